@@ -1,0 +1,115 @@
+"""Every failure a person can meet, as one hierarchy.
+
+An error carries the problem (what happened, to which object, why) and the remedy
+(the next thing to type or change). The class carries the process exit code and whether
+trying the same thing again can help; Dagster and the command line read both.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EltEnvError(Exception):
+    """A failure with a cause that was understood.
+
+    Attributes:
+        problem: what happened, to which object, and why; one or more lines.
+        remedy: what to do next.
+    """
+
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem.rstrip()
+        self.remedy = remedy.rstrip()
+
+    def __str__(self) -> str:
+        return f"{self.problem}\n  -> {self.remedy}"
+
+
+class InputError(EltEnvError):
+    """Something a person wrote cannot be used as it stands."""
+
+    exit_code = 2
+
+
+class SpecError(InputError):
+    """The spec file is missing, malformed, or contradicts itself or the policy."""
+
+
+class PolicyError(InputError):
+    """A policy key or a command line value is unknown or has no usable value."""
+
+
+class UnsatisfiableError(EltEnvError):
+    """No set of packages satisfies what was asked for."""
+
+    exit_code = 3
+
+
+class CondaUnsatisfiableError(UnsatisfiableError):
+    """The conda solver found no solution."""
+
+
+class PipConflictError(UnsatisfiableError):
+    """The pip resolver found no solution."""
+
+
+class DisagreementError(UnsatisfiableError):
+    """Conda and pip each have solutions, but none in common."""
+
+
+class NetworkError(EltEnvError):
+    """A channel or an index could not be reached, or answered with nonsense."""
+
+    exit_code = 4
+    retryable = True
+
+
+class ChannelUnreachableError(NetworkError):
+    """The conda channel did not answer, or not with repodata."""
+
+
+class IndexUnreachableError(NetworkError):
+    """The package index did not answer, or not with a package list."""
+
+
+class IntegrityError(EltEnvError):
+    """Bytes are not what the lock says they are."""
+
+    exit_code = 5
+
+
+class StorageError(EltEnvError):
+    """The store cannot be written: permissions, or no space left."""
+
+    exit_code = 6
+
+
+class BusyError(EltEnvError):
+    """Another process holds what this one needs, longer than the time limit."""
+
+    exit_code = 7
+    retryable = True
+
+
+class ProofError(EltEnvError):
+    """A check showed that the environment does not work."""
+
+    exit_code = 8
+
+
+class ToolError(EltEnvError):
+    """A tool is missing, or failed in a way that has no better name."""
+
+    exit_code = 9
+
+
+class TimeLimitError(ToolError):
+    """A tool ran longer than its time limit and was ended."""
+
+    exit_code = 10
+    retryable = True
