@@ -58,6 +58,14 @@ class PipConflictError(UnsatisfiableError):
     """The pip resolver found no solution."""
 
 
+class PackageNotFoundError(UnsatisfiableError):
+    """No index or channel has a package of that name."""
+
+
+class NoWheelError(UnsatisfiableError):
+    """A package is there, but only as an sdist or only for other platforms."""
+
+
 class DisagreementError(UnsatisfiableError):
     """Conda and pip each have solutions, but none in common."""
 

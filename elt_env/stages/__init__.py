@@ -1,0 +1,1 @@
+"""The verbs: each takes values and tools, and returns values."""

@@ -1,0 +1,1 @@
+"""The outside world, one noun a module: processes, sockets, files, conda, pip."""

@@ -1,0 +1,21 @@
+"""`conda.lock`: the conda half as an `@EXPLICIT` file, one URL with its hash a line.
+
+conda, mamba, micromamba and rattler read it (CEP 23).
+"""
+
+from __future__ import annotations
+
+from elt_env.model.lock import Lock
+
+FILE_NAME = "conda.lock"
+
+
+def render(lock: Lock) -> str:
+    """Return the explicit file of the conda half of `lock`, sorted by package name."""
+    head = [
+        f"# {lock.target} {lock.digest}",
+        f"# platform: {lock.target.platform}",
+        "@EXPLICIT",
+    ]
+    urls = [f"{package.url}#sha256:{package.sha256}" for package in lock.conda]
+    return "\n".join([*head, *urls]) + "\n"

@@ -1,0 +1,190 @@
+"""The lock: every package by name, version, URL and sha256, for one target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from elt_env.model.canonical import digest_of
+from elt_env.model.target import Target
+
+SCHEMA = 1
+"""Version of the lock's schema; a change of meaning raises it."""
+
+Manager = Literal["conda", "pip"]
+ChannelSource = Literal["remote", "host"]
+
+
+@dataclass(frozen=True)
+class CondaDetail:
+    """What linking a conda package needs beyond its name and version (CEP 36 repodata fields).
+
+    Attributes:
+        distributions: the Python distributions its files install, as (name, version) pairs read
+            from the package's own `.dist-info`.
+    """
+
+    subdir: str
+    build_number: int
+    noarch: Literal["python", "generic"] | None = None
+    depends: tuple[str, ...] = ()
+    constrains: tuple[str, ...] = ()
+    license: str | None = None
+    md5: str | None = None
+    python_site_packages_path: str | None = None
+    distributions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Package:
+    """One locked package.
+
+    Attributes:
+        build: conda's build string; None for pip.
+        sha256: hex digest of the archive.
+        size: bytes of the archive, where the channel or index tells.
+        released_at: when it was uploaded (pip) or built (conda), in UTC, where known.
+        requested: whether a person asked for it by name.
+        required_by: names of the locked packages that need it, sorted.
+        index: URL of the index it was found on (pip), without credentials.
+    """
+
+    manager: Manager
+    name: str
+    version: str
+    url: str
+    sha256: str
+    build: str | None = None
+    size: int | None = None
+    released_at: datetime | None = None
+    requested: bool = False
+    required_by: tuple[str, ...] = ()
+    index: str | None = None
+    conda: CondaDetail | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the URL."""
+        return self.url.rsplit("/", maxsplit=1)[-1]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound that the negotiation gave to conda so that pip could live with its answer.
+
+    Attributes:
+        name: the conda package.
+        version: the bound, as in `>=2.0,<3.0`.
+        refused: the version that conda had chosen before.
+        required_by: the pip packages that need the bound.
+    """
+
+    name: str
+    version: str
+    refused: str
+    required_by: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Every package of one target.
+
+    Attributes:
+        spec_digest: digest of the spec it was made from.
+        requirements: the spec's requirements at that time, as `conda: …` and `pip: …` lines.
+        channels: URLs of the conda channels that were used.
+        channel_source: `host` when the spec's channels could not be reached and the host channel
+            stood in for them.
+        indexes: URLs of the package indexes, without credentials.
+        exclude_newer: releases after this moment were not considered; None without a cool-down.
+        locked_at: when the lock was made, UTC.
+        tools: names and versions of the tools that made it.
+        negotiated: the bounds that conda was given for pip's sake.
+        packages: conda's and pip's packages, sorted by manager and name.
+    """
+
+    target: Target
+    spec_digest: str
+    requirements: tuple[str, ...]
+    channels: tuple[str, ...]
+    channel_source: ChannelSource
+    indexes: tuple[str, ...]
+    exclude_newer: datetime | None
+    locked_at: datetime
+    tools: tuple[tuple[str, str], ...]
+    negotiated: tuple[Bound, ...]
+    packages: tuple[Package, ...]
+    schema: int = field(default=SCHEMA)
+
+    def __post_init__(self) -> None:
+        """Put the packages into their one order, whatever order they came in."""
+        ordered = tuple(sorted(self.packages, key=lambda each: (each.manager, each.name)))
+        object.__setattr__(self, "packages", ordered)
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the canonical content.
+
+        Schema, target, and per manager the name, version, build and sha256 of each package: not
+        when, where or in what order the lock was made.
+        """
+        packages = [[p.manager, p.name, p.version, p.build, p.sha256] for p in self.packages]
+        return digest_of(
+            {"schema": self.schema, "target": str(self.target), "packages": packages}
+        )
+
+    @property
+    def conda(self) -> tuple[Package, ...]:
+        """The packages that conda installs."""
+        return tuple(each for each in self.packages if each.manager == "conda")
+
+    @property
+    def pip(self) -> tuple[Package, ...]:
+        """The packages that pip installs."""
+        return tuple(each for each in self.packages if each.manager == "pip")
+
+    @property
+    def python(self) -> Package:
+        """Conda's Python itself.
+
+        Raises:
+            KeyError: there is none; no lock is made without one.
+        """
+        return self.package("conda", "python")
+
+    def package(self, manager: Manager, name: str) -> Package:
+        """Return the package of that manager and name; KeyError when there is none."""
+        for each in self.packages:
+            if (each.manager, each.name) == (manager, name):
+                return each
+        raise KeyError(name)
+
+    @property
+    def distributions(self) -> dict[str, str]:
+        """Every Python distribution that the prefix will hold, conda's and pip's, by version."""
+        return owned_distributions(self.conda) | {each.name: each.version for each in self.pip}
+
+
+def owned_distributions(packages: tuple[Package, ...]) -> dict[str, str]:
+    """Return the Python distributions that conda packages own: name to version."""
+    return {
+        name: version
+        for package in packages
+        if package.conda is not None
+        for name, version in package.conda.distributions
+    }
+
+
+def with_required_by(packages: tuple[Package, ...]) -> tuple[Package, ...]:
+    """Return conda packages with `required_by` filled in from each other's `depends`."""
+    needs: dict[str, set[str]] = {each.name: set() for each in packages}
+    for package in packages:
+        for dependency in package.conda.depends if package.conda else ():
+            name = dependency.split()[0].split("=")[0]
+            if name in needs:
+                needs[name].add(package.name)
+    return tuple(replace(each, required_by=tuple(sorted(needs[each.name]))) for each in packages)

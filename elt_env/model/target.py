@@ -1,0 +1,53 @@
+"""What a lock is made for: an environment at one Python minor, on one platform."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from elt_env.errors import PolicyError
+
+_TARGET = re.compile(r"(?P<environment>[a-z0-9][a-z0-9_-]*)@(?P<python>3\.\d+)")
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """An environment at one Python minor on one platform, written `elt@3.11`.
+
+    Attributes:
+        environment: the name of the environment in the policy.
+        python: the Python minor version, as in `3.11`.
+        platform: the conda subdir, as in `linux-64`.
+    """
+
+    environment: str
+    python: str
+    platform: str
+
+    @property
+    def name(self) -> str:
+        """The short form a person types; the platform is the machine's own."""
+        return f"{self.environment}@{self.python}"
+
+    @property
+    def python_tag(self) -> str:
+        """The interpreter's part of a wheel tag, as in `cp311` (PEP 425)."""
+        return "cp" + self.python.replace(".", "")
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.platform}"
+
+
+def parse_target(text: str, platform: str) -> Target:
+    """Return the target that `text` (`elt@3.11`) names on `platform`.
+
+    Raises:
+        PolicyError: `text` is not an environment, an at sign and a Python minor.
+    """
+    found = _TARGET.fullmatch(text)
+    if found is None:
+        raise PolicyError(
+            f"'{text}' is not a target.",
+            "Write the environment, an at sign and the Python minor, as in: elt@3.11",
+        )
+    return Target(found["environment"], found["python"], platform)

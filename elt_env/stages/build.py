@@ -1,0 +1,141 @@
+"""Build: a prefix from a lock, conda first, then one pip command, verified and sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from elt_env.errors import IntegrityError
+from elt_env.model import requirements
+from elt_env.model.lock import Lock
+from elt_env.tools.files import write_atomically
+from elt_env.tools.pip import InstallRequest
+from elt_env.tools.prefix import Prefix, Stage
+from elt_env.tools.prefix_content import (
+    not_as_locked,
+    require_conda_untouched,
+    require_installed_is_locked,
+)
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+
+_EXTERNALLY_MANAGED = """[externally-managed]
+Error=This environment ({target}) holds what its lock says and nothing else.
+ To change it, edit the spec and run: elt-env build {target}
+"""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A prefix of a lock.
+
+    Attributes:
+        path: its directory.
+        steps: what was done to it now; empty when it was there already.
+    """
+
+    path: Path
+    steps: tuple[str, ...]
+
+
+def ensure_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> Built:
+    """Return the lock's prefix, sealed: it was there, or it is built from the lock alone.
+
+    Raises: as `advance`.
+    """
+    return advance(lock, Stage.READY, toolbox, say)
+
+
+def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> Built:
+    """Bring the lock's prefix to at least the stage `goal`, whatever state it was left in.
+
+    A complete stage is built upon, whoever reached it; what was interrupted is wiped first.
+
+    Raises:
+        IntegrityError: the lock is of another platform, an archive has another hash, or the
+            result is not what the lock says.
+        NetworkError, StorageError, BusyError: the next call takes it up again.
+    """
+    _require_platform(lock, toolbox)
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    if prefix.stage >= goal:
+        say(f"prefix: {prefix.path} is there ({prefix.stage.name.lower()}), nothing to do")
+        return Built(prefix.path, ())
+    with prefix.sole_builder(toolbox.policy.busy_limit.total_seconds(), say):
+        reached = prefix.stage
+        if reached is Stage.ABSENT and prefix.path.exists():
+            say(f"prefix: {prefix.path} was left unfinished, building it again")
+            prefix.wipe()
+        due = [stage for stage in _STEPS if reached < stage <= goal]
+        for stage in due:
+            with prefix.reaching(stage):
+                _STEPS[stage](prefix, toolbox, say)
+    return Built(prefix.path, tuple(_STEPS[stage].__name__.lstrip("_") for stage in due))
+
+
+def _require_platform(lock: Lock, toolbox: Toolbox) -> None:
+    here = toolbox.conda.platform()
+    if lock.target.platform != here:
+        raise IntegrityError(
+            f"The lock {lock.digest} is for {lock.target.platform}; this machine is {here}.",
+            f"Make one for this machine: elt-env lock {lock.target.name}",
+        )
+
+
+def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    say(f"prefix: {prefix.path}")
+    asked = tuple(each.name for each in prefix.lock.conda if each.requested)
+    toolbox.conda.link(prefix.lock.conda, prefix.path, asked, say)
+
+
+def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    lock = prefix.lock
+    request = InstallRequest(
+        requirements=requirements.render(lock),
+        prefix=prefix.path,
+        indexes=toolbox.indexes.locked_to(lock.indexes),
+        wheels_only=toolbox.policy.wheels_only,
+        allow_sdist=toolbox.policy.allow_sdist,
+    )
+    say(f"pip: installing {len(lock.pip)} packages in one command, hashes required")
+    with _logged(toolbox.store.log_path(lock.digest, "pip_install"), say) as told:
+        if lock.pip:
+            told("command: " + toolbox.installer.install(request, told))
+
+
+def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    say("verify: the installed set, conda's files, and what the packages need of each other")
+    require_installed_is_locked(prefix)
+    require_conda_untouched(prefix)
+    faults = toolbox.installer.inconsistencies(prefix.path, say)
+    if faults:
+        raise not_as_locked(prefix, list(faults))
+    target = prefix.lock.target.name
+    write_atomically(
+        prefix.library / "EXTERNALLY-MANAGED", _EXTERNALLY_MANAGED.format(target=target)
+    )
+    say(f"prefix: {prefix.path} is sealed")
+
+
+_STEPS: dict[Stage, Callable[[Prefix, Toolbox, Say], None]] = {
+    Stage.LINKED: _create_prefix,
+    Stage.INSTALLED: _pip_install_once,
+    Stage.READY: _seal_prefix,
+}
+
+
+@contextmanager
+def _logged(path: Path, say: Say) -> Iterator[Say]:
+    """Yield a `say` that also keeps every line; the log is written when the block ends."""
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        say(line)
+
+    try:
+        yield tell
+    finally:
+        write_atomically(path, "\n".join(lines) + "\n")

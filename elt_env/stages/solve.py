@@ -1,0 +1,170 @@
+"""Solve: the conda half, from the spec's channels or, where the policy allows, the host channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from packaging.specifiers import SpecifierSet
+
+from elt_env.errors import (
+    ChannelUnreachableError,
+    CondaUnsatisfiableError,
+    PackageNotFoundError,
+    UnsatisfiableError,
+)
+from elt_env.model.conda_spec import CondaSpec, to_pep440
+from elt_env.model.lock import (
+    Bound,
+    ChannelSource,
+    Package,
+    owned_distributions,
+    with_required_by,
+)
+from elt_env.stages.question import Question
+from elt_env.tools.conda import SolveRequest
+from elt_env.tools.interpreters import find_interpreter
+from elt_env.tools.pip import ResolveRequest
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+
+
+@dataclass(frozen=True)
+class CondaAnswer:
+    """A solution of the conda half.
+
+    Attributes:
+        channels: URLs of the channels that were used.
+        source: whether these are the spec's channels or the host channel.
+        bounds: what the negotiation with pip asked of conda.
+    """
+
+    channels: tuple[str, ...]
+    source: ChannelSource
+    packages: tuple[Package, ...]
+    bounds: tuple[Bound, ...] = ()
+
+    @property
+    def python(self) -> str:
+        """The full version of the solution's Python."""
+        return next(each.version for each in self.packages if each.name == "python")
+
+    @property
+    def owned(self) -> dict[str, str]:
+        """The Python distributions that conda owns: name to version."""
+        return owned_distributions(self.packages)
+
+    def owner(self, distribution: str) -> Package:
+        """Return the conda package that owns a distribution; KeyError when none does."""
+        for package in self.packages:
+            if package.conda and distribution in dict(package.conda.distributions):
+                return package
+        raise KeyError(distribution)
+
+
+def solve(question: Question, toolbox: Toolbox, say: Say) -> CondaAnswer:
+    """Return conda's own best answer to the question.
+
+    Raises:
+        CondaUnsatisfiableError: there is none.
+        ChannelUnreachableError: the channels do not answer and the policy has no fallback.
+    """
+    channels = tuple(toolbox.conda.channel_url(each) for each in question.spec.channels)
+    say(f"conda: solving {question.target} from {', '.join(channels)}")
+    try:
+        return _solve(question, channels, "remote", (), toolbox)
+    except ChannelUnreachableError as error:
+        if toolbox.policy.channel_fallback == "none":
+            raise
+        say(f"WARNING: {error.problem}")
+        say(
+            "WARNING: using the HOST CHANNEL in its place (channel-fallback = host): conda "
+            "packages made of this machine's own Python and of wheels."
+        )
+    return solve_with(question, "host", (), toolbox, say)
+
+
+def solve_with(
+    question: Question,
+    source: ChannelSource,
+    bounds: tuple[Bound, ...],
+    toolbox: Toolbox,
+    say: Say,
+) -> CondaAnswer:
+    """Return conda's answer from one source of channels under bounds that pip can live with.
+
+    Raises: as `solve`.
+    """
+    if source == "remote":
+        channels = tuple(toolbox.conda.channel_url(each) for each in question.spec.channels)
+    else:
+        stock_host_channel(question, bounds, toolbox, say)
+        channels = (toolbox.host_channel.url,)
+    return _solve(question, channels, source, bounds, toolbox)
+
+
+def _solve(
+    question: Question,
+    channels: tuple[str, ...],
+    source: ChannelSource,
+    bounds: tuple[Bound, ...],
+    toolbox: Toolbox,
+) -> CondaAnswer:
+    spec = question.spec
+    python = CondaSpec("python", f"={question.target.python}")
+    ranged = (CondaSpec("python", spec.python),) if spec.python else ()
+    request = SolveRequest(
+        channels=channels,
+        specs=(python, *spec.conda),
+        platform=question.target.platform,
+        constraints=(*ranged, *(CondaSpec(each.name, each.version) for each in bounds)),
+        # The host channel was stocked under the same date already; its Python has no release date.
+        exclude_newer=question.exclude_newer if source == "remote" else None,
+        keep=question.keep_conda(source),
+    )
+    packages = with_required_by(toolbox.conda.solve(request))
+    return CondaAnswer(channels, source, packages, bounds)
+
+
+def stock_host_channel(
+    question: Question, bounds: tuple[Bound, ...], toolbox: Toolbox, say: Say
+) -> None:
+    """Put this machine's Python, and wheels of what the spec asks of conda, into the host channel.
+
+    Afterwards it offers the newest versions that satisfy the spec and `bounds`, beside whatever
+    it offered before.
+
+    Raises:
+        ChannelUnreachableError: something is asked of conda that no wheel can stand in for.
+        CondaUnsatisfiableError: the index has no versions that fit.
+        ToolError: this machine has no such Python.
+    """
+    channel = toolbox.host_channel
+    interpreter = find_interpreter(question.target.python)
+    channel.add_interpreter(interpreter, say)
+    request = ResolveRequest(
+        requirements=tuple(_as_requirement(each) for each in question.spec.conda),
+        python=interpreter.version,
+        bounds=tuple(f"{each.name}{to_pep440(each.version)}" for each in bounds),
+        exclude_newer=question.exclude_newer,
+        keep=tuple((each.name, each.version) for each in question.keep_conda("host")),
+    )
+    try:
+        resolved = toolbox.resolver.resolve(request, say)
+    except PackageNotFoundError as error:
+        raise ChannelUnreachableError(
+            f"The host channel cannot stand in for the spec's channels: {error.problem}",
+            "It is made of wheels, and this package has none. Make the conda channel reachable.",
+        ) from error
+    except UnsatisfiableError as error:
+        raise CondaUnsatisfiableError(
+            f"The host channel has no versions that fit: {error.problem}", error.remedy
+        ) from error
+    for package in toolbox.resolver.files(resolved, request, say):
+        wheel = toolbox.downloads.fetch(package.url, package.sha256)
+        channel.add_wheel(wheel, question.target.python, package.released_at, say)
+    channel.index(say)
+
+
+def _as_requirement(spec: CondaSpec) -> str:
+    bound = to_pep440(spec.version)
+    return f"{spec.name}{bound if bound is not None else SpecifierSet()}"

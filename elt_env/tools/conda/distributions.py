@@ -1,0 +1,53 @@
+"""Which Python distributions a conda package owns, read from the package itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+import rattler
+from rattler.package_streaming import PackageArchive
+
+from elt_env.model.names import normalize
+
+_DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info")
+_EGG_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?:-py3\.\d+)?\.egg-info")
+_METADATA = {"METADATA": _DIST_INFO, "PKG-INFO": _EGG_INFO}
+
+
+async def owned_by(
+    record: rattler.RepoDataRecord, client: rattler.Client
+) -> tuple[tuple[str, str], ...]:
+    """Return the (name, version) of every distribution in a conda package's archive, sorted.
+
+    Of a remote `.conda` archive only its `info` part is read.
+    """
+    address = urlsplit(record.url)
+    if address.scheme == "file":
+        archive = await PackageArchive.from_path(Path(unquote(address.path)))
+    else:
+        archive = await PackageArchive.from_url(client, record.url)
+    paths = await archive.paths_json()
+    return distributions_in(str(entry.relative_path) for entry in paths.paths)
+
+
+def distributions_in(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the (name, version) of the distributions whose metadata is among `paths`, sorted.
+
+    A metadata directory is `{name}-{version}.dist-info`, both escaped so that neither holds a
+    hyphen (https://packaging.python.org/en/latest/specifications/recording-installed-packages/).
+    One below another package, vendored, is not an installed distribution.
+    """
+    found = set()
+    for each in paths:
+        path = PurePosixPath(each)
+        pattern = _METADATA.get(path.name)
+        parent = path.parent
+        if pattern is None and path.suffix == ".egg-info":
+            pattern, parent = _EGG_INFO, path
+        match = pattern.fullmatch(parent.name) if pattern else None
+        if match and parent.parent.name == "site-packages":
+            found.add((normalize(match["name"]), match["version"].replace("_", "-")))
+    return tuple(sorted(found))

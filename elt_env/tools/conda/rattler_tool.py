@@ -1,0 +1,256 @@
+"""Conda through py-rattler, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+from collections.abc import Coroutine
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import rattler
+from rattler.exceptions import (
+    GatewayError,
+    InstallerError,
+    InvalidChannelError,
+    InvalidMatchSpecError,
+    SolverError,
+)
+from rattler.package.build_string import BuildString
+from rattler.package_cache.package_cache import PackageCache, PackageCacheLayer, ValidationMode
+
+from elt_env.errors import IntegrityError, SpecError, TimeLimitError
+from elt_env.model.conda_spec import CondaSpec
+from elt_env.model.lock import CondaDetail, Package
+from elt_env.tools.conda import rattler_errors
+from elt_env.tools.conda.distributions import owned_by
+from elt_env.tools.conda.port import SolveRequest
+from elt_env.tools.conda.progress import LinkProgress
+from elt_env.tools.files import sha256_of, writing
+from elt_env.tools.process import Say
+
+_Result = TypeVar("_Result")
+
+
+class Rattler:
+    """The embedded conda tool.
+
+    Args:
+        cache: directory for downloaded and extracted packages; on the disk of the prefixes, so
+            that files are linked, not copied.
+        alias: base URL of channel names; None for the tool's own.
+        limit: seconds that one solve or one link may take.
+    """
+
+    name = "rattler"
+
+    def __init__(self, cache: Path, alias: str | None, limit: float) -> None:
+        self._cache = cache
+        self._alias = alias
+        self._limit = limit
+
+    def version(self) -> str:
+        """Return py-rattler's version."""
+        return importlib.metadata.version("py-rattler")
+
+    def platform(self) -> str:
+        """Return this machine's conda subdir."""
+        return str(rattler.Platform.current())
+
+    def channel_url(self, channel: str) -> str:
+        """Return the URL a channel name stands for.
+
+        Raises:
+            SpecError: the name cannot be a channel.
+        """
+        return self._channel(channel).base_url.rstrip("/")
+
+    def solve(self, request: SolveRequest) -> tuple[Package, ...]:
+        """Return the solution; see CondaTool."""
+        channels = [self._channel(each) for each in request.channels]
+        specs = [str(each) for each in request.specs]
+        try:
+            records = self._run(self._solve(request, channels, specs), "conda solve")
+        except SolverError as error:
+            raise rattler_errors.unsatisfiable(str(error), specs) from error
+        except GatewayError as error:
+            raise rattler_errors.channel(str(error), request.channels) from error
+        except InvalidMatchSpecError as error:
+            raise SpecError(
+                f"A conda requirement is not valid: {error}.", "Correct it in the spec."
+            ) from error
+        requested = {each.name for each in request.specs}
+        return tuple(
+            sorted(
+                (_package(record, owned, requested) for record, owned in records),
+                key=lambda each: each.name,
+            )
+        )
+
+    async def _solve(
+        self, request: SolveRequest, channels: list[rattler.Channel], specs: list[str]
+    ) -> list[tuple[rattler.RepoDataRecord, tuple[tuple[str, str], ...]]]:
+        # A gateway that is used again answers from memory after a channel was indexed anew.
+        records = await rattler.solve(
+            channels,
+            specs,
+            gateway=rattler.Gateway(cache_dir=self._cache / "repodata"),
+            platforms=[rattler.Platform(request.platform), rattler.Platform("noarch")],
+            virtual_packages=rattler.VirtualPackage.detect(),
+            constraints=[str(each) for each in request.constraints],
+            exclude_newer=request.exclude_newer,
+            timestamp_policy="allow-missing",
+            locked_packages=[_record(each) for each in request.keep],
+        )
+        client = rattler.Client.authenticated_client()
+        owned = await asyncio.gather(*(owned_by(record, client) for record in records))
+        return list(zip(records, owned, strict=True))
+
+    def matches(self, spec: CondaSpec, package: Package) -> bool:
+        """Tell whether a conda package satisfies a conda requirement."""
+        return rattler.MatchSpec(str(spec)).matches(_record(package))
+
+    def link(
+        self, packages: tuple[Package, ...], prefix: Path, requested: tuple[str, ...], say: Say
+    ) -> None:
+        """Make `prefix` hold exactly `packages`; see CondaTool."""
+        for package in packages:
+            _check_local_archive(package)
+        with writing(self._cache):
+            (self._cache / "pkgs").mkdir(parents=True, exist_ok=True)
+        try:
+            self._run(self._link(packages, prefix, requested, say), "conda link")
+        except InstallerError as error:
+            raise rattler_errors.link(str(error), packages, prefix) from error
+
+    async def _link(
+        self, packages: tuple[Package, ...], prefix: Path, requested: tuple[str, ...], say: Say
+    ) -> None:
+        # Full validation: an edit in place in another prefix reaches the cache through the link.
+        layer = PackageCacheLayer(self._cache / "pkgs")
+        await rattler.install(
+            [_record(each) for each in packages],
+            prefix,
+            package_cache=PackageCache.from_layers(
+                [layer.with_validation_mode(ValidationMode.full())]
+            ),
+            client=rattler.Client.authenticated_client(),
+            requested_specs=[rattler.MatchSpec(each)._match_spec for each in requested],  # type: ignore[misc] # noqa: SLF001  # the binding takes the inner value
+            reporter=LinkProgress(say),
+        )
+
+    def _channel(self, channel: str) -> rattler.Channel:
+        try:
+            if self._alias is None:
+                return rattler.Channel(channel)
+            return rattler.Channel(channel, rattler.ChannelConfig(channel_alias=self._alias))
+        except InvalidChannelError as error:
+            raise SpecError(
+                f"'{channel}' is not a channel: {error}.",
+                "Write a name, a https:// URL or a file:// URL.",
+            ) from error
+
+    def _run(self, work: Coroutine[Any, Any, _Result], what: str) -> _Result:
+        async def bounded() -> _Result:
+            try:
+                return await asyncio.wait_for(work, self._limit)
+            finally:
+                # Without a breath before the loop closes, py-rattler's runtime can crash the
+                # interpreter at exit.
+                await asyncio.sleep(0.2)
+
+        try:
+            return asyncio.run(bounded())
+        except asyncio.TimeoutError as error:
+            raise TimeLimitError(
+                f"{what} took longer than {self._limit:.0f} s and was ended.",
+                "Run it again, or raise tool-limit in [tool.elt-env].",
+            ) from error
+
+
+def _package(
+    record: rattler.RepoDataRecord, owned: tuple[tuple[str, str], ...], requested: set[str]
+) -> Package:
+    name = record.name.normalized
+    detail = CondaDetail(
+        subdir=record.subdir,
+        build_number=record.build_number,
+        noarch="python" if record.noarch.python else "generic" if record.noarch.generic else None,
+        depends=tuple(record.depends),
+        constrains=tuple(record.constrains),
+        license=record.license,
+        md5=record.md5.hex() if record.md5 else None,
+        python_site_packages_path=record.python_site_packages_path,
+        distributions=owned,
+    )
+    if record.sha256 is None:
+        raise IntegrityError(
+            f"The channel gives no sha256 for {record.file_name}, so it cannot be locked.",
+            "Ask the channel's owner to index it anew.",
+        )
+    return Package(
+        manager="conda",
+        name=name,
+        version=str(record.version),
+        url=record.url,
+        sha256=record.sha256.hex(),
+        build=str(record.build),
+        size=record.size,
+        released_at=_utc(record.timestamp),
+        requested=name in requested,
+        conda=detail,
+    )
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
+
+
+def _record(package: Package) -> rattler.RepoDataRecord:
+    detail = package.conda
+    if detail is None:
+        message = f"{package.name} is not a conda package"
+        raise ValueError(message)
+    inner = rattler.PackageRecord(
+        name=package.name,
+        version=package.version,
+        build=BuildString(package.build or ""),
+        build_number=detail.build_number,
+        subdir=detail.subdir,
+        noarch=detail.noarch,
+        depends=list(detail.depends),
+        constrains=list(detail.constrains),
+        sha256=bytes.fromhex(package.sha256),
+        md5=bytes.fromhex(detail.md5) if detail.md5 else None,
+        size=package.size,
+        license=detail.license,
+        python_site_packages_path=detail.python_site_packages_path,
+    )
+    if package.released_at is not None:
+        inner.timestamp = package.released_at
+    channel = package.url.rsplit("/", maxsplit=2)[0]
+    return rattler.RepoDataRecord(inner, package.file_name, package.url, channel)
+
+
+def _check_local_archive(package: Package) -> None:
+    """Hash an archive that a `file://` URL names: neither rattler nor conda does."""
+    address = urlsplit(package.url)
+    if address.scheme != "file":
+        return
+    path = Path(unquote(address.path))
+    if not path.exists():
+        raise IntegrityError(
+            f"The conda package {path} of the lock is gone.",
+            "Make a new lock with: elt-env relock",
+        )
+    found = sha256_of(path)
+    if found != package.sha256:
+        raise IntegrityError(
+            f"Hash mismatch of the conda package {path}: the lock says sha256 {package.sha256}, "
+            f"the file has {found}.",
+            "Remove the file and make a new lock with: elt-env relock",
+        )

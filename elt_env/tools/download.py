@@ -1,0 +1,106 @@
+"""Files fetched by URL and sha256, kept by their sha256."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from elt_env.errors import IndexUnreachableError, IntegrityError
+from elt_env.tools.files import sha256_of, writing
+from elt_env.tools.indexes import Indexes
+
+_SECONDS = httpx.Timeout(60.0, connect=15.0)
+_ATTEMPTS = 3
+_CHUNK = 1 << 20
+
+
+class Downloads:
+    """A directory of downloaded files, `<sha256>/<file name>`.
+
+    Args:
+        root: the directory; made when needed.
+        indexes: whose credentials go to their own hosts.
+    """
+
+    def __init__(self, root: Path, indexes: Indexes) -> None:
+        self._root = root
+        self._indexes = indexes
+
+    def fetch(self, url: str, sha256: str) -> Path:
+        """Return the local file with that sha256, downloaded from `url` when it is not there.
+
+        Raises:
+            IntegrityError: the bytes behind the URL have another sha256.
+            IndexUnreachableError: they cannot be had.
+            StorageError: they cannot be kept.
+        """
+        name = unquote(urlsplit(url).path.rsplit("/", maxsplit=1)[-1])
+        path = self._root / sha256 / name
+        if path.is_file() and sha256_of(path) == sha256:
+            return path
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+            os.close(handle)
+            try:
+                self._copy(url, Path(part))
+                found = sha256_of(Path(part))
+                if found != sha256:
+                    raise IntegrityError(
+                        f"Hash mismatch of {name}: sha256 {sha256} is expected, "
+                        f"the index serves {found}.",
+                        "If the index is trusted, make a new lock: elt-env relock",
+                    )
+                Path(part).replace(path)
+            finally:
+                Path(part).unlink(missing_ok=True)
+        return path
+
+    def _copy(self, url: str, part: Path) -> None:
+        address = urlsplit(url)
+        if address.scheme == "file":
+            shutil.copyfile(unquote(address.path), part)
+            return
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                self._get(url, part)
+            except httpx.HTTPStatusError as error:
+                status = error.response.status_code
+                if status < httpx.codes.INTERNAL_SERVER_ERROR or attempt == _ATTEMPTS:
+                    raise _unreachable(url, f"HTTP status {status}") from error
+            except httpx.HTTPError as error:
+                if attempt == _ATTEMPTS:
+                    raise _unreachable(url, str(error) or type(error).__name__) from error
+            else:
+                return
+
+    def _get(self, url: str, part: Path) -> None:
+        host = urlsplit(url).hostname
+        auth = next(
+            (
+                (each.username, each.password)
+                for each in self._indexes.all
+                if each.username and urlsplit(each.url).hostname == host
+            ),
+            None,
+        )
+        with (
+            httpx.stream("GET", url, timeout=_SECONDS, follow_redirects=True, auth=auth) as answer,
+            part.open("wb") as file,
+        ):
+            answer.raise_for_status()
+            for chunk in answer.iter_bytes(_CHUNK):
+                file.write(chunk)
+
+
+def _unreachable(url: str, cause: str) -> IndexUnreachableError:
+    shown = urlsplit(url)._replace(query="", fragment="").geturl()
+    return IndexUnreachableError(
+        f"{shown} cannot be downloaded: {cause}.",
+        "Check the network and the index, then run the same command again.",
+    )

@@ -1,0 +1,61 @@
+"""The variables a tool is started with: an allow-list, so that nothing leaks in by accident."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+_KEPT = frozenset(
+    {
+        *("HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "TERM"),
+        *_PROXIES,
+        *(name.upper() for name in _PROXIES),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+        *("PIP_CERT", "GIT_SSL_CAINFO"),
+        *("NETRC", "RATTLER_AUTH_FILE", "UV_CACHE_DIR"),
+    }
+)
+_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_SET = {
+    # https://docs.python.org/3/using/cmdline.html#envvar-PYTHONNOUSERSITE
+    "PYTHONNOUSERSITE": "1",
+    # https://pip.pypa.io/en/stable/topics/configuration/: os.devnull turns every file off
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    # https://docs.astral.sh/uv/concepts/configuration-files/: no file is looked for, and one
+    # given with --config-file is still read
+    "UV_NO_CONFIG": "1",
+    "UV_PYTHON_DOWNLOADS": "never",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def clean_environment(
+    *,
+    path: Sequence[Path] = (),
+    extra: Mapping[str, str] | None = None,
+    base: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the variables for a tool: those of the allow-list in `base`, and fixed ones.
+
+    Only who and where the user is, the language, the proxies, the certificates and the caches
+    are taken over. Python's, pip's, uv's and conda's own settings and the loader's are not, and
+    user-wide configuration files of pip and uv are off.
+
+    Args:
+        path: directories that come first on PATH; the system's follow.
+        extra: variables that are set whatever the rest says.
+        base: where the variables are taken from; os.environ by default.
+    """
+    source = os.environ if base is None else base
+    kept = {name: value for name, value in source.items() if _is_kept(name)}
+    search = os.pathsep.join([*(str(each) for each in path), *_SYSTEM_PATH])
+    return kept | _SET | {"PATH": search} | dict(extra or {})
+
+
+def _is_kept(name: str) -> bool:
+    if name.startswith("XDG_"):
+        return name.endswith(("_HOME", "_DIR", "_DIRS"))
+    return name in _KEPT or name.startswith("LC_")

@@ -1,0 +1,98 @@
+"""Files on disk: written whole or not at all, and failures of the disk in a person's words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from elt_env.errors import StorageError
+
+_CHUNK = 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+
+def storage_error(place: Path, cause: str, *, full: bool) -> StorageError:
+    """Return the error for a disk that is full or refuses to be written at `place`."""
+    if full:
+        return StorageError(
+            f"No space left on the disk of {place}.",
+            "Free some space, or set ELT_ENV_HOME to another disk, then run the same command.",
+        )
+    return StorageError(
+        f"{place} cannot be written: {cause}.",
+        "Make it writable for this user, or set ELT_ENV_HOME to a directory that is.",
+    )
+
+
+@contextlib.contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turn the operating system's refusals inside the block into StorageError about `place`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise storage_error(place, "", full=True) from error
+        if error.errno in _REFUSED:
+            raise storage_error(place, os.strerror(error.errno or 0), full=False) from error
+        raise
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` so that it holds either the old content or all of the new.
+
+    Raises:
+        StorageError: the disk is full or the directory not writable; `path` is as it was.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex sha256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory so that it is gone from its name at once, then from the disk.
+
+    A removal that is interrupted leaves only a `.removed-*` directory beside it, which the next
+    call clears.
+    """
+    with writing(path):
+        for rest in path.parent.glob(".removed-*"):
+            shutil.rmtree(rest, ignore_errors=True)
+        if path.exists():
+            aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".removed-"))
+            path.replace(aside / path.name)
+            shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,167 @@
+"""The channel: a directory of conda packages with an index."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import rattler
+from filelock import FileLock, Timeout
+from rattler.exceptions import IoError
+from rattler.index import index_fs
+
+from elt_env.errors import BusyError, StorageError, ToolError
+from elt_env.tools.files import remove_tree, writing
+from elt_env.tools.host_channel import python_package, wheel_package
+from elt_env.tools.host_channel.archive import Entry, PackageInfo, write_package
+from elt_env.tools.host_channel.wheel import open_wheel
+from elt_env.tools.interpreters import Interpreter
+from elt_env.tools.process import Say
+
+_LOCK_LIMIT = 600.0
+_INDEX_LIMIT = 120.0
+
+
+class HostChannel:
+    """A conda channel made from this machine's own interpreters and from wheels.
+
+    Several processes may add to it and index it at the same time. A package's file name covers
+    everything its bytes depend on, so what is there is never made again.
+
+    Args:
+        root: the channel's directory; made when something is added.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self._platform = str(rattler.Platform.current())
+
+    @property
+    def url(self) -> str:
+        """The channel's file:// URL, percent-encoded."""
+        return self._root.as_uri()
+
+    def add_interpreter(self, interpreter: Interpreter, say: Say) -> Path:
+        """Make the conda package of an interpreter, and python_abi; return the former's path.
+
+        Raises:
+            BusyError: another process keeps the channel.
+            StorageError: the disk is full or not writable.
+            ToolError: the interpreter's files cannot be made relocatable.
+        """
+        if not self._platform.startswith("linux-"):
+            raise ToolError(
+                f"No conda package can be made of an interpreter on {self._platform}.",
+                'Set channel-fallback = "none" and use a conda channel.',
+            )
+        with self._locked():
+            abi = python_package.describe_abi(interpreter.minor)
+            self._add(abi, lambda: (), say)
+            info = python_package.describe(interpreter, self._platform)
+            return self._add(info, lambda: python_package.entries(interpreter), say)
+
+    def add_wheel(self, wheel: Path, minor: str, released_at: datetime | None, say: Say) -> Path:
+        """Make the conda package of a wheel for one Python minor; return its path.
+
+        Args:
+            wheel: the file, under the name that carries its tags.
+            minor: the Python minor, as in `3.11`.
+            released_at: when the index published it; becomes the package's timestamp.
+            say: told what is made.
+
+        Raises:
+            BusyError: another process keeps the channel.
+            IntegrityError: the file is not a wheel, or not one for this Python and machine.
+            StorageError: the disk is full or not writable.
+        """
+        with self._locked(), open_wheel(wheel) as opened:
+            info = wheel_package.describe(opened, minor, self._platform, released_at)
+            return self._add(info, lambda: wheel_package.entries(opened, info, minor), say)
+
+    def index(self, say: Say) -> None:
+        """Write the index where it does not list exactly the packages that are there.
+
+        Raises:
+            BusyError: another process keeps the channel.
+            StorageError: the disk is full or not writable.
+        """
+        with self._locked():
+            if all(map(self._is_indexed, self._subdirs())):
+                return
+            say(f"index {self.url}")
+            try:
+                asyncio.run(_index(self._root))
+            except IoError as error:
+                raise StorageError(
+                    f"The host channel {self._root} cannot be indexed: {error}.",
+                    "Free some space or make the directory writable, then run it again.",
+                ) from error
+
+    def _add(self, info: PackageInfo, entries: Callable[[], Iterable[Entry]], say: Say) -> Path:
+        package = self._root / info.subdir / f"{info.stem}.conda"
+        if package.is_file():
+            return package
+        say(f"pack {info.name} {info.version} as {info.subdir}/{package.name}")
+        workshop = self._root / ".making" / info.stem
+        with writing(self._root):
+            workshop.mkdir(parents=True)
+            made = write_package(info, entries(), workshop)
+            _sync(made)
+            made.replace(package)
+            _sync(package.parent)
+        return package
+
+    def _subdirs(self) -> Iterable[Path]:
+        return (self._root / "noarch", self._root / self._platform)
+
+    def _is_indexed(self, subdir: Path) -> bool:
+        try:
+            repodata = json.loads((subdir / "repodata.json").read_bytes())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return False
+        return set(repodata.get("packages.conda", ())) == {
+            each.name for each in subdir.glob("*.conda")
+        }
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep the channel for this process; clear what a killed one left half-made."""
+        with writing(self._root):
+            for subdir in self._subdirs():
+                subdir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._root / ".lock", timeout=_LOCK_LIMIT)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise BusyError(
+                f"Another process has kept the host channel {self._root} for {_LOCK_LIMIT:.0f} s.",
+                "Wait for it to end, or end it, then run the same command.",
+            ) from error
+        try:
+            remove_tree(self._root / ".making")
+            yield
+        finally:
+            remove_tree(self._root / ".making")
+            lock.release()
+
+
+async def _index(root: Path) -> None:
+    try:
+        await asyncio.wait_for(index_fs(root, write_zst=False, write_shards=False), _INDEX_LIMIT)
+    finally:
+        # Without a breath before the loop closes, py-rattler's runtime can crash the interpreter
+        # at exit.
+        await asyncio.sleep(0.2)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

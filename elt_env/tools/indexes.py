@@ -1,0 +1,150 @@
+"""The package indexes: from the policy, else the user's own pip or uv settings, else the tool's.
+
+Only the main index is taken from the user's settings. Further indexes come from the policy
+alone, since an index that one machine happens to know makes locks that no other can use.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from elt_env.errors import PolicyError
+from elt_env.model.policy import Policy
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+
+
+@dataclass(frozen=True)
+class Index:
+    """A package index.
+
+    Attributes:
+        url: its simple API (PEP 503), without credentials and without a slash at the end.
+        username, password: the credentials that its URL carried, or "".
+    """
+
+    url: str
+    username: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"Index({self.url!r})"
+
+    @property
+    def url_with_credentials(self) -> str:
+        """The URL as a tool needs it; it must not be shown or stored."""
+        if not self.username:
+            return self.url
+        address = urlsplit(self.url)
+        user = quote(self.username, safe="")
+        login = f"{user}:{quote(self.password, safe='')}" if self.password else user
+        return urlunsplit(address._replace(netloc=f"{login}@{address.netloc}"))
+
+
+@dataclass(frozen=True)
+class Indexes:
+    """Where pip packages come from.
+
+    Attributes:
+        default: the main index; None means the tool's own default.
+        extra: further indexes; they are asked first.
+    """
+
+    default: Index | None = None
+    extra: tuple[Index, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every password, for masking output."""
+        return tuple(each.password for each in self.all if each.password)
+
+    @property
+    def all(self) -> tuple[Index, ...]:
+        """The indexes in the order in which they are asked."""
+        return (*self.extra, *((self.default,) if self.default else ()))
+
+    def locked_to(self, urls: tuple[str, ...]) -> Indexes:
+        """Return the indexes that a lock names, with this user's credentials for them."""
+        known = {each.url: each for each in self.all}
+        found = [known.get(url, Index(url)) for url in urls]
+        if not found:
+            return self
+        default = next((each for each in found if each == self.default), found[-1])
+        return Indexes(default, tuple(each for each in found if each is not default))
+
+
+def parse_index(text: str) -> Index:
+    """Return the index that a URL with or without credentials names.
+
+    Raises:
+        PolicyError: it is no http, https or file URL.
+    """
+    address = urlsplit(text.strip())
+    if address.scheme not in ("http", "https", "file"):
+        raise PolicyError(
+            f"'{address.geturl()}' is not the URL of a package index.",
+            "Write its simple API, as in https://packages.example/simple",
+        )
+    host = address.netloc.rpartition("@")[2]
+    bare = urlunsplit(address._replace(netloc=host, fragment="", query=""))
+    username, password = (unquote(each or "") for each in (address.username, address.password))
+    return Index(bare.rstrip("/"), username, password)
+
+
+def find_indexes(policy: Policy, environ: Mapping[str, str] | None = None) -> Indexes:
+    """Return the indexes of this user on this machine.
+
+    Raises:
+        PolicyError: a setting is not a URL.
+    """
+    variables = os.environ if environ is None else environ
+    extra = tuple(parse_index(each) for each in policy.extra_indexes)
+    if policy.index:
+        return Indexes(parse_index(policy.index), extra)
+    found = next(_settings(variables), None)
+    return Indexes(parse_index(found) if found else None, extra)
+
+
+def _settings(environ: Mapping[str, str]) -> Iterator[str]:
+    yield from (environ[name] for name in _VARIABLES if environ.get(name))
+    home = Path(environ.get("HOME", "/"))
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    for path in (config / "uv" / "uv.toml", Path("/etc/uv/uv.toml")):
+        yield from _uv_index(path)
+    named = environ.get("PIP_CONFIG_FILE")
+    pip_files = [config / "pip" / "pip.conf", home / ".pip" / "pip.conf", Path("/etc/pip.conf")]
+    for path in [Path(named)] if named else pip_files:
+        yield from _pip_index(path)
+
+
+def _uv_index(path: Path) -> Iterator[str]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    tables = content.get("index", [])
+    yield from (str(each["url"]) for each in tables if each.get("default") and "url" in each)
+    if "index-url" in content:
+        yield str(content["index-url"])
+
+
+def _pip_index(path: Path) -> Iterator[str]:
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(path, encoding="utf-8")
+    except (OSError, configparser.Error, UnicodeDecodeError):
+        return
+    for section in ("install", "global"):
+        if parser.has_option(section, "index-url"):
+            yield parser.get(section, "index-url")

@@ -1,0 +1,123 @@
+"""What the stages ask of a pip resolver and of a pip installer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from elt_env.model.lock import Package
+from elt_env.tools.indexes import Indexes
+from elt_env.tools.process import Say
+
+
+@dataclass(frozen=True)
+class ResolveRequest:
+    """One question to a pip resolver: all requirements at once.
+
+    Attributes:
+        requirements: what a person asked for (PEP 508).
+        python: the full version of the Python that will run it, as in `3.11.7`.
+        pins: (name, version) pairs that the answer must not contradict; what conda owns.
+        bounds: further constraints (PEP 508).
+        keep: (name, version) pairs to prefer where nothing forbids it.
+        exclude_newer: ignore files uploaded after this moment; None takes all.
+        wheels_only: never an sdist, but for `allow_sdist`.
+    """
+
+    requirements: tuple[str, ...]
+    python: str
+    pins: tuple[tuple[str, str], ...] = ()
+    bounds: tuple[str, ...] = ()
+    keep: tuple[tuple[str, str], ...] = ()
+    exclude_newer: datetime | None = None
+    wheels_only: bool = True
+    allow_sdist: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """One distribution of an answer.
+
+    Attributes:
+        required_by: names of the distributions of the answer that need it, sorted.
+        requested: whether it is among the requirements.
+    """
+
+    name: str
+    version: str
+    index: str
+    requested: bool
+    required_by: tuple[str, ...]
+
+
+class Resolver(Protocol):
+    """Answers which version of everything fits together."""
+
+    name: str
+
+    def version(self) -> str:
+        """Return the tool's version."""
+        ...
+
+    def resolve(self, request: ResolveRequest, say: Say) -> tuple[Resolved, ...]:
+        """Return one version of every distribution that the requirements need, sorted by name.
+
+        Raises:
+            PipConflictError: no set of versions satisfies the requirements.
+            PackageNotFoundError: no index has a package of some name.
+            NoWheelError: what would fit is there as an sdist only.
+            IndexUnreachableError: an index does not answer, or not with a package list.
+        """
+        ...
+
+    def files(
+        self, resolved: tuple[Resolved, ...], request: ResolveRequest, say: Say
+    ) -> tuple[Package, ...]:
+        """Return the one file of each distribution that fits this platform, as locked packages.
+
+        Raises: as `resolve`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class InstallRequest:
+    """What to install, all in one command.
+
+    Attributes:
+        requirements: content of a requirements file with a hash for each package.
+        prefix: the directory that holds `bin/python`.
+        indexes: the indexes that the lock names.
+    """
+
+    requirements: str
+    prefix: Path
+    indexes: Indexes
+    wheels_only: bool = True
+    allow_sdist: tuple[str, ...] = ()
+
+
+class Installer(Protocol):
+    """Installs what is locked and nothing else."""
+
+    name: str
+
+    def install(self, request: InstallRequest, say: Say) -> str:
+        """Install everything in one command and return that command for the record.
+
+        Raises:
+            IntegrityError: a downloaded file does not have the locked hash.
+            IndexUnreachableError: the index does not answer.
+            StorageError: the disk is full.
+        """
+        ...
+
+    def inconsistencies(self, prefix: Path, say: Say) -> tuple[str, ...]:
+        """Return what the distributions in `prefix` miss of each other (`pip check`), a line each.
+
+        Raises:
+            ToolError: the tool could not look.
+        """
+        ...

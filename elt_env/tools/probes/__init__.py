@@ -1,0 +1,1 @@
+"""Programs that the interpreter of a prefix runs; they use nothing but its standard library."""

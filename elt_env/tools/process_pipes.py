@@ -1,0 +1,108 @@
+"""The pipes of a running program, served in one thread so that neither side ever blocks."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import IO
+
+_CHUNK = 1 << 16
+_DRAIN = 1.0  # seconds for what ended processes left behind; a pipe holds little more than a chunk
+
+
+@dataclass
+class _Stream:
+    """Everything that came out of one pipe, and the line that is not complete yet."""
+
+    chunks: list[bytes] = field(default_factory=list)
+    partial: bytearray = field(default_factory=bytearray)
+
+    @property
+    def text(self) -> str:
+        return b"".join(self.chunks).decode("utf-8", "replace")
+
+
+class Pipes:
+    """What a program reads from stdin and what it prints.
+
+    Attributes:
+        stdout, stderr: all of the output so far.
+        lines: the complete lines of both, as they came, until somebody takes them out.
+    """
+
+    def __init__(self, text: str | None) -> None:
+        """Keep `text` for the program's stdin."""
+        self._selector = selectors.PollSelector()
+        self._pipes: dict[int, IO[bytes]] = {}
+        self._left = memoryview((text or "").encode())
+        self.stdout = _Stream()
+        self.stderr = _Stream()
+        self.lines: deque[bytes] = deque()
+
+    def connect(
+        self, stdin: IO[bytes] | None, stdout: IO[bytes] | None, stderr: IO[bytes] | None
+    ) -> None:
+        """Serve these ends of a program's pipes from now on."""
+        if stdin:
+            os.set_blocking(stdin.fileno(), False)
+            self._register(stdin, selectors.EVENT_WRITE, None)
+        for pipe, stream in ((stdout, self.stdout), (stderr, self.stderr)):
+            if pipe:
+                self._register(pipe, selectors.EVENT_READ, stream)
+
+    @property
+    def are_open(self) -> bool:
+        """Whether the other side may still read or print something."""
+        return bool(self._pipes)
+
+    def move(self, seconds: float) -> bool:
+        """Read and write what is possible within `seconds`; say whether anything was."""
+        ready = self._selector.select(seconds)
+        for key, _ in ready:
+            if key.data is None:
+                self._write(key)
+            else:
+                self._read(key, key.data)
+        return bool(ready)
+
+    def close(self) -> None:
+        """Read what is left and close the pipes, even where a process still holds their ends."""
+        until = time.monotonic() + _DRAIN
+        while self.are_open and self.move(0) and time.monotonic() < until:
+            pass
+        for descriptor in list(self._pipes):
+            self._drop(descriptor)
+        self.lines.extend(
+            bytes(each.partial) for each in (self.stdout, self.stderr) if each.partial
+        )
+
+    def _write(self, key: selectors.SelectorKey) -> None:
+        try:
+            self._left = self._left[os.write(key.fd, self._left[:_CHUNK]) :]
+        except BrokenPipeError:  # the program does not want to read it all
+            self._left = self._left[:0]
+        if not self._left:
+            self._drop(key.fd)
+
+    def _read(self, key: selectors.SelectorKey, stream: _Stream) -> None:
+        chunk = os.read(key.fd, _CHUNK)
+        if not chunk:
+            self._drop(key.fd)
+            return
+        stream.chunks.append(chunk)
+        stream.partial += chunk
+        if b"\n" in chunk:
+            *complete, rest = stream.partial.split(b"\n")
+            self.lines.extend(bytes(each) for each in complete)
+            stream.partial = rest
+
+    def _register(self, pipe: IO[bytes], events: int, stream: _Stream | None) -> None:
+        self._pipes[pipe.fileno()] = pipe
+        self._selector.register(pipe.fileno(), events, stream)
+
+    def _drop(self, descriptor: int) -> None:
+        self._selector.unregister(descriptor)
+        self._pipes.pop(descriptor).close()

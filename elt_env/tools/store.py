@@ -1,0 +1,181 @@
+"""The store: locks, their pointers, evidence, and the places of prefixes and logs.
+
+Locks and evidence are small files that are written once, under their digest; a target's pointer
+names its current lock. All of it lies under `home`:
+
+    locks/<digest>/             lock.json, conda.lock, pylock.toml, requirements.txt
+    targets/elt@3.11/lock.json  the current lock's digest and the one before
+    evidence/<digest>/          one file a check
+    prefixes/elt@3.11-<short>/  the directories environments are installed in
+    logs/, cache/, host-channel/
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from elt_env.errors import IntegrityError
+from elt_env.model import conda_lock, lock_json, pylock, requirements
+from elt_env.model.canonical import short
+from elt_env.model.evidence import Evidence
+from elt_env.model.lock import Lock
+from elt_env.model.target import Target
+from elt_env.tools.files import write_atomically
+
+_DERIVED = (conda_lock, pylock, requirements)
+_evidence: TypeAdapter[Evidence] = TypeAdapter(Evidence)
+_RELOCK = "Make a new one with: elt-env relock {target}"
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A target's current lock digest, the one before, and since when."""
+
+    current: str
+    previous: str | None
+    at: str
+
+
+class Store:
+    """Everything that is kept, below one directory."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def lock_directory(self, digest: str) -> Path:
+        """Return where the files of the lock with that digest lie."""
+        return self.home / "locks" / digest.removeprefix("sha256:")
+
+    def write_lock(self, lock: Lock) -> Path:
+        """Keep the lock's files; return their directory. The manifest is written last.
+
+        Raises:
+            StorageError: the store is full or not writable; no lock is half there.
+        """
+        directory = self.lock_directory(lock.digest)
+        for form in _DERIVED:
+            write_atomically(directory / form.FILE_NAME, form.render(lock))
+        write_atomically(directory / lock_json.FILE_NAME, lock_json.render(lock))
+        return directory
+
+    def read_lock(self, digest: str, target: Target) -> Lock:
+        """Return the lock with that digest, all of whose files are as they were written.
+
+        Raises:
+            IntegrityError: it is gone, was changed by hand, or is another target's.
+        """
+        lock = read_lock_directory(self.lock_directory(digest), target)
+        if lock.digest != digest:
+            raise IntegrityError(
+                f"{self.lock_directory(digest)} holds the lock {lock.digest}, not {digest}.",
+                _RELOCK.format(target=target.name),
+            )
+        return lock
+
+    def current_lock(self, target: Target) -> Lock | None:
+        """Return the target's current lock; None before the first.
+
+        Raises:
+            IntegrityError: it was changed by hand, or is another target's.
+        """
+        pointer = self.pointer(target)
+        return None if pointer is None else self.read_lock(pointer.current, target)
+
+    def pointer(self, target: Target) -> Pointer | None:
+        """Return which lock is the target's current one; None before the first.
+
+        Raises:
+            IntegrityError: the pointer cannot be read.
+        """
+        path = self._pointer_path(target)
+        try:
+            return Pointer(**json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise IntegrityError(
+                f"{path} is not a pointer to a lock.", _RELOCK.format(target=target.name)
+            ) from error
+
+    def set_current(self, target: Target, digest: str, at: datetime) -> None:
+        """Make the lock with that digest the target's current one, in one rename."""
+        try:
+            before = self.pointer(target)
+        except IntegrityError:
+            before = None
+        if before is not None and before.current == digest:
+            return
+        content = {
+            "current": digest,
+            "previous": before.current if before else None,
+            "at": at.isoformat(),
+        }
+        write_atomically(self._pointer_path(target), json.dumps(content, indent=1) + "\n")
+
+    def _pointer_path(self, target: Target) -> Path:
+        return self.home / "targets" / target.name / lock_json.FILE_NAME
+
+    def prefix_path(self, lock: Lock) -> Path:
+        """Return the directory that the lock's environment is installed in on this machine."""
+        return self.home / "prefixes" / f"{lock.target.name}-{short(lock.digest)}"
+
+    def log_path(self, digest: str, name: str) -> Path:
+        """Return where the full log of a step on that lock digest goes."""
+        return self.home / "logs" / short(digest) / f"{name}.log"
+
+    def record(self, digest: str, evidence: Evidence) -> None:
+        """Keep the newest result of a check on that lock digest.
+
+        Raises:
+            StorageError: the store is full or not writable.
+        """
+        path = self.home / "evidence" / digest.removeprefix("sha256:") / f"{evidence.check}.json"
+        write_atomically(path, _evidence.dump_json(evidence, indent=1) + b"\n")
+
+    def evidence(self, digest: str) -> tuple[Evidence, ...]:
+        """Return the newest result of every check on that lock digest, sorted by check.
+
+        Raises:
+            IntegrityError: a record cannot be read.
+        """
+        directory = self.home / "evidence" / digest.removeprefix("sha256:")
+        return tuple(_read_evidence(path) for path in sorted(directory.glob("*.json")))
+
+
+def _read_evidence(path: Path) -> Evidence:
+    try:
+        return _evidence.validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise IntegrityError(
+            f"The evidence {path} cannot be read.", f"Remove it and run the check again: {path}"
+        ) from error
+
+
+def read_lock_directory(directory: Path, target: Target) -> Lock:
+    """Return the lock whose files lie in `directory`, for `target`.
+
+    Raises:
+        IntegrityError: a file is gone or was changed by hand, or it is another target's lock.
+    """
+    remedy = _RELOCK.format(target=target.name)
+    path = directory / lock_json.FILE_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"The lock {path} cannot be read: {error}.", remedy) from error
+    lock = lock_json.parse(text, str(path), remedy)
+    if lock.target != target:
+        raise IntegrityError(
+            f"{path} is a lock of {lock.target}; {target} is wanted.",
+            f"Use a lock of {target}, or make one with: elt-env lock {target.name}",
+        )
+    for form in _DERIVED:
+        derived = directory / form.FILE_NAME
+        if not derived.is_file() or derived.read_text(encoding="utf-8") != form.render(lock):
+            raise IntegrityError(f"{derived} is not what {path} says.", remedy)
+    return lock

@@ -1,0 +1,75 @@
+"""Everything the stages work with, chosen by the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from elt_env.model.policy import EnvironmentPolicy, Policy
+from elt_env.model.target import Target
+from elt_env.tools.conda import CondaTool, Rattler
+from elt_env.tools.download import Downloads
+from elt_env.tools.host_channel import HostChannel
+from elt_env.tools.indexes import Indexes, find_indexes
+from elt_env.tools.pip import Installer, Resolver, Uv
+from elt_env.tools.settings import Project
+from elt_env.tools.store import Store
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """The tools of one environment, and where their work is kept."""
+
+    project: Project
+    environment: EnvironmentPolicy
+    store: Store
+    conda: CondaTool
+    resolver: Resolver
+    installer: Installer
+    indexes: Indexes
+    downloads: Downloads
+    host_channel: HostChannel
+    now: Clock
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of the whole project."""
+        return self.project.policy
+
+    @property
+    def versions(self) -> tuple[tuple[str, str], ...]:
+        """Names and versions of the tools that make a lock, sorted."""
+        tools = (self.conda, self.resolver)
+        return tuple(sorted((each.name, each.version()) for each in tools))
+
+    def target(self, environment: str, python: str) -> Target:
+        """Return the target on this machine's platform."""
+        return Target(environment, python, self.conda.platform())
+
+
+def open_toolbox(project: Project, environment: str) -> Toolbox:
+    """Return the tools that the policy names for one environment.
+
+    Raises:
+        PolicyError: there is no such environment, or a setting has no usable value.
+    """
+    policy = project.policy
+    indexes = find_indexes(policy)
+    limit = policy.tool_limit.total_seconds()
+    cache = project.home / "cache"
+    uv = Uv(indexes, limit)
+    return Toolbox(
+        project=project,
+        environment=project.environment(environment),
+        store=Store(project.home),
+        conda=Rattler(cache / "conda", policy.channel_alias, limit),
+        resolver=uv,
+        installer=uv,
+        indexes=indexes,
+        downloads=Downloads(cache / "wheels", indexes),
+        host_channel=HostChannel(project.home / "host-channel"),
+        now=lambda: datetime.now(timezone.utc),
+    )

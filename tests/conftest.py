@@ -1,0 +1,94 @@
+"""Fixtures for all tests, and the walls around them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.channel import Channel, ChannelServer
+from tests.support.disks import small_disk, unwritable_directory
+from tests.support.index_server import IndexServer
+from tests.support.isolation import clear_settings, forbid_processes_and_sockets
+from tests.support.loopback import running
+from tests.support.python_channel import shared_directory, shared_python_channel
+
+_UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marks that tests carry."""
+    config.addinivalue_line("markers", "registry: needs the package registry of this machine")
+
+
+@pytest.fixture(autouse=True)
+def _walls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test the same settings, and keep unit tests from processes and sockets."""
+    needs_registry = request.node.get_closest_marker("registry") is not None
+    clear_settings(monkeypatch, keep_registry=needs_registry)
+    if request.path.is_relative_to(_UNIT):
+        forbid_processes_and_sockets(monkeypatch)
+
+
+@pytest.fixture
+def tool_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Give pip and uv caches of this test's own, and none of the machine's pip settings.
+
+    A port can be used again by the next test's index, so a shared cache would answer for it.
+    """
+    caches = tmp_path / "caches"
+    monkeypatch.setenv("UV_CACHE_DIR", str(caches / "uv"))
+    monkeypatch.setenv("PIP_CACHE_DIR", str(caches / "pip"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    return caches
+
+
+@pytest.fixture
+def index(tool_caches: Path) -> Iterator[IndexServer]:
+    """An empty package index on 127.0.0.1."""
+    del tool_caches
+    with running(IndexServer()) as server:
+        yield server
+
+
+@pytest.fixture
+def channel(tmp_path: Path) -> Channel:
+    """An empty conda channel, indexed."""
+    empty = Channel(tmp_path / "channel")
+    empty.index()
+    return empty
+
+
+@pytest.fixture
+def channel_server(channel: Channel) -> Iterator[ChannelServer]:
+    """A server of `channel` on 127.0.0.1."""
+    with running(ChannelServer(channel.root)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_python(tmp_path_factory: pytest.TempPathFactory) -> Channel:
+    """The channel with real Pythons; not to be changed."""
+    return shared_python_channel(shared_directory(tmp_path_factory))
+
+
+@pytest.fixture
+def python_channel(shared_python: Channel, tmp_path: Path) -> Channel:
+    """A channel of this test's own with real Pythons."""
+    return shared_python.linked_copy(tmp_path / "python-channel")
+
+
+@pytest.fixture
+def no_space(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A directory on a disk of 256 KiB, or of the size given by indirect parametrization."""
+    with small_disk(tmp_path / "small-disk", getattr(request, "param", "256k")) as directory:
+        yield directory
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> Iterator[Path]:
+    """An empty directory in which nothing can be written, not even by root."""
+    with unwritable_directory(tmp_path / "unwritable") as directory:
+        yield directory

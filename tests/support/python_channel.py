@@ -1,0 +1,53 @@
+"""A channel with real Python packages, made once for all tests of a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from elt_env.errors import ToolError
+from elt_env.tools.host_channel import HostChannel
+from elt_env.tools.interpreters import Interpreter, find_interpreter
+from tests.support.channel import Channel
+
+_PYTHONS = ("3.11", "3.12")
+_LIMIT = 300.0  # seconds to wait for the worker that makes the channel
+
+
+def shared_directory(factory: pytest.TempPathFactory) -> Path:
+    """Return a directory that all pytest-xdist workers of this run, and no other run, share."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def shared_python_channel(place: Path) -> Channel:
+    """Return the channel below `place`, made and indexed by whoever comes first.
+
+    It holds those of Python 3.11 and 3.12 that this machine has. It must not be changed.
+    """
+    channel = Channel(place / "python-channel")
+    ready = place / "python-channel.ready"
+    with FileLock(place / "python-channel.lock", timeout=_LIMIT):
+        if not ready.exists():
+            maker = HostChannel(channel.root)
+            for interpreter in _interpreters():
+                maker.add_interpreter(interpreter, print)
+            channel.index()
+            ready.touch()
+    return channel
+
+
+def _interpreters() -> list[Interpreter]:
+    found = []
+    refusal = ""
+    for python in _PYTHONS:
+        try:
+            found.append(find_interpreter(python))
+        except ToolError as error:
+            refusal = error.problem
+    if not found:
+        pytest.skip(f"no conda package with a Python can be made: {refusal}")
+    return found
