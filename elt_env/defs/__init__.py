@@ -1,0 +1,1 @@
+"""Dagster: assets, checks, jobs and resources; each body calls one stage."""

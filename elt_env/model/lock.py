@@ -90,6 +90,26 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class HeldBack:
+    """A requested pip package that is older than it would be without conda's packages.
+
+    Attributes:
+        version: what is locked.
+        possible: what pip would choose alone.
+    """
+
+    name: str
+    version: str
+    possible: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} {self.version} is locked; {self.possible} is not possible beside "
+            "what conda owns"
+        )
+
+
+@dataclass(frozen=True)
 class Lock:
     """Every package of one target.
 
@@ -104,6 +124,7 @@ class Lock:
         locked_at: when the lock was made, UTC.
         tools: names and versions of the tools that made it.
         negotiated: the bounds that conda was given for pip's sake.
+        held_back: what is older than it would be without conda's packages.
         packages: conda's and pip's packages, sorted by manager and name.
     """
 
@@ -118,6 +139,7 @@ class Lock:
     tools: tuple[tuple[str, str], ...]
     negotiated: tuple[Bound, ...]
     packages: tuple[Package, ...]
+    held_back: tuple[HeldBack, ...] = ()
     schema: int = field(default=SCHEMA)
 
     def __post_init__(self) -> None:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from elt_env.errors import IntegrityError
+from elt_env.errors import InputError, IntegrityError
 from elt_env.model import requirements
 from elt_env.model.lock import Lock
+from elt_env.model.target import Target
 from elt_env.tools.files import write_atomically
 from elt_env.tools.pip import InstallRequest
 from elt_env.tools.prefix import Prefix, Stage
@@ -38,6 +39,21 @@ class Built:
 
     path: Path
     steps: tuple[str, ...]
+
+
+def require_lock(target: Target, toolbox: Toolbox) -> Lock:
+    """Return the target's current lock.
+
+    Raises:
+        InputError: there is none yet.
+        IntegrityError: it was changed by hand.
+    """
+    lock = toolbox.store.current_lock(target)
+    if lock is None:
+        raise InputError(
+            f"There is no lock of {target.name} yet.", f"Make one: elt-env lock {target.name}"
+        )
+    return lock
 
 
 def ensure_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> Built:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elt_env.errors import PolicyError
-from elt_env.model.diff import Change, compare
+from elt_env.model.diff import Change, compare, count
 from elt_env.model.lock import Lock, Package
 from elt_env.model.names import normalize
 from elt_env.model.satisfaction import requirement_lines, unsatisfied
@@ -36,6 +36,22 @@ class Locked:
     kept: bool
     changes: tuple[Change, ...] = ()
     reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A question, and conda's own answer to it."""
+
+    question: Question
+    answer: CondaAnswer
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A question, and the lock that answers it; not written yet."""
+
+    question: Question
+    lock: Lock
 
 
 def examine(
@@ -90,19 +106,46 @@ def _require_locked(names: Iterable[str], lock: Lock) -> None:
             )
 
 
-def finish(question: Question, agreement: Agreement, toolbox: Toolbox, say: Say) -> Locked:
-    """Write the lock that an agreement makes, and make it the target's current one.
+def solve_unless_kept(
+    target: Target, toolbox: Toolbox, say: Say, *, upgrade: tuple[str, ...] | None = ()
+) -> Locked | Solved:
+    """Return the target's lock when it can be kept, else conda's answer to the question for one.
+
+    Raises: as `examine` and `solve`.
+    """
+    found = examine(target, toolbox, say, upgrade=upgrade)
+    if isinstance(found, Locked):
+        return found
+    return Solved(found, solve(found, toolbox, say))
+
+
+def resolve(found: Locked | Solved, toolbox: Toolbox, say: Say) -> Locked | Resolution:
+    """Return pip's answer beside conda's, once both agree; a kept lock passes through.
+
+    Raises: as `agree`, and when the index has no file with a hash for a distribution.
+    """
+    if isinstance(found, Locked):
+        return found
+    agreement = agree(found.question, found.answer, toolbox, say)
+    return Resolution(found.question, assemble(found.question, agreement, toolbox, say))
+
+
+def write(found: Locked | Resolution, toolbox: Toolbox, say: Say) -> Locked:
+    """Write a new lock and make it the target's current one; a kept lock passes through.
 
     Raises:
         StorageError: the store cannot be written; the current lock stays what it was.
-        UnsatisfiableError: the index has no file with a hash for a distribution.
     """
-    lock = assemble(question, agreement, toolbox, say)
+    if isinstance(found, Locked):
+        return found
+    question, lock = found.question, found.lock
     path = toolbox.store.write_lock(lock)
-    changes = compare(question.previous, lock)
     toolbox.store.set_current(question.target, lock.digest, toolbox.now())
-    say(f"lock: {lock.digest} of {question.target}, {len(lock.conda)} conda and {len(lock.pip)} "
-        f"pip packages")
+    changes = compare(question.previous, lock)
+    say(
+        f"lock: {lock.digest} of {question.target}: {len(lock.conda)} conda and "
+        f"{len(lock.pip)} pip packages; {count(changes)}"
+    )
     return Locked(lock, path, kept=False, changes=changes, reasons=question.reasons)
 
 
@@ -122,6 +165,7 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
         locked_at=toolbox.now().replace(microsecond=0),
         tools=toolbox.versions,
         negotiated=conda.bounds,
+        held_back=agreement.held_back,
         packages=(*_needed_by_pip(agreement), *files),
     )
 
@@ -152,8 +196,5 @@ def lock(
     Raises:
         EltEnvError: as the steps say; the current lock stays what it was.
     """
-    found = examine(target, toolbox, say, upgrade=upgrade)
-    if isinstance(found, Locked):
-        return found
-    first: CondaAnswer = solve(found, toolbox, say)
-    return finish(found, agree(found, first, toolbox, say), toolbox, say)
+    found = solve_unless_kept(target, toolbox, say, upgrade=upgrade)
+    return write(resolve(found, toolbox, say), toolbox, say)

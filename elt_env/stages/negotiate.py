@@ -22,7 +22,7 @@ from elt_env.errors import (
     TimeLimitError,
 )
 from elt_env.model.conda_spec import from_pep440
-from elt_env.model.lock import Bound
+from elt_env.model.lock import Bound, HeldBack
 from elt_env.stages.question import Question
 from elt_env.stages.solve import CondaAnswer, solve_with
 from elt_env.tools.pip import ResolveRequest
@@ -37,33 +37,68 @@ _CONFLICTS = (PipConflictError, NoWheelError, TimeLimitError)
 
 @dataclass(frozen=True)
 class Agreement:
-    """What both sides can live with: conda's answer and pip's, made under it."""
+    """What both sides can live with: conda's answer and pip's, made under it.
+
+    Attributes:
+        held_back: what a person asked of pip that is older than it would be without conda.
+    """
 
     conda: CondaAnswer
     pip: tuple[Resolved, ...]
     request: ResolveRequest
+    held_back: tuple[HeldBack, ...] = ()
 
 
 def agree(question: Question, first: CondaAnswer, toolbox: Toolbox, say: Say) -> Agreement:
     """Return an answer of both halves, starting from conda's `first`.
 
+    Conda yields, within what a person pinned, to what pip would choose of the requested tools
+    if conda were not there; where it cannot, they are held back, and the answer says so.
+
     Raises:
         PipConflictError: pip has no solution even where conda is not in its way.
         DisagreementError: each side has solutions, but they have none in common.
     """
+    request = _request(question, first, toolbox)
+    say(f"pip: resolving {len(request.requirements)} requirements in one command")
+    free = toolbox.resolver.resolve(replace(request, pins=()), say)
+    wish = tuple(f"{each.name}>={each.version}" for each in free if each.requested)
+    try:
+        return _agree(question, first, wish, toolbox, say)
+    except DisagreementError as error:
+        say(f"negotiation: the newest versions are not possible: {error.problem}")
+    agreement = _agree(question, first, (), toolbox, say)
+    held_back = _held_back(free, agreement.pip)
+    for each in held_back:
+        say(f"WARNING: {each}")
+    return replace(agreement, held_back=held_back)
+
+
+def _held_back(free: tuple[Resolved, ...], agreed: tuple[Resolved, ...]) -> tuple[HeldBack, ...]:
+    possible = {each.name: each.version for each in free if each.requested}
+    return tuple(
+        HeldBack(each.name, each.version, possible[each.name])
+        for each in agreed
+        if each.name in possible and Version(each.version) < Version(possible[each.name])
+    )
+
+
+def _agree(
+    question: Question, first: CondaAnswer, wish: tuple[str, ...], toolbox: Toolbox, say: Say
+) -> Agreement:
     answer = first
     for _ in range(_ROUNDS):
-        request = _request(question, answer, toolbox)
-        say(f"pip: resolving {len(request.requirements)} requirements in one command, beside "
-            f"{len(request.pins)} distributions that conda owns")
+        request = replace(_request(question, answer, toolbox), bounds=wish)
+        say(f"pip: resolving beside the {len(request.pins)} distributions that conda owns")
         try:
             return Agreement(answer, toolbox.resolver.resolve(request, say), request)
         except _CONFLICTS as conflict:
-            say("pip: no solution beside conda's versions; looking for those in its way")
             bounds = _Search(request, answer, toolbox, say).bounds(conflict)
         for bound in bounds:
-            say(f"negotiation: conda's {bound.name} {bound.refused} is not possible for "
-                f"{', '.join(bound.required_by)}; asking conda for {bound}")
+            say(
+                f"negotiation: conda's {bound.name} {bound.refused} does not suit "
+                f"{', '.join(bound.required_by)}; asking conda for {bound}"
+            )
         answer = _solve_again(question, answer, bounds, toolbox, say)
     raise DisagreementError(
         f"conda and pip did not agree on {question.target} in {_ROUNDS} rounds. Bounds so far: "

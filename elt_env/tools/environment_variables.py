@@ -59,3 +59,23 @@ def _is_kept(name: str) -> bool:
     if name.startswith("XDG_"):
         return name.endswith(("_HOME", "_DIR", "_DIRS"))
     return name in _KEPT or name.startswith("LC_")
+
+
+_FOREIGN = ("PYTHON", "LD_", "CONDA_", "MAMBA_", "VIRTUAL_ENV", "PIP_", "UV_")
+
+
+def user_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables for a person's command in a prefix: theirs, its tools first on PATH.
+
+    What would make another Python, library or environment take part is left out: the variables
+    of Python, the loader, conda, pip, uv and virtual environments, and another virtual
+    environment's directory on PATH.
+    """
+    source = os.environ if base is None else base
+    kept = {name: value for name, value in source.items() if not name.startswith(_FOREIGN)}
+    other = source.get("VIRTUAL_ENV")
+    foreign = {str(Path(other) / "bin")} if other else set()
+    search = [each for each in source.get("PATH", os.defpath).split(os.pathsep)
+              if each and each not in foreign]
+    path = os.pathsep.join([str(prefix / "bin"), *search])
+    return kept | {"PATH": path, "PYTHONNOUSERSITE": "1"}

@@ -96,3 +96,12 @@ def remove_tree(path: Path) -> None:
             aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".removed-"))
             path.replace(aside / path.name)
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def tail(path: Path, lines: int) -> str:
+    """Return the last `lines` lines of a text file, or "" when there is none."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])

@@ -40,8 +40,8 @@ def end_group(
         pause: waits up to that many seconds; it may do something useful meanwhile.
     """
     gone = False
-    _signal(leader, signal.SIGTERM)
     try:
+        _signal(leader, signal.SIGTERM)
         gone = _wait(leader, grace, reap, pause)
     finally:
         if not gone:
@@ -72,7 +72,6 @@ def _is_gone(group: int) -> bool:
 
     In a container whose first process does not reap, such zombies stay.
     """
-    _reap_adopted(group)
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -80,7 +79,11 @@ def _is_gone(group: int) -> bool:
     except PermissionError:
         return False
     states = _states(group)
-    return bool(states) and states <= {"Z", "X"}
+    if not states or states - {"Z", "X"}:
+        return False
+    _signal(group, signal.SIGKILL)  # for a process that was forked after the look at /proc
+    _reap_adopted(group)
+    return True
 
 
 def _reap_adopted(group: int) -> None:

@@ -156,20 +156,20 @@ def _read_evidence(path: Path) -> Evidence:
         ) from error
 
 
-def read_lock_directory(directory: Path, target: Target) -> Lock:
-    """Return the lock whose files lie in `directory`, for `target`.
+def read_lock_directory(directory: Path, target: Target | None) -> Lock:
+    """Return the lock whose files lie in `directory`, for `target` if one is given.
 
     Raises:
         IntegrityError: a file is gone or was changed by hand, or it is another target's lock.
     """
-    remedy = _RELOCK.format(target=target.name)
+    remedy = _RELOCK.format(target=target.name if target else "TARGET")
     path = directory / lock_json.FILE_NAME
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise IntegrityError(f"The lock {path} cannot be read: {error}.", remedy) from error
     lock = lock_json.parse(text, str(path), remedy)
-    if lock.target != target:
+    if target is not None and lock.target != target:
         raise IntegrityError(
             f"{path} is a lock of {lock.target}; {target} is wanted.",
             f"Use a lock of {target}, or make one with: elt-env lock {target.name}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ def index_channel(root: Path) -> None:
     """Write the repodata of every subdir of a channel anew, from its archives."""
     (root / "noarch").mkdir(parents=True, exist_ok=True)
     asyncio.run(_index(root))
+    for repodata in root.glob("*/repodata.json"):
+        _forget_when_indexed(repodata)
 
 
 async def _index(root: Path) -> None:
@@ -44,6 +47,17 @@ async def _index(root: Path) -> None:
     await index_fs(root, force=True, write_zst=False, write_shards=False)
     # Without a breath before the loop closes, py-rattler can crash the interpreter at exit.
     await asyncio.sleep(0.2)
+
+
+def _forget_when_indexed(repodata: Path) -> None:
+    """Leave a package's own timestamp as its only date, as in channels that conda-index makes.
+
+    Rattler goes by `indexed_timestamp` where there is one, and every package is then of today.
+    """
+    content = json.loads(repodata.read_bytes())
+    for package in content["packages.conda"].values():
+        package.pop("indexed_timestamp", None)
+    repodata.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 @dataclass(frozen=True)

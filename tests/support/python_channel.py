@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from elt_env.errors import ToolError
 from elt_env.tools.host_channel import HostChannel
-from elt_env.tools.interpreters import Interpreter, find_interpreter
+from elt_env.tools.interpreters import Interpreter, list_interpreters
 from tests.support.channel import Channel
 
 _PYTHONS = ("3.11", "3.12")
@@ -41,13 +40,9 @@ def shared_python_channel(place: Path) -> Channel:
 
 
 def _interpreters() -> list[Interpreter]:
-    found = []
-    refusal = ""
-    for python in _PYTHONS:
-        try:
-            found.append(find_interpreter(python))
-        except ToolError as error:
-            refusal = error.problem
-    if not found:
-        pytest.skip(f"no conda package with a Python can be made: {refusal}")
-    return found
+    usable, _ = list_interpreters()
+    # The newest patch release stands first, so it is the last to be written.
+    newest = {each.minor: each for each in reversed(usable) if each.minor in _PYTHONS}
+    if not newest:
+        pytest.skip(f"no Python {' or '.join(_PYTHONS)} that a conda package can be made of")
+    return list(newest.values())

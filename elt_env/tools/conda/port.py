@@ -50,6 +50,10 @@ class CondaTool(Protocol):
         """Return the URL a channel name stands for, without credentials."""
         ...
 
+    def reachable(self, channels: tuple[str, ...]) -> bool:
+        """Tell whether every channel answers."""
+        ...
+
     def solve(self, request: SolveRequest) -> tuple[Package, ...]:
         """Return the solution, sorted by name, each package with the distributions it owns.
 

@@ -67,6 +67,19 @@ class Rattler:
         """
         return self._channel(channel).base_url.rstrip("/")
 
+    def reachable(self, channels: tuple[str, ...]) -> bool:
+        """Tell whether every channel answers."""
+
+        async def names() -> None:
+            gateway = rattler.Gateway(cache_dir=self._cache / "repodata")
+            await gateway.names([self._channel(each) for each in channels], ["noarch"])
+
+        try:
+            self._run(names(), "conda channel look-up")
+        except (GatewayError, TimeLimitError):
+            return False
+        return True
+
     def solve(self, request: SolveRequest) -> tuple[Package, ...]:
         """Return the solution; see CondaTool."""
         channels = [self._channel(each) for each in request.channels]

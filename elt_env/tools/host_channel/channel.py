@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import json
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import rattler
 from filelock import FileLock, Timeout
-from rattler.exceptions import IoError
+from rattler.exceptions import CacheDirError, IoError
 from rattler.index import index_fs
 
-from elt_env.errors import BusyError, StorageError, ToolError
+from elt_env.errors import BusyError, StorageError, TimeLimitError, ToolError
 from elt_env.tools.files import remove_tree, writing
 from elt_env.tools.host_channel import python_package, wheel_package
 from elt_env.tools.host_channel.archive import Entry, PackageInfo, write_package
@@ -39,7 +40,8 @@ class HostChannel:
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
-        self._platform = str(rattler.Platform.current())
+        self._workshop = self._root / ".making"
+        self._platform = str(rattler.Subdir.current())
 
     @property
     def url(self) -> str:
@@ -52,7 +54,7 @@ class HostChannel:
         Raises:
             BusyError: another process keeps the channel.
             StorageError: the disk is full or not writable.
-            ToolError: the interpreter's files cannot be made relocatable.
+            ToolError: this is not Linux, or the interpreter's files cannot be made relocatable.
         """
         if not self._platform.startswith("linux-"):
             raise ToolError(
@@ -86,73 +88,104 @@ class HostChannel:
     def index(self, say: Say) -> None:
         """Write the index where it does not list exactly the packages that are there.
 
+        Packages that were damaged since they were made are removed; they would stop the indexer.
+
         Raises:
             BusyError: another process keeps the channel.
             StorageError: the disk is full or not writable.
+            TimeLimitError: the indexer does not end.
         """
         with self._locked():
-            if all(map(self._is_indexed, self._subdirs())):
+            self._remove_damaged(say)
+            states = [(_listed(subdir), _present(subdir)) for subdir in self._subdirs()]
+            if all(listed == present for listed, present in states):
                 return
             say(f"index {self.url}")
-            try:
-                asyncio.run(_index(self._root))
-            except IoError as error:
-                raise StorageError(
-                    f"The host channel {self._root} cannot be indexed: {error}.",
-                    "Free some space or make the directory writable, then run it again.",
-                ) from error
+            changed = any(
+                listed and listed.get(name, size) != size
+                for listed, present in states
+                for name, size in present.items()
+            )
+            self._run_indexer(force=changed)
+
+    def _run_indexer(self, *, force: bool) -> None:
+        try:
+            asyncio.run(_index(self._root, force=force))
+        except (CacheDirError, IoError) as error:
+            raise StorageError(
+                f"The host channel {self._root} cannot be indexed: {error}",
+                "Free some space or make the directory writable, then run the same command.",
+            ) from error
+        except asyncio.TimeoutError as error:
+            raise TimeLimitError(
+                f"Indexing the host channel {self._root} took longer than {_INDEX_LIMIT:.0f} s.",
+                "Run it again when the disk is less busy.",
+            ) from error
+
+    def _remove_damaged(self, say: Say) -> None:
+        for subdir in self._subdirs():
+            for package in subdir.glob("*.conda"):
+                if not zipfile.is_zipfile(package):
+                    say(f"remove {package}, which is damaged")
+                    package.unlink()
 
     def _add(self, info: PackageInfo, entries: Callable[[], Iterable[Entry]], say: Say) -> Path:
         package = self._root / info.subdir / f"{info.stem}.conda"
-        if package.is_file():
+        if zipfile.is_zipfile(package):
             return package
         say(f"pack {info.name} {info.version} as {info.subdir}/{package.name}")
-        workshop = self._root / ".making" / info.stem
-        with writing(self._root):
-            workshop.mkdir(parents=True)
-            made = write_package(info, entries(), workshop)
-            _sync(made)
-            made.replace(package)
-            _sync(package.parent)
+        try:
+            with writing(self._root):
+                self._workshop.mkdir()
+                made = write_package(info, entries(), self._workshop)
+                _sync(made)
+                made.replace(package)
+                _sync(package.parent)
+        finally:
+            remove_tree(self._workshop)
         return package
 
     def _subdirs(self) -> Iterable[Path]:
         return (self._root / "noarch", self._root / self._platform)
 
-    def _is_indexed(self, subdir: Path) -> bool:
-        try:
-            repodata = json.loads((subdir / "repodata.json").read_bytes())
-        except (FileNotFoundError, json.JSONDecodeError):
-            return False
-        return set(repodata.get("packages.conda", ())) == {
-            each.name for each in subdir.glob("*.conda")
-        }
-
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep the channel for this process; clear what a killed one left half-made."""
-        with writing(self._root):
-            for subdir in self._subdirs():
-                subdir.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._root / ".lock", timeout=_LOCK_LIMIT)
         try:
-            lock.acquire()
+            with writing(self._root):
+                for subdir in self._subdirs():
+                    subdir.mkdir(parents=True, exist_ok=True)
+                lock.acquire()
         except Timeout as error:
             raise BusyError(
                 f"Another process has kept the host channel {self._root} for {_LOCK_LIMIT:.0f} s.",
                 "Wait for it to end, or end it, then run the same command.",
             ) from error
         try:
-            remove_tree(self._root / ".making")
+            remove_tree(self._workshop)
             yield
         finally:
-            remove_tree(self._root / ".making")
             lock.release()
 
 
-async def _index(root: Path) -> None:
+def _listed(subdir: Path) -> dict[str, int] | None:
+    """Return the packages of a subdir's index with their sizes; None where there is no index."""
     try:
-        await asyncio.wait_for(index_fs(root, write_zst=False, write_shards=False), _INDEX_LIMIT)
+        repodata = json.loads((subdir / "repodata.json").read_bytes())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return {name: record["size"] for name, record in repodata["packages.conda"].items()}
+
+
+def _present(subdir: Path) -> dict[str, int]:
+    return {package.name: package.stat().st_size for package in subdir.glob("*.conda")}
+
+
+async def _index(root: Path, *, force: bool) -> None:
+    work = index_fs(root, write_zst=False, write_shards=False, force=force)
+    try:
+        await asyncio.wait_for(work, _INDEX_LIMIT)
     finally:
         # Without a breath before the loop closes, py-rattler's runtime can crash the interpreter
         # at exit.

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def _solve(
     return asyncio.run(solve())
 
 
-def _install(records: Sequence[rattler.RepoDataRecord], prefix: Path, cache: Path) -> None:
+def _install(records: list[rattler.RepoDataRecord], prefix: Path, cache: Path) -> None:
     async def install() -> None:
         try:
             await rattler.install(records, prefix, cache_dir=cache)
@@ -51,7 +50,7 @@ def _install(records: Sequence[rattler.RepoDataRecord], prefix: Path, cache: Pat
     asyncio.run(install())
 
 
-def _versions(records: Sequence[rattler.RepoDataRecord]) -> dict[str, str]:
+def _versions(records: list[rattler.RepoDataRecord]) -> dict[str, str]:
     return {record.name.normalized: str(record.version) for record in records}
 
 
@@ -122,7 +121,10 @@ def test_a_slow_channel_lets_the_client_wait(
     channel_server.fault = "slow"
 
     async def solve() -> None:
-        await asyncio.wait_for(rattler.solve([channel_server.url], ["app"]), 0.5)
+        try:
+            await asyncio.wait_for(rattler.solve([channel_server.url], ["app"]), 0.5)
+        finally:
+            await asyncio.sleep(0.2)
 
     with pytest.raises(asyncio.TimeoutError):
         asyncio.run(solve())

@@ -18,12 +18,13 @@ from tests.support.loopback import corrupted
 from tests.support.wheels import make_sdist, make_wheel
 
 _LIMIT = 120.0
+_UV: str = uv.find_uv_bin()
 needs_pip = pytest.mark.skipif(
     importlib.util.find_spec("pip") is None, reason="pip is not installed beside the tests"
 )
 
 
-def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+def _run(*command: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(part) for part in command], check=False, capture_output=True, text=True, timeout=_LIMIT
     )
@@ -35,7 +36,7 @@ def _compile(
     listed = place / "requirements.in"
     listed.write_text(requirements)
     return _run(
-        *(uv.find_uv_bin(), "pip", "compile", "--no-config", "--python", sys.executable),
+        *(_UV, "pip", "compile", "--no-config", "--python", sys.executable),
         *("--no-header", "--generate-hashes", "--default-index", url, *options, listed),
     )
 
@@ -123,7 +124,9 @@ def test_pip_downloads(index: IndexServer, tmp_path: Path, fault: Fault | None) 
 
 def test_an_installed_wheel_works(index: IndexServer, tmp_path: Path) -> None:
     code = "def main():\n    print('hello')\n"
-    index.add(make_wheel(tmp_path, "a", "1", files={"a.py": code}, entry_points={"say-a": "a:main"}))
+    index.add(
+        make_wheel(tmp_path, "a", "1", files={"a.py": code}, entry_points={"say-a": "a:main"})
+    )
     prefix = _install(index, tmp_path, "a")
     assert _run(prefix / "bin" / "say-a").stdout == "hello\n"
 
@@ -140,9 +143,9 @@ def test_an_sdist_builds_without_a_download(index: IndexServer, tmp_path: Path) 
 
 def _install(index: IndexServer, place: Path, name: str) -> Path:
     prefix = place / "prefix"
-    _run(uv.find_uv_bin(), "venv", "--no-config", "--python", sys.executable, prefix)
+    _run(_UV, "venv", "--no-config", "--python", sys.executable, prefix)
     done = _run(
-        *(uv.find_uv_bin(), "pip", "install", "--no-config", "--default-index", index.url),
+        *(_UV, "pip", "install", "--no-config", "--default-index", index.url),
         *("--python", prefix / "bin" / "python", name),
     )
     assert done.returncode == 0, done.stderr

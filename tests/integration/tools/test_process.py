@@ -148,11 +148,9 @@ def test_five_megabytes_on_both_streams_do_not_block() -> None:
 def test_a_very_long_line_is_one_line() -> None:
     told: list[str] = []
     code = "import sys; sys.stdout.write('é' * 2_000_000)"
-    done = run(python(code), limit=LONG, say=told.append, env=clean_environment(extra=UTF8))
+    utf8 = clean_environment(extra={"PYTHONUTF8": "1"})
+    done = run(python(code), limit=LONG, say=told.append, env=utf8)
     assert told == [done.stdout] == ["é" * 2_000_000]
-
-
-UTF8 = {"PYTHONUTF8": "1"}
 
 
 def test_bytes_that_are_no_utf8_are_replaced() -> None:
@@ -255,7 +253,8 @@ def test_a_missing_working_directory_is_named(tmp_path: Path) -> None:
 STUBBORN = """
     import signal, subprocess, sys, time
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    subprocess.Popen([sys.executable, "-c", "import time; print('child', flush=True); time.sleep(600)"])
+    child = "import time; print('child', flush=True); time.sleep(600)"
+    subprocess.Popen([sys.executable, "-c", child])
     print("leader", flush=True)
     time.sleep(600)
 """
@@ -373,13 +372,16 @@ def output_of(driven: subprocess.Popen[str]) -> str:
 
 
 def test_ctrl_c_leaves_no_process_and_a_second_one_does_not_wait_for_the_grace(
-    marked: Marked,
+    marked: Marked, tmp_path: Path
 ) -> None:
+    terminated = tmp_path / "terminated"
     code = """
         import signal
         from elt_env.tools.process import clean_environment, run
+        # A shell starts what it puts in the background with SIGINT ignored; that is inherited.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            run(["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"],
+            run(["sh", "-c", "trap 'echo > TERMINATED' TERM; echo up; while :; do sleep 0.1; done"],
                 limit=600, grace=600, say=lambda line: print(line, flush=True),
                 env=clean_environment(extra={"MARK_NAME": "MARK_VALUE"}))
         except KeyboardInterrupt:
@@ -387,11 +389,12 @@ def test_ctrl_c_leaves_no_process_and_a_second_one_does_not_wait_for_the_grace(
     """
     name, value = marked.mark.split("=")
     code = code.replace("MARK_NAME", name).replace("MARK_VALUE", value)
+    code = code.replace("TERMINATED", str(terminated))
     with driver(code, clean_environment()) as driven:
         assert driven.stdout is not None
         assert driven.stdout.readline() == "up\n"
         driven.send_signal(signal.SIGINT)
-        time.sleep(0.5)
+        wait_for(terminated.exists)
         assert driven.poll() is None
         driven.send_signal(signal.SIGINT)
         assert output_of(driven) == "interrupted\n"

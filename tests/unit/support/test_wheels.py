@@ -20,7 +20,9 @@ def _read(wheel: Path, name: str) -> str:
 
 def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
     first, second = (
-        make_wheel(tmp_path / place, "Some.Thing", "1.0", requires=["b>1"], entry_points={"a": "b:c"})
+        make_wheel(
+            tmp_path / place, "Some.Thing", "1.0", requires=["b>1"], entry_points={"a": "b:c"}
+        )
         for place in ("one", "two")
     )
     assert first.read_bytes() == second.read_bytes()
@@ -55,7 +57,9 @@ def test_the_metadata_are_valid_and_say_what_was_asked(tmp_path: Path) -> None:
 
 def test_the_record_lists_every_file_with_its_hash(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "a", "1", files={"a.py": "x = 1\n", "data/b.bin": b"\0"})
-    rows = {row[0]: row[1:] for row in csv.reader(_read(wheel, "a-1.dist-info/RECORD").splitlines())}
+    rows = {
+        row[0]: row[1:] for row in csv.reader(_read(wheel, "a-1.dist-info/RECORD").splitlines())
+    }
     with zipfile.ZipFile(wheel) as archive:
         assert set(rows) == set(archive.namelist())
     digest = base64.urlsafe_b64encode(hashlib.sha256(b"x = 1\n").digest()).rstrip(b"=").decode()

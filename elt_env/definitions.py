@@ -1,0 +1,30 @@
+"""The Dagster entry point: every environment of the policy as assets, checks and jobs."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from elt_env.defs.assets import environment_asset, lockfile_asset
+from elt_env.defs.checks import environment_checks
+from elt_env.defs.console import short_console
+from elt_env.defs.jobs import environment_jobs, executor
+from elt_env.defs.resources import EltProject
+from elt_env.tools.settings import open_project
+
+_policy = open_project().policy
+
+defs = dg.Definitions.merge(
+    *(
+        dg.Definitions(
+            assets=[lockfile_asset(name, policy), environment_asset(name, policy)],
+            asset_checks=environment_checks(name, policy),
+            jobs=environment_jobs(name, policy),
+        )
+        for name, policy in _policy.environments.items()
+    ),
+    dg.Definitions(
+        resources={"project": EltProject()},
+        executor=executor(_policy),
+        loggers={"console": short_console},
+    ),
+)

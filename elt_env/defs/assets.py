@@ -1,0 +1,137 @@
+"""The story of an environment: spec -> lockfile -> environment, one partition a Python minor.
+
+Every op is one step one can see, retry and read the log of. What a step does stands in
+`elt_env.stages`.
+"""
+
+import dagster as dg
+
+from elt_env.defs.metadata import lock_metadata, prefix_metadata
+from elt_env.defs.resources import RETRY, EltProject, work
+from elt_env.model.policy import EnvironmentPolicy
+from elt_env.stages import build
+from elt_env.stages import lock as locking
+from elt_env.tools.prefix import Stage
+
+
+class Upgrade(dg.Config):
+    """What may move away from the current lock; nothing by default, so it is kept or mended.
+
+    Attributes:
+        everything: upgrade every package within the spec and the policy.
+        packages: names of the packages to upgrade.
+    """
+
+    everything: bool = False
+    packages: list[str] = []  # noqa: RUF012  # a pydantic field, copied for each instance
+
+
+def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinition:
+    """Return the asset `<environment>/lockfile`."""
+
+    @dg.op(name=op_name(environment, "solve_conda"), retry_policy=RETRY)
+    def solve_conda(context: dg.OpExecutionContext, config: Upgrade, project: EltProject) -> object:
+        """Keep the current lock while it satisfies, else let conda answer first."""
+        upgrade = None if config.everything else tuple(config.packages)
+        with work(context, project, environment) as (toolbox, target):
+            return locking.solve_unless_kept(target, toolbox, context.log.info, upgrade=upgrade)
+
+    @dg.op(name=op_name(environment, "resolve_pip"), retry_policy=RETRY)
+    def resolve_pip(
+        context: dg.OpExecutionContext, project: EltProject, solved: object
+    ) -> object:
+        """Resolve all pip requirements in one command beside what conda owns, until both agree."""
+        with work(context, project, environment) as (toolbox, _):
+            return locking.resolve(solved, toolbox, context.log.info)
+
+    @dg.op(name=op_name(environment, "write_lockfile"))
+    def write_lockfile(
+        context: dg.OpExecutionContext, project: EltProject, resolved: object
+    ) -> dg.MaterializeResult[None]:
+        """Write the lock's files and make it the current one."""
+        with work(context, project, environment) as (toolbox, _):
+            locked = locking.write(resolved, toolbox, context.log.info)
+            return dg.MaterializeResult(
+                metadata=lock_metadata(locked), data_version=dg.DataVersion(locked.lock.digest)
+            )
+
+    @dg.graph_asset(
+        key=[environment, "lockfile"],
+        group_name=group_name(environment),
+        partitions_def=python_partitions(policy),
+        kinds={"conda", "python"},
+        description=f"Every package of `{environment}` by name, version, URL and sha256: conda's "
+        "half solved first, pip's half resolved in one command beside it.",
+    )
+    def lockfile() -> dg.MaterializeResult[None]:
+        solved = solve_conda.alias("solve_conda")()
+        resolved = resolve_pip.alias("resolve_pip")(solved)
+        return write_lockfile.alias("write_lockfile")(resolved)
+
+    return lockfile
+
+
+def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinition:
+    """Return the asset `<environment>/environment`."""
+    step = {"retry_policy": RETRY}
+
+    @dg.op(name=op_name(environment, "create_prefix"), ins={"lockfile": dg.In(dg.Nothing)}, **step)
+    def create_prefix(context: dg.OpExecutionContext, project: EltProject) -> str:
+        """Link conda's packages into the prefix of the current lock; return the lock's digest."""
+        with work(context, project, environment) as (toolbox, target):
+            lock = build.require_lock(target, toolbox)
+            build.advance(lock, Stage.LINKED, toolbox, context.log.info)
+            return lock.digest
+
+    @dg.op(name=op_name(environment, "pip_install_once"), **step)
+    def pip_install_once(
+        context: dg.OpExecutionContext, project: EltProject, digest: str
+    ) -> str:
+        """Install pip's half in one command, hashes required, nothing resolved."""
+        with work(context, project, environment) as (toolbox, target):
+            lock = toolbox.store.read_lock(digest, target)
+            build.advance(lock, Stage.INSTALLED, toolbox, context.log.info)
+            return digest
+
+    @dg.op(name=op_name(environment, "seal_prefix"), **step)
+    def seal_prefix(
+        context: dg.OpExecutionContext, project: EltProject, digest: str
+    ) -> dg.MaterializeResult[None]:
+        """Verify that the prefix is what the lock says, then mark it ready."""
+        with work(context, project, environment) as (toolbox, target):
+            lock = toolbox.store.read_lock(digest, target)
+            built = build.advance(lock, Stage.READY, toolbox, context.log.info)
+            return dg.MaterializeResult(
+                metadata=prefix_metadata(lock, built), data_version=dg.DataVersion(digest)
+            )
+
+    @dg.graph_asset(
+        key=[environment, "environment"],
+        ins={"lockfile": dg.AssetIn([environment, "lockfile"], dagster_type=dg.Nothing)},
+        group_name=group_name(environment),
+        partitions_def=python_partitions(policy),
+        kinds={"conda", "python"},
+        description=f"`{environment}` installed from its lock: conda's packages linked, pip's in "
+        "one command, verified and sealed. Nothing in it changes afterwards.",
+    )
+    def installed(lockfile: None) -> dg.MaterializeResult[None]:
+        prefix = create_prefix.alias("create_prefix")(lockfile)
+        filled = pip_install_once.alias("pip_install_once")(prefix)
+        return seal_prefix.alias("seal_prefix")(filled)
+
+    return installed
+
+
+def python_partitions(policy: EnvironmentPolicy) -> dg.StaticPartitionsDefinition:
+    """Return the partitions of an environment: its Python minors, as in `3.11`."""
+    return dg.StaticPartitionsDefinition(list(policy.pythons))
+
+
+def group_name(environment: str) -> str:
+    """Return an environment's name as Dagster allows it for groups, jobs and ops."""
+    return environment.replace("-", "_")
+
+
+def op_name(environment: str, step: str) -> str:
+    """Return a name for an op that no other environment's op has."""
+    return f"{group_name(environment)}_{step}"

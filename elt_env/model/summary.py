@@ -1,0 +1,118 @@
+"""What is known about a target: the contract of `elt-env show TARGET --json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from elt_env.model.evidence import Evidence
+from elt_env.model.lock import Lock
+from elt_env.model.target import Target
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A target's lock, prefix and evidence; what does not exist yet is None or empty.
+
+    Attributes:
+        lock_path: directory of the lock's files.
+        prefix: the directory the environment is or will be installed in.
+        ready: whether it is installed and sealed.
+    """
+
+    target: Target
+    lock: Lock | None = None
+    lock_path: Path | None = None
+    prefix: Path | None = None
+    ready: bool = False
+    evidence: tuple[Evidence, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as the stable JSON object."""
+        return {
+            "target": self.target.name,
+            "platform": self.target.platform,
+            "lock": self._lock(),
+            "prefix": {"path": str(self.prefix), "ready": self.ready} if self.prefix else None,
+            "evidence": [_evidence(each) for each in self.evidence],
+            "image": None,
+            "release": None,
+        }
+
+    def _lock(self) -> dict[str, Any] | None:
+        lock = self.lock
+        if lock is None:
+            return None
+        return {
+            "digest": lock.digest,
+            "path": str(self.lock_path),
+            "packages": len(lock.packages),
+            "conda": len(lock.conda),
+            "pip": len(lock.pip),
+            "locked_at": lock.locked_at.isoformat(),
+            "exclude_newer": _moment(lock.exclude_newer),
+            "channels": list(lock.channels),
+            "indexes": list(lock.indexes),
+            "channel_source": lock.channel_source,
+            "negotiated": [str(each) for each in lock.negotiated],
+            "held_back": [str(each) for each in lock.held_back],
+        }
+
+    def to_text(self) -> str:
+        """Return the summary for a person."""
+        lines = [f"{self.target.name} on {self.target.platform}"]
+        lines += self._lock_lines()
+        if self.prefix:
+            state = "ready" if self.ready else "not built"
+            lines.append(f"  prefix    {self.prefix} ({state})")
+        for each in self.evidence:
+            detail = each.detail.splitlines()[0] if each.detail else ""
+            lines.append(f"  {each.check:<9} {each.status} in {each.seconds:.1f} s: {detail}")
+        return "\n".join(lines)
+
+    def _lock_lines(self) -> list[str]:
+        lock = self.lock
+        if lock is None:
+            return ["  lock      none yet"]
+        asked = [f"{each.name} {each.version}" for each in lock.packages if each.requested]
+        limit = f", releases until {lock.exclude_newer:%Y-%m-%d}" if lock.exclude_newer else ""
+        host = "HOST CHANNEL, made of this machine's Python and of wheels"
+        source = host if lock.channel_source == "host" else ", ".join(lock.channels)
+        return [
+            f"  lock      {lock.digest}",
+            f"            made {lock.locked_at:%Y-%m-%d %H:%M} UTC{limit}",
+            f"  packages  {len(lock.conda)} from conda, {len(lock.pip)} from pip",
+            f"  conda     {source}",
+            *(f"  agreed    {each} (conda had {each.refused})" for each in lock.negotiated),
+            *(f"  held back {each}" for each in lock.held_back),
+            f"  asked for {', '.join(asked)}",
+        ]
+
+
+def next_steps(target: Target) -> str:
+    """Return the commands that a person may want to type next."""
+    name = target.name
+    rows = [
+        (f"elt-env run {name} -- dbt --version", "run a tool of the environment"),
+        (f"elt-env shell {name}", "a shell in which its tools come first"),
+        (f"elt-env show {name} --packages", "every package, and why it is there"),
+        (f"elt-env relock {name}", "upgrade within the spec, then: elt-env build"),
+        ("make ui", "watch and materialize in the web UI"),
+    ]
+    return "Next:\n" + "\n".join(f"  {command:<38} {what}" for command, what in rows)
+
+
+def _evidence(each: Evidence) -> dict[str, Any]:
+    return {
+        "check": each.check,
+        "status": each.status,
+        "at": each.at.isoformat(),
+        "seconds": each.seconds,
+        "detail": each.detail,
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,107 @@
+"""Show: what is known about a target, read from the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from elt_env.errors import InputError, PolicyError
+from elt_env.model.lock import Lock
+from elt_env.model.summary import Summary
+from elt_env.model.target import Target, parse_target
+from elt_env.tools.interpreters import list_interpreters
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.store import read_lock_directory
+from elt_env.tools.toolbox import Toolbox
+
+
+def show(target: Target, toolbox: Toolbox) -> Summary:
+    """Return what is known about the target; nothing is built or asked of the network.
+
+    Raises:
+        IntegrityError: its lock was changed by hand.
+    """
+    store = toolbox.store
+    lock = store.current_lock(target)
+    if lock is None:
+        return Summary(target)
+    prefix = Prefix(store.prefix_path(lock), lock)
+    return Summary(
+        target=target,
+        lock=lock,
+        lock_path=store.lock_directory(lock.digest),
+        prefix=prefix.path,
+        ready=prefix.ready,
+        evidence=store.evidence(lock.digest),
+    )
+
+
+def find_lock(text: str, toolbox: Toolbox) -> Lock:
+    """Return the lock that a person means by a target, a digest or a directory.
+
+    Raises:
+        InputError: there is no such lock.
+        IntegrityError: it was changed by hand.
+    """
+    if "@" in text and "/" not in text:
+        target = parse_target(text, toolbox.conda.platform())
+        lock = toolbox.store.current_lock(target)
+        if lock is None:
+            raise InputError(
+                f"There is no lock of {target.name} yet.", f"Make one: elt-env lock {target.name}"
+            )
+        return lock
+    directory = Path(text)
+    if not directory.is_dir():
+        directory = _by_digest(text, toolbox)
+    return read_lock_directory(directory, None)
+
+
+def _by_digest(text: str, toolbox: Toolbox) -> Path:
+    start = text.removeprefix("sha256:")
+    found = sorted((toolbox.store.home / "locks").glob(f"{start}*")) if start.isalnum() else []
+    if len(found) != 1:
+        what = "is no target, digest or directory of a lock"
+        raise InputError(
+            f"'{text}' {'stands for several locks' if found else what}.",
+            "Write a target (elt@3.11), the start of a digest, or a directory with a lock.json.",
+        )
+    return found[0]
+
+
+def previous_lock(target: Target, toolbox: Toolbox) -> Lock | None:
+    """Return the lock that the target had before its current one; None when there was none.
+
+    Raises:
+        IntegrityError: it was changed by hand.
+    """
+    pointer = toolbox.store.pointer(target)
+    if pointer is None or pointer.previous is None:
+        return None
+    return toolbox.store.read_lock(pointer.previous, target)
+
+
+def pick_python(environment: str, toolbox: Toolbox) -> str:
+    """Return the first Python of the policy that can be had here: from the spec's channels, or,
+    where the host channel may stand in for them, from this machine's interpreters.
+
+    Raises:
+        PolicyError: none of them can be had.
+    """
+    wanted = toolbox.environment.pythons
+    if toolbox.policy.channel_fallback == "none":
+        return wanted[0]
+    usable, refused = list_interpreters()
+    here = {each.minor for each in usable}
+    for python in wanted:
+        if python in here:
+            return python
+    channels = toolbox.project.spec(environment).channels
+    if toolbox.conda.reachable(channels):
+        return wanted[0]
+    looked = "".join(f"\n  {each.executable}: {each.reason}" for each in refused)
+    raise PolicyError(
+        f"None of the Pythons {', '.join(wanted)} can be had: the conda channels do not answer, "
+        f"and this machine has {', '.join(sorted(here)) or 'none that can be packed'}.{looked}",
+        "Install one of them (pyenv, uv python install, python.org), or change 'pythons' in "
+        f"[tool.elt-env.environments.{environment}].",
+    )

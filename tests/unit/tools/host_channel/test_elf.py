@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from elt_env.tools.host_channel.elf import is_elf, relative_run_path
+
+_PREFIXES = ("/opt/python/3.11", "/opt/py")
+
+
+@pytest.mark.parametrize(
+    ("run_path", "folder", "expected"),
+    [
+        ("/opt/python/3.11/lib", "bin", "$ORIGIN/../lib"),
+        ("/opt/python/3.11/lib", "lib", "$ORIGIN/."),
+        ("/opt/python/3.11/lib", "lib/python3.11/lib-dynload", "$ORIGIN/../.."),
+        ("/opt/py/lib:/usr/lib", "bin", "$ORIGIN/../lib:/usr/lib"),
+        ("/opt/py/lib:/opt/python/3.11/lib", "bin", "$ORIGIN/../lib"),
+        ("$ORIGIN/../lib", "bin", "$ORIGIN/../lib"),
+        ("/opt/python/3.11.7/lib", "bin", "/opt/python/3.11.7/lib"),
+        ("", "bin", ""),
+    ],
+)
+def test_run_paths_become_relative(run_path: str, folder: str, expected: str) -> None:
+    assert relative_run_path(run_path, folder, _PREFIXES) == expected
+
+
+def test_elf_files_are_known_by_their_first_bytes() -> None:
+    assert is_elf(b"\x7fELF\x02")
+    assert not is_elf(b"#!/bin/sh")
+    assert not is_elf(b"")
