@@ -9,19 +9,25 @@ from elt_env.defs.checks import environment_checks
 from elt_env.defs.console import short_console
 from elt_env.defs.jobs import environment_jobs, executor
 from elt_env.defs.resources import EltProject
+from elt_env.model.policy import EnvironmentPolicy
 from elt_env.tools.settings import open_project
+
+
+def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definitions:
+    """Return the assets, checks and jobs of one environment."""
+    return dg.Definitions.merge(
+        dg.Definitions(
+            assets=[lockfile_asset(name, policy), environment_asset(name, policy)],
+            asset_checks=environment_checks(name, policy),
+        ),
+        environment_jobs(name, policy),
+    )
+
 
 _policy = open_project().policy
 
 defs = dg.Definitions.merge(
-    *(
-        dg.Definitions(
-            assets=[lockfile_asset(name, policy), environment_asset(name, policy)],
-            asset_checks=environment_checks(name, policy),
-            jobs=environment_jobs(name, policy),
-        )
-        for name, policy in _policy.environments.items()
-    ),
+    *(environment_definitions(name, policy) for name, policy in _policy.environments.items()),
     dg.Definitions(
         resources={"project": EltProject()},
         executor=executor(_policy),

@@ -7,46 +7,42 @@ Every op is one step one can see, retry and read the log of. What a step does st
 import dagster as dg
 
 from elt_env.defs.metadata import lock_metadata, prefix_metadata
+from elt_env.defs.names import group_name, op_name, python_partitions
 from elt_env.defs.resources import RETRY, EltProject, work
+from elt_env.defs.run_tags import asked_upgrade
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.stages import build
 from elt_env.stages import lock as locking
+from elt_env.stages.lock import Locked, Resolution, Solved
 from elt_env.tools.prefix import Stage
-
-
-class Upgrade(dg.Config):
-    """What may move away from the current lock; nothing by default, so it is kept or mended.
-
-    Attributes:
-        everything: upgrade every package within the spec and the policy.
-        packages: names of the packages to upgrade.
-    """
-
-    everything: bool = False
-    packages: list[str] = []  # noqa: RUF012  # a pydantic field, copied for each instance
 
 
 def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinition:
     """Return the asset `<environment>/lockfile`."""
 
-    @dg.op(name=op_name(environment, "solve_conda"), retry_policy=RETRY)
-    def solve_conda(context: dg.OpExecutionContext, config: Upgrade, project: EltProject) -> object:
+    @dg.op(name=op_name(environment, "solve_conda"), out=dg.Out(dg.Any), retry_policy=RETRY)
+    def solve_conda(context: dg.OpExecutionContext, project: EltProject) -> Locked | Solved:
         """Keep the current lock while it satisfies, else let conda answer first."""
-        upgrade = None if config.everything else tuple(config.packages)
         with work(context, project, environment) as (toolbox, target):
+            upgrade = asked_upgrade(context.run.tags)
             return locking.solve_unless_kept(target, toolbox, context.log.info, upgrade=upgrade)
 
-    @dg.op(name=op_name(environment, "resolve_pip"), retry_policy=RETRY)
+    @dg.op(
+        name=op_name(environment, "resolve_pip"),
+        ins={"solved": dg.In(dg.Any)},
+        out=dg.Out(dg.Any),
+        retry_policy=RETRY,
+    )
     def resolve_pip(
-        context: dg.OpExecutionContext, project: EltProject, solved: object
-    ) -> object:
+        context: dg.OpExecutionContext, project: EltProject, solved: Locked | Solved
+    ) -> Locked | Resolution:
         """Resolve all pip requirements in one command beside what conda owns, until both agree."""
         with work(context, project, environment) as (toolbox, _):
             return locking.resolve(solved, toolbox, context.log.info)
 
-    @dg.op(name=op_name(environment, "write_lockfile"))
+    @dg.op(name=op_name(environment, "write_lockfile"), ins={"resolved": dg.In(dg.Any)})
     def write_lockfile(
-        context: dg.OpExecutionContext, project: EltProject, resolved: object
+        context: dg.OpExecutionContext, project: EltProject, resolved: Locked | Resolution
     ) -> dg.MaterializeResult[None]:
         """Write the lock's files and make it the current one."""
         with work(context, project, environment) as (toolbox, _):
@@ -73,9 +69,12 @@ def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefi
 
 def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinition:
     """Return the asset `<environment>/environment`."""
-    step = {"retry_policy": RETRY}
 
-    @dg.op(name=op_name(environment, "create_prefix"), ins={"lockfile": dg.In(dg.Nothing)}, **step)
+    @dg.op(
+        name=op_name(environment, "create_prefix"),
+        ins={"lockfile": dg.In(dg.Nothing)},
+        retry_policy=RETRY,
+    )
     def create_prefix(context: dg.OpExecutionContext, project: EltProject) -> str:
         """Link conda's packages into the prefix of the current lock; return the lock's digest."""
         with work(context, project, environment) as (toolbox, target):
@@ -83,7 +82,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
             build.advance(lock, Stage.LINKED, toolbox, context.log.info)
             return lock.digest
 
-    @dg.op(name=op_name(environment, "pip_install_once"), **step)
+    @dg.op(name=op_name(environment, "pip_install_once"), retry_policy=RETRY)
     def pip_install_once(
         context: dg.OpExecutionContext, project: EltProject, digest: str
     ) -> str:
@@ -93,7 +92,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
             build.advance(lock, Stage.INSTALLED, toolbox, context.log.info)
             return digest
 
-    @dg.op(name=op_name(environment, "seal_prefix"), **step)
+    @dg.op(name=op_name(environment, "seal_prefix"), retry_policy=RETRY)
     def seal_prefix(
         context: dg.OpExecutionContext, project: EltProject, digest: str
     ) -> dg.MaterializeResult[None]:
@@ -120,18 +119,3 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
         return seal_prefix.alias("seal_prefix")(filled)
 
     return installed
-
-
-def python_partitions(policy: EnvironmentPolicy) -> dg.StaticPartitionsDefinition:
-    """Return the partitions of an environment: its Python minors, as in `3.11`."""
-    return dg.StaticPartitionsDefinition(list(policy.pythons))
-
-
-def group_name(environment: str) -> str:
-    """Return an environment's name as Dagster allows it for groups, jobs and ops."""
-    return environment.replace("-", "_")
-
-
-def op_name(environment: str, step: str) -> str:
-    """Return a name for an op that no other environment's op has."""
-    return f"{group_name(environment)}_{step}"

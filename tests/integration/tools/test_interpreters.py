@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,17 @@ _FACTS = {
 }
 
 
-def _stand_in(prefix: Path, version: str = "3.99.1", **facts: object) -> Path:
-    """Write a program that answers as a Python at `prefix` would."""
+def _stand_in(
+    place: Path, version: str = "3.99.1", facts: Mapping[str, object] | None = None
+) -> Path:
+    """Write a program that answers as a Python whose prefix is `place` would."""
     minor = version.rpartition(".")[0]
-    answer = {**_FACTS, "version": version, "minor": minor, "prefix": str(prefix), **facts}
-    library = prefix / f"lib/python{minor}/os.py"
+    own = {"version": version, "minor": minor, "prefix": str(place)}
+    answer = json.dumps({**_FACTS, **own, **(facts or {})})
+    library = place / f"lib/python{minor}/os.py"
     library.parent.mkdir(parents=True)
     library.touch()
-    return _program(prefix / f"bin/python{minor}", f"cat <<'END'\n{json.dumps(answer)}\nEND\n")
+    return _program(place / f"bin/python{minor}", f"cat <<'END'\n{answer}\nEND\n")
 
 
 def _program(path: Path, script: str) -> Path:
@@ -110,7 +114,7 @@ def test_variables_say_where_pyenv_and_uv_keep_theirs(tmp_path: Path) -> None:
 def test_facts_become_an_interpreter(tmp_path: Path) -> None:
     prefix = tmp_path.resolve() / "python"
     link = tmp_path / "link"
-    python = _stand_in(prefix, prefix=str(link))
+    python = _stand_in(prefix, facts={"prefix": str(link)})
     link.symlink_to(prefix)
     (found,) = _usable(_environ(tmp_path, link / "bin"))
     assert found.executable == python
@@ -133,9 +137,9 @@ def test_facts_become_an_interpreter(tmp_path: Path) -> None:
     ],
 )
 def test_what_no_package_can_be_made_of_is_refused(
-    tmp_path: Path, facts: dict[str, object], reason: str
+    tmp_path: Path, facts: Mapping[str, object], reason: str
 ) -> None:
-    python = _stand_in(tmp_path.resolve() / "python", **facts)
+    python = _stand_in(tmp_path.resolve() / "python", facts=facts)
     assert _reason(python, _environ(tmp_path, python.parent)).startswith(reason)
 
 
@@ -168,7 +172,7 @@ def test_what_cannot_be_started_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_interpreter_names_what_was_looked_at(tmp_path: Path) -> None:
-    python = _stand_in(tmp_path.resolve() / "python", implementation="pypy")
+    python = _stand_in(tmp_path.resolve() / "python", facts={"implementation": "pypy"})
     with pytest.raises(ToolError) as caught:
         find_interpreter("3.99", environ=_environ(tmp_path, python.parent))
     assert "no Python 3.99 on this machine" in caught.value.problem
