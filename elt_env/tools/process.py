@@ -212,16 +212,13 @@ def _start_error(program: str, cwd: Path | None, error: OSError) -> ToolError:
             f"{program} cannot run in {cwd}: there is no such directory.",
             f"Create {cwd}, or run {program} elsewhere.",
         )
-    if (
-        isinstance(error, FileNotFoundError)
-        and "/" in program
-        and (cwd or Path()).joinpath(program).exists()
-    ):
+    is_missing = isinstance(error, FileNotFoundError)
+    if is_missing and "/" in program and Path(cwd or "", program).exists():
         return ToolError(
             f"{program} is there, but the interpreter that its first line names is not.",
             f"Install {program} again where it is.",
         )
-    if isinstance(error, FileNotFoundError):
+    if is_missing:
         return ToolError(
             f"The program {program} is not there.",
             f"Install {program}, then run the same command again.",

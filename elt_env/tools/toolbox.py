@@ -12,7 +12,7 @@ from elt_env.tools.conda import CondaTool, Rattler
 from elt_env.tools.download import Downloads
 from elt_env.tools.host_channel import HostChannel
 from elt_env.tools.indexes import Indexes, find_indexes
-from elt_env.tools.pip import Installer, Resolver, Uv
+from elt_env.tools.pip import Installer, Pip, Resolver, Uv
 from elt_env.tools.settings import Project
 from elt_env.tools.store import Store
 
@@ -57,17 +57,18 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
         PolicyError: there is no such environment, or a setting has no usable value.
     """
     policy = project.policy
+    environment_policy = project.environment(environment)
     indexes = find_indexes(policy)
     limit = policy.tool_limit.total_seconds()
     cache = project.home / "cache"
     uv = Uv(indexes, limit)
     return Toolbox(
         project=project,
-        environment=project.environment(environment),
+        environment=environment_policy,
         store=Store(project.home),
         conda=Rattler(cache / "conda", policy.channel_alias, limit),
         resolver=uv,
-        installer=uv,
+        installer=Pip(limit) if environment_policy.installer == "pip" else uv,
         indexes=indexes,
         downloads=Downloads(cache / "wheels", indexes),
         host_channel=HostChannel(project.home / "host-channel"),

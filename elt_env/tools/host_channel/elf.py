@@ -12,6 +12,7 @@ from elt_env.errors import ToolError
 from elt_env.tools.process import run
 
 _LIMIT = 60.0
+_OWN_LIBRARIES = "$ORIGIN/../lib"
 _MAGIC = b"\x7fELF"
 
 
@@ -44,6 +45,9 @@ def _relative(entry: str, folder: str, spellings: Iterable[str]) -> str:
 def relocate(files: Mapping[str, Path], spellings: Iterable[str]) -> None:
     """Make the run paths of copies of ELF files relative, in place.
 
+    A program in `bin` looks into `lib` first from then on, also where it had no run path and the
+    system's loader knew the directory.
+
     Args:
         files: the copies, by the path that each has in the prefix.
         spellings: the paths that stand for the prefix.
@@ -57,7 +61,10 @@ def relocate(files: Mapping[str, Path], spellings: Iterable[str]) -> None:
     found = _patch([command, "--print-rpath", *map(str, files.values())]).split("\n")
     groups: dict[str, list[str]] = defaultdict(list)
     for (path, copy), old in zip(files.items(), found, strict=False):
-        new = relative_run_path(old, posixpath.dirname(path), spellings)
+        folder = posixpath.dirname(path)
+        new = relative_run_path(old, folder, spellings)
+        if folder == "bin" and _OWN_LIBRARIES not in new.split(":"):
+            new = f"{_OWN_LIBRARIES}:{new}".rstrip(":")
         if new != old:
             groups[new].append(str(copy))
     for new, copies in groups.items():

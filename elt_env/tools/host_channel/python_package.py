@@ -104,8 +104,8 @@ def with_placeholder(content: bytes, spellings: tuple[str, ...]) -> bytes:
 def _relocated(
     files: dict[str, Path | str], spellings: tuple[str, ...], scratch: Path
 ) -> dict[str, Path]:
-    """Copy the ELF files that name the prefix, and make the run paths of the copies relative."""
-    needles = tuple(os.fsencode(each) for each in spellings)
+    """Copy the ELF files that name the prefix or libpython, and make their run paths relative."""
+    needles = (b"libpython", *map(os.fsencode, spellings))
     copies: dict[str, Path] = {}
     for number, (path, source) in enumerate(sorted(files.items())):
         if not isinstance(source, Path) or not _may_be_elf(source):

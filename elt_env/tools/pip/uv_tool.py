@@ -20,6 +20,7 @@ from elt_env.model.names import normalize
 from elt_env.tools.files import write_atomically, writing
 from elt_env.tools.indexes import Index, Indexes, parse_index
 from elt_env.tools.pip import uv_errors
+from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import InstallRequest, Resolved, ResolveRequest
 from elt_env.tools.process import Completed, Say, clean_environment, run
 
@@ -93,7 +94,7 @@ class Uv:
             command = [
                 *("uv", "pip", "install", "--python", str(request.prefix / "bin" / "python")),
                 *("--require-hashes", "--no-deps", "--strict", "--break-system-packages"),
-                *_format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
+                *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
                 *("--requirements", str(listed)),
             ]
             done = self._run([*command, "--config-file", str(config)], place, say)
@@ -132,7 +133,7 @@ class Uv:
             *("uv", "pip", "compile", "requirements.in", "--output-file", output.name),
             *("--python-version", request.python),
             *("--python", sys.executable, "--annotation-style", "split"),
-            *_format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
+            *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
             *("--config-file", str(config), *options),
         ]
         if request.exclude_newer is not None:
@@ -202,13 +203,6 @@ def _without_answer(say: Say) -> Say:
 
 def _pin_lines(pins: Iterable[tuple[str, str]]) -> str:
     return "".join(f"{name}=={version}\n" for name, version in pins)
-
-
-def _format_options(*, wheels_only: bool, allow: tuple[str, ...]) -> list[str]:
-    if not wheels_only:
-        return []
-    exceptions = [part for name in allow for part in ("--no-binary", name)]
-    return ["--only-binary", ":all:", *exceptions]
 
 
 def read_annotated(text: str) -> tuple[Resolved, ...]:

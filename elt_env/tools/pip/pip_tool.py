@@ -1,0 +1,106 @@
+"""The pip half's installer through pip itself: slower than uv, and what everybody knows."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from elt_env.errors import (
+    EltEnvError,
+    IndexUnreachableError,
+    IntegrityError,
+    ToolError,
+)
+from elt_env.tools.files import storage_error, write_atomically, writing
+from elt_env.tools.indexes import Indexes
+from elt_env.tools.pip.formats import format_options
+from elt_env.tools.pip.port import InstallRequest
+from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
+
+_MISMATCH = re.compile(r"DO NOT MATCH THE HASHES.*?\n\s+(?P<what>\S+)", re.DOTALL)
+_FULL = "No space left on device"
+_UNREACHABLE = re.compile(
+    r"No matching distribution|Could not find a version|Connection|timed out|HTTP error|Max retries"
+)
+
+
+class Pip:
+    """Installer as `pip install`, run by this process's own interpreter for the prefix's.
+
+    Args:
+        limit: seconds that one command may take.
+    """
+
+    name = "pip"
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+
+    def install(self, request: InstallRequest, say: Say) -> str:
+        """Install everything in one command; see Installer."""
+        with (
+            writing(Path(tempfile.gettempdir())),
+            tempfile.TemporaryDirectory(prefix="elt-env-pip-") as place,
+        ):
+            listed = Path(place) / "requirements.txt"
+            write_atomically(listed, request.requirements)
+            options = [
+                *("install", "--require-hashes", "--no-deps", "--no-compile", "--no-input"),
+                *("--root-user-action", "ignore"),
+                *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
+                *("--requirement", str(listed)),
+            ]
+            done = self._pip(request.prefix, options, request.indexes, say)
+            if done.returncode:
+                raise _install_error(done.stdout + done.stderr, done.returncode, request.prefix)
+        shown = ["pip", "--python", str(request.prefix), *options[:-1], listed.name]
+        return " ".join(shown)
+
+    def inconsistencies(self, prefix: Path, say: Say) -> tuple[str, ...]:
+        """Return what the distributions in `prefix` miss of each other; see Installer."""
+        done = self._pip(prefix, ["check"], Indexes(), say)
+        if done.returncode == 0:
+            return ()
+        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        if not lines:
+            raise ToolError(
+                f"pip check failed with exit code {done.returncode}: {end_of(done.stderr, 10)}",
+                "Run the same command again.",
+            )
+        return tuple(lines)
+
+    def _pip(self, prefix: Path, options: list[str], indexes: Indexes, say: Say) -> Completed:
+        # On the command line, a URL with credentials would stand in the list of processes.
+        settings = {"PIP_EXTRA_INDEX_URL": " ".join(i.url_with_credentials for i in indexes.extra)}
+        if indexes.default is not None:
+            settings["PIP_INDEX_URL"] = indexes.default.url_with_credentials
+        return run(
+            [sys.executable, "-m", "pip", "--python", prefix / "bin" / "python", *options],
+            limit=self._limit,
+            env=clean_environment(extra={key: value for key, value in settings.items() if value}),
+            say=say,
+            secrets=indexes.secrets,
+        )
+
+
+def _install_error(text: str, code: int, prefix: Path) -> EltEnvError:
+    if _FULL in text:
+        return storage_error(prefix, "", full=True)
+    mismatch = _MISMATCH.search(text)
+    if mismatch:
+        return IntegrityError(
+            f"Hash mismatch of {mismatch['what']}: the index serves other bytes than were locked.\n"
+            f"{end_of(text.strip(), 10)}",
+            "If the index is trusted, make a new lock: elt-env relock",
+        )
+    if _UNREACHABLE.search(text):
+        return IndexUnreachableError(
+            f"The locked files cannot be had from the index: {end_of(text.strip(), 10)}",
+            "Check the network and the index, then run the same command again.",
+        )
+    return ToolError(
+        f"pip install failed with exit code {code}: {end_of(text.strip(), 20)}",
+        "Run the same command again; if it stays, make a new lock: elt-env relock",
+    )

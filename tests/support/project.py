@@ -1,0 +1,67 @@
+"""A project directory of a test's own, and its tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import yaml
+
+from elt_env.tools.settings import Project, open_project
+from elt_env.tools.toolbox import Toolbox, open_toolbox
+
+ENVIRONMENT = "elt"
+_SPEC = f"environments/{ENVIRONMENT}.yml"
+
+
+def make_project(
+    root: Path,
+    *,
+    channels: Sequence[str],
+    index: str,
+    conda: Sequence[str] = (),
+    pip: Sequence[str] = (),
+    policy: Mapping[str, Any] | None = None,
+    environment: Mapping[str, Any] | None = None,
+    pythons: Sequence[str] = ("3.11",),
+) -> Project:
+    """Write the policy and the spec of a project with one environment, `elt`, and open it.
+
+    Its store is `root/.elt_env`. Called again on the same root it changes the project, and leaves
+    the store as it is.
+
+    Args:
+        channels: URLs of the spec's conda channels.
+        index: URL of the package index; with credentials, if it wants some.
+        conda, pip: the spec's requirements; `python` is added where `conda` has none.
+        policy: further keys of `[tool.elt-env]`, as they are written there.
+        environment: further keys of `[tool.elt-env.environments.elt]`.
+        pythons: the Python minors of the environment.
+    """
+    write_spec(root, channels=channels, conda=conda, pip=pip)
+    own = {"spec": _SPEC, "pythons": list(pythons), **(environment or {})}
+    table = {"index": index, **(policy or {}), "environments": {ENVIRONMENT: own}}
+    text = tomli_w.dumps({"tool": {"elt-env": table}})
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
+    return open_project(root)
+
+
+def write_spec(
+    root: Path, *, channels: Sequence[str], conda: Sequence[str] = (), pip: Sequence[str] = ()
+) -> None:
+    """Write the spec of a project anew; `python` is added where `conda` has none."""
+    python = [] if any(each.split(" ")[0] == "python" for each in conda) else ["python"]
+    listed: list[object] = [*python, *conda]
+    if pip:
+        listed.append({"pip": list(pip)})
+    spec = {"name": ENVIRONMENT, "channels": list(channels), "dependencies": listed}
+    path = root / _SPEC
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
+
+
+def toolbox_of(project: Project, environment: str = ENVIRONMENT) -> Toolbox:
+    """Return the project's tools, as every command opens them."""
+    return open_toolbox(project, environment)
