@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from elt_env.tools.toolbox import Toolbox, open_toolbox
 
 ENVIRONMENT = "elt"
 _SPEC = f"environments/{ENVIRONMENT}.yml"
+_PYTHON = re.compile(r"python(?![\w.-])")
 
 
 def make_project(
@@ -52,7 +54,7 @@ def write_spec(
     root: Path, *, channels: Sequence[str], conda: Sequence[str] = (), pip: Sequence[str] = ()
 ) -> None:
     """Write the spec of a project anew; `python` is added where `conda` has none."""
-    python = [] if any(each.split(" ")[0] == "python" for each in conda) else ["python"]
+    python = [] if any(_PYTHON.match(each) for each in conda) else ["python"]
     listed: list[object] = [*python, *conda]
     if pip:
         listed.append({"pip": list(pip)})

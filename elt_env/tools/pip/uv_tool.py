@@ -30,7 +30,7 @@ else:
     import tomli as tomllib
 
 _PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>\S+)", re.IGNORECASE)
-_VIA = re.compile(r"    # (?:via)?\s*(?P<what>.+)")
+_VIA = re.compile(r"    # (?:via|  ) ?(?P<what>\S.*)")
 _FROM = re.compile(r"    # from (?P<index>\S+)")
 _ASKED = "-r requirements.in"
 _TOLD = ("Resolved", "warning", "Building", "Built", "Downloading", "Downloaded", "Updating")
