@@ -10,7 +10,8 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
 # The Python to build for: the first of the policy that can be had here, or PYTHON=3.12.
 PICK = PYTHON=$${PYTHON:-$$($(BIN)/elt-env pythons --pick $(ENVIRONMENT))} && [ -n "$$PYTHON" ]
-JOB = $(BIN)/dagster job execute -m elt_env.definitions --config elt_env/defs/console.yaml
+# The command is in Dagster's support; that a newer spelling exists is no news for a user.
+JOB = PYTHONWARNINGS=ignore:Function $(BIN)/dagster job execute -m elt_env.definitions --config elt_env/defs/console.yaml
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,1 @@
+"""One `environment.yml` becomes a locked, installed and proven ELT environment."""

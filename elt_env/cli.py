@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from elt_env.stages import lock as locking
 from elt_env.stages import show as showing
 from elt_env.stages.prove import CHECKS, prove
 from elt_env.tools.environment_variables import user_environment
+from elt_env.tools.interpreters import list_interpreters
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import run_interactive
 from elt_env.tools.settings import open_project
@@ -35,6 +38,8 @@ class _Group(click.Group):
     """Turns an EltEnvError into its message and exit code, and Ctrl-C into 130."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's signature
+        # By default SIGTERM ends Python without its `finally`, and leaves tools running.
+        signal.signal(signal.SIGTERM, _interrupt)
         try:
             return super().invoke(ctx)
         except EltEnvError as error:
@@ -43,6 +48,11 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("elt-env: interrupted; the same command takes it up again", err=True)
             ctx.exit(_INTERRUPTED)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    del number, frame
+    raise KeyboardInterrupt
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -140,7 +150,7 @@ def show(name: str, as_json: bool, packages: bool, hints: bool) -> None:  # noqa
     if packages and summary.lock:
         click.echo("\n".join(_package_line(each) for each in summary.lock.packages))
     if hints:
-        click.echo("\n" + next_steps(target))
+        click.echo("\n" + next_steps(target, _own_command()))
 
 
 @main.command()
@@ -221,7 +231,7 @@ def pythons(pick: str | None) -> None:
 
 
 def _list_pythons() -> None:
-    usable, refused = showing.list_interpreters()
+    usable, refused = list_interpreters()
     for each in usable:
         click.echo(f"{each.version:<10} {each.executable}")
     for other in refused:
@@ -230,7 +240,7 @@ def _list_pythons() -> None:
 
 def _open(name: str) -> tuple[Target, Toolbox]:
     project = open_project()
-    environment = name.split("@")[0]
+    environment = name.split("@", maxsplit=1)[0]
     if "@" not in name:
         name = f"{name}@{project.environment(environment).pythons[0]}"
     target = parse_target(name, "")
@@ -254,6 +264,17 @@ def _teller() -> Callable[[str], None]:
         click.echo(f"{time.monotonic() - start:6.1f} s  {line}", err=True)
 
     return say
+
+
+def _own_command() -> str:
+    """Return how a person calls this program here: its name, or its path when not on PATH."""
+    started = Path(sys.argv[0])
+    found = shutil.which("elt-env")
+    if found and started.exists() and Path(found).samefile(started):
+        return "elt-env"
+    here = Path.cwd()
+    absolute = started.absolute()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
 
 
 def _print_locked(locked: locking.Locked) -> None:

@@ -62,7 +62,8 @@ def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefi
     def lockfile() -> dg.MaterializeResult[None]:
         solved = solve_conda.alias("solve_conda")()
         resolved = resolve_pip.alias("resolve_pip")(solved)
-        return write_lockfile.alias("write_lockfile")(resolved)
+        written: dg.MaterializeResult[None] = write_lockfile.alias("write_lockfile")(resolved)
+        return written
 
     return lockfile
 
@@ -83,9 +84,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
             return lock.digest
 
     @dg.op(name=op_name(environment, "pip_install_once"), retry_policy=RETRY)
-    def pip_install_once(
-        context: dg.OpExecutionContext, project: EltProject, digest: str
-    ) -> str:
+    def pip_install_once(context: dg.OpExecutionContext, project: EltProject, digest: str) -> str:
         """Install pip's half in one command, hashes required, nothing resolved."""
         with work(context, project, environment) as (toolbox, target):
             lock = toolbox.store.read_lock(digest, target)
@@ -116,6 +115,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
     def installed(lockfile: None) -> dg.MaterializeResult[None]:
         prefix = create_prefix.alias("create_prefix")(lockfile)
         filled = pip_install_once.alias("pip_install_once")(prefix)
-        return seal_prefix.alias("seal_prefix")(filled)
+        sealed: dg.MaterializeResult[None] = seal_prefix.alias("seal_prefix")(filled)
+        return sealed
 
     return installed

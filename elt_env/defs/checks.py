@@ -30,9 +30,7 @@ def _check(environment: str, name: str, policy: EnvironmentPolicy) -> dg.AssetCh
         blocking=True,
         partitions_def=python_partitions(policy),
     )
-    def check(
-        context: dg.AssetCheckExecutionContext, project: EltProject
-    ) -> dg.AssetCheckResult:
+    def check(context: dg.AssetCheckExecutionContext, project: EltProject) -> dg.AssetCheckResult:
         with work(context, project, environment) as (toolbox, target):
             lock = build.require_lock(target, toolbox)
             evidence = prove(name, lock, toolbox, context.log.info)

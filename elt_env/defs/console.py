@@ -1,9 +1,14 @@
 """The console of a run: one short line an event, without Dagster's bookkeeping."""
 
 import logging
+import re
 import sys
 
 import dagster as dg
+
+# A step is `elt__lockfile.solve_conda`, a check `elt__environment_imports`.
+_STEP = re.compile(r".*__\w+\.|.*__environment_")
+_LISTED = re.compile(r" [+-] ")
 
 
 class _Short(logging.Formatter):
@@ -11,7 +16,7 @@ class _Short(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         meta = getattr(record, "dagster_meta", {})
-        step = str(meta.get("step_key") or "").rsplit(".", maxsplit=1)[-1]
+        step = _STEP.sub("", str(meta.get("step_key") or ""))
         message = str(meta.get("orig_message") or record.getMessage())
         head = f"{self.formatTime(record, '%H:%M:%S')}  {step:<16} "
         if record.levelno >= logging.WARNING or message.startswith("WARNING"):
@@ -20,15 +25,24 @@ class _Short(logging.Formatter):
         return head + message
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out the installer's list of packages: the run's log and the lock have it."""
+    message = getattr(record, "dagster_meta", {}).get("orig_message")
+    return not _LISTED.match(str(message))
+
+
 def _red(text: str) -> str:
     return f"\033[31m{text}\033[0m" if sys.stderr.isatty() else text
 
 
-@dg.logger(description="One short line an event, on stderr.")
+@dg.logger
 def short_console(_: dg.InitLoggerContext) -> logging.Logger:
     """Log what the steps say, and failures; Dagster's own events stay in the run's log."""
-    logger = logging.Logger("elt_env", level=logging.INFO)
+    logger = logging.getLogger("elt_env.console")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Short())
-    logger.addHandler(handler)
+    handler.addFilter(_is_news)
+    logger.handlers = [handler]
     return logger

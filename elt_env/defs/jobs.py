@@ -17,19 +17,19 @@ def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definiti
     """
     name = group_name(environment)
     build = dg.define_asset_job(
-            f"{name}_build",
-            dg.AssetSelection.groups(name),
-            partitions_def=python_partitions(policy),
-            description="Lock where needed, install what is locked, and prove it.",
-        )
+        f"{name}_build",
+        dg.AssetSelection.groups(name),
+        partitions_def=python_partitions(policy),
+        description="Lock where needed, install what is locked, and prove it.",
+    )
     relock = dg.define_asset_job(
-            f"{name}_relock",
-            dg.AssetSelection.groups(name),
-            partitions_def=python_partitions(policy),
-            tags={UPGRADE: EVERYTHING},
-            description="Upgrade the lock within the spec and the policy, install and prove it. "
-            f"With the tag {UPGRADE} set to names, as in 'dagster,duckdb', upgrade only these.",
-        )
+        f"{name}_relock",
+        dg.AssetSelection.groups(name),
+        partitions_def=python_partitions(policy),
+        tags={UPGRADE: EVERYTHING},
+        description="Upgrade the lock within the spec and the policy, install and prove it. "
+        f"With the tag {UPGRADE} set to names, as in 'dagster,duckdb', upgrade only these.",
+    )
     return dg.Definitions(jobs=[build, relock])
 
 

@@ -30,7 +30,8 @@ def lock_metadata(locked: Locked) -> Metadata:
     return {
         "digest": dg.MetadataValue.text(lock.digest),
         "outcome": dg.MetadataValue.text(
-            "kept: it satisfies the spec and the policy" if locked.kept
+            "kept: it satisfies the spec and the policy"
+            if locked.kept
             else f"made anew: {'; '.join(locked.reasons)}"
         ),
         "changes": dg.MetadataValue.md("Kept." if locked.kept else to_markdown(locked.changes)),

@@ -17,7 +17,7 @@ RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL)
 """For what may go away by itself; a failure that cannot is raised with retries off."""
 
 
-class EltProject(dg.ConfigurableResource):
+class EltProject(dg.ConfigurableResource[None]):
     """The project whose environments are built.
 
     Attributes:

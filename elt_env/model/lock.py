@@ -155,9 +155,7 @@ class Lock:
         when, where or in what order the lock was made.
         """
         packages = [[p.manager, p.name, p.version, p.build, p.sha256] for p in self.packages]
-        return digest_of(
-            {"schema": self.schema, "target": str(self.target), "packages": packages}
-        )
+        return digest_of({"schema": self.schema, "target": str(self.target), "packages": packages})
 
     @property
     def conda(self) -> tuple[Package, ...]:

@@ -86,8 +86,11 @@ def _conda_reasons(lock: Lock, spec: Spec, matches: Matches) -> list[str]:
 def _pip_reasons(lock: Lock, spec: Spec) -> list[str]:
     held = lock.distributions
     asked = {each.name for each in map(Requirement, _asked(lock, "pip"))}
-    known_extras = {(each.name, extra) for each in map(Requirement, _asked(lock, "pip"))
-                    for extra in each.extras}
+    known_extras = {
+        (each.name, extra)
+        for each in map(Requirement, _asked(lock, "pip"))
+        for extra in each.extras
+    }
     reasons = []
     for wanted in map(Requirement, spec.pip):
         version = held.get(wanted.name)

@@ -134,7 +134,9 @@ def _dependencies(value: object, source: str) -> tuple[list[str], list[str]]:
         elif isinstance(item, dict) and list(item) == ["pip"] and _is_texts(item["pip"]):
             pip.extend(item["pip"])
         else:
-            raise SpecError(f"{source}: '{item}' is neither a requirement nor a pip list.", _EXAMPLE)
+            raise SpecError(
+                f"{source}: '{item}' is neither a requirement nor a pip list.", _EXAMPLE
+            )
     return plain, pip
 
 

@@ -91,17 +91,17 @@ class Summary:
         ]
 
 
-def next_steps(target: Target) -> str:
-    """Return the commands that a person may want to type next."""
-    name = target.name
+def next_steps(target: Target, command: str) -> str:
+    """Return what a person may want to type next; `command` is how they call elt-env."""
     rows = [
-        (f"elt-env run {name} -- dbt --version", "run a tool of the environment"),
-        (f"elt-env shell {name}", "a shell in which its tools come first"),
-        (f"elt-env show {name} --packages", "every package, and why it is there"),
-        (f"elt-env relock {name}", "upgrade within the spec, then: elt-env build"),
+        (f"{command} run {target.name} -- dbt --version", "run a tool of the environment"),
+        (f"{command} shell {target.name}", "a shell in which its tools come first"),
+        (f"{command} show {target.name} --packages", "every package, and why it is there"),
+        ("make relock", "upgrade within the spec, build and prove"),
         ("make ui", "watch and materialize in the web UI"),
     ]
-    return "Next:\n" + "\n".join(f"  {command:<38} {what}" for command, what in rows)
+    width = max(len(typed) for typed, _ in rows)
+    return "Next:\n" + "\n".join(f"  {typed:<{width}}  {what}" for typed, what in rows)
 
 
 def _evidence(each: Evidence) -> dict[str, Any]:

@@ -189,9 +189,10 @@ class _Search:
         free = self._toolbox.resolver.resolve(replace(self._request, pins=()), self._say)
         pins, answer = self._most_pins(free)
         culprits = [
-            each for each in answer
-            if each.name in self._answer.owned and (each.name, self._answer.owned[each.name])
-            not in pins
+            each
+            for each in answer
+            if each.name in self._answer.owned
+            and (each.name, self._answer.owned[each.name]) not in pins
         ]
         bounds = tuple(
             bound for each in culprits if (bound := self._bound(each, answer)) is not None
@@ -212,7 +213,8 @@ class _Search:
         versions = {each.name: each.version for each in free}
         pins = self._request.pins
         harmless = tuple(
-            pin for pin in pins
+            pin
+            for pin in pins
             if pin[0] not in versions or Version(pin[1]) == Version(versions[pin[0]])
         )
         answer = self._try(harmless)
@@ -236,7 +238,8 @@ class _Search:
     def _bound(self, culprit: Resolved, answer: tuple[Resolved, ...]) -> Bound | None:
         """Return the bound that pip's packages put on a distribution; None when they put none."""
         needy = tuple(
-            each for each in answer
+            each
+            for each in answer
             if each.name in culprit.required_by and each.name not in self._answer.owned
         )
         bound = SpecifierSet()

@@ -41,8 +41,9 @@ class Question:
         """The (name, version) pairs of the previous lock to prefer."""
         if self.previous is None:
             return ()
-        return tuple((each.name, each.version) for each in self.previous.pip
-                     if self._stays(each.name))
+        return tuple(
+            (each.name, each.version) for each in self.previous.pip if self._stays(each.name)
+        )
 
     def _stays(self, name: str) -> bool:
         return self.upgrade is not None and normalize(name) not in self.upgrade

@@ -81,8 +81,10 @@ def previous_lock(target: Target, toolbox: Toolbox) -> Lock | None:
 
 
 def pick_python(environment: str, toolbox: Toolbox) -> str:
-    """Return the first Python of the policy that can be had here: from the spec's channels, or,
-    where the host channel may stand in for them, from this machine's interpreters.
+    """Return the first Python of the policy that can be had here.
+
+    From the spec's channels any can; where the host channel stands in for them, those that this
+    machine has.
 
     Raises:
         PolicyError: none of them can be had.

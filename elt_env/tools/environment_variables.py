@@ -75,7 +75,10 @@ def user_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dic
     kept = {name: value for name, value in source.items() if not name.startswith(_FOREIGN)}
     other = source.get("VIRTUAL_ENV")
     foreign = {str(Path(other) / "bin")} if other else set()
-    search = [each for each in source.get("PATH", os.defpath).split(os.pathsep)
-              if each and each not in foreign]
+    search = [
+        each
+        for each in source.get("PATH", os.defpath).split(os.pathsep)
+        if each and each not in foreign
+    ]
     path = os.pathsep.join([str(prefix / "bin"), *search])
     return kept | {"PATH": path, "PYTHONNOUSERSITE": "1"}

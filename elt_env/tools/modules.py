@@ -34,9 +34,7 @@ class Imported:
 def modules_by_distribution(prefix: Prefix) -> dict[str, tuple[str, ...]]:
     """Return the top-level modules of every installed distribution, sorted."""
     return {
-        normalize(each.metadata["Name"]): top_level_modules(
-            str(file) for file in each.files or ()
-        )
+        normalize(each.metadata["Name"]): top_level_modules(str(file) for file in each.files or ())
         for each in importlib.metadata.distributions(path=[str(prefix.site_packages)])
     }
 
@@ -56,10 +54,9 @@ def _modules(paths: list[PurePosixPath], packages: set[PurePosixPath]) -> Iterat
     for path in paths:
         above = [each for each in reversed(path.parents) if each in packages]
         place = above[0] if above else path.parent / path.name.split(".")[0]
-        is_module = path.suffix == ".py" or path.suffix == ".so"
-        if is_module and all(part.isidentifier() for part in place.parts):
-            if place.name != "__main__" and place.parts:
-                yield ".".join(place.parts)
+        named = place.parts and all(part.isidentifier() for part in place.parts)
+        if path.suffix in {".py", ".so"} and named and place.name != "__main__":
+            yield ".".join(place.parts)
 
 
 def import_all(modules: Iterable[str], prefix: Prefix, limit: float, say: Say) -> list[Imported]:

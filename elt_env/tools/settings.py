@@ -128,7 +128,7 @@ def _read_policy(root: Path) -> Policy:
             return env_settings, _TableSource(settings_cls, root / "pyproject.toml")
 
     try:
-        return Settings()  # type: ignore[call-arg]  # every value comes from the sources
+        return Settings()
     except ValidationError as error:
         raise _policy_error(root, error) from error
     except (SettingsError, ValueError) as error:

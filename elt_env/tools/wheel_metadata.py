@@ -29,7 +29,8 @@ class WheelMetadata:
 
     def bound_on(self, name: str, python: str) -> SpecifierSet:
         """Return the bound it puts on the distribution `name` under that full Python version."""
-        environment = dict(default_environment()) | {
+        environment: dict[str, str] = {
+            **{key: str(value) for key, value in default_environment().items()},
             "python_version": ".".join(python.split(".")[:2]),
             "python_full_version": python,
             "extra": "",

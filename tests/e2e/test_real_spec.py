@@ -1,4 +1,4 @@
-"""The whole flow on the real spec: lock, environment, checks, and a second run that does nothing."""
+"""The whole flow on the real spec, and a second run that does nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 import rattler
 import uv
 import yaml
+from rattler.explicit_environment import ExplicitEnvironmentSpec
 
 from tests.support.commands import Site, make_site
 
@@ -106,7 +107,7 @@ def test_other_tools_consume_the_lock(
     del first_run
     content = site.show(TARGET)
     folder = Path(content["lock"]["path"])
-    listed = rattler.ExplicitEnvironmentSpec.from_path(folder / "conda.lock").packages
+    listed = ExplicitEnvironmentSpec.from_path(folder / "conda.lock").packages
     assert len(listed) == content["lock"]["conda"]
     empty = tmp_path / "linked"
     records = [

@@ -47,9 +47,7 @@ class Scene:
     def offer_conda(self, name: str, *versions: str, **options: Any) -> None:
         """Offer conda packages, each with the Python distribution of its name."""
         for version in versions:
-            make_conda_distribution(
-                self.channel.root, name, version, timestamp=LONG_AGO, **options
-            )
+            make_conda_distribution(self.channel.root, name, version, timestamp=LONG_AGO, **options)
         self.channel.index()
 
     def offer_pip(self, name: str, *versions: str, requires: Sequence[str] = ()) -> None:

@@ -22,7 +22,9 @@ _UNREACHABLE = re.compile(
     r"connection (reset|closed)|50\d ",
     re.IGNORECASE,
 )
-_MISMATCH = re.compile(r"(hash|sha256|checksum|digest) ?(mismatch|does not match)|mismatch", re.I)
+_MISMATCH = re.compile(
+    r"(hash|sha256|checksum|digest) ?(mismatch|does not match)|mismatch", re.IGNORECASE
+)
 
 
 def unsatisfiable(text: str, specs: list[str]) -> CondaUnsatisfiableError:

@@ -150,8 +150,8 @@ class Rattler:
                 [layer.with_validation_mode(ValidationMode.full())]
             ),
             client=rattler.Client.authenticated_client(),
-            requested_specs=[rattler.MatchSpec(each)._match_spec for each in requested],  # type: ignore[misc] # noqa: SLF001  # the binding takes the inner value
-            reporter=LinkProgress(say),
+            requested_specs=[rattler.MatchSpec(each)._match_spec for each in requested],  # noqa: SLF001  # it takes the inner value
+            reporter=LinkProgress(say),  # type: ignore[abstract]  # the rest does nothing
         )
 
     def _channel(self, channel: str) -> rattler.Channel:

@@ -23,7 +23,8 @@ from elt_env.tools.process import Completed, end_of
 
 _NO_SOLUTION = "No solution found"
 _NOT_FOUND = re.compile(
-    r"(?:Because |and )?(?P<name>[\w.-]+) was not found in the (?:package registry|provided)", re.I
+    r"(?:Because |and )?(?P<name>[\w.-]+) was not found in the (?:package registry|provided)",
+    re.IGNORECASE,
 )
 _NETWORK = re.compile(
     r"error sending request|failed to fetch|could not connect|connection refused|dns error|"
@@ -35,7 +36,9 @@ _SDIST_ONLY = re.compile(
     r"(?P<name>[\w.-]+)(?:[=<>!~]=?[\w.*+,<>=!-]+)? has no (?:usable )?wheels|"
     r"(?P<other>[\w.-]+)(?:[=<>!~]=?\S+)? ha(?:s|ve) no wheels with a matching"
 )
-_YANKED = re.compile(r"`(?P<pin>[^`]+)` is yanked(?: \(reason: \"?(?P<reason>.*?)\"?\))?", re.I)
+_YANKED = re.compile(
+    r"`(?P<pin>[^`]+)` is yanked(?: \(reason: \"?(?P<reason>.*?)\"?\))?", re.IGNORECASE
+)
 _NO_DATE = re.compile(r"`(?P<file>[^`]+)` is missing an upload date")
 _NO_VERSIONS = re.compile(r"(?:there are no versions of|no versions of) (?P<name>[\w.-]+)")
 _MISMATCH = re.compile(r"Hash mismatch for `(?P<what>[^`]+)`", re.IGNORECASE)
