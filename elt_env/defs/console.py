@@ -3,11 +3,14 @@
 import logging
 import re
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
 # A step is `elt__lockfile.solve_conda`, a check `elt__environment_imports`.
 _STEP = re.compile(r".*__\w+\.|.*__environment_")
+_CONSEQUENCE = "Not executing."
 _LISTED = re.compile(r" [+-] ")
 
 
@@ -17,7 +20,7 @@ class _Short(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         meta = getattr(record, "dagster_meta", {})
         step = _STEP.sub("", str(meta.get("step_key") or ""))
-        message = str(meta.get("orig_message") or record.getMessage())
+        message = _message(record, meta)
         head = f"{self.formatTime(record, '%H:%M:%S')}  {step:<16} "
         if record.levelno >= logging.WARNING or message.startswith("WARNING"):
             head += "" if message.startswith("WARNING") else f"{record.levelname}: "
@@ -26,9 +29,25 @@ class _Short(logging.Formatter):
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out the installer's list of packages: the run's log and the lock have it."""
-    message = getattr(record, "dagster_meta", {}).get("orig_message")
-    return not _LISTED.match(str(message))
+    """Leave out what the run's log has and nobody reads twice.
+
+    That is the installer's list of packages, and that a failure keeps later steps from running.
+    """
+    meta = getattr(record, "dagster_meta", {})
+    event = meta.get("dagster_event")
+    bookkeeping = event is not None and not (event.is_step_failure or event.is_run_failure)
+    message = str(meta.get("orig_message"))
+    return not (bookkeeping or _LISTED.match(message) or message.endswith(_CONSEQUENCE))
+
+
+def _message(record: logging.LogRecord, meta: Mapping[str, Any]) -> str:
+    event = meta.get("dagster_event")
+    if event is None or not event.is_step_failure:
+        return str(meta.get("orig_message") or record.getMessage())
+    failure = event.step_failure_data
+    if failure.user_failure_data is not None:
+        return str(failure.user_failure_data.description)
+    return str(failure.error.to_string()) if failure.error else record.getMessage()
 
 
 def _red(text: str) -> str:

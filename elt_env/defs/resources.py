@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from elt_env.errors import EltEnvError
+from elt_env.errors import EltEnvError, InputError
 from elt_env.model.target import Target
 from elt_env.tools.settings import open_project
 from elt_env.tools.toolbox import Toolbox, open_toolbox
@@ -41,6 +41,12 @@ def work(
     """Yield the tools and this partition's target; what fails inside becomes `dagster.Failure`."""
     try:
         toolbox = project.toolbox(environment)
+        if not context.has_partition_key:
+            listed = ", ".join(toolbox.environment.pythons)
+            raise InputError(
+                f"No Python was chosen for '{environment}'.",
+                f"Choose a partition ({listed}), as in: --tags '{{\"dagster/partition\": \"3.11\"}}'",
+            )
         yield toolbox, toolbox.target(environment, context.partition_key)
     except EltEnvError as error:
         raise dg.Failure(

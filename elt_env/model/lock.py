@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -11,6 +12,8 @@ from elt_env.model.target import Target
 
 SCHEMA = 1
 """Version of the lock's schema; a change of meaning raises it."""
+
+_DEPENDENCY_NAME = re.compile(r"[^\s=<>!~\[]+")
 
 Manager = Literal["conda", "pip"]
 ChannelSource = Literal["remote", "host"]
@@ -204,7 +207,7 @@ def with_required_by(packages: tuple[Package, ...]) -> tuple[Package, ...]:
     needs: dict[str, set[str]] = {each.name: set() for each in packages}
     for package in packages:
         for dependency in package.conda.depends if package.conda else ():
-            name = dependency.split()[0].split("=")[0]
-            if name in needs:
-                needs[name].add(package.name)
+            name = _DEPENDENCY_NAME.match(dependency.strip())
+            if name is not None and name[0] in needs:
+                needs[name[0]].add(package.name)
     return tuple(replace(each, required_by=tuple(sorted(needs[each.name]))) for each in packages)

@@ -47,7 +47,7 @@ class Summary:
             return None
         return {
             "digest": lock.digest,
-            "path": str(self.lock_path),
+            "path": str(self.lock_path) if self.lock_path else None,
             "packages": len(lock.packages),
             "conda": len(lock.conda),
             "pip": len(lock.pip),

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from elt_env.errors import PolicyError
 
-_TARGET = re.compile(r"(?P<environment>[a-z0-9][a-z0-9_-]*)@(?P<python>3\.\d+)")
+ENVIRONMENT = r"[a-z0-9][a-z0-9_-]*"
+"""What the name of an environment looks like: it becomes part of file names."""
+
+PYTHON = r"3\.(?:0|[1-9][0-9]*)"
+"""What a Python minor looks like, as in `3.11`."""
+
+_TARGET = re.compile(f"(?P<environment>{ENVIRONMENT})@(?P<python>{PYTHON})")
 
 
 @dataclass(frozen=True, order=True)

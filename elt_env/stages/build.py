@@ -15,9 +15,9 @@ from elt_env.tools.files import write_atomically
 from elt_env.tools.pip import InstallRequest
 from elt_env.tools.prefix import Prefix, Stage
 from elt_env.tools.prefix_content import (
-    not_as_locked,
     require_conda_untouched,
     require_installed_is_locked,
+    unfit,
 )
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
@@ -72,6 +72,7 @@ def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> Built:
     Raises:
         IntegrityError: the lock is of another platform, an archive has another hash, or the
             result is not what the lock says.
+        ProofError: what is locked does not fit together.
         NetworkError, StorageError, BusyError: the next call takes it up again.
     """
     _require_platform(lock, toolbox)
@@ -81,8 +82,9 @@ def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> Built:
         return Built(prefix.path, ())
     with prefix.sole_builder(toolbox.policy.busy_limit.total_seconds(), say):
         reached = prefix.stage
-        if reached is Stage.ABSENT and prefix.path.exists():
-            say(f"prefix: {prefix.path} was left unfinished, building it again")
+        if reached is Stage.ABSENT:
+            if prefix.path.exists():
+                say(f"prefix: {prefix.path} was left unfinished, building it again")
             prefix.wipe()
         due = [stage for stage in _STEPS if reached < stage <= goal]
         for stage in due:
@@ -127,7 +129,7 @@ def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     require_conda_untouched(prefix)
     faults = toolbox.installer.inconsistencies(prefix.path, say)
     if faults:
-        raise not_as_locked(prefix, list(faults))
+        raise unfit(prefix, faults)
     target = prefix.lock.target.name
     write_atomically(
         prefix.library / "EXTERNALLY-MANAGED", _EXTERNALLY_MANAGED.format(target=target)

@@ -86,15 +86,18 @@ def sha256_of(path: Path) -> str:
 def remove_tree(path: Path) -> None:
     """Remove a directory so that it is gone from its name at once, then from the disk.
 
-    A removal that is interrupted leaves only a `.removed-*` directory beside it, which the next
-    call clears.
+    It needs no space for that. A removal that is interrupted leaves only `.removed-<name>` beside
+    it, which the next call for `path` clears. One process at a time may call it for `path`.
+
+    Raises:
+        StorageError: the directory, or what an earlier call left of it, cannot be removed.
     """
+    aside = path.with_name(f".removed-{path.name}")
     with writing(path):
-        for rest in path.parent.glob(".removed-*"):
-            shutil.rmtree(rest, ignore_errors=True)
+        if aside.exists():
+            shutil.rmtree(aside)
         if path.exists():
-            aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".removed-"))
-            path.replace(aside / path.name)
+            path.replace(aside)
             shutil.rmtree(aside, ignore_errors=True)
 
 

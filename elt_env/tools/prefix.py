@@ -7,6 +7,9 @@ import importlib.metadata
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import HeaderParser
 from enum import IntEnum
 from pathlib import Path
 
@@ -29,6 +32,26 @@ class Stage(IntEnum):
     LINKED = 1
     INSTALLED = 2
     READY = 3
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A Python distribution that was found in a prefix.
+
+    Attributes:
+        name: its normalized name; that of its directory where the metadata give none.
+        version: as its metadata say, or "".
+        info: its `.dist-info` or `.egg-info`.
+    """
+
+    name: str
+    version: str
+    info: Path
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of its files, relative to site-packages, as it recorded them."""
+        return tuple(map(str, importlib.metadata.Distribution.at(self.info).files or ()))
 
 
 class Prefix:
@@ -108,12 +131,24 @@ class Prefix:
         finally:
             lock.release()
 
-    def installed(self) -> dict[str, list[str]]:
-        """Return the versions of every distribution found in site-packages, by name."""
-        found: dict[str, list[str]] = {}
-        for each in importlib.metadata.distributions(path=[str(self.site_packages)]):
-            found.setdefault(normalize(each.metadata["Name"]), []).append(each.version)
-        return found
+    def distributions(self) -> tuple[Distribution, ...]:
+        """Return every distribution found in site-packages, even one that lost its metadata."""
+        return tuple(
+            _distribution(each) for each in sorted(self.site_packages.glob("*.*-info"))
+        )
+
+
+def _distribution(info: Path) -> Distribution:
+    metadata = _metadata(info)
+    return Distribution(normalize(metadata.get("Name", info.name)), metadata.get("Version", ""), info)
+
+
+def _metadata(info: Path) -> Message:
+    """Read what importlib.metadata reads, which ends in other ways where nothing is there."""
+    for path in (info / "METADATA", info / "PKG-INFO", info):
+        if path.is_file():
+            return HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
+    return Message()
 
 
 def _acquire(lock: FileLock, path: Path, limit: float, say: Say) -> None:

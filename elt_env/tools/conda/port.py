@@ -59,6 +59,7 @@ class CondaTool(Protocol):
 
         Raises:
             CondaUnsatisfiableError: there is none; the solver's explanation is in the problem.
+            PackageNotFoundError: no channel has a package of some name that was asked for.
             ChannelUnreachableError: a channel does not answer.
             NetworkError: a channel answers with something that is not repodata.
         """

@@ -11,7 +11,9 @@ from elt_env.errors import (
     EltEnvError,
     IntegrityError,
     NetworkError,
+    PackageNotFoundError,
     ToolError,
+    UnsatisfiableError,
 )
 from elt_env.model.lock import Package
 from elt_env.tools.files import storage_error
@@ -19,26 +21,38 @@ from elt_env.tools.process import end_of
 
 _UNREACHABLE = re.compile(
     r"\(Connect\)|connection refused|dns error|timed? ?out|error sending request|"
-    r"connection (reset|closed)|50\d ",
+    r"connection (reset|closed)|server error \(5\d\d",
     re.IGNORECASE,
 )
+_GONE = re.compile(r"\(404 |No such file")
+_UNKNOWN = re.compile(r"^Cannot solve the request because of: No candidates .* for (?P<name>\S+) \*")
+_TOO_YOUNG = "excluded because the package is uploaded after the cutoff"
 _MISMATCH = re.compile(
     r"(hash|sha256|checksum|digest) ?(mismatch|does not match)|mismatch", re.IGNORECASE
 )
 
 
-def unsatisfiable(text: str, specs: list[str]) -> CondaUnsatisfiableError:
+def unsatisfiable(
+    text: str, specs: list[str], channels: tuple[str, ...]
+) -> UnsatisfiableError:
     """Return the error for a solve without a solution; `text` is the solver's explanation."""
+    unknown = _UNKNOWN.match(text)
+    if unknown:
+        return PackageNotFoundError(
+            f"No package '{unknown['name']}' on the conda channel {', '.join(channels)}.",
+            "Correct the name in the spec, or list the channel that has it.",
+        )
+    remedy = "Loosen or correct the conda requirements of the spec, then run the same command."
+    if _TOO_YOUNG in text:
+        remedy += " Or shorten the cool-down: cooldown in [tool.elt-env]."
     asked = ", ".join(specs)
-    return CondaUnsatisfiableError(
-        f"conda finds no solution for: {asked}\n{end_of(text, 30)}",
-        "Loosen or correct the conda requirements of the spec, then run the same command.",
-    )
+    problem = f"conda finds no solution for: {asked}\n{end_of(text, 30)}"
+    return CondaUnsatisfiableError(problem, remedy)
 
 
 def channel(text: str, channels: tuple[str, ...]) -> NetworkError:
     """Return the error for repodata that could not be had."""
-    names = ", ".join(channels)
+    names = ", ".join([each for each in channels if each in text] or channels)
     cause = end_of(text.strip(), 6)
     if _UNREACHABLE.search(text):
         return ChannelUnreachableError(
@@ -48,6 +62,15 @@ def channel(text: str, channels: tuple[str, ...]) -> NetworkError:
     return NetworkError(
         f"The conda channel {names} does not answer with repodata: {cause}",
         "Check the channel's name or URL in the spec, and the proxy in between.",
+    )
+
+
+def archive(text: str, url: str) -> NetworkError:
+    """Return the error for a package that repodata lists and that cannot be looked into."""
+    return NetworkError(
+        f"The conda package {url} cannot be read: {end_of(text.strip(), 3)}.",
+        "Run it again; if it stays, the channel lists what it does not have: tell its owner, and "
+        "ask for another version in the spec.",
     )
 
 
@@ -70,5 +93,10 @@ def link(text: str, packages: tuple[Package, ...], prefix: Path) -> EltEnvError:
     if _UNREACHABLE.search(text):
         return NetworkError(
             f"{about} cannot be downloaded: {cause}", "Check the network and run it again."
+        )
+    if _GONE.search(text):
+        return NetworkError(
+            f"{about} is no longer on its channel: {cause}",
+            "Make a new lock with: elt-env relock",
         )
     return ToolError(f"conda could not link {about}: {cause}", "Run the same command again.")

@@ -57,7 +57,7 @@ class Rattler:
 
     def platform(self) -> str:
         """Return this machine's conda subdir."""
-        return str(rattler.Platform.current())
+        return str(rattler.Subdir.current())
 
     def channel_url(self, channel: str) -> str:
         """Return the URL a channel name stands for.
@@ -87,7 +87,7 @@ class Rattler:
         try:
             records = self._run(self._solve(request, channels, specs), "conda solve")
         except SolverError as error:
-            raise rattler_errors.unsatisfiable(str(error), specs) from error
+            raise rattler_errors.unsatisfiable(str(error), specs, request.channels) from error
         except GatewayError as error:
             raise rattler_errors.channel(str(error), request.channels) from error
         except InvalidMatchSpecError as error:
@@ -110,15 +110,15 @@ class Rattler:
             channels,
             specs,
             gateway=rattler.Gateway(cache_dir=self._cache / "repodata"),
-            platforms=[rattler.Platform(request.platform), rattler.Platform("noarch")],
+            platforms=[rattler.Subdir(request.platform), rattler.Subdir("noarch")],
             virtual_packages=rattler.VirtualPackage.detect(),
             constraints=[str(each) for each in request.constraints],
-            exclude_newer=request.exclude_newer,
+            exclude_newer=_as_utc(request.exclude_newer),
             timestamp_policy="allow-missing",
             locked_packages=[_record(each) for each in request.keep],
         )
         client = rattler.Client.authenticated_client()
-        owned = await asyncio.gather(*(owned_by(record, client) for record in records))
+        owned = await asyncio.gather(*(_owned(record, client) for record in records))
         return list(zip(records, owned, strict=True))
 
     def matches(self, spec: CondaSpec, package: Package) -> bool:
@@ -183,6 +183,15 @@ class Rattler:
             ) from error
 
 
+async def _owned(
+    record: rattler.RepoDataRecord, client: rattler.Client
+) -> tuple[tuple[str, str], ...]:
+    try:
+        return await owned_by(record, client)
+    except OSError as error:
+        raise rattler_errors.archive(str(error), record.url) from error
+
+
 def _package(
     record: rattler.RepoDataRecord, owned: tuple[tuple[str, str], ...], requested: set[str]
 ) -> Package:
@@ -221,6 +230,11 @@ def _utc(moment: datetime | None) -> datetime | None:
     if moment is None:
         return None
     return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
+
+
+def _as_utc(moment: datetime | None) -> datetime | None:
+    # py-rattler replaces the time zone of a cut-off by UTC instead of converting it.
+    return None if moment is None else moment.astimezone(timezone.utc)
 
 
 def _record(package: Package) -> rattler.RepoDataRecord:
