@@ -8,7 +8,7 @@ import dagster as dg
 
 from elt_env.defs.metadata import lock_metadata, prefix_metadata
 from elt_env.defs.names import group_name, op_name, python_partitions
-from elt_env.defs.resources import RETRY, EltProject, work
+from elt_env.defs.resources import EltProject, work
 from elt_env.defs.run_tags import asked_upgrade
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.stages import build
@@ -20,7 +20,7 @@ from elt_env.tools.prefix import Stage
 def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinition:
     """Return the asset `<environment>/lockfile`."""
 
-    @dg.op(name=op_name(environment, "solve_conda"), out=dg.Out(dg.Any), retry_policy=RETRY)
+    @dg.op(name=op_name(environment, "solve_conda"), out=dg.Out(dg.Any))
     def solve_conda(context: dg.OpExecutionContext, project: EltProject) -> Locked | Solved:
         """Keep the current lock while it satisfies, else let conda answer first."""
         with work(context, project, environment) as (toolbox, target):
@@ -31,7 +31,6 @@ def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefi
         name=op_name(environment, "resolve_pip"),
         ins={"solved": dg.In(dg.Any)},
         out=dg.Out(dg.Any),
-        retry_policy=RETRY,
     )
     def resolve_pip(
         context: dg.OpExecutionContext, project: EltProject, solved: Locked | Solved
@@ -74,7 +73,6 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
     @dg.op(
         name=op_name(environment, "create_prefix"),
         ins={"lockfile": dg.In(dg.Nothing)},
-        retry_policy=RETRY,
     )
     def create_prefix(context: dg.OpExecutionContext, project: EltProject) -> str:
         """Link conda's packages into the prefix of the current lock; return the lock's digest."""
@@ -83,7 +81,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
             build.advance(lock, Stage.LINKED, toolbox, context.log.info)
             return lock.digest
 
-    @dg.op(name=op_name(environment, "pip_install_once"), retry_policy=RETRY)
+    @dg.op(name=op_name(environment, "pip_install_once"))
     def pip_install_once(context: dg.OpExecutionContext, project: EltProject, digest: str) -> str:
         """Install pip's half in one command, hashes required, nothing resolved."""
         with work(context, project, environment) as (toolbox, target):
@@ -91,7 +89,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
             build.advance(lock, Stage.INSTALLED, toolbox, context.log.info)
             return digest
 
-    @dg.op(name=op_name(environment, "seal_prefix"), retry_policy=RETRY)
+    @dg.op(name=op_name(environment, "seal_prefix"))
     def seal_prefix(
         context: dg.OpExecutionContext, project: EltProject, digest: str
     ) -> dg.MaterializeResult[None]:

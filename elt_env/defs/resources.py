@@ -13,8 +13,8 @@ from elt_env.model.target import Target
 from elt_env.tools.settings import open_project
 from elt_env.tools.toolbox import Toolbox, open_toolbox
 
-RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL)
-"""For what may go away by itself; a failure that cannot is raised with retries off."""
+_RETRIES = 2
+_RETRY_SECONDS = 5
 
 
 class EltProject(dg.ConfigurableResource[None]):
@@ -38,19 +38,27 @@ def work(
     project: EltProject,
     environment: str,
 ) -> Iterator[tuple[Toolbox, Target]]:
-    """Yield the tools and this partition's target; what fails inside becomes `dagster.Failure`."""
+    """Yield the tools and this partition's target; what fails inside reaches Dagster.
+
+    A failure that may go away by itself is tried again; any other is a `dagster.Failure` with the
+    problem and the remedy.
+    """
     try:
         toolbox = project.toolbox(environment)
         if not context.has_partition_key:
             listed = ", ".join(toolbox.environment.pythons)
             raise InputError(
                 f"No Python was chosen for '{environment}'.",
-                f"Choose a partition ({listed}), as in: --tags '{{\"dagster/partition\": \"3.11\"}}'",
+                f'Choose a partition ({listed}), as in: --tags \'{{"dagster/partition": "3.11"}}\'',
             )
         yield toolbox, toolbox.target(environment, context.partition_key)
     except EltEnvError as error:
+        # Not a RetryPolicy: under one, Dagster takes a cancelled run for a step to try again.
+        if error.retryable and getattr(context, "retry_number", _RETRIES) < _RETRIES:
+            context.log.warning(f"{error}\ntrying again in {_RETRY_SECONDS} s")
+            raise dg.RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from error
         raise dg.Failure(
             description=str(error),
             metadata={"problem": error.problem, "remedy": error.remedy},
-            allow_retries=error.retryable,
+            allow_retries=False,
         ) from None

@@ -20,7 +20,7 @@ _BUILD = re.compile(r"[\w.*+-]+", re.ASCII)
 _ANY = ("*", "=*")
 _FUZZY = re.compile(r"=(?P<version>[^=].*)")
 _BELOW_FIRST_PRERELEASE = re.compile(r"<(?P<release>[0-9.!]*[0-9])\.?(?:a|dev)0")
-_TIGHTEST: dict[str, Callable[..., Version]] = {"<": min, "<=": min, ">": max, ">=": max}
+_TIGHTEST: dict[str, Callable[..., str]] = {"<": min, "<=": min, ">": max, ">=": max}
 
 
 @dataclass(frozen=True, order=True)

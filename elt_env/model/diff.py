@@ -60,28 +60,25 @@ def _shown(package: Package | None, kind: Kind) -> str:
 
 def compare(old: Lock | None, new: Lock) -> tuple[Change, ...]:
     """Return what changed from `old` to `new`, sorted by name; everything is added to no lock."""
-    before = _by_name(old)
-    after = _by_name(new)
+    locks = [lock for lock in (old, new) if lock is not None]
+    # A name may stand on both sides: conda's library and pip's binding. Keep them apart then.
+    twins = {name for lock in locks for name in _names(lock.conda) & _names(lock.pip)}
+    before = _by_key(old.packages if old else (), twins)
+    after = _by_key(new.packages, twins)
     changes = []
-    for name in sorted(before | after):
-        kind = _kind(before.get(name), after.get(name))
+    for key in sorted(before.keys() | after.keys()):
+        kind = _kind(before.get(key), after.get(key))
         if kind is not None:
-            changes.append(Change(kind, name, before.get(name), after.get(name)))
+            changes.append(Change(kind, key[0], before.get(key), after.get(key)))
     return tuple(changes)
 
 
-def _by_name(lock: Lock | None) -> dict[str, Package]:
-    # A name may stand on both sides: conda's library and pip's binding. Keep them apart then.
-    if lock is None:
-        return {}
-    conda = {package.name: package for package in lock.conda}
-    pip = {package.name: package for package in lock.pip}
-    both = conda.keys() & pip.keys()
-    return {
-        f"{name} ({package.manager})" if name in both else name: package
-        for side in (conda, pip)
-        for name, package in side.items()
-    }
+def _names(packages: tuple[Package, ...]) -> set[str]:
+    return {package.name for package in packages}
+
+
+def _by_key(packages: tuple[Package, ...], twins: set[str]) -> dict[tuple[str, str], Package]:
+    return {(each.name, each.manager if each.name in twins else ""): each for each in packages}
 
 
 def _kind(old: Package | None, new: Package | None) -> Kind | None:
@@ -89,9 +86,11 @@ def _kind(old: Package | None, new: Package | None) -> Kind | None:
         return "added" if old is None else "removed"
     if old.manager != new.manager:
         return "moved"
-    if old.version != new.version:
-        return "upgraded" if is_older(old.version, new.version) else "downgraded"
-    return None if old.sha256 == new.sha256 else "rebuilt"
+    if is_older(old.version, new.version):
+        return "upgraded"
+    if is_older(new.version, old.version):
+        return "downgraded"
+    return None if (old.version, old.sha256) == (new.version, new.sha256) else "rebuilt"
 
 
 def is_older(one: str, other: str) -> bool:

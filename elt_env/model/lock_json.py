@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from elt_env.errors import IntegrityError
+from elt_env.model.canonical import digest_of
 from elt_env.model.lock import SCHEMA, Lock
 
 FILE_NAME = "lock.json"
@@ -15,8 +17,12 @@ _adapter: TypeAdapter[Lock] = TypeAdapter(Lock)
 
 
 def render(lock: Lock) -> str:
-    """Return the manifest of `lock`: JSON, its digest first, one line ending at the end."""
+    """Return the manifest of `lock`: JSON, its digest first, one line ending at the end.
+
+    The checksum is the digest of all else in it: of what the lock's own digest leaves out, too.
+    """
     content = {"digest": lock.digest} | _adapter.dump_python(lock, mode="json")
+    content["checksum"] = digest_of(content)
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -24,17 +30,14 @@ def parse(text: str, source: str, remedy: str) -> Lock:
     """Return the lock that a manifest holds.
 
     Raises:
-        IntegrityError: it is not a manifest of this schema, or its content does not have the
-            digest it states; `source` names it and `remedy` says what to do.
+        IntegrityError: it is not a manifest of this schema, or was changed by hand; `source`
+            names it and `remedy` says what to do.
     """
-    try:
-        content = json.loads(text)
-        stated = content.pop("digest")
-        schema = content["schema"]
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
-        raise IntegrityError(f"{source} is not a lock manifest: {error!r}.", remedy) from error
-    if schema != SCHEMA:
+    content = _content(text, source, remedy)
+    if content.get("schema") != SCHEMA:
+        schema = content.get("schema", "none")
         raise IntegrityError(f"{source} has schema {schema}; this version reads {SCHEMA}.", remedy)
+    _check(content, source, remedy)
     try:
         lock = _adapter.validate_python(content)
     except ValidationError as error:
@@ -42,9 +45,29 @@ def parse(text: str, source: str, remedy: str) -> Lock:
         where = ".".join(str(part) for part in first["loc"])
         problem = f"{source} is not a lock manifest: {where}: {first['msg']}."
         raise IntegrityError(problem, remedy) from error
-    if lock.digest != stated:
-        problem = (
-            f"{source} was changed by hand: it states {stated}, its content has {lock.digest}."
-        )
+    if lock.digest != content["digest"]:
+        problem = f"{source} states the digest {content['digest']}, its content has {lock.digest}."
         raise IntegrityError(problem, remedy)
     return lock
+
+
+def _content(text: str, source: str, remedy: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise IntegrityError(f"{source} is not JSON: {error}.", remedy) from error
+    if not isinstance(content, dict):
+        raise IntegrityError(f"{source} is not a lock manifest: it holds no object.", remedy)
+    return content
+
+
+def _check(content: dict[str, Any], source: str, remedy: str) -> None:
+    stated = content.get("checksum")
+    rest = {key: value for key, value in content.items() if key != "checksum"}
+    try:
+        found = digest_of(rest)
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write and UTF-8 cannot
+        found = None
+    if stated is None or stated != found:
+        problem = f"{source} was changed by hand: its content is not what its checksum says."
+        raise IntegrityError(problem, remedy)

@@ -9,32 +9,57 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-_DURATION = re.compile(r"(?P<count>\d+) ?(?P<unit>minute|hour|day|week)s?")
+from elt_env.model.target import ENVIRONMENT, PYTHON
+
+_UNITS = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+}
+_DURATION = re.compile(rf"(?P<count>[0-9]+) ?(?P<unit>{'|'.join(_UNITS)})s?")
+_LONGEST = timedelta(days=36525)
 
 
-def parse_duration(value: object) -> object:
-    """Turn `3 days`, `12 hours`, `1 week` or `0` into a timedelta; leave the rest as it is.
+def parse_duration(value: object) -> timedelta:
+    """Return what `3 days`, `12 hours`, `1 week` or `0` means; a timedelta is left as it is.
 
     Raises:
-        ValueError: a text that is none of these.
+        ValueError: none of these, or longer than a century.
     """
-    if not isinstance(value, str):
+    if isinstance(value, timedelta):
         return value
-    text = value.strip()
+    text = str(value).strip()
     if text == "0":
         return timedelta(0)
     found = _DURATION.fullmatch(text)
     if found is None:
-        message = "write a number and a unit, as in '3 days', '12 hours' or '0'"
-        raise ValueError(message)
-    return timedelta(**{found["unit"] + "s": int(found["count"])})
+        raise ValueError("write a number and a unit, as in '3 days', '12 hours' or '0'")
+    count, unit = int(found["count"]), _UNITS[found["unit"]]
+    if count > _LONGEST / unit:
+        raise ValueError("nothing here takes longer than a century")
+    return count * unit
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-PythonMinor = Annotated[str, Field(pattern=r"^3\.\d+$")]
-EnvironmentName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+def _python_minor(text: str) -> str:
+    if re.fullmatch(PYTHON, text) is None:
+        raise ValueError(f"'{text}' is not a Python minor, as in '3.11'")
+    return text
+
+
+def _environment_name(text: str) -> str:
+    if re.fullmatch(ENVIRONMENT, text) is None:
+        raise ValueError(f"'{text}' is not a name: write lower case letters, digits, - and _")
+    return text
+
+
+PythonMinor = Annotated[str, AfterValidator(_python_minor)]
+EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 
 
 class _Frozen(BaseModel):
@@ -62,7 +87,9 @@ class EnvironmentPolicy(_Frozen):
 class Policy(_Frozen):
     """The settings of the whole project, `[tool.elt-env]`."""
 
-    home: str = Field(".elt_env", description="directory of the store, relative to the project")
+    home: str = Field(
+        ".elt_env", min_length=1, description="directory of the store, relative to the project"
+    )
     cooldown: Duration = Field(timedelta(days=3), description="ignore releases younger than this")
     wheels_only: bool = Field(default=True, description="lock wheels only, never an sdist")
     allow_sdist: tuple[str, ...] = Field((), description="distributions that may be an sdist")
@@ -80,7 +107,9 @@ class Policy(_Frozen):
         timedelta(minutes=30), description="how long to wait for another builder of a prefix"
     )
     tool_limit: Duration = Field(
-        timedelta(minutes=30), description="how long one run of a tool may take"
+        timedelta(minutes=30),
+        gt=timedelta(0),
+        description="how long one run of a tool may take",
     )
     executor: Literal["in-process", "multiprocess"] = Field(
         "in-process", description="Dagster executor of the jobs"
@@ -88,3 +117,14 @@ class Policy(_Frozen):
     environments: dict[EnvironmentName, EnvironmentPolicy] = Field(
         min_length=1, description="the environments by name"
     )
+
+    @field_validator("environments")
+    @classmethod
+    def _tell_apart(cls, value: dict[str, EnvironmentPolicy]) -> dict[str, EnvironmentPolicy]:
+        """Refuse two names that are one in Dagster and in variables, where `-` is `_`."""
+        seen: dict[str, str] = {}
+        for name in value:
+            other = seen.setdefault(name.replace("-", "_"), name)
+            if other != name:
+                raise ValueError(f"'{other}' and '{name}' cannot be told apart; rename one")
+        return value

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from datetime import timedelta
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
-from elt_env.model.conda_spec import CondaSpec
-from elt_env.model.lock import Lock, Package
+from elt_env.model.conda_spec import CondaSpec, parse_conda_spec
+from elt_env.model.lock import Lock, Manager, Package
+from elt_env.model.markers import applies
 from elt_env.model.names import normalize
 from elt_env.model.policy import Policy
 from elt_env.model.spec import Spec
@@ -25,7 +25,6 @@ def unsatisfied(lock: Lock, spec: Spec, policy: Policy, matches: Matches) -> tup
         reasons += _channel_reasons(lock, spec)
         reasons += _conda_reasons(lock, spec, matches)
         reasons += _pip_reasons(lock, spec)
-        reasons += _orphan_reasons(lock, spec)
     return tuple(reasons)
 
 
@@ -72,53 +71,45 @@ def _channel_reasons(lock: Lock, spec: Spec) -> list[str]:
 
 
 def _conda_reasons(lock: Lock, spec: Spec, matches: Matches) -> list[str]:
+    before = {parse_conda_spec(line).name for line in _asked(lock, "conda")}
     locked = {each.name: each for each in lock.conda}
+    now = {each.name: each for each in (CondaSpec("python", spec.python), *spec.conda)}
     reasons = []
-    for wanted in (CondaSpec("python", spec.python), *spec.conda):
-        package = locked.get(wanted.name)
-        if package is None or not package.requested:
+    for name, wanted in now.items():
+        package = locked.get(name)
+        if package is None or name not in before:
             reasons.append(f"conda: {wanted} is new in the spec")
         elif not matches(wanted, package):
-            reasons.append(f"conda: {package.version} is locked, the spec wants {wanted}")
-    return reasons
+            reasons.append(f"conda: {name} {package.version} is locked, the spec wants {wanted}")
+    return reasons + _gone("conda", before, now)
 
 
 def _pip_reasons(lock: Lock, spec: Spec) -> list[str]:
+    before = _that_apply(_asked(lock, "pip"), lock)
+    now = _that_apply(spec.pip, lock)
     held = lock.distributions
-    asked = {each.name for each in map(Requirement, _asked(lock, "pip"))}
-    known_extras = {
-        (each.name, extra)
-        for each in map(Requirement, _asked(lock, "pip"))
-        for extra in each.extras
-    }
     reasons = []
-    for wanted in map(Requirement, spec.pip):
-        version = held.get(wanted.name)
-        if version is None or wanted.name not in asked:
+    for name, wanted in now.items():
+        version = held.get(name)
+        if version is None or name not in before:
             reasons.append(f"pip: {wanted} is new in the spec")
-        elif not _admits(wanted.specifier, version):
-            reasons.append(f"pip: {wanted.name} {version} is locked, the spec wants {wanted}")
-        reasons += [
-            f"pip: {wanted.name}[{extra}] is new in the spec"
-            for extra in sorted(wanted.extras)
-            if wanted.name in asked and (wanted.name, extra) not in known_extras
-        ]
-    return reasons
+        elif not wanted.specifier.contains(version, prereleases=True):
+            reasons.append(f"pip: {name} {version} is locked, the spec wants {wanted}")
+        elif wanted.extras != before[name].extras:
+            reasons.append(f"pip: the extras of {wanted} changed in the spec")
+    return reasons + _gone("pip", before, now)
 
 
-def _admits(specifier: SpecifierSet, version: str) -> bool:
-    return specifier.contains(version, prereleases=True)
+def _that_apply(lines: Iterable[str], lock: Lock) -> dict[str, Requirement]:
+    requirements = [Requirement(line) for line in lines]
+    return {each.name: each for each in requirements if applies(each, lock.python.version)}
 
 
-def _asked(lock: Lock, manager: str) -> list[str]:
+def _asked(lock: Lock, manager: Manager) -> list[str]:
     head = f"{manager}: "
     return [line.removeprefix(head) for line in lock.requirements if line.startswith(head)]
 
 
-def _orphan_reasons(lock: Lock, spec: Spec) -> list[str]:
-    wanted = {"python", *(each.name for each in spec.conda)}
-    wanted_pip = {Requirement(line).name for line in spec.pip}
-    orphans = [each.name for each in lock.conda if each.requested and each.name not in wanted]
-    asked_pip = [Requirement(line).name for line in _asked(lock, "pip")]
-    orphans += [name for name in asked_pip if name not in wanted_pip]
-    return [f"{name} is no longer asked for" for name in orphans]
+def _gone(manager: Manager, before: Iterable[str], now: Container[str]) -> list[str]:
+    names = sorted(name for name in before if name not in now)
+    return [f"{manager}: {name} is no longer asked for" for name in names]

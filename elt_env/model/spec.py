@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from elt_env.errors import SpecError
 from elt_env.model.canonical import digest_of
 from elt_env.model.conda_spec import CondaSpec, admits_minor, parse_conda_spec
+from elt_env.model.credentials import without_credentials
 from elt_env.model.names import normalize
 
 _KEYS = ("name", "channels", "dependencies")
@@ -76,25 +77,34 @@ def parse_spec(text: str, source: str) -> Spec:
     conda = _parse_each(plain, parse_conda_spec, "conda requirement", source)
     pip = _parse_each(pip_lines, _requirement, "pip requirement", source)
     _refuse_duplicates(conda, pip, source)
-    python = [spec for spec in conda if spec.name == "python"]
-    if not python:
-        raise SpecError(f"{source}: 'python' is not among the dependencies.", "Add '- python'.")
     return Spec(
         source=source,
         channels=channels,
-        python=python[0].version,
+        python=_python_bound(conda, source),
         conda=tuple(sorted(spec for spec in conda if spec.name != "python")),
         pip=tuple(sorted(str(requirement) for requirement in pip)),
     )
 
 
+def _python_bound(conda: list[CondaSpec], source: str) -> str:
+    python = next((spec for spec in conda if spec.name == "python"), None)
+    if python is None:
+        raise SpecError(f"{source}: 'python' is not among the dependencies.", "Add '- python'.")
+    if python.build or python.channel:
+        raise SpecError(
+            f"{source}: '{python}' asks for a build or a channel of Python.",
+            "Write '- python', with a version bound at most: the policy lists the Pythons.",
+        )
+    return python.version
+
+
 def _document(text: str, source: str) -> dict[str, object]:
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: 2024-13-45 is read as a date
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
-        what = getattr(error, "problem", None) or "it cannot be read"
+        what = getattr(error, "problem", None) or str(error).split("\n", maxsplit=1)[0]
         raise SpecError(f"{source}{line}: not valid YAML: {what}.", _EXAMPLE) from error
     if not isinstance(document, dict):
         raise SpecError(f"{source}: a mapping is expected at the top.", _EXAMPLE)
@@ -114,13 +124,23 @@ def _channels(value: object, source: str) -> tuple[str, ...]:
     if not channels:
         raise SpecError(f"{source}: no channel is listed.", "Add one, as in: - conda-forge")
     for channel in channels:
-        address = urlsplit(channel)
-        if address.username or address.password or address.path.startswith("/t/"):
-            raise SpecError(
-                f"{source}: the channel at {address.hostname} carries a credential.",
-                "Remove it from the URL and put it into the file that RATTLER_AUTH_FILE names.",
-            )
+        _refuse_credentials(channel, source)
     return channels
+
+
+def _refuse_credentials(channel: str, source: str) -> None:
+    try:
+        address = urlsplit(channel)
+    except ValueError as error:
+        raise SpecError(
+            f"{source}: the channel '{without_credentials(channel)}' is not a URL: {error}.",
+            "Write a name, a https:// URL or a file:// URL.",
+        ) from error
+    if "@" in address.netloc or address.path.startswith("/t/"):
+        raise SpecError(
+            f"{source}: the channel at {address.hostname} carries a credential.",
+            "Remove it from the URL and put it into the file that RATTLER_AUTH_FILE names.",
+        )
 
 
 def _dependencies(value: object, source: str) -> tuple[list[str], list[str]]:
@@ -135,7 +155,9 @@ def _dependencies(value: object, source: str) -> tuple[list[str], list[str]]:
             pip.extend(item["pip"])
         else:
             raise SpecError(
-                f"{source}: '{item}' is neither a requirement nor a pip list.", _EXAMPLE
+                f"{source}: '{without_credentials(str(item))}' is neither a requirement nor a "
+                "pip list.",
+                _EXAMPLE,
             )
     return plain, pip
 
@@ -152,8 +174,9 @@ def _parse_each(
         try:
             items.append(parse(text))
         except ValueError as error:
+            shown = without_credentials(text)
             raise SpecError(
-                f"{source}: '{text}' is not a valid {what}: {error}.", f"Correct it in {source}."
+                f"{source}: '{shown}' is not a valid {what}: {error}.", f"Correct it in {source}."
             ) from error
     return items
 
@@ -178,7 +201,7 @@ def _refuse_duplicates(conda: list[CondaSpec], pip: list[Requirement], source: s
     named = [(spec.name, "conda") for spec in conda] + [(each.name, "pip") for each in pip]
     for name, side in named:
         other = seen.setdefault(normalize(name), side)
-        if other is not side:
+        if other != side:
             raise SpecError(
                 f"{source}: '{name}' is asked for from both conda and pip.",
                 "Keep it on one side: conda for compiled libraries, pip for the ELT tools.",

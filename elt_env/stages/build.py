@@ -117,10 +117,12 @@ def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
         wheels_only=toolbox.policy.wheels_only,
         allow_sdist=toolbox.policy.allow_sdist,
     )
-    say(f"pip: installing {len(lock.pip)} packages in one command, hashes required")
     with _logged(toolbox.store.log_path(lock.digest, "pip_install"), say) as told:
-        if lock.pip:
-            told("command: " + toolbox.installer.install(request, told))
+        if not lock.pip:
+            told("pip: the lock has no pip packages")
+            return
+        told(f"pip: installing {len(lock.pip)} packages in one command, hashes required")
+        told("command: " + toolbox.installer.install(request, told))
 
 
 def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:

@@ -61,7 +61,7 @@ def agree(question: Question, first: CondaAnswer, toolbox: Toolbox, say: Say) ->
     """
     request = _request(question, first, toolbox)
     say(f"pip: resolving {len(request.requirements)} requirements in one command")
-    free = toolbox.resolver.resolve(replace(request, pins=()), say)
+    free = toolbox.resolver.resolve(replace(request, pins=(), fresh=True), say)
     wish = tuple(f"{each.name}>={each.version}" for each in free if each.requested)
     try:
         return _agree(question, first, wish, toolbox, say)

@@ -15,7 +15,6 @@ from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
-_IMPORT_SECONDS = 600.0
 _NAMED = 5
 
 
@@ -48,7 +47,8 @@ def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """The top-level modules of every installed distribution import, but for the allow-list."""
     owners = modules_by_distribution(prefix)
     owner_of = {module: name for name, modules in owners.items() for module in modules}
-    results = import_all(owner_of, prefix, _IMPORT_SECONDS, say)
+    limit = toolbox.policy.tool_limit.total_seconds()
+    results = import_all(owner_of, prefix, limit, say)
     allowed = toolbox.environment.imports_allow
     faults = [each for each in results if each.fault]
     bad = [each for each in faults if not _is_allowed(each.module, allowed)]

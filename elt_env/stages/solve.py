@@ -9,6 +9,7 @@ from packaging.specifiers import SpecifierSet
 from elt_env.errors import (
     ChannelUnreachableError,
     CondaUnsatisfiableError,
+    NoWheelError,
     PackageNotFoundError,
     UnsatisfiableError,
 )
@@ -24,6 +25,7 @@ from elt_env.stages.question import Question
 from elt_env.tools.conda import SolveRequest
 from elt_env.tools.interpreters import find_interpreter
 from elt_env.tools.pip import ResolveRequest
+from elt_env.tools.pip.port import Resolved
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
@@ -65,13 +67,14 @@ def solve(question: Question, toolbox: Toolbox, say: Say) -> CondaAnswer:
     """Return conda's own best answer to the question.
 
     Raises:
-        CondaUnsatisfiableError: there is none.
-        ChannelUnreachableError: the channels do not answer and the policy has no fallback.
+        CondaUnsatisfiableError, PackageNotFoundError: there is none.
+        ChannelUnreachableError: the channels do not answer, and the policy has no fallback or the
+            fallback is of no use.
+        NetworkError: a channel answers with something else than repodata.
     """
-    channels = tuple(toolbox.conda.channel_url(each) for each in question.spec.channels)
-    say(f"conda: solving {question.target} from {', '.join(channels)}")
+    say(f"conda: solving {question.target} from {', '.join(_remote(question, toolbox))}")
     try:
-        return _solve(question, channels, "remote", (), toolbox)
+        return solve_with(question, "remote", (), toolbox, say)
     except ChannelUnreachableError as error:
         if toolbox.policy.channel_fallback == "none":
             raise
@@ -94,75 +97,76 @@ def solve_with(
 
     Raises: as `solve`.
     """
+    limits = tuple(CondaSpec(each.name, each.version) for each in bounds)
     if source == "remote":
-        channels = tuple(toolbox.conda.channel_url(each) for each in question.spec.channels)
+        channels = _remote(question, toolbox)
     else:
-        stock_host_channel(question, bounds, toolbox, say)
+        limits += stock_host_channel(question, bounds, toolbox, say)
         channels = (toolbox.host_channel.url,)
-    return _solve(question, channels, source, bounds, toolbox)
-
-
-def _solve(
-    question: Question,
-    channels: tuple[str, ...],
-    source: ChannelSource,
-    bounds: tuple[Bound, ...],
-    toolbox: Toolbox,
-) -> CondaAnswer:
     spec = question.spec
-    python = CondaSpec("python", f"={question.target.python}")
-    ranged = (CondaSpec("python", spec.python),) if spec.python else ()
+    if spec.python:
+        limits += (CondaSpec("python", spec.python),)
     request = SolveRequest(
         channels=channels,
-        specs=(python, *spec.conda),
+        specs=(CondaSpec("python", f"={question.target.python}"), *spec.conda),
         platform=question.target.platform,
-        constraints=(*ranged, *(CondaSpec(each.name, each.version) for each in bounds)),
-        # The host channel was stocked under the same date already; its Python has no release date.
+        constraints=limits,
+        # The host channel's limits were found under the same date; its packages are of today.
         exclude_newer=question.exclude_newer if source == "remote" else None,
         keep=question.keep_conda(source),
     )
-    packages = with_required_by(toolbox.conda.solve(request))
-    return CondaAnswer(channels, source, packages, bounds)
+    return CondaAnswer(channels, source, with_required_by(toolbox.conda.solve(request)), bounds)
+
+
+def _remote(question: Question, toolbox: Toolbox) -> tuple[str, ...]:
+    return tuple(toolbox.conda.channel_url(each) for each in question.spec.channels)
 
 
 def stock_host_channel(
     question: Question, bounds: tuple[Bound, ...], toolbox: Toolbox, say: Say
-) -> None:
+) -> tuple[CondaSpec, ...]:
     """Put this machine's Python, and wheels of what the spec asks of conda, into the host channel.
 
     Afterwards it offers the newest versions that satisfy the spec and `bounds`, beside whatever
-    it offered before.
+    it offered before. Returned are these versions as upper bounds: what an earlier lock left there
+    makes no difference.
 
     Raises:
         ChannelUnreachableError: something is asked of conda that no wheel can stand in for.
         CondaUnsatisfiableError: the index has no versions that fit.
         ToolError: this machine has no such Python.
     """
-    channel = toolbox.host_channel
     interpreter = find_interpreter(question.target.python)
-    channel.add_interpreter(interpreter, say)
     request = ResolveRequest(
         requirements=tuple(_as_requirement(each) for each in question.spec.conda),
         python=interpreter.version,
         bounds=tuple(f"{each.name}{to_pep440(each.version)}" for each in bounds),
         exclude_newer=question.exclude_newer,
         keep=tuple((each.name, each.version) for each in question.keep_conda("host")),
+        fresh=not bounds,
     )
-    try:
-        resolved = toolbox.resolver.resolve(request, say)
-    except PackageNotFoundError as error:
-        raise ChannelUnreachableError(
-            f"The host channel cannot stand in for the spec's channels: {error.problem}",
-            "It is made of wheels, and this package has none. Make the conda channel reachable.",
-        ) from error
-    except UnsatisfiableError as error:
-        raise CondaUnsatisfiableError(
-            f"The host channel has no versions that fit: {error.problem}", error.remedy
-        ) from error
+    resolved = _resolve_stock(request, toolbox, say)
+    channel = toolbox.host_channel
+    channel.add_interpreter(interpreter, say)
     for package in toolbox.resolver.files(resolved, request, say):
         wheel = toolbox.downloads.fetch(package.url, package.sha256)
         channel.add_wheel(wheel, question.target.python, package.released_at, say)
     channel.index(say)
+    return tuple(CondaSpec(each.name, f"<={each.version}") for each in resolved)
+
+
+def _resolve_stock(request: ResolveRequest, toolbox: Toolbox, say: Say) -> tuple[Resolved, ...]:
+    try:
+        return toolbox.resolver.resolve(request, say)
+    except UnsatisfiableError as error:
+        if isinstance(error, (PackageNotFoundError, NoWheelError)) and not request.bounds:
+            raise ChannelUnreachableError(
+                f"The host channel cannot stand in for the spec's channels: {error.problem}",
+                "It is made of wheels, and this package has none. Make the conda channel reachable.",
+            ) from error
+        raise CondaUnsatisfiableError(
+            f"The host channel has no versions that fit: {error.problem}", error.remedy
+        ) from error
 
 
 def _as_requirement(spec: CondaSpec) -> str:

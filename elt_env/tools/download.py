@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from elt_env.errors import IndexUnreachableError, IntegrityError
+from elt_env.errors import IndexUnreachableError, IntegrityError, TimeLimitError
 from elt_env.tools.files import sha256_of, writing
 from elt_env.tools.indexes import Indexes
 
 _SECONDS = httpx.Timeout(60.0, connect=15.0)
+_LIMIT = 1800.0
 _ATTEMPTS = 3
-_CHUNK = 1 << 20
+# As pip asks: the bytes of the file itself are hashed, whatever a server may do to them.
+_AS_IT_IS = {"Accept-Encoding": "identity"}
 
 
 class Downloads:
@@ -24,12 +27,14 @@ class Downloads:
 
     Args:
         root: the directory; made when needed.
-        indexes: whose credentials go to their own hosts.
+        indexes: whose credentials go to their own origins.
+        limit: seconds that one download may take.
     """
 
-    def __init__(self, root: Path, indexes: Indexes) -> None:
+    def __init__(self, root: Path, indexes: Indexes, limit: float = _LIMIT) -> None:
         self._root = root
         self._indexes = indexes
+        self._limit = limit
 
     def fetch(self, url: str, sha256: str) -> Path:
         """Return the local file with that sha256, downloaded from `url` when it is not there.
@@ -37,6 +42,7 @@ class Downloads:
         Raises:
             IntegrityError: the bytes behind the URL have another sha256.
             IndexUnreachableError: they cannot be had.
+            TimeLimitError: they did not come in time.
             StorageError: they cannot be kept.
         """
         name = unquote(urlsplit(url).path.rsplit("/", maxsplit=1)[-1])
@@ -64,7 +70,10 @@ class Downloads:
     def _copy(self, url: str, part: Path) -> None:
         address = urlsplit(url)
         if address.scheme == "file":
-            shutil.copyfile(unquote(address.path), part)
+            try:
+                shutil.copyfile(unquote(address.path), part)
+            except FileNotFoundError as error:
+                raise _unreachable(url, "there is no such file") from error
             return
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -80,27 +89,43 @@ class Downloads:
                 return
 
     def _get(self, url: str, part: Path) -> None:
-        host = urlsplit(url).hostname
-        auth = next(
-            (
-                (each.username, each.password)
-                for each in self._indexes.all
-                if each.username and urlsplit(each.url).hostname == host
-            ),
-            None,
-        )
+        end = time.monotonic() + self._limit
         with (
-            httpx.stream("GET", url, timeout=_SECONDS, follow_redirects=True, auth=auth) as answer,
+            httpx.stream(
+                *("GET", url),
+                headers=_AS_IT_IS,
+                auth=self._credentials(url),
+                timeout=_SECONDS,
+                follow_redirects=True,
+            ) as answer,
             part.open("wb") as file,
         ):
             answer.raise_for_status()
-            for chunk in answer.iter_bytes(_CHUNK):
+            for chunk in answer.iter_raw():
                 file.write(chunk)
+                if time.monotonic() > end:
+                    raise TimeLimitError(
+                        f"The download of {_shown(url)} took longer than {self._limit:.0f} s.",
+                        "Run it again, or raise tool-limit in [tool.elt-env].",
+                    )
+
+    def _credentials(self, url: str) -> tuple[str, str] | None:
+        """Return the login of the index at the URL's own origin (RFC 6454), or None."""
+        for each in self._indexes.all:
+            if each.username and urlsplit(each.url)[:2] == urlsplit(url)[:2]:
+                return each.username, each.password
+        return None
 
 
 def _unreachable(url: str, cause: str) -> IndexUnreachableError:
-    shown = urlsplit(url)._replace(query="", fragment="").geturl()
     return IndexUnreachableError(
-        f"{shown} cannot be downloaded: {cause}.",
+        f"{_shown(url)} cannot be downloaded: {cause}.",
         "Check the network and the index, then run the same command again.",
     )
+
+
+def _shown(url: str) -> str:
+    """Return a URL without what may be secret in it: login and query."""
+    address = urlsplit(url)
+    host = address.netloc.rpartition("@")[2]
+    return address._replace(netloc=host, query="", fragment="").geturl()

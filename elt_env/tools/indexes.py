@@ -22,6 +22,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_SCHEMES = ("http", "https", "file")
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 
@@ -44,7 +45,7 @@ class Index:
     @property
     def url_with_credentials(self) -> str:
         """The URL as a tool needs it; it must not be shown or stored."""
-        if not self.username:
+        if not self.username and not self.password:
             return self.url
         address = urlsplit(self.url)
         user = quote(self.username, safe="")
@@ -84,16 +85,25 @@ class Indexes:
         return Indexes(default, tuple(each for each in found if each is not default))
 
 
-def parse_index(text: str) -> Index:
+def parse_index(text: str, named_by: str = "an index") -> Index:
     """Return the index that a URL with or without credentials names.
+
+    Args:
+        text: the URL.
+        named_by: the setting it stands in, for the message.
 
     Raises:
         PolicyError: it is no http, https or file URL.
     """
-    address = urlsplit(text.strip())
-    if address.scheme not in ("http", "https", "file"):
+    try:
+        address = urlsplit(text.strip())
+        usable = bool(address.hostname) if address.scheme != "file" else bool(address.path)
+    except ValueError:  # brackets that are no IPv6 address
+        usable = False
+    if not usable or address.scheme not in _SCHEMES:
+        shown = text.strip().rpartition("@")[2]  # what stands before the @ may be a password
         raise PolicyError(
-            f"'{address.geturl()}' is not the URL of a package index.",
+            f"{named_by}: '{shown}' is not the URL of a package index.",
             "Write its simple API, as in https://packages.example/simple",
         )
     host = address.netloc.rpartition("@")[2]
@@ -109,23 +119,34 @@ def find_indexes(policy: Policy, environ: Mapping[str, str] | None = None) -> In
         PolicyError: a setting is not a URL.
     """
     variables = os.environ if environ is None else environ
-    extra = tuple(parse_index(each) for each in policy.extra_indexes)
+    extra = tuple(parse_index(each, "extra-indexes") for each in policy.extra_indexes)
     if policy.index:
-        return Indexes(parse_index(policy.index), extra)
+        return Indexes(parse_index(policy.index, "index"), extra)
     found = next(_settings(variables), None)
-    return Indexes(parse_index(found) if found else None, extra)
+    return Indexes(parse_index(*found) if found else None, extra)
 
 
-def _settings(environ: Mapping[str, str]) -> Iterator[str]:
-    yield from (environ[name] for name in _VARIABLES if environ.get(name))
+def _settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the URLs that the user's settings name, each with the place it was found in."""
+    yield from ((environ[name], name) for name in _VARIABLES if environ.get(name))
     home = Path(environ.get("HOME", "/"))
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     for path in (config / "uv" / "uv.toml", Path("/etc/uv/uv.toml")):
-        yield from _uv_index(path)
-    named = environ.get("PIP_CONFIG_FILE")
-    pip_files = [config / "pip" / "pip.conf", home / ".pip" / "pip.conf", Path("/etc/pip.conf")]
-    for path in [Path(named)] if named else pip_files:
-        yield from _pip_index(path)
+        yield from ((url, str(path)) for url in _uv_index(path))
+    for path in _pip_files(environ.get("PIP_CONFIG_FILE"), home, config):
+        yield from ((url, str(path)) for url in _pip_index(path))
+
+
+def _pip_files(named: str | None, home: Path, config: Path) -> tuple[Path, ...]:
+    """Return pip's configuration files, the one that wins first.
+
+    A file that PIP_CONFIG_FILE names stands in for the user's, and `/dev/null` for all
+    (https://pip.pypa.io/en/stable/topics/configuration/).
+    """
+    if named == os.devnull:
+        return ()
+    user = (Path(named),) if named else (config / "pip" / "pip.conf", home / ".pip" / "pip.conf")
+    return (*user, Path("/etc/pip.conf"))
 
 
 def _uv_index(path: Path) -> Iterator[str]:
@@ -133,8 +154,10 @@ def _uv_index(path: Path) -> Iterator[str]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
-    tables = content.get("index", [])
-    yield from (str(each["url"]) for each in tables if each.get("default") and "url" in each)
+    tables = content.get("index")
+    for each in tables if isinstance(tables, list) else ():
+        if isinstance(each, dict) and each.get("default") and "url" in each:
+            yield str(each["url"])
     if "index-url" in content:
         yield str(content["index-url"])
 

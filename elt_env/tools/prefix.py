@@ -133,14 +133,14 @@ class Prefix:
 
     def distributions(self) -> tuple[Distribution, ...]:
         """Return every distribution found in site-packages, even one that lost its metadata."""
-        return tuple(
-            _distribution(each) for each in sorted(self.site_packages.glob("*.*-info"))
-        )
+        return tuple(_distribution(each) for each in sorted(self.site_packages.glob("*.*-info")))
 
 
 def _distribution(info: Path) -> Distribution:
     metadata = _metadata(info)
-    return Distribution(normalize(metadata.get("Name", info.name)), metadata.get("Version", ""), info)
+    return Distribution(
+        normalize(metadata.get("Name", info.name)), metadata.get("Version", ""), info
+    )
 
 
 def _metadata(info: Path) -> Message:

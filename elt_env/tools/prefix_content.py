@@ -120,12 +120,13 @@ def _conda_changed(prefix: Prefix, changed: list[_File]) -> IntegrityError:
     ]
     if not owners:
         return _not_as_locked(prefix, lines)
-    packages = sorted({each.package for each in changed if each.path in owners})
+    conda = ", ".join(sorted({each.package for each in changed if each.path in owners}))
+    pip = ", ".join(sorted(set(owners.values())))
     return _not_as_locked(
         prefix,
         lines,
-        f"Take {', '.join(sorted(set(owners.values())))} out of the spec's pip section, or "
-        f"{', '.join(packages)} out of conda's, then: elt-env build {prefix.lock.target.name}",
+        f"Change the spec so that only one of the two is needed, conda's {conda} or pip's {pip}; "
+        f"who needs them: elt-env show {prefix.lock.target.name} --packages",
     )
 
 

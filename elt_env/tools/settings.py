@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
-    PyprojectTomlConfigSettingsSource,
     SettingsConfigDict,
     SettingsError,
 )
@@ -20,7 +23,15 @@ from elt_env.errors import PolicyError, SpecError
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.spec import Spec, parse_spec
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 _SEE = "See the table of policy keys in docs/policy.md."
+_PREFIX = "ELT_ENV_"
+_PROJECT = "ELT_ENV_PROJECT"
+_FILE = "pyproject.toml"
 
 
 @dataclass(frozen=True)
@@ -37,8 +48,18 @@ class Project:
 
     @property
     def home(self) -> Path:
-        """The store's directory: absolute, `~` expanded, relative to the project."""
-        return (self.root / Path(self.policy.home).expanduser()).absolute()
+        """The store's directory: absolute, `~` expanded, relative to the project.
+
+        Raises:
+            PolicyError: it lies in the home directory of a user who is not there.
+        """
+        try:
+            return (self.root / Path(self.policy.home).expanduser()).absolute()
+        except RuntimeError as error:
+            raise PolicyError(
+                f"The store '{self.policy.home}' is in the home directory of an unknown user.",
+                "Correct 'home' in [tool.elt-env], or ELT_ENV_HOME.",
+            ) from error
 
     def environment(self, name: str) -> EnvironmentPolicy:
         """Return the policy of one environment.
@@ -87,29 +108,54 @@ def open_project(start: Path | None = None) -> Project:
     Raises:
         PolicyError: no pyproject.toml with a policy here or above, or a key that cannot be used.
     """
-    here = (start or Path(os.environ.get("ELT_ENV_PROJECT", "."))).absolute()
-    root = next((each for each in (here, *here.parents) if _has_policy(each)), None)
-    if root is None:
-        raise PolicyError(
-            f"No pyproject.toml with a [tool.elt-env] table in {here} or above.",
-            "Change into the project's directory, or set ELT_ENV_PROJECT to it.",
-        )
-    return Project(root, _read_policy(root))
+    here = (start or Path(os.environ.get(_PROJECT, "."))).absolute()
+    for root in (here, *here.parents):
+        table = _read_table(root / _FILE)
+        if table is not None:
+            return Project(root, _read_policy(root, table))
+    raise PolicyError(
+        f"No pyproject.toml with a [tool.elt-env] table in {here} or above.",
+        "Change into the project's directory, or set ELT_ENV_PROJECT to it.",
+    )
 
 
-def _has_policy(directory: Path) -> bool:
+def _read_table(path: Path) -> dict[str, Any] | None:
+    """Return the policy's table with field names for keys, or None when the file has none."""
     try:
-        return "[tool.elt-env" in (directory / "pyproject.toml").read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return False
+        return None
+    if "elt-env" not in text:
+        return None
+    try:
+        tools = tomllib.loads(text).get("tool")
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"{path} is not valid TOML: {error}.", "Correct it there.") from error
+    table = tools.get("elt-env") if isinstance(tools, dict) else None
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        raise PolicyError(f"{path}: 'elt-env' in [tool] is not a table.", _SEE)
+    fields: dict[str, Any] = _fields(table)
+    environments = fields.get("environments")
+    if isinstance(environments, dict):
+        named = {name: _fields(each) for name, each in environments.items()}
+        fields["environments"] = named
+    return fields
 
 
-def _read_policy(root: Path) -> Policy:
+def _fields(table: Any) -> Any:  # noqa: ANN401  # whatever TOML can hold; pydantic judges it
+    if not isinstance(table, dict):
+        return table
+    return {key.replace("-", "_"): value for key, value in table.items()}
+
+
+def _read_policy(root: Path, table: dict[str, Any]) -> Policy:
     class Settings(BaseSettings, Policy):
         model_config = SettingsConfigDict(
-            env_prefix="ELT_ENV_",
+            env_prefix=_PREFIX,
             env_nested_delimiter="__",
-            pyproject_toml_table_header=("tool", "elt-env"),
+            env_ignore_empty=True,
             extra="forbid",
             frozen=True,
         )
@@ -124,43 +170,70 @@ def _read_policy(root: Path) -> Policy:
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             """Let variables win over the file, and read nothing else."""
-            del init_settings, dotenv_settings, file_secret_settings
-            return env_settings, _TableSource(settings_cls, root / "pyproject.toml")
+            del init_settings, env_settings, dotenv_settings, file_secret_settings
+            names = table.get("environments")
+            return _Variables(settings_cls, names), InitSettingsSource(settings_cls, table)
 
+    _refuse_unknown_variables()
     try:
         return Settings()
     except ValidationError as error:
         raise _policy_error(root, error) from error
-    except (SettingsError, ValueError) as error:
-        problem = f"The policy in {root / 'pyproject.toml'} cannot be read: {error}."
-        raise PolicyError(problem, _SEE) from error
+    except SettingsError as error:
+        cause = str(error).partition(" from source")[0]
+        raise PolicyError(
+            f"A variable {_PREFIX}* cannot be read: {cause}.",
+            f'Write a list as JSON, as in {_PREFIX}ALLOW_SDIST=\'["a", "b"]\'. {_SEE}',
+        ) from error
+
+
+def _refuse_unknown_variables() -> None:
+    known = {_PROJECT, *(f"{_PREFIX}{field}".upper() for field in Policy.model_fields)}
+    for name in os.environ:
+        key = name.upper()
+        if key.startswith(_PREFIX) and key.split("__")[0] not in known:
+            raise PolicyError(f"The variable {name} stands for no key of the policy.", _SEE)
 
 
 def _policy_error(root: Path, error: ValidationError) -> PolicyError:
-    first = error.errors()[0]
-    key = ".".join(str(part).replace("_", "-") for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = "there is no such key"
-    problem = f"[tool.elt-env] {key}: {message} (in {root / 'pyproject.toml'} or ELT_ENV_*)."
+    # An unknown key is often the misspelt one that is missing as well.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    problem = f"[tool.elt-env] {_key(first)}: {_message(first)} (in {root / _FILE} or {_PREFIX}*)."
     return PolicyError(problem, _SEE)
 
 
-class _TableSource(PyprojectTomlConfigSettingsSource):
-    """The policy table with its `kebab-case` keys as field names; environments keep theirs."""
+def _key(details: ErrorDetails) -> str:
+    parts = [str(part) for part in details["loc"] if part != "[key]"]
+    names = [1] if parts[:1] == ["environments"] else []
+    return ".".join(
+        part if place in names else part.replace("_", "-") for place, part in enumerate(parts)
+    )
 
-    def __init__(self, settings_cls: type[BaseSettings], file: Path) -> None:
-        super().__init__(settings_cls, file)
-        table = _fields(self.toml_data)
-        environments = table.get("environments")
+
+def _message(details: ErrorDetails) -> str:
+    if details["type"] == "extra_forbidden":
+        return "there is no such key"
+    if details["type"] == "missing":
+        return "it is missing"
+    if details["type"] in ("dict_type", "model_type"):
+        return "it is not a table"
+    return details["msg"].removeprefix("Value error, ")
+
+
+class _Variables(EnvSettingsSource):
+    """ELT_ENV_* variables, in which a hyphen of an environment's name is an underscore."""
+
+    def __init__(self, settings_cls: type[BaseSettings], names: object) -> None:
+        super().__init__(settings_cls)
+        known = names if isinstance(names, dict) else {}
+        self._names = {str(name).replace("-", "_"): str(name) for name in known}
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values by field, environments by their names in the file."""
+        values = super().__call__()
+        environments = values.get("environments")
         if isinstance(environments, dict):
-            table["environments"] = {
-                name: _fields(each) if isinstance(each, dict) else each
-                for name, each in environments.items()
+            values["environments"] = {
+                self._names.get(name, name): each for name, each in environments.items()
             }
-        self.toml_data = table
-        self.init_kwargs = table
-
-
-def _fields(table: dict[str, Any]) -> dict[str, Any]:
-    return {key.replace("-", "_"): value for key, value in table.items()}
+        return values

@@ -1,7 +1,7 @@
 """The store: locks, their pointers, evidence, and the places of prefixes and logs.
 
-Locks and evidence are small files that are written once, under their digest; a target's pointer
-names its current lock. All of it lies under `home`:
+Locks and evidence are small files, kept under the digest of the lock; a target's pointer names
+its current lock. All of it lies under `home`:
 
     locks/<digest>/             lock.json, conda.lock, pylock.toml, requirements.txt
     targets/elt@3.11/lock.json  the current lock's digest and the one before
@@ -12,7 +12,9 @@ names its current lock. All of it lies under `home`:
 
 from __future__ import annotations
 
-import json
+import contextlib
+import errno
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +27,7 @@ from elt_env.model.canonical import short
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
-from elt_env.tools.files import write_atomically
+from elt_env.tools.files import write_atomically, writing
 
 _DERIVED = (conda_lock, pylock, requirements)
 _evidence: TypeAdapter[Evidence] = TypeAdapter(Evidence)
@@ -38,7 +40,10 @@ class Pointer:
 
     current: str
     previous: str | None
-    at: str
+    at: datetime
+
+
+_pointer: TypeAdapter[Pointer] = TypeAdapter(Pointer)
 
 
 class Store:
@@ -52,15 +57,21 @@ class Store:
         return self.home / "locks" / digest.removeprefix("sha256:")
 
     def write_lock(self, lock: Lock) -> Path:
-        """Keep the lock's files; return their directory. The manifest is written last.
+        """Keep the lock's files; return their directory, in which they appear all at once.
+
+        A lock of the same digest that was made at another time or from other places is replaced.
 
         Raises:
-            StorageError: the store is full or not writable; no lock is half there.
+            StorageError: the store is full or not writable; what was there before still is.
         """
         directory = self.lock_directory(lock.digest)
-        for form in _DERIVED:
-            write_atomically(directory / form.FILE_NAME, form.render(lock))
-        write_atomically(directory / lock_json.FILE_NAME, lock_json.render(lock))
+        with writing(directory):
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".new-") as place:
+                new, old = Path(place) / "new", Path(place) / "old"
+                for form in (*_DERIVED, lock_json):
+                    write_atomically(new / form.FILE_NAME, form.render(lock))
+                _exchange(directory, new, old)
         return directory
 
     def read_lock(self, digest: str, target: Target) -> Lock:
@@ -94,10 +105,10 @@ class Store:
         """
         path = self._pointer_path(target)
         try:
-            return Pointer(**json.loads(path.read_text(encoding="utf-8")))
+            return _pointer.validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError) as error:
+        except (OSError, ValidationError) as error:
             raise IntegrityError(
                 f"{path} is not a pointer to a lock.", _RELOCK.format(target=target.name)
             ) from error
@@ -110,12 +121,8 @@ class Store:
             before = None
         if before is not None and before.current == digest:
             return
-        content = {
-            "current": digest,
-            "previous": before.current if before else None,
-            "at": at.isoformat(),
-        }
-        write_atomically(self._pointer_path(target), json.dumps(content, indent=1) + "\n")
+        pointer = Pointer(digest, before.current if before else None, at)
+        write_atomically(self._pointer_path(target), _pointer.dump_json(pointer, indent=1) + b"\n")
 
     def _pointer_path(self, target: Target) -> Path:
         return self.home / "targets" / target.name / lock_json.FILE_NAME
@@ -147,12 +154,24 @@ class Store:
         return tuple(_read_evidence(path) for path in sorted(directory.glob("*.json")))
 
 
+def _exchange(directory: Path, new: Path, old: Path) -> None:
+    """Let `new` become `directory`, and what was there become `old`."""
+    with contextlib.suppress(FileNotFoundError):
+        directory.replace(old)
+    try:
+        new.replace(directory)
+    except OSError as error:
+        # Another process has just put the lock of the same digest there; either is right.
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
 def _read_evidence(path: Path) -> Evidence:
     try:
         return _evidence.validate_json(path.read_bytes())
-    except ValidationError as error:
+    except (OSError, ValidationError) as error:
         raise IntegrityError(
-            f"The evidence {path} cannot be read.", f"Remove it and run the check again: {path}"
+            f"The evidence {path} cannot be read.", "Remove that file and run the check again."
         ) from error
 
 
@@ -176,6 +195,13 @@ def read_lock_directory(directory: Path, target: Target | None) -> Lock:
         )
     for form in _DERIVED:
         derived = directory / form.FILE_NAME
-        if not derived.is_file() or derived.read_text(encoding="utf-8") != form.render(lock):
+        if _content(derived) != form.render(lock).encode():
             raise IntegrityError(f"{derived} is not what {path} says.", remedy)
     return lock
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

@@ -70,7 +70,7 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
         resolver=uv,
         installer=Pip(limit) if environment_policy.installer == "pip" else uv,
         indexes=indexes,
-        downloads=Downloads(cache / "wheels", indexes),
+        downloads=Downloads(cache / "wheels", indexes, limit),
         host_channel=HostChannel(project.home / "host-channel"),
         now=lambda: datetime.now(timezone.utc),
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.markers import default_environment
-from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from elt_env.errors import IntegrityError
+from elt_env.model.markers import applies
 from elt_env.model.names import normalize
+from elt_env.tools.host_channel.wheel import open_wheel
 
 
 @dataclass(frozen=True)
@@ -29,39 +27,20 @@ class WheelMetadata:
 
     def bound_on(self, name: str, python: str) -> SpecifierSet:
         """Return the bound it puts on the distribution `name` under that full Python version."""
-        environment: dict[str, str] = {
-            **{key: str(value) for key, value in default_environment().items()},
-            "python_version": ".".join(python.split(".")[:2]),
-            "python_full_version": python,
-            "extra": "",
-        }
         bound = SpecifierSet()
         for each in self.requires:
-            applies = each.marker is None or each.marker.evaluate(environment)
-            if normalize(each.name) == name and applies:
+            if normalize(each.name) == name and applies(each, python):
                 bound &= each.specifier
         return bound
 
 
-def read_wheel_metadata(wheel: Path) -> WheelMetadata:
+def read_wheel_metadata(path: Path) -> WheelMetadata:
     """Return what the wheel file says about itself.
 
     Raises:
-        IntegrityError: it is no wheel.
+        IntegrityError: it is not a wheel, or a damaged one.
     """
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            entry = next(
-                name
-                for name in archive.namelist()
-                if name.count("/") == 1 and name.endswith(".dist-info/METADATA")
-            )
-            metadata = Metadata.from_email(archive.read(entry), validate=False)
-    except (zipfile.BadZipFile, StopIteration) as error:
-        raise IntegrityError(
-            f"{wheel.name} is not a wheel: it has no readable METADATA.",
-            "If the index is trusted, make a new lock: elt-env relock",
-        ) from error
-    return WheelMetadata(
-        normalize(metadata.name), str(metadata.version), tuple(metadata.requires_dist or ())
-    )
+    with open_wheel(path) as wheel:
+        lines = wheel.metadata.get("requires_dist", [])
+        requires = tuple(Requirement(line) for line in lines)
+        return WheelMetadata(wheel.name, wheel.version, requires)

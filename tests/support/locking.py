@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from elt_env.model.target import Target, parse_target
+from elt_env.model.target import Target
 from elt_env.stages.lock import Locked, lock
 from elt_env.tools.toolbox import Toolbox
 from tests.support.channel import Channel
-from tests.support.conda_packages import make_conda_distribution, make_conda_package
+from tests.support.conda_packages import make_conda_distribution
 from tests.support.index_server import IndexServer
-from tests.support.project import make_project, toolbox_of
+from tests.support.project import ENVIRONMENT, make_project, toolbox_of
 from tests.support.wheels import make_wheel
 
+PYTHON = "3.11"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass
 class Scene:
-    """What a lock is made of and where it goes.
+    """What a lock is made of, and where it goes.
 
     Attributes:
-        root: a directory for the project and whatever else a test writes.
+        root: a directory for the project and whatever else is made.
+        channel: holds a Python without content; what is added is indexed before the next lock.
         channel_url: what the spec names as its channel; None means the channel's directory.
         index_url: what the policy names as the index; None means the index server's.
-        said: every line that a lock said, in order.
+        said: every line that the last lock said, in order.
     """
 
     root: Path
@@ -37,40 +39,83 @@ class Scene:
     channel_url: str | None = None
     index_url: str | None = None
     said: list[str] = field(default_factory=list)
+    _index_is_old: bool = False
 
-    def offer_python(self, *versions: str) -> None:
-        """Offer conda packages named python, which hold nothing."""
+    def offer_conda(
+        self,
+        name: str,
+        *versions: str,
+        depends: Sequence[str] = ("python",),
+        package: str | None = None,
+        released: datetime = LONG_AGO,
+    ) -> None:
+        """Offer conda packages that each carry the distribution `name`."""
         for version in versions:
-            make_conda_package(self.channel.root, "python", version, subdir="linux-64")
-        self.channel.index()
+            make_conda_distribution(
+                self.channel.root,
+                name,
+                version,
+                depends=depends,
+                package=package,
+                timestamp=released,
+            )
+        self._index_is_old = True
 
-    def offer_conda(self, name: str, *versions: str, **options: Any) -> None:
-        """Offer conda packages, each with the Python distribution of its name."""
-        for version in versions:
-            make_conda_distribution(self.channel.root, name, version, timestamp=LONG_AGO, **options)
-        self.channel.index()
+    def offer_pip(
+        self,
+        name: str,
+        *versions: str,
+        requires: Sequence[str] = (),
+        released: datetime = LONG_AGO,
+    ) -> list[Path]:
+        """Offer wheels on the index, and return them."""
+        directory = self.root / "wheels"
+        wheels = [make_wheel(directory, name, each, requires=requires) for each in versions]
+        for wheel in wheels:
+            self.index.add(wheel, uploaded=released)
+        return wheels
 
-    def offer_pip(self, name: str, *versions: str, requires: Sequence[str] = ()) -> None:
-        """Offer wheels on the index."""
-        for version in versions:
-            self.index.add(make_wheel(self.root / "wheels", name, version, requires=requires))
+    def offer_both(self, name: str, *versions: str) -> None:
+        """Offer the same distribution from conda and from pip."""
+        self.offer_conda(name, *versions)
+        self.offer_pip(name, *versions)
 
-    def toolbox(self, **options: Any) -> Toolbox:
-        """Write the project, see `make_project`, and return its tools."""
+    def toolbox(
+        self,
+        *,
+        conda: Sequence[str] = (),
+        pip: Sequence[str] = (),
+        policy: Mapping[str, Any] | None = None,
+        pythons: Sequence[str] = (PYTHON,),
+    ) -> Toolbox:
+        """Write the project with this spec and policy, and return its tools."""
+        if self._index_is_old:
+            self.channel.index()
+            self._index_is_old = False
         project = make_project(
             self.root / "project",
             channels=[self.channel_url or self.channel.url],
             index=self.index_url or self.index.url,
-            **options,
+            conda=conda,
+            pip=pip,
+            policy=policy,
+            pythons=pythons,
         )
         return toolbox_of(project)
 
-    def lock(self, *, upgrade: tuple[str, ...] | None = (), **options: Any) -> Locked:
-        """Write the project, see `make_project`, and lock it for Python 3.11."""
-        return self.lock_with(self.toolbox(**options), upgrade=upgrade)
+    def lock(
+        self,
+        *,
+        conda: Sequence[str] = (),
+        pip: Sequence[str] = (),
+        policy: Mapping[str, Any] | None = None,
+        upgrade: tuple[str, ...] | None = (),
+    ) -> Locked:
+        """Write the project with this spec and policy, and lock it."""
+        return self.lock_with(self.toolbox(conda=conda, pip=pip, policy=policy), upgrade=upgrade)
 
     def lock_with(self, toolbox: Toolbox, *, upgrade: tuple[str, ...] | None = ()) -> Locked:
-        """Lock an open project for Python 3.11; `said` then holds what this lock said."""
+        """Lock an open project."""
         self.said.clear()
         return lock(target_of(toolbox), toolbox, self.said.append, upgrade=upgrade)
 
@@ -82,9 +127,9 @@ class Scene:
 
 def target_of(toolbox: Toolbox) -> Target:
     """Return the target that a scene locks."""
-    return parse_target("elt@3.11", toolbox.conda.platform())
+    return toolbox.target(ENVIRONMENT, PYTHON)
 
 
 def versions_of(locked: Locked) -> dict[str, str]:
-    """Return the version of every locked package by name."""
-    return {each.name: each.version for each in locked.lock.packages}
+    """Return the version of every locked package but Python, by name."""
+    return {each.name: each.version for each in locked.lock.packages if each.name != "python"}

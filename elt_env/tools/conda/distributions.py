@@ -12,8 +12,8 @@ from rattler.package_streaming import PackageArchive
 
 from elt_env.model.names import normalize
 
-_DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info")
-_EGG_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?:-py3\.\d+)?\.egg-info")
+_DIST_INFO = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)\.dist-info")
+_EGG_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py3\.\d+)?\.egg-info")
 _METADATA = {"METADATA": _DIST_INFO, "PKG-INFO": _EGG_INFO}
 
 
@@ -36,8 +36,9 @@ async def owned_by(
 def distributions_in(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return the (name, version) of the distributions whose metadata is among `paths`, sorted.
 
-    A metadata directory is `{name}-{version}.dist-info`, both escaped so that neither holds a
-    hyphen (https://packaging.python.org/en/latest/specifications/recording-installed-packages/).
+    A metadata directory is `{name}-{version}.dist-info`, the version escaped so that it holds no
+    hyphen; so should be the name, but some tools leave hyphens in it
+    (https://packaging.python.org/en/latest/specifications/recording-installed-packages/).
     One below another package, vendored, is not an installed distribution.
     """
     found = set()

@@ -24,17 +24,18 @@ _UNREACHABLE = re.compile(
     r"connection (reset|closed)|server error \(5\d\d",
     re.IGNORECASE,
 )
+_REFUSED = re.compile(r"client error \((?P<status>40[13] \w+)\)")
 _GONE = re.compile(r"\(404 |No such file")
-_UNKNOWN = re.compile(r"^Cannot solve the request because of: No candidates .* for (?P<name>\S+) \*")
+_UNKNOWN = re.compile(
+    r"^Cannot solve the request because of: No candidates .* for (?P<name>\S+) \*"
+)
 _TOO_YOUNG = "excluded because the package is uploaded after the cutoff"
 _MISMATCH = re.compile(
     r"(hash|sha256|checksum|digest) ?(mismatch|does not match)|mismatch", re.IGNORECASE
 )
 
 
-def unsatisfiable(
-    text: str, specs: list[str], channels: tuple[str, ...]
-) -> UnsatisfiableError:
+def unsatisfiable(text: str, specs: list[str], channels: tuple[str, ...]) -> UnsatisfiableError:
     """Return the error for a solve without a solution; `text` is the solver's explanation."""
     unknown = _UNKNOWN.match(text)
     if unknown:
@@ -58,6 +59,13 @@ def channel(text: str, channels: tuple[str, ...]) -> NetworkError:
         return ChannelUnreachableError(
             f"The conda channel {names} cannot be reached: {cause}",
             'Check the network, or set channel-fallback = "host" in [tool.elt-env].',
+        )
+    refused = _REFUSED.search(text)
+    if refused:
+        return NetworkError(
+            f"The conda channel {names} refuses access ({refused['status']}).",
+            "Put valid credentials for it into the file that RATTLER_AUTH_FILE names, and check "
+            "the proxy in between.",
         )
     return NetworkError(
         f"The conda channel {names} does not answer with repodata: {cause}",

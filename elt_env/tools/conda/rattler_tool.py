@@ -71,7 +71,7 @@ class Rattler:
         """Tell whether every channel answers."""
 
         async def names() -> None:
-            gateway = rattler.Gateway(cache_dir=self._cache / "repodata")
+            gateway = self._gateway(rattler.Client.default_client(max_retries=0))
             await gateway.names([self._channel(each) for each in channels], ["noarch"])
 
         try:
@@ -105,11 +105,12 @@ class Rattler:
     async def _solve(
         self, request: SolveRequest, channels: list[rattler.Channel], specs: list[str]
     ) -> list[tuple[rattler.RepoDataRecord, tuple[tuple[str, str], ...]]]:
-        # A gateway that is used again answers from memory after a channel was indexed anew.
+        # One more try, no more: where nobody answers, a person waits for the fallback.
+        client = rattler.Client.default_client(max_retries=1)
         records = await rattler.solve(
             channels,
             specs,
-            gateway=rattler.Gateway(cache_dir=self._cache / "repodata"),
+            gateway=self._gateway(client),
             platforms=[rattler.Subdir(request.platform), rattler.Subdir("noarch")],
             virtual_packages=rattler.VirtualPackage.detect(),
             constraints=[str(each) for each in request.constraints],
@@ -117,7 +118,6 @@ class Rattler:
             timestamp_policy="allow-missing",
             locked_packages=[_record(each) for each in request.keep],
         )
-        client = rattler.Client.authenticated_client()
         owned = await asyncio.gather(*(_owned(record, client) for record in records))
         return list(zip(records, owned, strict=True))
 
@@ -149,16 +149,22 @@ class Rattler:
             package_cache=PackageCache.from_layers(
                 [layer.with_validation_mode(ValidationMode.full())]
             ),
-            client=rattler.Client.authenticated_client(),
+            client=rattler.Client.default_client(),
             requested_specs=[rattler.MatchSpec(each)._match_spec for each in requested],  # noqa: SLF001  # it takes the inner value
             reporter=LinkProgress(say),  # type: ignore[abstract]  # the rest does nothing
         )
+
+    def _gateway(self, client: rattler.Client) -> rattler.Gateway:
+        # A gateway that is used again answers from memory after a channel was indexed anew.
+        return rattler.Gateway(cache_dir=self._cache / "repodata", client=client)
 
     def _channel(self, channel: str) -> rattler.Channel:
         try:
             if self._alias is None:
                 return rattler.Channel(channel)
-            return rattler.Channel(channel, rattler.ChannelConfig(channel_alias=self._alias))
+            # Joined as URLs are: without a slash at its end the alias would lose its last part.
+            alias = self._alias.rstrip("/") + "/"
+            return rattler.Channel(channel, rattler.ChannelConfig(channel_alias=alias))
         except InvalidChannelError as error:
             raise SpecError(
                 f"'{channel}' is not a channel: {error}.",

@@ -24,6 +24,7 @@ class ResolveRequest:
         keep: (name, version) pairs to prefer where nothing forbids it.
         exclude_newer: ignore files uploaded after this moment; None takes all.
         wheels_only: never an sdist, but for `allow_sdist`.
+        fresh: ask the index itself, whatever it answered a moment ago.
     """
 
     requirements: tuple[str, ...]
@@ -34,6 +35,7 @@ class ResolveRequest:
     exclude_newer: datetime | None = None
     wheels_only: bool = True
     allow_sdist: tuple[str, ...] = ()
+    fresh: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from elt_env.errors import (
 )
 from elt_env.model.names import normalize
 from elt_env.tools.files import storage_error
+from elt_env.tools.indexes import Indexes
 from elt_env.tools.pip.port import ResolveRequest
 from elt_env.tools.process import Completed, end_of
 
@@ -37,34 +38,50 @@ _SDIST_ONLY = re.compile(
     r"(?P<other>[\w.-]+)(?:[=<>!~]=?\S+)? ha(?:s|ve) no wheels with a matching"
 )
 _YANKED = re.compile(
-    r"`(?P<pin>[^`]+)` is yanked(?: \(reason: \"?(?P<reason>.*?)\"?\))?", re.IGNORECASE
+    r"`(?P<name>[^`=]+)==(?P<version>[^`]+)` is yanked(?: \(reason: \"?(?P<reason>.*?)\"?\))?",
+    re.IGNORECASE,
 )
 _NO_DATE = re.compile(r"`(?P<file>[^`]+)` is missing an upload date")
-_NO_VERSIONS = re.compile(r"(?:there are no versions of|no versions of) (?P<name>[\w.-]+)")
+_NO_VERSIONS = re.compile(r"there are no versions of (?P<name>[\w.-]+)(?P<bound>[=<>!~]?)")
+_LOGIN = re.compile(
+    r"An index URL \((?P<url>\S+)\) could not be queried due to a lack of valid authentication "
+    r"credentials \((?P<status>[^)]*)\)"
+)
+_TOO_YOUNG = "was filtered by `exclude-newer`"
+# Hints that name options of uv: a person here has none of them to set.
+_OWN_HINTS = re.compile(
+    r"^hint: Wheels are required for .*\n?| Consider using `exclude-newer-package`.*| "
+    r"Consider using a higher `--python-version` value\.",
+    re.MULTILINE,
+)
 _MISMATCH = re.compile(r"Hash mismatch for `(?P<what>[^`]+)`", re.IGNORECASE)
+_NOT_BUILT = re.compile(r"Failed to (?:download and )?build `(?P<what>[^`]+)`")
 _FULL = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
 _HEAD = 12
+_SHORT = 5
 
 
-def check_compile(done: Completed, request: ResolveRequest) -> None:
+def check_compile(done: Completed, request: ResolveRequest, indexes: Indexes) -> None:
     """Return when a resolve succeeded with an answer that may be locked.
 
     Raises:
         EltEnvError: of the class that Resolver states.
     """
     text = done.stderr
-    yanked = _YANKED.search(text)
-    if yanked:
-        reason = f": {yanked['reason']}" if yanked["reason"] else ""
+    found = _YANKED.search(text)
+    if found:
+        reason = f": {found['reason']}" if found["reason"] else ""
         raise PipConflictError(
-            f"{yanked['pin']} was yanked from the index{reason}.", "Pin another version."
+            f"{found['name']}=={found['version']} was yanked from the index{reason}.",
+            "Pin another version.",
         )
     if done.returncode:
         dateless = {normalize(each.rpartition("-")[0]) for each in undated(text)}
-        for found in _NO_VERSIONS.finditer(text):
-            if normalize(found["name"]) in dateless:
-                raise _no_upload_times(found["name"])
-        raise _compile_error(text, done.returncode, request)
+        for none in _NO_VERSIONS.finditer(text):
+            if normalize(none["name"]) in dateless:
+                raise _no_upload_times(none["name"])
+        where = ", ".join(each.url for each in indexes.all) or "the package index"
+        raise _compile_error(text, done.returncode, request, where)
 
 
 def _no_upload_times(name: str) -> PipConflictError:
@@ -72,6 +89,11 @@ def _no_upload_times(name: str) -> PipConflictError:
         f"The index gives no upload times for {name}, so the cool-down leaves none of its files.",
         'Use an index with upload times (PEP 700), or set cooldown = "0" in [tool.elt-env].',
     )
+
+
+def yanked(text: str) -> set[tuple[str, str]]:
+    """Return the (name, version) pairs of an answer that their index has withdrawn."""
+    return {(each["name"], each["version"]) for each in _YANKED.finditer(text)}
 
 
 def undated(text: str) -> tuple[str, ...]:
@@ -90,22 +112,28 @@ def _release(file: str) -> str:
     return re.sub(r"\.(tar\.(gz|bz2)|zip)$", "", file)
 
 
-def _compile_error(text: str, code: int, request: ResolveRequest) -> EltEnvError:
+def _compile_error(text: str, code: int, request: ResolveRequest, where: str) -> EltEnvError:
     text = "\n".join(line for line in text.splitlines() if not is_undated(line))
     if _FULL.search(text):
         return storage_error(Path.home() / ".cache" / "uv", "", full=True)
-    missing = _NOT_FOUND.search(text)
-    if missing:
-        return PackageNotFoundError(
-            f"No package '{missing['name']}' on the index.\n{end_of(text.strip(), 6)}",
-            "Correct the name in the pip section of the spec, or add the index that has it as "
-            "extra-indexes.",
+    refused = _LOGIN.search(text)
+    if refused:
+        return IndexUnreachableError(
+            f"The package index {refused['url']} wants other credentials ({refused['status']}).",
+            "Put a valid user name and password into the index URL of your pip or uv settings, "
+            "or into ~/.netrc.",
+        )
+    broken = _NOT_BUILT.search(text)
+    if broken:
+        return ToolError(
+            f"{broken['what']} cannot be built from its sdist: {end_of(text.strip(), 20)}",
+            "Ask for a version with a wheel, or install what its build needs on this machine.",
         )
     if _NO_SOLUTION in text:
-        return _no_solution(text, request)
+        return _no_solution(_OWN_HINTS.sub("", text).strip(), request, where)
     if _NETWORK.search(text):
         return IndexUnreachableError(
-            f"The package index does not answer: {end_of(text.strip(), 8)}",
+            f"The package index {where} does not answer: {end_of(text.strip(), 8)}",
             "Check the network and the index URL in your pip or uv settings, then run it again.",
         )
     return other(text, code)
@@ -119,22 +147,71 @@ def other(text: str, code: int) -> ToolError:
     )
 
 
-def _no_solution(text: str, request: ResolveRequest) -> EltEnvError:
-    asked = [line for line in request.requirements if _named(Requirement(line).name, text)]
-    sdist = _SDIST_ONLY.search(text)
-    explanation = end_of(text.strip(), 3, head=_HEAD)
-    if sdist and request.wheels_only and len(text.splitlines()) <= _HEAD:
-        name = sdist["name"] or sdist["other"]
-        return NoWheelError(
-            f"{name} has no wheel for this Python and platform, and the policy wants wheels only.\n"
-            f"{explanation}",
-            f'Ask for a version with a wheel, or set allow-sdist = ["{name}"] in [tool.elt-env].',
+def _no_solution(text: str, request: ResolveRequest, where: str) -> EltEnvError:
+    explanation = end_of(text, 3, head=_HEAD)
+    return (
+        _missing(text, request, where)
+        or _no_wheel(text, request, explanation)
+        or _conflict(text, request, explanation)
+    )
+
+
+def _missing(text: str, request: ResolveRequest, where: str) -> EltEnvError | None:
+    """Return the error for a package without which there can be no answer, if one is missing."""
+    unknown = _NOT_FOUND.search(text)
+    if unknown and _decides(unknown["name"], text, request):
+        asked = unknown["name"] in _names(request)
+        return PackageNotFoundError(
+            f"No package '{unknown['name']}' on {where}.\n{end_of(text, 6)}",
+            "Add the index that has it as extra-indexes in [tool.elt-env]"
+            + (", or correct the name in the spec." if asked else "."),
         )
-    taking_part = ", ".join(asked) or "none by name"
+    empty = _NO_VERSIONS.search(text)
+    if (
+        empty
+        and not empty["bound"]
+        and _TOO_YOUNG not in text
+        and _decides(empty["name"], text, request)
+    ):
+        return IndexUnreachableError(
+            f"{where} answers with no file of '{empty['name']}': the package has no release there, "
+            "or what answers is no package index.",
+            "Look at that page in a browser; check the index URL in your pip or uv settings and "
+            "the proxy in between.",
+        )
+    return None
+
+
+def _decides(name: str, text: str, request: ResolveRequest) -> bool:
+    """Tell whether a missing package is the cause, not one of many that a long search met."""
+    return name in _names(request) or len(text.splitlines()) <= _SHORT
+
+
+def _names(request: ResolveRequest) -> set[str]:
+    return {normalize(Requirement(line).name) for line in request.requirements}
+
+
+def _no_wheel(text: str, request: ResolveRequest, explanation: str) -> EltEnvError | None:
+    sdist = _SDIST_ONLY.search(text)
+    if sdist is None or not request.wheels_only or len(text.splitlines()) > _HEAD:
+        return None
+    name = sdist["name"] or sdist["other"]
+    return NoWheelError(
+        f"{name} has no wheel for this Python and platform, and the policy wants wheels only.\n"
+        f"{explanation}",
+        f'Ask for a version with a wheel, or set allow-sdist = ["{name}"] in [tool.elt-env].',
+    )
+
+
+def _conflict(text: str, request: ResolveRequest, explanation: str) -> EltEnvError:
+    asked = [line for line in request.requirements if _named(Requirement(line).name, text)]
+    remedy = "Loosen one of these requirements in the spec"
+    if _TOO_YOUNG in text:
+        remedy += ", or shorten the cool-down: cooldown in [tool.elt-env]"
     return PipConflictError(
         f"pip finds no versions that fit together. Direct requirements that take part: "
-        f"{taking_part}\n{explanation}",
-        "Loosen one of these requirements in the spec.",
+        f"{', '.join(asked) or 'none by name'}\n{explanation}",
+        f"{remedy}.",
     )
 
 

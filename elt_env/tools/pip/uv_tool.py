@@ -9,9 +9,11 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import uv
+from packaging.pylock import Package as LockedPackage
 from packaging.pylock import Pylock
 
 from elt_env.errors import NoWheelError
@@ -22,6 +24,7 @@ from elt_env.tools.indexes import Index, Indexes, parse_index
 from elt_env.tools.pip import uv_errors
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import InstallRequest, Resolved, ResolveRequest
+from elt_env.tools.pip.wheels import best_wheel
 from elt_env.tools.process import Completed, Say, clean_environment, run
 
 if sys.version_info >= (3, 11):
@@ -32,6 +35,8 @@ else:
 _PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>\S+)", re.IGNORECASE)
 _VIA = re.compile(r"    # (?:via|  ) ?(?P<what>\S.*)")
 _FROM = re.compile(r"    # from (?P<index>\S+)")
+_FOREVER = "max-age=31536000, immutable"
+_A_WHILE = "max-age=600"
 _ASKED = "-r requirements.in"
 _TOLD = ("Resolved", "warning", "Building", "Built", "Downloading", "Downloaded", "Updating")
 
@@ -39,8 +44,8 @@ _TOLD = ("Resolved", "warning", "Building", "Built", "Downloading", "Downloaded"
 class Uv:
     """Resolver and installer in one, as the PyPI package `uv` brings it.
 
-    Within its life an index page is read once: all answers of one lock rest on the same state of
-    the index, and the rounds of a negotiation cost no network.
+    A request that is `fresh` reads the pages of the index; for ten minutes they serve those that
+    are not, so that the rounds of a negotiation rest on one state of the index.
 
     Args:
         indexes: where packages come from.
@@ -64,8 +69,15 @@ class Uv:
             if request.keep:
                 write_atomically(output, _pin_lines(request.keep))
             options = ["--generate-hashes", "--emit-index-annotation", "--no-header"]
-            self._compile(place, output, request, request.requirements, options, say)
-            resolved = read_annotated(output.read_text(encoding="utf-8"))
+            done = self._compile(output, request, request.requirements, options, say)
+            withdrawn = uv_errors.yanked(done.stderr) & set(request.keep)
+            if not withdrawn:
+                uv_errors.check_compile(done, request, self._indexes)
+                resolved = read_annotated(output.read_text(encoding="utf-8"))
+        if withdrawn:
+            say(f"uv: yanked by now, so not kept: {', '.join(map('=='.join, sorted(withdrawn)))}")
+            kept = tuple(each for each in request.keep if each not in withdrawn)
+            return self.resolve(replace(request, keep=kept, fresh=False), say)
         self._learn(each.index for each in resolved)
         return resolved
 
@@ -79,11 +91,14 @@ class Uv:
         with self._workspace() as place:
             output = place / "pylock.toml"
             options = ["--format", "pylock.toml", "--no-deps", "--no-header"]
-            self._compile(place, output, request, pins, options, say)
+            done = self._compile(output, replace(request, fresh=False), pins, options, say)
+            uv_errors.check_compile(done, request, self._indexes)
             text = output.read_text(encoding="utf-8")
         by_name = {each.name: each for each in resolved}
         lock = Pylock.from_dict(tomllib.loads(text))
-        return tuple(_file(each, by_name[normalize(each.name)]) for each in lock.packages)
+        return tuple(
+            _file(each, by_name[normalize(each.name)], request.python) for each in lock.packages
+        )
 
     def install(self, request: InstallRequest, say: Say) -> str:
         """Install everything in one command; see Installer."""
@@ -116,19 +131,19 @@ class Uv:
 
     def _compile(
         self,
-        place: Path,
         output: Path,
         request: ResolveRequest,
         requirements: Iterable[str],
         options: list[str],
         say: Say,
-    ) -> None:
+    ) -> Completed:
+        place = output.parent
         write_atomically(place / "requirements.in", "\n".join(requirements) + "\n")
         constraints = _pin_lines(request.pins) + "".join(f"{each}\n" for each in request.bounds)
         if constraints:
             write_atomically(place / "constraints.txt", constraints)
             options = [*options, "--constraints", "constraints.txt"]
-        config = self._config(place, self._indexes)
+        config = self._config(place, self._indexes, fresh=request.fresh)
         command = [
             *("uv", "pip", "compile", "requirements.in", "--output-file", output.name),
             *("--python-version", request.python),
@@ -136,13 +151,15 @@ class Uv:
             *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
             *("--config-file", str(config), *options),
         ]
+        if request.fresh:
+            command.append("--refresh")
         if request.exclude_newer is not None:
             command += ["--exclude-newer", request.exclude_newer.isoformat()]
         done = self._run(command, place, _without_answer(say))
         undated = uv_errors.undated(done.stderr)
         if undated:
             say(f"uv: without an upload time, so left out by the cool-down: {', '.join(undated)}")
-        uv_errors.check_compile(done, request)
+        return done
 
     def _run(self, command: list[str], place: Path, say: Say) -> Completed:
         credentials = {}
@@ -159,8 +176,12 @@ class Uv:
             secrets=self._indexes.secrets,
         )
 
-    def _config(self, place: Path, indexes: Indexes) -> Path:
-        """Write a uv.toml that names the indexes and makes one answer of each last."""
+    def _config(self, place: Path, indexes: Indexes, *, fresh: bool = False) -> Path:
+        """Write a uv.toml that names the indexes, and how long their answers count as new.
+
+        Without a rule of ours for the pages, uv keeps to the index's own, and to `--refresh`.
+        """
+        rules = [f'files = "{_FOREVER}"'] + ([] if fresh else [f'api = "{_A_WHILE}"'])
         lines = []
         for number, index in enumerate(indexes.all):
             lines += [
@@ -168,7 +189,7 @@ class Uv:
                 f'name = "i{number}"',
                 f"url = {json.dumps(index.url)}",
                 f"default = {'true' if index == indexes.default else 'false'}",
-                'cache-control = { api = "max-age=600", files = "max-age=31536000, immutable" }',
+                f"cache-control = {{ {', '.join(rules)} }}",
             ]
         path = place / "uv.toml"
         write_atomically(path, "\n".join(lines) + "\n")
@@ -235,9 +256,8 @@ def _resolved(pin: re.Match[str], needed_by: list[str], index: str) -> Resolved:
     )
 
 
-def _file(package: object, resolved: Resolved) -> Package:
-    wheels = getattr(package, "wheels", None) or ()
-    file = wheels[0] if wheels else getattr(package, "sdist", None)
+def _file(package: LockedPackage, resolved: Resolved, python: str) -> Package:
+    file = best_wheel(package.wheels or (), python) or package.sdist
     if file is None or file.url is None or "sha256" not in file.hashes:
         raise NoWheelError(
             f"The index gives no file with a sha256 for {resolved.name} {resolved.version}.",

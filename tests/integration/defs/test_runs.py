@@ -1,0 +1,242 @@
+"""Runs of a small environment through Dagster's own commands and its web UI."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.channel import Channel
+from tests.support.commands import Site, make_site
+from tests.support.index_server import IndexServer
+from tests.support.project import make_project
+from tests.support.web_ui import has_browser, web_ui
+from tests.support.wheels import make_wheel
+
+TARGET = "elt@3.11"
+WORKSPACE = """load_from:
+  - python_module:
+      module_name: elt_env.definitions
+      location_name: elt_env
+"""
+
+
+@dataclass(frozen=True)
+class Small:
+    """A small project: Python from a local channel, `tool` and its `part` from a local index."""
+
+    site: Site
+    index: IndexServer
+    wheels: Path
+
+    def publish(self, name: str, version: str, **properties: object) -> None:
+        """Upload a wheel to the index."""
+        self.index.add(make_wheel(self.wheels, name, version, **properties))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def small(tmp_path: Path, index: IndexServer, python_channel: Channel) -> Small:
+    project = tmp_path / "project"
+    project.mkdir()
+    make_project(
+        project,
+        channels=[python_channel.url],
+        index=index.url,
+        pip=["tool"],
+        policy={"cooldown": "0"},
+    )
+    (project / "workspace.yaml").write_text(WORKSPACE, encoding="utf-8")
+    made = Small(make_site(tmp_path, project), index, tmp_path / "wheels")
+    made.wheels.mkdir()
+    made.publish("part", "1.0")
+    made.publish("tool", "1.0", requires=["part"])
+    return made
+
+
+def test_a_run_builds_and_proves_and_the_next_one_keeps(small: Small) -> None:
+    first = small.site.execute("elt_build", "3.11")
+    assert first.returncode == 0, first.stderr[-4000:]
+    content = small.site.show(TARGET)
+    assert content["prefix"]["ready"]
+    assert {each["status"] for each in content["evidence"]} == {"passed"}
+    asked = small.index.requests.total()
+
+    again = small.site.execute("elt_build", "3.11")
+    assert again.returncode == 0, again.stderr[-4000:]
+    assert "lock: kept" in again.stderr
+    assert small.index.requests.total() == asked
+    assert small.site.show(TARGET) == content
+
+
+def test_relock_upgrades_and_a_tag_names_what_may_move(small: Small) -> None:
+    assert small.site.execute("elt_build", "3.11").returncode == 0
+    small.publish("part", "1.1")
+    small.publish("tool", "1.1", requires=["part"])
+
+    kept = small.site.execute("elt_build", "3.11")
+    assert "lock: kept" in kept.stderr
+    named = small.site.execute("elt_relock", "3.11", upgrade="part")
+    assert named.returncode == 0, named.stderr[-4000:]
+    assert small.site.elt_env("diff", TARGET).stdout.splitlines() == [
+        "1 upgraded",
+        "^ part 1.0 → 1.1 (pip, upgraded)",
+    ]
+    everything = small.site.execute("elt_relock", "3.11")
+    assert everything.returncode == 0, everything.stderr[-4000:]
+    assert "^ tool 1.0 → 1.1 (pip, upgraded)" in small.site.elt_env("diff", TARGET).stdout
+
+
+def test_a_failing_check_fails_the_run_and_names_the_culprit(small: Small) -> None:
+    broken = {"tool/__init__.py": "raise ImportError('libfoo.so.1 is missing')"}
+    small.publish("tool", "2.0", files=broken)
+    done = small.site.execute("elt_build", "3.11")
+    assert done.returncode != 0
+    evidence = {each["check"]: each for each in small.site.show(TARGET)["evidence"]}
+    assert evidence["imports"]["status"] == "failed"
+    assert "tool of tool 2.0: ImportError: libfoo.so.1 is missing" in evidence["imports"]["detail"]
+    assert "libfoo.so.1 is missing" in done.stderr
+
+
+def test_a_mistake_in_the_spec_is_one_message_without_a_traceback(small: Small) -> None:
+    path = small.site.directory / "environments" / "elt.yml"
+    path.write_text(path.read_text().replace("tool", "tool >>1"))
+    done = small.site.execute("elt_build", "3.11")
+    assert done.returncode != 0
+    assert "environments/elt.yml: 'tool >>1' is not a valid pip requirement" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_without_a_partition_says_which_there_are(small: Small) -> None:
+    command = small.site.execute_command("elt_build", "3.11")
+    command = command[: command.index("--tags")]
+    done = subprocess.run(
+        command,
+        cwd=small.site.directory,
+        env=small.site.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "No Python was chosen for 'elt'" in done.stderr
+    assert "3.11" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_run_leaves_no_process_and_the_next_one_completes(
+    small: Small, number: signal.Signals
+) -> None:
+    assert small.site.elt_env("lock", TARGET).returncode == 0
+    small.index.fault, small.index.patience = "slow", 60
+    with _started(small.site) as run:
+        _wait_for_installer(small.site.home)
+        run.send_signal(number)
+        run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert _gone(small.site.home)
+    assert not small.site.show(TARGET)["prefix"]["ready"]
+
+    small.index.fault = None
+    assert small.site.execute("elt_build", "3.11").returncode == 0
+    assert small.site.show(TARGET)["prefix"]["ready"]
+
+
+def test_two_runs_at_once_never_build_over_each_other(small: Small) -> None:
+    assert small.site.execute("elt_build", "3.11").returncode == 0
+    small.publish("tool", "1.1", requires=["part"])
+    assert small.site.elt_env("relock", TARGET).returncode == 0
+    with _started(small.site) as one, _started(small.site) as other:
+        runs = (one, other)
+        outputs = [run.communicate(timeout=240)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], "\n".join(each[-2000:] for each in outputs)
+    assert sum(each.count("pip: installing") for each in outputs) == 1
+    assert small.site.show(TARGET)["prefix"]["ready"]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not has_browser(), reason="chromium is not there: make system-tools")
+def test_the_web_ui_materializes_and_shows_what_it_made(small: Small, tmp_path: Path) -> None:
+    picture = tmp_path / "page.png"
+    with web_ui(small.site) as ui:
+        assert ui.wait(ui.launch("elt_build", "3.11")) == "SUCCESS"
+        content = small.site.show(TARGET)
+        lockfile = ui.page("/assets/elt/lockfile?view=overview", picture)
+        assert content["lock"]["digest"] in lockfile
+        assert "Every package of" in lockfile
+        checks = ui.page("/assets/elt/environment?view=checks", picture)
+        assert "imports" in checks
+        assert "pip_check" in checks
+    assert picture.stat().st_size > 0
+
+
+def test_a_run_ended_from_the_web_ui_leaves_no_process(small: Small) -> None:
+    assert small.site.elt_env("lock", TARGET).returncode == 0
+    small.index.fault, small.index.patience = "slow", 60
+    with web_ui(small.site) as ui:
+        run = ui.launch("elt_build", "3.11")
+        _wait_for_installer(small.site.home)
+        ui.terminate(run)
+        assert ui.wait(run) in ("CANCELED", "FAILURE")
+        assert _gone(small.site.home)
+
+
+@contextlib.contextmanager
+def _started(site: Site) -> Iterator[subprocess.Popen[str]]:
+    """Start a run; it is gone when the block ends."""
+    with subprocess.Popen(
+        site.execute_command("elt_build", "3.11"),
+        cwd=site.directory,
+        env=site.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as run:
+        try:
+            yield run
+        finally:
+            run.kill()
+
+
+def _wait_for_installer(home: Path) -> None:
+    end = time.monotonic() + 90
+    while not _installers(home):
+        assert time.monotonic() < end, "the installer never started"
+        time.sleep(0.02)
+
+
+def _installers(home: Path) -> list[int]:
+    return [pid for pid in _processes(home) if b"install" in _command(pid)]
+
+
+def _processes(home: Path) -> list[int]:
+    """Return the processes, but this one, whose command names the store."""
+    return [pid for pid in _pids() if os.fsencode(home) in _command(pid) and pid != os.getpid()]
+
+
+def _gone(home: Path) -> bool:
+    end = time.monotonic() + 10
+    while _processes(home):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _pids() -> Iterator[int]:
+    return (int(each) for each in os.listdir("/proc") if each.isdigit())
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

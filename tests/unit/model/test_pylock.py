@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+from hypothesis import given
+from packaging.pylock import Pylock, is_valid_pylock_path
+from packaging.version import Version
+
+from elt_env.model import pylock
+from elt_env.model.lock import Lock
+from tests.support.locks import conda_package, lock_of, locks, pip_package, sdist_package
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def _read(lock: Lock) -> Pylock:
+    document = Pylock.from_dict(tomllib.loads(pylock.render(lock)))
+    document.validate()
+    return document
+
+
+@given(locks())
+def test_every_pip_package_is_in_a_valid_pep_751_file(lock: Lock) -> None:
+    packages = _read(lock).packages
+    assert [(each.name, each.version) for each in packages] == [
+        (each.name, Version(each.version)) for each in lock.pip
+    ]
+    for written, package in zip(packages, lock.pip, strict=True):
+        files = [*(written.wheels or ()), *([written.sdist] if written.sdist else [])]
+        assert [(file.url, file.hashes, file.size, file.upload_time) for file in files] == [
+            (package.url, {"sha256": package.sha256}, package.size, package.released_at)
+        ]
+
+
+def test_the_fields_of_pep_751() -> None:
+    released = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    lock = lock_of(
+        pip_package("alpha", "1.0+cpu", size=12, released_at=released),
+        sdist_package("beta"),
+        conda_package("gamma"),
+    )
+    document = tomllib.loads(pylock.render(lock))
+    alpha, beta = document.pop("packages")
+    assert document == {
+        "lock-version": "1.0",
+        "requires-python": "==3.11.*",
+        "created-by": "elt-env",
+        "tool": {"elt-env": {"target": "elt@3.11/linux-64", "digest": lock.digest}},
+    }
+    assert alpha == {
+        "name": "alpha",
+        "version": "1.0+cpu",
+        "index": "https://index.example.invalid/simple",
+        "wheels": [
+            {
+                "url": "https://files.example.invalid/alpha-1.0+cpu-py3-none-any.whl",
+                "upload-time": released,
+                "size": 12,
+                "hashes": {"sha256": "05" * 32},
+            }
+        ],
+    }
+    assert beta["sdist"]["url"].endswith("beta-1.0.tar.gz")
+    assert "wheels" not in beta
+
+
+def test_a_lock_without_pip_packages_has_a_valid_file() -> None:
+    assert list(_read(lock_of(conda_package())).packages) == []
+
+
+def test_the_file_has_the_name_that_installers_look_for() -> None:
+    assert is_valid_pylock_path(Path(pylock.FILE_NAME))
