@@ -119,11 +119,11 @@ def has_browser() -> bool:
 
 @contextlib.contextmanager
 def web_ui(site: Site, variables: Mapping[str, str] | None = None) -> Iterator[WebUi]:
-    """Start the web UI for a site as `make ui` does, without its daemon; stop it at the end."""
+    """Start the web UI for a site as `make ui` does, with its daemon; stop it at the end."""
     port = _free_port()
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "dagster_webserver"),
+            *(sys.executable, "-m", "dagster", "dev"),
             *("-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)),
         ],
         cwd=site.directory,

@@ -17,7 +17,7 @@ from tests.support.channel import Channel
 from tests.support.commands import Site, make_site
 from tests.support.index_server import IndexServer
 from tests.support.project import make_project
-from tests.support.web_ui import has_browser, web_ui
+from tests.support.web_ui import WebUi, has_browser, web_ui
 from tests.support.wheels import make_wheel
 
 TARGET = "elt@3.11"
@@ -163,9 +163,10 @@ def test_two_runs_at_once_never_build_over_each_other(small: Small) -> None:
 
 @pytest.mark.browser
 @pytest.mark.skipif(not has_browser(), reason="chromium is not there: make system-tools")
-def test_the_web_ui_materializes_and_shows_what_it_made(small: Small, tmp_path: Path) -> None:
+def test_the_web_ui_ends_a_run_materializes_and_shows_what_it_made(small: Small, tmp_path: Path) -> None:
     picture = tmp_path / "page.png"
     with web_ui(small.site) as ui:
+        _cancel_from(ui, small)
         assert ui.wait(ui.launch("elt_build", "3.11")) == "SUCCESS"
         content = small.site.show(TARGET)
         lockfile = ui.page("/assets/elt/lockfile?view=overview", picture)
@@ -177,15 +178,15 @@ def test_the_web_ui_materializes_and_shows_what_it_made(small: Small, tmp_path: 
     assert picture.stat().st_size > 0
 
 
-def test_a_run_ended_from_the_web_ui_leaves_no_process(small: Small) -> None:
+def _cancel_from(ui: WebUi, small: Small) -> None:
     assert small.site.elt_env("lock", TARGET).returncode == 0
     small.index.fault, small.index.patience = "slow", 60
-    with web_ui(small.site) as ui:
-        run = ui.launch("elt_build", "3.11")
-        _wait_for_installer(small.site.home)
-        ui.terminate(run)
-        assert ui.wait(run) in ("CANCELED", "FAILURE")
-        assert _gone(small.site.home)
+    run = ui.launch("elt_build", "3.11")
+    _wait_for_installer(small.site.home)
+    ui.terminate(run)
+    assert ui.wait(run) in ("CANCELED", "FAILURE")
+    assert _gone(small.site.home)
+    small.index.fault = None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,182 @@
+"""Checks on real prefixes, and the evidence that they leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from elt_env.cli import main
+from elt_env.errors import ToolError
+from elt_env.model.lock import Lock
+from elt_env.stages.build import ensure_prefix
+from elt_env.stages.prove import CHECKS, prove
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.toolbox import Toolbox
+from tests.support.sample import Sample, silent
+
+
+@pytest.fixture
+def toolbox(sample: Sample, sample_lock: Lock, tmp_path: Path) -> Toolbox:
+    """Tools of a project in which the sample lock is built."""
+    opened = sample.toolbox(tmp_path)
+    ensure_prefix(sample_lock, opened, silent)
+    return opened
+
+
+def prefix_of(lock: Lock, toolbox: Toolbox) -> Prefix:
+    return Prefix(toolbox.store.prefix_path(lock), lock)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    # The file itself is a link into a cache.
+    path.unlink()
+    path.write_text(text.replace(old, new))
+
+
+def break_alpha(lock: Lock, toolbox: Toolbox) -> Path:
+    module = prefix_of(lock, toolbox).site_packages / "alpha" / "__init__.py"
+    edit(module, "def main", "raise RuntimeError('alpha is broken')\ndef main")
+    return module
+
+
+def log(toolbox: Toolbox, place: str) -> str:
+    return (toolbox.store.home / place).read_text()
+
+
+def test_what_holds_leaves_evidence(sample_lock: Lock, toolbox: Toolbox) -> None:
+    before = toolbox.now().replace(microsecond=0)
+    said: list[str] = []
+
+    results = [prove(name, sample_lock, toolbox, said.append) for name in CHECKS]
+
+    assert [each.status for each in results] == ["passed", "passed"]
+    details = {each.check: each.detail for each in results}
+    assert details == {"pip_check": "3 distributions fit together", "imports": "3 modules import"}
+    assert all(before <= each.at <= toolbox.now() and each.seconds > 0 for each in results)
+    assert set(toolbox.store.evidence(sample_lock.digest)) == set(results)
+    assert "beta  ok" in log(toolbox, next(each.log for each in results if each.check == "imports"))
+    assert "imports: passed: 3 modules import" in said
+
+
+def test_evidence_that_holds_is_kept_until_asked_again(
+    sample_lock: Lock, toolbox: Toolbox
+) -> None:
+    first = prove("imports", sample_lock, toolbox, silent)
+    break_alpha(sample_lock, toolbox)
+    said: list[str] = []
+
+    assert prove("imports", sample_lock, toolbox, said.append) == first
+    assert len(said) == 1
+    assert "not run again" in said[0]
+    assert prove("imports", sample_lock, toolbox, silent, again=True).status == "failed"
+    assert toolbox.store.evidence(sample_lock.digest)[0].status == "failed"
+
+
+def test_a_check_that_failed_is_run_again(sample_lock: Lock, toolbox: Toolbox) -> None:
+    module = break_alpha(sample_lock, toolbox)
+    failed = prove("imports", sample_lock, toolbox, silent)
+    assert failed.status == "failed"
+    assert not failed.holds
+    assert failed.detail == "alpha of alpha 1.0: RuntimeError: alpha is broken"
+    assert "alpha  RuntimeError: alpha is broken" in log(toolbox, failed.log)
+
+    edit(module, "raise RuntimeError('alpha is broken')", "")
+
+    assert prove("imports", sample_lock, toolbox, silent).status == "passed"
+    assert [each.status for each in toolbox.store.evidence(sample_lock.digest)] == ["passed"]
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("needs", ["absentee>=2", "beta>=7", "tally<1"])
+def test_pip_check_names_the_culprit(
+    needs: str, installer: str, sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path
+) -> None:
+    metadata = prefix_of(sample_lock, toolbox).site_packages / "alpha-1.0.dist-info/METADATA"
+    edit(metadata, "Requires-Dist: beta>=1", f"Requires-Dist: {needs}")
+
+    evidence = prove(
+        "pip_check", sample_lock, sample.toolbox(tmp_path, installer=installer), silent
+    )
+
+    assert evidence.status == "failed"
+    assert "alpha" in evidence.detail
+    assert needs.rstrip("><=0123456789") in evidence.detail
+    assert evidence.detail in log(toolbox, evidence.log)
+
+
+def test_imports_of_a_lock_with_modules_of_all_kinds(sample: Sample, tmp_path: Path) -> None:
+    sample.offer_conda("solar-core", "1.0", {"solar/core/__init__.py": "heat = 1\n"})
+    sample.offer_pip("solar-wind", {"solar/wind/__init__.py": "from solar.core import heat\n"})
+    sample.offer_pip("noisy", {"noisy.py": "print('{}', flush=True); input\n"})
+    sample.offer_pip("quitter", {"quitter.py": "import os; os._exit(4)\n"})
+    sample.offer_pip("optional", {"optional/__init__.py": "import absentee\n"})
+    sample.offer_pip("library", {"library.so": b"\x7fELF"})
+    lock = sample.lock(
+        conda=["solar-core"], pip=["solar-wind", "noisy", "quitter", "optional", "library"]
+    )
+    ensure_prefix(lock, sample.toolbox(tmp_path), silent)
+
+    failed = prove("imports", lock, sample.toolbox(tmp_path), silent)
+
+    assert failed.status == "failed"
+    lines = failed.detail.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "library of library 1.0",
+        "optional of optional 1.0",
+        "quitter of quitter 1.0",
+    ]
+    assert "exit code 4" in lines[2]
+
+    lenient = sample.toolbox(tmp_path, imports_allow=["optional", "quitter", "lib"])
+    # `lib` allows lib and lib.something, not library.
+    assert prove("imports", lock, lenient, silent).detail.startswith("library of library")
+    lenient = sample.toolbox(tmp_path, imports_allow=["optional", "quitter", "library"])
+    passed = prove("imports", lock, lenient, silent)
+    assert passed.status == "passed"
+    assert passed.detail == "3 modules import; allowed to fail: library, optional, quitter"
+    assert "solar.wind  ok" in log(lenient, passed.log)
+
+
+def test_only_the_first_of_many_faults_are_in_the_detail(
+    sample_lock: Lock, toolbox: Toolbox
+) -> None:
+    site = prefix_of(sample_lock, toolbox).site_packages
+    names = [f"part_{n}" for n in range(8)]
+    record = site / "alpha-1.0.dist-info/RECORD"
+    edit(record, "alpha/__init__.py", "\n".join([*(f"{n}.py,," for n in names), "alpha/__init__.py"]))
+    for name in names:
+        (site / f"{name}.py").write_text("import absentee\n")
+
+    evidence = prove("imports", sample_lock, toolbox, silent)
+
+    assert evidence.detail.splitlines()[-1] == "and 3 more"
+    assert log(toolbox, evidence.log).count("absentee") == len(names)
+
+
+def test_nothing_is_proven_of_a_prefix_that_is_not_there(
+    sample: Sample, sample_lock: Lock, tmp_path: Path
+) -> None:
+    toolbox = sample.toolbox(tmp_path)
+    with pytest.raises(ToolError, match="not built") as caught:
+        prove("imports", sample_lock, toolbox, silent)
+    assert "elt-env build elt@" in caught.value.remedy
+    assert toolbox.store.evidence(sample_lock.digest) == ()
+
+
+def test_the_command_line_fails_when_a_check_does(
+    sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    break_alpha(sample_lock, toolbox)
+    monkeypatch.setenv("ELT_ENV_PROJECT", str(tmp_path))
+
+    with pytest.raises(SystemExit) as ended:
+        main(["build", sample_lock.target.name, "--lock", str(sample.directory(sample_lock))])
+
+    assert ended.value.code == 8
+    message = capsys.readouterr().err
+    assert "alpha is broken" in message
+    assert "does not hold: imports" in message
