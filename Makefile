@@ -47,17 +47,17 @@ shell: setup ## a shell in which the environment's tools come first
 ui: setup ## the web UI on http://127.0.0.1:3000 (PORT=8080 for another)
 	@$(DAGSTER) dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
-test: setup ## all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+test: .venv/.ready ## all tests
+	@env -u DAGSTER_HOME $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-check: setup ## formatting, lint, types, import rules, nothing of one machine
+check: .venv/.ready ## formatting, lint, types, import rules, nothing of one machine
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	@git grep --no-index --exclude-standard -nIE '$(FOREIGN)' -- .; test $$? -eq 1
 
-format: setup ## format the code and mend what the linter can
+format: .venv/.ready ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import shutil
 import signal
 import sys
 import time
@@ -13,10 +13,11 @@ from typing import Any
 
 import click
 
-from elt_env.errors import EltEnvError, InputError
+from elt_env.errors import EltEnvError, InputError, ProofError
+from elt_env.model import lock_json
 from elt_env.model.diff import compare, count
-from elt_env.model.lock import Lock, Package
-from elt_env.model.summary import next_steps
+from elt_env.model.lock import Lock
+from elt_env.model.summary import next_steps, packages_text
 from elt_env.model.target import Target, parse_target
 from elt_env.stages import build as building
 from elt_env.stages import lock as locking
@@ -26,7 +27,8 @@ from elt_env.tools.environment_variables import user_environment
 from elt_env.tools.interpreters import list_interpreters
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import run_interactive
-from elt_env.tools.settings import open_project
+from elt_env.tools.settings import Project, open_project
+from elt_env.tools.shells import own_command, shell_in
 from elt_env.tools.store import read_lock_directory
 from elt_env.tools.toolbox import Toolbox, open_toolbox
 
@@ -40,6 +42,9 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's signature
         # By default SIGTERM ends Python without its `finally`, and leaves tools running.
         signal.signal(signal.SIGTERM, _interrupt)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A terminal that has no arrow is no reason to fail.
+            sys.stdout.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except EltEnvError as error:
@@ -103,10 +108,12 @@ def relock(name: str, packages: tuple[str, ...]) -> None:
 
 @main.command()
 @_TARGET
-@click.option("--lock", "directory", type=click.Path(), help="Build this lock's directory instead.")
+@click.option("--lock", "directory", help="Take the lock in this directory, from wherever it is.")
 @click.option("--again", is_flag=True, help="Run the checks again, even those that held.")
 def build(name: str, directory: str | None, again: bool) -> None:  # noqa: FBT001  # click passes it
     """Lock TARGET where needed, install what is locked, and check it.
+
+    A lock from elsewhere becomes the current one of TARGET once it is built and the checks hold.
 
     \b
     Examples:
@@ -115,17 +122,20 @@ def build(name: str, directory: str | None, again: bool) -> None:  # noqa: FBT00
     """
     target, toolbox = _open(name)
     say = _teller()
-    if directory is None:
-        current = locking.lock(target, toolbox, say).lock
-    else:
-        current = read_lock_directory(Path(directory), target)
+    current = _lock_in(directory, target) if directory else locking.lock(target, toolbox, say).lock
     built = building.ensure_prefix(current, toolbox, say)
     results = [prove(check, current, toolbox, say, again=again) for check in CHECKS]
     click.echo(f"{target.name} {current.digest}\n{built.path}")
-    if not all(each.holds for each in results):
-        failed = ", ".join(each.check for each in results if not each.holds)
-        click.echo(f"elt-env: {target.name} is built, but does not hold: {failed}", err=True)
-        sys.exit(8)
+    failed = [each for each in results if not each.holds]
+    if failed:
+        told = "\n".join(f"  {each.check}: {each.detail}" for each in failed)
+        raise ProofError(
+            f"{target.name} is built, but does not hold:\n{told}",
+            f"Change the spec and build again. Everything is in {toolbox.store.home / failed[0].log}",
+        )
+    if directory:
+        toolbox.store.write_lock(current)
+        toolbox.store.set_current(target, current.digest, toolbox.now())
 
 
 @main.command()
@@ -148,9 +158,9 @@ def show(name: str, as_json: bool, packages: bool, hints: bool) -> None:  # noqa
         return
     click.echo(summary.to_text())
     if packages and summary.lock:
-        click.echo("\n".join(_package_line(each) for each in summary.lock.packages))
+        click.echo(packages_text(summary.lock))
     if hints:
-        click.echo("\n" + next_steps(target, _own_command()))
+        click.echo("\n" + next_steps(target, own_command(sys.argv[0])))
 
 
 @main.command()
@@ -169,17 +179,17 @@ def diff(old: str, new: str | None) -> None:
     """
     project = open_project()
     toolbox = open_toolbox(project, next(iter(project.policy.environments)))
-    latest = showing.find_lock(new or old, toolbox)
-    before: Lock | None = (
-        showing.find_lock(old, toolbox) if new else showing.previous_lock(latest.target, toolbox)
-    )
-    changes = compare(before, latest)
+    one = showing.find_lock(_full_name(old, project), toolbox)
+    if new is None:
+        changes = compare(showing.previous_lock(one.target, toolbox), one)
+    else:
+        changes = compare(one, showing.find_lock(_full_name(new, project), toolbox))
     click.echo(count(changes))
     for change in changes:
         click.echo(change)
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
+@main.command(context_settings={"allow_interspersed_args": False})
 @_TARGET
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(name: str, command: tuple[str, ...]) -> None:
@@ -191,7 +201,10 @@ def run(name: str, command: tuple[str, ...]) -> None:
       elt-env run elt@3.11 -- python -c 'import duckdb; print(duckdb.__version__)'
     """
     prefix = _ready_prefix(name)
-    sys.exit(run_interactive(command, env=user_environment(prefix.path)))
+    typed = command[1:] if command[0] == "--" else command
+    if not typed:
+        raise click.UsageError("Missing argument 'COMMAND...'.")
+    sys.exit(run_interactive(typed, env=user_environment(prefix.path)))
 
 
 @main.command()
@@ -204,9 +217,10 @@ def shell(name: str) -> None:
       elt-env shell elt@3.11
     """
     prefix = _ready_prefix(name)
-    variables = user_environment(prefix.path)
-    click.echo(f"{prefix.lock.target.name}: {prefix.path}; leave with exit", err=True)
-    sys.exit(run_interactive([variables.get("SHELL", "/bin/sh"), "-i"], env=variables))
+    target = prefix.lock.target.name
+    command, variables = shell_in(prefix.path, target)
+    click.echo(f"{target}: {prefix.path}; leave with exit", err=True)
+    sys.exit(run_interactive(command, env=variables))
 
 
 @main.command()
@@ -240,12 +254,25 @@ def _list_pythons() -> None:
 
 def _open(name: str) -> tuple[Target, Toolbox]:
     project = open_project()
-    environment = name.split("@", maxsplit=1)[0]
-    if "@" not in name:
-        name = f"{name}@{project.environment(environment).pythons[0]}"
-    target = parse_target(name, "")
-    toolbox = open_toolbox(project, environment)
-    return toolbox.target(environment, target.python), toolbox
+    toolbox = open_toolbox(project, name.split("@", maxsplit=1)[0])
+    target = parse_target(_full_name(name, project), "")
+    return toolbox.target(target.environment, target.python), toolbox
+
+
+def _full_name(name: str, project: Project) -> str:
+    """Return the target that an environment alone stands for; any other text as it is."""
+    environment = project.policy.environments.get(name)
+    return f"{name}@{environment.pythons[0]}" if environment else name
+
+
+def _lock_in(directory: str, target: Target) -> Lock:
+    if not Path(directory, lock_json.FILE_NAME).is_file():
+        raise InputError(
+            f"There is no {lock_json.FILE_NAME} in {directory}.",
+            f"Name the directory of a lock; that of {target.name} is in: "
+            f"elt-env show {target.name} --json",
+        )
+    return read_lock_directory(Path(directory), target)
 
 
 def _ready_prefix(name: str) -> Prefix:
@@ -266,26 +293,9 @@ def _teller() -> Callable[[str], None]:
     return say
 
 
-def _own_command() -> str:
-    """Return how a person calls this program here: its name, or its path when not on PATH."""
-    started = Path(sys.argv[0])
-    found = shutil.which("elt-env")
-    if found and started.exists() and Path(found).samefile(started):
-        return "elt-env"
-    here = Path.cwd()
-    absolute = started.absolute()
-    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
-
-
 def _print_locked(locked: locking.Locked) -> None:
     state = "kept" if locked.kept else count(locked.changes)
     click.echo(f"{locked.lock.target.name} {locked.lock.digest} {state}")
     for change in locked.changes:
         click.echo(change)
     click.echo(locked.path)
-
-
-def _package_line(package: Package) -> str:
-    why = "asked for" if package.requested else "for " + ", ".join(package.required_by)
-    released = f"{package.released_at:%Y-%m-%d}" if package.released_at else "unknown   "
-    return f"  {package.manager:<5} {package.name} {package.version}  {released}  {why}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from elt_env.model.evidence import Evidence
-from elt_env.model.lock import Lock
+from elt_env.model.lock import Lock, Package
 from elt_env.model.target import Target
 
 
@@ -89,6 +89,17 @@ class Summary:
             *(f"  held back {each}" for each in lock.held_back),
             f"  asked for {', '.join(asked)}",
         ]
+
+
+def packages_text(lock: Lock) -> str:
+    """Return a line for every package: what it is, since when it is out, and who needs it."""
+    return "\n".join(_package_line(each) for each in lock.packages)
+
+
+def _package_line(package: Package) -> str:
+    why = "asked for" if package.requested else "for " + ", ".join(package.required_by)
+    released = f"{package.released_at:%Y-%m-%d}" if package.released_at else "unknown   "
+    return f"  {package.manager:<5} {package.name} {package.version}  {released}  {why}"
 
 
 def next_steps(target: Target, command: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elt_env.errors import PolicyError
+from elt_env.errors import IntegrityError, PolicyError
 from elt_env.model.diff import Change, compare, count
-from elt_env.model.lock import Lock, Package
+from elt_env.model.lock import Bound, HeldBack, Lock, Package
 from elt_env.model.names import normalize
 from elt_env.model.satisfaction import requirement_lines, unsatisfied
 from elt_env.model.target import Target
@@ -63,12 +63,18 @@ def examine(
 
     Raises:
         SpecError: the spec cannot be used.
-        IntegrityError: the current lock was changed by hand.
+        IntegrityError: the current lock was changed by hand; upgrading all of it replaces it.
         PolicyError: the policy does not list that Python, or a package to upgrade is not locked.
     """
     _require_listed(target, toolbox)
     spec = toolbox.project.spec(target.environment)
-    lock = toolbox.store.current_lock(target)
+    try:
+        lock = toolbox.store.current_lock(target)
+    except IntegrityError as error:
+        if upgrade is not None:
+            raise
+        say(f"WARNING: {error.problem}")
+        return ask(target, spec, toolbox, reasons=("the current lock was damaged",))
     if lock is None:
         return ask(target, spec, toolbox, reasons=("there is no lock yet",))
     _require_locked(upgrade or (), lock)
@@ -164,10 +170,44 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
         exclude_newer=question.exclude_newer,
         locked_at=toolbox.now().replace(microsecond=0),
         tools=toolbox.versions,
-        negotiated=conda.bounds,
-        held_back=agreement.held_back,
+        negotiated=_negotiated(question, agreement),
+        held_back=_held_back(question, agreement),
         packages=(*_needed_by_pip(agreement), *files),
     )
+
+
+def _negotiated(question: Question, agreement: Agreement) -> tuple[Bound, ...]:
+    """Return the bounds that conda was given, and those of a lock before that still explain it.
+
+    Where a package was kept at its version there was nothing to negotiate again.
+    """
+    answer = agreement.conda
+    versions = {(each.name, each.version) for each in answer.packages}
+    kept = {
+        each.name
+        for each in question.keep_conda(answer.source)
+        if (each.name, each.version) in versions
+    }
+    known = {each.name for each in answer.bounds}
+    needy = {f"{each.name} {each.version}" for each in agreement.pip}
+    before = question.previous.negotiated if question.previous else ()
+    still = [
+        each
+        for each in before
+        if each.name in kept - known and not needy.isdisjoint(each.required_by)
+    ]
+    return tuple(sorted((*answer.bounds, *still), key=lambda each: each.name))
+
+
+def _held_back(question: Question, agreement: Agreement) -> tuple[HeldBack, ...]:
+    """Return what is held back now, and what a lock before held back and this one kept."""
+    known = {each.name for each in agreement.held_back}
+    kept = set(question.keep_pip) & {(each.name, each.version) for each in agreement.pip}
+    before = question.previous.held_back if question.previous else ()
+    still = [
+        each for each in before if (each.name, each.version) in kept and each.name not in known
+    ]
+    return tuple(sorted((*agreement.held_back, *still), key=lambda each: each.name))
 
 
 def _needed_by_pip(agreement: Agreement) -> tuple[Package, ...]:

@@ -17,11 +17,10 @@ from packaging.version import Version
 from elt_env.errors import (
     CondaUnsatisfiableError,
     DisagreementError,
-    NoWheelError,
-    PipConflictError,
     TimeLimitError,
+    UnsatisfiableError,
 )
-from elt_env.model.conda_spec import from_pep440
+from elt_env.model.conda_spec import from_pep440, to_pep440
 from elt_env.model.lock import Bound, HeldBack
 from elt_env.stages.question import Question
 from elt_env.stages.solve import CondaAnswer, solve_with
@@ -32,7 +31,8 @@ from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.wheel_metadata import read_wheel_metadata
 
 _ROUNDS = 6
-_CONFLICTS = (PipConflictError, NoWheelError, TimeLimitError)
+# Pip has an answer without conda: whatever it misses beside conda is a conflict with conda.
+_CONFLICTS = (UnsatisfiableError, TimeLimitError)
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,42 @@ def agree(question: Question, first: CondaAnswer, toolbox: Toolbox, say: Say) ->
     request = _request(question, first, toolbox)
     say(f"pip: resolving {len(request.requirements)} requirements in one command")
     free = toolbox.resolver.resolve(replace(request, pins=(), fresh=True), say)
-    wish = tuple(f"{each.name}>={each.version}" for each in free if each.requested)
+    wish = _wish(question, first, free, toolbox)
     try:
-        return _agree(question, first, wish, toolbox, say)
+        agreement = _agree(question, first, wish, toolbox, say)
     except DisagreementError as error:
         say(f"negotiation: the newest versions are not possible: {error.problem}")
-    agreement = _agree(question, first, (), toolbox, say)
+        agreement = _agree(question, first, (), toolbox, say)
     held_back = _held_back(free, agreement.pip)
     for each in held_back:
         say(f"WARNING: {each}")
     return replace(agreement, held_back=held_back)
+
+
+def _wish(
+    question: Question, first: CondaAnswer, free: tuple[Resolved, ...], toolbox: Toolbox
+) -> tuple[str, ...]:
+    """Return the least versions of the requested tools for which conda is to yield.
+
+    They are what pip would choose beside nothing but what a person pinned for conda.
+    """
+    pinned = tuple(
+        f"{distribution}{bound}"
+        for spec in question.spec.conda
+        for package in first.packages
+        if package.name == spec.name and package.conda
+        for distribution, _ in package.conda.distributions
+        if (bound := to_pep440(spec.version))
+    )
+    best = free
+    if pinned:
+        request = replace(_request(question, first, toolbox), pins=(), bounds=pinned)
+        try:
+            best = toolbox.resolver.resolve(request, lambda _: None)
+        except UnsatisfiableError:
+            return ()
+    mine = [each for each in best if each.requested and each.name not in first.owned]
+    return tuple(f"{each.name}>={each.version}" for each in mine)
 
 
 def _held_back(free: tuple[Resolved, ...], agreed: tuple[Resolved, ...]) -> tuple[HeldBack, ...]:
@@ -246,6 +272,8 @@ class _Search:
         blamed = []
         current = self._answer.owned[culprit.name]
         for package in self._toolbox.resolver.files(needy, self._request, lambda _: None):
+            if not package.file_name.endswith(".whl"):
+                continue  # an sdist need not say what its wheel will ask for
             wheel = self._toolbox.downloads.fetch(package.url, package.sha256)
             theirs = read_wheel_metadata(wheel).bound_on(culprit.name, self._answer.python)
             bound &= theirs

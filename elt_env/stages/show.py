@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from elt_env.errors import InputError, PolicyError
+from elt_env.model import lock_json
 from elt_env.model.lock import Lock
 from elt_env.model.summary import Summary
 from elt_env.model.target import Target, parse_target
@@ -51,7 +52,7 @@ def find_lock(text: str, toolbox: Toolbox) -> Lock:
             )
         return lock
     directory = Path(text)
-    if not directory.is_dir():
+    if not (directory / lock_json.FILE_NAME).is_file():
         directory = _by_digest(text, toolbox)
     return read_lock_directory(directory, None)
 
@@ -84,7 +85,7 @@ def pick_python(environment: str, toolbox: Toolbox) -> str:
     """Return the first Python of the policy that can be had here.
 
     From the spec's channels any can; where the host channel stands in for them, those that this
-    machine has.
+    machine has. The channels are asked only when the first one is not here.
 
     Raises:
         PolicyError: none of them can be had.
@@ -94,12 +95,10 @@ def pick_python(environment: str, toolbox: Toolbox) -> str:
         return wanted[0]
     usable, refused = list_interpreters()
     here = {each.minor for each in usable}
-    for python in wanted:
-        if python in here:
-            return python
-    channels = toolbox.project.spec(environment).channels
-    if toolbox.conda.reachable(channels):
+    if wanted[0] in here or toolbox.conda.reachable(toolbox.project.spec(environment).channels):
         return wanted[0]
+    if not here.isdisjoint(wanted):
+        return next(each for each in wanted if each in here)
     looked = "".join(f"\n  {each.executable}: {each.reason}" for each in refused)
     raise PolicyError(
         f"None of the Pythons {', '.join(wanted)} can be had: the conda channels do not answer, "

@@ -162,7 +162,7 @@ def _resolve_stock(request: ResolveRequest, toolbox: Toolbox, say: Say) -> tuple
         if isinstance(error, (PackageNotFoundError, NoWheelError)) and not request.bounds:
             raise ChannelUnreachableError(
                 f"The host channel cannot stand in for the spec's channels: {error.problem}",
-                "It is made of wheels, and this package has none. Make the conda channel reachable.",
+                "It is made of wheels. Make the conda channel reachable, or drop the package.",
             ) from error
         raise CondaUnsatisfiableError(
             f"The host channel has no versions that fit: {error.problem}", error.remedy

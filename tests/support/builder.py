@@ -104,9 +104,9 @@ def _main() -> int:
     project, directory, halt_after = sys.argv[1:]
 
     def say(line: str) -> None:
-        print(line, flush=True)
+        _print(line)
         if halt_after and halt_after in line:
-            print(_HALTED, flush=True)
+            _print(_HALTED)
             time.sleep(_LIMIT)
 
     try:
@@ -114,12 +114,17 @@ def _main() -> int:
             read_lock_directory(Path(directory), None), toolbox_of(open_project(Path(project))), say
         )
     except EltEnvError as error:
-        print(error)
+        _print(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED
-    print(f"steps: {', '.join(built.steps) or 'none'}")
+    _print(f"steps: {', '.join(built.steps) or 'none'}")
     return 0
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,11 @@ INDEX = "https://index.example.invalid/simple"
 _FILES = "https://files.example.invalid"
 
 
-def pip_package(name: str = "alpha", version: str = "1.0", **changes: Any) -> Package:
+def pip_package(
+    name: str = "alpha",
+    version: str = "1.0",
+    **changes: Any,  # noqa: ANN401  # properties of a Package
+) -> Package:
     """Return a package that pip installs from a wheel, released a year before MOMENT."""
     file = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
     package = Package(
@@ -42,7 +46,11 @@ def sdist_package(name: str, version: str = "1.0") -> Package:
 
 
 def conda_package(
-    name: str = "gamma", version: str = "1.0", *, depends: tuple[str, ...] = (), **changes: Any
+    name: str = "gamma",
+    version: str = "1.0",
+    *,
+    depends: tuple[str, ...] = (),
+    **changes: Any,  # noqa: ANN401  # properties of a Package
 ) -> Package:
     """Return a package that conda links; it owns no Python distribution."""
     package = Package(
@@ -68,7 +76,11 @@ def python_package(version: str = "3.11.7") -> Package:
     return conda_package("python", version, build="h1_0_cpython", requested=True)
 
 
-def lock_of(*packages: Package, spec: Spec | None = None, **changes: Any) -> Lock:
+def lock_of(
+    *packages: Package,
+    spec: Spec | None = None,
+    **changes: Any,  # noqa: ANN401  # properties of a Lock
+) -> Lock:
     """Return a lock of `packages` and a Python, as if it had been made for `spec`."""
     has_python = any(each.name == "python" for each in packages)
     lock = Lock(

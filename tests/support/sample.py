@@ -55,7 +55,9 @@ class Sample:
         self.channel.index()
         return made
 
-    def offer_pip(self, name: str, files: Mapping[str, str | bytes] | None = None, **more: Any) -> None:
+    def offer_pip(
+        self, name: str, files: Mapping[str, str | bytes] | None = None, **more: Any
+    ) -> None:
         """Offer version 1.0 of a distribution, as a wheel."""
         self.index.add(make_wheel(self.root / "wheels", name, "1.0", files=files, **more))
 
@@ -86,8 +88,10 @@ class Sample:
             root: the project's directory; its store is below it unless `home` says otherwise.
             policy: keys of the policy with `_` for `-`, and `imports_allow`.
         """
-        own = {"imports-allow": policy.pop("imports_allow", []),
-               "installer": policy.pop("installer", "uv")}
+        own = {
+            "imports-allow": policy.pop("imports_allow", []),
+            "installer": policy.pop("installer", "uv"),
+        }
         project = make_project(
             root,
             channels=["https://channel.invalid"],

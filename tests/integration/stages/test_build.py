@@ -44,10 +44,14 @@ def test_conda_comes_first_and_then_one_pip_command(
     assert built.steps == _STEPS
     assert installed(built, sample_lock) == {"alpha": "1.0", "beta": "1.0", "tally": "1.0"}
     records = {each.name for each in (built.path / "conda-meta").glob("*.json")}
-    assert records == {f"{each.file_name.removesuffix('.conda')}.json" for each in sample_lock.conda}
+    assert records == {
+        f"{each.file_name.removesuffix('.conda')}.json" for each in sample_lock.conda
+    }
     linked = next(i for i, line in enumerate(said) if line.startswith("conda: linked"))
     assert linked < said.index("pip: installing 2 packages in one command, hashes required")
-    commands = [line for line in install_log(toolbox, sample_lock).splitlines() if "install " in line]
+    commands = [
+        line for line in install_log(toolbox, sample_lock).splitlines() if "install " in line
+    ]
     assert len(commands) == 1
     assert commands[0].startswith(f"command: {installer} ")
     assert "--require-hashes --no-deps" in commands[0]
@@ -63,9 +67,7 @@ def test_python_and_scripts_run(sample: Sample, sample_lock: Lock, tmp_path: Pat
 
 
 @pytest.mark.parametrize("home", ["a store with spaces", "/".join(["long" * 8] * 4)])
-def test_any_path_will_do(
-    home: str, sample: Sample, sample_lock: Lock, tmp_path: Path
-) -> None:
+def test_any_path_will_do(home: str, sample: Sample, sample_lock: Lock, tmp_path: Path) -> None:
     toolbox = sample.toolbox(tmp_path, home=home)
     built = ensure_prefix(sample_lock, toolbox, silent)
 
@@ -142,7 +144,10 @@ def test_another_machine_needs_the_lock_directory_alone(
 
 
 def test_the_command_line_builds_a_lock_directory(
-    sample: Sample, sample_lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    sample: Sample,
+    sample_lock: Lock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     toolbox = sample.toolbox(tmp_path)
@@ -164,7 +169,11 @@ def test_the_command_line_builds_a_lock_directory(
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_settings_of_the_caller_do_not_reach_the_tools(
-    installer: str, sample: Sample, sample_lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    installer: str,
+    sample: Sample,
+    sample_lock: Lock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     poison = tmp_path / "poison"
     poison.mkdir()
@@ -174,7 +183,14 @@ def test_settings_of_the_caller_do_not_reach_the_tools(
         (poison / library).write_bytes(b"not a library")
     for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "LD_LIBRARY_PATH"):
         monkeypatch.setenv(name, str(poison))
-    for name in ("PIP_TARGET", "PIP_PREFIX", "UV_TARGET", "UV_PREFIX", "CONDA_PREFIX", "VIRTUAL_ENV"):
+    for name in (
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "UV_TARGET",
+        "UV_PREFIX",
+        "CONDA_PREFIX",
+        "VIRTUAL_ENV",
+    ):
         monkeypatch.setenv(name, str(poison))
     monkeypatch.setenv("UV_INDEX_URL", "http://index.invalid/simple")
     monkeypatch.setenv("PIP_NO_INDEX", "1")

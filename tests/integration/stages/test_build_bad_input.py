@@ -109,9 +109,7 @@ def test_an_index_that_is_away(sample: Sample, sample_lock: Lock, tmp_path: Path
     assert "http://127.0.0.1:9/simple" in error.problem
 
 
-def test_a_channel_that_is_away(
-    sample: Sample, served: ChannelServer, tmp_path: Path
-) -> None:
+def test_a_channel_that_is_away(sample: Sample, served: ChannelServer, tmp_path: Path) -> None:
     lock = sample.lock(conda=["tally"], channel_url=served.url)
     served.fault = "500"
 
@@ -134,7 +132,10 @@ def test_a_lock_of_another_platform(sample: Sample, sample_lock: Lock, tmp_path:
 
 
 def test_a_lock_of_another_python(
-    sample: Sample, sample_lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    sample: Sample,
+    sample_lock: Lock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     toolbox = sample.toolbox(tmp_path)

@@ -49,7 +49,9 @@ def refused(lock: Lock, toolbox: Toolbox, say: Say = silent) -> StorageError:
 
 
 @pytest.mark.parametrize("no_space", ["8m", "40m"], indirect=True)
-def test_a_disk_that_is_too_small(no_space: Path, sample: Sample, sample_lock: Lock, tmp_path: Path) -> None:
+def test_a_disk_that_is_too_small(
+    no_space: Path, sample: Sample, sample_lock: Lock, tmp_path: Path
+) -> None:
     toolbox = sample.toolbox(tmp_path, home=str(no_space / "home"))
 
     error = refused(sample_lock, toolbox)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,7 +78,11 @@ def require_repaired(lock: Lock, toolbox: Toolbox) -> None:
 
 @pytest.mark.parametrize(("point", "end"), _POINTS)
 def test_the_next_call_repairs_it_and_the_previous_prefix_works(  # noqa: PLR0917
-    point: str, end: signal.Signals, sample: Sample, sample_lock: Lock, previous: Lock,
+    point: str,
+    end: signal.Signals,
+    sample: Sample,
+    sample_lock: Lock,
+    previous: Lock,
     project: Path,
 ) -> None:
     toolbox = sample.toolbox(project)
@@ -144,12 +149,14 @@ def test_while_an_unfinished_prefix_is_wiped(
     require_repaired(sample_lock, toolbox)
 
 
-def test_in_the_same_process(sample: Sample, sample_lock: Lock, tmp_path: Path) -> None:
+@pytest.mark.parametrize("point", ["conda: linking", "Resolved", "verify:"])
+def test_in_the_same_process(point: str, sample: Sample, sample_lock: Lock, tmp_path: Path) -> None:
     toolbox = sample.toolbox(tmp_path)
+    main = threading.main_thread().ident or 0
 
     def interrupt(line: str) -> None:
-        if line.startswith("Resolved"):
-            raise KeyboardInterrupt
+        if line.startswith(point):
+            signal.pthread_kill(main, signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         ensure_prefix(sample_lock, toolbox, interrupt)

@@ -21,9 +21,7 @@ def pages_asked_for(sample: Sample) -> Counter[str]:
     return Counter({path: asked[path] for path in asked if path.startswith("/simple/")})
 
 
-def test_one_builds_and_the_other_waits(
-    sample: Sample, sample_lock: Lock, tmp_path: Path
-) -> None:
+def test_one_builds_and_the_other_waits(sample: Sample, sample_lock: Lock, tmp_path: Path) -> None:
     sample.toolbox(tmp_path)
     directory = sample.directory(sample_lock)
     sample.index.hang = 1.0
@@ -65,9 +63,7 @@ def test_the_one_that_waited_builds_when_the_first_one_dies(
     assert run_in(built.path, "alpha").stdout == f"alpha in {built.path}\n"
 
 
-def test_a_builder_that_takes_too_long(
-    sample: Sample, sample_lock: Lock, tmp_path: Path
-) -> None:
+def test_a_builder_that_takes_too_long(sample: Sample, sample_lock: Lock, tmp_path: Path) -> None:
     toolbox = sample.toolbox(tmp_path, busy_limit="0")
     first = Builder(
         tmp_path, sample.directory(sample_lock), tmp_path / "first", halt_after="conda: linked"
@@ -92,8 +88,9 @@ def test_locks_are_built_side_by_side(sample: Sample, sample_lock: Lock, tmp_pat
         toolbox.store.prefix_path(lock).mkdir(parents=True)
     built: list[Path] = []
     threads = [
-        threading.Thread(target=lambda each: built.append(ensure_prefix(each, toolbox, silent).path),
-                         args=[lock])
+        threading.Thread(
+            target=lambda each: built.append(ensure_prefix(each, toolbox, silent).path), args=[lock]
+        )
         for lock in locks
     ]
     for thread in threads:

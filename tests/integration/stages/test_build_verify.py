@@ -19,6 +19,18 @@ from tests.support.sample import Sample, run_in, silent
 Damage = Callable[[Prefix], object]
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("project")
+
+
+@pytest.fixture
+def project(root: Path) -> Path:
+    """A project with what conda keeps between two builds, and without prefixes."""
+    shutil.rmtree(root / ".elt_env/prefixes", ignore_errors=True)
+    return root
+
+
 def prefix_at(stage: Stage, lock: Lock, toolbox: Toolbox) -> Prefix:
     return Prefix(advance(lock, stage, toolbox, silent).path, lock)
 
@@ -87,9 +99,9 @@ def spoil_record(prefix: Prefix) -> None:
     ],
 )
 def test_a_change_of_conda_files_is_found_and_repaired(
-    damage: Damage, words: str, sample: Sample, sample_lock: Lock, tmp_path: Path
+    damage: Damage, words: str, sample: Sample, sample_lock: Lock, project: Path
 ) -> None:
-    toolbox = sample.toolbox(tmp_path)
+    toolbox = sample.toolbox(project)
     damage(prefix_at(Stage.INSTALLED, sample_lock, toolbox))
 
     error = refused(sample_lock, toolbox)
@@ -130,9 +142,9 @@ def add_distribution(prefix: Prefix) -> None:
     ],
 )
 def test_other_distributions_than_the_locked_are_found_and_repaired(
-    damage: Damage, words: str, sample: Sample, sample_lock: Lock, tmp_path: Path
+    damage: Damage, words: str, sample: Sample, sample_lock: Lock, project: Path
 ) -> None:
-    toolbox = sample.toolbox(tmp_path)
+    toolbox = sample.toolbox(project)
     damage(prefix_at(Stage.INSTALLED, sample_lock, toolbox))
 
     error = refused(sample_lock, toolbox)
@@ -156,9 +168,7 @@ def test_a_wheel_that_overwrites_a_file_of_conda_is_named(sample: Sample, tmp_pa
     require_good(sample.lock(conda=["tally"]), toolbox)
 
 
-def test_conda_packages_that_miss_something_are_not_sealed(
-    sample: Sample, tmp_path: Path
-) -> None:
+def test_conda_packages_that_miss_something_are_not_sealed(sample: Sample, tmp_path: Path) -> None:
     sample.offer_conda("needy", "1.0", {"needy.py": ""}, requires=["absentee>=3"])
     lock = sample.lock(conda=["needy"])
 

@@ -61,9 +61,7 @@ def test_what_holds_leaves_evidence(sample_lock: Lock, toolbox: Toolbox) -> None
     assert "imports: passed: 3 modules import" in said
 
 
-def test_evidence_that_holds_is_kept_until_asked_again(
-    sample_lock: Lock, toolbox: Toolbox
-) -> None:
+def test_evidence_that_holds_is_kept_until_asked_again(sample_lock: Lock, toolbox: Toolbox) -> None:
     first = prove("imports", sample_lock, toolbox, silent)
     break_alpha(sample_lock, toolbox)
     said: list[str] = []
@@ -91,7 +89,7 @@ def test_a_check_that_failed_is_run_again(sample_lock: Lock, toolbox: Toolbox) -
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 @pytest.mark.parametrize("needs", ["absentee>=2", "beta>=7", "tally<1"])
-def test_pip_check_names_the_culprit(
+def test_pip_check_names_the_culprit(  # noqa: PLR0917
     needs: str, installer: str, sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path
 ) -> None:
     metadata = prefix_of(sample_lock, toolbox).site_packages / "alpha-1.0.dist-info/METADATA"
@@ -146,7 +144,9 @@ def test_only_the_first_of_many_faults_are_in_the_detail(
     site = prefix_of(sample_lock, toolbox).site_packages
     names = [f"part_{n}" for n in range(8)]
     record = site / "alpha-1.0.dist-info/RECORD"
-    edit(record, "alpha/__init__.py", "\n".join([*(f"{n}.py,," for n in names), "alpha/__init__.py"]))
+    edit(
+        record, "alpha/__init__.py", "\n".join([*(f"{n}.py,," for n in names), "alpha/__init__.py"])
+    )
     for name in names:
         (site / f"{name}.py").write_text("import absentee\n")
 
@@ -166,9 +166,13 @@ def test_nothing_is_proven_of_a_prefix_that_is_not_there(
     assert toolbox.store.evidence(sample_lock.digest) == ()
 
 
-def test_the_command_line_fails_when_a_check_does(
-    sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+def test_the_command_line_fails_when_a_check_does(  # noqa: PLR0917
+    sample: Sample,
+    sample_lock: Lock,
+    toolbox: Toolbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     break_alpha(sample_lock, toolbox)
     monkeypatch.setenv("ELT_ENV_PROJECT", str(tmp_path))

@@ -9,7 +9,6 @@ import pytest
 from elt_env.errors import (
     ChannelUnreachableError,
     CondaUnsatisfiableError,
-    EltEnvError,
     NetworkError,
     PackageNotFoundError,
     ToolError,
@@ -21,7 +20,7 @@ from elt_env.tools.files import sha256_of
 from elt_env.tools.interpreters import find_interpreter
 from elt_env.tools.toolbox import Toolbox
 from tests.support.channel import ChannelServer, Fault
-from tests.support.index_server import IndexServer, dead_url
+from tests.support.index_server import dead_url
 from tests.support.locking import PYTHON, Scene, target_of, versions_of
 from tests.support.loopback import running
 from tests.support.wheels import make_sdist
@@ -56,7 +55,7 @@ def test_conda_answers_with_the_newest(scene: Scene) -> None:
 
 def test_the_specs_range_of_python_holds(scene: Scene) -> None:
     scene.offer_conda("lib", "1.0")
-    with pytest.raises(CondaUnsatisfiableError, match="3.11.5"):
+    with pytest.raises(CondaUnsatisfiableError, match=r"3\.11\.5"):
         _solve(scene, scene.toolbox(conda=["lib", "python>=3.11.6"]))
 
 
@@ -129,7 +128,7 @@ def test_a_package_without_a_wheel_has_no_stand_in(cut_off: Scene, tmp_path: Pat
 
 def test_no_wheels_that_fit(cut_off: Scene) -> None:
     cut_off.offer_pip("lib", "1.0")
-    with pytest.raises(CondaUnsatisfiableError, match="no versions that fit.*lib>=2"):
+    with pytest.raises(CondaUnsatisfiableError, match=r"no versions that fit.*lib>=2"):
         _solve(cut_off, cut_off.toolbox(conda=["lib>=2"], policy=_HOST))
 
 
@@ -137,7 +136,7 @@ def test_a_python_that_this_machine_does_not_have(cut_off: Scene) -> None:
     toolbox = cut_off.toolbox(conda=["lib"], policy=_HOST, pythons=["3.99"])
     target = toolbox.target("elt", "3.99")
     question = ask(target, toolbox.project.spec("elt"), toolbox)
-    with pytest.raises(ToolError, match="no Python 3.99 on this machine") as caught:
+    with pytest.raises(ToolError, match=r"no Python 3\.99 on this machine") as caught:
         solve(question, toolbox, print)
     assert "pyenv install 3.99" in caught.value.remedy
 
@@ -173,12 +172,7 @@ def test_the_host_channel_stands_in(cut_off: Scene, interpreter_here: None) -> N
     assert (lock.channel_source, lock.channels) == ("host", (toolbox.host_channel.url,))
     # The interpreter of this machine, the newest wheel, and the older one that pip needs.
     assert lock.python.version == find_interpreter(PYTHON).version
-    assert versions_of(locked) == {
-        "dateutil": "2.9",
-        "dbt": "1.0",
-        "frame": "2.0",
-        "python_abi": "3.11",
-    }
+    assert versions_of(locked) == {"dateutil": "2.9", "dbt": "1.0", "frame": "2.0"}
     assert [each.name for each in lock.negotiated] == ["dateutil"]
     for package in lock.conda:
         archive = Path(package.url.removeprefix("file://"))

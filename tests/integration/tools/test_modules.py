@@ -107,7 +107,10 @@ def test_a_library_that_cannot_be_loaded(prefix: Prefix) -> None:
 
 def test_a_module_that_cannot_be_imported_after_another(prefix: Prefix) -> None:
     write(prefix, {f"early_{n}": "" for n in range(8)})
-    write(prefix, {"late": "import sys; assert not {*sys.modules} & {'early_%d' % n for n in range(8)}"})
+    write(
+        prefix,
+        {"late": "import sys; assert not {*sys.modules} & {'early_%d' % n for n in range(8)}"},
+    )
     # One of its neighbours is imported before it, however they are distributed.
     assert set(faults(prefix, "late", *(f"early_{n}" for n in range(8))).values()) == {None}
 
@@ -137,11 +140,11 @@ def test_a_python_that_does_not_start(prefix: Prefix, tmp_path: Path) -> None:
 
 
 def test_all_together_take_too_long(prefix: Prefix) -> None:
-    write(prefix, {f"slow_{n}": "import time; time.sleep(0.5)" for n in range(20)})
+    write(prefix, {f"slow_{n}": "import time; time.sleep(0.5)" for n in range(40)})
     start = time.monotonic()
     with pytest.raises(TimeLimitError, match="slow_"):
-        import_all([f"slow_{n}" for n in range(20)], prefix, 1.0, silent)
-    assert time.monotonic() - start < 5
+        import_all([f"slow_{n}" for n in range(40)], prefix, 3.0, silent)
+    assert time.monotonic() - start < 10
     assert not processes_of(prefix)
 
 
@@ -154,7 +157,7 @@ def test_an_interrupt_ends_it(prefix: Prefix) -> None:
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         import_all(names, prefix, _LIMIT, silent)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
     assert not processes_of(prefix)
 
 

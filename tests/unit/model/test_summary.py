@@ -26,7 +26,9 @@ _SUMMARY = Summary(
     prefix=Path("/store/prefixes/elt@3.11-12"),
     ready=True,
     evidence=(
-        Evidence("imports", "failed", MOMENT, 12.3456, "alpha: no module\nmore", "logs/imports.log"),
+        Evidence(
+            "imports", "failed", MOMENT, 12.3456, "alpha: no module\nmore", "logs/imports.log"
+        ),
         Evidence("pip_check", "not_run", MOMENT, 0.0, ""),
     ),
 )

@@ -85,20 +85,20 @@ def test_names_of_environments_keep_their_hyphens(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "field", "expected"),
+    ("variable", "value", "expected"),
     [
-        ("ELT_ENV_HOME", "/elsewhere", "home", "/elsewhere"),
-        ("ELT_ENV_COOLDOWN", "0", "cooldown", timedelta(0)),
-        ("ELT_ENV_WHEELS_ONLY", "false", "wheels_only", False),
-        ("ELT_ENV_ALLOW_SDIST", '["a", "b"]', "allow_sdist", ("a", "b")),
-        ("ELT_ENV_CHANNEL_FALLBACK", "host", "channel_fallback", "host"),
-        ("elt_env_tool_limit", "5 minutes", "tool_limit", timedelta(minutes=5)),
+        ("ELT_ENV_HOME", "/elsewhere", "/elsewhere"),
+        ("ELT_ENV_COOLDOWN", "0", timedelta(0)),
+        ("ELT_ENV_WHEELS_ONLY", "false", False),
+        ("ELT_ENV_ALLOW_SDIST", '["a", "b"]', ("a", "b")),
+        ("ELT_ENV_CHANNEL_FALLBACK", "host", "host"),
+        ("elt_env_tool_limit", "5 minutes", timedelta(minutes=5)),
     ],
 )
 def test_a_variable_wins_over_the_file(
-    root: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, field: str,
-    expected: object,
-) -> None:  # fmt: skip
+    root: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: object
+) -> None:
+    field = variable.lower().removeprefix("elt_env_")
     table = '[tool.elt-env]\nhome = "file"\ncooldown = "9 days"\nallow-sdist = ["c"]\n'
     assert getattr(_policy(root, table), field) != expected
     monkeypatch.setenv(variable, value)
@@ -131,7 +131,7 @@ def test_an_empty_variable_is_none(root: Path, monkeypatch: pytest.MonkeyPatch) 
     ("text", "complaint"),
     [
         ('[tool.elt-env]\ncooldwn = "3 days"\n' + _ELT, "cooldwn: there is no such key"),
-        ('[tool.elt-env]\nwheels-onyl = true\n' + _ELT, "wheels-onyl: there is no such key"),
+        ("[tool.elt-env]\nwheels-onyl = true\n" + _ELT, "wheels-onyl: there is no such key"),
         ('[tool.elt-env]\ncooldown = "3 dys"\n' + _ELT, "cooldown: write a number and a unit"),
         ("[tool.elt-env]\ncooldown = 3\n" + _ELT, "cooldown: write a number and a unit"),
         ("[tool.elt-env]\nhome = 3\n" + _ELT, "home: Input should be a valid string"),
@@ -199,9 +199,7 @@ def test_the_pyproject_of_others_is_passed_over_whatever_it_holds(root: Path) ->
     assert open_project(below).root == root
 
 
-def test_no_project_here_or_above_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_project_here_or_above_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PolicyError) as caught:
         open_project(tmp_path)
     assert str(tmp_path) in caught.value.problem

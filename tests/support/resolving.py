@@ -1,0 +1,83 @@
+"""An index that a test fills, and uv before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from elt_env.model.lock import Package
+from elt_env.tools.indexes import Indexes, parse_index
+from elt_env.tools.pip import ResolveRequest, Uv
+from elt_env.tools.pip.port import Resolved
+from tests.support.index_server import IndexServer
+from tests.support.wheels import make_sdist, make_wheel
+
+OLD = datetime(2024, 6, 1, tzinfo=timezone.utc)
+_LIMIT = 120.0
+
+
+def ask(*requirements: str, **options: object) -> ResolveRequest:
+    """Return a request for Python 3.11.5; `options` are the fields of ResolveRequest."""
+    return ResolveRequest(requirements, "3.11.5", **options)  # type: ignore[arg-type]
+
+
+def uv_at(url: str, limit: float = _LIMIT) -> Uv:
+    """Return uv with one index, whose URL may carry credentials."""
+    return Uv(Indexes(parse_index(url)), limit)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """An index, and the directory in which its files are made."""
+
+    index: IndexServer
+    root: Path
+
+    def wheel(
+        self,
+        name: str,
+        version: str,
+        *,
+        requires: Sequence[str] = (),
+        requires_python: str | None = None,
+        extras: Mapping[str, Sequence[str]] | None = None,
+        tag: str = "py3-none-any",
+        uploaded: datetime = OLD,
+    ) -> Path:
+        """Offer a wheel, and return it."""
+        path = make_wheel(
+            self.root,
+            name,
+            version,
+            requires=requires,
+            requires_python=requires_python,
+            extras=extras,
+            tag=tag,
+        )
+        self.index.add(path, uploaded=uploaded)
+        return path
+
+    def sdist(self, name: str, version: str) -> Path:
+        """Offer an sdist, and return it."""
+        path = make_sdist(self.root, name, version)
+        self.index.add(path, uploaded=OLD)
+        return path
+
+    def uv(self) -> Uv:
+        """Return uv with this index."""
+        return uv_at(self.index.url)
+
+    def resolve(self, *requirements: str, **options: object) -> tuple[Resolved, ...]:
+        """Return uv's answer; `options` are the fields of ResolveRequest."""
+        return self.uv().resolve(ask(*requirements, **options), print)
+
+    def versions(self, *requirements: str, **options: object) -> dict[str, str]:
+        """Return the version of everything in uv's answer, by name."""
+        return {each.name: each.version for each in self.resolve(*requirements, **options)}
+
+    def files(self, *requirements: str, **options: object) -> tuple[Package, ...]:
+        """Return the files of uv's answer."""
+        tool, request = self.uv(), ask(*requirements, **options)
+        return tool.files(tool.resolve(request, print), request, print)
