@@ -55,7 +55,7 @@ def work(
     except EltEnvError as error:
         # Not a RetryPolicy: under one, Dagster takes a cancelled run for a step to try again.
         if error.retryable and getattr(context, "retry_number", _RETRIES) < _RETRIES:
-            context.log.warning(f"{error}\ntrying again in {_RETRY_SECONDS} s")
+            context.log.warning("%s\ntrying again in %d s", error, _RETRY_SECONDS)
             raise dg.RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from error
         raise dg.Failure(
             description=str(error),

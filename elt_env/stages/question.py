@@ -49,7 +49,7 @@ class Question:
         return self.upgrade is not None and normalize(name) not in self.upgrade
 
 
-def ask(
+def ask(  # noqa: PLR0913  # one keyword for each part of a question
     target: Target,
     spec: Spec,
     toolbox: Toolbox,

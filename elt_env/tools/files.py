@@ -8,7 +8,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from elt_env.errors import StorageError
@@ -99,6 +100,15 @@ def remove_tree(path: Path) -> None:
         if path.exists():
             path.replace(aside)
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def remove_abandoned(directories: Iterable[Path], age: float) -> None:
+    """Remove those directories that nobody has changed for `age` seconds, as far as possible."""
+    before = time.time() - age
+    for each in directories:
+        with contextlib.suppress(FileNotFoundError):
+            if each.is_dir() and each.stat().st_mtime < before:
+                shutil.rmtree(each, ignore_errors=True)
 
 
 def tail(path: Path, lines: int) -> str:

@@ -2,7 +2,7 @@
 
 A program runs in a session of its own, with a time limit and a clean environment. Its output is
 passed on line by line with secrets masked, and however the call ends, nothing that the program
-started is left behind.
+started is left behind, even when this process is killed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ _TICK = 0.05  # seconds between two looks at the clock and at the program
 _QUIET = 15.0  # seconds without a line after which a sign of life is given
 _RECENT_LINES = 20
 _RECENT_WIDTH = 500
+# Ends a group once its stdin closes, which happens when whoever holds the other end is gone.
+_GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGKILL)"
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
 
     Afterwards its process group is gone, on every way out: at the limit, when `say` raises, when
     the call is interrupted, and when the program ended but left a process of its group running.
-    Only a process that moved itself to another session stays.
+    Only a process that moved itself to another session stays. If this process is killed, its group
+    is killed as well.
 
     Args:
         command: the program and its arguments; a name without "/" is looked up on env's PATH.
@@ -106,8 +110,9 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
             start_new_session=True,
         )
     try:
-        pipes.connect(process.stdin, process.stdout, process.stderr)
-        in_time = _follow(process.pid, pipes, teller, started + limit)
+        with _guarded(process.pid):
+            pipes.connect(process.stdin, process.stdout, process.stderr)
+            in_time = _follow(process.pid, pipes, teller, started + limit)
     finally:
         end_group(process.pid, grace, lambda: process.poll() is not None, pipes.move)
         pipes.close()
@@ -195,6 +200,29 @@ def _follow(leader: int, pipes: Pipes, teller: _Teller, deadline: float) -> bool
         pipes.move(min(left, _TICK if pipes.are_open else _TICK / 10))
         teller.tell(pipes.lines)
     return True
+
+
+@contextlib.contextmanager
+def _guarded(leader: int) -> Iterator[None]:
+    """End the group that `leader` leads if this process is killed inside the block.
+
+    PR_SET_PDEATHSIG would need code between fork and exec, which is not safe beside threads.
+    """
+    command = [sys.executable, "-I", "-S", "-c", _GUARD, str(leader)]
+    with _starting(command, None):
+        guard = subprocess.Popen(
+            command,
+            env={},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        guard.kill()
+        guard.communicate()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from filelock import FileLock
 
 from elt_env.cli import main
@@ -17,6 +18,7 @@ from tests.support.channel import Channel
 from tests.support.index_server import IndexServer, dead_url
 from tests.support.isolation import clear_settings
 from tests.support.loopback import running
+from tests.support.project import write_spec
 from tests.support.terminal import Terminal, make_terminal
 
 pytestmark = pytest.mark.xdist_group("cli")
@@ -72,11 +74,11 @@ def failed(done: subprocess.CompletedProcess[str], code: int, *words: str) -> No
 
 
 @pytest.mark.parametrize("name", main.commands)
-def test_every_command_is_documented_with_an_example(terminal: Terminal, name: str) -> None:
-    done = terminal.type(name, "--help")
-    assert done.returncode == 0
-    assert re.search(rf"Examples?:\n +elt-env {name}\b", done.stdout), done.stdout
-    options = re.findall(r"^  (-.*)$", done.stdout, re.MULTILINE)
+def test_every_command_is_documented_with_an_example(name: str) -> None:
+    done = CliRunner().invoke(main, [name, "--help"], prog_name="elt-env")
+    assert done.exit_code == 0
+    assert re.search(rf"Examples?:\n +elt-env {name}\b", done.output), done.output
+    options = re.findall(r"^  (-.*)$", done.output, re.MULTILINE)
     assert all(re.search(r"\S {2,}\S", each) for each in options), options
 
 
@@ -304,7 +306,7 @@ def test_2_outside_of_a_project(terminal: Terminal, tmp_path: Path) -> None:
 def test_2_an_unknown_option_is_told_by_its_name(terminal: Terminal) -> None:
     done = terminal.type("lock", "elt", "--fast")
     assert done.returncode == 2
-    assert "No such option: --fast" in done.stderr.replace("'", "")
+    assert re.search("No such option.*--fast", done.stderr)
 
 
 def test_3_nothing_satisfies(terminal: Terminal) -> None:
@@ -313,7 +315,8 @@ def test_3_nothing_satisfies(terminal: Terminal) -> None:
 
 
 def test_4_the_network(terminal: Terminal) -> None:
-    failed(terminal.type("build", "elt", ELT_ENV_INDEX=dead_url()), 4, dead_url())
+    write_spec(terminal.site.directory, channels=[dead_url()], pip=["tool"])
+    failed(terminal.type("build", "elt"), 4, dead_url(), "channel-fallback")
 
 
 def test_5_not_what_was_locked(at_work: Terminal, tmp_path: Path) -> None:

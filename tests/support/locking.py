@@ -18,6 +18,8 @@ from tests.support.project import ENVIRONMENT, make_project, toolbox_of
 from tests.support.wheels import make_wheel
 
 PYTHON = "3.11"
+CONDA = ("pandas",)
+PIP = ("dbt", "click>=7")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 
@@ -123,6 +125,28 @@ class Scene:
     def told(self) -> str:
         """Everything that the last lock said."""
         return "\n".join(self.said)
+
+
+def fill(scene: Scene) -> None:
+    """Offer what `lock_example` locks: conda's newest dateutil does not suit dbt."""
+    scene.offer_both("dateutil", "2.9", "4.0")
+    scene.offer_both("six", "1.16")
+    scene.offer_conda("pandas", "1.0", "2.0", depends=["python", "dateutil", "six"])
+    scene.offer_pip("dbt", "1.0", requires=["dateutil<3", "six", "agate"])
+    scene.offer_pip("agate", "1.7", requires=["six"])
+    scene.offer_pip("click", "8.0")
+
+
+def lock_example(
+    scene: Scene,
+    *,
+    conda: Sequence[str] = CONDA,
+    pip: Sequence[str] = PIP,
+    policy: Mapping[str, Any] | None = None,
+    upgrade: tuple[str, ...] | None = (),
+) -> Locked:
+    """Lock the example of a scene that `fill` filled, with these changes."""
+    return scene.lock(conda=conda, pip=pip, policy=policy, upgrade=upgrade)
 
 
 def target_of(toolbox: Toolbox) -> Target:

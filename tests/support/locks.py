@@ -24,7 +24,7 @@ _FILES = "https://files.example.invalid"
 def pip_package(
     name: str = "alpha",
     version: str = "1.0",
-    **changes: Any,  # noqa: ANN401  # properties of a Package
+    **changes: Any,  # properties of a Package
 ) -> Package:
     """Return a package that pip installs from a wheel, released a year before MOMENT."""
     file = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
@@ -50,7 +50,7 @@ def conda_package(
     version: str = "1.0",
     *,
     depends: tuple[str, ...] = (),
-    **changes: Any,  # noqa: ANN401  # properties of a Package
+    **changes: Any,  # properties of a Package
 ) -> Package:
     """Return a package that conda links; it owns no Python distribution."""
     package = Package(
@@ -79,7 +79,7 @@ def python_package(version: str = "3.11.7") -> Package:
 def lock_of(
     *packages: Package,
     spec: Spec | None = None,
-    **changes: Any,  # noqa: ANN401  # properties of a Lock
+    **changes: Any,  # properties of a Lock
 ) -> Lock:
     """Return a lock of `packages` and a Python, as if it had been made for `spec`."""
     has_python = any(each.name == "python" for each in packages)

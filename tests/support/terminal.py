@@ -17,11 +17,6 @@ from tests.support.index_server import IndexServer
 from tests.support.project import make_project, write_spec
 from tests.support.wheels import make_wheel
 
-COMMAND = (
-    sys.executable,
-    "-c",
-    "from elt_env.cli import main; main(prog_name='elt-env')",
-)
 LIMIT = 120.0
 
 # A program that tells how it was called.
@@ -71,6 +66,16 @@ class Terminal:
         """Run `elt-env` to its end, with nothing on its stdin."""
         return self.site.elt_env(*arguments, variables={**self.variables, **variables})
 
+    @staticmethod
+    def command(*arguments: str) -> list[str]:
+        """Return the command that `elt-env` with these arguments is."""
+        start = "from elt_env.cli import main; main(prog_name='elt-env')"
+        return [sys.executable, "-c", start, *arguments]
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return all variables of a command."""
+        return {**self.site.environment, **self.variables, **variables}
+
     def start(
         self,
         *arguments: str,
@@ -81,9 +86,9 @@ class Terminal:
     ) -> subprocess.Popen[str]:
         """Start `elt-env`, and return it."""
         return subprocess.Popen(
-            [*COMMAND, *arguments],
+            self.command(*arguments),
             cwd=self.site.directory,
-            env={**self.site.environment, **self.variables, **variables},
+            env=self.environment(**variables),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,

@@ -28,7 +28,7 @@ from elt_env.tools.conda import rattler_errors
 from elt_env.tools.conda.distributions import owned_by
 from elt_env.tools.conda.port import SolveRequest
 from elt_env.tools.conda.progress import LinkProgress
-from elt_env.tools.files import sha256_of, writing
+from elt_env.tools.files import remove_abandoned, sha256_of, writing
 from elt_env.tools.process import Say
 
 _Result = TypeVar("_Result")
@@ -133,6 +133,8 @@ class Rattler:
             _check_local_archive(package)
         with writing(self._cache):
             (self._cache / "pkgs").mkdir(parents=True, exist_ok=True)
+        # What a killed link was extracting; no link that still runs is older than the limit.
+        remove_abandoned((self._cache / "pkgs").glob(".*/"), self._limit)
         try:
             self._run(self._link(packages, prefix, requested, say), "conda link")
         except InstallerError as error:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
-from packaging.specifiers import Specifier, SpecifierSet
-from packaging.version import Version
+from packaging.specifiers import SpecifierSet
 
+from elt_env.model.conda_spec import from_pep440
 from elt_env.model.names import normalize
 
 _VARIABLE = re.compile(
@@ -85,55 +85,8 @@ def _environment(minor: str) -> dict[str, str]:
 
 def conda_requirement(requirement: Requirement) -> str:
     """Return a requirement as `name version-bound`; extras, marker and URL are left out."""
-    bound = conda_bound(requirement.specifier)
+    bound = from_pep440(requirement.specifier)
     return f"{normalize(requirement.name)} {bound}".rstrip()
-
-
-def conda_bound(specifiers: SpecifierSet) -> str:
-    """Return a PEP 440 specifier set as a conda version bound; "" for the empty set.
-
-    Two rules of PEP 440 have no counterpart and are left out: `==1.0` and `<=1.0` also accept
-    `1.0+local` there, and `>1.0` does not accept `1.0.post1`.
-    """
-    return ",".join(_clause(each) for each in sorted(specifiers, key=str))
-
-
-def _clause(specifier: Specifier) -> str:
-    operator, text = specifier.operator, specifier.version
-    if operator == "===":
-        return f"=={text}"
-    if operator == "~=":
-        return f">={_version(text)},{_series(Version(text))}.*"
-    if text.endswith(".*"):
-        series = _version(text.removesuffix(".*"))
-        return f"!={series}.*" if operator == "!=" else f"{series}.*"
-    if operator == "<":
-        return _below(Version(text))
-    if operator == ">=":
-        # conda sorts 1.0.dev0 behind 1.0a1, but 1.0dev0 before it, as PEP 440 does.
-        return f">={_version(text).replace('.dev', 'dev')}"
-    return f"{operator}{_version(text)}"
-
-
-def _version(text: str) -> str:
-    return str(Version(text))
-
-
-def _series(version: Version) -> str:
-    """Return the release that `~=` keeps: all but its last part."""
-    epoch = f"{version.epoch}!" if version.epoch else ""
-    return epoch + ".".join(map(str, version.release[:-1]))
-
-
-def _below(version: Version) -> str:
-    """Return `<` with PEP 440's rule that `<2` does not accept pre-releases of 2."""
-    if version.is_prerelease or version.is_postrelease:
-        return f"<{str(version).replace('.dev', 'dev')}"
-    release = list(version.release)
-    while len(release) > 1 and release[-1] == 0:
-        release.pop()
-    epoch = f"{version.epoch}!" if version.epoch else ""
-    return f"<{epoch}{'.'.join(map(str, release))}dev0"
 
 
 def python_bound(requires_python: str) -> str:
@@ -142,7 +95,7 @@ def python_bound(requires_python: str) -> str:
     Raises:
         packaging.specifiers.InvalidSpecifier: it cannot be read.
     """
-    return f"python {conda_bound(SpecifierSet(requires_python))}".rstrip()
+    return f"python {from_pep440(SpecifierSet(requires_python))}".rstrip()
 
 
 def python_depends(minor: str) -> tuple[str, str]:

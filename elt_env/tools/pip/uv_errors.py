@@ -56,7 +56,9 @@ _OWN_HINTS = re.compile(
 )
 _MISMATCH = re.compile(r"Hash mismatch for `(?P<what>[^`]+)`", re.IGNORECASE)
 _NOT_BUILT = re.compile(r"Failed to (?:download and )?build `(?P<what>[^`]+)`")
-_FULL = re.compile(r"No space left on device|os error 28", re.IGNORECASE)
+_FULL = re.compile(
+    r"(?:`(?P<file>/[^`]+)`: )?(?:No space left on device|.*os error 28)", re.IGNORECASE
+)
 _HEAD = 12
 _SHORT = 5
 
@@ -221,8 +223,9 @@ def _named(name: str, text: str) -> bool:
 
 def install(text: str, code: int, prefix: Path) -> EltEnvError:
     """Return the error for an install command that failed."""
-    if _FULL.search(text):
-        return storage_error(prefix, "", full=True)
+    full = _FULL.search(text)
+    if full:
+        return storage_error(Path(full["file"] or prefix), "", full=True)
     mismatch = _MISMATCH.search(text)
     if mismatch:
         return IntegrityError(

@@ -115,7 +115,7 @@ class Uv:
             done = self._run([*command, "--config-file", str(config)], place, say)
         if done.returncode:
             raise uv_errors.install(done.stderr, done.returncode, request.prefix)
-        return " ".join(command).replace(str(place), "")
+        return " ".join(command).replace(f"{place}/", "")
 
     def inconsistencies(self, prefix: Path, say: Say) -> tuple[str, ...]:
         """Return what the distributions in `prefix` miss of each other; see Installer."""

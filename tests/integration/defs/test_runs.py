@@ -163,7 +163,9 @@ def test_two_runs_at_once_never_build_over_each_other(small: Small) -> None:
 
 @pytest.mark.browser
 @pytest.mark.skipif(not has_browser(), reason="chromium is not there: make system-tools")
-def test_the_web_ui_ends_a_run_materializes_and_shows_what_it_made(small: Small, tmp_path: Path) -> None:
+def test_the_web_ui_ends_a_run_materializes_and_shows_what_it_made(
+    small: Small, tmp_path: Path
+) -> None:
     picture = tmp_path / "page.png"
     with web_ui(small.site) as ui:
         _cancel_from(ui, small)
@@ -233,7 +235,7 @@ def _gone(home: Path) -> bool:
 
 
 def _pids() -> Iterator[int]:
-    return (int(each) for each in os.listdir("/proc") if each.isdigit())
+    return (int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit())
 
 
 def _command(pid: int) -> bytes:

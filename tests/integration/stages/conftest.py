@@ -9,7 +9,7 @@ import pytest
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import IndexServer
-from tests.support.locking import LONG_AGO, Scene
+from tests.support.locking import LONG_AGO, Scene, fill
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +26,10 @@ def hollow_python(tmp_path_factory: pytest.TempPathFactory) -> Channel:
 def scene(hollow_python: Channel, index: IndexServer, tmp_path: Path) -> Scene:
     """Somewhere to lock, with nothing but Python on offer."""
     return Scene(tmp_path, hollow_python.linked_copy(tmp_path / "channel"), index)
+
+
+@pytest.fixture
+def filled(scene: Scene) -> Scene:
+    """A scene with something to lock; see `lock_example`."""
+    fill(scene)
+    return scene

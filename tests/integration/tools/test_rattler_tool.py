@@ -104,7 +104,7 @@ def test_a_channel_indexed_anew_is_read_anew(packages: Channel, conda: Rattler) 
 def test_no_solution(packages: Channel, conda: Rattler) -> None:
     make_conda_distribution(packages.root, "old", "1.0", depends=["python", "lib <2"])
     packages.index()
-    with pytest.raises(CondaUnsatisfiableError, match="python =3.11, lib >=2, old") as caught:
+    with pytest.raises(CondaUnsatisfiableError, match=r"python =3\.11, lib >=2, old") as caught:
         conda.solve(request(packages.url, "python=3.11", "lib>=2", "old"))
     assert "lib <2" in caught.value.problem
     assert "Loosen" in caught.value.remedy

@@ -121,7 +121,7 @@ def test_a_private_channel(
         (tmp_path / "auth.json").write_text(json.dumps({"127.0.0.1": login}))
         monkeypatch.setenv("RATTLER_AUTH_FILE", str(tmp_path / "auth.json"))
         found = conda.solve(request(server.url, "lib=1", "python=3.11"))
-        _link(conda, found, tmp_path / "prefix")
+        conda.link(found, tmp_path / "prefix", (), print)
     assert "open-sesame" not in repr(found)
     assert not [
         record

@@ -1,74 +1,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from packaging.requirements import InvalidRequirement
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
-from rattler import Version as CondaVersion
-from rattler import VersionSpec
 
 from elt_env.tools.host_channel.requirements import (
-    conda_bound,
     conda_depends,
     depends_on_environment,
     python_bound,
     python_depends,
 )
-
-
-@pytest.mark.parametrize(
-    ("pep440", "conda"),
-    [
-        ("", ""),
-        ("==1.2.3", "==1.2.3"),
-        ("==1.2.*", "1.2.*"),
-        ("===1.2.3", "==1.2.3"),
-        ("!=1.2.3", "!=1.2.3"),
-        ("!=1.2.*", "!=1.2.*"),
-        ("~=1.4", ">=1.4,1.*"),
-        ("~=1.4.2", ">=1.4.2,1.4.*"),
-        ("~=1.4.5a4", ">=1.4.5a4,1.4.*"),
-        ("~=2.2.post3", ">=2.2.post3,2.*"),
-        (">=1.0.dev0", ">=1.0dev0"),
-        ("<2", "<2dev0"),
-        ("<2.0.0", "<2dev0"),
-        ("<2.0rc1", "<2.0rc1"),
-        ("<2.0.post1", "<2.0.post1"),
-        (">1.0", ">1.0"),
-        ("<=1.0", "<=1.0"),
-        ("==1.0+cpu", "==1.0+cpu"),
-        ("==1!2.*", "1!2.*"),
-        ("~=1!2.3", ">=1!2.3,1!2.*"),
-        ("<1!2.0", "<1!2dev0"),
-        (">=2,!=2.5,<3", "!=2.5,<3dev0,>=2"),
-        (">=1.0-RC.1", ">=1.0rc1"),
-    ],
-)
-def test_a_specifier_set_has_a_conda_form(pep440: str, conda: str) -> None:
-    assert conda_bound(SpecifierSet(pep440)) == conda
-    if conda:
-        VersionSpec(conda)
-
-
-_RELEASES = st.lists(st.integers(0, 3), min_size=1, max_size=3).map(
-    lambda parts: ".".join(map(str, parts))
-)
-_SUFFIXES = st.sampled_from(["", "", "a1", "b2", "rc1", ".post1"])
-_VERSIONS = st.builds("{}{}{}".format, st.sampled_from(["", "", "1!"]), _RELEASES, _SUFFIXES)
-_PLAIN = st.builds("{}{}".format, st.sampled_from([">=", "<", "<=", "==", "!="]), _VERSIONS)
-_SERIES = st.builds("{}{}.*".format, st.sampled_from(["==", "!="]), _RELEASES)
-_COMPATIBLE = st.builds("~={}.{}".format, _RELEASES, st.integers(0, 3))
-
-
-@given(st.lists(_PLAIN | _SERIES | _COMPATIBLE, max_size=3), _VERSIONS)
-def test_conda_admits_the_versions_that_pep_440_admits(clauses: list[str], version: str) -> None:
-    specifiers = SpecifierSet(",".join(clauses))
-    expected = specifiers.contains(Version(version), prereleases=True)
-    bound = conda_bound(specifiers)
-    admitted = not bound or VersionSpec(bound).matches(CondaVersion(str(Version(version))))
-    assert admitted == expected, (bound, version)
 
 
 @pytest.mark.parametrize(
