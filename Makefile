@@ -61,12 +61,17 @@ format: .venv/.ready ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-setup: .venv/.ready instance
+setup: .venv/.ready instance ## the set-up alone, which the others do by themselves
 
 .venv/.ready: requirements.txt pyproject.toml bootstrap.py
 	@python3 bootstrap.py
 
-instance: .venv/.ready
+# One that was moved here, or whose Python is gone, is made anew.
+ifneq ($(shell test -x .venv/bin/python && cat .venv/.ready 2>/dev/null),$(CURDIR))
+.PHONY: .venv/.ready
+endif
+
+instance: .venv/.ready ## the Dagster instance alone
 	@$(BIN)/python bootstrap.py instance
 
 lock-self: .venv/.ready ## lock this project's own dependencies anew

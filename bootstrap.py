@@ -23,7 +23,7 @@ VENV = HERE / ".venv"
 BIN = VENV / "bin"
 PYTHON = str(BIN / "python")
 STAMP = VENV / ".ready"
-"""Written last; make compares its time with that of the inputs."""
+"""Written last, with the place it is for; make compares its time with that of the inputs."""
 
 INSTANCE = HERE / "elt_env" / "defs" / "dagster.yaml"
 """Not at the top, where `dagster dev` warns of it."""
@@ -79,16 +79,22 @@ def alone() -> "typing.Iterator[None]":
         yield
 
 
+def is_whole() -> bool:
+    """Tell whether .venv was completed, here, and its Python is still there."""
+    # Its programs carry its path: moved elsewhere, none of them starts.
+    return STAMP.exists() and STAMP.read_text() == f"{HERE}\n" and succeeds(PYTHON, "-c", PROBE)
+
+
 def is_current() -> bool:
-    """Tell whether .venv is newer than all it is made of."""
-    if not STAMP.exists():
+    """Tell whether .venv is whole, and newer than all it is made of."""
+    if not is_whole():
         return False
     return max(each.stat().st_mtime_ns for each in INPUTS) <= STAMP.stat().st_mtime_ns
 
 
 def make_venv() -> None:
     """Leave .venv with exactly what is locked: a whole one is changed, a half-made one replaced."""
-    if STAMP.exists() and succeeds(PYTHON, "-c", PROBE):
+    if is_whole():
         tell("bringing .venv up to date")
         STAMP.unlink()
     else:
@@ -102,7 +108,7 @@ def make_venv() -> None:
         run(*sync, variables=uv_variables())
     own = ("--offline", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(HERE))
     run(*uv, "install", "--python", PYTHON, *own)
-    STAMP.touch()
+    STAMP.write_text(f"{HERE}\n")
 
 
 def install_uv() -> None:

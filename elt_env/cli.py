@@ -32,7 +32,6 @@ from elt_env.tools.shells import own_command, shell_in
 from elt_env.tools.store import read_lock_directory
 from elt_env.tools.toolbox import Toolbox, open_toolbox
 
-_INTERRUPTED = 130
 _TARGET = click.argument("name", metavar="TARGET")
 
 
@@ -52,7 +51,7 @@ class _Group(click.Group):
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("elt-env: interrupted; the same command takes it up again", err=True)
-            ctx.exit(_INTERRUPTED)
+            ctx.exit(128 + signal.SIGINT)
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -131,7 +130,7 @@ def build(name: str, directory: str | None, again: bool) -> None:  # noqa: FBT00
         told = "\n".join(f"  {each.check}: {each.detail}" for each in failed)
         raise ProofError(
             f"{target.name} is built, but does not hold:\n{told}",
-            f"Change the spec and build again. Everything is in {toolbox.store.home / failed[0].log}",
+            f"Change the spec and build again. The log: {toolbox.store.home / failed[0].log}",
         )
     if directory:
         toolbox.store.write_lock(current)
@@ -269,8 +268,7 @@ def _lock_in(directory: str, target: Target) -> Lock:
     if not Path(directory, lock_json.FILE_NAME).is_file():
         raise InputError(
             f"There is no {lock_json.FILE_NAME} in {directory}.",
-            f"Name the directory of a lock; that of {target.name} is in: "
-            f"elt-env show {target.name} --json",
+            f"Name the directory of a lock, as elt-env show {target.name} --json tells it.",
         )
     return read_lock_directory(Path(directory), target)
 

@@ -99,16 +99,7 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
     pipes = Pipes(input)
     teller = _Teller(Path(shown[0]).name, say, mask)
     started = time.monotonic()
-    with _starting(command, cwd):
-        process = subprocess.Popen(
-            command,
-            env=clean_environment() if env is None else env,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-            start_new_session=True,
-        )
+    process = _start(command, env, cwd, piped=input is not None, merge=merge)
     try:
         with _guarded(process.pid):
             pipes.connect(process.stdin, process.stdout, process.stderr)
@@ -122,6 +113,21 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
         raise _limit_error(shown[0], limit, teller.recent)
     stdout, stderr = mask(pipes.stdout.text), mask(pipes.stderr.text)
     return Completed(shown, process.returncode, stdout, stderr, seconds)
+
+
+def _start(
+    command: _Command, env: Mapping[str, str] | None, cwd: Path | None, *, piped: bool, merge: bool
+) -> subprocess.Popen[bytes]:
+    with _starting(command, cwd):
+        return subprocess.Popen(
+            command,
+            env=clean_environment() if env is None else env,
+            cwd=cwd,
+            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+            start_new_session=True,
+        )
 
 
 def run_interactive(command: _Command, *, env: Mapping[str, str], cwd: Path | None = None) -> int:

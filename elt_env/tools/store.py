@@ -161,9 +161,11 @@ def _exchange(directory: Path, new: Path, old: Path) -> None:
     try:
         new.replace(directory)
     except OSError as error:
-        # Another process has just put the lock of the same digest there; either is right.
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return  # another process has just put the lock of the same digest there; it will do
+        with contextlib.suppress(OSError):
+            old.replace(directory)
+        raise
 
 
 def _read_evidence(path: Path) -> Evidence:

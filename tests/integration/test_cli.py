@@ -232,7 +232,7 @@ def test_show_lists_packages_with_their_reasons_and_the_next_commands(at_work: T
 
 
 @pytest.fixture
-def relocked(at_work: Terminal, tmp_path: Path, index: IndexServer) -> Terminal:
+def relocked(at_work: Terminal, tmp_path: Path) -> Terminal:
     """A terminal whose lock has replaced the one that was built."""
     changed = at_work.with_home(tmp_path / "home", locks=True)
     changed.ask_for("part")

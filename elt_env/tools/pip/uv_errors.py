@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def _release(file: str) -> str:
 def _compile_error(text: str, code: int, request: ResolveRequest, where: str) -> EltEnvError:
     text = "\n".join(line for line in text.splitlines() if not is_undated(line))
     if _FULL.search(text):
-        return storage_error(Path.home() / ".cache" / "uv", "", full=True)
+        return storage_error(_cache(), "", full=True)
     refused = _LOGIN.search(text)
     if refused:
         return IndexUnreachableError(
@@ -139,6 +140,13 @@ def _compile_error(text: str, code: int, request: ResolveRequest, where: str) ->
             "Check the network and the index URL in your pip or uv settings, then run it again.",
         )
     return other(text, code)
+
+
+def _cache() -> Path:
+    """Return where uv keeps what it downloads (https://docs.astral.sh/uv/concepts/cache/)."""
+    own = os.environ.get("UV_CACHE_DIR")
+    shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(own) if own else Path(shared) / "uv"
 
 
 def other(text: str, code: int) -> ToolError:

@@ -16,6 +16,7 @@ from elt_env.errors import (
     NoWheelError,
     PackageNotFoundError,
     PipConflictError,
+    StorageError,
     TimeLimitError,
     ToolError,
 )
@@ -174,6 +175,16 @@ def test_credentials_accepted_are_shown_nowhere(shelf: Shelf) -> None:
     assert shelf.index.url in shown
     assert shelf.index.credentials[1] not in shown
     assert shelf.index.credentials[0] + "@" not in shown
+
+
+def test_a_disk_that_is_too_small_for_the_cache(
+    shelf: Shelf, no_space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.wheel("app", "1.0")
+    monkeypatch.setenv("UV_CACHE_DIR", str(no_space / "uv"))
+    (no_space / "filler").write_bytes(bytes(256 * 1024))
+    with pytest.raises(StorageError, match=f"No space left on the disk of {no_space}"):
+        shelf.resolve("app")
 
 
 # uv tries four times, with pauses, before it gives up: all such cases wait at the same time.

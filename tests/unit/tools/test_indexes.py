@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from elt_env.errors import PolicyError
 from elt_env.model.policy import EnvironmentPolicy, Policy
+from elt_env.tools import indexes
 from elt_env.tools.indexes import Index, Indexes, find_indexes, parse_index
 
 _MAIN = "https://main.example.invalid/simple"
@@ -71,6 +72,7 @@ _ODD = st.text(
 
 @given(st.just("") | _ODD, st.just("") | _ODD)
 @example("", "p:w@/?#[]%")
+@example("a/b?c#d", "")
 def test_credentials_come_back_as_they_were_whatever_their_characters(
     username: str, password: str
 ) -> None:
@@ -201,6 +203,7 @@ def test_a_named_pip_configuration_stands_in_for_the_users(tmp_path: Path) -> No
 def test_the_null_device_stands_in_for_all_pip_configurations(tmp_path: Path) -> None:
     _write(tmp_path / ".config/pip/pip.conf", _pip_conf(_OTHER))
     assert find_indexes(_policy(), _alone(tmp_path)) == Indexes(None)
+    assert indexes._pip_files(os.devnull, tmp_path, tmp_path) == ()
 
 
 def test_another_configuration_directory_is_respected(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_another_process_that_wrote_the_same_lock_meanwhile_is_right_too(
     assert store.read_lock(_LOCK.digest, TARGET) == _LOCK
 
 
-@pytest.mark.parametrize("name", _FILES)
+@pytest.mark.parametrize("name", [*_FILES, "the directory"])
 @pytest.mark.parametrize("known", [True, False], ids=["a lock made again", "a new lock"])
 def test_a_lock_that_cannot_be_written_whole_leaves_what_was_there(
     store: Store, monkeypatch: pytest.MonkeyPatch, name: str, *, known: bool
@@ -135,7 +135,7 @@ def test_a_lock_that_cannot_be_written_whole_leaves_what_was_there(
     replace_path = Path.replace
 
     def full(self: Path, target: Path) -> Path:
-        if target.name == name:
+        if target.name == name or (self.name == "new" and name == "the directory"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return replace_path(self, target)
 

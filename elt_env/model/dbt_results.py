@@ -1,0 +1,80 @@
+"""What dbt says about each node it ran: run_results.json."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+_GOOD = ("success", "pass", "no-op")
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """The result of one node.
+
+    Attributes:
+        node: its unique id, as in `model.elt_locks.stg_locks`.
+        status: dbt's word, as in `success`, `pass`, `fail`, `error`, `skipped`, `warn`.
+        seconds: how long it took.
+        message: dbt's own words, or "".
+    """
+
+    node: str
+    status: str
+    seconds: float
+    message: str = ""
+
+    @property
+    def name(self) -> str:
+        """Kind and name, as in `test not_null_stg_locks_target`."""
+        kind, _, rest = self.node.partition(".")
+        return f"{kind} {rest.partition('.')[2]}"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it did what it should."""
+        return self.status in _GOOD
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it is to blame; what was skipped is not, and a warning is none."""
+        return self.status not in (*_GOOD, "skipped", "warn")
+
+
+def parse(text: str) -> tuple[NodeResult, ...]:
+    """Return the results that a run_results.json holds, in its order.
+
+    The format: https://docs.getdbt.com/reference/artifacts/run-results-json
+
+    Raises:
+        ValueError: the text is not of that format.
+    """
+    try:
+        return tuple(
+            NodeResult(
+                node=each["unique_id"],
+                status=each["status"],
+                seconds=float(each["execution_time"]),
+                message=str(each["message"] or "").strip(),
+            )
+            for each in json.loads(text)["results"]
+        )
+    except (KeyError, TypeError) as error:
+        message = "there are no results of nodes in it"
+        raise ValueError(message) from error
+
+
+def to_table(results: tuple[NodeResult, ...]) -> str:
+    """Return the results as a Markdown table, what is to blame first."""
+    lines = ["| node | status | seconds | message |", "| --- | --- | --- | --- |"]
+    for each in sorted(results, key=lambda each: not each.is_fault):
+        message = " ".join(each.message.split()).replace("|", "\\|")
+        lines.append(f"| {each.name} | {each.status} | {each.seconds:.2f} | {message} |")
+    return "\n".join(lines)
+
+
+def count(results: tuple[NodeResult, ...]) -> str:
+    """Return the results in numbers, as in `12 success, 68 pass`."""
+    found = Counter(each.status for each in results)
+    return ", ".join(f"{number} {status}" for status, number in sorted(found.items()))

@@ -1,0 +1,98 @@
+"""A lock as rows: what the Meltano project carries and the dbt project reads.
+
+One kind of row a `record`; the columns of each kind are described in the dbt project's sources.
+Moments are UTC, written without an offset.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+from elt_env.model.evidence import Evidence
+from elt_env.model.lock import Lock, Package
+
+Row = dict[str, Any]
+"""One row, of values that JSON can hold."""
+
+
+def lock_rows(
+    lock: Lock, previous: Lock | None = None, evidence: Iterable[Evidence] = ()
+) -> tuple[Row, ...]:
+    """Return the rows of a target's lock, of the lock before it, and of the checks on the lock.
+
+    Their order is that of the locks' packages and, for evidence, of the checks' names: equal
+    arguments give equal rows.
+    """
+    locks = [(lock, "current"), *([(previous, "previous")] if previous else [])]
+    rows = [_lock(each, role) for each, role in locks]
+    rows += [_package(package, each) for each, _ in locks for package in each.packages]
+    rows += [_evidence(each, lock) for each in sorted(evidence, key=lambda each: each.check)]
+    return tuple(rows)
+
+
+def to_json_lines(rows: Iterable[Row]) -> str:
+    """Return the rows as JSON lines (https://jsonlines.org), keys in their own order."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _lock(lock: Lock, role: str) -> Row:
+    return {
+        "record": "locks",
+        "lock_digest": lock.digest,
+        "target": lock.target.name,
+        "role": role,
+        "environment": lock.target.environment,
+        "python": lock.target.python,
+        "platform": lock.target.platform,
+        "channel_source": lock.channel_source,
+        "locked_at": _moment(lock.locked_at),
+        "exclude_newer": _moment(lock.exclude_newer),
+        "package_count": len(lock.packages),
+    }
+
+
+def _package(package: Package, lock: Lock) -> Row:
+    return {
+        "record": "packages",
+        "lock_digest": lock.digest,
+        "target": lock.target.name,
+        "manager": package.manager,
+        "package": package.name,
+        "version": package.version,
+        "build": package.build,
+        "url": package.url,
+        "source": _source(package),
+        "sha256": package.sha256,
+        "size_bytes": package.size,
+        "released_at": _moment(package.released_at),
+        "requested": package.requested,
+        "required_by": list(package.required_by),
+    }
+
+
+def _source(package: Package) -> str | None:
+    """Return the index, or the channel: a conda URL is channel, subdir and file name (CEP 15)."""
+    return package.index if package.manager == "pip" else package.url.rsplit("/", maxsplit=2)[0]
+
+
+def _evidence(each: Evidence, lock: Lock) -> Row:
+    return {
+        "record": "evidence",
+        "lock_digest": lock.digest,
+        "target": lock.target.name,
+        "check_name": each.check,
+        "status": each.status,
+        "checked_at": _moment(each.at),
+        "seconds": each.seconds,
+        "detail": each.detail,
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    utc = moment.astimezone(timezone.utc) if moment.tzinfo else moment
+    return utc.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
