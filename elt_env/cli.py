@@ -127,9 +127,10 @@ def build(name: str, directory: str | None, again: bool) -> None:  # noqa: FBT00
     click.echo(f"{target.name} {current.digest}\n{built.path}")
     failed = [each for each in results if not each.holds]
     if failed:
-        told = "\n".join(f"  {each.check}: {each.detail}" for each in failed)
+        names = ", ".join(each.check for each in failed)
         raise ProofError(
-            f"{target.name} is built, but does not hold:\n{told}",
+            f"{target.name} is built, but does not hold: {names}\n"
+            + "\n".join(each.detail for each in failed),
             f"Change the spec and build again. The log: {toolbox.store.home / failed[0].log}",
         )
     if directory:
@@ -237,8 +238,7 @@ def pythons(pick: str | None) -> None:
         return
     toolbox = open_toolbox(open_project(), pick)
     chosen = showing.pick_python(pick, toolbox)
-    first = toolbox.environment.pythons[0]
-    if chosen != first:
+    if chosen != (first := toolbox.environment.pythons[0]):
         click.echo(f"elt-env: Python {first} cannot be had here, taking {chosen}", err=True)
     click.echo(chosen)
 

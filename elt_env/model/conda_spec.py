@@ -128,9 +128,9 @@ def admits_minor(version: str, minor: str) -> bool:
 def from_pep440(bound: SpecifierSet) -> str:
     """Return the conda version bound that a PEP 440 set means; "" for the empty set.
 
-    Of several clauses with the same of `<`, `<=`, `>`, `>=` only the tightest stays. Two rules of
-    PEP 440 have no counterpart and are left out: `==1.0` and `<=1.0` also accept `1.0+local`
-    there, and `>1.0` does not accept `1.0.post1`.
+    Of several clauses with the same of `<`, `<=`, `>`, `>=` only the tightest stays. Three rules
+    of PEP 440 have no counterpart and are left out: `==1.0` and `<=1.0` also accept `1.0+local`
+    there, `>1.0` does not accept `1.0.post1`, and `1rc1` and `1.0rc1` are one version.
     """
     clauses = (clause for each in sorted(bound, key=str) for clause in _conda_clauses(each))
     return ",".join(operator + version for operator, version in _tightest(clauses))

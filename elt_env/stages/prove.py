@@ -3,81 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 
-from elt_env.errors import ToolError
-from elt_env.model.evidence import Evidence, Status
+from elt_env.errors import BusyError, NetworkError, ToolError
+from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
+from elt_env.stages.checks import CHECKS, HEALTH_CHECKS, Check, Finding
 from elt_env.tools.files import write_atomically
-from elt_env.tools.modules import import_all, modules_by_distribution
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
-_NAMED = 5
+__all__ = ["CHECKS", "HEALTH_CHECKS", "Check", "Finding", "prove", "prove_all"]
 
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check saw.
-
-    Attributes:
-        detail: for a person, in a line or few; the culprit first.
-        log: everything it saw.
-    """
-
-    status: Status
-    detail: str
-    log: str = ""
-
-
-Check = Callable[[Prefix, Toolbox, Say], Finding]
-
-
-def pip_check(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
-    """Every distribution finds the distributions it needs, in versions that it admits."""
-    faults = toolbox.installer.inconsistencies(prefix.path, say)
-    if faults:
-        return Finding("failed", _first(faults), "\n".join(faults))
-    return Finding("passed", f"{len(prefix.lock.distributions)} distributions fit together")
-
-
-def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
-    """The top-level modules of every installed distribution import, but for the allow-list."""
-    owners = modules_by_distribution(prefix)
-    owner_of = {module: name for name, modules in owners.items() for module in modules}
-    limit = toolbox.policy.tool_limit.total_seconds()
-    results = import_all(owner_of, prefix, limit, say)
-    allowed = toolbox.environment.imports_allow
-    faults = [each for each in results if each.fault]
-    bad = [each for each in faults if not _is_allowed(each.module, allowed)]
-    lines = [
-        f"{each.module} of {owner_of[each.module]} "
-        f"{prefix.lock.distributions.get(owner_of[each.module], '')}: {each.fault}"
-        for each in bad
-    ]
-    log = "\n".join(
-        f"{each.seconds:8.3f} s  {each.module}  {each.fault or 'ok'}" for each in results
-    )
-    if lines:
-        return Finding("failed", _first(lines), log)
-    excused = [each.module for each in faults]
-    note = f"; allowed to fail: {', '.join(excused)}" if excused else ""
-    return Finding("passed", f"{len(results) - len(faults)} modules import{note}", log)
-
-
-def _is_allowed(module: str, allowed: tuple[str, ...]) -> bool:
-    return any(module == each or module.startswith(each + ".") for each in allowed)
-
-
-def _first(lines: list[str] | tuple[str, ...]) -> str:
-    more = f"\nand {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
-    return "\n".join(lines[:_NAMED]) + more
-
-
-CHECKS: dict[str, Check] = {"pip_check": pip_check, "imports": imports}
-"""The checks on a prefix by name; each is blocking."""
+_AT_ONCE = 2
 
 
 def prove(name: str, lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Evidence:
@@ -94,25 +34,73 @@ def prove(name: str, lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = Fa
         if name in known and known[name].holds:
             say(f"{name}: held for this lock on {known[name].at:%Y-%m-%d %H:%M}, not run again")
             return known[name]
+    prefix = _require_prefix(name, lock, toolbox)
+    say(f"{name}: checking {prefix.path}")
+    start = time.monotonic()
+    finding = HEALTH_CHECKS[name](prefix, toolbox, say)
+    evidence = _kept(name, finding, time.monotonic() - start, lock, toolbox)
+    say(f"{name}: {finding.status}: {finding.detail}")
+    return evidence
+
+
+def prove_all(
+    lock: Lock,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    names: Collection[str] | None = None,
+    again: bool = False,
+) -> tuple[Evidence, ...]:
+    """Return the evidence of several checks in their order, two at a time, all recorded.
+
+    A check that could not run leaves `not_run` with the reason, which never holds; the others go
+    on. With `names`, only those are run; all health checks otherwise.
+
+    Raises:
+        ToolError: the prefix is not there to be checked.
+        StorageError: the evidence cannot be kept.
+    """
+    wanted = [each for each in HEALTH_CHECKS if names is None or each in names]
+    _require_prefix(", ".join(wanted), lock, toolbox)
+
+    def attempt(name: str) -> Evidence:
+        start = time.monotonic()
+        try:
+            return prove(name, lock, toolbox, say, again=again)
+        except (NetworkError, BusyError, ToolError) as error:
+            finding = Finding("not_run", f"could not run: {error.problem}", str(error))
+            say(f"{name}: {finding.detail}")
+            return _kept(name, finding, time.monotonic() - start, lock, toolbox)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            return tuple(pool.map(attempt, wanted))
+        except BaseException:
+            # What was not begun is not: the interrupt of a person, or a full disk, ends it all.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _require_prefix(checks: str, lock: Lock, toolbox: Toolbox) -> Prefix:
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     if not prefix.ready:
         raise ToolError(
-            f"The prefix {prefix.path} is not built, so {name} has nothing to check.",
+            f"The prefix {prefix.path} is not built, so {checks} has nothing to check.",
             f"Build it: elt-env build {lock.target.name}",
         )
-    say(f"{name}: checking {prefix.path}")
-    start = time.monotonic()
-    finding = CHECKS[name](prefix, toolbox, say)
+    return prefix
+
+
+def _kept(name: str, finding: Finding, seconds: float, lock: Lock, toolbox: Toolbox) -> Evidence:
     path = toolbox.store.log_path(lock.digest, name)
     write_atomically(path, finding.log + "\n")
     evidence = Evidence(
         check=name,
         status=finding.status,
         at=toolbox.now().replace(microsecond=0),
-        seconds=round(time.monotonic() - start, 3),
+        seconds=round(seconds, 3),
         detail=finding.detail,
         log=path.relative_to(toolbox.store.home).as_posix(),
     )
     toolbox.store.record(lock.digest, evidence)
-    say(f"{name}: {finding.status}: {finding.detail}")
     return evidence

@@ -18,12 +18,16 @@ from elt_env.tools.workplace import Workplace, workplace
 LIMIT = 600.0
 """Seconds that one command of a smoke check may take, if the policy's tool-limit is not less."""
 
+_DETAIL = " - DEBUG - "  # Dagster's word for what is of no interest while all goes well
+
 
 @dataclass(frozen=True)
 class Bench:
     """Where and with what one smoke check works.
 
     Attributes:
+        say: tells a person, and the log.
+        note: tells the log alone.
         limit: seconds that one command may take.
     """
 
@@ -31,6 +35,7 @@ class Bench:
     toolbox: Toolbox
     place: Workplace
     say: Say
+    note: Say
     limit: float
 
     @property
@@ -54,7 +59,7 @@ class Bench:
             limit=self.limit,
             env=clean_environment(path=[self.prefix.path / "bin"], extra=variables),
             cwd=self.place.path,
-            say=lambda line: self.say(f"{tool}: {line}"),
+            say=lambda line: (self.note if _DETAIL in line else self.say)(f"{tool}: {line}"),
             merge=True,
         )
 
@@ -108,6 +113,7 @@ def conduct(  # noqa: PLR0913  # the three of every check, and what tells checks
     prefix: Prefix,
     toolbox: Toolbox,
     say: Say,
+    *,
     limit: float,
 ) -> Finding:
     """Return what the body finds at a bench of its own; the bench is kept unless it passed.
@@ -131,7 +137,7 @@ def conduct(  # noqa: PLR0913  # the three of every check, and what tells checks
     most = min(limit, toolbox.policy.tool_limit.total_seconds())
     with workplace(toolbox.project.home, prefix.lock.digest) as place:
         try:
-            finding = body(Bench(prefix, toolbox, place, tell, most))
+            finding = body(Bench(prefix, toolbox, place, tell, said.append, most))
         except (ToolError, ProofError) as error:
             finding = Finding("failed", str(error))
         place.kept = finding.status == "failed"

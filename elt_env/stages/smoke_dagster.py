@@ -31,7 +31,7 @@ _INSTANCE = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 
 def dagster_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT) -> Finding:
     """dagster-dbt and the DuckDB IO manager build the project, and every package comes through."""
-    return conduct(_check, _NEEDS, prefix, toolbox, say, limit)
+    return conduct(_check, _NEEDS, prefix, toolbox, say, limit=limit)
 
 
 def _check(bench: Bench) -> Finding:

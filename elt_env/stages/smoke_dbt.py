@@ -29,7 +29,7 @@ _SAID = re.compile(r"Encountered an error|Error", re.IGNORECASE)
 
 def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT) -> Finding:
     """The project builds and its tests hold, and no package is lost from the lock to the mart."""
-    return conduct(_check, _NEEDS, prefix, toolbox, say, limit)
+    return conduct(_check, _NEEDS, prefix, toolbox, say, limit=limit)
 
 
 def _check(bench: Bench) -> Finding:
@@ -74,7 +74,7 @@ def check_counts(bench: Bench, path: Path) -> str:
         ProofError: the three differ.
         ToolError: the prefix's DuckDB cannot read the file.
     """
-    where = f"where lock_digest = '{bench.lock.digest}'"  # noqa: S608  # hex digits
+    where = f"where lock_digest = '{bench.lock.digest}'"
     counts = {"lock": len(bench.lock.packages)} | query(
         bench.prefix,
         path,

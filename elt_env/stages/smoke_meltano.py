@@ -43,11 +43,9 @@ class Loaded:
         return f"{self.rows.total()} rows ({kinds})"
 
 
-def meltano_smoke(
-    prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT
-) -> Finding:
+def meltano_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT) -> Finding:
     """Every row that Meltano extracts is loaded, counted and compared."""
-    return conduct(_check, Needs(("meltano",), ("meltano",)), prefix, toolbox, say, limit)
+    return conduct(_check, Needs(("meltano",), ("meltano",)), prefix, toolbox, say, limit=limit)
 
 
 def _check(bench: Bench) -> Finding:
@@ -77,7 +75,7 @@ def load(bench: Bench) -> Loaded:
     )
     project.provide_plugins(bench.toolbox.project.home / "cache" / "meltano", bench.say)
     variables = {"LOCK_ROWS": str(extracted), "LOADED_ROWS": str(directory)}
-    done = project.run(["run", _JOB], variables, bench.say)
+    done = project.run(["run", "--no-install", _JOB], variables, bench.say)
     if done.returncode:
         raise ProofError(
             f"meltano run {_JOB} ended with exit code {done.returncode}:\n{last_words(done)}",

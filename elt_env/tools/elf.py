@@ -40,7 +40,7 @@ class Elf:
         rpath: where those are looked for, and what they need in turn; empty where there is a
             RUNPATH, as ld.so(8) says.
         runpath: where those are looked for.
-        wants: the symbol versions it needs: (library, version), as in `("libc.so.6", "GLIBC_2.17")`.
+        wants: the symbol versions it needs, as in `("libc.so.6", "GLIBC_2.17")`.
         offers: the symbol versions it defines.
     """
 

@@ -34,7 +34,6 @@ _QUIET = {
     "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
     "MELTANO_DISABLE_TRACKING": "true",
     "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
-    "MELTANO_AUTO_INSTALL": "false",
     "NO_COLOR": "1",
 }
 

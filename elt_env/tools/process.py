@@ -33,6 +33,7 @@ _Command = Sequence[str | os.PathLike[str]]
 _Mask = Callable[[str], str]
 
 _TICK = 0.05  # seconds between two looks at the clock and at the program
+_PATIENCE = 10.0  # seconds that a person's command has to end when this process is told to
 _QUIET = 15.0  # seconds without a line after which a sign of life is given
 _RECENT_LINES = 20
 _RECENT_WIDTH = 500
@@ -147,8 +148,17 @@ def run_interactive(command: _Command, *, env: Mapping[str, str], cwd: Path | No
             try:
                 code = process.wait()
             finally:
-                process.kill()  # nothing happens to one that has ended
+                _let_end(process)
     return code if code >= 0 else 128 - code
+
+
+def _let_end(process: subprocess.Popen[bytes]) -> None:
+    """Return when the process has ended: asked to, and after a while made to."""
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE)
+    process.kill()  # nothing happens to one that has ended
 
 
 def end_of(text: str, lines: int = 30, head: int = 0) -> str:

@@ -142,7 +142,8 @@ def test_a_second_build_does_nothing_and_says_so(at_work: Terminal) -> None:
     assert done.returncode == 0
     assert "lock: kept" in done.stderr
     assert "nothing to do" in done.stderr
-    assert done.stderr.count("not run again") == 2
+    evidence = at_work.site.show(at_work.target)["evidence"]
+    assert done.stderr.count("not run again") == len(evidence) > 1
     assert at_work.index.requests.total() == asked
 
 
@@ -180,7 +181,9 @@ def test_a_check_that_fails_names_environment_check_and_culprit(terminal: Termin
     assert digest.startswith(f"{terminal.target} sha256:")
     assert Path(prefix).is_dir()
     done.stdout = ""
-    failed(done, 8, f"{terminal.target} is built", "imports: tool of tool 2.0", "libfoo.so.1")
+    failed(
+        done, 8, f"{terminal.target} is built", "hold: imports", "tool of tool 2.0", "libfoo.so.1"
+    )
     evidence = {each["check"]: each for each in terminal.site.show(terminal.target)["evidence"]}
     assert evidence["imports"]["status"] == "failed"
 
@@ -203,7 +206,7 @@ def test_the_json_of_show_keeps_its_contract(at_work: Terminal) -> None:
     assert content.keys() == CONTRACT[""]
     assert content["lock"].keys() >= CONTRACT["lock"]
     assert content["prefix"].keys() == CONTRACT["prefix"]
-    assert [each["check"] for each in content["evidence"]] == ["imports", "pip_check"]
+    assert {"imports", "pip_check"} <= {each["check"] for each in content["evidence"]}
     assert all(each.keys() == CONTRACT["evidence"] for each in content["evidence"])
     assert content["lock"]["packages"] == content["lock"]["conda"] + content["lock"]["pip"]
     assert content["image"] is content["release"] is None
@@ -326,6 +329,8 @@ def test_5_not_what_was_locked(at_work: Terminal, tmp_path: Path) -> None:
     for arguments in (("lock", "elt"), ("show", "elt", "--json"), ("diff", "elt")):
         done = changed.type(*arguments)
         failed(done, 5, str(manifest), f"elt-env relock {at_work.target}")
+    assert changed.type("relock", "elt").returncode == 0
+    assert changed.type("lock", "elt").returncode == 0
 
 
 def test_6_the_disk(terminal: Terminal, unwritable: Path) -> None:

@@ -453,7 +453,7 @@ def test_a_failed_job_fails_make_and_nothing_is_shown_as_built(recorder: Recorde
 
 def test_make_lists_every_target(recorder: Recorder) -> None:
     text = (REPOSITORY / "Makefile").read_text()
-    [targets] = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    targets = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)[0]
     for typed in ((), ("help",)):
         done = recorder.make(*typed)
         listed = re.findall(r"^  make (\S+) +\S", done.stdout, re.MULTILINE)

@@ -164,7 +164,7 @@ class Uv:
     def _run(self, command: list[str], place: Path, say: Say) -> Completed:
         credentials = {}
         for number, index in enumerate(self._indexes.all):
-            if index.username:
+            if index.username or index.password:
                 credentials[f"UV_INDEX_I{number}_USERNAME"] = index.username
                 credentials[f"UV_INDEX_I{number}_PASSWORD"] = index.password
         return run(

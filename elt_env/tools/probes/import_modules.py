@@ -1,5 +1,7 @@
 """Imports the modules named on stdin, one a line, and writes one JSON line about each to stdout.
 
+A name may go on with ":" and the name of what the module must have, as an entry point's does.
+
 A line `{"trying": NAME}` comes before each attempt, so that the caller knows the culprit when the
 interpreter itself ends. It also ends, with exit code 1 and a stack on stderr, when one import takes
 longer than the number of seconds given as the argument. What the modules print goes to stderr.
@@ -42,7 +44,10 @@ def main() -> None:
 def _import(name: str) -> "str | None":
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            importlib.import_module(name)
+            module, _, attribute = name.partition(":")
+            found = importlib.import_module(module)
+            for each in filter(None, attribute.split(".")):
+                found = getattr(found, each)
     except BaseException as error:  # noqa: BLE001  # a module may raise anything, SystemExit too
         text = str(error).strip().split("\n")[0]
         return "%s: %s" % (type(error).__name__, text)  # noqa: UP031  # any Python runs it

@@ -465,3 +465,27 @@ def test_ctrl_c_goes_to_the_interactive_program_alone(script: str, answer: str) 
         assert driven.stdout.readline() == "up\n"
         os.killpg(driven.pid, signal.SIGINT)
         assert output_of(driven).strip() == answer
+
+
+def test_a_persons_command_may_clean_up_when_this_process_is_told_to_end(tmp_path: Path) -> None:
+    child = "trap 'echo cleaned > cleaned; exit 0' TERM; touch up; while :; do sleep 0.05; done"
+    parent = (
+        "import os, signal, sys\n"
+        "from elt_env.tools.process import run_interactive\n"
+        "def end(*_): raise SystemExit(3)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        f"run_interactive(['sh', '-c', {child!r}], env=dict(os.environ))\n"
+    )
+    repository = Path(__file__).resolve().parents[3]
+    with subprocess.Popen(
+        [sys.executable, "-c", parent],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(repository)},
+    ) as process:
+        end = time.monotonic() + 30
+        while not (tmp_path / "up").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(30) == 3
+    assert (tmp_path / "cleaned").read_text() == "cleaned\n"

@@ -138,8 +138,13 @@ def test_pep_440_admits_the_releases_that_conda_admits(bound: str, version: str)
         assert specifiers.contains(version) == VersionSpec(bound).matches(CondaVersion(version))
 
 
-_SUFFIXES = st.sampled_from(["", "", "a1", "b2", "rc1", ".post1"])
-_VERSIONS = st.builds("{}{}{}".format, st.sampled_from(["", "", "1!"]), _RELEASES, _SUFFIXES)
+# With a suffix all have as many parts: to conda, 1rc1 and 1.0rc1 are two versions.
+_SUFFIXED = st.builds(
+    "{}.{}.{}{}".format,
+    *(st.integers(0, 3) for _ in range(3)),
+    st.sampled_from(["a1", "b2", "rc1", ".post1"]),
+)
+_VERSIONS = st.builds("{}{}".format, st.sampled_from(["", "", "1!"]), _RELEASES | _SUFFIXED)
 _PLAIN = st.builds("{}{}".format, st.sampled_from([">=", "<", "<=", "==", "!="]), _VERSIONS)
 _SERIES = st.builds("{}{}.*".format, st.sampled_from(["==", "!="]), _RELEASES)
 _COMPATIBLE = st.builds("~={}.{}".format, _RELEASES, st.integers(0, 3))

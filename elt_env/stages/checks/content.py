@@ -1,0 +1,36 @@
+"""The check that conda and pip kept out of each other's way."""
+
+from __future__ import annotations
+
+from elt_env.errors import IntegrityError
+from elt_env.stages.checks.finding import Finding, judge
+from elt_env.tools.installed_files import installed_files
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.prefix_content import (
+    require_conda_untouched,
+    require_installed_is_locked,
+)
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+
+
+def mixed_managers(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+    """Each distribution is there once, in the locked version, and its files are as installed.
+
+    conda-meta holds the locked packages and no others, every file of conda's is as conda linked
+    it, and every file that pip installed has the hash that a RECORD says.
+    """
+    del toolbox, say
+    faults = []
+    for require in (require_installed_is_locked, require_conda_untouched):
+        try:
+            require(prefix)
+        except IntegrityError as error:
+            # The first line says that it is not as locked, the others where.
+            faults += [line.strip() for line in error.problem.splitlines()[1:]]
+    files = installed_files(prefix)
+    conda, pip = len(prefix.lock.conda), len(prefix.lock.pip)
+    passed = f"{conda} conda and {pip} pip packages, each file as installed"
+    if files.shared:
+        passed += f"; {len(files.shared)} files brought by several of pip's"
+    return judge([*faults, *files.changed], passed, log="\n".join(files.shared))

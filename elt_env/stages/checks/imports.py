@@ -1,0 +1,77 @@
+"""The checks that modules import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from elt_env.stages.checks.finding import Finding, first
+from elt_env.tools.modules import Imported, import_all, modules_by_distribution
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+
+# What the tools load only when they talk to BigQuery, which no run on DuckDB does.
+_UNTOUCHED = {
+    "dbt-bigquery": (
+        "dbt.adapters.bigquery",
+        "dbt.adapters.bigquery.connections",
+        "dbt.adapters.bigquery.impl",
+        "dbt.adapters.bigquery.python_submissions",
+        "dbt.include.bigquery",
+    ),
+    "google-cloud-bigquery": ("google.cloud.bigquery", "google.cloud.bigquery.dbapi"),
+    "google-cloud-bigquery-storage": ("google.cloud.bigquery_storage",),
+    "google-cloud-dataproc": ("google.cloud.dataproc_v1",),
+    "google-cloud-storage": ("google.cloud.storage",),
+}
+
+
+def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+    """The top-level modules of every installed distribution import, but for the allow-list."""
+    owners = modules_by_distribution(prefix)
+    owner_of = {module: name for name, modules in owners.items() for module in modules}
+    results = import_all(owner_of, prefix, toolbox.policy.tool_limit.total_seconds(), say)
+    return _judge(results, owner_of, prefix, toolbox.environment.imports_allow)
+
+
+def extra_imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+    """What a run on DuckDB does not touch imports too: BigQuery's adapter and client."""
+    installed = prefix.lock.distributions
+    owner_of = {
+        module: name
+        for name, modules in _UNTOUCHED.items()
+        if name in installed
+        for module in modules
+    }
+    if not owner_of:
+        return Finding("passed", "nothing of BigQuery is in the lock")
+    results = import_all(owner_of, prefix, toolbox.policy.tool_limit.total_seconds(), say)
+    return _judge(results, owner_of, prefix, allowed=())
+
+
+def _judge(
+    results: list[Imported],
+    owner_of: Mapping[str, str],
+    prefix: Prefix,
+    allowed: tuple[str, ...],
+) -> Finding:
+    """Return `failed` when something did not import that is not allowed to."""
+    faults = [each for each in results if each.fault]
+    bad = [each for each in faults if not _is_allowed(each.module, allowed)]
+    lines = [
+        f"{each.module} of {owner_of[each.module]} "
+        f"{prefix.lock.distributions.get(owner_of[each.module], '')}: {each.fault}"
+        for each in bad
+    ]
+    log = "\n".join(
+        f"{each.seconds:8.3f} s  {each.module}  {each.fault or 'ok'}" for each in results
+    )
+    if lines:
+        return Finding("failed", first(lines), log)
+    excused = [each.module for each in faults]
+    note = f"; allowed to fail: {', '.join(excused)}" if excused else ""
+    return Finding("passed", f"{len(results) - len(faults)} modules import{note}", log)
+
+
+def _is_allowed(module: str, allowed: tuple[str, ...]) -> bool:
+    return any(module == each or module.startswith(each + ".") for each in allowed)

@@ -1,0 +1,98 @@
+"""The check that nothing outside the prefix takes part, whoever calls."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from elt_env.model.lock import owned_distributions
+from elt_env.stages.checks.finding import Finding, judge
+from elt_env.tools.modules import modules_by_distribution
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import Say
+from elt_env.tools.startup_files import activation_hooks, foreign_pth_lines, foreign_shebangs
+from elt_env.tools.surroundings import Caller, Surroundings, hostile_caller, look_around
+from elt_env.tools.system_libraries import SystemLibraries, system_libraries
+from elt_env.tools.toolbox import Toolbox
+
+
+def isolation(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+    """The tools use nothing but the prefix and the system's libraries, whatever the caller's setup.
+
+    Shown with a caller that has PYTHONPATH, PYTHONHOME, LD_LIBRARY_PATH, a user site, another
+    environment, and programs of the same names first on PATH. Besides, no `.pth` file leads out
+    of the prefix, and its scripts are run by its own interpreter. Scripts that conda would source
+    on activation are a warning: nothing is activated here.
+    """
+    programs = sorted(each.name for each in (prefix.path / "bin").iterdir())
+    modules = _requested_modules(prefix)
+    with hostile_caller(prefix, programs) as caller:
+        seen = look_around(prefix, modules, caller, toolbox.policy.tool_limit.total_seconds())
+        faults = [
+            *_started_elsewhere(seen, prefix, caller),
+            *_used_from_elsewhere(seen, prefix, system_libraries()),
+            *_found_elsewhere(seen, prefix, programs),
+        ]
+    if seen.fault:
+        faults = [f"under a hostile caller, the interpreter does not start: {seen.fault}"]
+    faults += [*foreign_pth_lines(prefix), *foreign_shebangs(prefix)]
+    for each in faults:
+        say(f"isolation: {each}")
+    notes = [f"{each} would be sourced by conda activate" for each in activation_hooks(prefix)]
+    passed = f"{len(seen.modules)} modules and {len(seen.mapped)} shared objects, none foreign"
+    return judge(faults, passed, notes=notes, log="\n".join((*seen.modules, *seen.mapped)))
+
+
+def _requested_modules(prefix: Prefix) -> list[str]:
+    """Return the modules of what a person asked for, and some of the standard library's own."""
+    conda = tuple(each for each in prefix.lock.conda if each.requested)
+    asked = {*owned_distributions(conda), *(p.name for p in prefix.lock.pip if p.requested)}
+    found = modules_by_distribution(prefix)
+    own = ("ssl", "sqlite3", "ctypes", "zlib", "bz2", "lzma", "hashlib", "json")
+    return [*own, *(module for name in sorted(asked) for module in found.get(name, ()))]
+
+
+def _started_elsewhere(seen: Surroundings, prefix: Prefix, caller: Caller) -> Iterator[str]:
+    root = os.path.realpath(prefix.path)
+    for name in ("executable", "prefix", "base_prefix"):
+        place = getattr(seen, name)
+        if not _is_below(place, root):
+            yield f"sys.{name} is {place}, not in the prefix"
+    for place in seen.path:
+        if not _is_below(place, root):
+            yield f"sys.path has {place}, which is outside the prefix"
+    if seen.user_site:
+        yield "the user's site-packages is on: PYTHONNOUSERSITE is not set"
+    for name, value in sorted((seen.variables or {}).items()):
+        if str(caller.place) in value and name not in {"HOME", "PWD"}:
+            yield f"the caller's {name} reached the tool"
+
+
+def _used_from_elsewhere(
+    seen: Surroundings, prefix: Prefix, system: SystemLibraries
+) -> Iterator[str]:
+    root = os.path.realpath(prefix.path)
+    for file in seen.modules:
+        if not _is_below(file, root) and not _is_probe(file):
+            yield f"a module was imported from {file}, which is outside the prefix"
+    for file in seen.mapped:
+        if not _is_below(file, root) and not system.has(file):
+            yield f"the shared object {file} is neither the prefix's nor the system's"
+
+
+def _is_probe(file: str) -> bool:
+    return Path(file).name == "surroundings.py"
+
+
+def _found_elsewhere(seen: Surroundings, prefix: Prefix, programs: list[str]) -> Iterator[str]:
+    bin_ = prefix.path / "bin"
+    for name in programs if seen.variables else ():
+        found = shutil.which(name, path=(seen.variables or {}).get("PATH", ""))
+        if found is not None and Path(found).parent != bin_:
+            yield f"'{name}' is found at {found} on PATH, before the prefix's own"
+
+
+def _is_below(place: str, root: str) -> bool:
+    return Path(os.path.realpath(place)).is_relative_to(root)

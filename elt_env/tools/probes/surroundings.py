@@ -1,0 +1,51 @@
+"""Writes to stdout, as JSON, where the interpreter that runs it takes its things from.
+
+The modules named on stdin, one a line, are imported first; what does not import is passed by;
+with what they load, the list of shared objects is that of a tool at work.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+import warnings
+
+
+def main() -> None:
+    """Import, then tell."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    del sys.path[0]  # this program's own directory
+    warnings.simplefilter("ignore")
+    sys.argv = ["surroundings"]
+    for name in sys.stdin.read().split():
+        with contextlib.suppress(BaseException):  # other checks tell of what does not import
+            importlib.import_module(name)
+    answers.write(json.dumps(_surroundings()) + "\n")
+    answers.flush()
+    # Threads that a module started must not keep the interpreter.
+    os._exit(0)
+
+
+def _surroundings() -> "dict[str, object]":
+    import site
+
+    with open("/proc/self/maps") as maps:  # noqa: PTH123  # open to any Python
+        fields = (line.split(None, 5) for line in maps)
+        mapped = {each[5].strip() for each in fields if len(each) == 6}  # noqa: PLR2004
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return {
+        "executable": sys.executable,
+        "prefix": sys.prefix,
+        "base_prefix": sys.base_prefix,
+        "path": [each for each in sys.path if each],
+        "user_site": bool(site.ENABLE_USER_SITE),
+        "modules": sorted({each for each in files if isinstance(each, str) and "/" in each}),
+        "mapped": sorted(each for each in mapped if ".so" in os.path.basename(each)),  # noqa: PTH119
+        "variables": dict(os.environ),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What a prefix's own files would pull in from elsewhere when its tools start."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.prefix_owners import owners
+
+_EXEC = re.compile(rb"^'''exec'\s+(?P<command>.*)$")
+
+
+def foreign_pth_lines(prefix: Prefix) -> Iterator[str]:
+    """Yield what is wrong with the `.pth` files of site-packages.
+
+    Each belongs to a package, and adds no directory outside the prefix.
+    https://docs.python.org/3/library/site.html
+    """
+    site = Path(os.path.realpath(prefix.site_packages))
+    root = Path(os.path.realpath(prefix.path))
+    owned = owners(prefix)
+    for path in sorted(site.glob("*.pth")):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            added = line.strip()
+            if not added or added.startswith(("#", "import ", "import\t")):
+                continue
+            if not Path(os.path.realpath(site / added)).is_relative_to(root):
+                yield f"{path.name} adds {added}, which is outside the prefix, to sys.path"
+        if path not in owned:
+            yield f"{path.name} in site-packages belongs to no package of the lock"
+
+
+def foreign_shebangs(prefix: Prefix) -> Iterator[str]:
+    """Yield the programs in bin/ that a Python outside the prefix, or none, would run."""
+    bin_ = prefix.path / "bin"
+    for path in sorted(bin_.iterdir()):
+        interpreter = _interpreter(path)
+        if interpreter is None or "python" not in Path(interpreter[0]).name:
+            continue
+        # Compared as text: what the line names must itself lie in the prefix.
+        if not Path(interpreter[0]).is_relative_to(bin_):
+            yield f"bin/{path.name} is run by {interpreter[0]}, which is outside the prefix"
+        elif not Path(interpreter[0]).exists():
+            yield f"bin/{path.name} is run by {interpreter[0]}, which is not there"
+
+
+def _interpreter(path: Path) -> list[str] | None:
+    """Return the command that runs a script; None for what is none.
+
+    `env python` is looked up on PATH, where the prefix comes first, so it is left out.
+    """
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = [file.readline(4096).rstrip() for _ in range(2)]
+    if not head[0].startswith(b"#!"):
+        return None
+    # Installers write it so when the path is too long for the kernel, or has a space.
+    long_form = _EXEC.match(head[1])
+    text = long_form["command"] if long_form else head[0].removeprefix(b"#!")
+    words = shlex.split(text.decode("utf-8", "replace"))
+    return words or None
+
+
+def activation_hooks(prefix: Prefix) -> list[str]:
+    """Return the scripts that conda would source on activation, which never happens here."""
+    place = prefix.path / "etc" / "conda"
+    return sorted(
+        str(path.relative_to(prefix.path)) for path in place.glob("*activate.d/*") if path.is_file()
+    )

@@ -1,0 +1,307 @@
+"""The smoke checks on the environment that the real spec gives, and the faults they catch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from elt_env.model.diff import compare
+from elt_env.model.lock import Lock
+from elt_env.stages.prove import Check, Finding
+from elt_env.stages.smoke import LIMIT, Bench, Needs, conduct
+from elt_env.stages.smoke_dagster import dagster_smoke
+from elt_env.stages.smoke_dbt import dbt_smoke, dbt_variables
+from elt_env.stages.smoke_dbt import _check as build_with_dbt
+from elt_env.stages.smoke_meltano import LOADED, meltano_smoke
+from elt_env.tools.duckdb_file import query
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.settings import open_project
+from elt_env.tools.store import Pointer, Store
+from elt_env.tools.toolbox import Toolbox, open_toolbox
+from tests.support.commands import REPOSITORY, Site
+
+pytestmark = [pytest.mark.registry, pytest.mark.slow]
+
+_PROJECTS = ("dbt_project", "meltano")
+_LOADER = "loaders/target-jsonl/venv/bin/target-jsonl"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A project directory of a test's own, and the built prefix it is tried on."""
+
+    toolbox: Toolbox
+    prefix: Prefix
+
+    @property
+    def root(self) -> Path:
+        return self.toolbox.project.root
+
+    @property
+    def work(self) -> list[Path]:
+        """What was kept."""
+        return sorted((self.toolbox.project.home / "work").glob("*/*"))
+
+    def run(self, check: Check) -> Finding:
+        return check(self.prefix, self.toolbox, print)
+
+
+@pytest.fixture
+def proof(
+    site: Site,
+    first_run: subprocess.CompletedProcess[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Proof]:
+    assert first_run.returncode == 0, first_run.stderr[-5000:]
+    root = tmp_path / "project with spaces"
+    root.mkdir()
+    for name in ("pyproject.toml", "environments"):
+        copy = shutil.copytree if (site.directory / name).is_dir() else shutil.copy
+        copy(site.directory / name, root / name)
+    for name in _PROJECTS:
+        shutil.copytree(REPOSITORY / name, root / name)
+    monkeypatch.setenv("ELT_ENV_HOME", str(site.home))
+    toolbox = open_toolbox(open_project(root), "elt")
+    lock = toolbox.store.current_lock(toolbox.target("elt", "3.11"))
+    assert lock is not None
+    yield Proof(toolbox, Prefix(toolbox.store.prefix_path(lock), lock))
+    shutil.rmtree(site.home / "work", ignore_errors=True)
+
+
+def _packages(proof: Proof) -> int:
+    return len(proof.prefix.lock.packages)
+
+
+def test_meltano_carries_every_row(proof: Proof) -> None:
+    finding = proof.run(meltano_smoke)
+    assert finding.status == "passed", finding
+    assert f"{_packages(proof)} packages" in finding.detail
+    assert "1 locks" in finding.detail
+    assert proof.work == []
+
+
+def test_dbt_builds_from_what_meltano_loaded(proof: Proof) -> None:
+    finding = proof.run(dbt_smoke)
+    assert finding.status == "passed", finding
+    number = _packages(proof)
+    assert f"{number} in the lock, {number} in the source, {number} in the mart" in finding.detail
+    for node in ("snapshot package_versions", "seed families", "unit_test lock_changes"):
+        assert f"| {node}" in finding.log
+    assert proof.work == []
+
+
+def test_dagster_materializes_through_dbt_and_pandas(proof: Proof) -> None:
+    finding = proof.run(dagster_smoke)
+    assert finding.status == "passed", finding
+    number = _packages(proof)
+    assert f"{number} in the lock, {number} in the source, {number} in the mart" in finding.detail
+    assert f"{number} rows of pandas, {number} rows of mart" in finding.detail
+    assert "Validation successful" in finding.log
+    assert "RUN_SUCCESS" in finding.log
+    assert proof.work == []
+
+
+def test_several_run_at_once(proof: Proof) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        findings = list(pool.map(proof.run, (meltano_smoke, dbt_smoke, meltano_smoke)))
+    assert [each.status for each in findings] == ["passed"] * 3, findings
+
+
+def test_plugins_are_installed_once(proof: Proof) -> None:
+    proof.run(meltano_smoke)
+    again = proof.run(meltano_smoke)
+    assert "installing the plugins" not in again.log
+
+
+def test_the_caller_s_path_and_pythonpath_reach_no_tool(
+    proof: Proof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = tmp_path / "called"
+    fakes = tmp_path / "fakes"
+    for name in ("dbt", "meltano", "dagster", "duckdb", "uv"):
+        module = fakes / "modules" / name / "__init__.py"
+        module.parent.mkdir(parents=True)
+        module.write_text(f"open({str(called)!r}, 'a').write('module {name} ')\n")
+        program = fakes / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\necho program {name} >> '{called}'\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", str(fakes / "modules"))
+    monkeypatch.setenv("PATH", str(fakes / "bin"), prepend=":")
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(fakes))
+    monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(fakes))
+    for check in (dbt_smoke, dagster_smoke):
+        finding = proof.run(check)
+        assert finding.status == "passed", finding
+    assert not called.exists(), called.read_text()
+
+
+@pytest.fixture
+def loader(proof: Proof) -> Iterator[Path]:
+    """The loader's script as it was installed for this test's own Meltano project."""
+    project = proof.root / "meltano" / "meltano.yml"
+    project.write_text(project.read_text() + f"# {proof.root}\n")
+    cache = proof.toolbox.project.home / "cache" / "meltano"
+    before = set(cache.glob("*"))
+    assert proof.run(meltano_smoke).status == "passed"
+    (mine,) = set(cache.glob("*")) - before
+    yield mine / _LOADER
+    shutil.rmtree(mine)
+
+
+def test_a_row_lost_in_the_load_is_caught(proof: Proof, loader: Path) -> None:
+    real = loader.with_name("real-loader")
+    loader.rename(real)
+    loader.write_text(
+        "#!/bin/sh\n"
+        """sed '/"RECORD".*"package": *"certifi"/d' | """
+        """"$(dirname "$0")/python" "$(dirname "$0")/real-loader" "$@"\n"""
+    )
+    loader.chmod(0o755)
+    for check in (meltano_smoke, dbt_smoke):
+        finding = proof.run(check)
+        assert finding.status == "failed"
+        rows = _rows_extracted(finding)
+        assert f"extracted {rows} rows and loaded {rows - 1}" in finding.detail
+        assert "1 lost: packages certifi" in finding.detail
+    assert len(proof.work) == 2
+    assert str(proof.work[0]) in finding.detail + finding.log or str(proof.work[1])
+
+
+def _rows_extracted(finding: Finding) -> int:
+    words = finding.detail.split()
+    return int(words[words.index("extracted") + 1])
+
+
+def test_a_tool_that_hangs_is_ended_at_the_limit(proof: Proof, loader: Path) -> None:
+    loader.write_text("#!/bin/sh\nexec sleep 4321\n")
+    start = time.monotonic()
+    finding = meltano_smoke(proof.prefix, proof.toolbox, print, limit=8)
+    assert finding.status == "failed"
+    assert "meltano was ended at its time limit of 8 s" in finding.detail
+    assert time.monotonic() - start < 30
+    left = subprocess.run(["pgrep", "-f", "sleep 4321"], capture_output=True, check=False)
+    assert left.stdout == b""
+
+
+def test_a_plugin_that_cannot_be_installed_is_named(proof: Proof) -> None:
+    project = proof.root / "meltano" / "meltano.yml"
+    text = project.read_text()
+    project.write_text(text.replace("target-jsonl==0.1.4", "target-jsonl==0.1.4,==99"))
+    finding = proof.run(meltano_smoke)
+    assert finding.status == "failed"
+    assert "cannot install target-jsonl" in finding.detail
+    assert "tap-jsonl" not in finding.detail.splitlines()[0]
+    assert "meltano.yml" in finding.detail
+
+
+def test_a_failing_dbt_test_is_named_with_its_message(proof: Proof) -> None:
+    test = proof.root / "dbt_project" / "tests" / "nothing_is_locked.sql"
+    test.write_text("select * from {{ ref('stg_locks') }}")
+    finding = proof.run(dbt_smoke)
+    assert finding.status == "failed"
+    first = finding.detail.splitlines()[0]
+    assert first.startswith("test nothing_is_locked: fail: Got 1 result")
+    assert "| test nothing_is_locked | fail |" in finding.log.splitlines()[2]
+
+
+def test_a_dbt_parse_error_is_told_in_dbt_s_words(proof: Proof) -> None:
+    model = proof.root / "dbt_project" / "models" / "marts" / "broken.sql"
+    model.write_text("select * from {{ ref('no_such_model') }}")
+    for check in (dbt_smoke, dagster_smoke):
+        finding = proof.run(check)
+        assert finding.status == "failed"
+        assert "exit code 2" in finding.detail
+        assert "no_such_model" in finding.detail
+        assert "dbt_project/" in finding.detail
+
+
+def test_a_missing_tool_is_a_failed_check(proof: Proof, tmp_path: Path) -> None:
+    elsewhere = Prefix(tmp_path / "no-prefix", proof.prefix.lock)
+    finding = meltano_smoke(elsewhere, proof.toolbox, print)
+    assert finding.status == "failed"
+    assert "no-prefix/bin/meltano is not there" in finding.detail
+
+
+@pytest.mark.parametrize("check", [meltano_smoke, dbt_smoke, dagster_smoke])
+def test_without_the_projects_a_check_is_not_run(proof: Proof, check: Check) -> None:
+    for name in _PROJECTS:
+        shutil.rmtree(proof.root / name)
+    finding = proof.run(check)
+    assert finding.status == "not_run"
+    assert "There is no " in finding.detail
+
+
+def test_without_meltano_in_the_lock_a_check_is_not_run(proof: Proof) -> None:
+    lock = proof.prefix.lock
+    packages = tuple(each for each in lock.packages if each.name != "meltano")
+    prefix = Prefix(proof.prefix.path, replace(lock, packages=packages))
+    finding = meltano_smoke(prefix, proof.toolbox, print)
+    assert finding.status == "not_run"
+    assert "elt@3.11 has no meltano" in finding.detail
+
+
+def test_the_mart_of_changes_agrees_with_the_diff(
+    proof: Proof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = proof.prefix.lock
+    older = _another(lock)
+    monkeypatch.setattr(
+        Store, "pointer", lambda *_: Pointer(lock.digest, older.digest, lock.locked_at)
+    )
+    monkeypatch.setattr(Store, "read_lock", lambda *_: older)
+    changes: list[dict[str, str]] = []
+
+    def body(bench: Bench) -> Finding:
+        finding = build_with_dbt(bench)
+        path = Path(dbt_variables(bench, bench.place.path)["ELT_DUCKDB_PATH"])
+        sql = "select to_json(list(c)) from (select package, manager, change from elt.lock_changes) c"
+        answer = query(bench.prefix, path, {"changes": sql}, bench.limit, bench.say)
+        changes.extend(json.loads(answer["changes"]))
+        return finding
+
+    needs = Needs(_PROJECTS, ())
+    finding = conduct(body, needs, proof.prefix, proof.toolbox, print, limit=LIMIT)
+    assert finding.status == "passed", finding
+    expected = {(each.name, each.kind) for each in compare(older, lock)}
+    assert {(each["package"], each["change"]) for each in changes} == expected
+    kinds = {kind for _, kind in expected}
+    assert kinds == {"added", "removed", "upgraded", "downgraded", "rebuilt", "moved"}
+
+
+def _another(lock: Lock) -> Lock:
+    """Return a lock that differs from this one in every way there is."""
+    versions = iter(["0.0.1", "99!1", "0.dev1", "9999.post1", "1!0a1", "0.0.0rc2"])
+    packages = list(lock.packages)
+    for place in range(len(packages)):
+        each = packages[place]
+        if each.name in ("python", "certifi"):
+            continue
+        if place % 5 == 0:
+            packages[place] = replace(each, version=next(versions, "0.1"))
+        elif place % 5 == 1:
+            packages[place] = replace(each, sha256=each.sha256[::-1])
+    gone = next(each for each in reversed(packages) if each.manager == "pip")
+    packages.remove(gone)
+    packages.append(replace(gone, name="no-longer-there"))
+    number, moved = next(
+        (place, each) for place, each in enumerate(packages) if each.manager == "conda"
+    )
+    packages[number] = replace(moved, manager="pip", conda=None)
+    moment = lock.locked_at - timedelta(days=1)
+    return replace(lock, packages=tuple(packages), locked_at=moment)
+
+
+def test_what_was_loaded_lies_under_the_stream_s_name() -> None:
+    project = (REPOSITORY / "meltano" / "meltano.yml").read_text()
+    assert f"stream_name: {LOADED.removesuffix('.jsonl')}" in project
