@@ -127,3 +127,14 @@ def _evidence(each: Evidence) -> dict[str, Any]:
 
 def _moment(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
+
+
+def evidence_text(evidence: tuple[Evidence, ...]) -> str:
+    """Return the results of checks as a table, one line a check and more where one failed."""
+    width = max((len(each.check) for each in evidence), default=0)
+    lines = []
+    for each in evidence:
+        first, *more = each.detail.splitlines() or [""]
+        lines.append(f"{each.check:<{width}}  {each.status:<7} {each.seconds:6.1f} s  {first}")
+        lines += [" " * (width + 20) + line for line in more if each.status == "failed"]
+    return "\n".join(lines)

@@ -33,10 +33,20 @@ def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMI
 
 
 def _check(bench: Bench) -> Finding:
-    loaded = load(bench)
+    return build(bench, load(bench).directory)
+
+
+def build(bench: Bench, loaded: Path) -> Finding:
+    """Return what `dbt build` makes of the loaded rows in that directory.
+
+    Raises:
+        ProofError: dbt ended before it ran a node, or packages got lost on the way.
+        ToolError: the prefix has no dbt, or its DuckDB cannot read what dbt built.
+        TimeLimitError: it took longer than the bench's limit.
+    """
     project = bench.project(PROJECT)
     target = bench.place.directory("dbt-target")
-    variables = dbt_variables(bench, loaded.directory)
+    variables = dbt_variables(bench, loaded)
     done = bench.run("dbt", "build", *dbt_options(project, target), variables=variables)
     results = _results(target / _RESULTS, done)
     table = dbt_results.to_table(results)

@@ -43,12 +43,12 @@ def installed_files(prefix: Prefix) -> InstalledFiles:
     for path, by in sorted(brought.items()):
         names = ", ".join(f"{each.name} {each.version}" for each, _ in by)
         line = f"{os.path.relpath(path, prefix.path)} of {names}"
-        wanted = {each for _, each in by if each is not None}
+        hashes = {each for _, each in by if each is not None}
         if not path.is_file():
             changed.append(f"{line} is gone")
-        elif wanted and _sha256(path) not in wanted:
+        elif hashes and _sha256(path) not in hashes:
             changed.append(f"{line} was changed")
-        elif len(wanted) > 1:
+        elif len(hashes) > 1:
             shared.append(line)
     return InstalledFiles(tuple(changed), tuple(shared))
 

@@ -62,7 +62,8 @@ def _interpreter(path: Path) -> list[str] | None:
     # Installers write it so when the path is too long for the kernel, or has a space.
     long_form = _EXEC.match(head[1])
     text = long_form["command"] if long_form else head[0].removeprefix(b"#!")
-    words = shlex.split(text.decode("utf-8", "replace"))
+    # What follows the command is a comment of the shell's, and closes Python's quotes.
+    words = shlex.split(text.decode("utf-8", "replace"), comments=bool(long_form))
     return words or None
 
 

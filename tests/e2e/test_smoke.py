@@ -19,9 +19,8 @@ from elt_env.model.lock import Lock
 from elt_env.stages.prove import Check, Finding
 from elt_env.stages.smoke import LIMIT, Bench, Needs, conduct
 from elt_env.stages.smoke_dagster import dagster_smoke
-from elt_env.stages.smoke_dbt import dbt_smoke, dbt_variables
-from elt_env.stages.smoke_dbt import _check as build_with_dbt
-from elt_env.stages.smoke_meltano import LOADED, meltano_smoke
+from elt_env.stages.smoke_dbt import build, dbt_smoke, dbt_variables
+from elt_env.stages.smoke_meltano import LOADED, load, meltano_smoke
 from elt_env.tools.duckdb_file import query
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.settings import open_project
@@ -152,9 +151,9 @@ def loader(proof: Proof) -> Iterator[Path]:
     project = proof.root / "meltano" / "meltano.yml"
     project.write_text(project.read_text() + f"# {proof.root}\n")
     cache = proof.toolbox.project.home / "cache" / "meltano"
-    before = set(cache.glob("*"))
+    before = set(cache.glob("[!.]*"))
     assert proof.run(meltano_smoke).status == "passed"
-    (mine,) = set(cache.glob("*")) - before
+    (mine,) = set(cache.glob("[!.]*")) - before
     yield mine / _LOADER
     shutil.rmtree(mine)
 
@@ -168,19 +167,33 @@ def test_a_row_lost_in_the_load_is_caught(proof: Proof, loader: Path) -> None:
         """"$(dirname "$0")/python" "$(dirname "$0")/real-loader" "$@"\n"""
     )
     loader.chmod(0o755)
-    for check in (meltano_smoke, dbt_smoke):
+    for number, check in enumerate((meltano_smoke, dbt_smoke), start=1):
         finding = proof.run(check)
         assert finding.status == "failed"
+        assert len(proof.work) == number
+        kept = finding.detail.splitlines()[-1].removeprefix("kept for a look: ")
+        assert Path(kept) in proof.work
         rows = _rows_extracted(finding)
         assert f"extracted {rows} rows and loaded {rows - 1}" in finding.detail
         assert "1 lost: packages certifi" in finding.detail
-    assert len(proof.work) == 2
-    assert str(proof.work[0]) in finding.detail + finding.log or str(proof.work[1])
 
 
 def _rows_extracted(finding: Finding) -> int:
     words = finding.detail.split()
     return int(words[words.index("extracted") + 1])
+
+
+def test_a_row_lost_after_the_load_is_caught_by_dbt(proof: Proof) -> None:
+    def body(bench: Bench) -> Finding:
+        loaded = load(bench).directory
+        lines = (loaded / LOADED).read_text().splitlines(keepends=True)
+        (loaded / LOADED).write_text("".join(lines[:1] + lines[2:]))
+        return build(bench, loaded)
+
+    needs = Needs(_PROJECTS, ())
+    finding = conduct(body, needs, proof.prefix, proof.toolbox, print, limit=LIMIT)
+    assert finding.status == "failed"
+    assert "test every_locked_package_is_in_the_mart: fail" in finding.detail
 
 
 def test_a_tool_that_hangs_is_ended_at_the_limit(proof: Proof, loader: Path) -> None:
@@ -263,9 +276,11 @@ def test_the_mart_of_changes_agrees_with_the_diff(
     changes: list[dict[str, str]] = []
 
     def body(bench: Bench) -> Finding:
-        finding = build_with_dbt(bench)
+        finding = build(bench, load(bench).directory)
         path = Path(dbt_variables(bench, bench.place.path)["ELT_DUCKDB_PATH"])
-        sql = "select to_json(list(c)) from (select package, manager, change from elt.lock_changes) c"
+        sql = (
+            "select to_json(list(c)) from (select package, manager, change from elt.lock_changes) c"
+        )
         answer = query(bench.prefix, path, {"changes": sql}, bench.limit, bench.say)
         changes.extend(json.loads(answer["changes"]))
         return finding

@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
-import io
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import click
 
-from elt_env.errors import EltEnvError, InputError, ProofError
-from elt_env.model import lock_json
+from elt_env.cli.group import Group
+from elt_env.cli.targets import full_name, lock_in, open_target, ready_prefix
+from elt_env.errors import ProofError
 from elt_env.model.diff import compare, count
-from elt_env.model.lock import Lock
-from elt_env.model.summary import next_steps, packages_text
-from elt_env.model.target import Target, parse_target
+from elt_env.model.summary import evidence_text, next_steps, packages_text
 from elt_env.stages import build as building
 from elt_env.stages import lock as locking
 from elt_env.stages import show as showing
-from elt_env.stages.prove import CHECKS, prove
+from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, prove, prove_all
 from elt_env.tools.environment_variables import user_environment
 from elt_env.tools.interpreters import list_interpreters
-from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import run_interactive
-from elt_env.tools.settings import Project, open_project
+from elt_env.tools.settings import open_project
 from elt_env.tools.shells import own_command, shell_in
-from elt_env.tools.store import read_lock_directory
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.tools.toolbox import open_toolbox
 
 _TARGET = click.argument("name", metavar="TARGET")
 
 
-class _Group(click.Group):
-    """Turns an EltEnvError into its message and exit code, and Ctrl-C into 130."""
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's signature
-        # By default SIGTERM ends Python without its `finally`, and leaves tools running.
-        signal.signal(signal.SIGTERM, _interrupt)
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # A terminal that has no arrow is no reason to fail.
-            sys.stdout.reconfigure(errors="replace")
-        try:
-            return super().invoke(ctx)
-        except EltEnvError as error:
-            click.echo(f"elt-env: {error}", err=True)
-            ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("elt-env: interrupted; the same command takes it up again", err=True)
-            ctx.exit(128 + signal.SIGINT)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    del number, frame
-    raise KeyboardInterrupt
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="elt-env")
 def main() -> None:
     """Lock, build and use proven ELT environments.
@@ -84,7 +53,7 @@ def lock(name: str) -> None:
     Example:
       elt-env lock elt@3.11
     """
-    target, toolbox = _open(name)
+    target, toolbox = open_target(name)
     locked = locking.lock(target, toolbox, _teller())
     _print_locked(locked)
 
@@ -100,7 +69,7 @@ def relock(name: str, packages: tuple[str, ...]) -> None:
       elt-env relock elt@3.11
       elt-env relock elt@3.11 -P dagster -P duckdb
     """
-    target, toolbox = _open(name)
+    target, toolbox = open_target(name)
     locked = locking.lock(target, toolbox, _teller(), upgrade=packages or None)
     _print_locked(locked)
 
@@ -119,9 +88,9 @@ def build(name: str, directory: str | None, again: bool) -> None:  # noqa: FBT00
       elt-env build elt@3.11
       elt-env build elt@3.11 --lock path/to/a/lock
     """
-    target, toolbox = _open(name)
+    target, toolbox = open_target(name)
     say = _teller()
-    current = _lock_in(directory, target) if directory else locking.lock(target, toolbox, say).lock
+    current = lock_in(directory, target) if directory else locking.lock(target, toolbox, say).lock
     built = building.ensure_prefix(current, toolbox, say)
     results = [prove(check, current, toolbox, say, again=again) for check in CHECKS]
     click.echo(f"{target.name} {current.digest}\n{built.path}")
@@ -151,7 +120,7 @@ def show(name: str, as_json: bool, packages: bool, hints: bool) -> None:  # noqa
       elt-env show elt@3.11
       elt-env show elt@3.11 --json
     """
-    target, toolbox = _open(name)
+    target, toolbox = open_target(name)
     summary = showing.show(target, toolbox)
     if as_json:
         click.echo(json.dumps(summary.to_json(), indent=2))
@@ -161,6 +130,32 @@ def show(name: str, as_json: bool, packages: bool, hints: bool) -> None:  # noqa
         click.echo(packages_text(summary.lock))
     if hints:
         click.echo("\n" + next_steps(target, own_command(sys.argv[0])))
+
+
+@main.command()
+@click.argument("name", metavar="TARGET", required=False)
+@click.option(
+    "--check", "names", multiple=True, type=click.Choice(list(HEALTH_CHECKS)), help="Run only it."
+)
+@click.option("--again", is_flag=True, help="Run the checks again, even those that held.")
+def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # noqa: FBT001  # click passes it
+    """Run every health check on TARGET, the policy's first by default, and print a table.
+
+    \b
+    Examples:
+      elt-env doctor elt@3.11
+      elt-env doctor elt@3.11 --check native_libraries --again
+    """
+    target, toolbox = open_target(name or next(iter(open_project().policy.environments)))
+    current = building.require_lock(target, toolbox)
+    results = prove_all(current, toolbox, _teller(), names=names or None, again=again)
+    click.echo(evidence_text(results))
+    failed = [each.check for each in results if each.status == "failed"]
+    if failed:
+        raise ProofError(
+            f"{target.name} does not hold: {', '.join(failed)}",
+            f"The logs are in {toolbox.store.log_path(current.digest, failed[0]).parent}",
+        )
 
 
 @main.command()
@@ -179,11 +174,11 @@ def diff(old: str, new: str | None) -> None:
     """
     project = open_project()
     toolbox = open_toolbox(project, next(iter(project.policy.environments)))
-    one = showing.find_lock(_full_name(old, project), toolbox)
+    one = showing.find_lock(full_name(old, project), toolbox)
     if new is None:
         changes = compare(showing.previous_lock(one.target, toolbox), one)
     else:
-        changes = compare(one, showing.find_lock(_full_name(new, project), toolbox))
+        changes = compare(one, showing.find_lock(full_name(new, project), toolbox))
     click.echo(count(changes))
     for change in changes:
         click.echo(change)
@@ -200,7 +195,7 @@ def run(name: str, command: tuple[str, ...]) -> None:
       elt-env run elt@3.11 -- dbt --version
       elt-env run elt@3.11 -- python -c 'import duckdb; print(duckdb.__version__)'
     """
-    prefix = _ready_prefix(name)
+    prefix = ready_prefix(name)
     typed = command[1:] if command[0] == "--" else command
     if not typed:
         raise click.UsageError("Missing argument 'COMMAND...'.")
@@ -216,7 +211,7 @@ def shell(name: str) -> None:
     Example:
       elt-env shell elt@3.11
     """
-    prefix = _ready_prefix(name)
+    prefix = ready_prefix(name)
     target = prefix.lock.target.name
     command, variables = shell_in(prefix.path, target)
     click.echo(f"{target}: {prefix.path}; leave with exit", err=True)
@@ -249,37 +244,6 @@ def _list_pythons() -> None:
         click.echo(f"{each.version:<10} {each.executable}")
     for other in refused:
         click.echo(f"{'refused':<10} {other.executable}: {other.reason}")
-
-
-def _open(name: str) -> tuple[Target, Toolbox]:
-    project = open_project()
-    toolbox = open_toolbox(project, name.split("@", maxsplit=1)[0])
-    target = parse_target(_full_name(name, project), "")
-    return toolbox.target(target.environment, target.python), toolbox
-
-
-def _full_name(name: str, project: Project) -> str:
-    """Return the target that an environment alone stands for; any other text as it is."""
-    environment = project.policy.environments.get(name)
-    return f"{name}@{environment.pythons[0]}" if environment else name
-
-
-def _lock_in(directory: str, target: Target) -> Lock:
-    if not Path(directory, lock_json.FILE_NAME).is_file():
-        raise InputError(
-            f"There is no {lock_json.FILE_NAME} in {directory}.",
-            f"Name the directory of a lock, as elt-env show {target.name} --json tells it.",
-        )
-    return read_lock_directory(Path(directory), target)
-
-
-def _ready_prefix(name: str) -> Prefix:
-    target, toolbox = _open(name)
-    current = building.require_lock(target, toolbox)
-    prefix = Prefix(toolbox.store.prefix_path(current), current)
-    if not prefix.ready:
-        raise InputError(f"{target.name} is not built.", f"Build it: elt-env build {target.name}")
-    return prefix
 
 
 def _teller() -> Callable[[str], None]:

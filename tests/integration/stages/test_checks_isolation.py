@@ -1,0 +1,162 @@
+"""The check that nothing outside the prefix takes part, with planted faults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from elt_env.model.lock import Lock
+from elt_env.stages.prove import Finding, prove
+from elt_env.tools import surroundings
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import clean_environment
+from elt_env.tools.toolbox import Toolbox
+from tests.support.native import replace
+from tests.support.sample import Sample, silent
+
+
+@pytest.fixture
+def toolbox(sample: Sample, tmp_path: Path) -> Toolbox:
+    return sample.toolbox(tmp_path)
+
+
+@pytest.fixture
+def prefix(sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path) -> Prefix:
+    del toolbox
+    return Prefix(sample.build(tmp_path, sample_lock).path, sample_lock)
+
+
+def look(prefix: Prefix, toolbox: Toolbox) -> Finding:
+    evidence = prove("isolation", prefix.lock, toolbox, silent, again=True)
+    return Finding(evidence.status, evidence.detail)
+
+
+def leak(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let variables of the caller reach the tools, as a launcher that is not careful would."""
+
+    def leaky(*, path: Sequence[Path], base: Mapping[str, str]) -> dict[str, str]:
+        return clean_environment(path=path, base=base) | {name: base[name] for name in names}
+
+    monkeypatch.setattr(surroundings, "clean_environment", leaky)
+
+
+def test_a_hostile_caller_changes_nothing(
+    prefix: Prefix, toolbox: Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    for name in ("dbt", "python", "alpha"):
+        (shadow / name).write_text("#!/bin/sh\nexit 3\n")
+        (shadow / name).chmod(0o755)
+    (shadow / "json.py").write_text("raise RuntimeError('shadowed')\n")
+    monkeypatch.setenv("PATH", f"{shadow}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(shadow))
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(shadow))
+
+    found = look(prefix, toolbox)
+
+    assert found.status == "passed", found.detail
+    assert "none foreign" in found.detail
+
+
+def test_pythonpath_of_the_caller_is_named(
+    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leak(monkeypatch, "PYTHONPATH")
+
+    found = look(prefix, toolbox)
+
+    assert found.status == "failed"
+    assert "modules, which is outside the prefix" in found.detail
+    assert "the caller's PYTHONPATH reached the tool" in found.detail
+
+
+def test_a_library_path_of_the_caller_is_named(
+    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leak(monkeypatch, "LD_LIBRARY_PATH")
+
+    found = look(prefix, toolbox)
+
+    assert found.status == "failed"
+    assert "caller's LD_LIBRARY_PATH" in found.detail or "libpython" in found.detail
+
+
+def test_a_program_first_on_path_is_named(
+    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leak(monkeypatch, "PATH")
+
+    found = look(prefix, toolbox)
+
+    assert found.status == "failed"
+    assert "'alpha' is found at" in found.detail
+    assert "before the prefix's own" in found.detail
+
+
+@pytest.mark.parametrize("variable", ["PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET"])
+def test_any_other_variable_is_named(
+    variable: str, prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leak(monkeypatch, variable)
+
+    found = look(prefix, toolbox)
+
+    assert found.status == "failed"
+    # Without its standard library, the interpreter does not even start.
+    assert f"caller's {variable} reached" in found.detail or "does not start" in found.detail
+
+
+def test_the_user_site_is_named(
+    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaky(*, path: Sequence[Path], base: Mapping[str, str]) -> dict[str, str]:
+        env = clean_environment(path=path, base=base)
+        del env["PYTHONNOUSERSITE"]
+        return env
+
+    monkeypatch.setattr(surroundings, "clean_environment", leaky)
+
+    found = look(prefix, toolbox)
+
+    assert found.status == "failed"
+    assert "user's site-packages is on" in found.detail
+    assert "usercustomize" in found.detail
+
+
+def test_a_pth_file_that_leads_out_is_named(
+    prefix: Prefix, toolbox: Toolbox, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (prefix.site_packages / "easy.pth").write_text(f"{elsewhere}\n")
+
+    found = look(prefix, toolbox)
+
+    assert found.status == "failed"
+    assert f"easy.pth adds {elsewhere}, which is outside the prefix" in found.detail
+    assert "easy.pth in site-packages belongs to no package" in found.detail
+    assert f"sys.path has {elsewhere}" in found.detail
+
+
+def test_a_script_of_another_python_is_named(prefix: Prefix, toolbox: Toolbox) -> None:
+    replace(prefix.path / "bin" / "alpha", b"#!/usr/bin/python3\nprint('hello')\n")
+
+    found = look(prefix, toolbox)
+
+    assert found.status == "failed"
+    assert found.detail == "bin/alpha is run by /usr/bin/python3, which is outside the prefix"
+
+
+def test_activation_hooks_are_a_warning(prefix: Prefix, toolbox: Toolbox) -> None:
+    hook = prefix.path / "etc" / "conda" / "activate.d" / "proj.sh"
+    hook.parent.mkdir(parents=True)
+    hook.write_text("export PROJ_DATA=/somewhere\n")
+
+    found = look(prefix, toolbox)
+
+    assert found.status == "warned"
+    assert "etc/conda/activate.d/proj.sh would be sourced by conda activate" in found.detail
