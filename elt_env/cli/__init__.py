@@ -94,7 +94,7 @@ def build(name: str, directory: str | None, again: bool) -> None:  # noqa: FBT00
     built = building.ensure_prefix(current, toolbox, say)
     results = [prove(check, current, toolbox, say, again=again) for check in CHECKS]
     click.echo(f"{target.name} {current.digest}\n{built.path}")
-    failed = [each for each in results if not each.holds]
+    failed = [each for each in results if each.failed]
     if failed:
         names = ", ".join(each.check for each in failed)
         raise ProofError(
@@ -135,7 +135,12 @@ def show(name: str, as_json: bool, packages: bool, hints: bool) -> None:  # noqa
 @main.command()
 @click.argument("name", metavar="TARGET", required=False)
 @click.option(
-    "--check", "names", multiple=True, type=click.Choice(list(HEALTH_CHECKS)), help="Run only it."
+    "--check",
+    "names",
+    metavar="CHECK",
+    multiple=True,
+    type=click.Choice(list(HEALTH_CHECKS)),
+    help="Run only this one.",
 )
 @click.option("--again", is_flag=True, help="Run the checks again, even those that held.")
 def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # noqa: FBT001  # click passes it
@@ -150,7 +155,7 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
     current = building.require_lock(target, toolbox)
     results = prove_all(current, toolbox, _teller(), names=names or None, again=again)
     click.echo(evidence_text(results))
-    failed = [each.check for each in results if each.status == "failed"]
+    failed = [each.check for each in results if each.failed]
     if failed:
         raise ProofError(
             f"{target.name} does not hold: {', '.join(failed)}",

@@ -7,6 +7,7 @@ import dagster as dg
 from elt_env.defs.metadata import evidence_metadata
 from elt_env.defs.names import python_partitions
 from elt_env.defs.resources import EltProject, work
+from elt_env.defs.run_tags import AGAIN
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.stages import build
 from elt_env.stages.prove import CHECKS, prove
@@ -33,9 +34,15 @@ def _check(environment: str, name: str, policy: EnvironmentPolicy) -> dg.AssetCh
     def check(context: dg.AssetCheckExecutionContext, project: EltProject) -> dg.AssetCheckResult:
         with work(context, project, environment) as (toolbox, target):
             lock = build.require_lock(target, toolbox)
-            evidence = prove(name, lock, toolbox, context.log.info)
+            again = AGAIN in context.run.tags
+            evidence = prove(name, lock, toolbox, context.log.info, again=again)
+            # What could not run has not passed; it warns, and keeps nothing from being built.
+            severity = (
+                dg.AssetCheckSeverity.ERROR if evidence.failed else dg.AssetCheckSeverity.WARN
+            )
             return dg.AssetCheckResult(
                 passed=evidence.holds,
+                severity=severity,
                 metadata=evidence_metadata(evidence, toolbox.store),
                 description=evidence.detail,
             )

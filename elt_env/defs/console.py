@@ -11,7 +11,7 @@ import dagster as dg
 # A step is `elt__lockfile.solve_conda`, a check `elt__environment_imports`.
 _STEP = re.compile(r".*__\w+\.|.*__environment_")
 _CONSEQUENCE = "Not executing."
-_LISTED = re.compile(r" [+-] ")
+_LISTED = re.compile(r" [+-] |(dbt|meltano|dagster): ")
 
 
 class _Short(logging.Formatter):
@@ -31,7 +31,8 @@ class _Short(logging.Formatter):
 def _is_news(record: logging.LogRecord) -> bool:
     """Leave out what the run's log has and nobody reads twice.
 
-    That is the installer's list of packages, and that a failure keeps later steps from running.
+    That is the installer's list of packages, what the tools of the environment tell of their
+    own work, and that a failure keeps later steps from running.
     """
     meta = getattr(record, "dagster_meta", {})
     event = meta.get("dagster_event")

@@ -13,6 +13,9 @@ UPGRADE = "elt-env/upgrade"
 
 EVERYTHING = "everything"
 
+AGAIN = "elt-env/again"
+"""Set to anything: run checks again, even those that held for the lock."""
+
 
 def asked_upgrade(tags: Mapping[str, str]) -> tuple[str, ...] | None:
     """Return the names of the packages to upgrade; None for all, () for none."""

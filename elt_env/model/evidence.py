@@ -29,6 +29,11 @@ class Evidence:
     log: str = ""
 
     @property
+    def failed(self) -> bool:
+        """Whether the check says that the environment does not work."""
+        return self.status == "failed"
+
+    @property
     def holds(self) -> bool:
         """Whether the check says that the environment works; `not_run` never does."""
         return self.status in ("passed", "warned")

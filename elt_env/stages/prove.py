@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from elt_env.errors import BusyError, NetworkError, ToolError
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
-from elt_env.stages.checks import CHECKS, HEALTH_CHECKS, Check, Finding
+from elt_env.stages.checks import CHECKS, HEALTH_CHECKS, SMOKE_CHECKS, Check, Finding
 from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
-__all__ = ["CHECKS", "HEALTH_CHECKS", "Check", "Finding", "prove", "prove_all"]
+__all__ = ["CHECKS", "HEALTH_CHECKS", "SMOKE_CHECKS", "Check", "Finding", "prove", "prove_all"]
 
 _AT_ONCE = 2
 

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import importlib.metadata
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +25,12 @@ class InstalledFiles:
     Attributes:
         changed: a line about each file that is gone, or is as no distribution brought it.
         shared: those that several distributions brought with different content: one of them won.
-            Pip lets that happen, and namespace packages of the old kind live with it.
+            Installers let that happen, and namespace packages of the old kind live with it. By
+            path below the prefix, with a line about each.
     """
 
     changed: tuple[str, ...]
-    shared: tuple[str, ...]
+    shared: Mapping[str, str]
 
 
 def installed_files(prefix: Prefix) -> InstalledFiles:
@@ -39,18 +40,20 @@ def installed_files(prefix: Prefix) -> InstalledFiles:
     for each in prefix.distributions():
         for path, wanted in _recorded(prefix.site_packages, each) if each.name in mine else ():
             brought.setdefault(path, []).append((each, wanted))
-    changed, shared = [], []
+    changed: list[str] = []
+    shared: dict[str, str] = {}
     for path, by in sorted(brought.items()):
         names = ", ".join(f"{each.name} {each.version}" for each, _ in by)
-        line = f"{os.path.relpath(path, prefix.path)} of {names}"
+        place = os.path.relpath(path, prefix.path)
+        line = f"{place} of {names}"
         hashes = {each for _, each in by if each is not None}
         if not path.is_file():
             changed.append(f"{line} is gone")
         elif hashes and _sha256(path) not in hashes:
             changed.append(f"{line} was changed")
         elif len(hashes) > 1:
-            shared.append(line)
-    return InstalledFiles(tuple(changed), tuple(shared))
+            shared[place] = line
+    return InstalledFiles(tuple(changed), shared)
 
 
 def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | None]]:

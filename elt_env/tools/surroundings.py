@@ -17,7 +17,7 @@ from elt_env.tools.process import clean_environment, end_of, run
 
 _PROBE = Path(__file__).parent / "probes" / "surroundings.py"
 # Modules that would take the place of the standard library's and of the tools' own.
-_SHADOWS = ("json", "ssl", "packaging", "click", "sitecustomize", "usercustomize")
+_SHADOWS = ("secrets", "ssl", "packaging", "click", "sitecustomize", "usercustomize")
 _LIBRARIES = ("libz.so.1", "libssl.so.3", "libcrypto.so.3", "libffi.so.8", "libstdc++.so.6")
 
 
@@ -69,7 +69,7 @@ def _variables(place: Path) -> dict[str, str]:
         "PYTHONPATH": str(place / "modules"),
         "PYTHONHOME": str(place),
         "PYTHONUSERBASE": str(place / "home" / ".local"),
-        "PYTHONSTARTUP": str(place / "modules" / "json.py"),
+        "PYTHONSTARTUP": str(place / "modules" / "secrets.py"),
         "LD_LIBRARY_PATH": str(place / "libraries"),
         "VIRTUAL_ENV": str(place),
         "CONDA_PREFIX": str(place),

@@ -24,7 +24,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     root = tmp_path_factory.mktemp("real")
     project = root / "project"
     project.mkdir()
-    for name in ("pyproject.toml", "workspace.yaml", "environments"):
+    for name in ("pyproject.toml", "workspace.yaml", "environments", "dbt_project", "meltano"):
         source = REPOSITORY / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, project / name)

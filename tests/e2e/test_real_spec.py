@@ -29,6 +29,9 @@ def test_the_job_builds_and_proves(site: Site, first_run: subprocess.CompletedPr
     assert {each["check"]: each["status"] for each in content["evidence"]} == {
         "pip_check": "passed",
         "imports": "passed",
+        "meltano_smoke": "passed",
+        "dbt_smoke": "passed",
+        "dagster_smoke": "passed",
     }
     assert content["lock"]["packages"] == content["lock"]["conda"] + content["lock"]["pip"]
     assert content["image"] is None

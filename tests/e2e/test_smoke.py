@@ -16,11 +16,11 @@ import pytest
 
 from elt_env.model.diff import compare
 from elt_env.model.lock import Lock
+from elt_env.stages.checks.smoke import LIMIT, Bench, Needs, conduct
+from elt_env.stages.checks.smoke_dagster import dagster_smoke
+from elt_env.stages.checks.smoke_dbt import build, dbt_smoke, dbt_variables
+from elt_env.stages.checks.smoke_meltano import LOADED, load, meltano_smoke
 from elt_env.stages.prove import Check, Finding
-from elt_env.stages.smoke import LIMIT, Bench, Needs, conduct
-from elt_env.stages.smoke_dagster import dagster_smoke
-from elt_env.stages.smoke_dbt import build, dbt_smoke, dbt_variables
-from elt_env.stages.smoke_meltano import LOADED, load, meltano_smoke
 from elt_env.tools.duckdb_file import query
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.settings import open_project

@@ -50,7 +50,7 @@ def _requested_modules(prefix: Prefix) -> list[str]:
     conda = tuple(each for each in prefix.lock.conda if each.requested)
     asked = {*owned_distributions(conda), *(p.name for p in prefix.lock.pip if p.requested)}
     found = modules_by_distribution(prefix)
-    own = ("ssl", "sqlite3", "ctypes", "zlib", "bz2", "lzma", "hashlib", "json")
+    own = ("ssl", "sqlite3", "ctypes", "zlib", "bz2", "lzma", "hashlib", "secrets")
     return [*own, *(module for name in sorted(asked) for module in found.get(name, ()))]
 
 

@@ -31,7 +31,8 @@ _UNKNOWN = re.compile(
 )
 _TOO_YOUNG = "excluded because the package is uploaded after the cutoff"
 _MISMATCH = re.compile(
-    r"(hash|sha256|checksum|digest) ?(mismatch|does not match)|mismatch|invalid zip archive", re.IGNORECASE
+    r"(hash|sha256|checksum|digest) ?(mismatch|does not match)|mismatch|invalid zip archive",
+    re.IGNORECASE,
 )
 
 

@@ -94,9 +94,7 @@ def test_a_library_its_own_package_loads_first_is_excused(
 
 @pytest.mark.parametrize("check", ["binary_abi", "native_libraries"])
 @pytest.mark.parametrize("left", [0, 100])
-def test_a_truncated_file_is_named(
-    left: int, check: str, prefix: Prefix, toolbox: Toolbox
-) -> None:
+def test_a_truncated_file_is_named(left: int, check: str, prefix: Prefix, toolbox: Toolbox) -> None:
     file = prefix.site_packages / "speed.libs" / "libdeep.so"
     replace(file, file.read_bytes()[:left])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from elt_env.errors import IntegrityError, ProofError, ToolError
 from elt_env.model.lock import Lock
 from elt_env.model.lock_rows import Row, lock_rows
-from elt_env.stages.prove import Finding
+from elt_env.stages.checks.finding import Finding
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
 from elt_env.tools.toolbox import Toolbox

@@ -8,9 +8,9 @@ from pathlib import Path
 from elt_env.errors import ProofError
 from elt_env.model import dbt_results
 from elt_env.model.dbt_results import NodeResult
-from elt_env.stages.prove import Finding
-from elt_env.stages.smoke import LIMIT, Bench, Needs, conduct, last_words
-from elt_env.stages.smoke_meltano import load
+from elt_env.stages.checks.finding import Finding
+from elt_env.stages.checks.smoke import LIMIT, Bench, Needs, conduct, last_words
+from elt_env.stages.checks.smoke_meltano import load
 from elt_env.tools.duckdb_file import query
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Completed, Say

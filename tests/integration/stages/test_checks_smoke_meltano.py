@@ -9,7 +9,7 @@ import pytest
 
 from elt_env.errors import ProofError
 from elt_env.model.lock_rows import Row, lock_rows
-from elt_env.stages.smoke_meltano import check_loaded
+from elt_env.stages.checks.smoke_meltano import check_loaded
 from tests.support.locks import lock_of, pip_package
 
 _ROWS = lock_rows(lock_of(pip_package("alpha"), pip_package("beta"), pip_package("delta")))

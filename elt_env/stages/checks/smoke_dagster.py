@@ -8,16 +8,16 @@ from pathlib import Path
 
 from elt_env.errors import ProofError
 from elt_env.model.lock_rows import to_json_lines
-from elt_env.stages.prove import Finding
-from elt_env.stages.smoke import LIMIT, Bench, Needs, conduct, last_words
-from elt_env.stages.smoke_dbt import (
+from elt_env.stages.checks.finding import Finding
+from elt_env.stages.checks.smoke import LIMIT, Bench, Needs, conduct, last_words
+from elt_env.stages.checks.smoke_dbt import (
     PROJECT,
     check_counts,
     dbt_options,
     dbt_variables,
     error_of,
 )
-from elt_env.stages.smoke_meltano import LOADED
+from elt_env.stages.checks.smoke_meltano import LOADED
 from elt_env.tools import probes
 from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix

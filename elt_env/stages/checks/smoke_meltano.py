@@ -10,8 +10,8 @@ from pathlib import Path
 
 from elt_env.errors import ProofError
 from elt_env.model.lock_rows import Row, to_json_lines
-from elt_env.stages.prove import Finding
-from elt_env.stages.smoke import LIMIT, Bench, Needs, conduct, last_words
+from elt_env.stages.checks.finding import Finding
+from elt_env.stages.checks.smoke import LIMIT, Bench, Needs, conduct, last_words
 from elt_env.tools.files import write_atomically
 from elt_env.tools.plugins import MeltanoProject
 from elt_env.tools.prefix import Prefix

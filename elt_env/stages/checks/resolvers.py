@@ -1,0 +1,67 @@
+"""The check that a second resolver comes to the same answer."""
+
+from __future__ import annotations
+
+from elt_env.errors import PipConflictError
+from elt_env.model.lock import Lock, owned_distributions
+from elt_env.stages.checks.finding import Finding, judge
+from elt_env.tools.pip.port import ResolveRequest
+from elt_env.tools.pip.second_opinion import resolve_with_pip
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+
+_LIMIT = 300.0
+_PIP = "pip: "
+
+
+def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+    """Asked what the lock was made from, pip itself chooses the same versions.
+
+    Beside the distributions that conda owns, of the files that were out when the lock was made
+    (without a cool-down, those of today). Another choice is a warning: both may be right.
+    """
+    lock = prefix.lock
+    owned = owned_distributions(lock.conda)
+    request = ResolveRequest(
+        requirements=_requirements(lock),
+        python=lock.python.version,
+        pins=tuple(sorted(owned.items())),
+        exclude_newer=lock.exclude_newer,
+        wheels_only=toolbox.policy.wheels_only,
+        allow_sdist=toolbox.policy.allow_sdist,
+    )
+    if not request.requirements:
+        return Finding("passed", "the lock has nothing of pip's")
+    indexes = toolbox.indexes.locked_to(lock.indexes)
+    try:
+        chosen = resolve_with_pip(request, prefix.path, indexes, _LIMIT, say)
+    except PipConflictError as error:
+        return Finding("warned", f"pip finds no solution where {_maker(lock)} did", str(error))
+    locked = {each.name: each.version for each in lock.pip}
+    differences = _differences(locked, {n: v for n, v in chosen.items() if n not in owned}, lock)
+    passed = f"{len(locked)} packages resolved by pip as by {_maker(lock)}"
+    told = f"pip differs from {_maker(lock)} in {len(differences)} of {len(locked)} packages"
+    return judge((), told if differences else passed, notes=differences)
+
+
+def _requirements(lock: Lock) -> tuple[str, ...]:
+    """Return what a person asked pip for when the lock was made."""
+    return tuple(each.removeprefix(_PIP) for each in lock.requirements if each.startswith(_PIP))
+
+
+def _maker(lock: Lock) -> str:
+    """Return the resolver that made a lock: the tool that is not conda's, as its names are."""
+    names = [f"{name} {version}" for name, version in lock.tools if name in _RESOLVERS]
+    return names[0] if names else "the lock's resolver"
+
+
+_RESOLVERS = ("uv", "pip", "pip-tools", "poetry")
+
+
+def _differences(locked: dict[str, str], chosen: dict[str, str], lock: Lock) -> list[str]:
+    return [
+        f"{name}: locked {locked.get(name, 'not at all')}, pip chooses {chosen.get(name, 'none')}"
+        for name in sorted(locked.keys() | chosen.keys())
+        if locked.get(name) != chosen.get(name)
+    ]

@@ -1,0 +1,87 @@
+"""Whether two prefixes of one lock hold the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+_MARKER = ".elt-env.json"
+_RECORDS = re.compile(r"(^|/)[^/]+\.dist-info/RECORD$")
+_SKIPPED_DIRECTORIES = ("__pycache__",)
+
+
+def differences(first: Path, second: Path, *, but: Collection[str] = ()) -> list[str]:
+    """Return a line about every file that one of two prefixes lacks, or that differs.
+
+    The paths of the two have the same length, and stand for the same wherever a file holds one.
+    What may differ: compiled modules; in RECORD, the hashes of what holds the path (PEP 376's
+    successor asks for the hash of the installed file); in conda-meta, when and how it was linked.
+
+    Args:
+        first: the prefix in question.
+        second: the same, built again.
+        but: files whose content does not matter, as paths below the prefix.
+    """
+    mine, other = set(_files(first)), set(_files(second))
+    lines = [f"{each} is not there when it is built again" for each in mine - other]
+    lines += [f"{each} is there only when it is built again" for each in other - mine]
+    lines += [
+        f"{each} differs" for each in (mine & other) - set(but) if _differ(each, first, second)
+    ]
+    return sorted(lines)
+
+
+def _files(root: Path) -> Iterator[str]:
+    for directory, names, files in os.walk(root):
+        names[:] = [each for each in names if each not in _SKIPPED_DIRECTORIES]
+        place = Path(directory)
+        links = [each for each in names if (place / each).is_symlink()]
+        for name in (*files, *links):
+            path = os.path.relpath(place / name, root)
+            if path != _MARKER:
+                yield path
+
+
+def _differ(path: str, first: Path, second: Path) -> bool:
+    one, two = first / path, second / path
+    if one.is_symlink() or two.is_symlink():
+        return _target(one, first) != _target(two, second)
+    if one.stat().st_mode != two.stat().st_mode:
+        return True
+    if one.samefile(two):  # both are links to one file of the cache
+        return False
+    left, right = (
+        one.read_bytes(),
+        two.read_bytes().replace(os.fsencode(second), os.fsencode(first)),
+    )
+    if left == right:
+        return False
+    if _RECORDS.search(path):
+        return _rows(left) != _rows(right)
+    if path.startswith("conda-meta/") and path.endswith(".json"):
+        return _record(left) != _record(right)
+    return True
+
+
+def _target(path: Path, root: Path) -> str | None:
+    return os.readlink(path).replace(str(root), "") if path.is_symlink() else None
+
+
+def _rows(content: bytes) -> list[str]:
+    """Return the rows of a RECORD, those of programs, whose first line has the path, bare."""
+    lines = content.decode().splitlines()
+    return sorted(line.partition(",")[0] if "/bin/" in line else line for line in lines)
+
+
+def _record(content: bytes) -> dict[str, object]:
+    record = json.loads(content)
+    for volatile in ("link", "extracted_package_dir", "package_tarball_full_path"):
+        record.pop(volatile, None)
+    for each in record.get("paths_data", {}).get("paths", ()):
+        each.pop("sha256_in_prefix", None)  # of what holds the path
+        if each.get("path_type") == "unix_python_entry_point":
+            each.pop("sha256", None)  # the same, of what is written when it is linked
+    return dict(record)
