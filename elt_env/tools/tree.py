@@ -51,23 +51,22 @@ def _differ(path: str, first: Path, second: Path) -> bool:
         return _target(one, first) != _target(two, second)
     if one.stat().st_mode != two.stat().st_mode:
         return True
-    if one.samefile(two):  # both are links to one file of the cache
-        return False
-    left, right = (
-        one.read_bytes(),
-        two.read_bytes().replace(os.fsencode(second), os.fsencode(first)),
-    )
-    if left == right:
-        return False
+    # One file is the other when both are links into the cache.
+    return not one.samefile(two) and _differ_in_content(path, first, second)
+
+
+def _differ_in_content(path: str, first: Path, second: Path) -> bool:
+    left = (first / path).read_bytes()
+    right = (second / path).read_bytes().replace(os.fsencode(second), os.fsencode(first))
     if _RECORDS.search(path):
         return _rows(left) != _rows(right)
     if path.startswith("conda-meta/") and path.endswith(".json"):
         return _record(left) != _record(right)
-    return True
+    return left != right
 
 
 def _target(path: Path, root: Path) -> str | None:
-    return os.readlink(path).replace(str(root), "") if path.is_symlink() else None
+    return str(path.readlink()).replace(str(root), "") if path.is_symlink() else None
 
 
 def _rows(content: bytes) -> list[str]:

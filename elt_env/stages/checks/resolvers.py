@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from elt_env.errors import PipConflictError
 from elt_env.model.lock import Lock, owned_distributions
 from elt_env.stages.checks.finding import Finding, judge
@@ -19,7 +21,8 @@ def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """Asked what the lock was made from, pip itself chooses the same versions.
 
     Beside the distributions that conda owns, of the files that were out when the lock was made
-    (without a cool-down, those of today). Another choice is a warning: both may be right.
+    (without a cool-down, those of today). Another choice is a warning: both may be right. Where
+    the index tells pip no upload times, it chooses from what is not newer than locked.
     """
     lock = prefix.lock
     owned = owned_distributions(lock.conda)
@@ -36,13 +39,25 @@ def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     indexes = toolbox.indexes.locked_to(lock.indexes)
     try:
         chosen = resolve_with_pip(request, prefix.path, indexes, _LIMIT, say)
+        is_barred = chosen is None
+        if chosen is None:
+            chosen = resolve_with_pip(_barred(request, lock), prefix.path, indexes, _LIMIT, say)
     except PipConflictError as error:
         return Finding("warned", f"pip finds no solution where {_maker(lock)} did", str(error))
     locked = {each.name: each.version for each in lock.pip}
-    differences = _differences(locked, {n: v for n, v in chosen.items() if n not in owned}, lock)
+    differences = _differences(locked, {n: v for n, v in (chosen or {}).items() if n not in owned})
     passed = f"{len(locked)} packages resolved by pip as by {_maker(lock)}"
     told = f"pip differs from {_maker(lock)} in {len(differences)} of {len(locked)} packages"
-    return judge((), told if differences else passed, notes=differences)
+    note = "; the index tells pip no upload times: it was offered nothing newer than locked"
+    return judge(
+        (), (told if differences else passed) + (note if is_barred else ""), notes=differences
+    )
+
+
+def _barred(request: ResolveRequest, lock: Lock) -> ResolveRequest:
+    """Return the question without a date, but with nothing on offer that is newer than locked."""
+    bounds = tuple(f"{each.name}<={each.version}" for each in lock.pip)
+    return replace(request, exclude_newer=None, bounds=bounds)
 
 
 def _requirements(lock: Lock) -> tuple[str, ...]:
@@ -59,7 +74,7 @@ def _maker(lock: Lock) -> str:
 _RESOLVERS = ("uv", "pip", "pip-tools", "poetry")
 
 
-def _differences(locked: dict[str, str], chosen: dict[str, str], lock: Lock) -> list[str]:
+def _differences(locked: dict[str, str], chosen: dict[str, str]) -> list[str]:
     return [
         f"{name}: locked {locked.get(name, 'not at all')}, pip chooses {chosen.get(name, 'none')}"
         for name in sorted(locked.keys() | chosen.keys())

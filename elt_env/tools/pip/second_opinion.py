@@ -22,11 +22,16 @@ _UNREACHABLE = re.compile(
     r"Connection|timed out|HTTP error|Max retries|No matching distribution|Could not find a version"
 )
 
+_UNDATED = "does not provide upload-time metadata"
+
 
 def resolve_with_pip(
     request: ResolveRequest, prefix: Path, indexes: Indexes, limit: float, say: Say
-) -> dict[str, str]:
+) -> dict[str, str] | None:
     """Return the version of every distribution that pip would install, as it reports it.
+
+    None when the index tells pip no upload times, and `exclude_newer` needs them: some answer
+    with HTML, which has none, as soon as it is among what a client takes (PEP 691).
 
     https://pip.pypa.io/en/stable/reference/installation-report/
 
@@ -59,6 +64,8 @@ def resolve_with_pip(
             say=say,
             secrets=indexes.secrets,
         )
+        if done.returncode and _UNDATED in done.stderr:
+            return None
         if done.returncode:
             raise _error(done.stdout + done.stderr, done.returncode)
         report = json.loads((place / "report.json").read_text(encoding="utf-8"))
