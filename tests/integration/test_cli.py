@@ -143,7 +143,8 @@ def test_a_second_build_does_nothing_and_says_so(at_work: Terminal) -> None:
     assert "lock: kept" in done.stderr
     assert "nothing to do" in done.stderr
     evidence = at_work.site.show(at_work.target)["evidence"]
-    assert done.stderr.count("not run again") == len(evidence) > 1
+    held = [each for each in evidence if each["status"] == "passed"]
+    assert done.stderr.count("not run again") == len(held) > 1
     assert at_work.index.requests.total() == asked
 
 
