@@ -75,10 +75,9 @@ def prove_all(
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
             return tuple(pool.map(attempt, wanted))
-        except BaseException:
+        finally:
             # What was not begun is not: the interrupt of a person, or a full disk, ends it all.
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _require_prefix(checks: str, lock: Lock, toolbox: Toolbox) -> Prefix:

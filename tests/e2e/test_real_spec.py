@@ -17,7 +17,8 @@ from rattler.explicit_environment import ExplicitEnvironmentSpec
 
 from tests.support.commands import Site, make_site
 
-pytestmark = pytest.mark.registry
+# On one worker: they share what was built.
+pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
 
 TARGET = "elt@3.11"
 

@@ -28,7 +28,8 @@ from elt_env.tools.store import Pointer, Store
 from elt_env.tools.toolbox import Toolbox, open_toolbox
 from tests.support.commands import REPOSITORY, Site
 
-pytestmark = [pytest.mark.registry, pytest.mark.slow]
+# On one worker: they share what was built.
+pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
 
 _PROJECTS = ("dbt_project", "meltano")
 _LOADER = "loaders/target-jsonl/venv/bin/target-jsonl"
