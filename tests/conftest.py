@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,16 @@ _UNIT = Path(__file__).parent / "unit"
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marks that tests carry."""
     config.addinivalue_line("markers", "registry: needs the package registry of this machine")
+
+
+def pytest_sessionstart() -> None:
+    """Let Ctrl-C reach the commands of tests.
+
+    A shell starts what it runs in the background with SIGINT ignored, which every child inherits.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
