@@ -82,6 +82,11 @@ class EnvironmentPolicy(_Frozen):
     imports_allow: tuple[str, ...] = Field(
         (), description="modules that may fail to import in a healthy environment"
     )
+    push: str | None = Field(
+        None,
+        description="where a new image is pushed to, as `registry.example/team/elt`; its tags are "
+        "the Python minor and the start of the lock's digest",
+    )
 
 
 class Policy(_Frozen):
@@ -113,6 +118,26 @@ class Policy(_Frozen):
     )
     executor: Literal["in-process", "multiprocess"] = Field(
         "in-process", description="Dagster executor of the jobs"
+    )
+    image_base: str = Field(
+        "auto",
+        min_length=1,
+        description="what an image stands on: `debian` (made with mmdebstrap from the host's apt "
+        "settings), `host` (the host's own C library and what the environment needs), the path of "
+        "an OCI layout or of a root tar, or `registry/repository@sha256:…`; `auto` is `debian` "
+        "where mmdebstrap is installed, else `host`",
+    )
+    image_compression: Literal["zstd", "gzip"] = Field(
+        "zstd", description="how the layers of an image are compressed"
+    )
+    image_path: str = Field(
+        "/opt/elt",
+        pattern=r"^(/[A-Za-z0-9._-]+)+$",
+        max_length=64,
+        description="where the environment lives in an image",
+    )
+    insecure_registries: tuple[str, ...] = Field(
+        (), description="image registries spoken to without TLS; those on loopback always may be"
     )
     environments: dict[EnvironmentName, EnvironmentPolicy] = Field(
         min_length=1, description="the environments by name"

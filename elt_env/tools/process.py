@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.errors import TimeLimitError, ToolError
+from elt_env.tools.cancelling import go_on
 from elt_env.tools.environment_variables import clean_environment
 from elt_env.tools.masking import masking
 from elt_env.tools.process_group import end_group, has_exited
@@ -209,6 +210,7 @@ class _Teller:
 def _follow(leader: int, pipes: Pipes, teller: _Teller, deadline: float) -> bool:
     """Serve a program until it ends; return False if that is not before the deadline."""
     while not has_exited(leader):
+        go_on()
         left = deadline - time.monotonic()
         if left <= 0:
             return False

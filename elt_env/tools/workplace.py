@@ -13,10 +13,10 @@ from elt_env.model.canonical import short
 from elt_env.tools.files import remove_abandoned, writing
 
 _KEPT = 3 * 24 * 3600.0  # seconds
-# What version control and the tools themselves leave in a project.
-_LEFT_OUT = shutil.ignore_patterns(
+left_out = shutil.ignore_patterns(
     ".*", "target", "logs", "dbt_packages", "output", "__pycache__", "*.duckdb"
 )
+"""Returns which names in a project's directory version control and the tools themselves left."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Workplace:
             StorageError: the disk is full or not writable.
         """
         with writing(self.path):
-            return shutil.copytree(project, self.path / project.name, ignore=_LEFT_OUT)
+            return shutil.copytree(project, self.path / project.name, ignore=left_out)
 
     def directory(self, name: str) -> Path:
         """Return a directory of that name in it, made if need be.

@@ -1,0 +1,142 @@
+"""Which files of a prefix go into an image, and whose they are.
+
+What a package recorded goes in, its compiled modules, and conda's record of it; what a tool wrote
+into the prefix later does not.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from elt_env.errors import IntegrityError
+from elt_env.model.layering import Owner
+from elt_env.model.names import normalize
+from elt_env.tools.prefix import Distribution, Prefix
+
+_STDLIB_MARK = "EXTERNALLY-MANAGED"
+_SMALL = 1 << 16
+
+
+@dataclass
+class PackageFiles:
+    """The files of one package.
+
+    Attributes:
+        names: paths below the prefix, with `/`.
+        record: the path of the list that the package manager keeps: RECORD, or conda-meta's.
+        lost: paths that another package recorded as well and that go with that one.
+        placed: paths of files that were written for the prefix; compiled, they would be others.
+        size: bytes of its files.
+    """
+
+    owner: Owner
+    record: str
+    names: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    placed: frozenset[str] = frozenset()
+    size: int = 0
+
+
+def image_files(prefix: Prefix) -> dict[Owner, PackageFiles]:
+    """Return the files of every package of a sealed prefix.
+
+    A file that several of pip's distributions recorded goes with the one that sorts first.
+
+    Raises:
+        IntegrityError: a recorded file is not there.
+    """
+    found: dict[Owner, PackageFiles] = {}
+    taken: set[str] = set()
+    for package in [*_of_conda(prefix), *_of_pip(prefix)]:
+        found[package.owner] = package
+        mine = sorted(set(package.names))
+        package.lost = [each for each in mine if each in taken]
+        package.names = [each for each in mine if each not in taken]
+        taken.update(package.names)
+    for package in found.values():
+        sources = [each for each in package.names if each not in package.placed]
+        package.names += _compiled(prefix, sources, taken)
+        package.size = sum(_size(prefix.path / each) for each in package.names)
+    return found
+
+
+def gone(path: Path | str) -> IntegrityError:
+    """Return the error for a file that a package recorded and that cannot be read whole."""
+    return IntegrityError(
+        f"{path} is gone, or changed while it was read.",
+        "Remove the prefix, build it again, and then the image.",
+    )
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file; none for what is small and may hold the path of the prefix."""
+    try:
+        size = os.lstat(path).st_size
+    except FileNotFoundError as error:
+        raise gone(path) from error
+    return 0 if size < _SMALL and path.parent.name in ("bin", "conda-meta") else size
+
+
+def _of_conda(prefix: Prefix) -> Iterator[PackageFiles]:
+    for path in sorted((prefix.path / "conda-meta").glob("*.json")):
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        owner = Owner("conda", content["name"])
+        record = f"conda-meta/{path.name}"
+        names = [*content.get("files", ()), record]
+        if owner.name == "python":
+            mark = prefix.library / _STDLIB_MARK
+            names += [mark.relative_to(prefix.path).as_posix()] if mark.is_file() else []
+        entries = content.get("paths_data", {}).get("paths", ())
+        placed = frozenset(each["_path"] for each in entries if "prefix_placeholder" in each)
+        yield PackageFiles(owner, record, names, placed=placed)
+
+
+def _of_pip(prefix: Prefix) -> Iterator[PackageFiles]:
+    locked = {each.name for each in prefix.lock.pip}
+    mine = [each for each in prefix.distributions() if each.name in locked]
+    for each in sorted(mine, key=lambda one: one.name):
+        record = each.info / "RECORD"
+        place = record.relative_to(prefix.path).as_posix()
+        yield PackageFiles(Owner("pip", normalize(each.name)), place, _recorded(prefix, each))
+
+
+def _recorded(prefix: Prefix, distribution: Distribution) -> list[str]:
+    site = prefix.site_packages.relative_to(prefix.path).as_posix()
+    with (distribution.info / "RECORD").open(encoding="utf-8", newline="") as file:
+        paths = [row[0] for row in csv.reader(file) if row]
+    return [posixpath.normpath(posixpath.join(site, path)) for path in paths if _is_source(path)]
+
+
+def _is_source(path: str) -> bool:
+    return not path.endswith(".pyc")
+
+
+def _compiled(prefix: Prefix, names: list[str], taken: set[str]) -> list[str]:
+    """Return the compiled modules that are there for those of `names` that are modules."""
+    tag = f"cpython-{prefix.lock.target.python.replace('.', '')}"
+    found = []
+    for directory, modules in _modules(names).items():
+        place = posixpath.join(directory, "__pycache__")
+        try:
+            there = {each.name for each in os.scandir(prefix.path / place)}
+        except FileNotFoundError:
+            continue
+        files = [f"{module}.{tag}.pyc" for module in modules]
+        found += [posixpath.join(place, each) for each in files if each in there]
+    return sorted(set(found) - taken)
+
+
+def _modules(names: list[str]) -> dict[str, list[str]]:
+    modules: dict[str, list[str]] = {}
+    for name in names:
+        if name.endswith(".py") and not name.startswith("bin/"):
+            directory, file = posixpath.split(name)
+            modules.setdefault(directory, []).append(file.removesuffix(".py"))
+    return modules

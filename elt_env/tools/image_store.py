@@ -1,0 +1,149 @@
+"""The images of a store: one OCI layout for all, what was packed for which lock, and its layers.
+
+Below `home`:
+
+    oci/                   the layout; its images share their blobs
+    images/<digest>.json   the image of the lock with that digest; .cdx.json is its SBOM
+    layers/<key>.json      the layer that answers a question, to be used again
+    bases/                 what the bases keep
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
+
+from elt_env.errors import BusyError, IntegrityError, ToolError
+from elt_env.model.image import ImageRecord, PackedLayer, Seen
+from elt_env.model.lock import Lock
+from elt_env.model.oci import Descriptor, Layer
+from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.oci.layout import Layout
+
+_record: TypeAdapter[ImageRecord] = TypeAdapter(ImageRecord)
+_layer: TypeAdapter[PackedLayer] = TypeAdapter(PackedLayer)
+
+
+class ImageStore:
+    """The images below a store's `home`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.layout = Layout(home / "oci")
+
+    @property
+    def bases(self) -> Path:
+        """Where the bases keep what they made."""
+        return self.home / "bases"
+
+    @property
+    def roots(self) -> Path:
+        """Where images are unpacked."""
+        return self.home / "roots"
+
+    def record(self, image: ImageRecord, lock_digest: str) -> None:
+        """Keep which image was packed for that lock.
+
+        Raises:
+            StorageError: the disk is full or not writable.
+        """
+        write_atomically(self._record_path(lock_digest), _record.dump_json(image, indent=1) + b"\n")
+
+    def image(self, lock_digest: str) -> ImageRecord | None:
+        """Return the image that was packed for that lock; None when there is none.
+
+        Raises:
+            IntegrityError: the record cannot be read.
+        """
+        path = self._record_path(lock_digest)
+        try:
+            return _record.validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise IntegrityError(
+                f"{path} does not say which image was packed.",
+                "Remove that file and pack the image again: elt-env image TARGET",
+            ) from error
+
+    def sbom_path(self, lock_digest: str) -> Path:
+        """Return where the SBOM of that lock's image is, as a file of CycloneDX."""
+        return self._record_path(lock_digest).with_suffix(".cdx.json")
+
+    def _record_path(self, lock_digest: str) -> Path:
+        return self.home / "images" / f"{lock_digest.removeprefix('sha256:')}.json"
+
+    def keep_layer(self, key: str, layer: Layer) -> None:
+        """Remember that `layer`, just written, is the answer to `key`.
+
+        Raises:
+            StorageError: the disk is full or not writable.
+        """
+        packed = PackedLayer(key, layer, self._seen(layer.blob))
+        write_atomically(self._layer_path(key), _layer.dump_json(packed) + b"\n")
+
+    def known_layer(self, key: str) -> Layer | None:
+        """Return the layer that answers `key` when its blob is there as it was written.
+
+        A blob whose file was touched since is read whole; what has another digest is not returned.
+        """
+        try:
+            packed = _layer.validate_json(self._layer_path(key).read_bytes())
+            untouched = self._seen(packed.layer.blob) == packed.seen
+        except (OSError, ValidationError):
+            return None
+        if untouched and self.layout.has(packed.layer.blob):
+            return packed.layer
+        if not self.layout.intact(packed.layer.blob):
+            return None
+        self.keep_layer(key, packed.layer)
+        return packed.layer
+
+    def _layer_path(self, key: str) -> Path:
+        return self.home / "layers" / f"{key.removeprefix('sha256:')}.json"
+
+    def _seen(self, blob: Descriptor) -> Seen:
+        found = self.layout.blob_path(blob.digest).stat()
+        return Seen(found.st_mtime_ns, found.st_ino)
+
+    @contextlib.contextmanager
+    def sole_packer(self, lock_digest: str, limit: float) -> Iterator[None]:
+        """Let one packer of a lock's image at a time into the block; the others wait.
+
+        Raises:
+            BusyError: another one is still at work after `limit` seconds.
+        """
+        path = self._record_path(lock_digest).with_suffix(".lock")
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=limit)
+            except Timeout:
+                raise BusyError(
+                    f"Another process has been packing this image for over {limit:.0f} s.",
+                    "Wait for it or end it, then run the same command; or raise busy-limit.",
+                ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def require_image(lock: Lock, images: ImageStore) -> ImageRecord:
+    """Return the image of a lock.
+
+    Raises:
+        ToolError: it was not packed yet.
+    """
+    image = images.image(lock.digest)
+    if image is None:
+        raise ToolError(
+            f"There is no image of {lock.target.name} with the lock {lock.digest}.",
+            f"Pack it: elt-env image {lock.target.name}",
+        )
+    return image

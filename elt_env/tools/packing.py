@@ -1,0 +1,154 @@
+"""Writes the files of packages into a layer, as they are when the prefix lives in an image."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from elt_env.errors import IntegrityError
+from elt_env.model import oci
+from elt_env.tools.cancelling import go_on
+from elt_env.tools.image_files import PackageFiles, gone
+from elt_env.tools.oci.layer import LayerWriter
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.relocation import Relocation
+
+FORMAT = 1
+"""Version of how files are packed; a change of their bytes raises it."""
+
+_WHOLE = 256 << 20  # bytes up to which a file is looked at in memory
+_OVERLAP = 4096
+_VOLATILE = (
+    "extracted_package_dir", "link", "package_tarball_full_path", "requested_spec",
+    "requested_specs",
+)  # fmt: skip
+
+
+def _read(path: str) -> bytes:
+    # By name and without a buffer: there are tens of thousands of files.
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+        return file.read()
+
+
+class Packer:
+    """Packs files of one prefix for the path `place`."""
+
+    def __init__(self, prefix: Prefix, place: str) -> None:
+        """Prepare to pack.
+
+        Raises:
+            PolicyError: `place` does not fit.
+        """
+        self._prefix = str(prefix.path)
+        self._site = prefix.site_packages.relative_to(prefix.path)
+        self._place = place
+        self._root = place.lstrip("/")
+        self._relocation = Relocation(prefix.path, place)
+
+    def pack(self, packages: Sequence[PackageFiles], layer: LayerWriter) -> None:
+        """Add the files of packages in the order of their names.
+
+        Raises:
+            IntegrityError: a file is gone, or cannot live at another path.
+            CancelledError: it was given up.
+        """
+        records = {each.record: each for each in packages}
+        for name in sorted({name for each in packages for name in each.names}):
+            go_on()
+            try:
+                self._add(name, layer, records.get(name))
+            except (FileNotFoundError, EOFError) as error:
+                raise gone(f"{self._prefix}/{name}") from error
+
+    def _add(self, name: str, layer: LayerWriter, package: PackageFiles | None) -> None:
+        path = f"{self._prefix}/{name}"
+        found = os.lstat(path)
+        inside = f"{self._root}/{name}"
+        mode = 0o755 if found.st_mode & 0o111 else 0o644
+        if stat.S_ISLNK(found.st_mode):
+            target = os.readlink(path)  # noqa: PTH115  # as below
+            layer.symlink(inside, self._relocation.link(target))
+        elif package is not None:
+            layer.file(inside, self._record(package, _read(path)), mode)
+        elif found.st_size > _WHOLE:
+            self._add_large(path, inside, found.st_size, mode, layer)
+        else:
+            data = self._relocation.content(name, _read(path))
+            if data is not None:
+                layer.file(inside, data, mode)
+
+    def _add_large(self, path: str, inside: str, size: int, mode: int, layer: LayerWriter) -> None:
+        """Add a file that is too large for memory, and so has to stay as it is."""
+        with Path(path).open("rb") as file:
+            last = b""
+            while data := file.read(1 << 24):
+                if self._relocation.concerns(last + data):
+                    raise IntegrityError(
+                        f"{path} holds the path of its prefix and is too large to be changed.",
+                        "Leave the package out of the spec.",
+                    )
+                last = data[-_OVERLAP:]
+            file.seek(0)
+            layer.copy(inside, file, size, mode)
+
+    def _record(self, package: PackageFiles, data: bytes) -> bytes:
+        if package.owner.manager == "conda":
+            return self._conda_record(json.loads(data))
+        return self._pip_record(data.decode())
+
+    def _pip_record(self, text: str) -> bytes:
+        """Return a RECORD with the hashes of what is in the image, its rows sorted."""
+        rows = [row for row in csv.reader(io.StringIO(text)) if row and row[0][-4:] != ".pyc"]
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows(sorted(map(self._row, rows)))
+        return out.getvalue().encode()
+
+    def _row(self, row: list[str]) -> list[str]:
+        name = os.path.normpath(self._site / row[0])
+        if not name.startswith("bin/"):
+            return row
+        data = self._moved(name)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        return [row[0], f"sha256={digest}", str(len(data))]
+
+    def _moved(self, name: str) -> bytes:
+        return self._relocation.content(name, _read(f"{self._prefix}/{name}")) or b""
+
+    def _conda_record(self, content: Mapping[str, Any]) -> bytes:
+        """Return a record of conda-meta that tells nothing of the machine it was linked on.
+
+        Where the package came from is not told either: a mirror makes no other image.
+        """
+        record = {key: value for key, value in content.items() if key not in _VOLATILE}
+        record["url"] = f"file://{self._place}/pkgs/{record.get('subdir')}/{record['fn']}"
+        record["channel"] = "elt-env"
+        record["files"] = sorted(record.get("files", ()))
+        paths = [
+            self._path_entry(dict(each)) for each in record.get("paths_data", {}).get("paths", ())
+        ]
+        record["paths_data"] = {
+            **record.get("paths_data", {}),
+            "paths": sorted(paths, key=lambda each: str(each["_path"])),
+        }
+        return oci.encode(record) + b"\n"
+
+    def _path_entry(self, entry: dict[str, Any]) -> dict[str, Any]:
+        name = entry["_path"]
+        is_script = name.startswith("bin/") or entry.get("path_type") == "unix_python_entry_point"
+        if entry.get("path_type") == "softlink":
+            return entry
+        if "prefix_placeholder" not in entry and not is_script:
+            return entry
+        data = self._moved(name)
+        digest = hashlib.sha256(data).hexdigest()
+        if entry.get("path_type") == "unix_python_entry_point":
+            entry["sha256"] = digest
+        return entry | {"sha256_in_prefix": digest, "size_in_bytes": len(data)}
