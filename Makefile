@@ -1,7 +1,7 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check ui relock shell setup instance format lock-self system-tools clean
+.PHONY: help run test check ui relock shell bench setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
@@ -44,6 +44,9 @@ shell: setup ## a shell in which the environment's tools come first
 ui: setup ## the web UI on http://127.0.0.1:3000 (PORT=8080 for another)
 	@$(DAGSTER) dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
+bench: .venv/.ready ## packing an image beside what else there is, on what is built
+	@$(BIN)/python -m benchmarks.pack
+
 test: .venv/.ready ## all tests
 	@env -u DAGSTER_HOME $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
@@ -78,7 +81,8 @@ lock-self: .venv/.ready ## lock this project's own dependencies anew
 system-tools: ## what some tests use, with apt
 	$(SUDO) apt-get update -qq
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	  chromium fonts-dejavu-core gcc libc6-dev python3-venv mount
+	  bubblewrap buildah chromium docker-registry fonts-dejavu-core gcc libc6-dev mmdebstrap \
+	  mount openssl python3-venv skopeo umoci zstd
 
 clean: ## remove what the targets made, but not the store
 	rm -rf .venv .dagster .mypy_cache .pytest_cache .ruff_cache .hypothesis

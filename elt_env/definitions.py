@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from elt_env.defs.assets import environment_asset, lockfile_asset
-from elt_env.defs.checks import environment_checks
+from elt_env.defs.assets import environment_asset, image_asset, lockfile_asset
+from elt_env.defs.checks import environment_checks, image_checks
 from elt_env.defs.console import short_console
 from elt_env.defs.jobs import environment_jobs, executor
 from elt_env.defs.resources import EltProject
@@ -17,8 +17,10 @@ def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definiti
     """Return the assets, checks and jobs of one environment."""
     return dg.Definitions.merge(
         dg.Definitions(
-            assets=[lockfile_asset(name, policy), environment_asset(name, policy)],
-            asset_checks=environment_checks(name, policy),
+            assets=[
+                each(name, policy) for each in (lockfile_asset, environment_asset, image_asset)
+            ],
+            asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
         ),
         environment_jobs(name, policy),
     )

@@ -85,6 +85,10 @@ class IndexUnreachableError(NetworkError):
     """The package index did not answer, or not with a package list."""
 
 
+class RegistryError(NetworkError):
+    """An image registry did not answer, refused, or answered with nonsense."""
+
+
 class IntegrityError(EltEnvError):
     """Bytes are not what the lock says they are."""
 

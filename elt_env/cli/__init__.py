@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable
 
 import click
 
+from elt_env.cli import image as images
 from elt_env.cli.group import Group
 from elt_env.cli.targets import full_name, lock_in, open_target, ready_prefix
+from elt_env.cli.telling import teller
 from elt_env.errors import ProofError
 from elt_env.model.diff import compare, count
 from elt_env.model.summary import evidence_text, next_steps, packages_text
 from elt_env.stages import build as building
 from elt_env.stages import lock as locking
 from elt_env.stages import show as showing
-from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, prove, prove_all
+from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, prove_all
 from elt_env.tools.environment_variables import user_environment
 from elt_env.tools.interpreters import list_interpreters
 from elt_env.tools.process import run_interactive
@@ -54,7 +54,7 @@ def lock(name: str) -> None:
       elt-env lock elt@3.11
     """
     target, toolbox = open_target(name)
-    locked = locking.lock(target, toolbox, _teller())
+    locked = locking.lock(target, toolbox, teller())
     _print_locked(locked)
 
 
@@ -70,7 +70,7 @@ def relock(name: str, packages: tuple[str, ...]) -> None:
       elt-env relock elt@3.11 -P dagster -P duckdb
     """
     target, toolbox = open_target(name)
-    locked = locking.lock(target, toolbox, _teller(), upgrade=packages or None)
+    locked = locking.lock(target, toolbox, teller(), upgrade=packages or None)
     _print_locked(locked)
 
 
@@ -89,10 +89,10 @@ def build(name: str, directory: str | None, again: bool) -> None:  # noqa: FBT00
       elt-env build elt@3.11 --lock path/to/a/lock
     """
     target, toolbox = open_target(name)
-    say = _teller()
+    say = teller()
     current = lock_in(directory, target) if directory else locking.lock(target, toolbox, say).lock
     built = building.ensure_prefix(current, toolbox, say)
-    results = [prove(check, current, toolbox, say, again=again) for check in CHECKS]
+    results = prove_all(current, toolbox, say, names=CHECKS, again=again)
     click.echo(f"{target.name} {current.digest}\n{built.path}")
     failed = [each for each in results if each.failed]
     if failed:
@@ -153,7 +153,7 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
     """
     target, toolbox = open_target(name or next(iter(open_project().policy.environments)))
     current = building.require_lock(target, toolbox)
-    results = prove_all(current, toolbox, _teller(), names=names or None, again=again)
+    results = prove_all(current, toolbox, teller(), names=names or None, again=again)
     click.echo(evidence_text(results))
     failed = [each.check for each in results if each.failed]
     if failed:
@@ -251,13 +251,8 @@ def _list_pythons() -> None:
         click.echo(f"{'refused':<10} {other.executable}: {other.reason}")
 
 
-def _teller() -> Callable[[str], None]:
-    start = time.monotonic()
-
-    def say(line: str) -> None:
-        click.echo(f"{time.monotonic() - start:6.1f} s  {line}", err=True)
-
-    return say
+for each in (images.image, images.push, images.run_in_image):
+    main.add_command(each)
 
 
 def _print_locked(locked: locking.Locked) -> None:

@@ -1,4 +1,4 @@
-"""The story of an environment: spec -> lockfile -> environment, one partition a Python minor.
+"""The story of an environment: spec -> lockfile -> environment -> image, a partition a Python.
 
 Every op is one step one can see, retry and read the log of. What a step does stands in
 `elt_env.stages`.
@@ -6,32 +6,31 @@ Every op is one step one can see, retry and read the log of. What a step does st
 
 import dagster as dg
 
-from elt_env.defs.metadata import lock_metadata, prefix_metadata
-from elt_env.defs.names import group_name, op_name, python_partitions
+from elt_env.defs.metadata import image_metadata, lock_metadata, prefix_metadata
+from elt_env.defs.names import about, last_step, step
 from elt_env.defs.resources import EltProject, work
 from elt_env.defs.run_tags import asked_upgrade
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.stages import build
 from elt_env.stages import lock as locking
+from elt_env.stages import pack as packing
 from elt_env.stages.lock import Locked, Resolution, Solved
+from elt_env.stages.pack import Draft
+from elt_env.stages.push import push_image
 from elt_env.tools.prefix import Stage
 
 
 def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinition:
     """Return the asset `<environment>/lockfile`."""
 
-    @dg.op(name=op_name(environment, "solve_conda"), out=dg.Out(dg.Any))
+    @step(environment, "solve_conda")
     def solve_conda(context: dg.OpExecutionContext, project: EltProject) -> Locked | Solved:
         """Keep the current lock while it satisfies, else let conda answer first."""
         with work(context, project, environment) as (toolbox, target):
             upgrade = asked_upgrade(context.run.tags)
             return locking.solve_unless_kept(target, toolbox, context.log.info, upgrade=upgrade)
 
-    @dg.op(
-        name=op_name(environment, "resolve_pip"),
-        ins={"solved": dg.In(dg.Any)},
-        out=dg.Out(dg.Any),
-    )
+    @step(environment, "resolve_pip", solved=dg.Any)
     def resolve_pip(
         context: dg.OpExecutionContext, project: EltProject, solved: Locked | Solved
     ) -> Locked | Resolution:
@@ -39,7 +38,7 @@ def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefi
         with work(context, project, environment) as (toolbox, _):
             return locking.resolve(solved, toolbox, context.log.info)
 
-    @dg.op(name=op_name(environment, "write_lockfile"), ins={"resolved": dg.In(dg.Any)})
+    @last_step(environment, "write_lockfile", resolved=dg.Any)
     def write_lockfile(
         context: dg.OpExecutionContext, project: EltProject, resolved: Locked | Resolution
     ) -> dg.MaterializeResult[None]:
@@ -51,10 +50,7 @@ def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefi
             )
 
     @dg.graph_asset(
-        key=[environment, "lockfile"],
-        group_name=group_name(environment),
-        partitions_def=python_partitions(policy),
-        kinds={"conda", "python"},
+        **about(environment, "lockfile", policy, {"conda", "python"}),
         description=f"Every package of `{environment}` by name, version, URL and sha256: conda's "
         "half solved first, pip's half resolved in one command beside it.",
     )
@@ -70,10 +66,7 @@ def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefi
 def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinition:
     """Return the asset `<environment>/environment`."""
 
-    @dg.op(
-        name=op_name(environment, "create_prefix"),
-        ins={"lockfile": dg.In(dg.Nothing)},
-    )
+    @step(environment, "create_prefix", lockfile=dg.Nothing)
     def create_prefix(context: dg.OpExecutionContext, project: EltProject) -> str:
         """Link conda's packages into the prefix of the current lock; return the lock's digest."""
         with work(context, project, environment) as (toolbox, target):
@@ -81,7 +74,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
             build.advance(lock, Stage.LINKED, toolbox, context.log.info)
             return lock.digest
 
-    @dg.op(name=op_name(environment, "pip_install_once"))
+    @step(environment, "pip_install_once", digest=str)
     def pip_install_once(context: dg.OpExecutionContext, project: EltProject, digest: str) -> str:
         """Install pip's half in one command, hashes required, nothing resolved."""
         with work(context, project, environment) as (toolbox, target):
@@ -89,7 +82,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
             build.advance(lock, Stage.INSTALLED, toolbox, context.log.info)
             return digest
 
-    @dg.op(name=op_name(environment, "seal_prefix"))
+    @last_step(environment, "seal_prefix", digest=str)
     def seal_prefix(
         context: dg.OpExecutionContext, project: EltProject, digest: str
     ) -> dg.MaterializeResult[None]:
@@ -102,11 +95,8 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
             )
 
     @dg.graph_asset(
-        key=[environment, "environment"],
+        **about(environment, "environment", policy, {"conda", "python"}),
         ins={"lockfile": dg.AssetIn([environment, "lockfile"], dagster_type=dg.Nothing)},
-        group_name=group_name(environment),
-        partitions_def=python_partitions(policy),
-        kinds={"conda", "python"},
         description=f"`{environment}` installed from its lock: conda's packages linked, pip's in "
         "one command, verified and sealed. Nothing in it changes afterwards.",
     )
@@ -117,3 +107,48 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
         return sealed
 
     return installed
+
+
+def image_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinition:
+    """Return the asset `<environment>/image`."""
+
+    @step(environment, "prepare_base", environment=dg.Nothing)
+    def prepare_base(context: dg.OpExecutionContext, project: EltProject) -> Draft:
+        """Find or make what the image stands on."""
+        with work(context, project, environment) as (toolbox, target):
+            lock = build.require_lock(target, toolbox)
+            return packing.prepare_base(lock, toolbox, context.log.info)
+
+    @step(environment, "pack_layers", draft=dg.Any)
+    def pack_layers(context: dg.OpExecutionContext, project: EltProject, draft: Draft) -> Draft:
+        """Write the layers that changed; the others are used again."""
+        with work(context, project, environment) as (toolbox, _):
+            return packing.pack_layers(draft, toolbox, context.log.info)
+
+    @last_step(environment, "write_image", draft=dg.Any)
+    def write_image(
+        context: dg.OpExecutionContext, project: EltProject, draft: Draft
+    ) -> dg.MaterializeResult[None]:
+        """Name the image, attach its SBOM, and push it where the policy says so."""
+        with work(context, project, environment) as (toolbox, target):
+            packed = packing.write_image(draft, toolbox, context.log.info)
+            where = toolbox.environment.push
+            pushed = push_image(target, toolbox, where, context.log.info) if where else None
+            return dg.MaterializeResult(
+                metadata=image_metadata(packed, pushed),
+                data_version=dg.DataVersion(packed.image.digest),
+            )
+
+    @dg.graph_asset(
+        **about(environment, "image", policy, {"docker", "python"}),
+        ins={"environment": dg.AssetIn([environment, "environment"], dagster_type=dg.Nothing)},
+        description=f"`{environment}` and the projects as an OCI image, packed without a daemon: "
+        "the same lock gives the same digest, and only layers that changed are made.",
+    )
+    def image(environment: None) -> dg.MaterializeResult[None]:
+        base = prepare_base.alias("prepare_base")(environment)
+        stack = pack_layers.alias("pack_layers")(base)
+        written: dg.MaterializeResult[None] = write_image.alias("write_image")(stack)
+        return written
+
+    return image

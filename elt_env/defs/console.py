@@ -8,10 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-# A step is `elt__lockfile.solve_conda`, a check `elt__environment_imports`.
-_STEP = re.compile(r".*__\w+\.|.*__environment_")
+# A step is `elt__lockfile.solve_conda`, that of the checks `elt__environment__prove`.
+_STEP = re.compile(r".*__\w+\.|.*__")
 _CONSEQUENCE = "Not executing."
-_LISTED = re.compile(r" [+-] |(dbt|meltano|dagster): ")
+_LISTED = re.compile(r" [+-] |(dbt|meltano|dagster): |\d{4}-\d\d-\d\dT\S+ \[(info|debug)")
 
 
 class _Short(logging.Formatter):

@@ -2,51 +2,66 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
 
+from elt_env.defs.checks import check_keys
 from elt_env.defs.names import group_name, python_partitions
 from elt_env.defs.run_tags import AGAIN, EVERYTHING, UPGRADE
 from elt_env.model.policy import EnvironmentPolicy, Policy
-from elt_env.stages.prove import SMOKE_CHECKS
+from elt_env.stages.checks import NOT_BLOCKING
+from elt_env.stages.prove import HEALTH_CHECKS, SMOKE_CHECKS
 
 
 def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
-    """Return the jobs `<environment>_build` and `<environment>_relock`.
+    """Return the jobs `<environment>_build`, `_relock`, `_health`, and one a smoke check.
 
-    Both end with a proven environment; `build` keeps the lock while it satisfies, `relock`
-    upgrades it.
+    The first two end with a proven environment: `build` keeps the lock while it satisfies,
+    `relock` upgrades it. The others run checks on what is built, always.
     """
     name = group_name(environment)
+    proven = dg.AssetSelection.groups(name) - dg.AssetSelection.checks(
+        *check_keys(environment, *NOT_BLOCKING)
+    )
     build = dg.define_asset_job(
         f"{name}_build",
-        dg.AssetSelection.groups(name),
-        partitions_def=python_partitions(policy),
+        proven,
         description="Lock where needed, install what is locked, and prove it.",
     )
     relock = dg.define_asset_job(
         f"{name}_relock",
-        dg.AssetSelection.groups(name),
-        partitions_def=python_partitions(policy),
+        proven,
         tags={UPGRADE: EVERYTHING},
         description="Upgrade the lock within the spec and the policy, install and prove it. "
         f"With the tag {UPGRADE} set to names, as in 'dagster,duckdb', upgrade only these.",
     )
-    smoke = [_smoke_job(environment, check, policy) for check in SMOKE_CHECKS]
-    return dg.Definitions(jobs=[build, relock, *smoke])
-
-
-def _smoke_job(environment: str, check: str, policy: EnvironmentPolicy) -> Any:  # noqa: ANN401  # Dagster keeps the class to itself
-    """Return `<environment>_<check>`, which runs that check alone, and always."""
-    key = dg.AssetCheckKey(dg.AssetKey([environment, "environment"]), check)
-    return dg.define_asset_job(
-        f"{group_name(environment)}_{check}",
-        dg.AssetSelection.checks(key),
-        partitions_def=python_partitions(policy),
-        tags={AGAIN: "yes"},
-        description=f"{(SMOKE_CHECKS[check].__doc__ or '').strip()} On what is built.",
+    health = _checking_job(
+        environment, "health", HEALTH_CHECKS, "Run every health check on what is built.", policy
     )
+    smoke = [
+        _checking_job(environment, each, (each,), f"{check.__doc__} On what is built.", policy)
+        for each, check in SMOKE_CHECKS.items()
+    ]
+    return dg.Definitions(jobs=[build, relock, health, *smoke])
+
+
+def _checking_job(
+    environment: str, job: str, checks: Iterable[str], description: str, policy: EnvironmentPolicy
+) -> Any:  # noqa: ANN401  # Dagster keeps the class to itself
+    """Return `<environment>_<job>`, which runs these checks alone, and always."""
+    with warnings.catch_warnings():
+        # Dagster takes the partitions from the selected assets, and here are none.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return dg.define_asset_job(
+            f"{group_name(environment)}_{job}",
+            dg.AssetSelection.checks(*check_keys(environment, *checks)),
+            partitions_def=python_partitions(policy),
+            tags={AGAIN: "yes"},
+            description=description,
+        )
 
 
 def executor(policy: Policy) -> dg.ExecutorDefinition:

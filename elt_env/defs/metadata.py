@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import dagster as dg
 
 from elt_env.model.diff import count, to_markdown
-from elt_env.model.evidence import Evidence
+from elt_env.model.evidence import Cell, Evidence
 from elt_env.model.lock import Lock, Package
 from elt_env.stages.build import Built
 from elt_env.stages.lock import Locked
+from elt_env.stages.pack import Packed
+from elt_env.stages.push import PushedImage
 from elt_env.tools.files import tail
 from elt_env.tools.store import Store
 
@@ -63,38 +66,83 @@ def prefix_metadata(lock: Lock, built: Built) -> Metadata:
     }
 
 
+def image_metadata(packed: Packed, pushed: PushedImage | None) -> Metadata:
+    """Return what the image is made of, what of it is new, and how to use it."""
+    image = packed.image
+    fresh = sum(each.blob.size for each in image.layers if each.blob.digest not in image.reused)
+    rows = [
+        (each.holds, each.blob.size, "reused" if each.blob.digest in image.reused else "new")
+        + (each.blob.digest,)
+        for each in image.layers
+    ]
+    use = (
+        f"```\nskopeo inspect oci:{packed.path}:{image.name}\n"
+        f"podman pull oci:{packed.path}:{image.name}\n```"
+    )
+    where = [str(each) for each in pushed.references] if pushed else []
+    return {
+        "digest": dg.MetadataValue.text(image.digest),
+        "outcome": dg.MetadataValue.text("kept: it is what it was" if packed.kept else "packed"),
+        "base": dg.MetadataValue.text(image.base),
+        "bytes": dg.MetadataValue.int(image.size),
+        "new_bytes": dg.MetadataValue.int(fresh),
+        "layers": _table(("holds", "bytes", "state", "digest"), rows),
+        "sbom": dg.MetadataValue.text(packed.sbom.digest),
+        "pushed_to": dg.MetadataValue.text("\n".join(where) or "nowhere: the policy names no push"),
+        "how_to_use": dg.MetadataValue.md(use),
+        "path": dg.MetadataValue.path(packed.path),
+    }
+
+
 def evidence_metadata(evidence: Evidence, store: Store) -> Metadata:
-    """Return what a check saw."""
+    """Return what a check saw: its numbers and its table, and where to read on."""
+    counts = {name: dg.MetadataValue.int(count) for name, count in evidence.counts.items()}
+    table = evidence.table
+    log = store.home / evidence.log
     return {
         "status": dg.MetadataValue.text(evidence.status),
-        "detail": dg.MetadataValue.md(f"```\n{evidence.detail}\n```"),
+        "detail": dg.MetadataValue.text(evidence.detail),
+        **counts,
+        **({table.name: _table(table.columns, table.rows)} if table else {}),
         "seconds": dg.MetadataValue.float(evidence.seconds),
         "checked_at": dg.MetadataValue.timestamp(evidence.at),
-        "log": dg.MetadataValue.path(store.home / evidence.log),
-        "log_tail": dg.MetadataValue.md(f"```\n{tail(store.home / evidence.log, _LOG_LINES)}\n```"),
+        "log": dg.MetadataValue.path(log),
+        "log_tail": dg.MetadataValue.md(_verbatim(tail(log, _LOG_LINES))),
     }
+
+
+def _verbatim(text: str) -> str:
+    """Return Markdown that shows a text as it is, whatever backticks are in it."""
+    longest = max((len(each) for each in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[Cell]]) -> dg.TableMetadataValue:
+    names = tuple(columns)
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in names]),
+    )
 
 
 def package_table(packages: Iterable[Package]) -> dg.TableMetadataValue:
     """Return a table of packages, those that a person asked for first."""
     ordered = sorted(packages, key=lambda each: (not each.requested, each.manager, each.name))
     columns = ("package", "version", "manager", "requested", "released", "required_by")
-    return dg.MetadataValue.table(
-        records=[dg.TableRecord(_row(each)) for each in ordered],
-        schema=dg.TableSchema([dg.TableColumn(name) for name in columns]),
-    )
+    return _table(columns, [_row(each) for each in ordered])
 
 
-def _row(package: Package) -> dict[str, str | int | float | bool]:
+def _row(package: Package) -> tuple[Cell, ...]:
     released = package.released_at
-    return {
-        "package": package.name,
-        "version": package.version,
-        "manager": package.manager,
-        "requested": package.requested,
-        "released": released.date().isoformat() if released else "unknown",
-        "required_by": ", ".join(package.required_by),
-    }
+    return (
+        package.name,
+        package.version,
+        package.manager,
+        package.requested,
+        released.date().isoformat() if released else "unknown",
+        ", ".join(package.required_by),
+    )
 
 
 def _negotiated(lock: Lock) -> str:

@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 
+from elt_env.model.evidence import Table
+
 _GOOD = ("success", "pass", "no-op")
 
 
@@ -26,10 +28,19 @@ class NodeResult:
     message: str = ""
 
     @property
+    def kind(self) -> str:
+        """What it is, as in `model`, `test`, `unit_test`."""
+        return self.node.partition(".")[0]
+
+    @property
+    def own_name(self) -> str:
+        """Its name in its project, as in `not_null_stg_locks_target`."""
+        return self.node.partition(".")[2].partition(".")[2]
+
+    @property
     def name(self) -> str:
         """Kind and name, as in `test not_null_stg_locks_target`."""
-        kind, _, rest = self.node.partition(".")
-        return f"{kind} {rest.partition('.')[2]}"
+        return f"{self.kind} {self.own_name}"
 
     @property
     def is_good(self) -> bool:
@@ -65,13 +76,28 @@ def parse(text: str) -> tuple[NodeResult, ...]:
         raise ValueError(message) from error
 
 
-def to_table(results: tuple[NodeResult, ...]) -> str:
+def to_table(results: tuple[NodeResult, ...]) -> Table:
+    """Return the results as a table, what is to blame first, then what is not good."""
+    ordered = sorted(results, key=lambda each: (not each.is_fault, each.is_good))
+    rows = tuple(
+        (each.status, _line(each.message), each.own_name, each.kind, round(each.seconds, 3))
+        for each in ordered
+    )
+    # Names are long: what comes after them may be out of sight.
+    return Table.cut("node_results", ("status", "message", "node", "type", "seconds"), rows)
+
+
+def to_markdown(results: tuple[NodeResult, ...]) -> str:
     """Return the results as a Markdown table, what is to blame first."""
     lines = ["| node | status | seconds | message |", "| --- | --- | --- | --- |"]
     for each in sorted(results, key=lambda each: not each.is_fault):
-        message = " ".join(each.message.split()).replace("|", "\\|")
+        message = _line(each.message).replace("|", "\\|")
         lines.append(f"| {each.name} | {each.status} | {each.seconds:.2f} | {message} |")
     return "\n".join(lines)
+
+
+def _line(message: str) -> str:
+    return " ".join(message.split())
 
 
 def count(results: tuple[NodeResult, ...]) -> str:

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 Status = Literal["passed", "failed", "warned", "not_run"]
+Cell = str | int | float
+
+_MOST_ROWS = 500
+_WIDEST = 500
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a check saw, row by row; small enough to be shown as a whole.
+
+    Attributes:
+        name: what its rows are, as in `node_results`; no count has that name.
+        columns: their names.
+        rows: a cell for every column, what matters most first.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    @classmethod
+    def cut(cls, name: str, columns: tuple[str, ...], rows: tuple[tuple[Cell, ...], ...]) -> Table:
+        """Return a table of the first 500 rows, with no text longer than 500 characters."""
+        kept = rows[:_MOST_ROWS]
+        return cls(name, columns, tuple(tuple(_cut(cell) for cell in row) for row in kept))
+
+
+def _cut(cell: Cell) -> Cell:
+    return cell[: _WIDEST - 1] + "…" if isinstance(cell, str) and len(cell) > _WIDEST else cell
 
 
 @dataclass(frozen=True)
@@ -19,6 +49,9 @@ class Evidence:
         seconds: how long it took.
         detail: what it saw, for a person; the culprit first.
         log: the place of the full log in the store, or "".
+        counts: what it counted, by name, as in `loaded_rows`.
+        table: what it saw row by row, if that is worth a table.
+        image: digest of the image it is about; None when it is about the prefix.
     """
 
     check: str
@@ -27,6 +60,9 @@ class Evidence:
     seconds: float
     detail: str
     log: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict, hash=False)
+    table: Table | None = None
+    image: str | None = None
 
     @property
     def failed(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from elt_env.model.lock import Lock
+from collections.abc import Iterable
+
+from elt_env.model.lock import Lock, Package
 
 FILE_NAME = "requirements.txt"
 
@@ -12,7 +14,11 @@ def render(lock: Lock) -> str:
 
     With `--require-hashes --no-deps` nothing but the locked file of each package is accepted.
     """
-    lines = [f"# {lock.target} {lock.digest}"]
-    for package in lock.pip:
-        lines += [f"{package.name}=={package.version} \\", f"    --hash=sha256:{package.sha256}"]
-    return "\n".join(lines) + "\n"
+    return f"# {lock.target} {lock.digest}\n" + pinned(lock.pip)
+
+
+def pinned(packages: Iterable[Package]) -> str:
+    """Return a line for each package that accepts nothing but its locked file."""
+    return "".join(
+        f"{each.name}=={each.version} \\\n    --hash=sha256:{each.sha256}\n" for each in packages
+    )

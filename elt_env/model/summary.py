@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from elt_env.model.evidence import Evidence
+from elt_env.model.image import ImageRecord
 from elt_env.model.lock import Lock, Package
 from elt_env.model.target import Target
 
@@ -20,6 +21,8 @@ class Summary:
         lock_path: directory of the lock's files.
         prefix: the directory the environment is or will be installed in.
         ready: whether it is installed and sealed.
+        image: what was packed for the lock.
+        layout: the directory of the OCI layout that holds it.
     """
 
     target: Target
@@ -28,6 +31,8 @@ class Summary:
     prefix: Path | None = None
     ready: bool = False
     evidence: tuple[Evidence, ...] = ()
+    image: ImageRecord | None = None
+    layout: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as the stable JSON object."""
@@ -37,7 +42,7 @@ class Summary:
             "lock": self._lock(),
             "prefix": {"path": str(self.prefix), "ready": self.ready} if self.prefix else None,
             "evidence": [_evidence(each) for each in self.evidence],
-            "image": None,
+            "image": self._image(),
             "release": None,
         }
 
@@ -60,6 +65,23 @@ class Summary:
             "held_back": [str(each) for each in lock.held_back],
         }
 
+    def _image(self) -> dict[str, Any] | None:
+        image = self.image
+        if image is None:
+            return None
+        return {
+            "digest": image.digest,
+            "path": str(self.layout),
+            "bytes": image.size,
+            "layers": [
+                {"digest": each.blob.digest, "bytes": each.blob.size, "holds": each.holds}
+                for each in image.layers
+            ],
+            "name": image.name,
+            "base": image.base,
+            "packed_at": image.at.isoformat(),
+        }
+
     def to_text(self) -> str:
         """Return the summary for a person."""
         lines = [f"{self.target.name} on {self.target.platform}"]
@@ -67,6 +89,11 @@ class Summary:
         if self.prefix:
             state = "ready" if self.ready else "not built"
             lines.append(f"  prefix    {self.prefix} ({state})")
+        if self.image:
+            size = f"{self.image.size / 1e6:.0f} MB in {len(self.image.layers)} layers"
+            lines.append(f"  image     {self.image.digest}")
+            lines.append(f"            oci:{self.layout}:{self.image.name}, {size}")
+            lines.append(f"            on {self.image.base}")
         for each in self.evidence:
             detail = each.detail.splitlines()[0] if each.detail else ""
             lines.append(f"  {each.check:<9} {each.status} in {each.seconds:.1f} s: {detail}")
@@ -107,6 +134,7 @@ def next_steps(target: Target, command: str) -> str:
     rows = [
         (f"{command} run {target.name} -- dbt --version", "run a tool of the environment"),
         (f"{command} shell {target.name}", "a shell in which its tools come first"),
+        (f"{command} run-image {target.name} -- dbt --version", "the same in its image"),
         (f"{command} show {target.name} --packages", "every package, and why it is there"),
         ("make relock", "upgrade within the spec, build and prove"),
         ("make ui", "watch and materialize in the web UI"),
@@ -122,6 +150,7 @@ def _evidence(each: Evidence) -> dict[str, Any]:
         "at": each.at.isoformat(),
         "seconds": each.seconds,
         "detail": each.detail,
+        "counts": dict(each.counts),
     }
 
 

@@ -11,8 +11,9 @@ from elt_env.errors import InputError, IntegrityError
 from elt_env.model import requirements
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
+from elt_env.stages.shared_files import install_request, settle_shared_files
+from elt_env.tools.bytecode import compile_prefix
 from elt_env.tools.files import write_atomically
-from elt_env.tools.pip import InstallRequest
 from elt_env.tools.prefix import Prefix, Stage
 from elt_env.tools.prefix_content import (
     require_conda_untouched,
@@ -110,13 +111,7 @@ def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
 
 def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     lock = prefix.lock
-    request = InstallRequest(
-        requirements=requirements.render(lock),
-        prefix=prefix.path,
-        indexes=toolbox.indexes.locked_to(lock.indexes),
-        wheels_only=toolbox.policy.wheels_only,
-        allow_sdist=toolbox.policy.allow_sdist,
-    )
+    request = install_request(prefix, requirements.render(lock), toolbox)
     with _logged(toolbox.store.log_path(lock.digest, "pip_install"), say) as told:
         if not lock.pip:
             told("pip: the lock has no pip packages")
@@ -126,17 +121,34 @@ def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
 
 
 def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    complete(prefix, toolbox, say)
+    say("bytecode: compiling the modules, so that no tool does")
+    compile_prefix(prefix, toolbox.policy.tool_limit.total_seconds(), say)
+    say(f"prefix: {prefix.path} is sealed")
+
+
+def complete(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    """Verify a prefix in which everything is installed, and put everything in its place.
+
+    It then holds what the lock says, each file as the lock alone decides it, and refuses pip.
+    Only bytecode is missing.
+
+    Raises:
+        IntegrityError: it is not what the lock says.
+        ProofError: what is locked does not fit together.
+        NetworkError, StorageError: a file cannot be had or written.
+    """
     say("verify: the installed set, conda's files, and what the packages need of each other")
     require_installed_is_locked(prefix)
     require_conda_untouched(prefix)
     faults = toolbox.installer.inconsistencies(prefix.path, say)
     if faults:
         raise unfit(prefix, faults)
+    settle_shared_files(prefix, toolbox, say)
     target = prefix.lock.target.name
     write_atomically(
         prefix.library / "EXTERNALLY-MANAGED", _EXTERNALLY_MANAGED.format(target=target)
     )
-    say(f"prefix: {prefix.path} is sealed")
 
 
 _STEPS: dict[Stage, Callable[[Prefix, Toolbox, Say], None]] = {

@@ -1,23 +1,41 @@
-"""Prove: checks on a sealed prefix, each leaving evidence under the lock's digest."""
+"""Prove: checks on a prefix or an image, each leaving evidence under the lock's digest."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
 
 from elt_env.errors import BusyError, NetworkError, ToolError
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
 from elt_env.stages.checks import CHECKS, HEALTH_CHECKS, SMOKE_CHECKS, Check, Finding
+from elt_env.stages.checks.image import IMAGE_CHECKS, ImageUnderTest
+from elt_env.tools.cancelling import ended_by
 from elt_env.tools.files import write_atomically
+from elt_env.tools.image_store import ImageStore, require_image
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
-__all__ = ["CHECKS", "HEALTH_CHECKS", "SMOKE_CHECKS", "Check", "Finding", "prove", "prove_all"]
+__all__ = [
+    "CHECKS",
+    "HEALTH_CHECKS",
+    "IMAGE_CHECKS",
+    "SMOKE_CHECKS",
+    "Check",
+    "Finding",
+    "prove",
+    "prove_all",
+    "prove_image",
+]
 
 _AT_ONCE = 2
+# These begin first, so that none of them is left alone at the end.
+_LONG = ("dagster_smoke", "reproducible", "solver_differences", "console_scripts", "imports")
 
 
 def prove(name: str, lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Evidence:
@@ -29,18 +47,7 @@ def prove(name: str, lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = Fa
         ToolError: the prefix is not there to be checked.
         StorageError: the evidence cannot be kept.
     """
-    if not again:
-        known = {each.check: each for each in toolbox.store.evidence(lock.digest)}
-        if name in known and known[name].holds:
-            say(f"{name}: held for this lock on {known[name].at:%Y-%m-%d %H:%M}, not run again")
-            return known[name]
-    prefix = _require_prefix(name, lock, toolbox)
-    say(f"{name}: checking {prefix.path}")
-    start = time.monotonic()
-    finding = HEALTH_CHECKS[name](prefix, toolbox, say)
-    evidence = _kept(name, finding, time.monotonic() - start, lock, toolbox)
-    say(f"{name}: {finding.status}: {finding.detail}")
-    return evidence
+    return _on_prefix(lock, toolbox, say, again=again).attempt(name)
 
 
 def prove_all(
@@ -54,52 +61,143 @@ def prove_all(
     """Return the evidence of several checks in their order, two at a time, all recorded.
 
     A check that could not run leaves `not_run` with the reason, which never holds; the others go
-    on. With `names`, only those are run; all health checks otherwise.
+    on. With `names`, only those are run; all health checks otherwise. When this call is
+    interrupted, no check is begun, and what runs is ended.
 
     Raises:
         ToolError: the prefix is not there to be checked.
         StorageError: the evidence cannot be kept.
     """
     wanted = [each for each in HEALTH_CHECKS if names is None or each in names]
-    _require_prefix(", ".join(wanted), lock, toolbox)
-
-    def attempt(name: str) -> Evidence:
-        start = time.monotonic()
-        try:
-            return prove(name, lock, toolbox, say, again=again)
-        except (NetworkError, BusyError, ToolError) as error:
-            finding = Finding("not_run", f"could not run: {error.problem}", str(error))
-            say(f"{name}: {finding.detail}")
-            return _kept(name, finding, time.monotonic() - start, lock, toolbox)
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            return tuple(pool.map(attempt, wanted))
-        finally:
-            # What was not begun is not: the interrupt of a person, or a full disk, ends it all.
-            pool.shutdown(wait=False, cancel_futures=True)
+    return _side_by_side(wanted, _on_prefix(lock, toolbox, say, again=again))
 
 
-def _require_prefix(checks: str, lock: Lock, toolbox: Toolbox) -> Prefix:
+def prove_image(
+    lock: Lock,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    names: Collection[str] | None = None,
+    again: bool = False,
+) -> tuple[Evidence, ...]:
+    """Return the evidence of the checks on the lock's image, as `prove_all` does.
+
+    What held for another image of the same lock does not hold for this one.
+
+    Raises:
+        ToolError: the image is not packed.
+        StorageError: the evidence cannot be kept.
+    """
+    images = ImageStore(toolbox.store.home)
+    image = require_image(lock, images)
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    subject = ImageUnderTest(prefix, image.manifest, images.layout)
+    checks = {name: partial(check, subject) for name, check in IMAGE_CHECKS.items()}
+    wanted = [each for each in IMAGE_CHECKS if names is None or each in names]
+    return _side_by_side(wanted, _Prover(checks, lock, toolbox, say, again, image.digest))
+
+
+def _on_prefix(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool) -> _Prover:
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     if not prefix.ready:
         raise ToolError(
-            f"The prefix {prefix.path} is not built, so {checks} has nothing to check.",
+            f"The prefix {prefix.path} is not built, so there is nothing to check.",
             f"Build it: elt-env build {lock.target.name}",
         )
-    return prefix
+    checks = {name: partial(check, prefix) for name, check in HEALTH_CHECKS.items()}
+    return _Prover(checks, lock, toolbox, say, again)
 
 
-def _kept(name: str, finding: Finding, seconds: float, lock: Lock, toolbox: Toolbox) -> Evidence:
-    path = toolbox.store.log_path(lock.digest, name)
-    write_atomically(path, finding.log + "\n")
-    evidence = Evidence(
-        check=name,
-        status=finding.status,
-        at=toolbox.now().replace(microsecond=0),
-        seconds=round(seconds, 3),
-        detail=finding.detail,
-        log=path.relative_to(toolbox.store.home).as_posix(),
-    )
-    toolbox.store.record(lock.digest, evidence)
-    return evidence
+@dataclass(frozen=True)
+class _Prover:
+    """Runs checks on one subject and keeps what they find.
+
+    Attributes:
+        checks: by name, with their subject given.
+        image: the digest of the image that is the subject; None for the prefix.
+    """
+
+    checks: Mapping[str, Callable[[Toolbox, Say], Finding]]
+    lock: Lock
+    toolbox: Toolbox
+    say: Say
+    again: bool
+    image: str | None = None
+
+    def attempt(self, name: str) -> Evidence:
+        """Return the evidence of a check: what is known where that holds, else what it finds.
+
+        Raises:
+            EltEnvError: the check could not run.
+        """
+        known = None if self.again else self._known(name)
+        if known is not None:
+            self.say(
+                f"{name}: held for this {self._what} on {known.at:%Y-%m-%d %H:%M}, not run again"
+            )
+            return known
+        self.say(f"{name}: checking")
+        start = time.monotonic()
+        finding = self.checks[name](self.toolbox, self.say)
+        return self._kept(name, finding, time.monotonic() - start)
+
+    def attempt_safely(self, name: str) -> Evidence:
+        """Return the same, or `not_run` for a check that could not run."""
+        start = time.monotonic()
+        try:
+            return self.attempt(name)
+        except (NetworkError, BusyError, ToolError) as error:
+            finding = Finding("not_run", f"could not run: {error.problem}", str(error))
+            return self._kept(name, finding, time.monotonic() - start)
+
+    @property
+    def _what(self) -> str:
+        return "image" if self.image else "lock"
+
+    def _known(self, name: str) -> Evidence | None:
+        for each in self.toolbox.store.evidence(self.lock.digest):
+            if each.check == name and each.holds and each.image == self.image:
+                return each
+        return None
+
+    def _kept(self, name: str, finding: Finding, seconds: float) -> Evidence:
+        store = self.toolbox.store
+        path = store.log_path(self.lock.digest, name)
+        write_atomically(path, finding.log + "\n")
+        evidence = Evidence(
+            check=name,
+            status=finding.status,
+            at=self.toolbox.now().replace(microsecond=0),
+            seconds=round(seconds, 3),
+            detail=finding.detail,
+            log=path.relative_to(store.home).as_posix(),
+            counts=finding.counts,
+            table=finding.table,
+            image=self.image,
+        )
+        store.record(self.lock.digest, evidence)
+        self.say(f"{name}: {finding.status}: {finding.detail}")
+        return evidence
+
+
+def _turn(name: str) -> int:
+    return _LONG.index(name) if name in _LONG else len(_LONG)
+
+
+def _side_by_side(wanted: Sequence[str], prover: _Prover) -> tuple[Evidence, ...]:
+    given_up = threading.Event()
+
+    def attempt(name: str) -> Evidence:
+        with ended_by(given_up):
+            return prover.attempt_safely(name)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            running = {name: pool.submit(attempt, name) for name in sorted(wanted, key=_turn)}
+            for each in as_completed(running.values()):
+                each.result()
+            return tuple(running[name].result() for name in wanted)
+        finally:
+            # The interrupt of a person, or a full disk, ends it all.
+            given_up.set()
+            pool.shutdown(wait=True, cancel_futures=True)

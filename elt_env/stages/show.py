@@ -9,6 +9,7 @@ from elt_env.model import lock_json
 from elt_env.model.lock import Lock
 from elt_env.model.summary import Summary
 from elt_env.model.target import Target, parse_target
+from elt_env.tools.image_store import ImageStore
 from elt_env.tools.interpreters import list_interpreters
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.store import read_lock_directory
@@ -26,6 +27,7 @@ def show(target: Target, toolbox: Toolbox) -> Summary:
     if lock is None:
         return Summary(target)
     prefix = Prefix(store.prefix_path(lock), lock)
+    images = ImageStore(store.home)
     return Summary(
         target=target,
         lock=lock,
@@ -33,6 +35,8 @@ def show(target: Target, toolbox: Toolbox) -> Summary:
         prefix=prefix.path,
         ready=prefix.ready,
         evidence=store.evidence(lock.digest),
+        image=images.image(lock.digest),
+        layout=images.layout.path,
     )
 
 

@@ -62,23 +62,32 @@ def _is_kept(name: str) -> bool:
 
 
 _FOREIGN = ("PYTHON", "LD_", "CONDA_", "MAMBA_", "VIRTUAL_ENV", "PIP_", "UV_")
+_ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")  # each names an environment that is activated
+_PLACES = frozenset({"PATH", "HOME", "PWD", "OLDPWD", "TMPDIR"})
 
 
 def user_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the variables for a person's command in a prefix: theirs, its tools first on PATH.
 
     What would make another Python, library or environment take part is left out: the variables
-    of Python, the loader, conda, pip, uv and virtual environments, and another virtual
-    environment's directory on PATH.
+    of Python, the loader, conda, pip, uv and virtual environments, those that lead into an
+    activated environment, as its activation hooks set them, and its `bin` on PATH.
     """
     source = os.environ if base is None else base
-    kept = {name: value for name, value in source.items() if not name.startswith(_FOREIGN)}
-    other = source.get("VIRTUAL_ENV")
-    foreign = {str(Path(other) / "bin")} if other else set()
+    active = [Path(source[name]) for name in _ACTIVE if source.get(name)]
+    kept = {name: value for name, value in source.items() if not _is_foreign(name, value, active)}
+    foreign = {each / "bin" for each in active}
     search = [
         each
         for each in source.get("PATH", os.defpath).split(os.pathsep)
-        if each and each not in foreign
+        if each and Path(each) not in foreign
     ]
     path = os.pathsep.join([str(prefix / "bin"), *search])
     return kept | {"PATH": path, "PYTHONNOUSERSITE": "1"}
+
+
+def _is_foreign(name: str, value: str, active: Sequence[Path]) -> bool:
+    """Tell whether a variable is another environment's own, or leads into one."""
+    if name.startswith(_FOREIGN):
+        return True
+    return name not in _PLACES and any(Path(value).is_relative_to(each) for each in active)

@@ -9,13 +9,40 @@ import base64
 import hashlib
 import importlib.metadata
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.tools.prefix import Distribution, Prefix
 
 _CHUNK = 1 << 20
+_Brought = list[tuple[Distribution, str | None]]
+
+
+@dataclass(frozen=True)
+class SharedFile:
+    """A file that several distributions brought with different content.
+
+    Installers let that happen, and namespace packages of the old kind live with it. Which one
+    stays rests on the order in which an installer happens to write, so a rule decides: that of
+    the distribution whose name sorts first.
+
+    Attributes:
+        path: its place below the prefix.
+        owners: the names of the distributions, sorted.
+        winner: the first of them.
+        wanted: the sha256 of the winner's content, as RECORD writes it.
+        settled: whether it has that content.
+    """
+
+    path: str
+    owners: tuple[str, ...]
+    winner: str
+    wanted: str
+    settled: bool
+
+    def __str__(self) -> str:
+        return f"{self.path} of {', '.join(self.owners)}"
 
 
 @dataclass(frozen=True)
@@ -24,36 +51,61 @@ class InstalledFiles:
 
     Attributes:
         changed: a line about each file that is gone, or is as no distribution brought it.
-        shared: those that several distributions brought with different content: one of them won.
-            Installers let that happen, and namespace packages of the old kind live with it. By
-            path below the prefix, with a line about each.
+        shared: those that several distributions brought with different content.
     """
 
     changed: tuple[str, ...]
-    shared: Mapping[str, str]
+    shared: tuple[SharedFile, ...]
 
 
 def installed_files(prefix: Prefix) -> InstalledFiles:
     """Return how the files of pip's distributions are."""
+    changed: list[str] = []
+    shared: list[SharedFile] = []
+    for path, by in sorted(_brought(prefix).items()):
+        names = ", ".join(f"{each.name} {each.version}" for each, _ in by)
+        place = os.path.relpath(path, prefix.path)
+        hashes = _hashes(by)
+        found = _found(path) if hashes else None
+        if not path.is_file():
+            changed.append(f"{place} of {names} is gone")
+        elif hashes and found not in hashes:
+            changed.append(f"{place} of {names} was changed")
+        elif len(hashes) > 1:
+            shared.append(_shared(place, by, found))
+    return InstalledFiles(tuple(changed), tuple(shared))
+
+
+def shared_files(prefix: Prefix) -> tuple[SharedFile, ...]:
+    """Return those that several of pip's distributions brought with different content."""
+    several = {path: by for path, by in _brought(prefix).items() if len(_hashes(by)) > 1}
+    return tuple(
+        _shared(os.path.relpath(path, prefix.path), by, _found(path))
+        for path, by in sorted(several.items())
+    )
+
+
+def _brought(prefix: Prefix) -> dict[Path, _Brought]:
     mine = {each.name for each in prefix.lock.pip}
-    brought: dict[Path, list[tuple[Distribution, str | None]]] = {}
+    brought: dict[Path, _Brought] = {}
     for each in prefix.distributions():
         for path, wanted in _recorded(prefix.site_packages, each) if each.name in mine else ():
             brought.setdefault(path, []).append((each, wanted))
-    changed: list[str] = []
-    shared: dict[str, str] = {}
-    for path, by in sorted(brought.items()):
-        names = ", ".join(f"{each.name} {each.version}" for each, _ in by)
-        place = os.path.relpath(path, prefix.path)
-        line = f"{place} of {names}"
-        hashes = {each for _, each in by if each is not None}
-        if not path.is_file():
-            changed.append(f"{line} is gone")
-        elif hashes and _sha256(path) not in hashes:
-            changed.append(f"{line} was changed")
-        elif len(hashes) > 1:
-            shared[place] = line
-    return InstalledFiles(tuple(changed), shared)
+    return brought
+
+
+def _hashes(by: _Brought) -> set[str]:
+    return {each for _, each in by if each is not None}
+
+
+def _found(path: Path) -> str | None:
+    return recorded_hash(path) if path.is_file() else None
+
+
+def _shared(place: str, by: _Brought, found: str | None) -> SharedFile:
+    recorded = sorted((each.name, wanted) for each, wanted in by if wanted is not None)
+    winner, wanted = recorded[0]
+    return SharedFile(place, tuple(name for name, _ in recorded), winner, wanted, found == wanted)
 
 
 def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | None]]:
@@ -69,7 +121,8 @@ def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | Non
         yield Path(os.path.normpath(site / file)), wanted
 
 
-def _sha256(path: Path) -> str:
+def recorded_hash(path: Path) -> str:
+    """Return the sha256 of a file's content as RECORD writes it."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -35,10 +35,12 @@ class Loading:
     Attributes:
         missing: (file, library that it needs and that is nowhere).
         refused: (file, the library that was found, the symbol version that this one lacks).
+        found: (library that something needs, the file that is loaded for it).
     """
 
     missing: set[tuple[Path, str]] = field(default_factory=set)
     refused: set[tuple[Path, Path, str]] = field(default_factory=set)
+    found: set[tuple[str, Path]] = field(default_factory=set)
 
 
 def native_code(prefix: Prefix) -> NativeCode:
@@ -96,6 +98,15 @@ def load_all(code: NativeCode, prefix: Prefix, system: SystemLibraries) -> Loadi
     return outcome
 
 
+def load_each(files: Iterable[Elf], system: SystemLibraries) -> Loading:
+    """Return what happens when each file is loaded on its own, as a program is."""
+    loader = _Loader({}, system)
+    outcome = Loading()
+    for each in files:
+        loader.load(each, {}, (), outcome)
+    return outcome
+
+
 class _Loader:
     """Finds libraries as the dynamic loader does."""
 
@@ -129,6 +140,7 @@ class _Loader:
                     outcome.missing.add((elf.path, name))
                     continue
                 loaded[name] = loaded[found.soname] = found
+                outcome.found.add((name, found.path))
                 fresh.append(found)
                 queue.append((found, own))
         self.visited.update(each.path for each in fresh)

@@ -27,6 +27,7 @@ _MARKER = ".ready.json"
 _STARTED = re.compile(r"Installing (?:extractor|loader) '(?P<name>[^']+)'")
 _FINISHED = re.compile(r"Installed (?:extractor|loader) '(?P<name>[^']+)'")
 _FRAME = re.compile(r"^[│╭╰─ ]+|[│╮╯─ ]+$")
+_MISMATCH = re.compile(r"Hash mismatch for `(?P<what>[^`]+)`")
 _UNREACHED = re.compile(
     r"error sending request|could not connect|connection refused|dns error|HTTP status server error"
 )
@@ -179,9 +180,16 @@ def _install_error(output: str) -> EltEnvError:
             f"Meltano cannot install {names}: the package index does not answer.\n{cause}",
             "Check the network and the index of the pip or uv settings, then run it again.",
         )
+    mismatch = _MISMATCH.search(cause)
+    if mismatch:
+        return ToolError(
+            f"Meltano cannot install {names}: the index serves other bytes of {mismatch['what']} "
+            f"than meltano/requirements pins.\n{cause}",
+            "If the index is trusted, renew the file of pins, as its first lines tell.",
+        )
     return ToolError(
         f"Meltano cannot install {names}:\n{cause}",
-        "Correct its pip_url in meltano/meltano.yml, or its pins in meltano/constraints.",
+        "Correct its pip_url in meltano/meltano.yml, or its pins in meltano/requirements.",
     )
 
 

@@ -22,6 +22,7 @@ from elt_env.tools.files import remove_tree, write_atomically, writing
 from elt_env.tools.process import Say
 
 _MARKER = ".elt-env.json"
+_FORMAT = 2  # of how prefixes are built; one that was built otherwise is built again
 _WAIT = 15.0
 
 
@@ -88,7 +89,7 @@ class Prefix:
         try:
             content = json.loads((self.path / _MARKER).read_text(encoding="utf-8"))
             stage = Stage[content["stage"]]
-            mine = content["digest"] == self.lock.digest
+            mine = (content["digest"], content["format"]) == (self.lock.digest, _FORMAT)
         except (OSError, ValueError, KeyError, TypeError):
             return Stage.ABSENT
         return stage if mine else Stage.ABSENT
@@ -106,9 +107,8 @@ class Prefix:
             self.path.mkdir(parents=True, exist_ok=True)
             marker.unlink(missing_ok=True)
             yield
-            write_atomically(
-                marker, json.dumps({"stage": stage.name, "digest": self.lock.digest}) + "\n"
-            )
+            content = {"stage": stage.name, "digest": self.lock.digest, "format": _FORMAT}
+            write_atomically(marker, json.dumps(content) + "\n")
 
     def wipe(self) -> None:
         """Remove the directory."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from elt_env.tools.environment_variables import user_environment
 from elt_env.tools.files import writing
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import clean_environment, end_of, run
@@ -71,8 +72,9 @@ def _variables(place: Path) -> dict[str, str]:
         "PYTHONUSERBASE": str(place / "home" / ".local"),
         "PYTHONSTARTUP": str(place / "modules" / "secrets.py"),
         "LD_LIBRARY_PATH": str(place / "libraries"),
-        "VIRTUAL_ENV": str(place),
-        "CONDA_PREFIX": str(place),
+        "VIRTUAL_ENV": str(place / "venv"),
+        "CONDA_PREFIX": str(place / "conda"),
+        "OPENSSL_MODULES": str(place / "conda" / "lib" / "ossl-modules"),  # as its hooks set it
         "PIP_TARGET": str(place / "modules"),
     }
 
@@ -99,15 +101,30 @@ class Surroundings:
     variables: Mapping[str, str] | None = None
 
 
+def tool_variables(prefix: Prefix, caller: Caller) -> dict[str, str]:
+    """Return the variables of every tool that this program starts for that caller."""
+    return clean_environment(path=[prefix.path / "bin"], base=caller.variables)
+
+
+def person_variables(prefix: Prefix, caller: Caller) -> dict[str, str]:
+    """Return the variables of what that caller runs by `elt-env run` and `elt-env shell`."""
+    return user_environment(prefix.path, caller.variables)
+
+
 def look_around(
-    prefix: Prefix, modules: Sequence[str], caller: Caller, limit: float
+    prefix: Prefix,
+    modules: Sequence[str],
+    caller: Caller,
+    variables: Mapping[str, str],
+    limit: float,
 ) -> Surroundings:
-    """Start the prefix's interpreter as every tool is started for that caller, and ask it.
+    """Start the prefix's interpreter for that caller with these variables, and ask it.
 
     Args:
         prefix: where it is installed.
         modules: what it imports before it answers.
-        caller: whose environment it is started from.
+        caller: in whose directory it is started.
+        variables: what is made of the caller's environment.
         limit: seconds it may take.
 
     Raises:
@@ -119,7 +136,7 @@ def look_around(
         [prefix.python, _PROBE],
         input="\n".join(modules),
         limit=limit,
-        env=clean_environment(path=[prefix.path / "bin"], base=caller.variables),
+        env=variables,
         cwd=caller.place / "cwd",
     )
     answer = done.stdout.strip().splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 _MARKER = ".elt-env.json"
@@ -13,7 +13,7 @@ _RECORDS = re.compile(r"(^|/)[^/]+\.dist-info/RECORD$")
 _SKIPPED_DIRECTORIES = ("__pycache__",)
 
 
-def differences(first: Path, second: Path, *, but: Collection[str] = ()) -> list[str]:
+def differences(first: Path, second: Path) -> list[str]:
     """Return a line about every file that one of two prefixes lacks, or that differs.
 
     The paths of the two have the same length, and stand for the same wherever a file holds one.
@@ -23,14 +23,11 @@ def differences(first: Path, second: Path, *, but: Collection[str] = ()) -> list
     Args:
         first: the prefix in question.
         second: the same, built again.
-        but: files whose content does not matter, as paths below the prefix.
     """
     mine, other = set(_files(first)), set(_files(second))
     lines = [f"{each} is not there when it is built again" for each in mine - other]
     lines += [f"{each} is there only when it is built again" for each in other - mine]
-    lines += [
-        f"{each} differs" for each in (mine & other) - set(but) if _differ(each, first, second)
-    ]
+    lines += [f"{each} differs" for each in mine & other if _differ(each, first, second)]
     return sorted(lines)
 
 

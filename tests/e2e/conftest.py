@@ -1,29 +1,47 @@
-"""The real spec, built once from the real index through Dagster."""
+"""The real spec, built once from the real index: 3.11 through Dagster, 3.12 by command."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.support.commands import REPOSITORY, Site, make_site
+from tests.support.python_channel import shared_directory
+from tests.support.real_spec import copy_project
+
+Run = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The repository's own policy and spec, with a store and an instance of the tests' own."""
-    root = tmp_path_factory.mktemp("real")
-    project = root / "project"
-    project.mkdir()
-    for name in ("pyproject.toml", "workspace.yaml", "environments", "dbt_project", "meltano"):
-        source = REPOSITORY / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, project / name)
-    return make_site(root, project)
+    root = shared_directory(tmp_path_factory) / "real"
+    try:
+        root.mkdir()
+    except FileExistsError:
+        # https://github.com/pytest-dev/pytest-xdist/issues/1386
+        pytest.fail("two workers build the real spec: pytest-xdist does not heed xdist_group")
+    return make_site(root, copy_project(REPOSITORY, root / "project"))
 
 
 @pytest.fixture(scope="session")
-def first_run(site: Site) -> subprocess.CompletedProcess[str]:
+def _first_runs(site: Site) -> tuple[Run, Run]:
+    """The first build for either Python, side by side in one store."""
+    with ThreadPoolExecutor(2) as pool:
+        job = pool.submit(site.execute, "elt_build", "3.11")
+        command = pool.submit(site.elt_env, "build", "elt@3.12")
+        return job.result(), command.result()
+
+
+@pytest.fixture(scope="session")
+def first_run(_first_runs: tuple[Run, Run]) -> Run:
     """The first run of `elt_build` for Python 3.11."""
-    return site.execute("elt_build", "3.11")
+    return _first_runs[0]
+
+
+@pytest.fixture(scope="session")
+def first_command(_first_runs: tuple[Run, Run]) -> Run:
+    """The first `elt-env build elt@3.12`."""
+    return _first_runs[1]

@@ -47,6 +47,7 @@ def make_wheel(
     entry_points: Mapping[str, str] | None = None,
     tag: str = "py3-none-any",
     extras: Mapping[str, Sequence[str]] | None = None,
+    fields: Sequence[str] = (),
 ) -> Path:
     """Write a wheel that every installer accepts, and return its path.
 
@@ -57,10 +58,12 @@ def make_wheel(
         entry_points: console scripts, as `module:function` by script name.
         tag: interpreter, ABI and platform, as in `cp311-cp311-linux_x86_64`.
         extras: further requirements by extra.
+        fields: further lines of its METADATA.
     """
     stem = f"{escaped(name)}-{version}"
     info = f"{stem}.dist-info"
     metadata = core_metadata(name, version, requires, requires_python, extras or {})
+    metadata += "".join(f"{each}\n" for each in fields)
     content = _as_bytes(default_files(name, version) if files is None else files)
     content[f"{info}/METADATA"] = metadata.encode()
     content[f"{info}/WHEEL"] = _wheel_file(tag).encode()

@@ -13,7 +13,7 @@ from elt_env.stages.checks.smoke_dagster import dagster_smoke
 from elt_env.stages.checks.smoke_dbt import dbt_smoke
 from elt_env.stages.checks.smoke_meltano import meltano_smoke
 
-__all__ = ["CHECKS", "HEALTH_CHECKS", "SMOKE_CHECKS", "Check", "Finding"]
+__all__ = ["CHECKS", "HEALTH_CHECKS", "NOT_BLOCKING", "SMOKE_CHECKS", "Check", "Finding"]
 
 SMOKE_CHECKS: dict[str, Check] = {
     "meltano_smoke": meltano_smoke,
@@ -21,9 +21,6 @@ SMOKE_CHECKS: dict[str, Check] = {
     "dagster_smoke": dagster_smoke,
 }
 """The checks that work with the tools of the environment, by name; each has a job of its own."""
-
-CHECKS: dict[str, Check] = {"pip_check": pip_check, "imports": imports, **SMOKE_CHECKS}
-"""The checks that a build ends with, by name; each is blocking."""
 
 HEALTH_CHECKS: dict[str, Check] = {
     "pip_check": pip_check,
@@ -38,4 +35,18 @@ HEALTH_CHECKS: dict[str, Check] = {
     "solver_differences": solver_differences,
     **SMOKE_CHECKS,
 }
-"""Every check, those of CHECKS among them, by name, the cheap ones first."""
+"""Every check, by name, the cheap ones first."""
+
+NOT_BLOCKING = ("console_scripts", "reproducible", "solver_differences")
+"""The health checks that nothing waits for, and that a build leaves out.
+
+Each takes ten seconds and more, and a finding of theirs is worth knowing but does not say that the
+environment does not work: another resolver may choose otherwise, a file may differ between two
+builds of one lock, and an entry point may want something that nobody here uses. What any other
+check finds is a fault that a tool will run into.
+"""
+
+CHECKS: dict[str, Check] = {
+    name: check for name, check in HEALTH_CHECKS.items() if name not in NOT_BLOCKING
+}
+"""The checks that a build ends with, by name; each is blocking."""

@@ -33,4 +33,4 @@ def mixed_managers(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     passed = f"{conda} conda and {pip} pip packages, each file as installed"
     if files.shared:
         passed += f"; {len(files.shared)} files brought by several of pip's"
-    return judge([*faults, *files.changed], passed, log="\n".join(files.shared.values()))
+    return judge([*faults, *files.changed], passed, log="\n".join(map(str, files.shared)))

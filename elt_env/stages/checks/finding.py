@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from elt_env.model.evidence import Status
+from elt_env.model.evidence import Status, Table
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
@@ -20,11 +20,15 @@ class Finding:
     Attributes:
         detail: for a person, in a line or few; the culprit first.
         log: everything it saw.
+        counts: what it counted, by name, as in `loaded_rows`.
+        table: what it saw row by row, if that is worth a table.
     """
 
     status: Status
     detail: str
     log: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict, hash=False)
+    table: Table | None = None
 
 
 Check = Callable[[Prefix, Toolbox, Say], Finding]

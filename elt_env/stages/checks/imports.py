@@ -58,9 +58,11 @@ def _judge(
     """Return `failed` when something did not import that is not allowed to."""
     faults = [each for each in results if each.fault]
     bad = [each for each in faults if not _is_allowed(each.module, allowed)]
+    # As they are installed, which is not as they are locked when that is the fault.
+    versions = {each.name: each.version for each in prefix.distributions()} if bad else {}
     lines = [
         f"{each.module} of {owner_of[each.module]} "
-        f"{prefix.lock.distributions.get(owner_of[each.module], '')}: {each.fault}"
+        f"{versions.get(owner_of[each.module], '')}: {each.fault}"
         for each in bad
     ]
     log = "\n".join(

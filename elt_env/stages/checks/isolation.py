@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from elt_env.model.lock import owned_distributions
@@ -13,30 +13,43 @@ from elt_env.tools.modules import modules_by_distribution
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.startup_files import activation_hooks, foreign_pth_lines, foreign_shebangs
-from elt_env.tools.surroundings import Caller, Surroundings, hostile_caller, look_around
+from elt_env.tools.surroundings import (
+    Caller,
+    Surroundings,
+    hostile_caller,
+    look_around,
+    person_variables,
+    tool_variables,
+)
 from elt_env.tools.system_libraries import SystemLibraries, system_libraries
 from elt_env.tools.toolbox import Toolbox
+
+# Of the standard library, what loads shared libraries or has a namesake among the caller's modules.
+_STANDARD = ("ssl", "sqlite3", "ctypes", "zlib", "bz2", "lzma", "hashlib", "secrets")
+_OWN = frozenset({"HOME", "PWD", "PATH"})  # a person's, wherever they lead; PATH is searched
 
 
 def isolation(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """The tools use nothing but the prefix and the system's libraries, whatever the caller's setup.
 
-    Shown with a caller that has PYTHONPATH, PYTHONHOME, LD_LIBRARY_PATH, a user site, another
-    environment, and programs of the same names first on PATH. Besides, no `.pth` file leads out
-    of the prefix, and its scripts are run by its own interpreter. Scripts that conda would source
-    on activation are a warning: nothing is activated here.
+    So it is with the tools that are started here, and with what `elt-env run` and `elt-env shell`
+    start. Shown with a caller that has PYTHONPATH, PYTHONHOME, LD_LIBRARY_PATH, a user site,
+    another environment, what its activation hooks set, and programs of the same names first on
+    PATH. Besides, no `.pth` file leads out of the prefix, and its scripts are run by its own
+    interpreter. Scripts that conda would source on activation are a warning: nothing is activated
+    here.
     """
-    programs = sorted(each.name for each in (prefix.path / "bin").iterdir())
-    modules = _requested_modules(prefix)
+    programs = sorted(each.name for each in (prefix.path / "bin").iterdir() if each.is_file())
+    modules = [*_STANDARD, *_requested_modules(prefix)]
+    limit = toolbox.policy.tool_limit.total_seconds()
     with hostile_caller(prefix, programs) as caller:
-        seen = look_around(prefix, modules, caller, toolbox.policy.tool_limit.total_seconds())
-        faults = [
-            *_started_elsewhere(seen, prefix, caller),
-            *_used_from_elsewhere(seen, prefix, system_libraries()),
-            *_found_elsewhere(seen, prefix, programs),
-        ]
-    if seen.fault:
-        faults = [f"under a hostile caller, the interpreter does not start: {seen.fault}"]
+        tool = tool_variables(prefix, caller)
+        seen = look_around(prefix, modules, caller, tool, limit)
+        faults = _faults(seen, prefix, caller, programs)
+        person = person_variables(prefix, caller)
+        persons = look_around(prefix, _STANDARD, caller, person, limit)
+        theirs = _faults(persons, prefix, caller, programs)
+        faults += [f"with elt-env run, {each}" for each in theirs]
     faults += [*foreign_pth_lines(prefix), *foreign_shebangs(prefix)]
     for each in faults:
         say(f"isolation: {each}")
@@ -45,13 +58,24 @@ def isolation(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     return judge(faults, passed, notes=notes, log="\n".join((*seen.modules, *seen.mapped)))
 
 
+def _faults(
+    seen: Surroundings, prefix: Prefix, caller: Caller, programs: Sequence[str]
+) -> list[str]:
+    if seen.fault:
+        return [f"under a hostile caller, the interpreter does not start: {seen.fault}"]
+    return [
+        *_started_elsewhere(seen, prefix, caller),
+        *_used_from_elsewhere(seen, prefix, system_libraries()),
+        *_found_elsewhere(seen, prefix, programs),
+    ]
+
+
 def _requested_modules(prefix: Prefix) -> list[str]:
-    """Return the modules of what a person asked for, and some of the standard library's own."""
+    """Return the modules of what a person asked for."""
     conda = tuple(each for each in prefix.lock.conda if each.requested)
     asked = {*owned_distributions(conda), *(p.name for p in prefix.lock.pip if p.requested)}
     found = modules_by_distribution(prefix)
-    own = ("ssl", "sqlite3", "ctypes", "zlib", "bz2", "lzma", "hashlib", "secrets")
-    return [*own, *(module for name in sorted(asked) for module in found.get(name, ()))]
+    return [module for name in sorted(asked) for module in found.get(name, ())]
 
 
 def _started_elsewhere(seen: Surroundings, prefix: Prefix, caller: Caller) -> Iterator[str]:
@@ -66,7 +90,7 @@ def _started_elsewhere(seen: Surroundings, prefix: Prefix, caller: Caller) -> It
     if seen.user_site:
         yield "the user's site-packages is on: PYTHONNOUSERSITE is not set"
     for name, value in sorted((seen.variables or {}).items()):
-        if str(caller.place) in value and name not in {"HOME", "PWD"}:
+        if str(caller.place) in value and name not in _OWN:
             yield f"the caller's {name} reached the tool"
 
 
@@ -86,9 +110,9 @@ def _is_probe(file: str) -> bool:
     return Path(file).name == "surroundings.py"
 
 
-def _found_elsewhere(seen: Surroundings, prefix: Prefix, programs: list[str]) -> Iterator[str]:
+def _found_elsewhere(seen: Surroundings, prefix: Prefix, programs: Sequence[str]) -> Iterator[str]:
     bin_ = prefix.path / "bin"
-    for name in programs if seen.variables else ():
+    for name in programs:
         found = shutil.which(name, path=(seen.variables or {}).get("PATH", ""))
         if found is not None and Path(found).parent != bin_:
             yield f"'{name}' is found at {found} on PATH, before the prefix's own"

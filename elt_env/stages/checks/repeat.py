@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from elt_env.model.lock import Lock
-from elt_env.stages.build import ensure_prefix
+from elt_env.stages.build import advance, complete
 from elt_env.stages.checks.finding import Finding, judge
 from elt_env.tools.files import remove_tree, writing
-from elt_env.tools.installed_files import installed_files
-from elt_env.tools.prefix import Prefix
+from elt_env.tools.prefix import Prefix, Stage
 from elt_env.tools.process import Say
 from elt_env.tools.store import Store
 from elt_env.tools.toolbox import Toolbox
@@ -43,9 +42,9 @@ class _Elsewhere(Store):
 def reproducible(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """Everything is locked with its sha256, and building the prefix once more gives the same tree.
 
-    The same files with the same content and permissions, but for the prefix's own path, compiled
-    modules, what installers note of either, and files of which several packages bring different
-    ones: see tools/tree.py. The second one is removed again.
+    The same files with the same content and permissions, but for the prefix's own path and what
+    installers note of it, see tools/tree.py, and compiled modules, which come of the others. The
+    second one is removed again.
     """
     lock = prefix.lock
     faults = [
@@ -55,17 +54,14 @@ def reproducible(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     ]
     if faults:
         return judge(faults, "")
-    # Which of several packages' files stays is decided anew each time.
-    shared = installed_files(prefix).shared
     with _place_beside(toolbox.store.home) as place:
         again = replace(toolbox, store=_Elsewhere(place))
-        built = ensure_prefix(lock, again, say)
-        faults = differences(prefix.path, built.path, but=shared)
+        second = Prefix(advance(lock, Stage.INSTALLED, again, say).path, lock)
+        complete(second, again, say)
+        faults = differences(prefix.path, second.path)
     for each in faults:
         say(f"reproducible: {each}")
-    note = f", but for {len(shared)} files that several packages bring" if shared else ""
-    passed = f"{len(lock.packages)} packages, built twice, give the same tree{note}"
-    return judge(faults, passed, log="\n".join(shared.values()))
+    return judge(faults, f"{len(lock.packages)} packages, built twice, give the same tree")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elt_env.errors import IntegrityError, ProofError, ToolError
@@ -143,7 +143,7 @@ def conduct(  # noqa: PLR0913  # the three of every check, and what tells checks
         place.kept = finding.status == "failed"
     kept = f"\nkept for a look: {place.path}" if place.kept else ""
     log = "\n".join(each for each in (finding.log, "\n".join(said)) if each)
-    return Finding(finding.status, finding.detail + kept, log)
+    return replace(finding, detail=finding.detail + kept, log=log)
 
 
 def last_words(done: Completed) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from elt_env.errors import ProofError
@@ -23,6 +25,7 @@ _NEEDS = Needs((PROJECT, "meltano"), ("dbt-core", "dbt-duckdb", "meltano"))
 _RESULTS = "run_results.json"
 _FILE = "smoke.duckdb"
 _NAMED = 3
+_LOST = "Packages got lost on the way"
 _CLOCK = re.compile(r"^\d\d:\d\d:\d\d +")
 _SAID = re.compile(r"Encountered an error|Error", re.IGNORECASE)
 
@@ -33,14 +36,18 @@ def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMI
 
 
 def _check(bench: Bench) -> Finding:
-    return build(bench, load(bench).directory)
+    loaded = load(bench)
+    finding = build(bench, loaded.directory)
+    # load() returns only when what was extracted was loaded.
+    rows = loaded.rows.total()
+    return replace(finding, counts={"extracted_rows": rows, "loaded_rows": rows, **finding.counts})
 
 
 def build(bench: Bench, loaded: Path) -> Finding:
     """Return what `dbt build` makes of the loaded rows in that directory.
 
     Raises:
-        ProofError: dbt ended before it ran a node, or packages got lost on the way.
+        ProofError: dbt ended before it ran a node.
         ToolError: the prefix has no dbt, or its DuckDB cannot read what dbt built.
         TimeLimitError: it took longer than the bench's limit.
     """
@@ -49,12 +56,21 @@ def build(bench: Bench, loaded: Path) -> Finding:
     variables = dbt_variables(bench, loaded)
     done = bench.run("dbt", "build", *dbt_options(project, target), variables=variables)
     results = _results(target / _RESULTS, done)
-    table = dbt_results.to_table(results)
-    finding = _judge(results, done)
+    finding = replace(
+        _judge(results, done),
+        log=dbt_results.to_markdown(results),
+        counts={"nodes": len(results), "faulty_nodes": sum(each.is_fault for each in results)},
+        table=dbt_results.to_table(results),
+    )
     if finding.status == "failed":
-        return Finding("failed", finding.detail, table)
-    counts = check_counts(bench, Path(variables["ELT_DUCKDB_PATH"]))
-    return Finding(finding.status, f"{finding.detail}; {counts}", table)
+        return finding
+    packages = count_packages(bench, Path(variables["ELT_DUCKDB_PATH"]))
+    finding = replace(
+        finding, counts={**finding.counts, **{f"{k}_packages": n for k, n in packages.items()}}
+    )
+    if _lost(packages):
+        return replace(finding, status="failed", detail=f"{_LOST}: {_shown(packages)}.")
+    return replace(finding, detail=f"{finding.detail}; packages: {_shown(packages)}")
 
 
 def dbt_variables(bench: Bench, loaded: Path) -> dict[str, str]:
@@ -84,8 +100,20 @@ def check_counts(bench: Bench, path: Path) -> str:
         ProofError: the three differ.
         ToolError: the prefix's DuckDB cannot read the file.
     """
+    packages = count_packages(bench, path)
+    if _lost(packages):
+        raise ProofError(f"{_LOST}: {_shown(packages)}.", "See the log of dbt's nodes.")
+    return f"packages: {_shown(packages)}"
+
+
+def count_packages(bench: Bench, path: Path) -> dict[str, int]:
+    """Return how many packages are in the `lock`, in the `source` and in the `mart`.
+
+    Raises:
+        ToolError: the prefix's DuckDB cannot read the file.
+    """
     where = f"where lock_digest = '{bench.lock.digest}'"
-    counts = {"lock": len(bench.lock.packages)} | query(
+    return {"lock": len(bench.lock.packages)} | query(
         bench.prefix,
         path,
         {
@@ -95,10 +123,14 @@ def check_counts(bench: Bench, path: Path) -> str:
         bench.limit,
         bench.say,
     )
-    shown = ", ".join(f"{number} in the {name}" for name, number in counts.items())
-    if len(set(counts.values())) > 1:
-        raise ProofError(f"Packages got lost on the way: {shown}.", "See the log of dbt's nodes.")
-    return f"packages: {shown}"
+
+
+def _lost(packages: Mapping[str, int]) -> bool:
+    return len(set(packages.values())) > 1
+
+
+def _shown(packages: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} in the {name}" for name, number in packages.items())
 
 
 def _results(path: Path, done: Completed) -> tuple[NodeResult, ...]:

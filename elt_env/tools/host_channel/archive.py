@@ -21,7 +21,7 @@ from conda_package_streaming.create import conda_builder
 PLACEHOLDER = ("/opt/host_channel" + "_placehold" * 30)[:255]
 """Stands for the prefix in text files; the installer puts the prefix in its place."""
 
-RECIPE = 1
+RECIPE = 2
 """Part of every build string; raise it when the same input shall become another package."""
 
 _UNDATED = datetime(1980, 1, 2, tzinfo=timezone.utc)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,12 +15,34 @@ from elt_env.tools.process import run
 
 _LIMIT = 60.0
 _OWN_LIBRARIES = "$ORIGIN/../lib"
+_SYSTEM = "/usr"
+_NOWHERE = "/opt/host_channel"
 _MAGIC = b"\x7fELF"
 
 
 def is_elf(content: bytes) -> bool:
     """Tell whether a file's content is an ELF object."""
     return content.startswith(_MAGIC)
+
+
+def without_prefix(content: bytes, spellings: Iterable[str]) -> bytes:
+    """Return an ELF object in which a path of the same length and name stands for the prefix.
+
+    Python falls back to the prefix that it was built for only where it finds no other; a package
+    has no use for it, and it tells of the machine it was made on. What lies in /usr does not.
+
+    Args:
+        content: the object.
+        spellings: the paths that stand for the prefix, longest first.
+    """
+    for each in spellings:
+        above, _, name = each.rpartition("/")
+        if above and not each.startswith(_SYSTEM):
+            # The name stays: linkers let a string stand for its own end too, such as a version.
+            nowhere = f"{_NOWHERE.ljust(len(above), '_')[: len(above)]}/{name}"
+            place = re.escape(os.fsencode(each)) + rb"(?![\w.-])"
+            content = re.sub(place, nowhere.encode(), content)
+    return content
 
 
 def relative_run_path(run_path: str, folder: str, spellings: Iterable[str]) -> str:

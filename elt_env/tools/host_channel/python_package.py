@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from elt_env.model.canonical import digest_of, short
+from elt_env.tools.bytecode import compile_modules
 from elt_env.tools.host_channel import elf
 from elt_env.tools.host_channel.archive import PLACEHOLDER, RECIPE, Entry, PackageInfo
 from elt_env.tools.interpreters import Interpreter
 
 _LEFT_OUT = {"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"}
 _NOT_COPIED = {"EXTERNALLY-MANAGED"}
+_COMPILE_LIMIT = 300.0  # seconds
 _HEADER_FOLDERS = {"cpython", "internal"}
 # Where CPython's build writes its prefix into text files; everywhere else it is prose.
 _TEXT_WITH_PREFIX = re.compile(
@@ -67,23 +69,28 @@ def _tag(minor: str) -> str:
     return "cp" + minor.replace(".", "")
 
 
-def entries(interpreter: Interpreter) -> Iterator[Entry]:
+def entries(interpreter: Interpreter, *, compiled: bool = True) -> Iterator[Entry]:
     """Yield the files of an interpreter's package, relocatable and sorted by path.
 
-    Left out: site-packages, tests, byte code, static libraries.
+    Left out: site-packages, tests, static libraries, and the byte code that lies there; with
+    `compiled` the package has its own, made now and the same for any place of this interpreter.
 
     Raises:
-        ToolError: patchelf is missing or failed.
+        ToolError: patchelf is missing or failed, or the interpreter cannot compile.
     """
     files = dict(_files(interpreter))
     with tempfile.TemporaryDirectory() as scratch:
         patched = _relocated(files, interpreter.spellings, Path(scratch))
+        if compiled:
+            files |= _compiled(files, interpreter, Path(scratch) / "modules")
         for path, source in sorted(files.items()):
             if isinstance(source, str):
                 yield Entry(path, link=source)
                 continue
             content = patched.get(path, source).read_bytes()
-            if _TEXT_WITH_PREFIX.fullmatch(path) and not elf.is_elf(content):
+            if elf.is_elf(content):
+                content = elf.without_prefix(content, interpreter.spellings)
+            elif _holds_prefix(path):
                 content = with_placeholder(content, interpreter.spellings)
             yield Entry(path, content, executable=_is_executable(source))
 
@@ -116,6 +123,32 @@ def _relocated(
             copies[path].write_bytes(content)
     elf.relocate(copies, spellings)
     return copies
+
+
+def _compiled(
+    files: dict[str, Path | str], interpreter: Interpreter, scratch: Path
+) -> dict[str, Path]:
+    """Compile the modules and return their byte code by its path in the package.
+
+    Not of those that hold the prefix: another prefix makes them another source.
+    """
+    groups: dict[str, list[str]] = {}
+    for path, source in sorted(files.items()):
+        if path.endswith(".py") and isinstance(source, Path) and not _holds_prefix(path):
+            link = scratch / path
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(source)
+            groups.setdefault(os.path.dirname(path), []).append(path)  # noqa: PTH120  # of a text
+    compile_modules(interpreter.executable, scratch, groups.values(), _COMPILE_LIMIT, _quiet)
+    return {each.relative_to(scratch).as_posix(): each for each in scratch.rglob("*.pyc")}
+
+
+def _holds_prefix(path: str) -> bool:
+    return _TEXT_WITH_PREFIX.fullmatch(path) is not None
+
+
+def _quiet(line: str) -> None:
+    del line
 
 
 def _is_executable(source: Path) -> bool:

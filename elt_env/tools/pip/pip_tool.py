@@ -40,6 +40,16 @@ class Pip:
 
     def install(self, request: InstallRequest, say: Say) -> str:
         """Install everything in one command; see Installer."""
+        return self._install(request, [], say)
+
+    def unpack(self, request: InstallRequest, directory: Path, say: Say) -> None:
+        """Install what is requested into `directory`; see Installer.
+
+        pip cannot be told to stay offline; what it asks the index for, it takes from its cache.
+        """
+        self._install(request, ["--target", str(directory)], say)
+
+    def _install(self, request: InstallRequest, more: list[str], say: Say) -> str:
         with (
             writing(Path(tempfile.gettempdir())),
             tempfile.TemporaryDirectory(prefix="elt-env-pip-") as place,
@@ -48,7 +58,7 @@ class Pip:
             write_atomically(listed, request.requirements)
             options = [
                 *("install", "--require-hashes", "--no-deps", "--no-compile", "--no-input"),
-                *("--root-user-action", "ignore"),
+                *("--root-user-action", "ignore", *more),
                 *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
                 *("--requirement", str(listed)),
             ]

@@ -116,6 +116,16 @@ class Installer(Protocol):
         """
         ...
 
+    def unpack(self, request: InstallRequest, directory: Path, say: Say) -> None:
+        """Install what is requested into `directory`; the prefix stays as it is.
+
+        Its files lie there as below site-packages, and others, as in `bin`, as below the prefix.
+        What was installed a moment ago needs no network.
+
+        Raises: as `install`.
+        """
+        ...
+
     def inconsistencies(self, prefix: Path, say: Say) -> tuple[str, ...]:
         """Return what the distributions in `prefix` miss of each other (`pip check`), a line each.
 

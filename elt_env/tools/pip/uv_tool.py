@@ -102,20 +102,36 @@ class Uv:
 
     def install(self, request: InstallRequest, say: Say) -> str:
         """Install everything in one command; see Installer."""
+        done, shown = self._install(request, ["--strict", "--break-system-packages"], say)
+        if done.returncode:
+            raise uv_errors.install(done.stderr, done.returncode, request.prefix)
+        return shown
+
+    def unpack(self, request: InstallRequest, directory: Path, say: Say) -> None:
+        """Install what is requested into `directory`; see Installer."""
+        options = ["--target", str(directory)]
+        done, _ = self._install(request, [*options, "--offline"], _unheard)
+        if done.returncode:
+            done, _ = self._install(request, options, say)
+        if done.returncode:
+            raise uv_errors.install(done.stderr, done.returncode, directory)
+
+    def _install(
+        self, request: InstallRequest, options: list[str], say: Say
+    ) -> tuple[Completed, str]:
+        """Install, and return what came of it and the command for the record."""
         with self._workspace() as place:
             listed = place / "requirements.txt"
             write_atomically(listed, request.requirements)
             config = self._config(place, request.indexes)
             command = [
                 *("uv", "pip", "install", "--python", str(request.prefix / "bin" / "python")),
-                *("--require-hashes", "--no-deps", "--strict", "--break-system-packages"),
+                *("--require-hashes", "--no-deps", *options),
                 *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
                 *("--requirements", str(listed)),
             ]
             done = self._run([*command, "--config-file", str(config)], place, say)
-        if done.returncode:
-            raise uv_errors.install(done.stderr, done.returncode, request.prefix)
-        return " ".join(command).replace(f"{place}/", "")
+        return done, " ".join(command).replace(f"{place}/", "")
 
     def inconsistencies(self, prefix: Path, say: Say) -> tuple[str, ...]:
         """Return what the distributions in `prefix` miss of each other; see Installer."""
@@ -210,6 +226,10 @@ class Uv:
             tempfile.TemporaryDirectory(prefix="elt-env-uv-") as name,
         ):
             yield Path(name)
+
+
+def _unheard(line: str) -> None:
+    del line
 
 
 def _without_answer(say: Say) -> Say:

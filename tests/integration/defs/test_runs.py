@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from elt_env.stages.checks import NOT_BLOCKING
+from elt_env.stages.prove import HEALTH_CHECKS
 from tests.support.channel import Channel
 from tests.support.commands import Site, make_site
 from tests.support.index_server import IndexServer
@@ -101,11 +103,22 @@ def test_a_failing_check_fails_the_run_and_names_the_culprit(small: Small) -> No
     broken = {"tool/__init__.py": "raise ImportError('libfoo.so.1 is missing')"}
     small.publish("tool", "2.0", files=broken)
     done = small.site.execute("elt_build", "3.11")
-    assert done.returncode != 0
+    assert done.returncode == 1
     evidence = {each["check"]: each for each in small.site.show(TARGET)["evidence"]}
     assert evidence["imports"]["status"] == "failed"
     assert "tool of tool 2.0: ImportError: libfoo.so.1 is missing" in evidence["imports"]["detail"]
-    assert "libfoo.so.1 is missing" in done.stderr
+    last = done.stderr[done.stderr.rindex("imports failed: ") :]
+    assert "tool of tool 2.0: ImportError: libfoo.so.1 is missing" in last
+    # The others ran beside it and have said what they saw.
+    assert evidence["pip_check"]["status"] == evidence["binary_abi"]["status"] == "passed"
+    assert not evidence.keys() & set(NOT_BLOCKING)
+
+    again = small.site.execute("elt_health", "3.11")
+    assert again.returncode == 1
+    after = {each["check"]: each for each in small.site.show(TARGET)["evidence"]}
+    assert after.keys() == set(HEALTH_CHECKS)
+    assert after["pip_check"]["at"] > evidence["pip_check"]["at"]
+    assert after["reproducible"]["status"] == "passed"
 
 
 def test_a_mistake_in_the_spec_is_one_message_without_a_traceback(small: Small) -> None:
@@ -219,14 +232,14 @@ def _started(site: Site) -> Iterator[subprocess.Popen[str]]:
 
 
 def _wait_for_installer(home: Path) -> None:
+    _wait_for(home, b"install")
+
+
+def _wait_for(home: Path, word: bytes) -> None:
     end = time.monotonic() + 90
-    while not _installers(home):
-        assert time.monotonic() < end, "the installer never started"
+    while not any(word in _command(pid) for pid in _processes(home)):
+        assert time.monotonic() < end, f"nothing with {word!r} in its command ever started"
         time.sleep(0.02)
-
-
-def _installers(home: Path) -> list[int]:
-    return [pid for pid in _processes(home) if b"install" in _command(pid)]
 
 
 def _processes(home: Path) -> list[int]:

@@ -11,6 +11,7 @@ import pytest
 from elt_env.model.lock import Lock
 from elt_env.stages.prove import Finding, prove
 from elt_env.tools import surroundings
+from elt_env.tools.environment_variables import user_environment
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import clean_environment
 from elt_env.tools.toolbox import Toolbox
@@ -127,6 +128,28 @@ def test_the_user_site_is_named(
     assert "usercustomize" in found.detail
 
 
+@pytest.mark.parametrize("variable", ["PYTHONPATH", "LD_LIBRARY_PATH", "OPENSSL_MODULES", "PATH"])
+def test_what_reaches_a_persons_command_is_named(
+    variable: str, prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaky(path: Path, base: Mapping[str, str]) -> dict[str, str]:
+        return user_environment(path, base) | {variable: base[variable]}
+
+    monkeypatch.setattr(surroundings, "user_environment", leaky)
+
+    found = look(prefix, toolbox)
+
+    assert found.status == "failed"
+    told = {
+        "PYTHONPATH": "the caller's PYTHONPATH reached the tool",
+        "LD_LIBRARY_PATH": "",  # the interpreter may not even start
+        "OPENSSL_MODULES": "the caller's OPENSSL_MODULES reached the tool",
+        "PATH": "'alpha' is found at",
+    }[variable]
+    assert all(each.startswith("with elt-env run, ") for each in found.detail.splitlines()[:1])
+    assert told in found.detail
+
+
 def test_a_pth_file_that_leads_out_is_named(
     prefix: Prefix, toolbox: Toolbox, tmp_path: Path
 ) -> None:
@@ -143,7 +166,9 @@ def test_a_pth_file_that_leads_out_is_named(
 
 
 def test_a_script_of_another_python_is_named(prefix: Prefix, toolbox: Toolbox) -> None:
-    replace(prefix.path / "bin" / "alpha", b"#!/usr/bin/python3\nprint('hello')\n")
+    script = prefix.path / "bin" / "alpha"
+    replace(script, b"#!/usr/bin/python3\nprint('hello')\n")
+    script.chmod(0o755)
 
     found = look(prefix, toolbox)
 

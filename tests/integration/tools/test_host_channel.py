@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import rattler
-from rattler.package_streaming import extract
 
 import elt_env
 from elt_env.errors import StorageError
@@ -24,6 +23,7 @@ from elt_env.model.policy import Policy
 from elt_env.tools.conda import Rattler, SolveRequest
 from elt_env.tools.download import Downloads
 from elt_env.tools.host_channel import HostChannel
+from elt_env.tools.host_channel.python_package import entries
 from elt_env.tools.indexes import find_indexes
 from elt_env.tools.interpreters import Interpreter, list_interpreters
 from elt_env.tools.pip import ResolveRequest, Uv
@@ -153,11 +153,31 @@ def test_a_python_whose_library_the_system_finds_gets_a_run_path(
     bare = dataclasses.replace(
         interpreter, executable=executable, prefix=source, spellings=(str(source),)
     )
-    package = HostChannel(tmp_path / "second").add_interpreter(bare, _silent)
-    extract(package, tmp_path / "extracted")
+    for entry in entries(bare, compiled=False):  # no loader here finds what it would compile with
+        path = tmp_path / "extracted" / entry.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if entry.link:
+            path.symlink_to(entry.link)
+        else:
+            path.write_bytes(entry.content)
+            path.chmod(0o755)
     python = tmp_path / "extracted/bin/python"
     loaded = _output(python, "-I", "-c", "print(open('/proc/self/maps').read())")
     assert f"{tmp_path}/extracted/lib/libpython" in loaded
+
+
+def test_a_linked_python_brings_its_bytecode(
+    link: Link, prefix: Path, interpreter: Interpreter
+) -> None:
+    python = link(prefix) / "bin/python"
+    library = prefix / f"lib/python{interpreter.minor}"
+    before = set(library.rglob("*.pyc"))
+    assert len(before) > len([*library.rglob("*.py")]) - 20
+    assert not [each for each in before if os.fsencode(interpreter.prefix) in each.read_bytes()]
+
+    _output(python, "-I", "-c", f"{_MODULES}\nimport json, asyncio, tarfile, email.parser")
+
+    assert set(library.rglob("*.pyc")) == before
 
 
 def test_a_linked_python_makes_virtual_environments(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from elt_env.model.dbt_results import NodeResult, count, parse, to_table
+from elt_env.model.dbt_results import NodeResult, count, parse, to_markdown, to_table
 
 
 def _text(*results: tuple[str, str, str | None]) -> str:
@@ -56,10 +56,23 @@ def test_the_table_begins_with_what_is_to_blame_in_one_line_each() -> None:
     found = parse(
         _text(("model.p.good", "success", "OK"), ("test.p.bad", "fail", "Got 2 results\n a | b"))
     )
-    rows = to_table(found).splitlines()
+    rows = to_markdown(found).splitlines()
     assert rows[2] == "| test bad | fail | 0.12 | Got 2 results a \\| b |"
     assert rows[3].startswith("| model good |")
     assert len(rows) == 4
+    table = to_table(found)
+    assert table.columns == ("status", "message", "node", "type", "seconds")
+    assert table.rows == (
+        ("fail", "Got 2 results a | b", "bad", "test", 0.125),
+        ("success", "OK", "good", "model", 0.125),
+    )
+
+
+def test_the_table_of_a_large_project_stays_small_and_keeps_the_culprit() -> None:
+    good = [(f"model.p.m{number}", "success", "OK") for number in range(600)]
+    table = to_table(parse(_text(*good, ("test.p.bad", "fail", "x" * 9000))))
+    assert len(table.rows) == 500
+    assert table.rows[0] == ("fail", "x" * 499 + "…", "bad", "test", 0.125)
 
 
 def test_the_count_names_every_status() -> None:

@@ -58,6 +58,7 @@ def test_the_contract_of_show() -> None:
         "at": "2026-05-04T03:02:01+00:00",
         "seconds": 12.3456,
         "detail": "alpha: no module\nmore",
+        "counts": {},
     }
     assert content["evidence"][1]["status"] == "not_run"
     assert content["image"] is None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.tools.environment_variables import clean_environment
+from elt_env.tools.environment_variables import clean_environment, user_environment
 
 FIXED = {
     "PYTHONNOUSERSITE": "1",
@@ -102,3 +102,31 @@ def test_the_base_is_the_environment_of_this_process(monkeypatch: pytest.MonkeyP
     found = clean_environment()
     assert found["TZ"] == "Antarctica/Troll"
     assert "PYTHONPATH" not in found
+
+
+def test_a_person_s_command_gets_nothing_of_an_activated_environment() -> None:
+    for name in ("CONDA_PREFIX", "VIRTUAL_ENV"):
+        base = {
+            name: "/env",
+            "PATH": "/env/bin:/mine/bin:/env/bin/",
+            "SSL_CERT_FILE": "/env/ssl/cacert.pem",
+            "PROJ_DATA": "/env/share/proj",
+            "HOME": "/env/home",
+            "EDITOR": "vi",
+            "NOTES": "/environment/notes",
+        }
+        assert user_environment(Path("/prefix"), base) == {
+            "PATH": "/prefix/bin:/mine/bin",
+            "HOME": "/env/home",
+            "EDITOR": "vi",
+            "NOTES": "/environment/notes",
+            "PYTHONNOUSERSITE": "1",
+        }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "LD_LIBRARY_PATH", "LD_PRELOAD", "PIP_TARGET"],
+)
+def test_a_person_s_command_gets_no_variable_of_python_or_the_loader(name: str) -> None:
+    assert name not in user_environment(Path("/prefix"), {name: "/elsewhere"})

@@ -35,7 +35,7 @@ def _tree(prefix: Path, *names: str) -> None:
 
 
 def _by_path(prefix: Path) -> dict[str, Entry]:
-    return {entry.path: entry for entry in entries(_interpreter(prefix))}
+    return {entry.path: entry for entry in entries(_interpreter(prefix), compiled=False)}
 
 
 def test_the_package_depends_on_nothing_and_names_its_abi() -> None:

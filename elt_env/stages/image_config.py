@@ -1,0 +1,73 @@
+"""How an image runs, and what its labels say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from elt_env.model import oci
+from elt_env.model.lock import Lock
+from elt_env.model.oci import ImageConfig, Layer
+from elt_env.tools import image_source
+from elt_env.tools.toolbox import Toolbox
+
+_USER = "1000:1000"
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def manifest_annotations(lock: Lock) -> dict[str, str]:
+    """Return what the manifest itself says."""
+    return {"elt-env.target": str(lock.target), "elt-env.lock.digest": lock.digest}
+
+
+def image_config(
+    lock: Lock, layers: Sequence[Layer], inherited: Sequence[str], toolbox: Toolbox
+) -> ImageConfig:
+    """Return the config of an image of those layers, on a base with those variables.
+
+    Raises:
+        PolicyError: SOURCE_DATE_EPOCH is not a number of seconds.
+    """
+    created = f"{image_source.source_date():%Y-%m-%dT%H:%M:%SZ}"
+    labels = {
+        "org.opencontainers.image.title": lock.target.name,
+        "org.opencontainers.image.created": created,
+        "elt-env.target": str(lock.target),
+        "elt-env.lock.digest": lock.digest,
+        "elt-env.spec.digest": lock.spec_digest,
+    }
+    revision = image_source.source_revision(toolbox.project.root)
+    if revision:
+        labels["org.opencontainers.image.revision"] = revision
+    return ImageConfig(
+        architecture=oci.architecture(lock.target.platform),
+        created=created,
+        env=_variables(inherited, toolbox.policy.image_path),
+        command=("python",),
+        user=_USER,
+        working_directory=image_source.PLACE,
+        labels=labels,
+        diff_ids=tuple(each.diff_id for each in layers),
+        holds=tuple(each.holds for each in layers),
+    )
+
+
+def _variables(inherited: Sequence[str], place: str) -> tuple[str, ...]:
+    """Return the variables with which the tools just run, for a user who may write to /tmp."""
+    project = image_source.PLACE
+    mine = {
+        "PATH": f"{place}/bin:{_SYSTEM_PATH}",
+        "HOME": "/home/elt",
+        "LANG": "C.UTF-8",
+        "PYTHONNOUSERSITE": "1",
+        "DBT_PROJECT_DIR": f"{project}/dbt_project",
+        "DBT_PROFILES_DIR": f"{project}/dbt_project",
+        "DBT_TARGET_PATH": "/tmp/dbt/target",  # noqa: S108  # the image's own
+        "DBT_LOG_PATH": "/tmp/dbt/logs",  # noqa: S108
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "MELTANO_PROJECT_ROOT": f"{project}/meltano",
+        "MELTANO_SYS_DIR_ROOT": "/tmp/meltano",  # noqa: S108
+        "MELTANO_DATABASE_URI": "sqlite:////tmp/meltano.db",
+        "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    before = dict(each.partition("=")[::2] for each in inherited)
+    return tuple(f"{name}={value}" for name, value in sorted((before | mine).items()))

@@ -1,0 +1,128 @@
+"""Push: a packed image, and what belongs to it, is in a registry with the digest it has here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from elt_env.errors import InputError, ToolError
+from elt_env.model import oci
+from elt_env.model.canonical import short
+from elt_env.model.image import image_name
+from elt_env.model.image_reference import Reference, parse_reference
+from elt_env.model.oci import Descriptor
+from elt_env.model.target import Target
+from elt_env.stages.build import require_lock
+from elt_env.tools.image_store import ImageStore
+from elt_env.tools.oci.layout import Layout
+from elt_env.tools.oci.registry import Pushed, Registry
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+
+_ATTACHED = (".sbom",)
+
+
+@dataclass(frozen=True)
+class PushedImage:
+    """An image in a registry.
+
+    Attributes:
+        references: every name that it has there now.
+        what: was done for it.
+    """
+
+    references: tuple[Reference, ...]
+    what: Pushed
+
+
+def push(  # noqa: PLR0913, PLR0917  # what, from where, to where, under which names
+    image: Descriptor,
+    layout: Layout,
+    reference: Reference,
+    tags: Sequence[str],
+    registry: Registry,
+    say: Say,
+    *,
+    referrers: Iterable[Descriptor] = (),
+) -> Pushed:
+    """Have an image and its referrers in a repository, under each of the tags.
+
+    Raises: as `Registry.push`.
+    """
+    pushed = registry.push(image, layout, reference, tags, say, referrers=referrers)
+    where = f"{reference.registry}/{reference.repository}"
+    say(
+        f"push: {where} has {pushed.digest} as {', '.join(tags)}; {pushed.blobs_sent} blobs with "
+        f"{pushed.bytes_sent / 1e6:.1f} MB sent, {pushed.blobs_there} were there"
+    )
+    return pushed
+
+
+def push_image(target: Target, toolbox: Toolbox, ref: str | None, say: Say) -> PushedImage:
+    """Push the image that was packed for the target's lock.
+
+    Args:
+        target: whose image.
+        toolbox: of its environment.
+        say: told of progress.
+        ref: where to, by default the environment's `push` in the policy. Without a tag in it, the
+            tags are the Python minor and the start of the lock's digest.
+
+    Raises:
+        InputError: there is nowhere to push to, or it is no reference.
+        ToolError: there is no image of the lock.
+        And as `push`.
+    """
+    reference = _destination(target, toolbox, ref)
+    lock = require_lock(target, toolbox)
+    images = ImageStore(toolbox.store.home)
+    image = images.image(lock.digest)
+    if image is None:
+        raise ToolError(
+            f"The lock {short(lock.digest)} of {target.name} has no image, so there is nothing "
+            "to push.",
+            f"Pack it: elt-env image {target.name}",
+        )
+    tags = [reference.tag] if reference.tag else [target.python, short(lock.digest)]
+    limit = toolbox.policy.tool_limit.total_seconds()
+    registry = Registry(insecure=toolbox.policy.insecure_registries, limit=limit)
+    attached = attachments(images.layout, image_name(target), image.manifest)
+    pushed = push(
+        *(image.manifest, images.layout, reference, tags, registry, say), referrers=attached
+    )
+    return PushedImage(tuple(reference.at(tag) for tag in tags), pushed)
+
+
+def attachments(layout: Layout, name: str, image: Descriptor) -> tuple[Descriptor, ...]:
+    """Return the artifacts of a layout that are named after an image and refer to it.
+
+    Raises:
+        IntegrityError: the layout's index or one of them cannot be read.
+    """
+    found = (layout.find(f"{name}{each}") for each in _ATTACHED)
+    return tuple(each for each in found if each is not None and _refers(layout, each, image))
+
+
+def _refers(layout: Layout, artifact: Descriptor, image: Descriptor) -> bool:
+    try:
+        subject = oci.parse_manifest(layout.read(artifact)).subject
+    except ValueError:  # somebody else's, of a kind that refers to nothing
+        return False
+    return subject is not None and subject.digest == image.digest
+
+
+def _destination(target: Target, toolbox: Toolbox, ref: str | None) -> Reference:
+    text = ref or toolbox.environment.push
+    if text is None:
+        raise InputError(
+            f"It is not said where to push the image of {target.name} to.",
+            f"Name it: elt-env push {target.name} registry.example/team/elt; or set 'push' in "
+            f"[tool.elt-env.environments.{target.environment}].",
+        )
+    reference = parse_reference(text)
+    if reference.digest:
+        raise InputError(
+            f"'{reference}' names a digest, which the image brings along.",
+            "Leave out what follows the @.",
+        )
+    return reference

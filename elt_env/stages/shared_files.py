@@ -1,0 +1,72 @@
+"""Which distribution's content a file has that several bring."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from elt_env.errors import IntegrityError
+from elt_env.model import requirements
+from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.installed_files import SharedFile, recorded_hash, shared_files
+from elt_env.tools.pip import InstallRequest
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+
+
+def install_request(prefix: Prefix, listed: str, toolbox: Toolbox) -> InstallRequest:
+    """Return the request to install the listed requirements of the prefix's lock."""
+    return InstallRequest(
+        requirements=listed,
+        prefix=prefix.path,
+        indexes=toolbox.indexes.locked_to(prefix.lock.indexes),
+        wheels_only=toolbox.policy.wheels_only,
+        allow_sdist=toolbox.policy.allow_sdist,
+    )
+
+
+def settle_shared_files(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    """Give each file that several of pip's distributions bring the content that the rule says.
+
+    See SharedFile. An installer that writes side by side lets another one win each time.
+
+    Raises:
+        IntegrityError: a distribution does not hold what it recorded.
+        NetworkError, StorageError: a file cannot be had or written.
+    """
+    open_ = [each for each in shared_files(prefix) if not each.settled]
+    by_winner = groupby(sorted(open_, key=lambda each: each.winner), lambda each: each.winner)
+    for winner, files in by_winner:
+        _take_from(winner, list(files), prefix, toolbox, say)
+
+
+def _take_from(
+    winner: str, files: Sequence[SharedFile], prefix: Prefix, toolbox: Toolbox, say: Say
+) -> None:
+    say(f"shared: as {winner} brings them: {'; '.join(map(str, files))}")
+    package = next(each for each in prefix.lock.pip if each.name == winner)
+    request = install_request(prefix, requirements.pinned([package]), toolbox)
+    with (
+        writing(Path(tempfile.gettempdir())),
+        tempfile.TemporaryDirectory(prefix="elt-env-shared-") as name,
+    ):
+        toolbox.installer.unpack(request, Path(name), say)
+        for each in files:
+            _place(each, Path(name), prefix)
+
+
+def _place(file: SharedFile, unpacked: Path, prefix: Prefix) -> None:
+    path = prefix.path / file.path
+    base = prefix.site_packages if path.is_relative_to(prefix.site_packages) else prefix.path
+    source = unpacked / os.path.relpath(path, base)
+    if not source.is_file() or recorded_hash(source) != file.wanted:
+        raise IntegrityError(
+            f"{file.winner} does not bring {file.path} as it recorded it.",
+            f"Make a new lock: elt-env relock {prefix.lock.target.name}",
+        )
+    write_atomically(path, source.read_bytes())
+    path.chmod(source.stat().st_mode & 0o777)

@@ -1,0 +1,169 @@
+"""What an image stands on, and how it is remembered from one image to the next."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
+
+from elt_env.errors import BusyError
+from elt_env.model.canonical import digest_of, short
+from elt_env.model.image import Seen
+from elt_env.model.oci import Descriptor, Layer
+from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.oci.layer import Compression
+from elt_env.tools.oci.layout import Layout
+from elt_env.tools.process import Say
+
+FORMAT = 1
+"""Version of how bases are made; a change of their bytes raises it."""
+
+Kind = Literal["debian", "host", "layout", "archive", "registry"]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The lowest layers of an image.
+
+    Attributes:
+        said: in a line, which base it is and of what.
+        layers: the lowest first; their blobs are in the layout, verified.
+        env: the variables of the base's config, as `NAME=value`.
+        packages: as in `libc6 2.36-9+deb12u14`, sorted; empty where it cannot be known.
+    """
+
+    kind: Kind
+    said: str
+    layers: tuple[Layer, ...]
+    env: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a base is made for, and how.
+
+    Attributes:
+        platform: the conda platform of what has to run on it, as in `linux-64`.
+        layout: gets the blobs.
+        compression: of the layers that are written.
+        limit: seconds that a tool may take.
+    """
+
+    platform: str
+    layout: Layout
+    compression: Compression
+    limit: float
+    say: Say
+
+
+@dataclass(frozen=True)
+class Made:
+    """A base that was made, and the files it was made of: while they stay, it stays."""
+
+    base: Base
+    sources: frozenset[Path] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A record.
+
+    Attributes:
+        blobs: those of the layers when they were written or last read whole.
+        sources: the files it was made of, when they were read.
+    """
+
+    base: Base
+    blobs: tuple[Seen, ...]
+    sources: Mapping[str, Seen] = field(default_factory=dict)
+
+
+_kept: TypeAdapter[_Kept] = TypeAdapter(_Kept)
+
+
+class Memory:
+    """The bases that were made for one layout, a record for each question that they answer."""
+
+    def __init__(self, directory: Path, layout: Layout, limit: float) -> None:
+        """Keep records in `directory`; wait at most `limit` seconds for another process."""
+        self._directory = directory
+        self._layout = layout
+        self._limit = limit
+
+    def recall(self, kind: Kind, question: object, make: Callable[[], Made], *, anew: bool) -> Base:
+        """Return the base that was made for `question`, or else make it and remember it.
+
+        It is made where nothing is remembered, where a source has changed, where a blob is gone
+        or damaged, and where `anew` says so. Of several processes one makes it.
+
+        Raises:
+            BusyError: another process is still making it at the time limit.
+            StorageError: the disk is full or not writable.
+            And what `make` raises; then what was remembered stays.
+        """
+        path = self._directory / f"{kind}-{short(digest_of([FORMAT, question]))}.json"
+        with self._sole_maker(path):
+            known = None if anew else self._known(path)
+            if known is not None:
+                return known
+            made = make()
+            self._keep(path, made.base, made.sources)
+            return made.base
+
+    def _known(self, path: Path) -> Base | None:
+        try:
+            kept = _kept.validate_json(path.read_bytes())
+            same = all(_seen(Path(each)) == seen for each, seen in kept.sources.items())
+        except (OSError, ValidationError):
+            return None
+        if not same or not all(map(self._layout.has, _blobs(kept.base))):
+            return None
+        if self._seen(kept.base) == kept.blobs:
+            return kept.base
+        if not all(map(self._layout.intact, _blobs(kept.base))):
+            return None
+        self._keep(path, kept.base, frozenset(map(Path, kept.sources)))
+        return kept.base
+
+    def _keep(self, path: Path, base: Base, sources: frozenset[Path]) -> None:
+        kept = _Kept(
+            base,
+            self._seen(base),
+            {str(each): _seen(each) for each in sorted(sources)},
+        )
+        write_atomically(path, _kept.dump_json(kept, indent=1) + b"\n")
+
+    def _seen(self, base: Base) -> tuple[Seen, ...]:
+        return tuple(_seen(self._layout.blob_path(each.digest)) for each in _blobs(base))
+
+    @contextlib.contextmanager
+    def _sole_maker(self, path: Path) -> Iterator[None]:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path.with_suffix(".lock"))
+            try:
+                lock.acquire(timeout=self._limit)
+            except Timeout:
+                raise BusyError(
+                    f"Another process has been making a base for over {self._limit:.0f} s.",
+                    "Wait for it or end it, then run the same command; or raise tool-limit.",
+                ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _blobs(base: Base) -> tuple[Descriptor, ...]:
+    return tuple(each.blob for each in base.layers)
+
+
+def _seen(path: Path) -> Seen:
+    found = path.stat()
+    return Seen(found.st_mtime_ns, found.st_ino)

@@ -1,0 +1,37 @@
+"""Every health check on the environments that the real spec gives."""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from elt_env.stages.prove import HEALTH_CHECKS
+from tests.support.commands import Site
+
+# On one worker: they share what was built.
+pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
+
+_TARGETS = ("elt@3.11", "elt@3.12")
+
+
+def test_all_checks_pass_for_either_python(
+    site: Site,
+    first_run: subprocess.CompletedProcess[str],
+    first_command: subprocess.CompletedProcess[str],
+) -> None:
+    for built in (first_run, first_command):
+        assert built.returncode == 0, built.stderr[-5000:]
+
+    with ThreadPoolExecutor(len(_TARGETS)) as pool:
+        runs = list(pool.map(lambda target: site.elt_env("doctor", target), _TARGETS))
+
+    for target, done in zip(_TARGETS, runs, strict=True):
+        assert done.returncode == 0, done.stderr[-5000:]
+        evidence = {each["check"]: each for each in site.show(target)["evidence"]}
+        statuses = {name: each["status"] for name, each in evidence.items()}
+        assert statuses == dict.fromkeys(HEALTH_CHECKS, "passed"), evidence
+        assert all(each["seconds"] > 0 and each["detail"] for each in evidence.values())
+        rows = [line.split()[:2] for line in done.stdout.splitlines()]
+        assert all([name, "passed"] in rows for name in HEALTH_CHECKS), done.stdout

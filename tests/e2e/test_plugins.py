@@ -1,0 +1,151 @@
+"""Meltano's plugins: nothing but what is pinned, and no secret left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from elt_env.errors import EltEnvError
+from elt_env.stages.checks.smoke_meltano import meltano_smoke
+from elt_env.tools.indexes import Indexes, parse_index
+from elt_env.tools.plugins import MeltanoProject
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.settings import open_project
+from elt_env.tools.toolbox import Toolbox, open_toolbox
+from tests.support.commands import REPOSITORY, Site
+from tests.support.index_server import IndexServer
+from tests.support.real_spec import copy_project
+from tests.support.wheels import make_wheel
+
+# On one worker: they share what was built.
+pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
+
+_PLUGINS = ("tap-jsonl", "target-jsonl")
+_MAIN = "def main():\n    pass\n"
+_LIMIT = 120.0
+
+
+@pytest.fixture
+def toolbox(
+    site: Site,
+    first_run: subprocess.CompletedProcess[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Toolbox]:
+    assert first_run.returncode == 0, first_run.stderr[-5000:]
+    monkeypatch.setenv("ELT_ENV_HOME", str(site.home))
+    yield open_toolbox(open_project(copy_project(site.directory, tmp_path / "project")), "elt")
+    shutil.rmtree(site.home / "work", ignore_errors=True)
+
+
+@pytest.fixture
+def prefix(toolbox: Toolbox) -> Prefix:
+    return _prefix(toolbox)
+
+
+def _prefix(toolbox: Toolbox) -> Prefix:
+    lock = toolbox.store.current_lock(toolbox.target("elt", "3.11"))
+    assert lock is not None
+    return Prefix(toolbox.store.prefix_path(lock), lock)
+
+
+@pytest.mark.parametrize(
+    ("file", "package"),
+    [
+        ("tap-jsonl.txt", "simpleeval==1.0.7"),
+        ("target-jsonl.txt", "singer-python==5.8.0"),  # an sdist
+        ("build.txt", "setuptools"),  # what builds the sdists
+    ],
+)
+def test_other_bytes_than_pinned_are_refused(
+    file: str,
+    package: str,
+    toolbox: Toolbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if file == "build.txt":  # else what was built before is taken
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    pins = toolbox.project.root / "meltano" / "requirements" / file
+    entry = re.compile(rf"^{package}.*(?:\n    --hash.*)+", re.MULTILINE)
+    wrong = entry.sub(lambda found: found[0].replace("sha256:", "sha256:0000"), pins.read_text())
+    pins.write_text(re.sub(r"(sha256:0000\w{60})\w{4}", r"\1", wrong))
+
+    found = meltano_smoke(_prefix(toolbox), toolbox, print)
+
+    assert found.status == "failed"
+    assert f"the index serves other bytes of {package}" in found.detail
+    assert "renew the file of pins" in found.detail
+
+
+def test_every_pin_has_hashes_and_no_address() -> None:
+    for path in (REPOSITORY / "meltano" / "requirements").iterdir():
+        text = path.read_text()
+        assert "://" not in text
+        entries = text.split("\n    --hash")
+        pins = [each for each in text.splitlines() if "==" in each and not each.startswith("#")]
+        assert pins
+        assert all(each.endswith(" \\") for each in pins)
+        assert len(entries) > len(pins)
+
+
+@pytest.fixture
+def private(prefix: Prefix, index: IndexServer, tmp_path: Path) -> MeltanoProject:
+    """A Meltano project whose plugins are small ones of an index that wants a password."""
+    project = Path(shutil.copytree(REPOSITORY / "meltano", tmp_path / "meltano"))
+    for name in _PLUGINS:
+        module = name.replace("-", "_")
+        wheel = make_wheel(
+            tmp_path / "wheels",
+            name,
+            "1.0",
+            files={f"{module}/__init__.py": _MAIN},
+            entry_points={name: f"{module}:main"},
+        )
+        index.add(wheel)
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        pins = project / "requirements" / f"{name}.txt"
+        pins.write_text(f"{name}==1.0 --hash=sha256:{digest}\n")
+    index.fault = "refuse-auth"
+    indexes = Indexes(parse_index(index.url_with_credentials))
+    return MeltanoProject(project, tmp_path / "system", prefix, indexes, _LIMIT)
+
+
+def _holding(root: Path, secret: str) -> list[Path]:
+    files = (each for each in root.rglob("*") if each.is_file() and not each.is_symlink())
+    return [each for each in files if secret.encode() in each.read_bytes()]
+
+
+def test_an_index_with_a_password_serves_plugins_and_its_password_stays_secret(
+    private: MeltanoProject, index: IndexServer, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    private.provide_plugins(tmp_path / "cache", said.append)
+
+    for name, kind in zip(_PLUGINS, ("extractors", "loaders"), strict=True):
+        assert (private.system / kind / name / "venv" / "bin" / name).exists()
+    password = index.credentials[1]
+    assert said
+    assert password not in "\n".join(said)
+    for root in (tmp_path / "cache", private.system, private.path):
+        assert _holding(root, password) == []
+
+
+def test_a_wrong_password_is_told_without_it(
+    private: MeltanoProject, index: IndexServer, tmp_path: Path
+) -> None:
+    index.credentials = (index.credentials[0], "changed-since")
+    said: list[str] = []
+    with pytest.raises(EltEnvError) as caught:
+        private.provide_plugins(tmp_path / "cache", said.append)
+
+    assert "cannot install tap-jsonl, target-jsonl" in caught.value.problem
+    assert "open-sesame" not in "\n".join([*said, str(caught.value)])
+    for root in (tmp_path / "cache", private.system, private.path):
+        assert _holding(root, "open-sesame") == []

@@ -1,0 +1,48 @@
+"""Copies of the project and of the environment that the real spec gives, to plant faults in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import uv
+
+from elt_env.tools.prefix import Prefix
+
+_PROJECT = ("pyproject.toml", "workspace.yaml", "environments", "dbt_project", "meltano")
+_STORE = ("locks", "targets", "cache/meltano")
+_LIMIT = 120.0
+
+
+def copy_project(source: Path, directory: Path) -> Path:
+    """Copy what a user of the project works with; return `directory`, which must not exist."""
+    directory.mkdir(parents=True)
+    for name in _PROJECT:
+        copy = shutil.copytree if (source / name).is_dir() else shutil.copy
+        copy(source / name, directory / name)
+    return directory
+
+
+def copy_store(home: Path, directory: Path, target: str) -> Path:
+    """Copy a store with the prefixes of one target; return `directory`, which must not exist.
+
+    The evidence stays behind. The files are links to the same content: a fault is planted by
+    putting another file in place of one, as installers do, never by writing into it.
+    """
+    prefixes = [f"prefixes/{each.name}" for each in (home / "prefixes").glob(f"{target}-*")]
+    for name in (*_STORE, *prefixes):
+        shutil.copytree(home / name, directory / name, symlinks=True, copy_function=os.link)
+    return directory
+
+
+def overwrite(prefix: Prefix, requirement: str) -> None:
+    """Install another version into a sealed prefix, as a person does who insists."""
+    options = ["--no-deps", "--break-system-packages"]
+    subprocess.run(
+        [uv.find_uv_bin(), "pip", "install", "--python", prefix.python, *options, requirement],
+        check=True,
+        capture_output=True,
+        timeout=_LIMIT,
+    )

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from elt_env.definitions import environment_definitions
+from elt_env.defs.names import python_partitions
+from elt_env.defs.resources import EltProject
+from elt_env.model.policy import EnvironmentPolicy
+from elt_env.stages.checks import NOT_BLOCKING
+from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, IMAGE_CHECKS, SMOKE_CHECKS
+
+_POLICY = EnvironmentPolicy(spec="environments/my-elt.yml", pythons=("3.11", "3.12"))
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    return dg.Definitions.merge(
+        environment_definitions("my-elt", _POLICY),
+        dg.Definitions(resources={"project": EltProject()}),
+    )
+
+
+def _checks(defs: dg.Definitions, job: str) -> set[str]:
+    graph = defs.resolve_job_def(job).asset_layer.asset_graph
+    return {key.name for key in graph.asset_check_keys}
+
+
+def _assets(defs: dg.Definitions, job: str) -> set[str]:
+    keys = defs.resolve_job_def(job).asset_layer.asset_graph.executable_asset_keys
+    return {key.to_user_string() for key in keys}
+
+
+@pytest.mark.parametrize("job", ["my_elt_build", "my_elt_relock"])
+def test_a_build_ends_with_what_blocks(defs: dg.Definitions, job: str) -> None:
+    assert _checks(defs, job) == {*CHECKS, *IMAGE_CHECKS}
+    assert set(NOT_BLOCKING).isdisjoint(_checks(defs, job))
+    assert set(SMOKE_CHECKS) <= _checks(defs, job)
+    assert _assets(defs, job) == {
+        "my-elt/lockfile",
+        "my-elt/environment",
+        "my-elt/image",
+    }
+
+
+def test_the_other_jobs_run_checks_alone(defs: dg.Definitions) -> None:
+    jobs = {f"my_elt_{name}": {name} for name in SMOKE_CHECKS}
+    jobs["my_elt_health"] = set(HEALTH_CHECKS)
+    assert {job: _checks(defs, job) for job in jobs} == jobs
+    assert not any(_assets(defs, job) for job in jobs)
+
+
+def test_each_check_says_what_holds_and_whether_it_blocks(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    nodes = [graph.get(key) for key in graph.asset_check_keys]
+    assert {each.key.name for each in nodes} == {*HEALTH_CHECKS, *IMAGE_CHECKS}
+    assert {each.key.name for each in nodes if not each.blocking} == set(NOT_BLOCKING)
+    assert all(each.description for each in nodes)
+    assert {each.partitions_def for each in nodes} == {python_partitions(_POLICY)}
