@@ -12,7 +12,6 @@ import os
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from elt_env.errors import IntegrityError
@@ -54,6 +53,7 @@ def image_files(prefix: Prefix) -> dict[Owner, PackageFiles]:
     """
     found: dict[Owner, PackageFiles] = {}
     taken: set[str] = set()
+    root = str(prefix.path)
     for package in [*_of_conda(prefix), *_of_pip(prefix)]:
         found[package.owner] = package
         mine = sorted(set(package.names))
@@ -63,11 +63,11 @@ def image_files(prefix: Prefix) -> dict[Owner, PackageFiles]:
     for package in found.values():
         sources = [each for each in package.names if each not in package.placed]
         package.names += _compiled(prefix, sources, taken)
-        package.size = sum(_size(prefix.path / each) for each in package.names)
+        package.size = sum(_size(root, each) for each in package.names)
     return found
 
 
-def gone(path: Path | str) -> IntegrityError:
+def gone(path: str) -> IntegrityError:
     """Return the error for a file that a package recorded and that cannot be read whole."""
     return IntegrityError(
         f"{path} is gone, or changed while it was read.",
@@ -75,13 +75,14 @@ def gone(path: Path | str) -> IntegrityError:
     )
 
 
-def _size(path: Path) -> int:
+def _size(root: str, name: str) -> int:
     """Return the bytes of a file; none for what is small and may hold the path of the prefix."""
+    path = f"{root}/{name}"
     try:
         size = os.lstat(path).st_size
     except FileNotFoundError as error:
         raise gone(path) from error
-    return 0 if size < _SMALL and path.parent.name in ("bin", "conda-meta") else size
+    return 0 if size < _SMALL and name.startswith(("bin/", "conda-meta/")) else size
 
 
 def _of_conda(prefix: Prefix) -> Iterator[PackageFiles]:
@@ -111,11 +112,12 @@ def _recorded(prefix: Prefix, distribution: Distribution) -> list[str]:
     site = prefix.site_packages.relative_to(prefix.path).as_posix()
     with (distribution.info / "RECORD").open(encoding="utf-8", newline="") as file:
         paths = [row[0] for row in csv.reader(file) if row]
-    return [posixpath.normpath(posixpath.join(site, path)) for path in paths if _is_source(path)]
+    return [_placed(site, each) for each in paths if not each.endswith(".pyc")]
 
 
-def _is_source(path: str) -> bool:
-    return not path.endswith(".pyc")
+def _placed(site: str, path: str) -> str:
+    plain = not path.startswith(("/", "..", "./"))
+    return f"{site}/{path}" if plain else posixpath.normpath(posixpath.join(site, path))
 
 
 def _compiled(prefix: Prefix, names: list[str], taken: set[str]) -> list[str]:

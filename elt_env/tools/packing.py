@@ -32,10 +32,16 @@ _VOLATILE = (
 )  # fmt: skip
 
 
-def _read(path: str) -> bytes:
-    # By name and without a buffer: there are tens of thousands of files.
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-        return file.read()
+def _read(path: str, size: int) -> bytes:
+    """Return a file of `size` bytes; with as few calls as can be, for there are so many files."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(handle, size + 1)
+    finally:
+        os.close(handle)
+    if len(data) != size:
+        raise EOFError(f"{path} has {len(data)} bytes, not {size}")
+    return data
 
 
 class Packer:
@@ -77,11 +83,11 @@ class Packer:
             target = os.readlink(path)  # noqa: PTH115  # as below
             layer.symlink(inside, self._relocation.link(target))
         elif package is not None:
-            layer.file(inside, self._record(package, _read(path)), mode)
+            layer.file(inside, self._record(package, _read(path, found.st_size)), mode)
         elif found.st_size > _WHOLE:
             self._add_large(path, inside, found.st_size, mode, layer)
         else:
-            data = self._relocation.content(name, _read(path))
+            data = self._relocation.content(name, _read(path, found.st_size))
             if data is not None:
                 layer.file(inside, data, mode)
 
@@ -112,7 +118,7 @@ class Packer:
         return out.getvalue().encode()
 
     def _row(self, row: list[str]) -> list[str]:
-        name = os.path.normpath(self._site / row[0])
+        name = os.path.normpath(self._site / row[0]) if "/bin/" in row[0] else ""
         if not name.startswith("bin/"):
             return row
         data = self._moved(name)
@@ -120,7 +126,7 @@ class Packer:
         return [row[0], f"sha256={digest}", str(len(data))]
 
     def _moved(self, name: str) -> bytes:
-        return self._relocation.content(name, _read(f"{self._prefix}/{name}")) or b""
+        return self._relocation.content(name, Path(self._prefix, name).read_bytes()) or b""
 
     def _conda_record(self, content: Mapping[str, Any]) -> bytes:
         """Return a record of conda-meta that tells nothing of the machine it was linked on.

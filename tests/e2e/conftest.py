@@ -23,7 +23,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     except FileExistsError:
         # https://github.com/pytest-dev/pytest-xdist/issues/1386
         pytest.fail("two workers build the real spec: pytest-xdist does not heed xdist_group")
-    return make_site(root, copy_project(REPOSITORY, root / "project"))
+    project = copy_project(REPOSITORY, root / "project")
+    policy = (project / "pyproject.toml").read_text()
+    # The base that takes no network: making the other one has a test of its own.
+    mine = policy.replace("[tool.elt-env]\n", '[tool.elt-env]\nimage-base = "host"\n')
+    (project / "pyproject.toml").write_text(mine)
+    return make_site(root, project)
 
 
 @pytest.fixture(scope="session")
