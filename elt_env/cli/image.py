@@ -101,7 +101,7 @@ def run_in_image(
     \b
     Examples:
       elt-env run-image elt@3.11 -- dbt --version
-      elt-env run-image --bind .:/work --env TOKEN elt@3.11 -- dbt build --project-dir /work
+      elt-env run-image --bind .:/shared --env TOKEN elt@3.11 -- dbt build --project-dir /shared
     """
     target, toolbox = open_target(name)
     typed = command[1:] if command[:1] == ("--",) else command

@@ -71,8 +71,7 @@ def image_metadata(packed: Packed, pushed: PushedImage | None) -> Metadata:
     image = packed.image
     fresh = sum(each.blob.size for each in image.layers if each.blob.digest not in image.reused)
     rows = [
-        (each.holds, each.blob.size, "reused" if each.blob.digest in image.reused else "new")
-        + (each.blob.digest,)
+        (each.holds, each.blob.size, _state(each.blob.digest in image.reused), each.blob.digest)
         for each in image.layers
     ]
     use = (
@@ -92,6 +91,10 @@ def image_metadata(packed: Packed, pushed: PushedImage | None) -> Metadata:
         "how_to_use": dg.MetadataValue.md(use),
         "path": dg.MetadataValue.path(packed.path),
     }
+
+
+def _state(reused: bool) -> str:  # noqa: FBT001  # it is all there is to say
+    return "reused" if reused else "new"
 
 
 def evidence_metadata(evidence: Evidence, store: Store) -> Metadata:

@@ -76,7 +76,7 @@ def parse_bind(text: str) -> Bind:
     if not host or not inside.startswith("/") or mode not in ("", "ro", "rw"):
         raise PolicyError(
             f"'{text}' does not say what to bind where.",
-            "Write it as HOST:INSIDE with an absolute path inside, as in --bind .:/work",
+            "Write it as HOST:INSIDE with an absolute path inside, as in --bind .:/shared",
         )
     path = Path(os.path.abspath(host))  # noqa: PTH100  # links stay, dots go
     if not path.exists():

@@ -14,10 +14,13 @@ from pathlib import Path
 from elt_env.errors import IntegrityError, PolicyError
 
 _ELF = b"\x7fELF"
-# What installers write instead of a first line that the kernel would cut (execve(2)).
+# What installers write instead of a first line that the kernel would cut (execve(2)); uv spells
+# the path in octal where a line about the encoding has to stay the second one.
 _LONG = re.compile(
-    rb"\A#!/bin/sh\n'''exec' (['\"]?)(?P<python>[^'\"\n]+)\1 \"\$0\" \"\$@\" ?(?:#'''|\n' ''')\n"
+    rb"\A#!/bin/sh\n(?:#[^\n]*\n)?"
+    rb"'''exec' (?P<python>[^\n]*?) \"\$0\" \"\$@\" ?(?:#'''|\n' ''')\n"
 )
+_OCTAL = re.compile(rb"'\\'0([0-7]{3})")
 _ENV = re.compile(rb"\A#! ?/usr/bin/env (?P<python>python[0-9.]*)[ \t]*\n")
 _PYC_FLAGS = slice(4, 8)
 _CHECKED, _UNCHECKED = b"\x03\0\0\0", b"\x01\0\0\0"
@@ -78,8 +81,11 @@ class Relocation:
     def _script(self, data: bytes, *, anywhere: bool) -> bytes:
         """Return a script with the first line that it has where paths are short."""
         long = _LONG.match(data)
-        if long and self.concerns(long["python"]):
-            return b"#!" + long["python"] + b"\n" + data[long.end() :]
+        if long:
+            spelled = bytes(int(each, 8) for each in _OCTAL.findall(long["python"]))
+            python = spelled or long["python"].strip(b"'\"")
+            if self.concerns(python):
+                return b"#!" + python + b"\n" + data[long.end() :]
         found = None if anywhere else _ENV.match(data)
         if found:
             return b"#!" + self._place + b"/bin/" + found["python"] + b"\n" + data[found.end() :]

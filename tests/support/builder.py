@@ -1,7 +1,8 @@
 """Builds a lock in a process of its own, which a test can halt, interrupt and kill.
 
 Run as a program it takes the project's directory, the lock's directory, and a text: it halts once
-a line with that text was told; with "" it does not halt.
+a line with that text was told; with "" it does not halt. With "pack" as a fourth it packs the image
+as well.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from elt_env.errors import EltEnvError
 from elt_env.stages.build import ensure_prefix
+from elt_env.stages.pack import pack
 from elt_env.tools.settings import open_project
 from elt_env.tools.store import read_lock_directory
 from tests.support.project import toolbox_of
@@ -35,14 +37,16 @@ class Builder:
         lines: what it told so far.
     """
 
-    def __init__(self, project: Path, lock: Path, place: Path, halt_after: str = "") -> None:
+    def __init__(
+        self, project: Path, lock: Path, place: Path, halt_after: str = "", goal: str = "build"
+    ) -> None:
         self.lines: list[str] = []
         self._place = place
         place.mkdir(parents=True, exist_ok=True)
         # Tools are told by their TMPDIR, which they inherit.
         variables = {"PYTHONPATH": str(_REPOSITORY), "TMPDIR": str(place)}
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(project), str(lock), halt_after],
+            [sys.executable, __file__, str(project), str(lock), halt_after, goal],
             env=os.environ | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -101,7 +105,7 @@ class Builder:
 
 
 def _main() -> int:
-    project, directory, halt_after = sys.argv[1:]
+    project, directory, halt_after, goal = sys.argv[1:]
 
     def say(line: str) -> None:
         _print(line)
@@ -110,9 +114,11 @@ def _main() -> int:
             time.sleep(_LIMIT)
 
     try:
-        built = ensure_prefix(
-            read_lock_directory(Path(directory), None), toolbox_of(open_project(Path(project))), say
-        )
+        lock = read_lock_directory(Path(directory), None)
+        toolbox = toolbox_of(open_project(Path(project)))
+        built = ensure_prefix(lock, toolbox, say)
+        if goal == "pack":
+            pack(lock, toolbox, say)
     except EltEnvError as error:
         _print(str(error))
         return error.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,7 @@ def test_scripts_that_answer(prefix: Prefix, toolbox: Toolbox) -> None:
 
 
 def test_a_script_whose_module_is_gone(prefix: Prefix, toolbox: Toolbox) -> None:
-    (prefix.site_packages / "alpha" / "__init__.py").unlink()
-    (prefix.site_packages / "alpha").rmdir()
+    shutil.rmtree(prefix.site_packages / "alpha")
 
     found = look(prefix, toolbox)
 

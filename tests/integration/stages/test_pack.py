@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import signal
+import threading
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
@@ -19,8 +21,10 @@ from elt_env.tools.image_store import ImageStore
 from elt_env.tools.oci.layout import Layout
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.toolbox import Toolbox
+from tests.support.builder import Builder
 from tests.support.images import blobs, content_of, entries, make_root_tar
 from tests.support.sample import Sample, silent
+from tests.support.wheels import make_wheel
 
 
 @pytest.fixture
@@ -118,8 +122,6 @@ def test_a_changed_package_takes_only_its_own_layer_with_it(
 
 
 def _newer_dagster(sample: Sample) -> Path:
-    from tests.support.wheels import make_wheel
-
     return make_wheel(sample.root / "wheels", "dagster", "1.1")
 
 
@@ -284,3 +286,43 @@ def test_a_full_disk_leaves_no_half_image_and_the_next_call_completes(
 
     filler.unlink()
     assert pack(sample_lock, small, silent).image.digest == wanted
+
+
+@pytest.mark.parametrize(
+    "point", ["image: on", "image: 0 of", "layer conda: python", "layer pip: the rest"]
+)
+def test_killed_at_any_point_no_half_image_is_seen_and_the_next_call_completes(
+    point: str, sample: Sample, sample_lock: Lock, tmp_path: Path, base: str
+) -> None:
+    toolbox = sample.toolbox(tmp_path / "here", image_base=base)
+    ensure_prefix(sample_lock, toolbox, silent)
+    directory = sample.directory(sample_lock)
+    builder = Builder(tmp_path / "here", directory, tmp_path / "scratch", point, "pack")
+    try:
+        builder.wait_until_halted()
+        builder.end_with(signal.SIGKILL)
+    finally:
+        builder.close()
+    images = ImageStore(toolbox.store.home)
+    assert images.layout.images() == ()
+    assert images.image(sample_lock.digest) is None
+
+    whole = packed(sample, sample_lock, tmp_path / "other", base).image.digest
+    assert pack(sample_lock, toolbox, silent).image.digest == whole
+    assert all(images.layout.intact(each) for each in images.layout.images())
+
+
+def test_interrupted_it_leaves_no_thread_at_work(
+    sample: Sample, sample_lock: Lock, tmp_path: Path, base: str
+) -> None:
+    toolbox = sample.toolbox(tmp_path, image_base=base)
+    ensure_prefix(sample_lock, toolbox, silent)
+
+    def interrupt(line: str) -> None:
+        if line.startswith("layer "):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack(sample_lock, toolbox, interrupt)
+    assert not [each for each in threading.enumerate() if "ThreadPool" in each.name]
+    assert_nothing_is_named(toolbox)

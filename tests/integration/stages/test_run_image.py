@@ -113,7 +113,7 @@ def test_a_command_runs_in_it_on_this_terminal(
     tmp_path.chmod(0o755)  # the image's user is another one
     monkeypatch.setenv("FROM_HERE", "kept")
     script = (
-        "import os, sys, pathlib; print(pathlib.Path('/work/given').read_text(), os.getcwd(), "
+        "import os, sys, pathlib; print(pathlib.Path('/shared/given').read_text(), os.getcwd(), "
         "sys.prefix, os.environ['FROM_HERE'], os.environ['SIZE'], os.getuid()); sys.exit(5)"
     )
     lock = image.prefix.lock
@@ -122,7 +122,7 @@ def test_a_command_runs_in_it_on_this_terminal(
         ["python", "-c", script],
         toolbox,
         silent,
-        binds=[f"{tmp_path}:/work:ro"],
+        binds=[f"{tmp_path}:/shared:ro"],
         variables=["FROM_HERE", "SIZE=large", "NEVER_SET_HERE"],
         offline=True,
     )
@@ -160,8 +160,8 @@ def test_a_malformed_bind_is_an_error(text: str) -> None:
 
 def test_binds_are_read_as_docker_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    bind = parse_bind(".:/work/")
-    assert (bind.host, bind.inside, bind.writable) == (tmp_path, "/work", True)
+    bind = parse_bind(".:/shared/")
+    assert (bind.host, bind.inside, bind.writable) == (tmp_path, "/shared", True)
     assert not parse_bind(f"{sys.executable}:/bin/x:ro").writable
     with pytest.raises(InputError, match="is not there to be bound"):
-        parse_bind("never:/work")
+        parse_bind("never:/shared")

@@ -13,6 +13,8 @@ from elt_env.tools.relocation import Relocation
 
 HERE = "/somewhere/with a space/elt@3.11-0123456789ab"
 PLACE = "/opt/elt"
+PRINTED = " ".join(f"'\\'0{ord(each):03o}" for each in f"{HERE}/bin/python3.11")
+OCTAL = f'"$(printf %b {PRINTED})"'
 MOVE = Relocation(Path(HERE), PLACE)
 
 
@@ -37,6 +39,7 @@ def test_text_names_the_new_place() -> None:
         f"#!/bin/sh\n'''exec' '{HERE}/bin/python3.11' \"$0\" \"$@\"\n' '''\n",
         f"#!/bin/sh\n'''exec' \"{HERE}/bin/python3.11\" \"$0\" \"$@\"\n' '''\n",
         f"#!/bin/sh\n'''exec' {HERE}/bin/python3.11 \"$0\" \"$@\" #'''\n",
+        f"#!/bin/sh\n# coding: utf-8\n'''exec' {OCTAL} \"$0\" \"$@\"\n' '''\n",
         "#!/usr/bin/env python3.11\n",
     ],
 )
