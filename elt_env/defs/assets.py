@@ -19,12 +19,15 @@ from elt_env.stages.pack import Draft
 from elt_env.stages.push import push_image
 from elt_env.tools.prefix import Stage
 
+Context = dg.OpExecutionContext
+Made = dg.MaterializeResult[None]
+
 
 def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinition:
     """Return the asset `<environment>/lockfile`."""
 
     @step(environment, "solve_conda")
-    def solve_conda(context: dg.OpExecutionContext, project: EltProject) -> Locked | Solved:
+    def solve_conda(context: Context, project: EltProject) -> Locked | Solved:
         """Keep the current lock while it satisfies, else let conda answer first."""
         with work(context, project, environment) as (toolbox, target):
             upgrade = asked_upgrade(context.run.tags)
@@ -32,7 +35,7 @@ def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefi
 
     @step(environment, "resolve_pip", solved=dg.Any)
     def resolve_pip(
-        context: dg.OpExecutionContext, project: EltProject, solved: Locked | Solved
+        context: Context, project: EltProject, solved: Locked | Solved
     ) -> Locked | Resolution:
         """Resolve all pip requirements in one command beside what conda owns, until both agree."""
         with work(context, project, environment) as (toolbox, _):
@@ -40,8 +43,8 @@ def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefi
 
     @last_step(environment, "write_lockfile", resolved=dg.Any)
     def write_lockfile(
-        context: dg.OpExecutionContext, project: EltProject, resolved: Locked | Resolution
-    ) -> dg.MaterializeResult[None]:
+        context: Context, project: EltProject, resolved: Locked | Resolution
+    ) -> Made:
         """Write the lock's files and make it the current one."""
         with work(context, project, environment) as (toolbox, _):
             locked = locking.write(resolved, toolbox, context.log.info)
@@ -54,10 +57,10 @@ def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefi
         description=f"Every package of `{environment}` by name, version, URL and sha256: conda's "
         "half solved first, pip's half resolved in one command beside it.",
     )
-    def lockfile() -> dg.MaterializeResult[None]:
+    def lockfile() -> Made:
         solved = solve_conda.alias("solve_conda")()
         resolved = resolve_pip.alias("resolve_pip")(solved)
-        written: dg.MaterializeResult[None] = write_lockfile.alias("write_lockfile")(resolved)
+        written: Made = write_lockfile.alias("write_lockfile")(resolved)
         return written
 
     return lockfile
@@ -67,7 +70,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
     """Return the asset `<environment>/environment`."""
 
     @step(environment, "create_prefix", lockfile=dg.Nothing)
-    def create_prefix(context: dg.OpExecutionContext, project: EltProject) -> str:
+    def create_prefix(context: Context, project: EltProject) -> str:
         """Link conda's packages into the prefix of the current lock; return the lock's digest."""
         with work(context, project, environment) as (toolbox, target):
             lock = build.require_lock(target, toolbox)
@@ -75,7 +78,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
             return lock.digest
 
     @step(environment, "pip_install_once", digest=str)
-    def pip_install_once(context: dg.OpExecutionContext, project: EltProject, digest: str) -> str:
+    def pip_install_once(context: Context, project: EltProject, digest: str) -> str:
         """Install pip's half in one command, hashes required, nothing resolved."""
         with work(context, project, environment) as (toolbox, target):
             lock = toolbox.store.read_lock(digest, target)
@@ -83,9 +86,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
             return digest
 
     @last_step(environment, "seal_prefix", digest=str)
-    def seal_prefix(
-        context: dg.OpExecutionContext, project: EltProject, digest: str
-    ) -> dg.MaterializeResult[None]:
+    def seal_prefix(context: Context, project: EltProject, digest: str) -> Made:
         """Verify that the prefix is what the lock says, then mark it ready."""
         with work(context, project, environment) as (toolbox, target):
             lock = toolbox.store.read_lock(digest, target)
@@ -100,10 +101,10 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
         description=f"`{environment}` installed from its lock: conda's packages linked, pip's in "
         "one command, verified and sealed. Nothing in it changes afterwards.",
     )
-    def installed(lockfile: None) -> dg.MaterializeResult[None]:
+    def installed(lockfile: None) -> Made:
         prefix = create_prefix.alias("create_prefix")(lockfile)
         filled = pip_install_once.alias("pip_install_once")(prefix)
-        sealed: dg.MaterializeResult[None] = seal_prefix.alias("seal_prefix")(filled)
+        sealed: Made = seal_prefix.alias("seal_prefix")(filled)
         return sealed
 
     return installed
@@ -113,22 +114,20 @@ def image_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinit
     """Return the asset `<environment>/image`."""
 
     @step(environment, "prepare_base", environment=dg.Nothing)
-    def prepare_base(context: dg.OpExecutionContext, project: EltProject) -> Draft:
+    def prepare_base(context: Context, project: EltProject) -> Draft:
         """Find or make what the image stands on."""
         with work(context, project, environment) as (toolbox, target):
             lock = build.require_lock(target, toolbox)
             return packing.prepare_base(lock, toolbox, context.log.info)
 
     @step(environment, "pack_layers", draft=dg.Any)
-    def pack_layers(context: dg.OpExecutionContext, project: EltProject, draft: Draft) -> Draft:
+    def pack_layers(context: Context, project: EltProject, draft: Draft) -> Draft:
         """Write the layers that changed; the others are used again."""
         with work(context, project, environment) as (toolbox, _):
             return packing.pack_layers(draft, toolbox, context.log.info)
 
     @last_step(environment, "write_image", draft=dg.Any)
-    def write_image(
-        context: dg.OpExecutionContext, project: EltProject, draft: Draft
-    ) -> dg.MaterializeResult[None]:
+    def write_image(context: Context, project: EltProject, draft: Draft) -> Made:
         """Name the image, attach its SBOM, and push it where the policy says so."""
         with work(context, project, environment) as (toolbox, target):
             packed = packing.write_image(draft, toolbox, context.log.info)
@@ -145,10 +144,10 @@ def image_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinit
         description=f"`{environment}` and the projects as an OCI image, packed without a daemon: "
         "the same lock gives the same digest, and only layers that changed are made.",
     )
-    def image(environment: None) -> dg.MaterializeResult[None]:
+    def image(environment: None) -> Made:
         base = prepare_base.alias("prepare_base")(environment)
         stack = pack_layers.alias("pack_layers")(base)
-        written: dg.MaterializeResult[None] = write_image.alias("write_image")(stack)
+        written: Made = write_image.alias("write_image")(stack)
         return written
 
     return image
