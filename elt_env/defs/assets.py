@@ -6,7 +6,7 @@ Every op is one step one can see, retry and read the log of. What a step does st
 
 import dagster as dg
 
-from elt_env.defs.metadata import image_metadata, lock_metadata, prefix_metadata
+from elt_env.defs.metadata import image_metadata, lock_metadata, made, prefix_metadata
 from elt_env.defs.names import about, last_step, step
 from elt_env.defs.resources import EltProject, work
 from elt_env.defs.run_tags import asked_upgrade
@@ -48,9 +48,7 @@ def lockfile_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefi
         """Write the lock's files and make it the current one."""
         with work(context, project, environment) as (toolbox, _):
             locked = locking.write(resolved, toolbox, context.log.info)
-            return dg.MaterializeResult(
-                metadata=lock_metadata(locked), data_version=dg.DataVersion(locked.lock.digest)
-            )
+            return made(lock_metadata(locked), locked.lock.digest)
 
     @dg.graph_asset(
         **about(environment, "lockfile", policy, {"conda", "python"}),
@@ -91,9 +89,7 @@ def environment_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsD
         with work(context, project, environment) as (toolbox, target):
             lock = toolbox.store.read_lock(digest, target)
             built = build.advance(lock, Stage.READY, toolbox, context.log.info)
-            return dg.MaterializeResult(
-                metadata=prefix_metadata(lock, built), data_version=dg.DataVersion(digest)
-            )
+            return made(prefix_metadata(lock, built), digest)
 
     @dg.graph_asset(
         **about(environment, "environment", policy, {"conda", "python"}),
@@ -133,10 +129,7 @@ def image_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetsDefinit
             packed = packing.write_image(draft, toolbox, context.log.info)
             where = toolbox.environment.push
             pushed = push_image(target, toolbox, where, context.log.info) if where else None
-            return dg.MaterializeResult(
-                metadata=image_metadata(packed, pushed),
-                data_version=dg.DataVersion(packed.image.digest),
-            )
+            return made(image_metadata(packed, pushed), packed.image.digest)
 
     @dg.graph_asset(
         **about(environment, "image", policy, {"docker", "python"}),

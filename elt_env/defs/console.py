@@ -11,7 +11,7 @@ import dagster as dg
 # A step is `elt__lockfile.solve_conda`, that of the checks `elt__environment__prove`.
 _STEP = re.compile(r".*__\w+\.|.*__")
 _CONSEQUENCE = "Not executing."
-_LISTED = re.compile(r" [+-] |(dbt|meltano|dagster): |\d{4}-\d\d-\d\dT\S+ \[(info|debug)")
+_LISTED = re.compile(r" [+-] |(image: )?(dbt|meltano|dagster): |\d{4}-\d\d-\d\dT\S+ \[(info|debug)")
 
 
 class _Short(logging.Formatter):

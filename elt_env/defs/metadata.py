@@ -26,6 +26,11 @@ _HOST = (
 Metadata = dict[str, dg.MetadataValue]
 
 
+def made(metadata: Metadata, digest: str) -> dg.MaterializeResult[None]:
+    """Return what an asset ends with; the digest of what was made is its data version."""
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(digest))
+
+
 def lock_metadata(locked: Locked) -> Metadata:
     """Return what the lock holds, how it came to be and what changed."""
     lock = locked.lock
