@@ -8,7 +8,6 @@ layer again as a whole.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from elt_env.model.lock import Manager
@@ -77,8 +76,3 @@ def _belongs(owner: Owner, family: str) -> bool:
 
 def _share(name: str) -> int:
     return hashlib.sha256(name.encode()).digest()[0] % _SHARES + 1
-
-
-def named(owners: Iterable[Owner]) -> str:
-    """Return the names of packages for a person."""
-    return ", ".join(each.name for each in owners)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from elt_env.errors import InputError, IntegrityError
+from elt_env.errors import InputError, IntegrityError, ToolError
 from elt_env.model import requirements
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
@@ -55,6 +55,21 @@ def require_lock(target: Target, toolbox: Toolbox) -> Lock:
             f"There is no lock of {target.name} yet.", f"Make one: elt-env lock {target.name}"
         )
     return lock
+
+
+def require_prefix(lock: Lock, toolbox: Toolbox, use: str) -> Prefix:
+    """Return the lock's prefix, which is sealed; `use` is what it is wanted for, as in `pack`.
+
+    Raises:
+        ToolError: it is not built.
+    """
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    if not prefix.ready:
+        raise ToolError(
+            f"The prefix {prefix.path} is not built, so there is nothing to {use}.",
+            f"Build it: elt-env build {lock.target.name}",
+        )
+    return prefix
 
 
 def ensure_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> Built:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from elt_env.errors import ToolError
 from elt_env.model import oci
 from elt_env.model.canonical import short
 from elt_env.model.image import ImageRecord, image_name
 from elt_env.model.layering import plan_layers
 from elt_env.model.lock import Lock
 from elt_env.model.oci import Descriptor, Layer, Manifest
+from elt_env.stages.build import require_prefix
 from elt_env.stages.image_config import image_config, manifest_annotations
 from elt_env.stages.image_layers import LayerJob, megabytes, project_layer, write_all
 from elt_env.tools import bases
@@ -23,7 +23,6 @@ from elt_env.tools.image_store import ImageStore
 from elt_env.tools.licences import licences
 from elt_env.tools.oci.attachments import attach, attached
 from elt_env.tools.oci.registry import Registry
-from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
@@ -83,7 +82,7 @@ def prepare_base(lock: Lock, toolbox: Toolbox, say: Say, *, refresh: bool = Fals
     limit = toolbox.policy.tool_limit.total_seconds()
     base = bases.provide(
         _wanted_base(toolbox),
-        _require_prefix(lock, toolbox),
+        require_prefix(lock, toolbox, "pack"),
         images.layout,
         images.bases,
         compression=toolbox.policy.image_compression,
@@ -114,7 +113,7 @@ def pack_layers(draft: Draft, toolbox: Toolbox, say: Say) -> Draft:
         BusyError, StorageError: the next call takes it up again.
     """
     lock = draft.lock
-    prefix = _require_prefix(lock, toolbox)
+    prefix = require_prefix(lock, toolbox, "pack")
     images = ImageStore(toolbox.store.home)
     files = image_files(prefix)
     plans = plan_layers({owner: each.size for owner, each in files.items()})
@@ -187,18 +186,8 @@ def _attach_sbom(
         return known
     from elt_env.model import sbom  # takes longer to load than a kept image to find
 
-    prefix = _require_prefix(lock, toolbox)
+    prefix = require_prefix(lock, toolbox, "pack")
     tools = (*lock.tools, ("elt-env", version("elt-env")))
     content = sbom.render(lock, licences(prefix), draft.base.packages, tools)
     write_atomically(images.sbom_path(lock.digest), content)
     return attach(images.layout, manifest, content, name=name)
-
-
-def _require_prefix(lock: Lock, toolbox: Toolbox) -> Prefix:
-    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
-    if not prefix.ready:
-        raise ToolError(
-            f"The prefix {prefix.path} is not built, so there is nothing to pack.",
-            f"Build it: elt-env build {lock.target.name}",
-        )
-    return prefix

@@ -12,6 +12,7 @@ from functools import partial
 from elt_env.errors import BusyError, NetworkError, ToolError
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
+from elt_env.stages.build import require_prefix
 from elt_env.stages.checks import CHECKS, HEALTH_CHECKS, SMOKE_CHECKS, Check, Finding
 from elt_env.stages.checks.image import IMAGE_CHECKS, ImageUnderTest
 from elt_env.tools.cancelling import ended_by
@@ -98,12 +99,7 @@ def prove_image(
 
 
 def _on_prefix(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool) -> _Prover:
-    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
-    if not prefix.ready:
-        raise ToolError(
-            f"The prefix {prefix.path} is not built, so there is nothing to check.",
-            f"Build it: elt-env build {lock.target.name}",
-        )
+    prefix = require_prefix(lock, toolbox, "check")
     checks = {name: partial(check, prefix) for name, check in HEALTH_CHECKS.items()}
     return _Prover(checks, lock, toolbox, say, again)
 
