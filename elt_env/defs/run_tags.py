@@ -13,6 +13,12 @@ UPGRADE = "elt-env/upgrade"
 
 EVERYTHING = "everything"
 
+LOCK = "elt-env/lock"
+"""Digest of the candidate, a lock in the store, that the run is to make the current one."""
+
+TRIGGER = "elt-env/trigger"
+"""Why the run was asked for, in a line, as in `dagster 1.13.27 → 1.13.28`."""
+
 AGAIN = "elt-env/again"
 """Set to anything: run checks again, even those that held for the lock."""
 

@@ -79,6 +79,10 @@ class EnvironmentPolicy(_Frozen):
     promote: Literal["auto", "manual"] = Field(
         "auto", description="whether a proven lock becomes the release by itself"
     )
+    required_checks: tuple[str, ...] | None = Field(
+        None, description="the checks that a release needs; by default all blocking that apply"
+    )
+    accept_not_run: tuple[str, ...] = Field((), description="required checks that may not have run")
     imports_allow: tuple[str, ...] = Field(
         (), description="modules that may fail to import in a healthy environment"
     )
@@ -96,6 +100,12 @@ class Policy(_Frozen):
         ".elt_env", min_length=1, description="directory of the store, relative to the project"
     )
     cooldown: Duration = Field(timedelta(days=3), description="ignore releases younger than this")
+    cooldown_exceptions: tuple[str, ...] = Field(
+        (), description="packages, conda's or pip's, that the cool-down does not hold back"
+    )
+    undated_releases: Literal["hold", "take"] = Field(
+        "hold", description="what a cool-down makes of files without an upload time"
+    )
     wheels_only: bool = Field(default=True, description="lock wheels only, never an sdist")
     allow_sdist: tuple[str, ...] = Field((), description="distributions that may be an sdist")
     channel_fallback: Literal["host", "none"] = Field(
@@ -138,6 +148,35 @@ class Policy(_Frozen):
     )
     insecure_registries: tuple[str, ...] = Field(
         (), description="image registries spoken to without TLS; those on loopback always may be"
+    )
+    watch: bool = Field(
+        default=True, description="whether sensors and schedules are on from the start"
+    )
+    watch_interval: Duration = Field(
+        timedelta(hours=1),
+        ge=timedelta(seconds=0),
+        description="how often the index and the channels are asked for news",
+    )
+    watch_packages: Literal["all", "requested"] = Field(
+        "all", description="whose releases are watched: all that is locked, or what the spec names"
+    )
+    relock_schedule: str | None = Field(
+        "0 4 * * 1", description="when everything is upgraded within the rules, as cron in UTC"
+    )
+    keep_releases: int = Field(
+        3, ge=1, description="how many releases of a target keep their prefix and image"
+    )
+    gc_schedule: str | None = Field(
+        "0 5 * * 0", description="when what nobody refers to is removed, as cron in UTC"
+    )
+    notify_webhook: str | None = Field(
+        None, description="URL that outcomes are posted to; `${NAME}` in it is a variable's value"
+    )
+    notify_on: tuple[Literal["relocked", "failed", "promoted", "blocked"], ...] = Field(
+        ("relocked", "failed", "promoted", "blocked"), description="the outcomes that are told"
+    )
+    warehouse: bool = Field(
+        default=True, description="whether the history is loaded into DuckDB and modelled with dbt"
     )
     environments: dict[EnvironmentName, EnvironmentPolicy] = Field(
         min_length=1, description="the environments by name"
