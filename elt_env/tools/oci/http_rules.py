@@ -42,7 +42,7 @@ def retry_after(headers: httpx.Headers) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text[:6])
     try:
-        moment = email.utils.parsedate_to_datetime(text)
-        return max(0.0, moment.timestamp() - time.time())
+        moment = email.utils.parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
+    return max(0.0, moment - time.time())
