@@ -38,7 +38,7 @@ def tls_error(error: BaseException | None) -> ssl.SSLError | None:
 
 def retry_after(headers: httpx.Headers) -> float | None:
     """Return the seconds of a Retry-After header: a number or a date (RFC 9110, 10.2.3)."""
-    text = headers.get("Retry-After", "")
+    text: str = headers.get("Retry-After", "")
     if text.isascii() and text.isdigit():
         return float(text[:6])
     try:
