@@ -29,15 +29,17 @@ class PackageFiles:
 
     Attributes:
         names: paths below the prefix, with `/`.
+        stats: what the file system said about each of them; links are not followed.
         record: the path of the list that the package manager keeps: RECORD, or conda-meta's.
         lost: paths that another package recorded as well and that go with that one.
         placed: paths of files that were written for the prefix; compiled, they would be others.
-        size: bytes of its files.
+        size: bytes of its files; none are counted for what is small and may hold the prefix.
     """
 
     owner: Owner
     record: str
     names: list[str] = field(default_factory=list)
+    stats: dict[str, os.stat_result] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     placed: frozenset[str] = frozenset()
     size: int = 0
@@ -63,7 +65,8 @@ def image_files(prefix: Prefix) -> dict[Owner, PackageFiles]:
     for package in found.values():
         sources = [each for each in package.names if each not in package.placed]
         package.names += _compiled(prefix, sources, taken)
-        package.size = sum(_size(root, each) for each in package.names)
+        package.stats = {each: _stat(f"{root}/{each}") for each in package.names}
+        package.size = sum(_counted(name, each.st_size) for name, each in package.stats.items())
     return found
 
 
@@ -75,13 +78,14 @@ def gone(path: str) -> IntegrityError:
     )
 
 
-def _size(root: str, name: str) -> int:
-    """Return the bytes of a file; none for what is small and may hold the path of the prefix."""
-    path = f"{root}/{name}"
+def _stat(path: str) -> os.stat_result:
     try:
-        size = os.lstat(path).st_size
+        return os.lstat(path)
     except FileNotFoundError as error:
         raise gone(path) from error
+
+
+def _counted(name: str, size: int) -> int:
     return 0 if size < _SMALL and name.startswith(("bin/", "conda-meta/")) else size
 
 

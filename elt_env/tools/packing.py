@@ -67,20 +67,22 @@ class Packer:
             CancelledError: it was given up.
         """
         records = {each.record: each for each in packages}
-        for name in sorted({name for each in packages for name in each.names}):
+        stats = {name: found for each in packages for name, found in each.stats.items()}
+        for name, found in sorted(stats.items()):
             go_on()
             try:
-                self._add(name, layer, records.get(name))
+                self._add(name, found, layer, records.get(name))
             except (FileNotFoundError, EOFError) as error:
                 raise gone(f"{self._prefix}/{name}") from error
 
-    def _add(self, name: str, layer: LayerWriter, package: PackageFiles | None) -> None:
+    def _add(
+        self, name: str, found: os.stat_result, layer: LayerWriter, package: PackageFiles | None
+    ) -> None:
         path = f"{self._prefix}/{name}"
-        found = os.lstat(path)
         inside = f"{self._root}/{name}"
         mode = 0o755 if found.st_mode & 0o111 else 0o644
         if stat.S_ISLNK(found.st_mode):
-            target = os.readlink(path)  # noqa: PTH115  # as below
+            target = os.readlink(path)  # noqa: PTH115  # as in _read
             layer.symlink(inside, self._relocation.link(target))
         elif package is not None:
             layer.file(inside, self._record(package, _read(path, found.st_size)), mode)

@@ -30,7 +30,7 @@ def make_root_tar(path: Path) -> Path:
 def entries(layout: Layout, layer: Layer) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
     """Return every entry of a zstd layer by name, with the content of files."""
     data = layout.read(layer.blob)
-    tar = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    tar = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(data)
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
         return {each.name: (each, _content(archive, each)) for each in archive}
 

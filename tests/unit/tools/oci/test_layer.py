@@ -36,7 +36,7 @@ def tar_of(layout: Layout, layer: Layer) -> bytes:
     data = layout.read(layer.blob)
     if layer.blob.media_type == oci.LAYER_GZIP:
         return gzip.decompress(data)
-    return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(data)
 
 
 def sample(layer: LayerWriter) -> None:
@@ -83,10 +83,19 @@ def test_directories_come_before_what_is_in_them_and_once(tmp_path: Path) -> Non
         assert not above or names.index(above) < names.index(name)
 
 
-@given(NAMES, st.sampled_from([0o644, 0o755]), st.integers(0, 1 << 40))
-def test_a_header_is_that_of_the_standard_library(name: str, mode: int, size: int) -> None:
+@given(
+    NAMES,
+    st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE]),
+    st.sampled_from([0o644, 0o755]),
+    st.integers(0, 1 << 40),
+    st.sampled_from([0, 1000]),
+)
+def test_a_header_is_that_of_the_standard_library(
+    name: str, kind: bytes, mode: int, size: int, owner: int
+) -> None:
     info = tarfile.TarInfo(name)
-    info.mode, info.size, info.mtime = mode, size, MTIME
+    info.type, info.mode, info.size, info.mtime = kind, mode, size, MTIME
+    info.uid = info.gid = owner
     forms: list[Literal[0, 2]] = [tarfile.PAX_FORMAT]
     if name.isascii() and size < 1 << 33:
         forms.insert(0, tarfile.USTAR_FORMAT)
@@ -94,7 +103,7 @@ def test_a_header_is_that_of_the_standard_library(name: str, mode: int, size: in
         with contextlib.suppress(ValueError):  # too long for ustar
             wanted = info.tobuf(form, "utf-8", "surrogateescape")
             break
-    assert header(name, tarfile.REGTYPE, mode, size, "") == wanted
+    assert header(name, kind, mode, size, "", owner) == wanted
 
 
 @given(st.lists(st.integers(0, 3 << 20), max_size=3), st.integers(1 << 12, 1 << 21))
