@@ -1,4 +1,4 @@
-"""A lock as rows: what the Meltano project carries and the dbt project reads.
+"""Locks, evidence and releases as rows: what the Meltano project carries and dbt reads.
 
 One kind of row a `record`; the columns of each kind are described in the dbt project's sources.
 Moments are UTC, written without an offset.
@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
+from elt_env.model.diff import Change, compare
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock, Package
+from elt_env.model.release import Release
 
 Row = dict[str, Any]
 """One row, of values that JSON can hold."""
@@ -27,9 +29,10 @@ def lock_rows(
     arguments give equal rows.
     """
     locks = [(lock, "current"), *([(previous, "previous")] if previous else [])]
-    rows = [_lock(each, role) for each, role in locks]
-    rows += [_package(package, each) for each, _ in locks for package in each.packages]
-    rows += [_evidence(each, lock) for each in sorted(evidence, key=lambda each: each.check)]
+    rows = [lock_row(each, role) for each, role in locks]
+    rows += [package_row(package, each) for each, _ in locks for package in each.packages]
+    rows += change_rows(previous, lock)
+    rows += evidence_rows(evidence, lock)
     return tuple(rows)
 
 
@@ -38,7 +41,8 @@ def to_json_lines(rows: Iterable[Row]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _lock(lock: Lock, role: str) -> Row:
+def lock_row(lock: Lock, role: str) -> Row:
+    """Return the row of a lock; `role` is what it is to its target, as in `current`."""
     return {
         "record": "locks",
         "lock_digest": lock.digest,
@@ -54,7 +58,8 @@ def _lock(lock: Lock, role: str) -> Row:
     }
 
 
-def _package(package: Package, lock: Lock) -> Row:
+def package_row(package: Package, lock: Lock) -> Row:
+    """Return the row of a package of that lock."""
     return {
         "record": "packages",
         "lock_digest": lock.digest,
@@ -78,6 +83,30 @@ def _source(package: Package) -> str | None:
     return package.index if package.manager == "pip" else package.url.rsplit("/", maxsplit=2)[0]
 
 
+def change_rows(old: Lock | None, new: Lock) -> list[Row]:
+    """Return a row for each package that differs between a lock and the one before it."""
+    return [_change(each, old, new) for each in compare(old, new)]
+
+
+def _change(change: Change, old: Lock | None, new: Lock) -> Row:
+    return {
+        "record": "lock_changes",
+        "lock_digest": new.digest,
+        "old_lock_digest": old.digest if old else None,
+        "target": new.target.name,
+        "package": change.name,
+        "manager": change.manager,
+        "change": change.kind,
+        "old_version": change.old.version if change.old else None,
+        "new_version": change.new.version if change.new else None,
+    }
+
+
+def evidence_rows(evidence: Iterable[Evidence], lock: Lock) -> list[Row]:
+    """Return a row for each check on that lock, by the checks' names."""
+    return [_evidence(each, lock) for each in sorted(evidence, key=lambda each: each.check)]
+
+
 def _evidence(each: Evidence, lock: Lock) -> Row:
     return {
         "record": "evidence",
@@ -88,6 +117,21 @@ def _evidence(each: Evidence, lock: Lock) -> Row:
         "checked_at": _moment(each.at),
         "seconds": each.seconds,
         "detail": each.detail,
+    }
+
+
+def release_row(release: Release) -> Row:
+    """Return the row of a release."""
+    return {
+        "record": "releases",
+        "target": release.target,
+        "release_number": release.number,
+        "lock_digest": release.digest,
+        "image_digest": release.image,
+        "moved_at": _moment(release.at),
+        "action": release.action,
+        "trigger": release.trigger,
+        "moved_by": release.by,
     }
 
 

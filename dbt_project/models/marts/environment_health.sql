@@ -36,6 +36,17 @@ checks as (
     from {{ ref("stg_evidence") }}
     group by lock_digest
 
+),
+
+releases as (
+
+    select
+        target,
+        arg_max(lock_digest, release_number) as released_digest,
+        max(moved_at) as released_at
+    from {{ ref("stg_releases") }}
+    group by target
+
 )
 
 select
@@ -54,9 +65,13 @@ select
     coalesce(changes.downgrades, 0) as downgrades,
     coalesce(checks.checks_passed, 0) as checks_passed,
     coalesce(checks.checks_failed, 0) as checks_failed,
-    coalesce(checks.checks_not_run, 0) as checks_not_run
+    coalesce(checks.checks_not_run, 0) as checks_not_run,
+    releases.released_digest,
+    releases.released_at,
+    coalesce(releases.released_digest = locks.lock_digest, false) as is_released
 from {{ ref("stg_locks") }} as locks
 left join packages using (target)
 left join changes using (target)
 left join checks using (lock_digest)
+left join releases using (target)
 where locks.role = 'current'

@@ -4,6 +4,7 @@ with twins as (
     -- packages then. Elsewhere a change of manager is a move of one package.
     select distinct target, package
     from {{ ref("int_packages") }}
+    where role in ('current', 'previous')
     group by target, lock_digest, package
     having count(distinct manager) > 1
 

@@ -24,14 +24,14 @@ from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
-_NEEDS = Needs((PROJECT,), ("dagster", "dagster-dbt", "dagster-duckdb-pandas", "dbt-duckdb"))
+NEEDS = Needs((PROJECT,), ("dagster", "dagster-dbt", "dagster-duckdb-pandas", "dbt-duckdb"))
 _PROGRAM = Path(probes.__file__).parent / "dagster_project.py"
 _INSTANCE = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 
 
 def dagster_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT) -> Finding:
     """dagster-dbt and the DuckDB IO manager build the project, and every package comes through."""
-    return conduct(_check, _NEEDS, prefix, toolbox, say, limit=limit)
+    return conduct(_check, NEEDS, prefix, toolbox, say, limit=limit)
 
 
 def _check(bench: Bench) -> Finding:

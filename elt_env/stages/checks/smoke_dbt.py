@@ -21,7 +21,7 @@ from elt_env.tools.toolbox import Toolbox
 PROJECT = "dbt_project"
 SCHEMA = "elt"
 
-_NEEDS = Needs((PROJECT, "meltano"), ("dbt-core", "dbt-duckdb", "meltano"))
+NEEDS = Needs((PROJECT, "meltano"), ("dbt-core", "dbt-duckdb", "meltano"))
 _RESULTS = "run_results.json"
 _FILE = "smoke.duckdb"
 _NAMED = 3
@@ -32,7 +32,7 @@ _SAID = re.compile(r"Encountered an error|Error", re.IGNORECASE)
 
 def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT) -> Finding:
     """The project builds and its tests hold, and no package is lost from the lock to the mart."""
-    return conduct(_check, _NEEDS, prefix, toolbox, say, limit=limit)
+    return conduct(_check, NEEDS, prefix, toolbox, say, limit=limit)
 
 
 def _check(bench: Bench) -> Finding:

@@ -21,6 +21,7 @@ from elt_env.tools.toolbox import Toolbox
 LOADED = "lock_rows.jsonl"
 """The file that the loader writes: the stream's name."""
 
+NEEDS = Needs(("meltano",), ("meltano",))
 _JOB = "load_lock"
 _ADDED = "_sdc_"  # what the extractor adds to every row
 _NAMED = 5
@@ -45,7 +46,7 @@ class Loaded:
 
 def meltano_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT) -> Finding:
     """Every row that Meltano extracts is loaded, counted and compared."""
-    return conduct(_check, Needs(("meltano",), ("meltano",)), prefix, toolbox, say, limit=limit)
+    return conduct(_check, NEEDS, prefix, toolbox, say, limit=limit)
 
 
 def _check(bench: Bench) -> Finding:

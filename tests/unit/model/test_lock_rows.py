@@ -51,9 +51,9 @@ def test_equal_locks_give_equal_rows(lock: Lock) -> None:
 
 @given(locks())
 def test_every_record_has_the_same_columns(lock: Lock) -> None:
-    for record in ("locks", "packages", "evidence"):
+    for record in ("locks", "packages", "lock_changes", "evidence"):
         rows = _of(record, lock_rows(lock, lock, [_checked("a"), _checked("b")]))
-        assert len({tuple(row) for row in rows}) == 1
+        assert len({tuple(row) for row in rows}) <= 1  # two equal locks differ in nothing
 
 
 def test_a_lock_says_how_many_packages_it_has() -> None:
@@ -88,6 +88,27 @@ def test_moments_are_utc_without_an_offset() -> None:
     released = {row["package"]: row["released_at"] for row in _of("packages", lock_rows(lock))}
     assert released["alpha"] == "2025-12-31 23:30:05"
     assert released["undated"] is None
+
+
+def test_what_changed_is_one_row_a_package() -> None:
+    new = lock_of(pip_package(version="2.0"), pip_package("beta"))
+    old = lock_of(pip_package(version="1.0"), pip_package("delta"))
+    rows = _of("lock_changes", lock_rows(new, old))
+    assert [(row["package"], row["change"]) for row in rows] == [
+        ("alpha", "upgraded"),
+        ("beta", "added"),
+        ("delta", "removed"),
+    ]
+    assert (rows[0]["old_version"], rows[0]["new_version"]) == ("1.0", "2.0")
+    assert {(row["lock_digest"], row["old_lock_digest"]) for row in rows} == {
+        (new.digest, old.digest)
+    }
+
+
+def test_a_first_lock_adds_everything() -> None:
+    rows = _of("lock_changes", lock_rows(lock_of(pip_package(), conda_package())))
+    assert {row["change"] for row in rows} == {"added"}
+    assert len(rows) == 3
 
 
 def test_evidence_belongs_to_the_current_lock_and_is_sorted() -> None:

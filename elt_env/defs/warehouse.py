@@ -1,0 +1,147 @@
+"""The warehouse: the history of all targets in one DuckDB file, and dbt's marts over it.
+
+It is a view of the store: the job `warehouse_refresh` makes all of it, from nothing or anew.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Any
+
+import dagster as dg
+
+from elt_env.defs.warehouse_tables import (
+    GROUP,
+    IO_MANAGER,
+    Tables,
+    failing_clearly,
+    raw_key,
+    raw_metadata,
+    raw_schemas,
+)
+from elt_env.errors import EltEnvError
+from elt_env.model.canonical import digest_of
+from elt_env.model.history_rows import TABLES, history_rows
+from elt_env.stages.whole_history import read_history
+from elt_env.tools.dbt import dbt_program, find_manifest
+from elt_env.tools.settings import Project
+from elt_env.tools.store import Store
+from elt_env.tools.warehouse import FILE_NAME, PROJECT, make_way, variables
+
+JOB = "warehouse_refresh"
+
+_NEEDS = ("dagster-dbt", "dagster-duckdb-pandas", "dbt-core", "dbt-duckdb")
+_SOURCES: Mapping[str, tuple[str, ...]] = {
+    "locks": ("lockfile", "release"),
+    "packages": ("lockfile",),
+    "lock_changes": ("lockfile",),
+    "evidence": ("environment", "image"),
+    "releases": ("release",),
+}
+"""The assets of an environment whose making a table tells of."""
+
+
+def warehouse_definitions(project: Project) -> dg.Definitions:
+    """Return the warehouse's assets, their checks, and the job `warehouse_refresh`.
+
+    Nothing where the policy wants none, and, with a warning, where there is nothing to build it
+    with. A dbt project that cannot be parsed fails that job, and nothing else.
+    """
+    if not project.policy.warehouse:
+        return dg.Definitions()
+    missing = _missing(project)
+    if missing:
+        dg.get_dagster_logger().warning("There is no warehouse: %s", missing)
+        return dg.Definitions()
+    job = dg.define_asset_job(
+        JOB,
+        dg.AssetSelection.groups(GROUP),
+        description="Load the whole history from the store; build and test the marts over it.",
+    )
+    return dg.Definitions.merge(_assets(project), dg.Definitions(jobs=[job]))
+
+
+def _missing(project: Project) -> str:
+    """Return in a sentence what the warehouse cannot do without, or ""."""
+    if not (project.root / PROJECT).is_dir():
+        return f"{project.root} has no {PROJECT}/."
+    for name in _NEEDS:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            return (
+                f"{name} is not installed, which there is for Python 3.10 to 3.13. Use one of "
+                "these, or set warehouse = false in [tool.elt-env]."
+            )
+    return "" if dbt_program().exists() else f"{dbt_program()} does not exist."
+
+
+def _assets(project: Project) -> dg.Definitions:
+    limit = project.policy.tool_limit.total_seconds()
+    cache = project.home / "cache" / "warehouse"
+    path = project.home / FILE_NAME
+    try:
+        found = find_manifest(project.root / PROJECT, cache, variables(path), limit)
+        manifest = json.loads(found.read_bytes())
+    except EltEnvError as error:
+        return dg.Definitions(assets=[_broken(error)])
+    # Slow to load, and of no use to anyone without a warehouse.
+    from elt_env.defs.warehouse_marts import mart_definitions
+
+    tables = dg.Definitions(
+        assets=[history_asset(project, manifest)],
+        resources={IO_MANAGER: Tables(database=str(path))},
+    )
+    return dg.Definitions.merge(tables, mart_definitions(project, manifest))
+
+
+def _broken(error: EltEnvError) -> dg.AssetsDefinition:
+    """Return an asset in place of the warehouse, which says why there is none."""
+
+    @dg.asset(key=[GROUP, "broken"], group_name=GROUP, description=error.problem)
+    def broken() -> None:
+        with failing_clearly():
+            raise error
+
+    return broken
+
+
+def history_asset(project: Project, manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """Return the assets `warehouse/raw/…`: every row of the store's history, loaded anew."""
+    schemas = raw_schemas(manifest)
+    specs = [
+        dg.AssetSpec(
+            raw_key(table),
+            deps=[
+                dg.AssetKey([environment, asset])
+                for environment in project.policy.environments
+                for asset in _SOURCES[table]
+            ],
+            description=schemas[table].description,
+            metadata={"dagster/column_schema": schemas[table].columns},
+            group_name=GROUP,
+            kinds={"pandas", "duckdb"},
+        ).with_io_manager_key(IO_MANAGER)
+        for table in TABLES
+    ]
+
+    @dg.multi_asset(name="load_history", specs=specs, can_subset=True)
+    def load_history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        """Read the store once, and load what was selected."""
+        with failing_clearly():
+            make_way(project.home / FILE_NAME, context.log.warning)
+            rows = history_rows(read_history(Store(project.home), context.log.warning))
+        from elt_env.defs.warehouse_frames import data_frame  # slow to load
+
+        for table in TABLES:
+            key = raw_key(table)
+            if key in context.selected_asset_keys:
+                columns = schemas[table].columns
+                yield dg.MaterializeResult(
+                    asset_key=key,
+                    value=data_frame(rows[table], columns),
+                    metadata=raw_metadata(rows[table], columns),
+                    data_version=dg.DataVersion(digest_of(rows[table])),
+                )
+
+    return load_history
