@@ -1,0 +1,46 @@
+"""`elt-env readiness`: on which Pythons an environment can be had."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from elt_env.cli.telling import teller
+from elt_env.model.readiness_render import next_step, to_text
+from elt_env.model.target import parse_target
+from elt_env.stages.readiness import examine_python, pythons_to_examine
+from elt_env.tools.readiness_store import ReadinessStore
+from elt_env.tools.settings import open_project
+from elt_env.tools.toolbox import open_toolbox
+
+
+@click.command()
+@click.argument("environment")
+@click.option("--python", "pythons", metavar="MINOR", multiple=True, help="Look at this one only.")
+@click.option("--json", "as_json", is_flag=True, help="Print a stable JSON list.")
+def readiness(environment: str, pythons: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001  # click passes it
+    """Look on which Pythons ENVIRONMENT can be locked, installed and proven, and print it.
+
+    Where it cannot, the chain is printed that stands in the way, and since when. By default the
+    Pythons of the policy are looked at, those of earlier looks, and the newest on offer. Nothing
+    that is in use changes.
+
+    \b
+    Examples:
+      elt-env readiness elt
+      elt-env readiness elt --python 3.13
+      elt-env readiness elt --json
+    """
+    toolbox = open_toolbox(open_project(), environment)
+    say = teller()
+    asked = [parse_target(f"{environment}@{each}", "").python for each in pythons]
+    for each in asked or pythons_to_examine(environment, toolbox, say):
+        examine_python(environment, each, toolbox, say)
+    known = ReadinessStore(toolbox.store.home).all(environment)
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in known], indent=2))
+        return
+    listed, today = toolbox.environment.pythons, toolbox.now().date()
+    click.echo(to_text(known, listed, today))
+    click.echo("\n" + next_step(known, listed, today))

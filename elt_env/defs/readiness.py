@@ -1,0 +1,100 @@
+"""The asset that shows on which Pythons an environment can be had, and the job that looks."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from elt_env.defs.metadata import Metadata, made
+from elt_env.defs.names import group_name
+from elt_env.defs.resources import EltProject, reporting
+from elt_env.defs.run_tags import PYTHONS
+from elt_env.model.canonical import digest_of
+from elt_env.model.readiness import Readiness, Verdict
+from elt_env.model.readiness_render import COLUMNS, next_step, rows, to_markdown
+from elt_env.model.target import parse_target
+from elt_env.stages.readiness import examine_python, pythons_to_examine
+from elt_env.tools.readiness_store import ReadinessStore
+from elt_env.tools.toolbox import Toolbox
+
+
+def readiness_definitions(environment: str) -> dg.Definitions:
+    """Return the asset `<environment>/python_readiness` and the job that makes it."""
+    asset = readiness_asset(environment)
+    job = dg.define_asset_job(
+        f"{group_name(environment)}_python_readiness",
+        dg.AssetSelection.assets(asset),
+        description="Look on which Pythons the spec can be locked, installed and proven. "
+        f"With the tag {PYTHONS}, as in '3.13,3.14', look at these only.",
+    )
+    return dg.Definitions(assets=[asset], jobs=[job])
+
+
+def readiness_asset(environment: str) -> dg.AssetsDefinition:
+    """Return the asset `<environment>/python_readiness`."""
+
+    @dg.asset(
+        key=[environment, "python_readiness"],
+        group_name=group_name(environment),
+        kinds={"python"},
+        description=f"On which Pythons `{environment}` can be locked, installed and proven; where "
+        "it cannot, what stands in the way, and since when.",
+    )
+    def python_readiness(
+        context: dg.AssetExecutionContext, project: EltProject
+    ) -> dg.MaterializeResult[None]:
+        """Look at each Python, in the policy or not; nothing that is in use changes."""
+        say = context.log.info
+        with reporting(context):
+            toolbox = project.toolbox(environment)
+            asked = _asked(environment, context.run.tags)
+            for python in asked or pythons_to_examine(environment, toolbox, say):
+                examine_python(environment, python, toolbox, say)
+            known = ReadinessStore(toolbox.store.home).all(environment)
+            return made(readiness_metadata(known, toolbox), _digest(known))
+
+    return python_readiness
+
+
+def _asked(environment: str, tags: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the Python minors that a run's tags name; () for none.
+
+    Raises:
+        PolicyError: one is not a Python minor.
+    """
+    names = [each.strip() for each in tags.get(PYTHONS, "").split(",") if each.strip()]
+    return tuple(parse_target(f"{environment}@{each}", "").python for each in names)
+
+
+def _digest(known: tuple[Readiness, ...]) -> str:
+    """Return what changes when a verdict or what blocks changes, whatever the versions."""
+    return digest_of(
+        {
+            each.python: [each.verdict, *sorted(map(list, (b.identity for b in each.blocked_by)))]
+            for each in known
+        }
+    )
+
+
+def readiness_metadata(known: tuple[Readiness, ...], toolbox: Toolbox) -> Metadata:
+    """Return the verdicts as a table, as Markdown and as numbers, and what to do next."""
+    today = toolbox.now().date()
+    listed = toolbox.environment.pythons
+    return {
+        "pythons": _table(rows(known, today)),
+        "summary": dg.MetadataValue.md(to_markdown(known, listed, today)),
+        "ready": dg.MetadataValue.int(_count(known, "ready")),
+        "not_ready": dg.MetadataValue.int(_count(known, "not ready")),
+        "unknown": dg.MetadataValue.int(_count(known, "unknown")),
+        "how_to_use": dg.MetadataValue.md(next_step(known, listed, today)),
+    }
+
+
+def _table(cells: list[tuple[str, ...]]) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord(dict(zip(COLUMNS, row, strict=True))) for row in cells],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in COLUMNS]),
+    )
+
+
+def _count(known: tuple[Readiness, ...], verdict: Verdict) -> int:
+    return sum(each.verdict == verdict for each in known)
