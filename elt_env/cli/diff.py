@@ -1,0 +1,54 @@
+"""`elt-env diff`: what changed between two locks, and why."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from elt_env.cli.targets import full_name
+from elt_env.cli.telling import teller
+from elt_env.model.diff_render import to_markdown, to_text
+from elt_env.model.diff_report import to_json
+from elt_env.model.lock import Lock
+from elt_env.stages.explain_diff import explain, read_report
+from elt_env.stages.show import find_lock, previous_lock
+from elt_env.tools.settings import open_project
+from elt_env.tools.toolbox import Toolbox, open_toolbox
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new", required=False)
+@click.option("--json", "form", flag_value="json", help="Print a stable JSON object.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
+def diff(old: str, new: str | None, form: str | None) -> None:
+    """Print what changed from lock OLD to lock NEW, and why.
+
+    Each is a target, the start of a digest, or a directory with a lock.json. With one target
+    alone, its lock before is compared with its current one. What was found out when NEW took the
+    place of OLD is told again; else the package index is asked about what differs.
+
+    \b
+    Examples:
+      elt-env diff elt@3.11
+      elt-env diff elt@3.11 elt@3.12
+      elt-env diff elt@3.11 --markdown
+    """
+    project = open_project()
+    toolbox = open_toolbox(project, next(iter(project.policy.environments)))
+    before, after = _locks(full_name(old, project), new and full_name(new, project), toolbox)
+    kept = read_report(toolbox.store, before.digest if before else None, after.digest)
+    report = kept if kept and not kept.notes else explain(before, after, toolbox, teller())
+    if form == "json":
+        click.echo(json.dumps(to_json(report), indent=2))
+    else:
+        click.echo(to_markdown(report) if form == "markdown" else to_text(report))
+
+
+def _locks(old: str, new: str | None, toolbox: Toolbox) -> tuple[Lock | None, Lock]:
+    """Return the locks that a person means; of one alone, it and the one that it replaced."""
+    first = find_lock(old, toolbox)
+    if new is None:
+        return previous_lock(first.target, toolbox), first
+    return first, find_lock(new, toolbox)
