@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from elt_env.errors import InputError
 from elt_env.model import lock_json
+from elt_env.model.canonical import short
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target, parse_target
 from elt_env.stages.build import require_lock
 from elt_env.tools.prefix import Prefix
+from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.settings import Project, open_project
-from elt_env.tools.store import read_lock_directory
+from elt_env.tools.store import Store, read_lock_directory
 from elt_env.tools.toolbox import Toolbox, open_toolbox
 
 
@@ -44,15 +48,33 @@ def lock_in(directory: str, target: Target) -> Lock:
     return read_lock_directory(Path(directory), target)
 
 
-def ready_prefix(name: str) -> Prefix:
-    """Return the built prefix of a target.
+def prefix_to_use(name: str) -> Prefix:
+    """Return the prefix of a target's release; of its current lock before the first release.
+
+    Says so where the current lock is another than the released one.
 
     Raises:
         InputError: it is not built.
+        IntegrityError: the record of the release, or its lock, cannot be read.
     """
     target, toolbox = open_target(name)
-    current = require_lock(target, toolbox)
-    prefix = Prefix(toolbox.store.prefix_path(current), current)
+    store = toolbox.store
+    release = ReleaseStore(store.home).current(target.name)
+    if release is None:
+        return _built(require_lock(target, toolbox), store, f"elt-env build {target.name}")
+    pointer = store.pointer(target)
+    if pointer is not None and pointer.current != release.digest:
+        click.echo(
+            f"elt-env: this is the release {short(release.digest)}; the current lock "
+            f"{short(pointer.current)} is not released",
+            err=True,
+        )
+    lock = store.read_lock(release.digest, target)
+    return _built(lock, store, f"elt-env rollback {target.name} --to {short(lock.digest)}")
+
+
+def _built(lock: Lock, store: Store, remedy: str) -> Prefix:
+    prefix = Prefix(store.prefix_path(lock), lock)
     if not prefix.ready:
-        raise InputError(f"{target.name} is not built.", f"Build it: elt-env build {target.name}")
+        raise InputError(f"{lock.target.name} is not built.", f"Build it: {remedy}")
     return prefix

@@ -10,7 +10,7 @@ import dagster as dg
 
 from elt_env.defs.checks import check_keys
 from elt_env.defs.names import group_name, python_partitions
-from elt_env.defs.run_tags import AGAIN, EVERYTHING, UPGRADE
+from elt_env.defs.run_tags import AGAIN, BY_ITSELF, EVERYTHING, UPGRADE
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.stages.checks import NOT_BLOCKING
 from elt_env.stages.prove import HEALTH_CHECKS, SMOKE_CHECKS
@@ -19,22 +19,26 @@ from elt_env.stages.prove import HEALTH_CHECKS, SMOKE_CHECKS
 def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
     """Return the jobs `<environment>_build`, `_relock`, `_health`, and one a smoke check.
 
-    The first two end with a proven environment: `build` keeps the lock while it satisfies,
-    `relock` upgrades it. The others run checks on what is built, always.
+    The first two end with a proven environment, which is the release where the policy promotes by
+    itself: `build` keeps the lock while it satisfies, `relock` upgrades it. The others run checks
+    on what is built, always.
     """
     name = group_name(environment)
-    proven = dg.AssetSelection.groups(name) - dg.AssetSelection.checks(
+    last = ("image", "release") if policy.promote == "auto" else ("image",)
+    made = [[environment, each] for each in ("lockfile", "environment", *last)]
+    proven = dg.AssetSelection.assets(*made) - dg.AssetSelection.checks(
         *check_keys(environment, *NOT_BLOCKING)
     )
     build = dg.define_asset_job(
         f"{name}_build",
         proven,
+        tags={BY_ITSELF: "yes"},
         description="Lock where needed, install what is locked, and prove it.",
     )
     relock = dg.define_asset_job(
         f"{name}_relock",
         proven,
-        tags={UPGRADE: EVERYTHING},
+        tags={BY_ITSELF: "yes", UPGRADE: EVERYTHING},
         description="Upgrade the lock within the spec and the policy, install and prove it. "
         f"With the tag {UPGRADE} set to names, as in 'dagster,duckdb', upgrade only these.",
     )

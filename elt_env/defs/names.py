@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
 
+from elt_env.defs.automation import follows_upstream
 from elt_env.model.policy import EnvironmentPolicy
-
-OpDecorator = Callable[[Callable[..., Any]], dg.OpDefinition]
 
 
 def python_partitions(policy: EnvironmentPolicy) -> dg.StaticPartitionsDefinition:
@@ -22,32 +20,28 @@ def group_name(environment: str) -> str:
     return environment.replace("-", "_")
 
 
-def op_name(environment: str, step: str) -> str:
-    """Return a name for an op that no other environment's op has."""
-    return f"{group_name(environment)}_{step}"
-
-
 def about(
-    environment: str, asset: str, policy: EnvironmentPolicy, kinds: set[str]
+    environment: str,
+    asset: str,
+    policy: EnvironmentPolicy,
+    kinds: set[str],
+    *,
+    after: str | None = None,
 ) -> dict[str, Any]:
-    """Return what every asset of an environment has: its key, group, partitions and kinds."""
-    return {
+    """Return what every asset of an environment has: its key, group, partitions and kinds.
+
+    With `after`, the asset of that name has to be there, and the steps get it as an input of that
+    name that holds nothing. It is made again when that one has changed; a release only where the
+    policy promotes by itself.
+    """
+    known: dict[str, Any] = {
         "key": [environment, asset],
         "group_name": group_name(environment),
         "partitions_def": python_partitions(policy),
         "kinds": kinds,
     }
-
-
-def step(environment: str, name: str, /, **inputs: Any) -> OpDecorator:  # noqa: ANN401  # Dagster's types
-    """Return what makes an op that hands a value of any type to the next."""
-    return dg.op(name=op_name(environment, name), ins=_ins(inputs), out=dg.Out(dg.Any))
-
-
-def last_step(environment: str, name: str, /, **inputs: Any) -> OpDecorator:  # noqa: ANN401
-    """Return what makes the op that ends an asset."""
-    return dg.op(name=op_name(environment, name), ins=_ins(inputs))
-
-
-def _ins(inputs: Mapping[str, Any]) -> dict[str, dg.In]:
-    return {each: dg.In(kind) for each, kind in inputs.items()}
+    if after:
+        known["ins"] = {after: dg.AssetIn([environment, after], dagster_type=dg.Nothing)}
+    if after and (asset != "release" or policy.promote == "auto"):
+        known["automation_condition"] = follows_upstream()
+    return known

@@ -10,6 +10,7 @@ from typing import Any
 from elt_env.model.evidence import Evidence
 from elt_env.model.image import ImageRecord
 from elt_env.model.lock import Lock, Package
+from elt_env.model.release import Release
 from elt_env.model.target import Target
 
 
@@ -23,6 +24,9 @@ class Summary:
         ready: whether it is installed and sealed.
         image: what was packed for the lock.
         layout: the directory of the OCI layout that holds it.
+        release: the target's release; its lock may be another one.
+        previous: the release before, of another lock.
+        entry_points: the directory of the programs that run the release.
     """
 
     target: Target
@@ -33,6 +37,9 @@ class Summary:
     evidence: tuple[Evidence, ...] = ()
     image: ImageRecord | None = None
     layout: Path | None = None
+    release: Release | None = None
+    previous: Release | None = None
+    entry_points: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as the stable JSON object."""
@@ -43,7 +50,7 @@ class Summary:
             "prefix": {"path": str(self.prefix), "ready": self.ready} if self.prefix else None,
             "evidence": [_evidence(each) for each in self.evidence],
             "image": self._image(),
-            "release": None,
+            "release": self._release(),
         }
 
     def _lock(self) -> dict[str, Any] | None:
@@ -82,6 +89,20 @@ class Summary:
             "packed_at": image.at.isoformat(),
         }
 
+    def _release(self) -> dict[str, Any] | None:
+        release = self.release
+        if release is None:
+            return None
+        return {
+            "current": release.digest,
+            "previous": self.previous.digest if self.previous else None,
+            "promoted_at": release.at.isoformat(),
+            "number": release.number,
+            "action": release.action,
+            "image": release.image,
+            "entry_points": str(self.entry_points),
+        }
+
     def to_text(self) -> str:
         """Return the summary for a person."""
         lines = [f"{self.target.name} on {self.target.platform}"]
@@ -94,6 +115,7 @@ class Summary:
             lines.append(f"  image     {self.image.digest}")
             lines.append(f"            oci:{self.layout}:{self.image.name}, {size}")
             lines.append(f"            on {self.image.base}")
+        lines += self._release_lines()
         for each in self.evidence:
             detail = each.detail.splitlines()[0] if each.detail else ""
             lines.append(f"  {each.check:<9} {each.status} in {each.seconds:.1f} s: {detail}")
@@ -117,6 +139,19 @@ class Summary:
             f"  asked for {', '.join(asked)}",
         ]
 
+    def _release_lines(self) -> list[str]:
+        release = self.release
+        if release is None:
+            return []
+        other = self.lock is not None and self.lock.digest != release.digest
+        note = ", which is not the current lock" if other else ""
+        moved = f"{release.action} {release.at:%Y-%m-%d %H:%M} UTC by {release.by}"
+        return [
+            f"  release   {release.digest}{note}",
+            f"            {moved}: {release.trigger}",
+            f"            {self.entry_points}",
+        ]
+
 
 def packages_text(lock: Lock) -> str:
     """Return a line for every package: what it is, since when it is out, and who needs it."""
@@ -129,9 +164,17 @@ def _package_line(package: Package) -> str:
     return f"  {package.manager:<5} {package.name} {package.version}  {released}  {why}"
 
 
-def next_steps(target: Target, command: str) -> str:
-    """Return what a person may want to type next; `command` is how they call elt-env."""
+def next_steps(target: Target, command: str, entry_points: Path | None = None) -> str:
+    """Return what a person may want to type next.
+
+    Args:
+        target: what they have built.
+        command: how they call elt-env.
+        entry_points: where the released programs are, if there is a release.
+    """
+    released = [(f"{entry_points}/dbt --version", "the released dbt, from anywhere")]
     rows = [
+        *(released if entry_points else []),
         (f"{command} run {target.name} -- dbt --version", "run a tool of the environment"),
         (f"{command} shell {target.name}", "a shell in which its tools come first"),
         (f"{command} run-image {target.name} -- dbt --version", "the same in its image"),

@@ -10,6 +10,7 @@ from elt_env.model import oci
 from elt_env.model.canonical import short
 from elt_env.model.image import image_name
 from elt_env.model.image_reference import Reference, parse_reference
+from elt_env.model.lock import Lock
 from elt_env.model.oci import Descriptor
 from elt_env.model.target import Target
 from elt_env.stages.build import require_lock
@@ -75,22 +76,78 @@ def push_image(target: Target, toolbox: Toolbox, ref: str | None, say: Say) -> P
     """
     reference = _destination(target, toolbox, ref)
     lock = require_lock(target, toolbox)
+    tags = [reference.tag] if reference.tag else [target.python, short(lock.digest)]
+    return _push_packed(lock, toolbox, reference, tags, say)
+
+
+def push_candidate(target: Target, toolbox: Toolbox, say: Say) -> PushedImage | None:
+    """Push the image of the target's lock to where the policy says, if it does.
+
+    Its tag is the start of the lock's digest; the tag of the release stays where it is.
+
+    Raises: as `push_image`.
+    """
+    if toolbox.environment.push is None:
+        return None
+    reference = _destination(target, toolbox, None)
+    lock = require_lock(target, toolbox)
+    return _push_packed(lock, toolbox, reference, [short(lock.digest)], say)
+
+
+def push_release(lock: Lock, image: str | None, toolbox: Toolbox, say: Say) -> Reference | None:
+    """Let the registry's tag of the release name an image, if the policy pushes images.
+
+    The tag is that of `push` in the policy, by default the Python minor. An image that is not here
+    any more has to be in the registry.
+
+    Args:
+        lock: what is released.
+        image: the digest of its image; without one the tag stays.
+        toolbox: of its environment.
+        say: told of progress.
+
+    Raises: as `push_image`.
+    """
+    target = lock.target
+    if toolbox.environment.push is None:
+        return None
+    reference = _destination(target, toolbox, None)
+    tag = reference.tag or target.python
+    if image is None:
+        say(f"push: this release has no image, so {reference.at(tag)} stays what it is")
+        return None
+    packed = ImageStore(toolbox.store.home)
+    record = packed.image(lock.digest)
+    if record and record.digest == image and packed.layout.has(record.manifest):
+        _push_packed(lock, toolbox, reference, [tag], say)
+    else:
+        _registry(toolbox).tag(reference.at(image), tag, say)
+        say(f"push: {reference.at(tag)} is {image}, which was there")
+    return reference.at(tag)
+
+
+def _push_packed(
+    lock: Lock, toolbox: Toolbox, reference: Reference, tags: Sequence[str], say: Say
+) -> PushedImage:
     images = ImageStore(toolbox.store.home)
     image = images.image(lock.digest)
     if image is None:
         raise ToolError(
-            f"The lock {short(lock.digest)} of {target.name} has no image, so there is nothing "
-            "to push.",
-            f"Pack it: elt-env image {target.name}",
+            f"The lock {short(lock.digest)} of {lock.target.name} has no image, so there is "
+            "nothing to push.",
+            f"Pack it: elt-env image {lock.target.name}",
         )
-    tags = [reference.tag] if reference.tag else [target.python, short(lock.digest)]
-    limit = toolbox.policy.tool_limit.total_seconds()
-    registry = Registry(insecure=toolbox.policy.insecure_registries, limit=limit)
-    attached = attachments(images.layout, image_name(target), image.manifest)
+    attached = attachments(images.layout, image_name(lock.target), image.manifest)
+    registry = _registry(toolbox)
     pushed = push(
         *(image.manifest, images.layout, reference, tags, registry, say), referrers=attached
     )
     return PushedImage(tuple(reference.at(tag) for tag in tags), pushed)
+
+
+def _registry(toolbox: Toolbox) -> Registry:
+    policy = toolbox.policy
+    return Registry(insecure=policy.insecure_registries, limit=policy.tool_limit.total_seconds())
 
 
 def attachments(layout: Layout, name: str, image: Descriptor) -> tuple[Descriptor, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from elt_env.errors import InputError, PolicyError
@@ -12,6 +13,7 @@ from elt_env.model.target import Target, parse_target
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.interpreters import list_interpreters
 from elt_env.tools.prefix import Prefix
+from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.store import read_lock_directory
 from elt_env.tools.toolbox import Toolbox
 
@@ -20,16 +22,23 @@ def show(target: Target, toolbox: Toolbox) -> Summary:
     """Return what is known about the target; nothing is built or asked of the network.
 
     Raises:
-        IntegrityError: its lock was changed by hand.
+        IntegrityError: its lock was changed by hand, or a record of its releases cannot be read.
     """
     store = toolbox.store
+    releases = ReleaseStore(store.home)
+    released = Summary(
+        target=target,
+        release=releases.current(target.name),
+        previous=releases.previous(target.name),
+        entry_points=releases.entry_points(target.name),
+    )
     lock = store.current_lock(target)
     if lock is None:
-        return Summary(target)
+        return released
     prefix = Prefix(store.prefix_path(lock), lock)
     images = ImageStore(store.home)
-    return Summary(
-        target=target,
+    return replace(
+        released,
         lock=lock,
         lock_path=store.lock_directory(lock.digest),
         prefix=prefix.path,

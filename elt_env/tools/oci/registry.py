@@ -144,6 +144,30 @@ class Registry:
             _each(blobs.values(), lambda blob: fetch_blob(client, layout, blob, say), effort)
         return layout.add(data, media_type)
 
+    def tag(
+        self,
+        reference: Reference,
+        tag: str,
+        say: Say,
+        *,
+        platform: tuple[str, str] = ("linux", "amd64"),
+    ) -> None:
+        """Let a tag name an image that is in the repository; only its manifest is sent.
+
+        Args:
+            reference: the image, by its digest.
+            tag: what it is to be named.
+            say: told of progress.
+            platform: to choose from where the digest is of an index.
+
+        Raises: as `push`; RegistryError also when the image is not there.
+        """
+        effort = self._effort("tagging in", reference, say)
+        with connected(reference, "pull,push", self.insecure, effort) as client:
+            media_type, data = image_manifest(client, reference, platform)
+            put_manifest(client, tag, media_type, data)
+            require_same(client, tag, oci.describe(data, media_type).digest)
+
     def _effort(self, doing: str, reference: Reference, say: Say) -> Effort:
         what = f"{doing} {reference.registry}/{reference.repository}"
         return Effort(what, reference.registry, self.limit, self.backoff, say)

@@ -6,6 +6,7 @@ import pytest
 from elt_env.definitions import environment_definitions
 from elt_env.defs.names import python_partitions
 from elt_env.defs.resources import EltProject
+from elt_env.defs.run_tags import BY_ITSELF
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.stages.checks import NOT_BLOCKING
 from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, IMAGE_CHECKS, SMOKE_CHECKS
@@ -40,7 +41,28 @@ def test_a_build_ends_with_what_blocks(defs: dg.Definitions, job: str) -> None:
         "my-elt/lockfile",
         "my-elt/environment",
         "my-elt/image",
+        "my-elt/release",
     }
+    assert BY_ITSELF in defs.resolve_job_def(job).tags
+
+
+def test_where_a_person_promotes_a_build_leaves_the_release() -> None:
+    manual = _POLICY.model_copy(update={"promote": "manual"})
+    defs = dg.Definitions.merge(
+        environment_definitions("my-elt", manual),
+        dg.Definitions(resources={"project": EltProject()}),
+    )
+    assert "my-elt/release" not in _assets(defs, "my_elt_build")
+    assert _assets(defs, "my_elt_promote") == {"my-elt/release"}
+
+
+def test_promote_and_rollback_move_the_release_alone(defs: dg.Definitions) -> None:
+    assert _assets(defs, "my_elt_promote") == {"my-elt/release"}
+    assert not _checks(defs, "my_elt_promote")
+    assert BY_ITSELF not in defs.resolve_job_def("my_elt_promote").tags
+    rollback = defs.resolve_job_def("my_elt_rollback")
+    assert rollback.partitions_def == python_partitions(_POLICY)
+    assert list(rollback.graph.node_dict) == ["my_elt_roll_back"]
 
 
 def test_the_other_jobs_run_checks_alone(defs: dg.Definitions) -> None:

@@ -11,6 +11,7 @@ from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Bound, HeldBack
 from elt_env.model.summary import Summary, next_steps
 from tests.support.locks import MOMENT, TARGET, conda_package, lock_of, pip_package
+from tests.support.releases import a_release, digest
 
 _LOCK = lock_of(
     conda_package("gamma"),
@@ -63,6 +64,37 @@ def test_the_contract_of_show() -> None:
     assert content["evidence"][1]["status"] == "not_run"
     assert content["image"] is None
     assert content["release"] is None
+
+
+_RELEASED = replace(
+    _SUMMARY,
+    release=a_release(3, "a", image=digest("c")),
+    previous=a_release(2, "b"),
+    entry_points=Path("/store/current/elt@3.11/bin"),
+)
+
+
+def test_the_contract_of_a_release() -> None:
+    assert _RELEASED.to_json()["release"] == {
+        "current": digest("a"),
+        "previous": digest("b"),
+        "promoted_at": "2026-05-04T06:02:01+00:00",
+        "number": 3,
+        "action": "promoted",
+        "image": digest("c"),
+        "entry_points": "/store/current/elt@3.11/bin",
+    }
+    first = replace(_RELEASED, previous=None).to_json()["release"]
+    assert first["previous"] is None
+
+
+def test_a_release_of_another_lock_is_told_as_such() -> None:
+    text = _RELEASED.to_text()
+    assert f"release   {digest('a')}, which is not the current lock" in text
+    assert "promoted 2026-05-04 06:02 UTC by elt-env promote: reason 3" in text
+    assert "/store/current/elt@3.11/bin" in text
+    same = replace(_RELEASED, release=a_release(1, "a", digest=_LOCK.digest))
+    assert "which is not" not in same.to_text()
 
 
 def test_what_does_not_exist_yet_is_null() -> None:
@@ -121,3 +153,5 @@ def test_the_next_steps_can_be_typed_as_they_stand() -> None:
     steps = next_steps(TARGET, ".venv/bin/elt-env")
     assert ".venv/bin/elt-env run elt@3.11 -- dbt --version" in steps
     assert ".venv/bin/elt-env shell elt@3.11" in steps
+    entry = Path("/store/current/elt@3.11/bin")
+    assert f"  {entry}/dbt --version" in next_steps(TARGET, "elt-env", entry)

@@ -1,0 +1,130 @@
+"""The commands about releases: `promote`, `rollback` and `history`."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from collections.abc import Sequence
+
+import click
+
+from elt_env.cli.targets import open_target
+from elt_env.cli.telling import teller
+from elt_env.model.lock import Lock
+from elt_env.model.release_log import log_text
+from elt_env.stages.promote import Moved
+from elt_env.stages.promote import promote as promote_lock
+from elt_env.stages.release_log import release_log
+from elt_env.stages.roll_back import roll_back
+from elt_env.tools.process import Say
+from elt_env.tools.release_store import ReleaseStore
+from elt_env.tools.shells import own_command
+from elt_env.tools.toolbox import Toolbox
+
+_TARGET = click.argument("name", metavar="TARGET")
+_WHY = click.option("--why", metavar="TEXT", help="The reason, for the history.")
+
+
+@click.command()
+@_TARGET
+@_WHY
+def promote(name: str, why: str | None) -> None:
+    """Make the current lock of TARGET its release, if all that the policy requires is proven.
+
+    Nothing is built or run. The commands in the directory that is printed run the release, without
+    activation, and stay where they are.
+
+    \b
+    Examples:
+      elt-env promote elt@3.11
+      elt-env promote elt@3.11 --why "the nightly run needs dbt 1.11.16"
+    """
+    target, toolbox = open_target(name)
+    moved = promote_lock(target, toolbox, teller(), trigger=why or by_hand(), by="elt-env promote")
+    _print_moved(moved, ReleaseStore(toolbox.store.home))
+
+
+@click.command()
+@_TARGET
+@click.option("--to", metavar="DIGEST", help="A released or proven lock, or the start of one.")
+@_WHY
+def rollback(name: str, to: str | None, why: str | None) -> None:
+    """Let the release of TARGET be the one before again, or the one with DIGEST.
+
+    Its prefix is built from its lock where it is gone. The current lock stays what it is; what was
+    rolled back from becomes the release again at a person's word only.
+
+    \b
+    Examples:
+      elt-env rollback elt@3.11
+      elt-env rollback elt@3.11 --to 8c889c6ab17a --why "dbt test fails since Monday"
+    """
+    target, toolbox = open_target(name)
+    moved = roll_back(
+        target, toolbox, teller(), to=to, trigger=why or by_hand(), by="elt-env rollback"
+    )
+    _print_moved(moved, ReleaseStore(toolbox.store.home))
+    if not moved.kept:
+        click.echo(f"Forward again: {own_command(sys.argv[0])} promote {target.name}")
+
+
+@click.command()
+@_TARGET
+@click.option("--json", "as_json", is_flag=True, help="Print a stable JSON object.")
+def history(name: str, as_json: bool) -> None:  # noqa: FBT001  # click passes it
+    """Print every release of TARGET: when, why, by what, what changed, and what proved it.
+
+    \b
+    Examples:
+      elt-env history elt@3.11
+      elt-env history elt@3.11 --json
+    """
+    target, toolbox = open_target(name)
+    entries = release_log(target, toolbox)
+    if as_json:
+        content = {"target": target.name, "releases": [each.to_json() for each in entries]}
+        click.echo(json.dumps(content, indent=2))
+    else:
+        click.echo(log_text(target.name, entries))
+
+
+def promote_built(lock: Lock, toolbox: Toolbox, say: Say, reasons: Sequence[str]) -> None:
+    """Make a lock that was built the release where the policy promotes by itself, as in Dagster.
+
+    Args:
+        lock: the target's current one.
+        toolbox: of its environment.
+        say: told of progress.
+        reasons: why it was made, for the history; none when a person wanted it as it was.
+
+    Raises: as `elt_env.stages.promote.promote`.
+    """
+    if toolbox.environment.promote == "manual":
+        say(f"promote: waits for a person: elt-env promote {lock.target.name}")
+        return
+    trigger = "; ".join(reasons) or by_hand()
+    promote_lock(
+        lock.target,
+        toolbox,
+        say,
+        digest=lock.digest,
+        unasked=True,
+        trigger=trigger,
+        by="elt-env build",
+    )
+
+
+def by_hand() -> str:
+    """Return the reason where a person gives none."""
+    try:
+        return f"asked for by {getpass.getuser()}"
+    except (KeyError, OSError):  # nobody with this number
+        return "asked for by hand"
+
+
+def _print_moved(moved: Moved, releases: ReleaseStore) -> None:
+    release = moved.release
+    state = f"kept: {moved.kept}" if moved.kept else release.action
+    click.echo(f"{release.target} {release.digest} {state}")
+    click.echo(releases.entry_points(release.target))

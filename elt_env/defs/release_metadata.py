@@ -1,0 +1,106 @@
+"""What a person wants to see about a release."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from elt_env.defs.metadata import Metadata, package_table
+from elt_env.model.canonical import short
+from elt_env.model.diff_render import to_markdown
+from elt_env.model.diff_report import DiffReport, explained
+from elt_env.model.lock import Lock
+from elt_env.model.release import Release
+from elt_env.model.release_log import Entry
+from elt_env.model.target import Target
+from elt_env.stages.promote import Moved
+from elt_env.stages.proof import examine
+from elt_env.stages.release_log import release_log
+from elt_env.tools.release_store import ReleaseStore
+from elt_env.tools.toolbox import Toolbox
+
+_ROWS = 50
+_USE = """\
+```sh
+{entry}/dbt --version  # from anywhere, without activation; a switch disturbs nothing
+elt-env run {name} -- dbt --version
+elt-env shell {name}
+elt-env rollback {name}  # to the release before
+```"""
+
+
+def release_version(release: Release) -> str:
+    """Return the data version of a release: its lock, and the image that was packed of it."""
+    return f"{release.digest}+{release.image}" if release.image else release.digest
+
+
+def release_metadata(moved: Moved, target: Target, toolbox: Toolbox) -> Metadata:
+    """Return what is in a release, what it changed, whether it is proven, and how to use it."""
+    release = moved.release
+    lock = toolbox.store.read_lock(release.digest, target)
+    entries = release_log(target, toolbox)
+    entry = ReleaseStore(toolbox.store.home).entry_points(release.target)
+    return {
+        "digest": dg.MetadataValue.text(release.digest),
+        "image": dg.MetadataValue.text(release.image or "none"),
+        "release": dg.MetadataValue.int(release.number),
+        "outcome": dg.MetadataValue.text(f"kept: {moved.kept}" if moved.kept else release.action),
+        "why": dg.MetadataValue.text(f"{release.trigger}, by {release.by}"),
+        "changes": dg.MetadataValue.md(_changes(entries[-1], lock)),
+        "change_count": dg.MetadataValue.int(len(entries[-1].changes or ())),
+        "proven": _proof_table(lock, toolbox),
+        "packages": package_table(lock.packages),
+        "how_to_use": dg.MetadataValue.md(_USE.format(entry=entry, name=release.target)),
+        "history": _history_table(entries),
+        "path": dg.MetadataValue.path(entry),
+    }
+
+
+def _changes(entry: Entry, lock: Lock) -> str:
+    """Return as Markdown what changed since the release before."""
+    if entry.before is None or not entry.changes:
+        return f"{entry.difference.capitalize()}."
+    changes = tuple(explained(each, lock.locked_at) for each in entry.changes)
+    report = DiffReport(
+        target=lock.target.name,
+        old=entry.before.digest,
+        new=lock.digest,
+        at=lock.locked_at,
+        changes=changes,
+    )
+    return to_markdown(report)
+
+
+def _proof_table(lock: Lock, toolbox: Toolbox) -> dg.TableMetadataValue:
+    rows = [
+        dg.TableRecord(
+            {
+                "check": each.check,
+                "status": each.status,
+                "at": each.at.isoformat(),
+                "detail": each.detail.partition("\n")[0],
+            }
+        )
+        for each in examine(lock, toolbox).evidence
+    ]
+    columns = [dg.TableColumn(name) for name in ("check", "status", "at", "detail")]
+    return dg.MetadataValue.table(records=rows, schema=dg.TableSchema(columns))
+
+
+def _history_table(entries: tuple[Entry, ...]) -> dg.TableMetadataValue:
+    rows = [
+        dg.TableRecord(
+            {
+                "number": each.release.number,
+                "at": each.release.at.isoformat(),
+                "action": each.release.action,
+                "lock": short(each.release.digest),
+                "changes": each.difference,
+                "why": each.release.trigger,
+                "by": each.release.by,
+            }
+        )
+        for each in reversed(entries[-_ROWS:])
+    ]
+    names = ("number", "at", "action", "lock", "changes", "why", "by")
+    columns = [dg.TableColumn(name) for name in names]
+    return dg.MetadataValue.table(records=rows, schema=dg.TableSchema(columns))

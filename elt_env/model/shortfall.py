@@ -1,0 +1,64 @@
+"""What is missing for a lock to become the release: the required evidence that does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from elt_env.model.evidence import Evidence
+
+Lack = Literal["missing", "failed", "not_run"]
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """A required check without evidence that holds.
+
+    Attributes:
+        lack: `missing` when it was never run for what is to be released.
+        why: in a line, for a person.
+    """
+
+    check: str
+    lack: Lack
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.check} {self.why}"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What has to be proven.
+
+    Attributes:
+        checks: names of the checks that must hold.
+        may_not_run: those of them that may say `not_run`.
+        image_checks: the names that are about an image.
+        image: digest of the image that these must be about.
+    """
+
+    checks: tuple[str, ...]
+    may_not_run: tuple[str, ...] = ()
+    image_checks: Collection[str] = ()
+    image: str | None = None
+
+    def shortfalls(self, evidence: Sequence[Evidence]) -> tuple[Shortfall, ...]:
+        """Return the checks that the evidence on a lock says too little of, as they are listed."""
+        known = {each.check: each for each in evidence}
+        found = (self._shortfall(name, known.get(name)) for name in self.checks)
+        return tuple(each for each in found if each)
+
+    def _shortfall(self, name: str, evidence: Evidence | None) -> Shortfall | None:
+        if evidence is None:
+            return Shortfall(name, "missing", "was not run")
+        if name in self.image_checks and evidence.image != self.image:
+            return Shortfall(name, "missing", "was not run on this image, but on one before it")
+        first = evidence.detail.partition("\n")[0]
+        if evidence.status == "not_run":
+            accepted = name in self.may_not_run
+            return None if accepted else Shortfall(name, "not_run", f"could not run: {first}")
+        if not evidence.holds:
+            return Shortfall(name, "failed", f"failed: {first}")
+        return None

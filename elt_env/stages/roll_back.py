@@ -1,0 +1,135 @@
+"""Roll back: the release of a target moves to one from before, or to any that is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from elt_env.errors import InputError
+from elt_env.model.canonical import short
+from elt_env.model.evidence import Status
+from elt_env.model.lock import Lock
+from elt_env.model.release import Release, number_after, step_back
+from elt_env.model.target import Target
+from elt_env.stages.build import ensure_prefix
+from elt_env.stages.promote import Moved, moving
+from elt_env.stages.proof import examine, require_proven
+from elt_env.stages.push import push_release
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import Say
+from elt_env.tools.release_store import ReleaseStore
+from elt_env.tools.toolbox import Toolbox
+
+
+def roll_back(  # noqa: PLR0913  # the three of every stage, and what the history tells
+    target: Target,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    to: str | None = None,
+    trigger: str,
+    by: str,
+) -> Moved:
+    """Make a release from before the release again; the target's current lock stays what it is.
+
+    Its prefix is built from its lock where it was collected. The pointer moves first, and the
+    registry's tag after it: a registry that is away holds nobody up.
+
+    Args:
+        target: whose release.
+        toolbox: of its environment.
+        say: told of progress.
+        to: the digest of a lock that was released or is proven, or the start of one; by default
+            the release before, see `elt_env.model.release.step_back`.
+        trigger: why, in a line.
+        by: what moves it, as in `elt-env rollback`.
+
+    Raises:
+        InputError: there is nothing to go back to, or no lock with that digest.
+        ProofError: it was never released, and is not proven.
+        IntegrityError: its lock is gone or was changed by hand.
+        RegistryError: the release has moved, but the registry's tag has not.
+        NetworkError, StorageError, BusyError: the same call can be made again.
+    """
+    history = ReleaseStore(toolbox.store.home).history(target.name)
+    digest = _destination(target, toolbox, history, to)
+    lock = toolbox.store.read_lock(digest, target)
+    then = next((each for each in reversed(history) if each.digest == digest), None)
+    image, evidence = (then.image, then.evidence) if then else _proven(lock, toolbox)
+    path = _built(lock, toolbox, say)
+    with moving(target, toolbox) as (releases, now):
+        before = now[-1] if now else None
+        if before and before.digest == digest:
+            say(f"rollback: {target.name} is at {short(digest)} already")
+            push_release(lock, before.image, toolbox, say)
+            return Moved(before, before, f"{short(digest)} is it already")
+        release = Release(
+            number=number_after(before),
+            target=target.name,
+            digest=digest,
+            image=image,
+            at=toolbox.now().replace(microsecond=0),
+            action="rolled back",
+            trigger=trigger,
+            by=by,
+            evidence=evidence,
+        )
+        releases.prepare(release, path)
+        say(f"rollback: release {release.number} of {target.name} is prepared")
+        releases.switch(release)
+        say(f"rollback: {target.name} is now {digest}, release {release.number}")
+        push_release(lock, release.image, toolbox, say)
+    return Moved(release, before)
+
+
+def _proven(lock: Lock, toolbox: Toolbox) -> tuple[str | None, Mapping[str, Status]]:
+    """Return the image and the evidence of a lock that was never released, if it is proven."""
+    proof = require_proven(examine(lock, toolbox), toolbox)
+    return proof.image_digest, proof.outcome
+
+
+def _destination(
+    target: Target, toolbox: Toolbox, history: Sequence[Release], to: str | None
+) -> str:
+    """Return the digest to go to."""
+    if to is not None:
+        return _matching(to, history, target, toolbox)
+    release = step_back(history) if history else None
+    if release is None:
+        known = "one release" if history else "no release yet"
+        raise InputError(
+            f"{target.name} has {known}, so there is nothing to go back to.",
+            f"Name a proven lock: elt-env rollback {target.name} --to DIGEST",
+        )
+    return release.digest
+
+
+def _matching(start: str, history: Sequence[Release], target: Target, toolbox: Toolbox) -> str:
+    """Return the digest that `start` begins: a released one, or else that of any lock."""
+    wanted = f"sha256:{start.removeprefix('sha256:')}"
+    released = {each.digest for each in history}
+    for digests in (released, _locked(toolbox)):
+        found = sorted(each for each in digests if each.startswith(wanted))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise InputError(
+                f"'{start}' stands for several locks: {', '.join(found)}.",
+                "Write more of the digest.",
+            )
+    raise InputError(
+        f"There is no lock whose digest starts with '{start}'.",
+        f"Choose one: elt-env history {target.name}",
+    )
+
+
+def _built(lock: Lock, toolbox: Toolbox, say: Say) -> Path:
+    """Return the prefix of a lock, built again where it was collected."""
+    if not Prefix(toolbox.store.prefix_path(lock), lock).ready:
+        say(f"rollback: the prefix of {short(lock.digest)} is gone; building it from its lock")
+    return ensure_prefix(lock, toolbox, say).path
+
+
+def _locked(toolbox: Toolbox) -> set[str]:
+    directory = toolbox.store.lock_directory("")
+    return {f"sha256:{each.name}" for each in directory.glob("*") if not each.name.startswith(".")}

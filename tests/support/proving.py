@@ -1,0 +1,87 @@
+"""Locks that count as built and proven, without anything being built or run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from elt_env.model.evidence import Evidence, Status
+from elt_env.model.image import ImageRecord
+from elt_env.model.lock import Lock
+from elt_env.stages.checks import CHECKS
+from elt_env.stages.checks.image import IMAGE_CHECKS
+from elt_env.tools.image_store import ImageStore
+from elt_env.tools.oci.layout import Layout
+from elt_env.tools.prefix import Prefix, Stage
+from elt_env.tools.toolbox import Toolbox
+from tests.support.locks import CHANNEL, INDEX, MOMENT
+from tests.support.project import make_project, toolbox_of
+from tests.support.releases import fake_prefix
+from tests.support.small_images import make_image, random_layer
+
+
+def toolbox_at(root: Path, **environment: Any) -> Toolbox:
+    """Return the tools of a project; `environment` are keys of its policy, with `_` for `-`."""
+    own = {key.replace("_", "-"): value for key, value in environment.items()}
+    return toolbox_of(make_project(root, channels=[CHANNEL], index=INDEX, environment=own))
+
+
+def keep_current(lock: Lock, toolbox: Toolbox) -> None:
+    """Make a lock its target's current one."""
+    toolbox.store.write_lock(lock)
+    toolbox.store.set_current(lock.target, lock.digest, MOMENT)
+
+
+def pretend_built(lock: Lock, toolbox: Toolbox, *programs: str) -> Path:
+    """Let the lock have a sealed prefix with programs that say where they are; return its path."""
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    fake_prefix(prefix.path, *(programs or ("tool",)))
+    with prefix.reaching(Stage.READY):
+        pass
+    return prefix.path
+
+
+def pretend_proven(
+    lock: Lock,
+    toolbox: Toolbox,
+    *,
+    names: Collection[str] = tuple(CHECKS),
+    status: Status = "passed",
+    image: str | None = None,
+) -> None:
+    """Record that checks have said that about the lock, or about an image of it."""
+    for name in names:
+        evidence = Evidence(name, status, MOMENT, 0.1, f"{name} is {status}", image=image)
+        toolbox.store.record(lock.digest, evidence)
+
+
+def pretend_packed(
+    lock: Lock, toolbox: Toolbox, *, seed: int = 1, proven: bool = True
+) -> ImageRecord:
+    """Let the lock have a small image, and evidence that it works."""
+    images = ImageStore(toolbox.store.home)
+    name = f"{lock.target.environment}-{lock.target.python}"
+    layer = random_layer(images.layout, 2_000, seed)
+    manifest = make_image(images.layout, [layer], name)
+    record = ImageRecord(name, manifest, "a base", (), (layer,), (), MOMENT)
+    images.record(record, lock.digest)
+    if proven:
+        pretend_proven(lock, toolbox, names=IMAGE_CHECKS, image=record.digest)
+    return record
+
+
+def lose_image(lock: Lock, toolbox: Toolbox) -> None:
+    """Let the lock's image be collected."""
+    images = ImageStore(toolbox.store.home)
+    record = images.image(lock.digest)
+    assert record is not None
+    (images.home / "images" / f"{lock.digest.removeprefix('sha256:')}.json").unlink()
+    Layout(images.layout.path).blob_path(record.digest).unlink()
+
+
+def prepare(lock: Lock, toolbox: Toolbox) -> Path:
+    """Make a lock the current one, built and proven; return its prefix."""
+    keep_current(lock, toolbox)
+    pretend_proven(lock, toolbox)
+    return pretend_built(lock, toolbox)
