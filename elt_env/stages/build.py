@@ -11,8 +11,9 @@ from elt_env.errors import InputError, IntegrityError, ToolError
 from elt_env.model import requirements
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
-from elt_env.stages.shared_files import install_request, settle_shared_files
+from elt_env.stages.recorded_files import install_request, settle_files
 from elt_env.tools.bytecode import compile_prefix
+from elt_env.tools.file_list import keep_list, list_files
 from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix, Stage
 from elt_env.tools.prefix_content import (
@@ -64,6 +65,7 @@ def require_prefix(lock: Lock, toolbox: Toolbox, use: str) -> Prefix:
         ToolError: it is not built.
     """
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix.mark_used()
     if not prefix.ready:
         raise ToolError(
             f"The prefix {prefix.path} is not built, so there is nothing to {use}.",
@@ -93,6 +95,7 @@ def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> Built:
     """
     _require_platform(lock, toolbox)
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix.mark_used()
     if prefix.stage >= goal:
         say(f"prefix: {prefix.path} is there ({prefix.stage.name.lower()}), nothing to do")
         return Built(prefix.path, ())
@@ -139,6 +142,7 @@ def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     complete(prefix, toolbox, say)
     say("bytecode: compiling the modules, so that no tool does")
     compile_prefix(prefix, toolbox.policy.tool_limit.total_seconds(), say)
+    keep_list(prefix.path, list_files(prefix.path))
     say(f"prefix: {prefix.path} is sealed")
 
 
@@ -159,7 +163,7 @@ def complete(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     faults = toolbox.installer.inconsistencies(prefix.path, say)
     if faults:
         raise unfit(prefix, faults)
-    settle_shared_files(prefix, toolbox, say)
+    settle_files(prefix, toolbox, say)
     target = prefix.lock.target.name
     write_atomically(
         prefix.library / "EXTERNALLY-MANAGED", _EXTERNALLY_MANAGED.format(target=target)

@@ -22,6 +22,7 @@ from elt_env.model.image import ImageRecord, PackedLayer, Seen
 from elt_env.model.lock import Lock
 from elt_env.model.oci import Descriptor, Layer
 from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.last_use import mark_used
 from elt_env.tools.oci.layout import Layout
 
 _record: TypeAdapter[ImageRecord] = TypeAdapter(ImageRecord)
@@ -53,13 +54,17 @@ class ImageStore:
         """
         write_atomically(self._record_path(lock_digest), _record.dump_json(image, indent=1) + b"\n")
 
-    def image(self, lock_digest: str) -> ImageRecord | None:
+    def image(self, lock_digest: str, *, use: bool = True) -> ImageRecord | None:
         """Return the image that was packed for that lock; None when there is none.
+
+        With `use`, it is marked as used now.
 
         Raises:
             IntegrityError: the record cannot be read.
         """
         path = self._record_path(lock_digest)
+        if use:
+            mark_used(path)
         try:
             return _record.validate_json(path.read_bytes())
         except FileNotFoundError:
@@ -69,6 +74,29 @@ class ImageStore:
                 f"{path} does not say which image was packed.",
                 "Remove that file and pack the image again: elt-env image TARGET",
             ) from error
+
+    def locks(self) -> tuple[str, ...]:
+        """Return the digests of the locks that have an image."""
+        found = sorted((self.home / "images").glob("[!.]*.json"))
+        return tuple(f"sha256:{each.stem}" for each in found if "." not in each.stem)
+
+    def record_files(self, lock_digest: str) -> tuple[Path, ...]:
+        """Return the files that are kept of a lock's image beside its blobs, the record first."""
+        path = self._record_path(lock_digest)
+        return (path, self.sbom_path(lock_digest), path.with_suffix(".lock"))
+
+    def remembered_layers(self) -> tuple[tuple[Path, str], ...]:
+        """Return the files that remember layers, with the digests of their blobs."""
+        found = []
+        for path in sorted((self.home / "layers").glob("[!.]*.json")):
+            with contextlib.suppress(OSError, ValidationError):
+                found.append((path, _layer.validate_json(path.read_bytes()).layer.blob.digest))
+        return tuple(found)
+
+    def base_records(self) -> tuple[Path, ...]:
+        """Return the files that remember bases."""
+        found = sorted(self.bases.glob("[!.]*.json"))
+        return tuple(each for each in found if not each.name.startswith("needs-"))
 
     def sbom_path(self, lock_digest: str) -> Path:
         """Return where the SBOM of that lock's image is, as a file of CycloneDX."""
@@ -91,6 +119,7 @@ class ImageStore:
 
         A blob whose file was touched since is read whole; what has another digest is not returned.
         """
+        mark_used(self._layer_path(key))
         try:
             packed = _layer.validate_json(self._layer_path(key).read_bytes())
             untouched = self._seen(packed.layer.blob) == packed.seen

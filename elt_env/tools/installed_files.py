@@ -20,12 +20,12 @@ _Brought = list[tuple[Distribution, str | None]]
 
 
 @dataclass(frozen=True)
-class SharedFile:
-    """A file that several distributions brought with different content.
+class RecordedFile:
+    """A file that one of pip's distributions brought, or several.
 
-    Installers let that happen, and namespace packages of the old kind live with it. Which one
-    stays rests on the order in which an installer happens to write, so a rule decides: that of
-    the distribution whose name sorts first.
+    Installers let several bring it with different content, and namespace packages of the old kind
+    live with it. Which one stays rests on the order in which an installer happens to write, so a
+    rule decides: that of the distribution whose name sorts first.
 
     Attributes:
         path: its place below the prefix.
@@ -55,13 +55,13 @@ class InstalledFiles:
     """
 
     changed: tuple[str, ...]
-    shared: tuple[SharedFile, ...]
+    shared: tuple[RecordedFile, ...]
 
 
 def installed_files(prefix: Prefix) -> InstalledFiles:
     """Return how the files of pip's distributions are."""
     changed: list[str] = []
-    shared: list[SharedFile] = []
+    shared: list[RecordedFile] = []
     for path, by in sorted(_brought(prefix).items()):
         names = ", ".join(f"{each.name} {each.version}" for each, _ in by)
         place = os.path.relpath(path, prefix.path)
@@ -72,16 +72,16 @@ def installed_files(prefix: Prefix) -> InstalledFiles:
         elif hashes and found not in hashes:
             changed.append(f"{place} of {names} was changed")
         elif len(hashes) > 1:
-            shared.append(_shared(place, by, found))
+            shared.append(_judged(place, by, found))
     return InstalledFiles(tuple(changed), tuple(shared))
 
 
-def shared_files(prefix: Prefix) -> tuple[SharedFile, ...]:
-    """Return those that several of pip's distributions brought with different content."""
-    several = {path: by for path, by in _brought(prefix).items() if len(_hashes(by)) > 1}
+def recorded_files(prefix: Prefix) -> tuple[RecordedFile, ...]:
+    """Return every file whose content a distribution of pip's recorded; each is read."""
+    hashed = {path: by for path, by in _brought(prefix).items() if _hashes(by)}
     return tuple(
-        _shared(os.path.relpath(path, prefix.path), by, _found(path))
-        for path, by in sorted(several.items())
+        _judged(os.path.relpath(path, prefix.path), by, _found(path))
+        for path, by in sorted(hashed.items())
     )
 
 
@@ -102,10 +102,10 @@ def _found(path: Path) -> str | None:
     return recorded_hash(path) if path.is_file() else None
 
 
-def _shared(place: str, by: _Brought, found: str | None) -> SharedFile:
+def _judged(place: str, by: _Brought, found: str | None) -> RecordedFile:
     recorded = sorted((each.name, wanted) for each, wanted in by if wanted is not None)
     winner, wanted = recorded[0]
-    return SharedFile(place, tuple(name for name, _ in recorded), winner, wanted, found == wanted)
+    return RecordedFile(place, tuple(name for name, _ in recorded), winner, wanted, found == wanted)
 
 
 def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | None]]:

@@ -19,10 +19,12 @@ from elt_env.errors import BusyError
 from elt_env.model.lock import Lock
 from elt_env.model.names import normalize
 from elt_env.tools.files import remove_tree, write_atomically, writing
+from elt_env.tools.last_use import mark_used
 from elt_env.tools.process import Say
 
-_MARKER = ".elt-env.json"
-_FORMAT = 2  # of how prefixes are built; one that was built otherwise is built again
+MARKER = ".elt-env.json"
+"""Name of the file that says how far a prefix has come."""
+_FORMAT = 3  # of how prefixes are built; one that was built otherwise is built again
 _WAIT = 15.0
 
 
@@ -87,7 +89,7 @@ class Prefix:
     def stage(self) -> Stage:
         """The stage that was reached; ABSENT also for a prefix that was interrupted."""
         try:
-            content = json.loads((self.path / _MARKER).read_text(encoding="utf-8"))
+            content = json.loads((self.path / MARKER).read_text(encoding="utf-8"))
             stage = Stage[content["stage"]]
             mine = (content["digest"], content["format"]) == (self.lock.digest, _FORMAT)
         except (OSError, ValueError, KeyError, TypeError):
@@ -99,10 +101,14 @@ class Prefix:
         """Whether it was sealed."""
         return self.stage is Stage.READY
 
+    def mark_used(self) -> None:
+        """Note that it is used now: what was used a moment ago is not collected."""
+        mark_used(self.path / MARKER)
+
     @contextlib.contextmanager
     def reaching(self, stage: Stage) -> Iterator[None]:
         """Mark the prefix as interrupted while the block runs, and as at `stage` after it."""
-        marker = self.path / _MARKER
+        marker = self.path / MARKER
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             marker.unlink(missing_ok=True)
@@ -147,7 +153,8 @@ def _metadata(info: Path) -> Message:
     """Read what importlib.metadata reads, which ends in other ways where nothing is there."""
     for path in (info / "METADATA", info / "PKG-INFO", info):
         if path.is_file():
-            return HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
+            headers, _, _ = path.read_text(encoding="utf-8", errors="replace").partition("\n\n")
+            return HeaderParser().parsestr(headers)
     return Message()
 
 

@@ -6,6 +6,7 @@ its current lock. All of it lies under `home`:
     locks/<digest>/             lock.json, conda.lock, pylock.toml, requirements.txt
     targets/elt@3.11/lock.json  the current lock's digest and the one before
     evidence/<digest>/          one file a check
+    diffs/                      what new locks changed, with the reasons
     prefixes/elt@3.11-<short>/  the directories environments are installed in
     logs/, cache/, host-channel/
 """
@@ -81,12 +82,24 @@ class Store:
             IntegrityError: it is gone, was changed by hand, or is another target's.
         """
         lock = read_lock_directory(self.lock_directory(digest), target)
+        return self._require_digest(lock, digest)
+
+    def _require_digest(self, lock: Lock, digest: str) -> Lock:
         if lock.digest != digest:
             raise IntegrityError(
                 f"{self.lock_directory(digest)} holds the lock {lock.digest}, not {digest}.",
-                _RELOCK.format(target=target.name),
+                _RELOCK.format(target=lock.target.name),
             )
         return lock
+
+    def read_manifest(self, digest: str, target: Target) -> Lock:
+        """Return the lock with that digest; the files that derive from it may be damaged.
+
+        Raises:
+            IntegrityError: its lock.json is gone, was changed by hand, or is another target's.
+        """
+        lock = _read_manifest(self.lock_directory(digest), target)
+        return self._require_digest(lock, digest)
 
     def current_lock(self, target: Target) -> Lock | None:
         """Return the target's current lock; None before the first.
@@ -183,6 +196,16 @@ def read_lock_directory(directory: Path, target: Target | None) -> Lock:
     Raises:
         IntegrityError: a file is gone or was changed by hand, or it is another target's lock.
     """
+    lock = _read_manifest(directory, target)
+    for name in damaged_files(directory, lock):
+        raise IntegrityError(
+            f"{directory / name} is not what {directory / lock_json.FILE_NAME} says.",
+            _RELOCK.format(target=target.name if target else "TARGET"),
+        )
+    return lock
+
+
+def _read_manifest(directory: Path, target: Target | None) -> Lock:
     remedy = _RELOCK.format(target=target.name if target else "TARGET")
     path = directory / lock_json.FILE_NAME
     try:
@@ -195,11 +218,16 @@ def read_lock_directory(directory: Path, target: Target | None) -> Lock:
             f"{path} is a lock of {lock.target}; {target} is wanted.",
             f"Use a lock of {target}, or make one with: elt-env lock {target.name}",
         )
-    for form in _DERIVED:
-        derived = directory / form.FILE_NAME
-        if _content(derived) != form.render(lock).encode():
-            raise IntegrityError(f"{derived} is not what {path} says.", remedy)
     return lock
+
+
+def damaged_files(directory: Path, lock: Lock) -> tuple[str, ...]:
+    """Return the names of the files in a lock's directory that do not derive from the lock."""
+    return tuple(
+        form.FILE_NAME
+        for form in _DERIVED
+        if _content(directory / form.FILE_NAME) != form.render(lock).encode()
+    )
 
 
 def _content(path: Path) -> bytes | None:

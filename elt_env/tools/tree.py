@@ -8,13 +8,19 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-_MARKER = ".elt-env.json"
+from elt_env.tools.prefix import MARKER
+
 _RECORDS = re.compile(r"(^|/)[^/]+\.dist-info/RECORD$")
 _SKIPPED_DIRECTORIES = ("__pycache__",)
 
 
 def differences(first: Path, second: Path) -> list[str]:
-    """Return a line about every file that one of two prefixes lacks, or that differs.
+    """Return a line about every file that `differing` finds."""
+    return [f"{path} {how}" for path, how in differing(first, second)]
+
+
+def differing(first: Path, second: Path) -> list[tuple[str, str]]:
+    """Return every file that one of two prefixes lacks, or that differs, and how; sorted.
 
     The paths of the two have the same length, and stand for the same wherever a file holds one.
     What may differ: compiled modules; in RECORD, the hashes of what holds the path (PEP 376's
@@ -25,10 +31,10 @@ def differences(first: Path, second: Path) -> list[str]:
         second: the same, built again.
     """
     mine, other = set(_files(first)), set(_files(second))
-    lines = [f"{each} is not there when it is built again" for each in mine - other]
-    lines += [f"{each} is there only when it is built again" for each in other - mine]
-    lines += [f"{each} differs" for each in mine & other if _differ(each, first, second)]
-    return sorted(lines)
+    found = [(each, "is not there when it is built again") for each in mine - other]
+    found += [(each, "is there only when it is built again") for each in other - mine]
+    found += [(each, "differs") for each in mine & other if _differ(each, first, second)]
+    return sorted(found)
 
 
 def _files(root: Path) -> Iterator[str]:
@@ -38,7 +44,7 @@ def _files(root: Path) -> Iterator[str]:
         links = [each for each in names if (place / each).is_symlink()]
         for name in (*files, *links):
             path = os.path.relpath(place / name, root)
-            if path != _MARKER:
+            if path != MARKER:
                 yield path
 
 

@@ -1,8 +1,8 @@
 """Builds a lock in a process of its own, which a test can halt, interrupt and kill.
 
 Run as a program it takes the project's directory, the lock's directory, and a text: it halts once
-a line with that text was told; with "" it does not halt. With "pack" as a fourth it packs the image
-as well.
+a line with that text was told; with "" it does not halt. The fourth is what comes after the build:
+`pack`, `repair` of what is damaged, or `gc` of all that is not wanted.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from elt_env.errors import EltEnvError
 from elt_env.stages.build import ensure_prefix
+from elt_env.stages.collect import collect
 from elt_env.stages.pack import pack
+from elt_env.stages.repair import repair
+from elt_env.stages.verify import verify
 from elt_env.tools.settings import open_project
 from elt_env.tools.store import read_lock_directory
 from tests.support.project import toolbox_of
@@ -119,6 +123,10 @@ def _main() -> int:
         built = ensure_prefix(lock, toolbox, say)
         if goal == "pack":
             pack(lock, toolbox, say)
+        elif goal == "repair":
+            repair(lock, verify(lock, toolbox, say), toolbox, say)
+        elif goal == "gc":
+            collect(toolbox, say, grace=timedelta(0))
     except EltEnvError as error:
         _print(str(error))
         return error.exit_code

@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import re
-import secrets
-import string
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 
-from elt_env.model.lock import Lock
-from elt_env.stages.build import advance, complete
 from elt_env.stages.checks.finding import Finding, judge
-from elt_env.tools.files import remove_tree, writing
-from elt_env.tools.prefix import Prefix, Stage
+from elt_env.stages.second_prefix import second_prefix
+from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
-from elt_env.tools.store import Store
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.tree import differences
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-class _Elsewhere(Store):
-    """A store whose prefixes are as deep as those of `home`, with paths of the same length.
-
-    So the place itself makes no difference but for its name: not to a first line's length, and
-    not to the padding in a binary file.
-    """
-
-    def __init__(self, place: Path) -> None:
-        super().__init__(place / "store")
-        self._place = place
-
-    def prefix_path(self, lock: Lock) -> Path:
-        """Return the place of a lock's prefix."""
-        return self._place / super().prefix_path(lock).name
 
 
 def reproducible(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
@@ -54,25 +29,8 @@ def reproducible(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     ]
     if faults:
         return judge(faults, "")
-    with _place_beside(toolbox.store.home) as place:
-        again = replace(toolbox, store=_Elsewhere(place))
-        second = Prefix(advance(lock, Stage.INSTALLED, again, say).path, lock)
-        complete(second, again, say)
+    with second_prefix(lock, toolbox, say) as second:
         faults = differences(prefix.path, second.path)
     for each in faults:
         say(f"reproducible: {each}")
     return judge(faults, f"{len(lock.packages)} packages, built twice, give the same tree")
-
-
-@contextmanager
-def _place_beside(home: Path) -> Iterator[Path]:
-    """Yield a new directory whose path is as long as that of `home`'s prefixes, then remove it."""
-    free = len("prefixes") - len("work/")
-    name = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(free))
-    place = home / "work" / name
-    with writing(place):
-        place.mkdir(parents=True)
-    try:
-        yield place
-    finally:
-        remove_tree(place)

@@ -16,6 +16,7 @@ from elt_env.model.canonical import digest_of, short
 from elt_env.model.image import Seen
 from elt_env.model.oci import Descriptor, Layer
 from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.last_use import mark_used
 from elt_env.tools.oci.layer import Compression
 from elt_env.tools.oci.layout import Layout
 from elt_env.tools.process import Say
@@ -117,6 +118,7 @@ class Memory:
             return made.base
 
     def _known(self, path: Path) -> Base | None:
+        mark_used(path)
         try:
             kept = _kept.validate_json(path.read_bytes())
             same = all(_seen(Path(each)) == seen for each, seen in kept.sources.items())
@@ -158,6 +160,15 @@ class Memory:
             yield
         finally:
             lock.release()
+
+
+def blobs_of_record(path: Path) -> set[str]:
+    """Return the digests of the blobs of the base that a record is about; none where damaged."""
+    try:
+        kept = _kept.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return set()
+    return {each.digest for each in _blobs(kept.base)}
 
 
 def _blobs(base: Base) -> tuple[Descriptor, ...]:

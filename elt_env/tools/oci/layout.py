@@ -19,6 +19,7 @@ from elt_env.errors import IntegrityError
 from elt_env.model import oci
 from elt_env.model.oci import Descriptor
 from elt_env.tools.files import sha256_of, write_atomically, writing
+from elt_env.tools.last_use import mark_used
 
 _VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 _AGAIN = "Make it anew; what can be rebuilt is."
@@ -102,9 +103,18 @@ class Layout:
             StorageError: the disk is full or not writable.
         """
         blob = oci.describe(data, media_type)
-        if not self.intact(blob):
+        if not (mark_used(self.blob_path(blob.digest)) and self.intact(blob)):
             write_atomically(self.blob_path(blob.digest), data)
         return blob
+
+    def blob_files(self) -> tuple[Path, ...]:
+        """Return the files of all blobs, and those of writers that were killed."""
+        return tuple(sorted((self.path / "blobs" / "sha256").glob("*")))
+
+    def drop(self, blob: Descriptor) -> None:
+        """Remove a blob, so that it is made anew when it is wanted."""
+        with writing(self.path):
+            self.blob_path(blob.digest).unlink(missing_ok=True)
 
     def read(self, blob: Descriptor) -> bytes:
         """Return the content of a small blob.

@@ -22,6 +22,7 @@ from elt_env.errors import BusyError, IntegrityError
 from elt_env.model.canonical import short
 from elt_env.model.oci import Descriptor
 from elt_env.tools.files import remove_tree, writing
+from elt_env.tools.last_use import mark_used
 from elt_env.tools.oci.layout import Layout
 from elt_env.tools.oci.reader import layer_content, read_image
 from elt_env.tools.process import Say
@@ -48,10 +49,10 @@ def ensure_root(layout: Layout, manifest: Descriptor, roots: Path, say: Say) -> 
     """
     root = roots / short(manifest.digest)
     new = root.with_name(f".new-{root.name}")
-    if root.is_dir():
+    if mark_used(root):
         return root
     with _sole_unpacker(root):
-        if root.is_dir():
+        if mark_used(root):
             return root
         with writing(root):
             remove_tree(new)

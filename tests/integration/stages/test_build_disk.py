@@ -48,7 +48,7 @@ def refused(lock: Lock, toolbox: Toolbox, say: Say = silent) -> StorageError:
     return caught.value
 
 
-@pytest.mark.parametrize("no_space", ["8m", "40m"], indirect=True)
+@pytest.mark.parametrize("no_space", ["4m", "16m"], indirect=True)
 def test_a_disk_that_is_too_small(
     no_space: Path, sample: Sample, sample_lock: Lock, tmp_path: Path
 ) -> None:

@@ -73,7 +73,10 @@ def require_repaired(lock: Lock, toolbox: Toolbox) -> None:
     assert {each.name: each.version for each in prefix.distributions()} == lock.distributions
     assert run_in(built.path, "alpha").stdout == f"alpha in {built.path}\n"
     others = {each.name for each in built.path.parent.iterdir()} - {built.path.name}
-    assert not [each for each in others if not each.startswith("elt@") and ".lock" not in each]
+    beside = (".lock", ".files.json")
+    assert not [
+        each for each in others if not each.startswith("elt@") and not each.endswith(beside)
+    ]
 
 
 @pytest.mark.parametrize(("point", "end"), _POINTS)

@@ -1,4 +1,4 @@
-"""Which distribution's content a file has that several bring."""
+"""Every file of pip's distributions as one of them recorded it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from elt_env.errors import IntegrityError
 from elt_env.model import requirements
 from elt_env.tools.files import write_atomically, writing
-from elt_env.tools.installed_files import SharedFile, recorded_hash, shared_files
+from elt_env.tools.installed_files import RecordedFile, recorded_files, recorded_hash
 from elt_env.tools.pip import InstallRequest
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
@@ -29,25 +29,31 @@ def install_request(prefix: Prefix, listed: str, toolbox: Toolbox) -> InstallReq
     )
 
 
-def settle_shared_files(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
-    """Give each file that several of pip's distributions bring the content that the rule says.
+def settle_files(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    """Give each file that pip's distributions brought the content that was recorded.
 
-    See SharedFile. An installer that writes side by side lets another one win each time.
+    Where several bring it the rule of RecordedFile decides: an installer that writes side by side
+    lets another one win each time. Where one brings it and it differs, the installer's cache was
+    damaged through a link; what it has of that distribution is dropped and fetched anew.
 
     Raises:
         IntegrityError: a distribution does not hold what it recorded.
         NetworkError, StorageError: a file cannot be had or written.
     """
-    open_ = [each for each in shared_files(prefix) if not each.settled]
+    open_ = [each for each in recorded_files(prefix) if not each.settled]
+    damaged = sorted({each.winner for each in open_ if len(each.owners) == 1})
+    if damaged:
+        say(f"WARNING: damaged in the installer's cache, fetching anew: {', '.join(damaged)}")
+        toolbox.installer.forget(damaged)
     by_winner = groupby(sorted(open_, key=lambda each: each.winner), lambda each: each.winner)
     for winner, files in by_winner:
         _take_from(winner, list(files), prefix, toolbox, say)
 
 
 def _take_from(
-    winner: str, files: Sequence[SharedFile], prefix: Prefix, toolbox: Toolbox, say: Say
+    winner: str, files: Sequence[RecordedFile], prefix: Prefix, toolbox: Toolbox, say: Say
 ) -> None:
-    say(f"shared: as {winner} brings them: {'; '.join(map(str, files))}")
+    say(f"files: as {winner} brings them: {'; '.join(map(str, files))}")
     package = next(each for each in prefix.lock.pip if each.name == winner)
     request = install_request(prefix, requirements.pinned([package]), toolbox)
     with (
@@ -59,7 +65,7 @@ def _take_from(
             _place(each, Path(name), prefix)
 
 
-def _place(file: SharedFile, unpacked: Path, prefix: Prefix) -> None:
+def _place(file: RecordedFile, unpacked: Path, prefix: Prefix) -> None:
     path = prefix.path / file.path
     base = prefix.site_packages if path.is_relative_to(prefix.site_packages) else prefix.path
     source = unpacked / os.path.relpath(path, base)

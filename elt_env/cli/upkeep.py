@@ -1,0 +1,69 @@
+"""The commands that keep the store small and whole: `gc` and `verify`."""
+
+from __future__ import annotations
+
+import click
+
+from elt_env.cli.targets import open_target
+from elt_env.cli.telling import teller
+from elt_env.errors import PolicyError
+from elt_env.model.collected import collected_text
+from elt_env.model.policy import parse_duration
+from elt_env.stages.collect import collect
+from elt_env.stages.repair import repair
+from elt_env.stages.verify import locks_of, require_whole, verify
+from elt_env.tools.settings import open_project
+from elt_env.tools.toolbox import open_toolbox
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option(
+    "--unused-for", default="1 day", show_default=True, help="Leave what was used since then."
+)
+def gc(dry_run: bool, unused_for: str) -> None:  # noqa: FBT001  # click passes it
+    """Remove prefixes, images and layers that no release and no current lock refers to.
+
+    The last releases of each target stay, as many as the policy's keep-releases, and so does what
+    a process runs from. Locks, evidence and the history stay, so that all can be built again.
+
+    \b
+    Examples:
+      elt-env gc --dry-run
+      elt-env gc --unused-for "2 weeks"
+    """
+    project = open_project()
+    toolbox = open_toolbox(project, next(iter(project.policy.environments)))
+    try:
+        grace = parse_duration(unused_for)
+    except ValueError as error:
+        raise PolicyError(f"--unused-for '{unused_for}': {error}.", "As in: 1 day") from error
+    found = collect(toolbox, teller(), grace=grace, dry_run=dry_run)
+    click.echo(collected_text(found, dry_run=dry_run))
+
+
+@click.command("verify")
+@click.argument("name", metavar="TARGET")
+@click.option("--repair", "mend", is_flag=True, help="Make again what is damaged.")
+def verify_target(name: str, mend: bool) -> None:  # noqa: FBT001  # click passes it
+    """Read every file of TARGET's locks, prefixes and images, and name what was changed or lost.
+
+    The release is looked at, and the current lock where it is another. What is damaged can be
+    made again from the lock, and what still works goes on working meanwhile.
+
+    \b
+    Examples:
+      elt-env verify elt@3.11
+      elt-env verify elt@3.11 --repair
+    """
+    target, toolbox = open_target(name)
+    say = teller()
+    for lock in locks_of(target, toolbox):
+        damages = verify(lock, toolbox, say)
+        for each in damages if mend else ():
+            click.echo(each)
+        if damages and mend:
+            repair(lock, damages, toolbox, say)
+            damages = verify(lock, toolbox, say)
+        require_whole(lock, damages)
+        click.echo(f"{target.name} {lock.digest} is as it was made")

@@ -1,0 +1,49 @@
+"""What verification finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Part = Literal["lock", "prefix", "image"]
+Fault = Literal["is gone", "was changed", "was added", "has other permissions", "is not built"]
+
+
+@dataclass(frozen=True, order=True)
+class Damage:
+    """Something that is not as it was made.
+
+    Attributes:
+        part: what it belongs to.
+        path: a file of a lock's directory or of a prefix, relative to it; else a blob's digest, or
+            "" where the whole part is meant.
+    """
+
+    part: Part
+    path: str
+    fault: Fault
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.path or 'all of it'} {self.fault}"
+
+
+def compare_lists(listed: Mapping[str, str], found: Mapping[str, str]) -> tuple[Damage, ...]:
+    """Return in what the files that are `found` in a prefix differ from those `listed`.
+
+    Both are as `elt_env.tools.file_list.list_files` returns them.
+    """
+    paths = sorted(listed.keys() | found.keys())
+    faults = ((path, _fault(listed.get(path), found.get(path))) for path in paths)
+    return tuple(Damage("prefix", path, fault) for path, fault in faults if fault)
+
+
+def _fault(listed: str | None, found: str | None) -> Fault | None:
+    if listed == found:
+        return None
+    if found is None:
+        return "is gone"
+    if listed is None:
+        return "was added"
+    same = listed.partition(" ")[2] == found.partition(" ")[2] and "-> " not in listed + found
+    return "has other permissions" if same else "was changed"

@@ -1,0 +1,138 @@
+"""Collect: remove what no release and no current lock refers to, and nobody used lately.
+
+Locks, evidence and the history stay, so everything can be built again. What a build, a check or a
+command uses is marked as used (tools/last_use.py), so it stays while they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from itertools import chain
+from pathlib import Path
+
+from elt_env.model.canonical import short
+from elt_env.model.collected import Item
+from elt_env.model.target import Target
+from elt_env.tools.collecting import freed, remove_prefix
+from elt_env.tools.files import remove_tree
+from elt_env.tools.image_collector import ImageCollector
+from elt_env.tools.image_store import ImageStore
+from elt_env.tools.process import Say
+from elt_env.tools.release_store import ReleaseStore
+from elt_env.tools.toolbox import Toolbox
+from elt_env.tools.users import in_use
+
+GRACE = timedelta(days=1)
+"""What was used since then stays, whoever refers to it: a run may be about to."""
+
+
+def collect(
+    toolbox: Toolbox, say: Say, *, grace: timedelta = GRACE, dry_run: bool = False
+) -> tuple[Item, ...]:
+    """Remove what nobody refers to, and return it; with `dry_run` only return it.
+
+    Kept are the current lock's prefix and image of every target, and those of its last releases,
+    as many as the policy says, the one before the current one in any case.
+
+    Raises:
+        IntegrityError: a pointer or the history cannot be read, so nobody knows what is wanted;
+            nothing is removed then.
+        StorageError: something cannot be removed.
+    """
+    home = toolbox.store.home
+    moment = (toolbox.now() - grace).timestamp()
+    found = []
+    with _no_moves(toolbox):
+        wanted = wanted_locks(toolbox)
+        digests = {digest for _, digest in wanted}
+        images = ImageCollector(ImageStore(home), digests, moment, dry_run=dry_run)
+        for each in chain(
+            _prefixes(home, wanted, moment, dry_run=dry_run),
+            images.collect(),
+            _leftovers(home, moment, dry_run=dry_run),
+        ):
+            say(f"gc: {each}")
+            found.append(each)
+    return tuple(found)
+
+
+@contextmanager
+def _no_moves(toolbox: Toolbox) -> Iterator[None]:
+    """Let promotions and roll backs wait: one might move to what is being removed."""
+    releases = ReleaseStore(toolbox.store.home)
+    limit = toolbox.policy.busy_limit.total_seconds()
+    with ExitStack() as stack:
+        for name in releases.targets():
+            stack.enter_context(releases.sole_mover(name, limit))
+        yield
+
+
+def wanted_locks(toolbox: Toolbox) -> frozenset[tuple[str, str]]:
+    """Return the names of targets and the digests of their locks whose prefixes have to stay.
+
+    Raises:
+        IntegrityError: a pointer or the history of a target cannot be read.
+    """
+    releases = ReleaseStore(toolbox.store.home)
+    found: set[tuple[str, str]] = set()
+    for name in releases.targets():
+        found |= {(name, each) for each in _last(name, releases, toolbox.policy.keep_releases)}
+    for target in _targets(toolbox):
+        pointer = toolbox.store.pointer(target)
+        if pointer is not None:
+            found.add((target.name, pointer.current))
+    return frozenset(found)
+
+
+def _last(name: str, releases: ReleaseStore, count: int) -> Iterator[str]:
+    """Yield the digests of the last releases, and of the one that a roll back goes to."""
+    seen: list[str] = []
+    for release in reversed(releases.history(name)):
+        if release.digest not in seen:
+            seen.append(release.digest)
+    yield from seen[: max(count, 2)]
+
+
+def _targets(toolbox: Toolbox) -> Iterator[Target]:
+    for path in sorted((toolbox.store.home / "targets").glob("*@*")):
+        environment, _, python = path.name.partition("@")
+        yield toolbox.target(environment, python)
+
+
+def _prefixes(
+    home: Path, wanted: frozenset[tuple[str, str]], moment: float, *, dry_run: bool
+) -> Iterator[Item]:
+    kept = {f"{name}-{short(digest)}" for name, digest in wanted}
+    there = [each for each in sorted((home / "prefixes").glob("[!.]*")) if each.name not in kept]
+    busy = in_use(there)
+    for path in there:
+        if path not in busy:
+            size = remove_prefix(path, moment, dry_run=dry_run)
+            if size is not None:
+                yield Item("prefix", path.name, size)
+
+
+def _leftovers(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:
+    """Remove what interrupted work left: trees put aside, places of checks, half-made links."""
+    patterns = (
+        "prefixes/.removed-*",
+        "work/*",
+        "work/*/*",
+        "roots/.removed-*",
+        "roots/.collected-*",
+    )
+    there = [each for pattern in patterns for each in sorted(home.glob(pattern)) if each.is_dir()]
+    busy = in_use(there)
+    for path in there:
+        if path not in busy and path.exists() and _untouched(path, moment):
+            size = freed(path)
+            if not dry_run:
+                remove_tree(path)
+            yield Item("leftover", str(path.relative_to(home)), size)
+
+
+def _untouched(path: Path, moment: float) -> bool:
+    """Return whether a directory, and what is right below it, is older than `moment`."""
+    return all(each.lstat().st_mtime < moment for each in (path, *path.iterdir()))

@@ -1,0 +1,160 @@
+"""Repair: what was damaged is made again from the lock, a file at a time.
+
+Whatever still works goes on working: no file is missing for a moment, and a repair that is killed
+is taken up by the next.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from elt_env.model.damage import Damage
+from elt_env.model.lock import Lock
+from elt_env.stages.build import ensure_prefix
+from elt_env.stages.pack import pack
+from elt_env.stages.second_prefix import second_prefix
+from elt_env.tools.bytecode import compile_prefix
+from elt_env.tools.file_list import keep_list, list_files, list_path
+from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.image_store import ImageStore
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+from elt_env.tools.tree import differing
+
+_ENTRY_POINT = "unix_python_entry_point"
+_RECORD = ".dist-info/RECORD"
+
+
+def repair(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) -> None:
+    """Make again what is damaged; see the module.
+
+    Raises:
+        IntegrityError: what is locked cannot be had any more as it was.
+        NetworkError, StorageError, BusyError: the next call takes it up again.
+    """
+    parts = {each.part for each in damages}
+    if "lock" in parts:
+        say(f"repair: writing the files of the lock {lock.digest} again")
+        toolbox.store.write_lock(lock)
+    if "prefix" in parts:
+        _repair_prefix(lock, [each for each in damages if each.part == "prefix"], toolbox, say)
+    if "image" in parts:
+        _repair_image(lock, toolbox, say)
+
+
+def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) -> None:
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    if not prefix.ready:
+        ensure_prefix(lock, toolbox, say)
+        return
+    limit = toolbox.policy.tool_limit.total_seconds()
+    with prefix.sole_builder(toolbox.policy.busy_limit.total_seconds(), say):
+        added = [each.path for each in damages if each.fault == "was added"]
+        lost = [each.path for each in damages if each.fault != "was added"]
+        for path in added:
+            say(f"repair: removing {path}")
+            with writing(prefix.path):
+                (prefix.path / path).unlink(missing_ok=True)
+        if lost:
+            say(f"repair: building {prefix.path.name} once more, to take {len(lost)} files from it")
+            with second_prefix(lock, toolbox, say) as second:
+                if any(each.endswith(".pyc") for each in lost):
+                    compile_prefix(second, limit, say)
+                if lost == [list_path(prefix.path).name]:
+                    lost = [path for path, _ in differing(prefix.path, second.path)]
+                _Donor(second.path, prefix.path).give(lost, say)
+        keep_list(prefix.path, list_files(prefix.path))
+
+
+class _Donor:
+    """A prefix whose files replace those of another; their paths have the same length."""
+
+    def __init__(self, second: Path, prefix: Path) -> None:
+        self._second = second
+        self._prefix = prefix
+
+    def give(self, paths: Sequence[str], say: Say) -> None:
+        """Put each of the files in its place at once, and take away what the donor has not."""
+        for path in paths:
+            source, place = self._second / path, self._prefix / path
+            say(f"repair: {path}")
+            with writing(place):
+                if source.is_symlink():
+                    self._link(source, place)
+                elif source.is_file():
+                    write_atomically(place, self._content(path))
+                    place.chmod(source.stat().st_mode & 0o7777)
+                else:
+                    place.unlink(missing_ok=True)
+
+    def _link(self, source: Path, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        new = place.with_name(f".{place.name}.new")
+        new.unlink(missing_ok=True)
+        new.symlink_to(os.fsdecode(self._moved(os.fsencode(source.readlink()))))
+        new.replace(place)
+
+    def _moved(self, data: bytes) -> bytes:
+        return data.replace(os.fsencode(self._second), os.fsencode(self._prefix))
+
+    def _content(self, path: str) -> bytes:
+        data = self._moved((self._second / path).read_bytes())
+        if path.startswith("conda-meta/") and path.endswith(".json"):
+            return self._conda_record(data)
+        if path.endswith(_RECORD):
+            return self._record(path, data)
+        return data
+
+    def _sha256(self, path: str) -> bytes | None:
+        """Return the hash that the donor's file has once it is moved; None for no file."""
+        source = self._second / path
+        if source.is_symlink() or not source.is_file():
+            return None
+        return hashlib.sha256(self._moved(source.read_bytes())).digest()
+
+    def _conda_record(self, data: bytes) -> bytes:
+        """Return a record of conda-meta whose hashes are those of the files after the move."""
+        record = json.loads(data)
+        entries: list[dict[str, Any]] = record.get("paths_data", {}).get("paths", [])
+        for entry in entries:
+            found = self._sha256(entry["_path"])
+            written = entry.get("path_type") == _ENTRY_POINT
+            for key in ("sha256_in_prefix", *(("sha256",) if written else ())):
+                if found and entry.get(key):
+                    entry[key] = found.hex()
+        return json.dumps(record, indent=2).encode()
+
+    def _record(self, path: str, data: bytes) -> bytes:
+        """Return a RECORD whose hashes are those of the files after the move."""
+        site = Path(path).parent.parent
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, lineterminator="\n")
+        for name, stated, size in csv.reader(io.StringIO(data.decode(), newline="")):
+            found = self._sha256(os.path.normpath(site / name)) if stated else None
+            if found:
+                encoded = base64.urlsafe_b64encode(found).rstrip(b"=").decode()
+                writer.writerow((name, f"sha256={encoded}", size))
+            else:
+                writer.writerow((name, stated, size))
+        return out.getvalue().encode()
+
+
+def _repair_image(lock: Lock, toolbox: Toolbox, say: Say) -> None:
+    """Pack the image again; layers that are whole are used again, the damaged are dropped."""
+    images = ImageStore(toolbox.store.home)
+    image = images.image(lock.digest)
+    ensure_prefix(lock, toolbox, say)
+    for each in image.layers if image else ():
+        if not images.layout.intact(each.blob):
+            say(f"repair: {each.holds} of the image is packed again")
+            images.layout.drop(each.blob)
+    pack(lock, toolbox, say)

@@ -1,0 +1,117 @@
+"""Verify: whether a lock, its prefix and its image are as they were made, file by file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from elt_env.errors import IntegrityError
+from elt_env.model.damage import Damage, compare_lists
+from elt_env.model.lock import Lock
+from elt_env.model.oci import Descriptor, parse_manifest
+from elt_env.model.target import Target
+from elt_env.stages.build import require_lock
+from elt_env.tools.file_list import kept_list, list_files, list_path
+from elt_env.tools.image_store import ImageStore
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import Say
+from elt_env.tools.release_store import ReleaseStore
+from elt_env.tools.store import damaged_files
+from elt_env.tools.toolbox import Toolbox
+
+
+def locks_of(target: Target, toolbox: Toolbox) -> tuple[Lock, ...]:
+    """Return the target's released lock, if there is one, and its current lock, if it is another.
+
+    What was derived from a lock, and can be derived again, may be damaged.
+
+    Raises:
+        InputError: it has neither.
+        IntegrityError: a lock itself cannot be read.
+    """
+    store = toolbox.store
+    release = ReleaseStore(store.home).current(target.name)
+    released = (store.read_manifest(release.digest, target),) if release else ()
+    pointer = store.pointer(target)
+    if pointer is None:
+        return released or (require_lock(target, toolbox),)
+    if release is not None and pointer.current == release.digest:
+        return released
+    return (*released, store.read_manifest(pointer.current, target))
+
+
+def verify(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
+    """Return what of a lock, of its prefix and of its image is not as it was made.
+
+    Every file is read. A prefix or an image that was never made is no damage, unless the lock is
+    the release. Nothing is changed.
+
+    Raises:
+        IntegrityError: the record of the image cannot be read.
+    """
+    directory = toolbox.store.lock_directory(lock.digest)
+    damages = [
+        Damage("lock", name, "was changed" if (directory / name).exists() else "is gone")
+        for name in damaged_files(directory, lock)
+    ]
+    damages += _prefix_damages(lock, toolbox, say)
+    damages += _image_damages(lock, toolbox, say)
+    return tuple(damages)
+
+
+def _prefix_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix.mark_used()
+    if not prefix.ready:
+        release = ReleaseStore(toolbox.store.home).current(lock.target.name)
+        if release is not None and release.digest == lock.digest:
+            yield Damage("prefix", "", "is not built")
+        else:
+            say(f"verify: {prefix.path} is not built, so there is nothing to compare")
+        return
+    listed = kept_list(prefix.path)
+    if listed is None:
+        yield Damage("prefix", list_path(prefix.path).name, "is gone")
+        return
+    say(f"verify: reading {len(listed)} files of {prefix.path}")
+    yield from compare_lists(listed, list_files(prefix.path))
+
+
+def _image_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
+    images = ImageStore(toolbox.store.home)
+    image = images.image(lock.digest)
+    if image is None:
+        return
+    say(f"verify: reading the {len(image.layers)} layers of {image.name}")
+    if not images.layout.intact(image.manifest):
+        yield _blob_damage(images, image.manifest)
+    else:
+        manifest = parse_manifest(images.layout.read(image.manifest))
+        if not images.layout.intact(manifest.config):
+            yield _blob_damage(images, manifest.config)
+    for each in image.layers:
+        if not images.layout.intact(each.blob):
+            yield _blob_damage(images, each.blob)
+
+
+def _blob_damage(images: ImageStore, blob: Descriptor) -> Damage:
+    there = images.layout.blob_path(blob.digest).exists()
+    return Damage("image", blob.digest, "was changed" if there else "is gone")
+
+
+def require_whole(lock: Lock, damages: tuple[Damage, ...]) -> None:
+    """Return when there is no damage.
+
+    Raises:
+        IntegrityError: there is; the first are named.
+    """
+    if not damages:
+        return
+    shown = "\n".join(f"  {each}" for each in damages[:_SHOWN])
+    more = f"\n  and {len(damages) - _SHOWN} more" if len(damages) > _SHOWN else ""
+    raise IntegrityError(
+        f"{lock.target.name} with the lock {lock.digest} is not as it was made:\n{shown}{more}",
+        f"Mend it: elt-env verify {lock.target.name} --repair",
+    )
+
+
+_SHOWN = 20
