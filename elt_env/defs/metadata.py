@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from elt_env.model.diff import count, to_markdown
+from elt_env.model.diff_render import to_markdown
+from elt_env.model.diff_report import DiffReport, Waiting, to_json
 from elt_env.model.evidence import Cell, Evidence
 from elt_env.model.lock import Lock, Package
 from elt_env.stages.build import Built
@@ -38,12 +39,9 @@ def lock_metadata(locked: Locked) -> Metadata:
     return {
         "digest": dg.MetadataValue.text(lock.digest),
         "outcome": dg.MetadataValue.text(
-            "kept: it satisfies the spec and the policy"
-            if locked.kept
-            else f"made anew: {'; '.join(locked.reasons)}"
+            f"{'kept' if locked.kept else 'made anew'}: {'; '.join(locked.reasons)}"
         ),
-        "changes": dg.MetadataValue.md("Kept." if locked.kept else to_markdown(locked.changes)),
-        "change_count": dg.MetadataValue.text(count(locked.changes)),
+        **_changes_metadata(locked.report),
         "channel_source": dg.MetadataValue.md(
             _HOST if lock.channel_source == "host" else "the spec's own channels"
         ),
@@ -56,6 +54,34 @@ def lock_metadata(locked: Locked) -> Metadata:
         "packages": package_table(lock.packages),
         "path": dg.MetadataValue.path(locked.path),
     }
+
+
+def _changes_metadata(report: DiffReport | None) -> Metadata:
+    """Return what changed and why, in words, as JSON, and as numbers that can be plotted."""
+    if report is None:
+        none = dg.MetadataValue.int(0)
+        kept = dg.MetadataValue.md("Kept.")
+        return {"changes": kept, "change_count": none, "downgrades": none, "majors": none}
+    return {
+        "changes": dg.MetadataValue.md(to_markdown(report)),
+        "changes_json": dg.MetadataValue.json(to_json(report)),
+        "change_count": dg.MetadataValue.int(len(report.changes)),
+        "downgrades": dg.MetadataValue.int(report.downgrades),
+        "majors": dg.MetadataValue.int(report.majors),
+        "held_back": _waiting_table(report.held_back),
+    }
+
+
+def _waiting_table(waiting: Iterable[Waiting]) -> dg.TableMetadataValue:
+    columns = ("package", "manager", "locked", "newer", "released", "eligible")
+    rows = [
+        (
+            *(each.name, each.manager, each.locked, each.newer),
+            *(moment.isoformat() for moment in (each.released_at, each.eligible_at)),
+        )
+        for each in waiting
+    ]
+    return _table(columns, rows)
 
 
 def prefix_metadata(lock: Lock, built: Built) -> Metadata:

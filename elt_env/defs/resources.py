@@ -8,10 +8,13 @@ from pathlib import Path
 
 import dagster as dg
 
+from elt_env.defs.notices import tell
 from elt_env.errors import EltEnvError, InputError
 from elt_env.model.target import Target
 from elt_env.tools.settings import open_project
 from elt_env.tools.toolbox import Toolbox, open_toolbox
+
+Context = dg.OpExecutionContext | dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 _RETRIES = 2
 _RETRY_SECONDS = 5
@@ -34,16 +37,10 @@ class EltProject(dg.ConfigurableResource[None]):
 
 @contextlib.contextmanager
 def work(
-    context: dg.OpExecutionContext | dg.AssetCheckExecutionContext,
-    project: EltProject,
-    environment: str,
+    context: Context, project: EltProject, environment: str
 ) -> Iterator[tuple[Toolbox, Target]]:
-    """Yield the tools and this partition's target; what fails inside reaches Dagster.
-
-    A failure that may go away by itself is tried again; any other is a `dagster.Failure` with the
-    problem and the remedy.
-    """
-    try:
+    """Yield the tools and this partition's target; what fails inside is reported, and told."""
+    with reporting(context):
         toolbox = project.toolbox(environment)
         if not context.has_partition_key:
             listed = ", ".join(toolbox.environment.pythons)
@@ -51,14 +48,39 @@ def work(
                 f"No Python was chosen for '{environment}'.",
                 f'Choose a partition ({listed}), as in: --tags \'{{"dagster/partition": "3.11"}}\'',
             )
-        yield toolbox, toolbox.target(environment, context.partition_key)
+        target = toolbox.target(environment, context.partition_key)
+        try:
+            yield toolbox, target
+        except EltEnvError as error:
+            if not _is_tried_again(error, context):
+                tell("blocked", error.problem, target, toolbox, context.run, context.log.info)
+            raise
+
+
+@contextlib.contextmanager
+def reporting(context: Context) -> Iterator[None]:
+    """Let what fails inside reach Dagster.
+
+    A failure that may go away by itself is tried again; any other is a `dagster.Failure` with the
+    problem and the remedy.
+    """
+    try:
+        yield
     except EltEnvError as error:
         # Not a RetryPolicy: under one, Dagster takes a cancelled run for a step to try again.
-        if error.retryable and getattr(context, "retry_number", _RETRIES) < _RETRIES:
+        if _is_tried_again(error, context):
             context.log.warning("%s\ntrying again in %d s", error, _RETRY_SECONDS)
             raise dg.RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from error
         raise dg.Failure(
             description=str(error),
-            metadata={"problem": error.problem, "remedy": error.remedy},
+            metadata={
+                "problem": error.problem,
+                "remedy": error.remedy,
+                "may_go_away": error.retryable,
+            },
             allow_retries=False,
         ) from None
+
+
+def _is_tried_again(error: EltEnvError, context: Context) -> bool:
+    return error.retryable and getattr(context, "retry_number", _RETRIES) < _RETRIES

@@ -7,6 +7,9 @@ execute` leaves it out).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypedDict
+
+import dagster as dg
 
 UPGRADE = "elt-env/upgrade"
 """Packages that may move away from the current lock: `everything`, or names with commas."""
@@ -22,6 +25,15 @@ TRIGGER = "elt-env/trigger"
 AGAIN = "elt-env/again"
 """Set to anything: run checks again, even those that held for the lock."""
 
+BY_ITSELF = "elt-env/by-itself"
+"""Set to anything: the release moves without a person's word, so never to what was withdrawn."""
+
+TO = "elt-env/to"
+"""Digest of the lock that the release goes back to, or its start; else the release before."""
+
+PYTHONS = "elt-env/pythons"
+"""Python minors to look at, with commas, as in `3.13,3.14`; without it those worth a look."""
+
 
 def asked_upgrade(tags: Mapping[str, str]) -> tuple[str, ...] | None:
     """Return the names of the packages to upgrade; None for all, () for none."""
@@ -29,3 +41,48 @@ def asked_upgrade(tags: Mapping[str, str]) -> tuple[str, ...] | None:
     if asked == EVERYTHING:
         return None
     return tuple(name.strip() for name in asked.split(",") if name.strip())
+
+
+class Steering(TypedDict):
+    """What a run's tags say about its lock; as `elt_env.stages.lock.solve_unless_kept` takes it."""
+
+    upgrade: tuple[str, ...] | None
+    candidate: str | None
+    trigger: str
+
+
+def steering(tags: Mapping[str, str]) -> Steering:
+    """Return what a run's tags say about its lock."""
+    return Steering(
+        upgrade=asked_upgrade(tags), candidate=tags.get(LOCK) or None, trigger=tags.get(TRIGGER, "")
+    )
+
+
+class Mover(TypedDict):
+    """Why a run moves a release, and what the run is; as `elt_env.stages.promote` takes it."""
+
+    trigger: str
+    by: str
+
+
+_LAUNCHERS = {
+    "dagster/schedule_name": "schedule",
+    "dagster/sensor_name": "sensor",
+    "dagster/backfill": "backfill",
+}
+
+
+def mover(run: dg.DagsterRun) -> Mover:
+    """Return what the history of releases tells of a run: the reason in its tags, or what began it.
+
+    Assets that are materialized by hand have no job of a name that a person knows.
+    """
+    launched = (f"{what} {run.tags[tag]}" for tag, what in _LAUNCHERS.items() if tag in run.tags)
+    trigger = run.tags.get(TRIGGER) or next(launched, "launched by hand")
+    job = "" if run.job_name.startswith("__") else f"job {run.job_name}, "
+    return Mover(trigger=trigger, by=f"{job}run {run.run_id.partition('-')[0]}")
+
+
+def is_unasked(tags: Mapping[str, str]) -> bool:
+    """Return whether a run moves releases by itself, and not because a person wants that one."""
+    return BY_ITSELF in tags or not _LAUNCHERS.keys().isdisjoint(tags)

@@ -50,17 +50,20 @@ def _policy_reasons(lock: Lock, policy: Policy) -> list[str]:
             if not each.file_name.endswith(".whl") and each.name not in allowed
         ]
     if policy.cooldown:
-        reasons += _young(lock, policy.cooldown)
+        reasons += _young(lock, policy.cooldown, policy.cooldown_exceptions)
     return reasons
 
 
-def _young(lock: Lock, cooldown: timedelta) -> list[str]:
+def _young(lock: Lock, cooldown: timedelta, exceptions: Iterable[str]) -> list[str]:
     limit = lock.locked_at - cooldown
     days = cooldown / timedelta(days=1)
+    free = {normalize(name) for name in exceptions}
     return [
         f"{each.name} {each.version} was younger than the cool-down of {days:g} days"
-        for each in lock.pip
-        if each.released_at is not None and each.released_at > limit
+        for each in lock.packages
+        if each.released_at is not None
+        and each.released_at > limit
+        and normalize(each.name) not in free
     ]
 
 

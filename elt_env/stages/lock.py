@@ -8,11 +8,14 @@ from pathlib import Path
 
 from elt_env.errors import IntegrityError, PolicyError
 from elt_env.model.diff import Change, compare, count
-from elt_env.model.lock import Bound, HeldBack, Lock, Package
+from elt_env.model.diff_report import DiffReport
+from elt_env.model.lock import Lock
 from elt_env.model.names import normalize
-from elt_env.model.satisfaction import requirement_lines, unsatisfied
+from elt_env.model.satisfaction import unsatisfied
 from elt_env.model.target import Target
-from elt_env.stages.negotiate import Agreement, agree
+from elt_env.stages.assemble import assemble
+from elt_env.stages.explain_diff import explain_relock
+from elt_env.stages.negotiate import agree
 from elt_env.stages.question import Question, ask
 from elt_env.stages.solve import CondaAnswer, solve
 from elt_env.tools.process import Say
@@ -28,7 +31,8 @@ class Locked:
         path: the directory of its files.
         kept: whether it was there already and still satisfies.
         changes: what differs from the target's lock before.
-        reasons: why it was made anew.
+        reasons: why it was kept, or made anew.
+        report: what differs, explained, and what is held back; None where nobody was asked.
     """
 
     lock: Lock
@@ -36,6 +40,7 @@ class Locked:
     kept: bool
     changes: tuple[Change, ...] = ()
     reasons: tuple[str, ...] = ()
+    report: DiffReport | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,7 @@ def examine(
     if upgrade == ():
         reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
         if not reasons:
-            say(f"lock: kept {lock.digest} of {target}, it satisfies the spec and the policy")
-            return Locked(lock, toolbox.store.lock_directory(lock.digest), kept=True)
+            return _keep(lock, "it satisfies the spec and the policy", toolbox, say)
     elif upgrade is None:
         reasons = ("all packages may be upgraded",)
     else:
@@ -90,6 +94,12 @@ def examine(
     for reason in reasons:
         say(f"lock: a new one is needed: {reason}")
     return ask(target, spec, toolbox, upgrade=upgrade, previous=lock, reasons=reasons)
+
+
+def _keep(lock: Lock, reason: str, toolbox: Toolbox, say: Say) -> Locked:
+    say(f"lock: kept {lock.digest} of {lock.target}, {reason}")
+    path = toolbox.store.lock_directory(lock.digest)
+    return Locked(lock, path, kept=True, reasons=(reason,))
 
 
 def _require_listed(target: Target, toolbox: Toolbox) -> None:
@@ -112,25 +122,82 @@ def _require_locked(names: Iterable[str], lock: Lock) -> None:
             )
 
 
-def solve_unless_kept(
-    target: Target, toolbox: Toolbox, say: Say, *, upgrade: tuple[str, ...] | None = ()
-) -> Locked | Solved:
+def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
+    target: Target,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    upgrade: tuple[str, ...] | None = (),
+    candidate: str | None = None,
+    trigger: str = "",
+) -> Locked | Solved | Resolution:
     """Return the target's lock when it can be kept, else conda's answer to the question for one.
+
+    Args:
+        target: what to lock.
+        toolbox: the tools of its environment.
+        say: told what is done.
+        upgrade: names of packages to upgrade; None means all of them.
+        candidate: digest of a lock in the store that is the whole answer, as long as it satisfies
+            and no newer lock became the current one; else it is said why not, and left aside.
+        trigger: why that candidate was made.
 
     Raises: as `examine` and `solve`.
     """
+    if candidate is not None:
+        taken = _take(target, candidate, trigger, toolbox, say)
+        if taken is not None:
+            return taken
+        upgrade = _still_locked(upgrade, target, toolbox)
     found = examine(target, toolbox, say, upgrade=upgrade)
     if isinstance(found, Locked):
         return found
     return Solved(found, solve(found, toolbox, say))
 
 
-def resolve(found: Locked | Solved, toolbox: Toolbox, say: Say) -> Locked | Resolution:
-    """Return pip's answer beside conda's, once both agree; a kept lock passes through.
+def _take(
+    target: Target, digest: str, trigger: str, toolbox: Toolbox, say: Say
+) -> Locked | Resolution | None:
+    """Return a candidate as the answer, or None where it is none any more."""
+    _require_listed(target, toolbox)
+    spec = toolbox.project.spec(target.environment)
+    try:
+        current = toolbox.store.current_lock(target)
+        lock = toolbox.store.read_lock(digest, target)
+    except IntegrityError as error:
+        say(f"WARNING: lock: the candidate {digest} is left aside: {error.problem}")
+        return None
+    reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
+    if current is not None and current.locked_at > lock.locked_at:
+        reasons += (f"{current.digest} was made after it and is the current lock",)
+    if reasons:
+        say(f"WARNING: lock: the candidate {digest} is left aside: {'; '.join(reasons)}")
+        return None
+    if current is not None and current.digest == digest:
+        return _keep(current, "the candidate is the current lock already", toolbox, say)
+    reason = trigger or "a candidate was asked for"
+    question = ask(target, spec, toolbox, previous=current, reasons=(reason,))
+    say(f"lock: taking the candidate {digest}: {reason}")
+    return Resolution(question, lock)
+
+
+def _still_locked(
+    upgrade: tuple[str, ...] | None, target: Target, toolbox: Toolbox
+) -> tuple[str, ...] | None:
+    """Return those of the names that are in the current lock, which may not be what it was."""
+    if not upgrade:
+        return upgrade
+    current = toolbox.store.current_lock(target)
+    known = {each.name for each in current.packages} if current else set()
+    return tuple(each for each in upgrade if normalize(each) in known)
+
+
+def resolve(found: Locked | Solved | Resolution, toolbox: Toolbox, say: Say) -> Locked | Resolution:
+    """Return pip's answer beside conda's, once both agree; a lock that is there passes through.
 
     Raises: as `agree`, and when the index has no file with a hash for a distribution.
     """
-    if isinstance(found, Locked):
+    if not isinstance(found, Solved):
         return found
     agreement = agree(found.question, found.answer, toolbox, say)
     return Resolution(found.question, assemble(found.question, agreement, toolbox, say))
@@ -139,93 +206,42 @@ def resolve(found: Locked | Solved, toolbox: Toolbox, say: Say) -> Locked | Reso
 def write(found: Locked | Resolution, toolbox: Toolbox, say: Say) -> Locked:
     """Write a new lock and make it the target's current one; a kept lock passes through.
 
+    A current lock that satisfies is kept where the new one holds the same, and where it was not
+    there yet when the new one was asked for.
+
     Raises:
         StorageError: the store cannot be written; the current lock stays what it was.
     """
     if isinstance(found, Locked):
         return found
     question, lock = found.question, found.lock
+    before, current = question.previous, _satisfying(question, toolbox)
+    if current is not None and current.digest == lock.digest:
+        same = _keep(current, "nothing newer within the rules", toolbox, say)
+        return replace(same, report=explain_relock(current, current, toolbox, say))
+    if current is not None and (before is None or before.digest != current.digest):
+        return _keep(current, "it was made meanwhile and satisfies", toolbox, say)
     path = toolbox.store.write_lock(lock)
     toolbox.store.set_current(question.target, lock.digest, toolbox.now())
-    changes = compare(question.previous, lock)
+    changes = compare(before, lock)
     say(
         f"lock: {lock.digest} of {question.target}: {len(lock.conda)} conda and "
         f"{len(lock.pip)} pip packages; {count(changes)}"
     )
-    return Locked(lock, path, kept=False, changes=changes, reasons=question.reasons)
+    report = explain_relock(before, lock, toolbox, say)
+    return Locked(lock, path, kept=False, changes=changes, reasons=question.reasons, report=report)
 
 
-def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Say) -> Lock:
-    """Return the lock that an agreement makes; nothing is written."""
-    conda = agreement.conda
-    mine = tuple(each for each in agreement.pip if each.name not in conda.owned)
-    files = toolbox.resolver.files(mine, agreement.request, say)
-    return Lock(
-        target=question.target,
-        spec_digest=question.spec.digest,
-        requirements=requirement_lines(question.spec),
-        channels=conda.channels,
-        channel_source=conda.source,
-        indexes=tuple(sorted({each.index for each in mine})),
-        exclude_newer=question.exclude_newer,
-        locked_at=toolbox.now().replace(microsecond=0),
-        tools=toolbox.versions,
-        negotiated=_negotiated(question, agreement),
-        held_back=_held_back(question, agreement),
-        packages=(*_needed_by_pip(agreement), *files),
-    )
-
-
-def _negotiated(question: Question, agreement: Agreement) -> tuple[Bound, ...]:
-    """Return the bounds that conda was given, and those of a lock before that still explain it.
-
-    Where a package was kept at its version there was nothing to negotiate again.
-    """
-    answer = agreement.conda
-    versions = {(each.name, each.version) for each in answer.packages}
-    kept = {
-        each.name
-        for each in question.keep_conda(answer.source)
-        if (each.name, each.version) in versions
-    }
-    known = {each.name for each in answer.bounds}
-    needy = {f"{each.name} {each.version}" for each in agreement.pip}
-    before = question.previous.negotiated if question.previous else ()
-    still = [
-        each
-        for each in before
-        if each.name in kept - known and not needy.isdisjoint(each.required_by)
-    ]
-    return tuple(sorted((*answer.bounds, *still), key=lambda each: each.name))
-
-
-def _held_back(question: Question, agreement: Agreement) -> tuple[HeldBack, ...]:
-    """Return what is held back now, and what a lock before held back and this one kept."""
-    known = {each.name for each in agreement.held_back}
-    kept = set(question.keep_pip) & {(each.name, each.version) for each in agreement.pip}
-    before = question.previous.held_back if question.previous else ()
-    still = [
-        each for each in before if (each.name, each.version) in kept and each.name not in known
-    ]
-    return tuple(sorted((*agreement.held_back, *still), key=lambda each: each.name))
-
-
-def _needed_by_pip(agreement: Agreement) -> tuple[Package, ...]:
-    """Return conda's packages, those that pip's packages need marked with their names."""
-    owned = agreement.conda.owned
-    pip = {each.name for each in agreement.pip} - set(owned)
-    packages = {each.name: each for each in agreement.conda.packages}
-    for resolved in agreement.pip:
-        if resolved.name in owned:
-            package = packages[agreement.conda.owner(resolved.name).name]
-            packages[package.name] = replace(
-                package,
-                requested=package.requested or resolved.requested,
-                required_by=tuple(
-                    sorted({*package.required_by, *(pip & set(resolved.required_by))})
-                ),
-            )
-    return tuple(packages.values())
+def _satisfying(question: Question, toolbox: Toolbox) -> Lock | None:
+    """Return the target's current lock, if there is one that satisfies."""
+    try:
+        current = toolbox.store.current_lock(question.target)
+    except IntegrityError:
+        return None
+    if current is None:
+        return None
+    wrong = unsatisfied(current, question.spec, toolbox.policy, toolbox.conda.matches)
+    return None if wrong else current
 
 
 def lock(

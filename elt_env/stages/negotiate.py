@@ -59,7 +59,7 @@ def agree(question: Question, first: CondaAnswer, toolbox: Toolbox, say: Say) ->
         PipConflictError: pip has no solution even where conda is not in its way.
         DisagreementError: each side has solutions, but they have none in common.
     """
-    request = _request(question, first, toolbox)
+    request = resolve_request(question, first, toolbox)
     say(f"pip: resolving {len(request.requirements)} requirements in one command")
     free = toolbox.resolver.resolve(replace(request, pins=(), fresh=True), say)
     wish = _wish(question, first, free, toolbox)
@@ -91,7 +91,7 @@ def _wish(
     )
     best = free
     if pinned:
-        request = replace(_request(question, first, toolbox), pins=(), bounds=pinned)
+        request = replace(resolve_request(question, first, toolbox), pins=(), bounds=pinned)
         try:
             best = toolbox.resolver.resolve(request, lambda _: None)
         except UnsatisfiableError:
@@ -114,7 +114,7 @@ def _agree(
 ) -> Agreement:
     answer = first
     for _ in range(_ROUNDS):
-        request = replace(_request(question, answer, toolbox), bounds=wish)
+        request = replace(resolve_request(question, answer, toolbox), bounds=wish)
         say(f"pip: resolving beside the {len(request.pins)} distributions that conda owns")
         try:
             return Agreement(answer, toolbox.resolver.resolve(request, say), request)
@@ -133,13 +133,16 @@ def _agree(
     )
 
 
-def _request(question: Question, answer: CondaAnswer, toolbox: Toolbox) -> ResolveRequest:
+def resolve_request(question: Question, answer: CondaAnswer, toolbox: Toolbox) -> ResolveRequest:
+    """Return what pip is asked beside conda's answer."""
     return ResolveRequest(
         requirements=question.spec.pip,
         python=answer.python,
         pins=tuple(sorted(answer.owned.items())),
         keep=question.keep_pip,
         exclude_newer=question.exclude_newer,
+        not_held=question.not_held,
+        undated=question.undated,
         wheels_only=toolbox.policy.wheels_only,
         allow_sdist=toolbox.policy.allow_sdist,
     )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from elt_env.model.lock import ChannelSource, Lock, Package
 from elt_env.model.names import normalize
+from elt_env.model.policy import Policy
+from elt_env.model.releases import Rules
 from elt_env.model.spec import Spec
 from elt_env.model.target import Target
+from elt_env.tools.pip.wheels import wheel_tags
 from elt_env.tools.toolbox import Toolbox
 
 
@@ -18,6 +22,8 @@ class Question:
 
     Attributes:
         exclude_newer: releases after this moment are not considered; None takes all.
+        not_held: normalized names of packages that `exclude_newer` does not concern.
+        undated: what `exclude_newer` makes of files without an upload time.
         previous: the lock to stay close to, if any.
         upgrade: names that may move away from `previous`; None means all may.
         reasons: why there is a question at all, for a person.
@@ -29,24 +35,31 @@ class Question:
     previous: Lock | None = None
     upgrade: tuple[str, ...] | None = ()
     reasons: tuple[str, ...] = ()
+    not_held: tuple[str, ...] = ()
+    undated: Literal["hold", "take"] = "hold"
 
     def keep_conda(self, source: ChannelSource) -> tuple[Package, ...]:
         """Return the conda packages to prefer: those of the previous lock from the same source."""
         if self.previous is None or self.previous.channel_source != source:
             return ()
-        return tuple(each for each in self.previous.conda if self._stays(each.name))
+        return tuple(each for each in self.previous.conda if self._stays(each))
 
     @property
     def keep_pip(self) -> tuple[tuple[str, str], ...]:
         """The (name, version) pairs of the previous lock to prefer."""
         if self.previous is None:
             return ()
-        return tuple(
-            (each.name, each.version) for each in self.previous.pip if self._stays(each.name)
-        )
+        return tuple((each.name, each.version) for each in self.previous.pip if self._stays(each))
 
-    def _stays(self, name: str) -> bool:
-        return self.upgrade is not None and normalize(name) not in self.upgrade
+    def _stays(self, package: Package) -> bool:
+        name = normalize(package.name)
+        return self.upgrade is not None and name not in self.upgrade and self._is_old(package)
+
+    def _is_old(self, package: Package) -> bool:
+        limit, moment = self.exclude_newer, package.released_at
+        if limit is None or moment is None or normalize(package.name) in self.not_held:
+            return True
+        return moment <= limit
 
 
 def ask(  # noqa: PLR0913  # one keyword for each part of a question
@@ -67,4 +80,28 @@ def ask(  # noqa: PLR0913  # one keyword for each part of a question
         previous=previous,
         upgrade=upgrade if upgrade is None else tuple(normalize(each) for each in upgrade),
         reasons=reasons,
+        not_held=_not_held(toolbox.policy),
+        undated=toolbox.policy.undated_releases,
     )
+
+
+def rules_for(lock: Lock, spec: Spec, toolbox: Toolbox) -> Rules:
+    """Return what a release must fulfil, as of now, to take a place in a lock of that spec."""
+    policy = toolbox.policy
+    return Rules(
+        spec=spec.source,
+        requirements=spec.pip,
+        python=lock.python.version,
+        platform=lock.target.platform,
+        tags=frozenset(wheel_tags(lock.python.version)),
+        now=toolbox.now().replace(microsecond=0),
+        cooldown=policy.cooldown,
+        not_held=_not_held(policy),
+        undated=policy.undated_releases,
+        wheels_only=policy.wheels_only,
+        allow_sdist=tuple(normalize(each) for each in policy.allow_sdist),
+    )
+
+
+def _not_held(policy: Policy) -> tuple[str, ...]:
+    return tuple(normalize(each) for each in policy.cooldown_exceptions)

@@ -113,9 +113,19 @@ def solve_with(
         constraints=limits,
         # The host channel's limits were found under the same date; its packages are of today.
         exclude_newer=question.exclude_newer if source == "remote" else None,
+        not_held=question.not_held,
         keep=question.keep_conda(source),
     )
-    return CondaAnswer(channels, source, with_required_by(toolbox.conda.solve(request)), bounds)
+    packages = with_required_by(toolbox.conda.solve(request))
+    if request.exclude_newer is not None:
+        _tell_undated(packages, say)
+    return CondaAnswer(channels, source, packages, bounds)
+
+
+def _tell_undated(packages: tuple[Package, ...], say: Say) -> None:
+    undated = ", ".join(each.name for each in packages if each.released_at is None)
+    if undated:
+        say(f"conda: the channels give no date for {undated}; no cool-down holds these back")
 
 
 def _remote(question: Question, toolbox: Toolbox) -> tuple[str, ...]:
@@ -142,6 +152,8 @@ def stock_host_channel(
         python=interpreter.version,
         bounds=tuple(f"{each.name}{to_pep440(each.version)}" for each in bounds),
         exclude_newer=question.exclude_newer,
+        not_held=question.not_held,
+        undated=question.undated,
         keep=tuple((each.name, each.version) for each in question.keep_conda("host")),
         fresh=not bounds,
     )

@@ -12,6 +12,7 @@ from elt_env.tools.conda import CondaTool, Rattler
 from elt_env.tools.download import Downloads
 from elt_env.tools.host_channel import HostChannel
 from elt_env.tools.indexes import Indexes, find_indexes
+from elt_env.tools.package_index import PackageIndex
 from elt_env.tools.pip import Installer, Pip, Resolver, Uv
 from elt_env.tools.settings import Project
 from elt_env.tools.store import Store
@@ -31,6 +32,7 @@ class Toolbox:
     installer: Installer
     indexes: Indexes
     downloads: Downloads
+    package_index: PackageIndex
     host_channel: HostChannel
     now: Clock
 
@@ -71,6 +73,7 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
         installer=Pip(limit) if environment_policy.installer == "pip" else uv,
         indexes=indexes,
         downloads=Downloads(cache / "wheels", indexes, limit),
+        package_index=PackageIndex(indexes, cache / "pages"),
         host_channel=HostChannel(project.home / "host-channel"),
         now=lambda: datetime.now(timezone.utc),
     )

@@ -32,6 +32,9 @@ Fault = Literal[
     "500",
     "html-nonsense",
     "half-page",
+    "half-body",
+    "other-json",
+    "other-project",
     "slow",
     "no-upload-times",
     "html-only",
@@ -41,6 +44,7 @@ Fault = Literal[
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _HTML = "text/html"
+_BROKEN = {"500": SERVER_ERROR, "html-nonsense": NONSENSE}
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 
@@ -76,8 +80,13 @@ class IndexServer(LoopbackServer):
 
     Attributes:
         fault: what is wrong with the index at the moment. `500`, `html-nonsense`, `slow` and
-            `refuse-auth` concern every path; `half-page` the project pages; `corrupt-files` the
-            files, which stay readable but get another hash.
+            `refuse-auth` concern every path; `half-page` the project pages, of which the rest is
+            announced and does not come, and `half-body`, where it is not announced either;
+            `corrupt-files` the files, which stay readable but get another hash.
+        project_faults: what is wrong with the pages of single projects, by name.
+        stumbles: what the next requests get in place of their answer, in turn.
+        undated: names of files whose upload time is not told.
+        validators: whether pages have an ETag, by which a client can ask whether they changed.
         patience: seconds that the fault `slow` lets a client wait for each answer.
         credentials: the user name and password that the fault `refuse-auth` lets in.
         core_metadata: whether the metadata of wheels is served beside them (PEP 658).
@@ -88,6 +97,10 @@ class IndexServer(LoopbackServer):
         self.patience = 30.0
         self.credentials = ("reader", "open-sesame")
         self.core_metadata = False
+        self.undated: set[str] = set()
+        self.validators = False
+        self.project_faults: dict[str, Fault] = {}
+        self.stumbles: list[Reply] = []
         self._fault: Fault | None = None
         self._files: dict[str, _File] = {}
 
@@ -126,21 +139,43 @@ class IndexServer(LoopbackServer):
 
     def answer(self, path: str, headers: Mapping[str, str]) -> Reply:
         """Return a page or a file, or what the fault makes of it."""
-        if self.fault == "500":
-            return SERVER_ERROR
-        if self.fault == "html-nonsense":
-            return NONSENSE
+        with self._lock:
+            stumble = self.stumbles.pop(0) if self.stumbles else None
+        return stumble or self._broken(headers) or self._found(path, headers)
+
+    def _broken(self, headers: Mapping[str, str]) -> Reply | None:
+        """Return what a fault that concerns every path makes of any answer."""
         if self.fault == "refuse-auth" and headers.get("authorization") != self._login():
             challenge = {"WWW-Authenticate": 'Basic realm="index"'}
             return Reply(401, b"log in first\n", "text/plain", challenge)
+        return _BROKEN.get(self.fault or "")
+
+    def _found(self, path: str, headers: Mapping[str, str]) -> Reply:
         parts = path.strip("/").split("/")
         if parts[0] == "files" and len(parts) == 2:
             return self._file(parts[1])
         if parts[0] == "simple" and len(parts) <= 2:
-            wants_json = _JSON in headers.get("accept", "") and self.fault != "html-only"
-            page = self._page(parts[1:], as_json=wants_json)
-            return replace(page, cut=self.fault == "half-page")
+            return self._simple(parts[1:], headers)
         return NOT_FOUND
+
+    def _simple(self, project: list[str], headers: Mapping[str, str]) -> Reply:
+        """Return the list of projects or a project's page, or what a fault makes of it."""
+        own = self.project_faults.get("".join(project))
+        if own == "slow":
+            self._closing.wait(self.patience)
+        fault = own or self.fault
+        if own in _BROKEN:
+            return _BROKEN[own]
+        if fault == "other-json":
+            return Reply(body=b'{"info": {"name": "it"}, "releases": {}}', content_type=_JSON)
+        wants_json = _JSON in headers.get("accept", "") and fault != "html-only"
+        page = self._page(project, as_json=wants_json)
+        if fault == "other-project":
+            return replace(page, body=page.body.replace(b'"name": "', b'"name": "not-', 1))
+        if fault == "half-body":
+            return replace(page, body=page.body[: len(page.body) // 2])
+        page = replace(page, cut=fault == "half-page")
+        return _unless_known(page, headers) if self.validators and page.status == 200 else page
 
     def _login(self) -> str:
         return "Basic " + base64.b64encode(":".join(self.credentials).encode()).decode()
@@ -182,7 +217,8 @@ class IndexServer(LoopbackServer):
         }
         if file.requires_python:
             entry["requires-python"] = file.requires_python
-        if self.fault != "no-upload-times":
+        fault = self.project_faults.get(file.project, self.fault)
+        if fault != "no-upload-times" and file.name not in self.undated:
             moment = file.uploaded.astimezone(timezone.utc)
             entry["upload-time"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         if self.core_metadata:
@@ -200,6 +236,14 @@ class IndexServer(LoopbackServer):
             marks["data-core-metadata"] = f"sha256={_sha256(file.metadata.encode())}"
         written = " ".join(f'{name}="{html.escape(value)}"' for name, value in marks.items())
         return f"<a {written}>{file.name}</a>"
+
+
+def _unless_known(page: Reply, headers: Mapping[str, str]) -> Reply:
+    """Return a page with its ETag, or 304 without it for who has it (RFC 9110, 13.1.2)."""
+    etag = {"ETag": f'"{_sha256(page.body)[:16]}"'}
+    if headers.get("if-none-match") == etag["ETag"]:
+        return Reply(304, headers=etag)
+    return replace(page, headers=etag)
 
 
 def _project_list(names: list[str], *, as_json: bool) -> Reply:

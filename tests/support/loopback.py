@@ -43,11 +43,15 @@ class LoopbackServer(ABC):
 
     Attributes:
         requests: how often each path was asked for.
+        statuses: how often each status was answered.
+        sent: bytes of all bodies that were sent.
         hang: seconds by which every answer is late; closing the server ends the wait.
     """
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
+        self.statuses: Counter[int] = Counter()
+        self.sent = 0
         self.hang = 0.0
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -79,7 +83,11 @@ class LoopbackServer(ABC):
             self.requests[path] += 1
         if self.hang:
             self._closing.wait(self.hang)
-        return _part(self.answer(path, headers), headers.get("range"))
+        reply = _part(self.answer(path, headers), headers.get("range"))
+        with self._lock:
+            self.statuses[reply.status] += 1
+            self.sent += len(reply.body)
+        return reply
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         reply_to = self._reply

@@ -22,7 +22,8 @@ def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
 
     Beside the distributions that conda owns, of the files that were out when the lock was made
     (without a cool-down, those of today). Another choice is a warning: both may be right. Where
-    the index tells pip no upload times, it chooses from what is not newer than locked.
+    the index tells pip no upload times, or the cool-down had exceptions, of which pip knows none,
+    it chooses from what is not newer than locked.
     """
     lock = prefix.lock
     owned = owned_distributions(lock.conda)
@@ -37,8 +38,10 @@ def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     if not request.requirements:
         return Finding("passed", "the lock has nothing of pip's")
     indexes = toolbox.indexes.locked_to(lock.indexes)
+    chosen = None
     try:
-        chosen = resolve_with_pip(request, prefix.path, indexes, _LIMIT, say)
+        if not _has_exceptions(lock):
+            chosen = resolve_with_pip(request, prefix.path, indexes, _LIMIT, say)
         is_barred = chosen is None
         if chosen is None:
             chosen = resolve_with_pip(_barred(request, lock), prefix.path, indexes, _LIMIT, say)
@@ -48,9 +51,16 @@ def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     differences = _differences(locked, {n: v for n, v in (chosen or {}).items() if n not in owned})
     passed = f"{len(locked)} packages resolved by pip as by {_maker(lock)}"
     told = f"pip differs from {_maker(lock)} in {len(differences)} of {len(locked)} packages"
-    note = "; the index tells pip no upload times: it was offered nothing newer than locked"
+    note = "; no date says to pip what was out: it was offered nothing newer than locked"
     return judge(
         (), (told if differences else passed) + (note if is_barred else ""), notes=differences
+    )
+
+
+def _has_exceptions(lock: Lock) -> bool:
+    limit = lock.exclude_newer
+    return limit is not None and any(
+        each.released_at is None or each.released_at > limit for each in lock.pip
     )
 
 

@@ -21,7 +21,9 @@ class SolveRequest:
         specs: what must be there.
         constraints: what must hold for packages that are there.
         platform: the conda subdir to solve for; `noarch` is always added.
-        exclude_newer: ignore packages built after this moment; None takes all.
+        exclude_newer: ignore packages that a channel got, or else that were built, after this
+            moment; None takes all. What a channel gives no date for is taken.
+        not_held: normalized names that `exclude_newer` does not concern.
         keep: packages to prefer at their version where nothing forbids it.
     """
 
@@ -30,7 +32,26 @@ class SolveRequest:
     platform: str
     constraints: tuple[CondaSpec, ...] = ()
     exclude_newer: datetime | None = None
+    not_held: tuple[str, ...] = ()
     keep: tuple[Package, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChannelRelease:
+    """One build of a package that a channel offers.
+
+    Attributes:
+        depends: what it needs, as its repodata says.
+        released_at: when the channel got it, else when it was built, UTC; None where the channel
+            tells neither.
+    """
+
+    name: str
+    version: str
+    build: str
+    build_number: int = 0
+    depends: tuple[str, ...] = ()
+    released_at: datetime | None = None
 
 
 class CondaTool(Protocol):
@@ -62,6 +83,27 @@ class CondaTool(Protocol):
             PackageNotFoundError: no channel has a package of some name that was asked for.
             ChannelUnreachableError: a channel does not answer.
             NetworkError: a channel answers with something that is not repodata.
+        """
+        ...
+
+    def releases(
+        self, channels: tuple[str, ...], name: str, platform: str
+    ) -> tuple[ChannelRelease, ...]:
+        """Return every build of one package, as `all_releases`."""
+        ...
+
+    def all_releases(
+        self, channels: tuple[str, ...], names: tuple[str, ...], platform: str
+    ) -> dict[str, tuple[ChannelRelease, ...]]:
+        """Return every build of packages for a platform or for `noarch`, newest version first.
+
+        A package is taken from the first channel that has it, as solvers do (strict priority). No
+        channel has a package whose value is empty.
+
+        Raises:
+            ChannelUnreachableError: a channel does not answer.
+            NetworkError: a channel answers with something that is not repodata.
+            TimeLimitError: a channel is too slow.
         """
         ...
 

@@ -46,7 +46,7 @@ def unsatisfiable(text: str, specs: list[str], channels: tuple[str, ...]) -> Uns
         )
     remedy = "Loosen or correct the conda requirements of the spec, then run the same command."
     if _TOO_YOUNG in text:
-        remedy += " Or shorten the cool-down: cooldown in [tool.elt-env]."
+        remedy += " Or shorten the cool-down: cooldown or cooldown-exceptions in [tool.elt-env]."
     asked = ", ".join(specs)
     problem = f"conda finds no solution for: {asked}\n{end_of(text, 30)}"
     return CondaUnsatisfiableError(problem, remedy)

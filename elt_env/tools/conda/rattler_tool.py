@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 from collections.abc import Coroutine
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -18,20 +17,22 @@ from rattler.exceptions import (
     InvalidMatchSpecError,
     SolverError,
 )
-from rattler.package.build_string import BuildString
 from rattler.package_cache.package_cache import PackageCache, PackageCacheLayer, ValidationMode
 
 from elt_env.errors import IntegrityError, SpecError, TimeLimitError
 from elt_env.model.conda_spec import CondaSpec
-from elt_env.model.lock import CondaDetail, Package
+from elt_env.model.lock import Package
 from elt_env.tools.conda import rattler_errors
 from elt_env.tools.conda.distributions import owned_by
-from elt_env.tools.conda.port import SolveRequest
+from elt_env.tools.conda.port import ChannelRelease, SolveRequest
 from elt_env.tools.conda.progress import LinkProgress
+from elt_env.tools.conda.records import as_utc, to_package, to_record
+from elt_env.tools.conda.repodata import NotHeld, read_releases
 from elt_env.tools.files import remove_abandoned, sha256_of, writing
 from elt_env.tools.process import Say
 
 _Result = TypeVar("_Result")
+_LOOK_LIMIT = 120.0
 
 
 class Rattler:
@@ -97,7 +98,7 @@ class Rattler:
         requested = {each.name for each in request.specs}
         return tuple(
             sorted(
-                (_package(record, owned, requested) for record, owned in records),
+                (to_package(record, owned, requested) for record, owned in records),
                 key=lambda each: each.name,
             )
         )
@@ -107,23 +108,54 @@ class Rattler:
     ) -> list[tuple[rattler.RepoDataRecord, tuple[tuple[str, str], ...]]]:
         # One more try, no more: where nobody answers, a person waits for the fallback.
         client = rattler.Client.default_client(max_retries=1)
+        gateway = self._gateway(client)
+        # py-rattler replaces the time zone of a cut-off by UTC instead of converting it.
+        cut_off = as_utc(request.exclude_newer)
+        free = [
+            NotHeld(gateway, each, request.not_held, cut_off)
+            for each in channels
+            if cut_off and request.not_held
+        ]
         records = await rattler.solve(
-            channels,
+            [*free, *channels],
             specs,
-            gateway=self._gateway(client),
+            gateway=gateway,
             platforms=[rattler.Subdir(request.platform), rattler.Subdir("noarch")],
             virtual_packages=rattler.VirtualPackage.detect(),
             constraints=[str(each) for each in request.constraints],
-            exclude_newer=_as_utc(request.exclude_newer),
+            exclude_newer=cut_off,
             timestamp_policy="allow-missing",
-            locked_packages=[_record(each) for each in request.keep],
+            locked_packages=[to_record(each) for each in request.keep],
         )
+        for source in free:
+            source.give_back(records)
         owned = await asyncio.gather(*(_owned(record, client) for record in records))
         return list(zip(records, owned, strict=True))
 
+    def releases(
+        self, channels: tuple[str, ...], name: str, platform: str
+    ) -> tuple[ChannelRelease, ...]:
+        """Return every build of one package; see CondaTool."""
+        return self.all_releases(channels, (name,), platform)[name]
+
+    def all_releases(
+        self, channels: tuple[str, ...], names: tuple[str, ...], platform: str
+    ) -> dict[str, tuple[ChannelRelease, ...]]:
+        """Return every build of packages; see CondaTool."""
+
+        async def read() -> dict[str, tuple[ChannelRelease, ...]]:
+            gateway = self._gateway(rattler.Client.default_client(max_retries=1))
+            places = [self._channel(each) for each in channels]
+            return await read_releases(gateway, places, names, platform)
+
+        try:
+            return self._run(read(), "conda channel look-up", min(self._limit, _LOOK_LIMIT))
+        except GatewayError as error:
+            raise rattler_errors.channel(str(error), channels) from error
+
     def matches(self, spec: CondaSpec, package: Package) -> bool:
         """Tell whether a conda package satisfies a conda requirement."""
-        return rattler.MatchSpec(str(spec)).matches(_record(package))
+        return rattler.MatchSpec(str(spec)).matches(to_record(package))
 
     def link(
         self, packages: tuple[Package, ...], prefix: Path, requested: tuple[str, ...], say: Say
@@ -146,7 +178,7 @@ class Rattler:
         # Full validation: an edit in place in another prefix reaches the cache through the link.
         layer = PackageCacheLayer(self._cache / "pkgs")
         await rattler.install(
-            [_record(each) for each in packages],
+            [to_record(each) for each in packages],
             prefix,
             package_cache=PackageCache.from_layers(
                 [layer.with_validation_mode(ValidationMode.full())]
@@ -173,10 +205,14 @@ class Rattler:
                 "Write a name, a https:// URL or a file:// URL.",
             ) from error
 
-    def _run(self, work: Coroutine[Any, Any, _Result], what: str) -> _Result:
+    def _run(
+        self, work: Coroutine[Any, Any, _Result], what: str, limit: float | None = None
+    ) -> _Result:
+        seconds = self._limit if limit is None else limit
+
         async def bounded() -> _Result:
             try:
-                return await asyncio.wait_for(work, self._limit)
+                return await asyncio.wait_for(work, seconds)
             finally:
                 # Without a breath before the loop closes, py-rattler's runtime can crash the
                 # interpreter at exit.
@@ -186,7 +222,7 @@ class Rattler:
             return asyncio.run(bounded())
         except asyncio.TimeoutError as error:
             raise TimeLimitError(
-                f"{what} took longer than {self._limit:.0f} s and was ended.",
+                f"{what} took longer than {seconds:.0f} s and was ended.",
                 "Run it again, or raise tool-limit in [tool.elt-env].",
             ) from error
 
@@ -198,77 +234,6 @@ async def _owned(
         return await owned_by(record, client)
     except OSError as error:
         raise rattler_errors.archive(str(error), record.url) from error
-
-
-def _package(
-    record: rattler.RepoDataRecord, owned: tuple[tuple[str, str], ...], requested: set[str]
-) -> Package:
-    name = record.name.normalized
-    detail = CondaDetail(
-        subdir=record.subdir,
-        build_number=record.build_number,
-        noarch="python" if record.noarch.python else "generic" if record.noarch.generic else None,
-        depends=tuple(record.depends),
-        constrains=tuple(record.constrains),
-        license=record.license,
-        md5=record.md5.hex() if record.md5 else None,
-        python_site_packages_path=record.python_site_packages_path,
-        distributions=owned,
-    )
-    if record.sha256 is None:
-        raise IntegrityError(
-            f"The channel gives no sha256 for {record.file_name}, so it cannot be locked.",
-            "Ask the channel's owner to index it anew.",
-        )
-    return Package(
-        manager="conda",
-        name=name,
-        version=str(record.version),
-        url=record.url,
-        sha256=record.sha256.hex(),
-        build=str(record.build),
-        size=record.size,
-        released_at=_utc(record.timestamp),
-        requested=name in requested,
-        conda=detail,
-    )
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
-
-
-def _as_utc(moment: datetime | None) -> datetime | None:
-    # py-rattler replaces the time zone of a cut-off by UTC instead of converting it.
-    return None if moment is None else moment.astimezone(timezone.utc)
-
-
-def _record(package: Package) -> rattler.RepoDataRecord:
-    detail = package.conda
-    if detail is None:
-        message = f"{package.name} is not a conda package"
-        raise ValueError(message)
-    inner = rattler.PackageRecord(
-        name=package.name,
-        version=package.version,
-        build=BuildString(package.build or ""),
-        build_number=detail.build_number,
-        subdir=detail.subdir,
-        noarch=detail.noarch,
-        depends=list(detail.depends),
-        constrains=list(detail.constrains),
-        sha256=bytes.fromhex(package.sha256),
-        md5=bytes.fromhex(detail.md5) if detail.md5 else None,
-        size=package.size,
-        license=detail.license,
-        python_site_packages_path=detail.python_site_packages_path,
-    )
-    if package.released_at is not None:
-        inner.timestamp = package.released_at
-    channel = package.url.rsplit("/", maxsplit=2)[0]
-    return rattler.RepoDataRecord(inner, package.file_name, package.url, channel)
 
 
 def _check_local_archive(package: Package) -> None:

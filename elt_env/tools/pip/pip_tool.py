@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from elt_env.errors import (
@@ -48,6 +49,9 @@ class Pip:
         pip cannot be told to stay offline; what it asks the index for, it takes from its cache.
         """
         self._install(request, ["--target", str(directory)], say)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Leave the cache as it is: pip unpacks from it, and no prefix shares its files."""
 
     def _install(self, request: InstallRequest, more: list[str], say: Say) -> str:
         with (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from elt_env.model.lock import Package
 from elt_env.tools.indexes import Indexes
@@ -23,6 +24,8 @@ class ResolveRequest:
         bounds: further constraints (PEP 508).
         keep: (name, version) pairs to prefer where nothing forbids it.
         exclude_newer: ignore files uploaded after this moment; None takes all.
+        not_held: normalized names that `exclude_newer` does not concern.
+        undated: whether `exclude_newer` leaves out (`hold`) or takes files without an upload time.
         wheels_only: never an sdist, but for `allow_sdist`.
         fresh: ask the index itself, whatever it answered a moment ago.
     """
@@ -33,6 +36,8 @@ class ResolveRequest:
     bounds: tuple[str, ...] = ()
     keep: tuple[tuple[str, str], ...] = ()
     exclude_newer: datetime | None = None
+    not_held: tuple[str, ...] = ()
+    undated: Literal["hold", "take"] = "hold"
     wheels_only: bool = True
     allow_sdist: tuple[str, ...] = ()
     fresh: bool = False
@@ -123,6 +128,14 @@ class Installer(Protocol):
         What was installed a moment ago needs no network.
 
         Raises: as `install`.
+        """
+        ...
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop what is cached of these distributions, where prefixes share the cache's files.
+
+        Raises:
+            ToolError: the tool could not do it.
         """
         ...
 

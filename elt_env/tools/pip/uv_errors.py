@@ -79,9 +79,9 @@ def check_compile(done: Completed, request: ResolveRequest, indexes: Indexes) ->
             "Pin another version.",
         )
     if done.returncode:
-        dateless = {normalize(each.rpartition("-")[0]) for each in undated(text)}
+        names = dateless(text)
         for none in _NO_VERSIONS.finditer(text):
-            if normalize(none["name"]) in dateless:
+            if normalize(none["name"]) in names:
                 raise _no_upload_times(none["name"])
         where = ", ".join(each.url for each in indexes.all) or "the package index"
         raise _compile_error(text, done.returncode, request, where)
@@ -90,7 +90,8 @@ def check_compile(done: Completed, request: ResolveRequest, indexes: Indexes) ->
 def _no_upload_times(name: str) -> PipConflictError:
     return PipConflictError(
         f"The index gives no upload times for {name}, so the cool-down leaves none of its files.",
-        'Use an index with upload times (PEP 700), or set cooldown = "0" in [tool.elt-env].',
+        "Use an index with upload times (PEP 700), or, in [tool.elt-env], set undated-releases = "
+        f'"take" or list {name} in cooldown-exceptions.',
     )
 
 
@@ -99,9 +100,21 @@ def yanked(text: str) -> set[tuple[str, str]]:
     return {(each["name"], each["version"]) for each in _YANKED.finditer(text)}
 
 
-def undated(text: str) -> tuple[str, ...]:
-    """Return the distributions, as `name-version`, with files that lack an upload time, sorted."""
-    return tuple(sorted({_release(each["file"]) for each in _NO_DATE.finditer(text)}))
+def without_wheel(text: str) -> tuple[str, ...]:
+    """Return the names of which an explanation says that no wheel fits, in its order."""
+    found = (each["name"] or each["other"] for each in _SDIST_ONLY.finditer(text))
+    return tuple(dict.fromkeys(map(normalize, found)))
+
+
+def not_found(text: str) -> tuple[str, ...]:
+    """Return the names of which an explanation says that no index has them, in its order."""
+    return tuple(dict.fromkeys(normalize(each["name"]) for each in _NOT_FOUND.finditer(text)))
+
+
+def dateless(text: str) -> set[str]:
+    """Return the names of the distributions with files that lack an upload time."""
+    releases = (_release(each["file"]) for each in _NO_DATE.finditer(text))
+    return {normalize(each.rpartition("-")[0]) for each in releases}
 
 
 def is_undated(line: str) -> bool:
@@ -217,7 +230,7 @@ def _conflict(text: str, request: ResolveRequest, explanation: str) -> EltEnvErr
     asked = [line for line in request.requirements if _named(Requirement(line).name, text)]
     remedy = "Loosen one of these requirements in the spec"
     if _TOO_YOUNG in text:
-        remedy += ", or shorten the cool-down: cooldown in [tool.elt-env]"
+        remedy += ", or shorten the cool-down: cooldown or cooldown-exceptions in [tool.elt-env]"
     return PipConflictError(
         f"pip finds no versions that fit together. Direct requirements that take part: "
         f"{', '.join(asked) or 'none by name'}\n{explanation}",

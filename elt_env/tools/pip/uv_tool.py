@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
-import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -13,10 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import uv
-from packaging.pylock import Package as LockedPackage
 from packaging.pylock import Pylock
 
-from elt_env.errors import NoWheelError
 from elt_env.model.lock import Package
 from elt_env.model.names import normalize
 from elt_env.tools.files import write_atomically, writing
@@ -24,7 +21,7 @@ from elt_env.tools.indexes import Index, Indexes, parse_index
 from elt_env.tools.pip import uv_errors
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import InstallRequest, Resolved, ResolveRequest
-from elt_env.tools.pip.wheels import best_wheel
+from elt_env.tools.pip.uv_answers import locked_file, pin_lines, read_annotated
 from elt_env.tools.process import Completed, Say, clean_environment, run
 
 if sys.version_info >= (3, 11):
@@ -32,12 +29,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>\S+)", re.IGNORECASE)
-_VIA = re.compile(r"    # (?:via|  ) ?(?P<what>\S.*)")
-_FROM = re.compile(r"    # from (?P<index>\S+)")
 _FOREVER = "max-age=31536000, immutable"
 _A_WHILE = "max-age=600"
-_ASKED = "-r requirements.in"
 _TOLD = ("Resolved", "warning", "Building", "Built", "Downloading", "Downloaded", "Updating")
 
 
@@ -46,6 +39,9 @@ class Uv:
 
     A request that is `fresh` reads the pages of the index; for ten minutes they serve those that
     are not, so that the rounds of a negotiation rest on one state of the index.
+
+    Where files without an upload time are taken, uv first learns by trying which distributions
+    have them; the cool-down holds back what is too young of their other files all the same.
 
     Args:
         indexes: where packages come from.
@@ -57,6 +53,7 @@ class Uv:
     def __init__(self, indexes: Indexes, limit: float) -> None:
         self._indexes = indexes
         self._limit = limit
+        self._dateless: set[str] = set()
 
     def version(self) -> str:
         """Return uv's version."""
@@ -64,10 +61,19 @@ class Uv:
 
     def resolve(self, request: ResolveRequest, say: Say) -> tuple[Resolved, ...]:
         """Return one version of every distribution; see Resolver."""
+        resolved = self._resolve(request, say)
+        young = self._too_young(resolved, request)
+        if not young:
+            return resolved
+        bounds = tuple(f"{each.name}!={each.version}" for each in young)
+        barred = replace(request, bounds=(*request.bounds, *bounds), fresh=False)
+        return self.resolve(barred, say)
+
+    def _resolve(self, request: ResolveRequest, say: Say) -> tuple[Resolved, ...]:
         with self._workspace() as place:
             output = place / "requirements.txt"
             if request.keep:
-                write_atomically(output, _pin_lines(request.keep))
+                write_atomically(output, pin_lines(request.keep))
             options = ["--generate-hashes", "--emit-index-annotation", "--no-header"]
             done = self._compile(output, request, request.requirements, options, say)
             withdrawn = uv_errors.yanked(done.stderr) & set(request.keep)
@@ -77,9 +83,24 @@ class Uv:
         if withdrawn:
             say(f"uv: yanked by now, so not kept: {', '.join(map('=='.join, sorted(withdrawn)))}")
             kept = tuple(each for each in request.keep if each not in withdrawn)
-            return self.resolve(replace(request, keep=kept, fresh=False), say)
+            return self._resolve(replace(request, keep=kept, fresh=False), say)
         self._learn(each.index for each in resolved)
         return resolved
+
+    def _too_young(
+        self, resolved: tuple[Resolved, ...], request: ResolveRequest
+    ) -> tuple[Package, ...]:
+        """Return what the cool-down holds back of an answer that it was lifted for."""
+        lifted = tuple(
+            each
+            for each in resolved
+            if each.name in self._dateless and each.name not in request.not_held
+        )
+        limit = request.exclude_newer
+        if limit is None or request.undated == "hold" or not lifted:
+            return ()
+        files = self.files(lifted, request, _unheard)
+        return tuple(each for each in files if each.released_at and each.released_at >= limit)
 
     def files(
         self, resolved: tuple[Resolved, ...], request: ResolveRequest, say: Say
@@ -97,7 +118,8 @@ class Uv:
         by_name = {each.name: each for each in resolved}
         lock = Pylock.from_dict(tomllib.loads(text))
         return tuple(
-            _file(each, by_name[normalize(each.name)], request.python) for each in lock.packages
+            locked_file(each, by_name[normalize(each.name)], request.python)
+            for each in lock.packages
         )
 
     def install(self, request: InstallRequest, say: Say) -> str:
@@ -115,6 +137,13 @@ class Uv:
             done, _ = self._install(request, options, say)
         if done.returncode:
             raise uv_errors.install(done.stderr, done.returncode, directory)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop what is cached of these distributions; see Installer."""
+        with self._workspace() as place:
+            done = self._run(["uv", "cache", "clean", *names], place, _unheard)
+        if done.returncode:
+            raise uv_errors.other(done.stderr, done.returncode)
 
     def _install(
         self, request: InstallRequest, options: list[str], say: Say
@@ -153,29 +182,57 @@ class Uv:
         options: list[str],
         say: Say,
     ) -> Completed:
+        """Compile, again for as long as there are new files without an upload time to be taken."""
+        lines = [*requirements]
+        before = output.read_bytes() if output.exists() else None
+        while True:
+            done = self._compile_once(output, request, lines, options, say)
+            dateless = uv_errors.dateless(done.stderr)
+            if request.undated == "hold" or dateless <= self._dateless:
+                break
+            self._dateless |= dateless
+            if before is not None:
+                write_atomically(output, before)
+        if dateless and request.undated == "hold":
+            say(
+                f"uv: the index gives no upload times for {', '.join(sorted(dateless))}; the "
+                "cool-down leaves such files out (undated-releases in [tool.elt-env])"
+            )
+        return done
+
+    def _compile_once(
+        self,
+        output: Path,
+        request: ResolveRequest,
+        requirements: list[str],
+        options: list[str],
+        say: Say,
+    ) -> Completed:
         place = output.parent
         write_atomically(place / "requirements.in", "\n".join(requirements) + "\n")
-        constraints = _pin_lines(request.pins) + "".join(f"{each}\n" for each in request.bounds)
+        constraints = pin_lines(request.pins) + "".join(f"{each}\n" for each in request.bounds)
         if constraints:
             write_atomically(place / "constraints.txt", constraints)
             options = [*options, "--constraints", "constraints.txt"]
-        config = self._config(place, self._indexes, fresh=request.fresh)
         command = [
             *("uv", "pip", "compile", "requirements.in", "--output-file", output.name),
             *("--python-version", request.python),
             *("--python", sys.executable, "--annotation-style", "split"),
             *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
-            *("--config-file", str(config), *options),
+            *("--config-file", str(self._config(place, self._indexes, fresh=request.fresh))),
+            *(*options, *self._date_options(request)),
+            *(["--refresh"] if request.fresh else []),
         ]
-        if request.fresh:
-            command.append("--refresh")
-        if request.exclude_newer is not None:
-            command += ["--exclude-newer", request.exclude_newer.isoformat()]
-        done = self._run(command, place, _without_answer(say))
-        undated = uv_errors.undated(done.stderr)
-        if undated:
-            say(f"uv: without an upload time, so left out by the cool-down: {', '.join(undated)}")
-        return done
+        return self._run(command, place, _without_answer(say))
+
+    def _date_options(self, request: ResolveRequest) -> list[str]:
+        if request.exclude_newer is None:
+            return []
+        free = {*request.not_held, *(self._dateless if request.undated == "take" else ())}
+        lifted = [
+            part for name in sorted(free) for part in ("--exclude-newer-package", f"{name}=false")
+        ]
+        return ["--exclude-newer", request.exclude_newer.isoformat(), *lifted]
 
     def _run(self, command: list[str], place: Path, say: Say) -> Completed:
         credentials = {}
@@ -240,58 +297,3 @@ def _without_answer(say: Say) -> Say:
             say(f"uv: {line}")
 
     return tell
-
-
-def _pin_lines(pins: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"{name}=={version}\n" for name, version in pins)
-
-
-def read_annotated(text: str) -> tuple[Resolved, ...]:
-    """Return the answer that `uv pip compile` wrote with split annotations and index lines."""
-    found: list[Resolved] = []
-    needed_by: list[str] = []
-    pin: re.Match[str] | None = None
-    for line in text.splitlines():
-        start = _PIN.match(line)
-        if start:
-            pin, needed_by = start, []
-            continue
-        index = _FROM.fullmatch(line)
-        via = _VIA.fullmatch(line)
-        if index and pin:
-            found.append(_resolved(pin, needed_by, index["index"]))
-        elif via:
-            needed_by.append(via["what"].strip())
-    return tuple(sorted(found, key=lambda each: each.name))
-
-
-def _resolved(pin: re.Match[str], needed_by: list[str], index: str) -> Resolved:
-    names = {normalize(each.split("[")[0]) for each in needed_by if not each.startswith("-")}
-    return Resolved(
-        name=normalize(pin["name"]),
-        version=pin["version"],
-        index=parse_index(index).url,
-        requested=_ASKED in needed_by,
-        required_by=tuple(sorted(names)),
-    )
-
-
-def _file(package: LockedPackage, resolved: Resolved, python: str) -> Package:
-    file = best_wheel(package.wheels or (), python) or package.sdist
-    if file is None or file.url is None or "sha256" not in file.hashes:
-        raise NoWheelError(
-            f"The index gives no file with a sha256 for {resolved.name} {resolved.version}.",
-            "Use an index that gives hashes.",
-        )
-    return Package(
-        manager="pip",
-        name=resolved.name,
-        version=resolved.version,
-        url=file.url,
-        sha256=file.hashes["sha256"],
-        size=file.size,
-        released_at=file.upload_time,
-        requested=resolved.requested,
-        required_by=resolved.required_by,
-        index=resolved.index,
-    )

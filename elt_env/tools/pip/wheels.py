@@ -16,19 +16,24 @@ def best_wheel(wheels: Sequence[PackageWheel], python: str) -> PackageWheel | No
     The order is the one of PEP 425, as in pip: the most specific tag first, then the highest
     build number. uv lists all that fit by file name.
     """
-    order = _order(python)
+    order = {tag: place for place, tag in enumerate(wheel_tags(python))}
     ranked = [(_rank(each, order), each) for each in wheels]
     return min(ranked, key=lambda each: each[0])[1] if ranked else None
 
 
-def _order(python: str) -> dict[str, int]:
+def wheel_tags(python: str) -> tuple[str, ...]:
+    """Return the tags of the wheels that fit CPython `python` on this machine, the best first.
+
+    As in `cp311-cp311-manylinux_2_17_x86_64` (PEP 425).
+    """
     major, minor = (int(part) for part in python.split(".")[:2])
     platforms = list(platform_tags())
+    abi = f"cp{major}{minor}"
     tags = [
-        *cpython_tags((major, minor), platforms=platforms),
-        *compatible_tags((major, minor), f"cp{major}{minor}", platforms),
+        *cpython_tags((major, minor), [abi], platforms),
+        *compatible_tags((major, minor), abi, platforms),
     ]
-    return {str(tag): place for place, tag in enumerate(tags)}
+    return tuple(str(tag) for tag in tags)
 
 
 def _rank(wheel: PackageWheel, order: dict[str, int]) -> tuple[int, int]:

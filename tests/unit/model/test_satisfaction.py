@@ -208,6 +208,18 @@ def test_a_longer_cool_down_names_what_was_too_young() -> None:
     assert _reasons(_spec(), lock, _policy(cooldown="0")) == ()
     (reason,) = _reasons(_spec(), lock, _policy(cooldown="6 days"))
     assert reason == "meltano 4.4.1 was younger than the cool-down of 6 days"
+    assert (
+        _reasons(_spec(), lock, _policy(cooldown="6 days", cooldown_exceptions=["Meltano"])) == ()
+    )
+
+
+def test_the_cool_down_concerns_conda_as_well() -> None:
+    lock = _lock(_spec())
+    young = conda_package("my_lib", released_at=lock.locked_at - timedelta(days=5))
+    lock = replace(lock, packages=(*lock.packages, young))
+    (reason,) = _reasons(_spec(), lock, _policy(cooldown="6 days"))
+    assert reason == "my_lib 1.0 was younger than the cool-down of 6 days"
+    assert _reasons(_spec(), lock, _policy(cooldown="6 days", cooldown_exceptions=["my-lib"])) == ()
 
 
 def test_reasons_of_policy_and_spec_are_told_together() -> None:

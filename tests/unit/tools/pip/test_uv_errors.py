@@ -111,7 +111,7 @@ def test_a_success_is_one_whatever_uv_warns_of() -> None:
         (SDIST_ONLY, "source", NoWheelError, "source has no wheel", 'allow-sdist = ["source"]'),
         (OTHER_PLATFORM, "winonly", NoWheelError, "winonly has no wheel", "version with a wheel"),
         (TOO_YOUNG, "young", PipConflictError, "young", "cooldown"),
-        (UNDATED, "delta", PipConflictError, "no upload times for delta", "cooldown"),
+        (UNDATED, "delta", PipConflictError, "no upload times for delta", "undated-rel"),
         (SERVER_ERROR, "delta", IndexUnreachableError, _URL, "Check the network"),
         (REFUSED, "delta", IndexUnreachableError, "Connection refused", "Check the network"),
         (NONSENSE, "delta", IndexUnreachableError, "'delta'", "browser"),
@@ -155,9 +155,11 @@ def test_a_yanked_pin_is_refused_although_uv_accepts_it() -> None:
     assert "another version" in caught.value.remedy
 
 
-def test_files_without_an_upload_time_are_collected() -> None:
+def test_whose_files_have_no_upload_time() -> None:
     text = UNDATED + "warning: `delta-1.0.tar.gz` is missing an upload date, but user\n"
-    assert uv_errors.undated(text + text) == ("delta-1.0",)
+    text += "warning: `my_lib-1.0-py3-none-any.whl` is missing an upload date, but user\n"
+    assert uv_errors.dateless(text + text) == {"delta", "my-lib"}
+    assert uv_errors.dateless(YANKED) == set()
     assert uv_errors.is_undated(text.splitlines()[0])
     assert not uv_errors.is_undated(YANKED)
 

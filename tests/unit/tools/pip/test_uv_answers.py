@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elt_env.tools.pip.port import Resolved
-from elt_env.tools.pip.uv_tool import read_annotated
+from elt_env.tools.pip.uv_answers import read_annotated
 from tests.support.locks import names, versions
 
 _INDEX = "https://index.example.invalid/simple"

@@ -1,0 +1,82 @@
+"""The sensors of a project: releases, Pythons, and the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dagster as dg
+
+from elt_env.defs.resources import EltProject
+from elt_env.defs.sensors.walk import Tracked, Walk
+from elt_env.model.policy import Policy
+from elt_env.stages.watch import look_at_releases
+from elt_env.stages.watch_pythons import look_at_minors, look_at_python
+from elt_env.stages.watch_spec import look_at_spec
+
+__all__ = ["sensors"]
+
+_SPEC_SECONDS = 30  # to read some files costs nothing
+
+Looking = Callable[[Walk, Tracked], None]
+
+
+def sensors(policy: Policy, jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
+    """Return the sensors; each looks at every target of the policy.
+
+    Args:
+        policy: which targets there are, how often to look, and whether from the start.
+        jobs: what they may ask to run: `<environment>_build` and `<environment>_python_readiness`.
+    """
+    seconds = int(policy.watch_interval.total_seconds())
+    looks = {
+        "pypi_release_sensor": (_look_at_releases, seconds),
+        "python_version_sensor": (_look_at_pythons, seconds),
+        "spec_sensor": (_look_at_specs, min(seconds, _SPEC_SECONDS)),
+    }
+    return [_sensor(name, look, every, policy, jobs) for name, (look, every) in looks.items()]
+
+
+def _look_at_releases(walk: Walk, tracked: Tracked) -> None:
+    """Look on the indexes for releases and yanks of what is locked.
+
+    A run is asked for where another lock would come of it.
+    """
+    walk.look_at(tracked, look_at_releases)
+
+
+def _look_at_pythons(walk: Walk, tracked: Tracked) -> None:
+    """Look on the channels for Pythons.
+
+    A new patch release leads to a new lock, a new minor to a look at its readiness.
+    """
+    walk.look_at(tracked, look_at_python)
+    for environment, minors in tracked.items():
+        walk.look_beyond(environment, minors, look_at_minors)
+
+
+def _look_at_specs(walk: Walk, tracked: Tracked) -> None:
+    """Look whether the locks satisfy the specs and the policy; ask for a run where one does not."""
+    walk.look_at(tracked, look_at_spec)
+    walk.tell_untracked(tracked)
+
+
+def _sensor(
+    name: str, look: Looking, seconds: int, policy: Policy, jobs: Sequence[Any]
+) -> dg.SensorDefinition:
+    tracked = {each: environment.pythons for each, environment in policy.environments.items()}
+    status = dg.DefaultSensorStatus.RUNNING if policy.watch else dg.DefaultSensorStatus.STOPPED
+
+    @dg.sensor(
+        name=name,
+        jobs=jobs,
+        minimum_interval_seconds=seconds,
+        default_status=status,
+        description=look.__doc__,
+    )
+    def sensor(context: dg.SensorEvaluationContext, project: EltProject) -> dg.SensorResult:
+        walk = Walk(name, context, project)
+        look(walk, tracked)
+        return walk.result()
+
+    return sensor

@@ -1,0 +1,148 @@
+"""A tick: look at every target, within the time that Dagster gives, and say what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import dagster as dg
+
+from elt_env.defs.resources import EltProject
+from elt_env.defs.sensors.runs import Runs, claims
+from elt_env.errors import EltEnvError
+from elt_env.model.target import Target
+from elt_env.model.watch import Cursor, Memory, read_cursor, settled
+from elt_env.stages.decide import Outcome, Tick, Watcher, failed_checks, watcher_of
+
+_SECONDS = 45.0
+"""How long a tick may take; Dagster ends it after 60 s (DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS)."""
+
+_TO_LOOK = 5.0  # seconds without which no further target is looked at
+
+Tracked = Mapping[str, tuple[str, ...]]
+"""The Python minors of each environment, as the definitions were made of them."""
+
+Look = Callable[[Target, Memory, Watcher], Outcome]
+LookBeyond = Callable[[str, tuple[str, ...], Cursor, Watcher], Mapping[str, Outcome]]
+
+
+class Walk:
+    """One tick of a sensor.
+
+    Args:
+        name: the sensor's name.
+        context: what Dagster gave it.
+        project: whose targets are looked at.
+
+    Attributes:
+        cursor: what is remembered; every decision adds to it.
+    """
+
+    def __init__(self, name: str, context: dg.SensorEvaluationContext, project: EltProject) -> None:
+        self.cursor, note = read_cursor(context.cursor)
+        self._name = name
+        self._context = context
+        self._project = project
+        self._runs = Runs(context.instance)
+        self._tick = Tick(_SECONDS)
+        self._told: list[str] = []
+        self._requests: list[dg.RunRequest] = []
+        if note:
+            self._tell(note)
+
+    def look_at(self, tracked: Tracked, look: Look) -> None:
+        """Look at every target, first at those that the last tick had no time for."""
+        names = [f"{name}@{python}" for name, minors in tracked.items() for python in minors]
+        late = self.cursor.late
+        self.cursor = replace(self.cursor, late=())
+        for name in sorted(names, key=lambda each: each not in late):
+            environment, _, python = name.partition("@")
+            self._take(environment, name, self._attempt(environment, python, look))
+
+    def look_beyond(self, environment: str, minors: tuple[str, ...], look: LookBeyond) -> None:
+        """Look for what could become targets of an environment."""
+        if self._tick.left < _TO_LOOK:
+            self._tell(f"{environment}: no time left in this tick to look for new Pythons")
+            return
+        try:
+            found = look(environment, minors, self.cursor, self._watcher(environment))
+        except EltEnvError as error:
+            self._tell(f"{environment}: {error.problem} -> {error.remedy}")
+            return
+        for name, outcome in found.items():
+            self._take(environment, name, outcome)
+
+    def tell_untracked(self, tracked: Tracked) -> None:
+        """Tell of targets that the policy has got since the definitions were made."""
+        with contextlib.suppress(EltEnvError):  # told of every target already
+            policy = self._project.toolbox(next(iter(tracked))).policy
+            for environment, each in policy.environments.items():
+                for python in each.pythons:
+                    if python not in tracked.get(environment, ()):
+                        self._tell(
+                            f"{environment}@{python}: is new in the policy; reload the definitions"
+                        )
+
+    def result(self) -> dg.SensorResult:
+        """Return the runs to be made, or why there are none."""
+        cursor = self.cursor.to_json()
+        if self._requests:
+            return dg.SensorResult(run_requests=self._requests, cursor=cursor)
+        return dg.SensorResult(skip_reason="\n".join(self._told), cursor=cursor)
+
+    def _watcher(self, environment: str) -> Watcher:
+        """Return what to look with.
+
+        Raises:
+            PolicyError: the policy cannot be used, or has no such environment any more.
+        """
+        toolbox = self._project.toolbox(environment)
+        return watcher_of(toolbox, environment, self._tick, self._context.log.info)
+
+    def _take(self, environment: str, name: str, outcome: Outcome) -> None:
+        """Tell an outcome, remember it and ask for its run."""
+        self._tell(f"{name}: {outcome.told}")
+        if outcome.memory is not None:
+            self.cursor = self.cursor.with_memory(name, outcome.memory)
+        if outcome.late:
+            self.cursor = replace(self.cursor, late=(*self.cursor.late, name))
+        if outcome.ask is not None:
+            self._requests.append(self._runs.request(outcome.ask, environment))
+
+    def _tell(self, line: str) -> None:
+        """Say something for a person."""
+        self._context.log.info(line)
+        self._told.append(line)
+
+    def _attempt(self, environment: str, python: str, look: Look) -> Outcome:
+        if self._tick.left < _TO_LOOK:
+            return Outcome("no time left in this tick, the next one begins here", late=True)
+        try:
+            watcher = self._watcher(environment)
+            if python not in watcher.toolbox.environment.pythons:
+                return Outcome("is not in the policy any more; reload the definitions")
+            return self._visit(watcher.toolbox.target(environment, python), look, watcher)
+        except EltEnvError as error:
+            return Outcome(f"{error.problem} -> {error.remedy}")
+
+    def _visit(self, target: Target, look: Look, watcher: Watcher) -> Outcome:
+        busy = self._runs.under_way(target)
+        if busy:
+            return Outcome(f"{busy} is under way; looked at again when it has ended")
+        store = watcher.toolbox.store
+        memory, came_of_it = self.cursor.of(target.name), ""
+        if memory.asked is not None:
+            failed = failed_checks(memory.asked.candidate, store)
+            end = settled(memory.asked, self._runs.ends(memory.asked), failed)
+            if end is None:
+                return Outcome(f"asking again: {memory.asked.trigger}", memory, memory.asked)
+            came_of_it = end
+            memory = Memory(memory.fingerprint, came_of_it or memory.outcome)
+        outcome = look(target, memory, watcher)
+        if came_of_it not in outcome.told:
+            outcome = replace(outcome, told=f"{came_of_it}; {outcome.told}")
+        if outcome.ask is None:
+            return replace(outcome, memory=outcome.memory or memory)
+        other = claims.claim(str(store.home), target, self._name)
+        return Outcome(f"{other} has just asked for a run", memory) if other else outcome

@@ -1,0 +1,85 @@
+"""Assemble: the lock that an agreement of conda and pip makes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from elt_env.model.lock import Bound, HeldBack, Lock, Package
+from elt_env.model.satisfaction import requirement_lines
+from elt_env.stages.negotiate import Agreement
+from elt_env.stages.question import Question
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+
+
+def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Say) -> Lock:
+    """Return the lock that an agreement makes; nothing is written."""
+    conda = agreement.conda
+    mine = tuple(each for each in agreement.pip if each.name not in conda.owned)
+    files = toolbox.resolver.files(mine, agreement.request, say)
+    return Lock(
+        target=question.target,
+        spec_digest=question.spec.digest,
+        requirements=requirement_lines(question.spec),
+        channels=conda.channels,
+        channel_source=conda.source,
+        indexes=tuple(sorted({each.index for each in mine})),
+        exclude_newer=question.exclude_newer,
+        locked_at=toolbox.now().replace(microsecond=0),
+        tools=toolbox.versions,
+        negotiated=_negotiated(question, agreement),
+        held_back=_held_back(question, agreement),
+        packages=(*_needed_by_pip(agreement), *files),
+    )
+
+
+def _negotiated(question: Question, agreement: Agreement) -> tuple[Bound, ...]:
+    """Return the bounds that conda was given, and those of a lock before that still explain it.
+
+    Where a package was kept at its version there was nothing to negotiate again.
+    """
+    answer = agreement.conda
+    versions = {(each.name, each.version) for each in answer.packages}
+    kept = {
+        each.name
+        for each in question.keep_conda(answer.source)
+        if (each.name, each.version) in versions
+    }
+    known = {each.name for each in answer.bounds}
+    needy = {f"{each.name} {each.version}" for each in agreement.pip}
+    before = question.previous.negotiated if question.previous else ()
+    still = [
+        each
+        for each in before
+        if each.name in kept - known and not needy.isdisjoint(each.required_by)
+    ]
+    return tuple(sorted((*answer.bounds, *still), key=lambda each: each.name))
+
+
+def _held_back(question: Question, agreement: Agreement) -> tuple[HeldBack, ...]:
+    """Return what is held back now, and what a lock before held back and this one kept."""
+    known = {each.name for each in agreement.held_back}
+    kept = set(question.keep_pip) & {(each.name, each.version) for each in agreement.pip}
+    before = question.previous.held_back if question.previous else ()
+    still = [
+        each for each in before if (each.name, each.version) in kept and each.name not in known
+    ]
+    return tuple(sorted((*agreement.held_back, *still), key=lambda each: each.name))
+
+
+def _needed_by_pip(agreement: Agreement) -> tuple[Package, ...]:
+    """Return conda's packages, those that pip's packages need marked with their names."""
+    owned = agreement.conda.owned
+    pip = {each.name for each in agreement.pip} - set(owned)
+    packages = {each.name: each for each in agreement.conda.packages}
+    for resolved in agreement.pip:
+        if resolved.name in owned:
+            package = packages[agreement.conda.owner(resolved.name).name]
+            packages[package.name] = replace(
+                package,
+                requested=package.requested or resolved.requested,
+                required_by=tuple(
+                    sorted({*package.required_by, *(pip & set(resolved.required_by))})
+                ),
+            )
+    return tuple(packages.values())

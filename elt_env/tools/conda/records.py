@@ -1,0 +1,86 @@
+"""Conda packages as rattler's records and as those of a lock."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import rattler
+from rattler.package.build_string import BuildString
+
+from elt_env.errors import IntegrityError
+from elt_env.model.lock import CondaDetail, Package
+
+
+def to_package(
+    record: rattler.RepoDataRecord, owned: tuple[tuple[str, str], ...], requested: set[str]
+) -> Package:
+    """Return a record as a lock has it, with the distributions it owns.
+
+    Raises:
+        IntegrityError: the channel gives no sha256 for it.
+    """
+    name = record.name.normalized
+    detail = CondaDetail(
+        subdir=record.subdir,
+        build_number=record.build_number,
+        noarch="python" if record.noarch.python else "generic" if record.noarch.generic else None,
+        depends=tuple(record.depends),
+        constrains=tuple(record.constrains),
+        license=record.license,
+        md5=record.md5.hex() if record.md5 else None,
+        python_site_packages_path=record.python_site_packages_path,
+        distributions=owned,
+    )
+    if record.sha256 is None:
+        raise IntegrityError(
+            f"The channel gives no sha256 for {record.file_name}, so it cannot be locked.",
+            "Ask the channel's owner to index it anew.",
+        )
+    return Package(
+        manager="conda",
+        name=name,
+        version=str(record.version),
+        url=record.url,
+        sha256=record.sha256.hex(),
+        build=str(record.build),
+        size=record.size,
+        released_at=as_utc(record.timestamp),
+        requested=name in requested,
+        conda=detail,
+    )
+
+
+def as_utc(moment: datetime | None) -> datetime | None:
+    """Return a moment in UTC; one without a time zone is taken to be in UTC."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
+
+
+def to_record(package: Package) -> rattler.RepoDataRecord:
+    """Return a conda package of a lock as rattler's record."""
+    detail = package.conda
+    if detail is None:
+        message = f"{package.name} is not a conda package"
+        raise ValueError(message)
+    inner = rattler.PackageRecord(
+        name=package.name,
+        version=package.version,
+        build=BuildString(package.build or ""),
+        build_number=detail.build_number,
+        subdir=detail.subdir,
+        noarch=detail.noarch,
+        depends=list(detail.depends),
+        constrains=list(detail.constrains),
+        sha256=bytes.fromhex(package.sha256),
+        md5=bytes.fromhex(detail.md5) if detail.md5 else None,
+        size=package.size,
+        license=detail.license,
+        python_site_packages_path=detail.python_site_packages_path,
+    )
+    if package.released_at is not None:
+        inner.timestamp = package.released_at
+    channel = package.url.rsplit("/", maxsplit=2)[0]
+    return rattler.RepoDataRecord(inner, package.file_name, package.url, channel)

@@ -1,0 +1,299 @@
+"""What package indexes say about projects: many looks at once, each of which costs little."""
+
+from __future__ import annotations
+
+import netrc
+import os
+import random
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from elt_env.model.project_page import ProjectPage
+from elt_env.tools import index_errors
+from elt_env.tools.indexes import Indexes
+from elt_env.tools.page_cache import CachedPage, PageCache
+from elt_env.tools.page_parsing import ACCEPT, parse_page
+
+_AT_ONCE = 8
+_EACH = 20.0
+_ATTEMPTS = 3
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 20.0
+_NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the indexes said about every project that was asked for.
+
+    Attributes:
+        pages: by normalized name, of each project that its index has.
+        gone: the names of projects that their index answers for with 404, sorted.
+        unchanged: the names of projects whose page is as it was at the last look, sorted.
+        requests: how many requests were sent.
+        received: bytes of the bodies of the answers, as they came over the network.
+    """
+
+    pages: Mapping[str, ProjectPage]
+    gone: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    requests: int
+    received: int
+
+
+class PackageIndex:
+    """Reads the pages of projects (PEP 503, 691), at most eight at once.
+
+    Pages are kept in a directory with what their index said they can be asked for by (RFC 9110,
+    conditional requests), so that one that did not change is not sent again.
+
+    Args:
+        indexes: whose credentials go to their own origins.
+        cache: the directory of the pages; made when needed, may be removed at any time.
+        limit: seconds that one look may take, all projects together.
+    """
+
+    def __init__(self, indexes: Indexes, cache: Path, limit: float = 60.0) -> None:
+        self._indexes = indexes
+        self._cache = PageCache(cache)
+        self._limit = limit
+
+    def look(self, asked: Mapping[str, str]) -> Looked:
+        """Return what the indexes say about projects: normalized name to the index's URL.
+
+        Every project is in the answer: in its pages or among those that are gone.
+
+        Raises:
+            IndexUnreachableError: an index does not answer for some project, or not in time, or
+                with something else than that project's page; it names both. What other projects'
+                pages said is kept, so that the next look is cheaper.
+            StorageError: pages cannot be kept.
+        """
+        timer = _Timer(self._limit)
+        # HTTP/1.1: threads that share an HTTP/2 connection of httpcore break its header tables.
+        with httpx.Client(
+            follow_redirects=True,
+            limits=httpx.Limits(max_connections=_AT_ONCE),
+            headers={"Accept": ACCEPT},
+        ) as client:
+            logins = {each: _login(each, self._indexes) for each in set(asked.values())}
+            look = _Look(client, logins, self._cache, timer)
+            answers = look.at_all(asked)
+        gone = tuple(sorted(name for name, page in answers.items() if page is None))
+        index_errors.refuse_empty(asked, gone)
+        return Looked(
+            pages={name: page for name, page in answers.items() if page is not None},
+            gone=gone,
+            unchanged=tuple(sorted(look.unchanged)),
+            requests=look.requests,
+            received=look.received,
+        )
+
+
+class _Timer:
+    """The time that is left for a look; it ends at once when somebody ends it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._ended = threading.Event()
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, 0 when it is over."""
+        return 0.0 if self._ended.is_set() else max(0.0, self._end - time.monotonic())
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but not beyond the end."""
+        self._ended.wait(min(seconds, self.left))
+
+    def end(self) -> None:
+        self._ended.set()
+
+
+class _OverError(Exception):
+    """There is no time left."""
+
+
+@dataclass
+class _Look:
+    """One look at many projects.
+
+    Attributes:
+        logins: by the URL of the index.
+        unchanged: the names of projects whose page is as it was.
+        requests, received: as in Looked.
+    """
+
+    client: httpx.Client
+    logins: Mapping[str, httpx.Auth | None]
+    cache: PageCache
+    timer: _Timer
+    unchanged: set[str] = field(default_factory=set)
+    requests: int = 0
+    received: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def at_all(self, asked: Mapping[str, str]) -> dict[str, ProjectPage | None]:
+        """Return the page of every project, None where there is none; the first failure ends it."""
+        with ThreadPoolExecutor(_AT_ONCE, "index") as pool:
+            tasks = {pool.submit(self._at, name, index): name for name, index in asked.items()}
+            try:
+                for task in as_completed(tasks):
+                    task.result()
+            except _OverError as error:
+                missing = {name for task, name in tasks.items() if not _is_answered(task)}
+                late = {name: index for name, index in asked.items() if name in missing}
+                raise index_errors.too_slow(late) from error
+            finally:
+                self.timer.end()
+                pool.shutdown(cancel_futures=True)
+        return {name: task.result() for task, name in tasks.items()}
+
+    def _at(self, name: str, index: str) -> ProjectPage | None:
+        if urlsplit(index).scheme == "file":
+            return _local_page(name, index)
+        cached = self.cache.read(name, index)
+        answer, body = self._get(name, index, cached.conditions if cached else {})
+        if answer.status_code in _NOT_THERE:
+            return None
+        if answer.status_code == HTTPStatus.NOT_MODIFIED and cached:
+            page = cached.page
+        else:
+            page = self._new_page(name, index, answer, body)
+        if cached and cached.page == page:
+            self.unchanged.add(name)
+        return page
+
+    def _new_page(self, name: str, index: str, answer: httpx.Response, body: bytes) -> ProjectPage:
+        if answer.status_code in _REFUSED:
+            raise index_errors.refused(name, index, _status(answer))
+        if answer.status_code != HTTPStatus.OK:
+            raise index_errors.unreadable(name, index, _status(answer))
+        headers = answer.headers
+        page = _parsed(body, headers.get("content-type", ""), str(answer.url), name, index)
+        etag, modified = headers.get("etag", ""), headers.get("last-modified", "")
+        self.cache.write(CachedPage(page, etag, modified))
+        return page
+
+    def _get(
+        self, name: str, index: str, conditions: dict[str, str]
+    ) -> tuple[httpx.Response, bytes]:
+        """Return the answer about a project; what can pass is tried again a few times."""
+        for attempt in range(_ATTEMPTS):
+            wanted: float | None = None
+            try:
+                answer, body = self._sent(f"{index}/{name}/", index, conditions)
+            except httpx.InvalidURL as error:
+                raise index_errors.unreadable(name, index, str(error)) from error
+            except httpx.HTTPError as error:
+                cause = str(error) or type(error).__name__
+            else:
+                if not _passes(answer):
+                    return answer, body
+                cause, wanted = _status(answer), _retry_after(answer)
+            if attempt + 1 == _ATTEMPTS or (wanted or 0.0) > _LONGEST_PAUSE:
+                break
+            self.timer.wait(_pause(attempt) if wanted is None else wanted)
+        raise index_errors.unreadable(name, index, cause)
+
+    def _sent(
+        self, url: str, index: str, conditions: dict[str, str]
+    ) -> tuple[httpx.Response, bytes]:
+        if not self.timer.left:
+            raise _OverError
+        with self._lock:
+            self.requests += 1
+        with self.client.stream(
+            *("GET", url),
+            headers=conditions,
+            auth=self.logins[index],
+            timeout=min(_EACH, self.timer.left),
+        ) as answer:
+            parts = []
+            for part in answer.iter_bytes():
+                parts.append(part)
+                if not self.timer.left:
+                    raise _OverError
+        with self._lock:
+            self.received += answer.num_bytes_downloaded
+        return answer, b"".join(parts)
+
+
+def _is_answered(task: Future[ProjectPage | None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
+
+
+def _login(index: str, indexes: Indexes) -> httpx.Auth | None:
+    """Return the user's login for the origin (RFC 6454) of an index, or None.
+
+    It is the one in the index's own URL, else the one in ~/.netrc, as uv finds it.
+    """
+    own = sorted(indexes.all, key=lambda each: each.url != index)
+    for each in own:
+        if each.username and urlsplit(each.url)[:2] == urlsplit(index)[:2]:
+            return httpx.BasicAuth(each.username, each.password)
+    try:
+        found = netrc.netrc(os.environ.get("NETRC")).authenticators(urlsplit(index).hostname or "")
+    except (OSError, netrc.NetrcParseError):
+        return None
+    return httpx.BasicAuth(found[0], found[2] or "") if found else None
+
+
+def _passes(answer: httpx.Response) -> bool:
+    """Tell whether what is wrong with an answer may pass by itself."""
+    return answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    """Return the seconds after which the server wants to be asked again (RFC 9110, 10.2.3)."""
+    value: str = answer.headers.get("retry-after", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
+
+
+def _pause(attempt: int) -> float:
+    """Return how long to wait before the next attempt: twice as long each time, never the same."""
+    jitter = random.uniform(0.5, 1.5)  # noqa: S311  # no secret
+    return _FIRST_PAUSE * float(2**attempt) * jitter
+
+
+def _status(answer: httpx.Response) -> str:
+    after = _retry_after(answer)
+    wait = f", it wants to be asked again after {after:.0f} s" if after else ""
+    return f"HTTP status {answer.status_code} {answer.reason_phrase}".rstrip() + wait
+
+
+def _parsed(body: bytes, content_type: str, url: str, name: str, index: str) -> ProjectPage:
+    try:
+        return parse_page(body, content_type, url, name, index)
+    except ValueError as error:
+        raise index_errors.nonsense(name, index, str(error)) from error
+
+
+def _local_page(name: str, index: str) -> ProjectPage | None:
+    root = Path(unquote(urlsplit(index).path))
+    path = root / name / "index.html"
+    try:
+        if root.is_dir() and not path.is_file():
+            return None
+        return _parsed(path.read_bytes(), "text/html", path.as_uri(), name, index)
+    except OSError as error:
+        raise index_errors.unreadable(name, index, os.strerror(error.errno or 0)) from error

@@ -1,0 +1,125 @@
+"""A new release, as Dagster's own daemon brings it into a lock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from elt_env.defs.run_tags import LOCK, TRIGGER
+from tests.support.channel import Channel
+from tests.support.commands import Site, make_site
+from tests.support.daemon import daemon, skip_reasons, wait_for
+from tests.support.index_server import IndexServer
+from tests.support.project import make_project
+from tests.support.watching import PYPI
+from tests.support.wheels import make_wheel
+
+_TARGET = "elt@3.11"
+_POLICY = {
+    "cooldown": "0",
+    "watch-interval": "0",
+    "relock-schedule": "",
+    "gc-schedule": "",
+    "warehouse": False,
+}
+
+
+@pytest.fixture
+def site(tmp_path: Path, index: IndexServer, python_channel: Channel) -> Site:
+    """A project with a lock of `tool`, of which nothing is built."""
+    index.add(make_wheel(tmp_path, "tool", "1.0"))
+    project = tmp_path / "project"
+    project.mkdir()
+    own = {"promote": "manual"}
+    channels = [python_channel.url]
+    make_project(
+        project,
+        channels=channels,
+        index=index.url,
+        pip=["tool"],
+        policy=_POLICY,
+        environment=own,
+        pythons=("3.11", "3.12"),  # the channel has none after these
+    )
+    made = make_site(tmp_path, project)
+    with (made.dagster_home / "dagster.yaml").open("a", encoding="utf-8") as file:
+        file.write("code_servers:\n  local_startup_timeout: 300\n")
+    assert made.elt_env("lock", _TARGET).returncode == 0
+    return made
+
+
+@pytest.fixture
+def instance(site: Site) -> Iterator[dg.DagsterInstance]:
+    """The site's instance, as this process sees it."""
+    with dg.DagsterInstance.from_config(str(site.dagster_home)) as opened:
+        yield opened
+
+
+def _runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Return the runs that a release led to, the first one first."""
+    records = instance.get_run_records(ascending=True)
+    return [each.dagster_run for each in records if LOCK in each.dagster_run.tags]
+
+
+@pytest.mark.slow
+def test_a_release_leads_to_one_run_whatever_happens_to_the_daemon(
+    site: Site, index: IndexServer, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    with daemon(site) as killed:
+        wait_for(lambda: skip_reasons(instance, PYPI, 0.0), "the first tick")
+        index.add(make_wheel(tmp_path, "tool", "1.1"))
+        (run,) = wait_for(lambda: _runs(instance), "the run")
+        assert run.tags[TRIGGER] == "tool 1.0 → 1.1"
+        wait_for(lambda: _has_begun(instance, run), "the begin of the run")
+        # The daemon alone: what it started for the run goes on.
+        killed.kill()
+        with daemon(site):
+            assert wait_for(lambda: _end(instance, run), "the end of the run") == "SUCCESS"
+            since = time.time()
+            reasons = wait_for(lambda: skip_reasons(instance, PYPI, since), "a tick after the run")
+    assert "elt@3.11: nothing new for what is locked (1 package looked at)" in reasons[0]
+    assert len(_runs(instance)) == 1
+    content = site.show(_TARGET)
+    assert content["lock"]["digest"] == run.tags[LOCK]
+    assert content["prefix"]["ready"]
+    told = site.elt_env("diff", _TARGET).stdout
+    assert "tool 1.0 → 1.1" in told
+
+
+@pytest.mark.slow
+def test_a_run_that_ended_with_the_machine_is_made_up_for(
+    site: Site, index: IndexServer, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    with daemon(site) as stopped:
+        wait_for(lambda: skip_reasons(instance, PYPI, 0.0), "the first tick")
+        index.add(make_wheel(tmp_path, "tool", "1.1"))
+        (run,) = wait_for(lambda: _runs(instance), "the run")
+        wait_for(lambda: _has_begun(instance, run), "the begin of the run")
+        os.killpg(stopped.pid, signal.SIGINT)
+        assert wait_for(lambda: _end(instance, run), "the end of the run") == "FAILURE"
+    with daemon(site):
+        _, again = wait_for(lambda: _two(_runs(instance)), "another run")
+        assert again.tags["dagster/run_key"] == f"{run.tags['dagster/run_key']} try 2"
+        digest = again.tags[LOCK]
+        wait_for(lambda: site.show(_TARGET)["lock"]["digest"] == digest, "the new lock")
+
+
+def _two(runs: list[dg.DagsterRun]) -> list[dg.DagsterRun] | None:
+    return runs if len(runs) > 1 else None
+
+
+def _has_begun(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Tell whether a step of a run has begun."""
+    return bool(instance.get_run_step_stats(run.run_id))
+
+
+def _end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """Return how a run ended; None while it goes on."""
+    found = instance.get_run_by_id(run.run_id)
+    return found.status.value if found and found.is_finished else None

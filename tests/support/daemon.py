@@ -1,0 +1,64 @@
+"""A Dagster daemon in a process group of its own, and what it has done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import dagster as dg
+
+from tests.support.commands import Site
+
+_SECONDS = 300.0
+_Found = TypeVar("_Found")
+
+
+@contextlib.contextmanager
+def daemon(site: Site) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the daemon of a site until the block ends; all that it started is gone then."""
+    log = site.dagster_home / "daemon.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dagster._daemon", "run", "-m", "elt_env.definitions"],
+            cwd=site.directory,
+            env=site.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+def wait_for(what: Callable[[], _Found | None], meaning: str) -> _Found:
+    """Return what is found as soon as something is."""
+    end = time.monotonic() + _SECONDS
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.3)
+    message = f"{meaning} did not come within {_SECONDS:.0f} s"
+    raise AssertionError(message)
+
+
+def skip_reasons(instance: dg.DagsterInstance, sensor: str, since: float) -> list[str]:
+    """Return why the ticks of a sensor since a moment asked for no run, the last one first."""
+    states = [each for each in instance.all_instigator_state() if each.name == sensor]
+    return [
+        tick.skip_reason
+        for state in states
+        for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id, after=since)
+        if tick.skip_reason
+    ]

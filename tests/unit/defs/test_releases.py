@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from elt_env.defs.assets import environment_assets
+from elt_env.defs.release_jobs import release_jobs
+from elt_env.defs.resources import EltProject
+from elt_env.defs.run_tags import BY_ITSELF, TO, TRIGGER, is_unasked, mover
+from elt_env.model.lock import Lock
+from elt_env.model.policy import EnvironmentPolicy
+from elt_env.model.release import Release
+from elt_env.tools.release_store import ReleaseStore
+from elt_env.tools.toolbox import Toolbox
+from tests.support.locks import lock_of, pip_package, python_package
+from tests.support.proving import prepare, toolbox_at
+
+_POLICY = EnvironmentPolicy(spec="environments/elt.yml", pythons=("3.11",))
+_OLD, _NEW = (lock_of(python_package(), pip_package("alpha", f"1.{n}")) for n in range(2))
+_KEY = dg.AssetKey(["elt", "release"])
+
+
+@pytest.fixture(autouse=True)
+def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no disk: nobody pulls the plug here."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def toolbox(tmp_path: Path) -> Toolbox:
+    return toolbox_at(tmp_path)
+
+
+@pytest.fixture
+def defs(toolbox: Toolbox) -> dg.Definitions:
+    project = EltProject(directory=str(toolbox.project.root))
+    return dg.Definitions.merge(
+        dg.Definitions(assets=environment_assets("elt", _POLICY), resources={"project": project}),
+        release_jobs("elt", _POLICY),
+    )
+
+
+def run(defs: dg.Definitions, job: str, **tags: str) -> dg.ExecuteInProcessResult:
+    return defs.resolve_job_def(job).execute_in_process(
+        partition_key="3.11",
+        tags={f"elt-env/{name.replace('_', '-')}": value for name, value in tags.items()},
+        raise_on_error=False,
+    )
+
+
+def shown(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """Return the metadata of the one materialization, which is the release's."""
+    assert result.success
+    [event] = result.get_asset_materialization_events()
+    made = event.materialization
+    assert (made.asset_key, made.partition) == (_KEY, "3.11")
+    assert made.tags is not None
+    assert str(made.metadata["digest"].value) in made.tags["dagster/data_version"]
+    return {name: value.value for name, value in made.metadata.items()}
+
+
+def history(toolbox: Toolbox) -> tuple[Release, ...]:
+    return ReleaseStore(toolbox.store.home).history("elt@3.11")
+
+
+def release(toolbox: Toolbox, defs: dg.Definitions, *locks: Lock) -> None:
+    for lock in locks:
+        prepare(lock, toolbox)
+        assert run(defs, "elt_promote").success
+
+
+def test_a_promotion_shows_what_it_is_what_changed_its_proof_and_its_use(
+    toolbox: Toolbox, defs: dg.Definitions
+) -> None:
+    release(toolbox, defs, _OLD)
+    prepare(_NEW, toolbox)
+    result = run(defs, "elt_promote", trigger="alpha 1.0 → 1.1")
+    content = shown(result)
+    assert (content["digest"], content["release"]) == (_NEW.digest, 2)
+    assert content["outcome"] == "promoted"
+    assert content["why"].startswith("alpha 1.0 → 1.1, by job elt_promote, run ")
+    assert "alpha" in content["changes"]
+    assert content["change_count"] == 1
+    assert f"{content['path']}/dbt --version" in content["how_to_use"]
+    assert {each.data["check"] for each in content["proven"].records} >= {"pip_check", "imports"}
+    assert [each.data["number"] for each in content["history"].records] == [2, 1]
+    last = history(toolbox)[-1]
+    assert (last.trigger, last.by) == (
+        "alpha 1.0 → 1.1",
+        f"job elt_promote, run {result.run_id.partition('-')[0]}",
+    )
+
+
+def test_a_refused_promotion_fails_and_names_the_check(
+    toolbox: Toolbox, defs: dg.Definitions
+) -> None:
+    release(toolbox, defs, _OLD)
+    toolbox.store.write_lock(_NEW)
+    toolbox.store.set_current(_NEW.target, _NEW.digest, toolbox.now())
+    result = run(defs, "elt_promote")
+    assert not result.success
+    [failure] = (each for each in result.all_events if each.is_step_failure)
+    assert "pip_check was not run" in str(failure.step_failure_data.user_failure_data)
+    assert [each.digest for each in history(toolbox)] == [_OLD.digest]
+
+
+def test_a_roll_back_and_no_way_forward_but_a_persons(
+    toolbox: Toolbox, defs: dg.Definitions
+) -> None:
+    release(toolbox, defs, _OLD, _NEW)
+    content = shown(run(defs, "elt_rollback"))
+    assert (content["digest"], content["outcome"]) == (_OLD.digest, "rolled back")
+    assert "launched by hand, by job elt_rollback" in content["why"]
+
+    kept = shown(run(defs, "elt_promote", by_itself="yes"))
+    assert kept["digest"] == _OLD.digest
+    assert "was rolled back from" in kept["outcome"]
+    assert history(toolbox)[-1].digest == _OLD.digest
+
+    assert shown(run(defs, "elt_promote"))["digest"] == _NEW.digest
+
+
+def test_a_roll_back_to_a_digest(toolbox: Toolbox, defs: dg.Definitions) -> None:
+    third = lock_of(python_package(), pip_package("alpha", "1.2"))
+    release(toolbox, defs, _OLD, _NEW, third)
+    assert shown(run(defs, "elt_rollback", to=_OLD.digest[7:19]))["digest"] == _OLD.digest
+
+
+def a_run(job: str, **tags: str) -> dg.DagsterRun:
+    return dg.DagsterRun(job_name=job, run_id="3f2a1b2c-0000-4000-8000-000000000000", tags=tags)
+
+
+@pytest.mark.parametrize(
+    ("tags", "trigger"),
+    [
+        ({}, "launched by hand"),
+        ({"dagster/schedule_name": "weekly"}, "schedule weekly"),
+        ({"dagster/sensor_name": "elt_index"}, "sensor elt_index"),
+        ({"dagster/backfill": "abcd"}, "backfill abcd"),
+        ({"dagster/sensor_name": "elt_index", TRIGGER: "dagster 1.13.28"}, "dagster 1.13.28"),
+    ],
+)
+def test_why_a_run_moved_a_release(tags: dict[str, str], trigger: str) -> None:
+    assert mover(a_run("elt_build", **tags)) == {
+        "trigger": trigger,
+        "by": "job elt_build, run 3f2a1b2c",
+    }
+
+
+def test_what_was_materialized_by_hand_has_no_job() -> None:
+    assert mover(a_run("__ASSET_JOB"))["by"] == "run 3f2a1b2c"
+
+
+@pytest.mark.parametrize(
+    ("tags", "unasked"),
+    [
+        ({}, False),
+        ({TO: "abcd"}, False),
+        ({BY_ITSELF: "yes"}, True),
+        ({"dagster/schedule_name": "weekly"}, True),
+        ({"dagster/sensor_name": "automation"}, True),
+    ],
+)
+def test_whether_a_person_wants_that_release(tags: dict[str, str], unasked: bool) -> None:  # noqa: FBT001
+    assert is_unasked(tags) is unasked
