@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
 
+from elt_env.model.extras import missing_distribution, needed_by_extras
 from elt_env.stages.checks.finding import Finding, first
 from elt_env.tools.modules import Imported, import_all, modules_by_distribution
 from elt_env.tools.prefix import Prefix
@@ -27,11 +29,20 @@ _UNTOUCHED = {
 
 
 def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
-    """The top-level modules of every installed distribution import, but for the allow-list."""
+    """The top-level modules of every installed distribution import.
+
+    But for those of the allow-list, and those that want what an extra brings that nobody asked for.
+    """
     owners = modules_by_distribution(prefix)
     owner_of = {module: name for name, modules in owners.items() for module in modules}
     results = import_all(owner_of, prefix, toolbox.policy.tool_limit.total_seconds(), say)
-    return _judge(results, owner_of, prefix, toolbox.environment.imports_allow)
+    excused = _of_extras(results, owner_of, prefix)
+    excused |= {
+        each.module: "allowed to fail"
+        for each in results
+        if _is_allowed(each.module, toolbox.environment.imports_allow)
+    }
+    return _judge(results, owner_of, prefix, excused)
 
 
 def extra_imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
@@ -46,18 +57,38 @@ def extra_imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     if not owner_of:
         return Finding("passed", "nothing of BigQuery is in the lock")
     results = import_all(owner_of, prefix, toolbox.policy.tool_limit.total_seconds(), say)
-    return _judge(results, owner_of, prefix, allowed=())
+    return _judge(results, owner_of, prefix, {})
+
+
+def _of_extras(
+    results: list[Imported], owner_of: Mapping[str, str], prefix: Prefix
+) -> dict[str, str]:
+    """Return the modules that did not import for want of what an extra brings, each with why."""
+    faults = {each.module: each.fault for each in results if each.fault}
+    requires = {
+        each.name: needed_by_extras(importlib.metadata.Distribution.at(each.info).requires or ())
+        for each in (prefix.distributions() if faults else ())
+        if each.name in {owner_of[module] for module in faults}
+    }
+    locked = prefix.lock.distributions
+    missing = {
+        module: missing_distribution(
+            fault, requires.get(owner_of[module], frozenset()) - set(locked)
+        )
+        for module, fault in faults.items()
+    }
+    return {module: f"wants {name}, of an extra" for module, name in missing.items() if name}
 
 
 def _judge(
     results: list[Imported],
     owner_of: Mapping[str, str],
     prefix: Prefix,
-    allowed: tuple[str, ...],
+    excused: Mapping[str, str],
 ) -> Finding:
-    """Return `failed` when something did not import that is not allowed to."""
+    """Return `failed` when something did not import that is not excused, by module."""
     faults = [each for each in results if each.fault]
-    bad = [each for each in faults if not _is_allowed(each.module, allowed)]
+    bad = [each for each in faults if each.module not in excused]
     # As they are installed, which is not as they are locked when that is the fault.
     versions = {each.name: each.version for each in prefix.distributions()} if bad else {}
     lines = [
@@ -70,9 +101,8 @@ def _judge(
     )
     if lines:
         return Finding("failed", first(lines), log)
-    excused = [each.module for each in faults]
-    note = f"; allowed to fail: {', '.join(excused)}" if excused else ""
-    return Finding("passed", f"{len(results) - len(faults)} modules import{note}", log)
+    notes = "".join(f"; {each.module} {excused[each.module]}" for each in faults)
+    return Finding("passed", f"{len(results) - len(faults)} modules import{notes}", log)
 
 
 def _is_allowed(module: str, allowed: tuple[str, ...]) -> bool:

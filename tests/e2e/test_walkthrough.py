@@ -1,0 +1,72 @@
+"""Every command of the documentation does what its page says, on the real environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from elt_env.tools.indexes import find_indexes
+from elt_env.tools.settings import open_project
+from tests.support.commands import REPOSITORY, Site
+from tests.support.documents import as_script
+from tests.support.real_spec import copy_project
+
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
+
+_PAGES = ("tutorial", *(f"how-to/{each.stem}" for each in (REPOSITORY / "docs/how-to").glob("*")))
+_LIMIT = 900.0
+
+
+@pytest.fixture(scope="module")
+def reader(site: Site, first_run: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone whose set-up is done, with the store in which the environment was built."""
+    assert first_run
+    project = copy_project(site.directory, tmp_path_factory.mktemp("reader") / "elt_env")
+    shutil.copy(REPOSITORY / "Makefile", project)
+    shutil.copytree(REPOSITORY / "elt_env/defs", project / "elt_env/defs")
+    (project / ".elt_env").symlink_to(site.home)
+    _set_up(project)
+    return project
+
+
+def _set_up(project: Path) -> None:
+    """Do what bootstrap.py does, with the interpreter that runs the tests."""
+    place = project / ".venv" / "bin"
+    place.mkdir(parents=True)
+    for program in ("python", "dagster", "elt-env"):
+        (place / program).symlink_to(Path(sys.executable).parent / program)
+    for name in ("requirements.txt", "bootstrap.py"):
+        shutil.copy(REPOSITORY / name, project)
+    (project / ".venv" / ".ready").write_text(f"{project}\n")
+
+
+@pytest.fixture
+def variables(site: Site) -> dict[str, str]:
+    """Those of a reader's shell."""
+    return os.environ | site.environment
+
+
+@pytest.mark.parametrize("page", sorted(_PAGES, key=lambda each: each != "tutorial"))
+def test_a_page(page: str, reader: Path, variables: dict[str, str]) -> None:
+    script = as_script(REPOSITORY / "docs" / f"{page}.md")
+    index = find_indexes(open_project(reader).policy).default
+    if index is not None:
+        script = script.replace("https://reader:secret@packages.example/simple", index.url)
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=reader,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert done.stdout.endswith("the page was done\n")
