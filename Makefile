@@ -1,12 +1,13 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check ui relock shell bench setup instance format lock-self system-tools clean
+.PHONY: help run test check ui relock shell bench docs setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
 PORT ?= 3000
-WORKERS ?= 2
+# One more than CI has cores: a test waits for others a good part of its time.
+WORKERS ?= 3
 
 ifeq ($(strip $(DAGSTER_HOME)),)
 DAGSTER_HOME := $(CURDIR)/.dagster
@@ -47,8 +48,9 @@ ui: setup ## the web UI on http://127.0.0.1:3000 (PORT=8080 for another)
 bench: .venv/.ready ## packing an image beside what else there is, on what is built
 	@$(BIN)/python -m benchmarks.pack
 
+# With bytecode: without, every command of a test compiles this project anew.
 test: .venv/.ready ## all tests
-	@env -u DAGSTER_HOME $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	@env -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 check: .venv/.ready ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .
@@ -59,6 +61,9 @@ check: .venv/.ready ## formatting, lint, types, import rules
 format: .venv/.ready ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/.ready ## write the pages of the reference that are made of the code
+	@$(BIN)/python -W ignore docs/reference.py
 
 setup: .venv/.ready instance ## the set-up alone, which the others do by themselves
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from elt_env.model.image_reference import parse_reference
 from elt_env.model.lock import Lock
-from elt_env.stages.build import ensure_prefix
+from elt_env.stages.build import ensure_prefix, require_lock
 from elt_env.stages.lock import lock as make_lock
 from elt_env.stages.pack import Packed, pack
 from elt_env.stages.prove import IMAGE_CHECKS
@@ -21,11 +22,9 @@ from elt_env.stages.push import push
 from elt_env.tools.oci.layout import Layout
 from elt_env.tools.oci.registry import Registry
 from elt_env.tools.settings import open_project
-from elt_env.tools.store import read_lock_directory
 from elt_env.tools.toolbox import Toolbox
 from tests.support.commands import Site
 from tests.support.project import toolbox_of
-from tests.support.real_spec import copy_project
 from tests.support.registry_server import docker_registry
 from tests.support.sample import silent
 
@@ -38,7 +37,7 @@ _LIMIT = 300
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A project in another directory with a store of its own, and the image of the same lock."""
+    """A project in another directory with a store of its own, and its image."""
 
     toolbox: Toolbox
     lock: Lock
@@ -46,15 +45,9 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(
-    site: Site,
-    first_run: subprocess.CompletedProcess[str],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Elsewhere:
-    assert first_run.returncode == 0, first_run.stderr[-5000:]
-    root = tmp_path_factory.mktemp("elsewhere") / "a longer path than the first"
-    toolbox = toolbox_of(open_project(copy_project(site.directory, root)))
-    lock = read_lock_directory(Path(site.show(TARGET)["lock"]["path"]), None)
+def packed_elsewhere(elsewhere: Site) -> Elsewhere:
+    toolbox = toolbox_of(open_project(elsewhere.directory))
+    lock = require_lock(toolbox.target("elt", "3.11"), toolbox)
     ensure_prefix(lock, toolbox, silent)
     return Elsewhere(toolbox, lock, pack(lock, toolbox, silent))
 
@@ -65,11 +58,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield host
 
 
-def test_the_job_ends_with_a_proven_image(
-    site: Site, first_run: subprocess.CompletedProcess[str]
-) -> None:
-    assert first_run.returncode == 0, first_run.stderr[-5000:]
-    content = site.show(TARGET)
+def test_the_job_ends_with_a_proven_image(content: Mapping[str, Any]) -> None:
     image = content["image"]
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", image["digest"])
     assert image["bytes"] == sum(each["bytes"] for each in image["layers"])
@@ -77,8 +66,8 @@ def test_the_job_ends_with_a_proven_image(
     assert {name: status[name] for name in IMAGE_CHECKS} == dict.fromkeys(IMAGE_CHECKS, "passed")
 
 
-def test_its_tools_run_in_it(site: Site, first_run: subprocess.CompletedProcess[str]) -> None:
-    del first_run
+@pytest.mark.usefixtures("first_run")
+def test_its_tools_run_in_it(site: Site) -> None:
     script = "import os, sys, duckdb; print(sys.prefix, os.getuid(), duckdb.sql('select 42'))"
     done = site.elt_env("run-image", "--offline", TARGET, "--", "python", "-c", script)
     assert done.returncode == 0, done.stderr
@@ -88,15 +77,16 @@ def test_its_tools_run_in_it(site: Site, first_run: subprocess.CompletedProcess[
     assert failed.returncode == 7
 
 
-def test_the_same_lock_gives_the_same_image_elsewhere(site: Site, elsewhere: Elsewhere) -> None:
-    assert elsewhere.packed.image.digest == site.show(TARGET)["image"]["digest"]
+def test_the_same_lock_gives_the_same_image_elsewhere(
+    content: Mapping[str, Any], packed_elsewhere: Elsewhere
+) -> None:
+    assert packed_elsewhere.packed.image.digest == content["image"]["digest"]
 
 
 def test_skopeo_takes_it_to_a_registry_and_back(
-    site: Site, first_run: subprocess.CompletedProcess[str], registry: str, tmp_path: Path
+    content: Mapping[str, Any], registry: str, tmp_path: Path
 ) -> None:
-    del first_run
-    image = site.show(TARGET)["image"]
+    image = content["image"]
     away, back = f"docker://{registry}/skopeo:one", f"oci:{tmp_path / 'back'}:one"
     options = ["--insecure-policy", "copy", "--preserve-digests", "-q"]
     tls = ["--dest-tls-verify=false", "--src-tls-verify=false"]
@@ -114,12 +104,12 @@ def _path() -> dict[str, str]:
 
 
 def test_a_patch_release_of_dagster_sends_a_tenth_at_most(
-    elsewhere: Elsewhere, registry: str
+    packed_elsewhere: Elsewhere, registry: str
 ) -> None:
-    toolbox = elsewhere.toolbox
+    toolbox = packed_elsewhere.toolbox
     target = toolbox.target("elt", "3.11")
     spec = toolbox.project.root / "environments/elt.yml"
-    version = elsewhere.lock.package("pip", "dagster").version
+    version = packed_elsewhere.lock.package("pip", "dagster").version
     older = f"{version.rpartition('.')[0]}.{int(version.rpartition('.')[2]) - 1}"
     asked = re.sub(r"(?m)^(\s*- )dagster\b(?!-).*$", rf"\g<1>dagster=={older}", spec.read_text())
     spec.write_text(asked)
@@ -132,7 +122,7 @@ def test_a_patch_release_of_dagster_sends_a_tenth_at_most(
     reference = parse_reference(f"{registry}/team/elt")
     layout = Layout(old.path)
     first = push(old.image.manifest, layout, reference, ["3.11"], Registry(), silent)
-    new = elsewhere.packed.image
+    new = packed_elsewhere.packed.image
     second = push(new.manifest, layout, reference, ["3.11"], Registry(), silent)
 
     assert first.bytes_sent > 200_000_000

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -12,16 +11,14 @@ from elt_env.model.evidence import Evidence
 from elt_env.stages.prove import SMOKE_CHECKS
 from elt_env.tools.store import Store
 from tests.support.commands import Site
-from tests.support.real_spec import copy_project, copy_store
+from tests.support.real_spec import FailedJob, SmokeJobs
 
 # On one worker: they share what was built.
 pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
 
-_TARGET = "elt@3.11"
 
-
-def _evidence(site: Site) -> dict[str, Evidence]:
-    digest = site.show(_TARGET)["lock"]["digest"]
+def _evidence(site: Site, target: str) -> dict[str, Evidence]:
+    digest = site.show(target)["lock"]["digest"]
     return {each.check: each for each in Store(site.home).evidence(digest)}
 
 
@@ -29,23 +26,15 @@ def _log(site: Site, evidence: Evidence) -> str:
     return (site.home / evidence.log).read_text()
 
 
-def test_the_three_jobs_side_by_side(
-    site: Site, first_run: subprocess.CompletedProcess[str]
-) -> None:
-    assert first_run.returncode == 0, first_run.stderr[-5000:]
-    before = _evidence(site)
-
-    with ThreadPoolExecutor(len(SMOKE_CHECKS)) as pool:
-        runs = list(pool.map(lambda name: site.execute(f"elt_{name}", "3.11"), SMOKE_CHECKS))
-
+def test_the_three_jobs_side_by_side(site: Site, smoke_jobs: SmokeJobs) -> None:
+    runs = smoke_jobs.runs
     assert [each.returncode for each in runs] == [0, 0, 0], [each.stderr[-3000:] for each in runs]
-    found = _evidence(site)
+    found = _evidence(site, "elt@3.12")
     for name in SMOKE_CHECKS:
         assert found[name].status == "passed", found[name]
-        assert found[name].at > before[name].at
-    packages = site.show(_TARGET)["lock"]["packages"]
+    packages = site.show("elt@3.12")["lock"]["packages"]
     every = f"{packages} in the lock, {packages} in the source, {packages} in the mart"
-    assert f"(1 locks, {packages} packages, " in found["meltano_smoke"].detail
+    assert f"(1 locks, {packages} packages" in found["meltano_smoke"].detail
     assert every in found["dbt_smoke"].detail
     assert every in found["dagster_smoke"].detail
     through = f"{packages} rows of pandas, {packages} rows of mart"
@@ -57,21 +46,20 @@ def test_the_three_jobs_side_by_side(
     assert not list((site.home / "work").glob("*/*"))
 
 
+def test_the_caller_s_path_and_pythonpath_reach_no_tool(smoke_jobs: SmokeJobs) -> None:
+    assert [each.returncode for each in smoke_jobs.runs] == [0, 0, 0]
+    assert not smoke_jobs.called.exists(), smoke_jobs.called.read_text()
+
+
 def test_a_job_whose_dbt_test_fails_ends_with_1_and_names_it(
-    site: Site, first_run: subprocess.CompletedProcess[str], tmp_path: Path
+    failed_job: FailedJob, content: Mapping[str, Any]
 ) -> None:
-    assert first_run.returncode == 0, first_run.stderr[-5000:]
-    project = copy_project(site.directory, tmp_path / "project")
-    planted = project / "dbt_project" / "tests" / "nothing_is_locked.sql"
-    planted.write_text("select * from {{ ref('stg_locks') }}")
-    home = copy_store(site.home, tmp_path / "home", _TARGET)
-    broken = Site(project, home, site.dagster_home)
-
-    done = broken.execute("elt_dbt_smoke", "3.11")
-
+    done = failed_job.run
     assert done.returncode == 1, done.stderr[-3000:]
-    (found,) = _evidence(broken).values()
-    assert (found.check, found.status) == ("dbt_smoke", "failed")
+    before = {each["check"]: each["status"] for each in content["evidence"]}
+    assert before["dbt_smoke"] == "passed"  # which does not keep the job from looking again
+    found = _evidence(failed_job.site, "elt@3.11")["dbt_smoke"]
+    assert found.status == "failed"
     assert found.detail.startswith("test nothing_is_locked: fail: Got 1 result")
     assert "dbt_smoke: failed: test nothing_is_locked: fail: Got 1 result" in done.stderr
-    assert "| test nothing_is_locked | fail |" in _log(broken, found).splitlines()[2]
+    assert "| test nothing_is_locked | fail |" in _log(failed_job.site, found).splitlines()[2]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.commands import Site, make_site
-from tests.support.real_spec import copy_project, copy_store
+from tests.support.real_spec import FailedJob
 from tests.support.web_ui import WebUi, has_browser, web_ui
 
 # On one worker: they share what was built.
@@ -39,22 +37,10 @@ query Latest($asset: AssetKeyInput!, $check: String!) {
 """
 
 
-def test_a_failed_dbt_test_is_told_with_its_message_and_every_node(
-    site: Site, first_run: subprocess.CompletedProcess[str], tmp_path: Path
-) -> None:
-    assert first_run.returncode == 0, first_run.stderr[-5000:]
-    project = copy_project(site.directory, tmp_path / "project")
-    planted = project / "dbt_project" / "tests" / "nothing_is_locked.sql"
-    planted.write_text("select * from {{ ref('stg_locks') }}")
-    broken = make_site(tmp_path, project)
-    copy_store(site.home, broken.home, "elt@3.11")
-
-    with web_ui(broken) as ui:
-        assert ui.wait(ui.launch("elt_dbt_smoke", "3.11")) == "FAILURE"
+def test_a_failed_dbt_test_is_told_with_its_message_and_every_node(failed_job: FailedJob) -> None:
+    with web_ui(failed_job.site) as ui:
         found = _latest(ui, "dbt_smoke")
-        page = ui.page(
-            "/assets/elt/environment?view=checks&checkDetail=dbt_smoke", tmp_path / "page.png"
-        )
+        page = ui.page("/assets/elt/environment?view=checks&checkDetail=dbt_smoke")
 
     assert (found["success"], found["severity"], found["partition"]) == (False, "ERROR", "3.11")
     assert found["description"].startswith("test nothing_is_locked: fail: Got 1 result")

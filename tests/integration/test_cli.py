@@ -96,8 +96,8 @@ def test_a_lock_is_made_then_kept_then_upgraded(terminal: Terminal) -> None:
     made = terminal.type("lock", "elt")
     assert made.returncode == 0, made.stderr
     first, *changes, path = made.stdout.splitlines()
-    assert re.fullmatch(rf"{terminal.target} {DIGEST.pattern} \d+ added", first)
-    assert "+ tool 1.0 (pip, added)" in changes
+    assert re.match(rf"{terminal.target} {DIGEST.pattern} first lock: \d+ packages: ", first)
+    assert "  + tool 1.0" in changes
     assert Path(path, "lock.json").is_file()
 
     terminal.offer("part", "1.1")
@@ -109,9 +109,10 @@ def test_a_lock_is_made_then_kept_then_upgraded(terminal: Terminal) -> None:
     assert terminal.index.requests.total() == asked
 
     some = terminal.type("relock", terminal.target, "-P", "part")
-    assert some.stdout.splitlines()[1:-1] == ["^ part 1.0 → 1.1 (pip, upgraded)"]
+    assert some.stdout.splitlines()[0].endswith("1 upgraded")
+    assert some.stdout.splitlines()[1].startswith("^ part 1.0 → 1.1  minor, pip, transitive")
     rest = terminal.type("relock", terminal.target)
-    assert rest.stdout.splitlines()[1:-1] == ["^ tool 1.0 → 1.1 (pip, upgraded)"]
+    assert rest.stdout.splitlines()[1].startswith("^ tool 1.0 → 1.1  minor, pip, direct")
 
 
 def test_progress_is_told_on_stderr_while_it_happens(terminal: Terminal) -> None:
@@ -210,7 +211,9 @@ def test_the_json_of_show_keeps_its_contract(at_work: Terminal) -> None:
     assert {"imports", "pip_check"} <= {each["check"] for each in content["evidence"]}
     assert all(each.keys() >= CONTRACT["evidence"] for each in content["evidence"])
     assert content["lock"]["packages"] == content["lock"]["conda"] + content["lock"]["pip"]
-    assert content["image"] is content["release"] is None
+    assert content["image"] is None
+    assert content["release"].keys() >= {"current", "previous", "promoted_at"}
+    assert content["release"]["current"] == content["lock"]["digest"]
 
 
 def test_what_is_not_there_yet_is_null_in_the_json(terminal: Terminal) -> None:
@@ -249,7 +252,7 @@ def relocked(at_work: Terminal, tmp_path: Path) -> Terminal:
 def test_diff_takes_targets_digests_and_directories(relocked: Terminal, at_work: Terminal) -> None:
     old = at_work.site.show(at_work.target)["lock"]
     new = relocked.site.show(relocked.target)["lock"]
-    expected = ["1 removed", "- tool 1.0 (pip, removed)"]
+    expected = rf"{relocked.target}: 1 removed.*\n- tool 1\.0  removed, pip, direct.*\n"
     target, bare, digest = relocked.target, old["digest"].removeprefix("sha256:"), new["digest"]
     for arguments in (
         ("elt",),
@@ -259,16 +262,26 @@ def test_diff_takes_targets_digests_and_directories(relocked: Terminal, at_work:
         (bare[:12], "elt"),
     ):
         done = relocked.type("diff", *arguments)
-        assert done.stdout.splitlines() == expected, (arguments, done.stderr)
+        assert re.fullmatch(expected, done.stdout), (arguments, done.stderr)
     back = relocked.type("diff", digest, old["digest"])
-    assert back.stdout.splitlines() == ["1 added", "+ tool 1.0 (pip, added)"]
-    assert relocked.type("diff", target, target).stdout == "no changes\n"
+    assert re.match(rf"{target}: 1 added.*\n\+ tool 1\.0  added, pip, direct, ", back.stdout)
+    assert relocked.type("diff", target, target).stdout == f"{target}: no changes\n"
 
 
-def test_the_diff_of_the_first_lock_adds_everything(at_work: Terminal) -> None:
+def test_the_diff_is_printed_as_json_and_as_markdown(relocked: Terminal) -> None:
+    content = json.loads(relocked.type("diff", "elt", "--json").stdout)
+    assert content["counts"]["removed"] == 1
+    assert [each["name"] for each in content["changes"]] == ["tool"]
+    table = relocked.type("diff", "elt", "--markdown").stdout
+    assert re.search(r"^\| removed \| \*\*tool\*\* \| 1\.0 \|", table, re.MULTILINE)
+
+
+def test_the_diff_of_the_first_lock_tells_what_was_asked_for(at_work: Terminal) -> None:
     lines = at_work.type("diff", at_work.target).stdout.splitlines()
-    assert lines[0] == f"{len(lines) - 1} added"
-    assert "+ part 1.0 (pip, added)" in lines
+    assert lines[0].startswith(f"{at_work.target}: first lock: ")
+    assert "  + tool 1.0" in lines
+    assert not any("part" in each for each in lines)
+    assert lines[-1].endswith(f"elt-env show {at_work.target} --packages")
 
 
 @pytest.mark.parametrize("text", ["nonsense", "no/such/place", "sha256:", "", "../..", "elt@3.99"])

@@ -320,7 +320,7 @@ def test_a_terminal_without_arrows_still_gets_the_diff(built: Terminal, tmp_path
     ):
         done = other.type("diff", "elt", **variables)
         assert done.returncode == 0, done.stderr
-        assert re.search(r"\^ part 1\.0 .+ 1\.1 \(pip, upgraded\)", done.stdout)
+        assert re.search(r"\^ part 1\.0 .+ 1\.1  minor, pip", done.stdout)
 
 
 def test_a_reader_that_leaves_early_causes_no_complaint(built: Terminal) -> None:

@@ -53,9 +53,15 @@ class Site:
         content: dict[str, Any] = json.loads(done.stdout)
         return content
 
-    def execute(self, job: str, python: str, **tags: str) -> subprocess.CompletedProcess[str]:
-        """Run `dagster job execute` for one partition; stdout and stderr are joined."""
-        return self._run(self.execute_command(job, python, **tags), None)
+    def execute(
+        self, job: str, python: str, variables: Mapping[str, str] | None = None, **tags: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `dagster job execute` for one partition."""
+        return self._run(self.execute_command(job, python, **tags), variables)
+
+    def run_dagster(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `dagster` with these arguments."""
+        return self._run([sys.executable, "-m", "dagster", *arguments], None)
 
     @staticmethod
     def execute_command(job: str, python: str, **tags: str) -> list[str]:

@@ -44,8 +44,8 @@ def make_project(
     """
     write_spec(root, channels=channels, conda=conda, pip=pip)
     own = {"spec": _SPEC, "pythons": list(pythons), **(environment or {})}
-    # The base that takes no network and the least time.
-    table = {"index": index, "image-base": "host", **(policy or {})}
+    # The base that takes no network and the least time; the warehouse has tests of its own.
+    table = {"index": index, "image-base": "host", "warehouse": False, **(policy or {})}
     table["environments"] = {ENVIRONMENT: own}
     text = tomli_w.dumps({"tool": {"elt-env": table}})
     (root / "pyproject.toml").write_text(text, encoding="utf-8")

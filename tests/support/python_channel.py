@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,11 @@ from tests.support.channel import Channel
 
 _PYTHONS = ("3.11", "3.12")
 _LIMIT = 300.0  # seconds to wait for the worker that makes the channel
+# What no test needs, and what every prefix would have to link, hash and verify.
+_LEFT_OUT = shutil.ignore_patterns(
+    *("__pycache__", "*.a", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages"),
+    *("test", "tests", "tkinter", "turtledemo", "_test*.so"),
+)
 
 
 def shared_directory(factory: pytest.TempPathFactory) -> Path:
@@ -25,7 +33,8 @@ def shared_directory(factory: pytest.TempPathFactory) -> Path:
 def shared_python_channel(place: Path) -> Channel:
     """Return the channel below `place`, made and indexed by whoever comes first.
 
-    It holds those of Python 3.11 and 3.12 that this machine has. It must not be changed.
+    It holds those of Python 3.11 and 3.12 that this machine has, without headers, the packages
+    that no test needs, and debugging symbols. It must not be changed.
     """
     channel = Channel(place / "python-channel")
     ready = place / "python-channel.ready"
@@ -33,7 +42,9 @@ def shared_python_channel(place: Path) -> Channel:
         if not ready.exists():
             maker = HostChannel(channel.root)
             for interpreter in _interpreters():
-                maker.add_interpreter(interpreter, print)
+                small = _small(interpreter, place / f"python-{interpreter.minor}")
+                maker.add_interpreter(small, print)
+                shutil.rmtree(small.prefix)
             channel.index()
             ready.touch()
     return channel
@@ -46,3 +57,20 @@ def _interpreters() -> list[Interpreter]:
     if not newest:
         pytest.skip(f"no Python {' or '.join(_PYTHONS)} that a conda package can be made of")
     return list(newest.values())
+
+
+def _small(interpreter: Interpreter, place: Path) -> Interpreter:
+    """Return a smaller copy of an interpreter, made at `place`."""
+    python = f"python{interpreter.minor}"
+    library = Path("lib") / python
+    shutil.copytree(interpreter.prefix / library, place / library, symlinks=True, ignore=_LEFT_OUT)
+    for each in interpreter.prefix.glob("lib/libpython*.so*"):
+        shutil.copy(each, place / "lib", follow_symlinks=False)
+    (place / "bin").mkdir()
+    executable = Path(shutil.copy(interpreter.executable, place / "bin" / python))
+    if shutil.which("strip"):
+        native = [each for each in (place / "lib").rglob("*.so*") if not each.is_symlink()]
+        subprocess.run(["strip", "--strip-debug", executable, *native], check=True, timeout=_LIMIT)
+    # Another build than the whole one, whose package it is not.
+    identity = f"{interpreter.identity} small"
+    return replace(interpreter, executable=executable, prefix=place, identity=identity)

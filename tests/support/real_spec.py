@@ -5,15 +5,40 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import uv
 
 from elt_env.tools.prefix import Prefix
+from tests.support.commands import Site
+
+Run = subprocess.CompletedProcess[str]
 
 _PROJECT = ("pyproject.toml", "workspace.yaml", "environments", "dbt_project", "meltano")
 _STORE = ("locks", "targets", "cache/meltano")
 _LIMIT = 120.0
+
+
+@dataclass(frozen=True)
+class SmokeJobs:
+    """The three smoke jobs for 3.12, run at once.
+
+    Attributes:
+        runs: in the order of `SMOKE_CHECKS`.
+        called: what reached the caller's own programs and modules, if anything did.
+    """
+
+    runs: list[Run]
+    called: Path
+
+
+@dataclass(frozen=True)
+class FailedJob:
+    """A run of `elt_dbt_smoke` for 3.11 in a project of its own, in which a test of dbt fails."""
+
+    site: Site
+    run: Run
 
 
 def copy_project(source: Path, directory: Path) -> Path:
@@ -37,11 +62,11 @@ def copy_store(home: Path, directory: Path, target: str) -> Path:
     return directory
 
 
-def overwrite(prefix: Prefix, requirement: str) -> None:
-    """Install another version into a sealed prefix, as a person does who insists."""
+def overwrite(prefix: Prefix, *requirements: str) -> None:
+    """Install other versions into a sealed prefix, as a person does who insists."""
     options = ["--no-deps", "--break-system-packages"]
     subprocess.run(
-        [uv.find_uv_bin(), "pip", "install", "--python", prefix.python, *options, requirement],
+        [uv.find_uv_bin(), "pip", "install", "--python", prefix.python, *options, *requirements],
         check=True,
         capture_output=True,
         timeout=_LIMIT,

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -86,30 +87,29 @@ class WebUi:
         """Ask for the run's end, as the button does."""
         self.ask(_TERMINATE, id=run)
 
-    def page(self, path: str, picture: Path) -> str:
-        """Return the document that a browser makes of a page; a picture of it is kept as well."""
-        common = [
-            *(shutil.which("chromium") or "chromium", "--headless", "--no-sandbox"),
-            *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-            *("--disable-background-networking", "--disable-component-update"),
-            *(f"--user-data-dir={picture.parent / 'profile'}", "--window-size=1500,1100"),
-            "--virtual-time-budget=20000",
-        ]
+    def page(self, path: str, picture: Path | None = None) -> str:
+        """Return the document that a browser makes of a page; keep a picture of it as well."""
+        if picture is not None:
+            self._browse(path, f"--screenshot={picture}")
         # One start does one thing: chromium takes a picture or dumps the document.
-        subprocess.run(
-            [*common, f"--screenshot={picture}", self.url + path],
-            capture_output=True,
-            timeout=_PAGE_SECONDS,
-            check=True,
-        )
-        dumped = subprocess.run(
-            [*common, "--dump-dom", self.url + path],
-            capture_output=True,
-            text=True,
-            timeout=_PAGE_SECONDS,
-            check=True,
-        )
-        return dumped.stdout
+        return self._browse(path, "--dump-dom")
+
+    def _browse(self, path: str, task: str) -> str:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+            done = subprocess.run(
+                [
+                    *(shutil.which("chromium") or "chromium", "--headless", "--no-sandbox"),
+                    *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+                    *("--disable-background-networking", "--disable-component-update"),
+                    *(f"--user-data-dir={profile}", "--window-size=1500,1100"),
+                    *("--virtual-time-budget=20000", task, self.url + path),
+                ],
+                capture_output=True,
+                text=True,
+                timeout=_PAGE_SECONDS,
+                check=True,
+            )
+        return done.stdout
 
 
 def has_browser() -> bool:

@@ -71,6 +71,10 @@ def test_a_run_builds_and_proves_and_the_next_one_keeps(small: Small) -> None:
     status = {each["check"]: each["status"] for each in content["evidence"]}
     assert status["pip_check"] == status["imports"] == "passed"
     assert status["dbt_smoke"] == "not_run"  # there is no dbt in this environment
+    release = content["release"]
+    assert (release["current"], release["number"]) == (content["lock"]["digest"], 1)
+    assert release["image"] == content["image"]["digest"]
+    assert (Path(release["entry_points"]) / "python").is_file()
     asked = small.index.requests.total()
 
     again = small.site.execute("elt_build", "3.11")
@@ -82,7 +86,7 @@ def test_a_run_builds_and_proves_and_the_next_one_keeps(small: Small) -> None:
 
 
 def test_relock_upgrades_and_a_tag_names_what_may_move(small: Small) -> None:
-    assert small.site.execute("elt_build", "3.11").returncode == 0
+    assert small.site.elt_env("lock", TARGET).returncode == 0
     small.publish("part", "1.1")
     small.publish("tool", "1.1", requires=["part"])
 
@@ -90,13 +94,11 @@ def test_relock_upgrades_and_a_tag_names_what_may_move(small: Small) -> None:
     assert "lock: kept" in kept.stderr
     named = small.site.execute("elt_relock", "3.11", upgrade="part")
     assert named.returncode == 0, named.stderr[-4000:]
-    assert small.site.elt_env("diff", TARGET).stdout.splitlines() == [
-        "1 upgraded",
-        "^ part 1.0 → 1.1 (pip, upgraded)",
-    ]
+    told = small.site.elt_env("diff", TARGET).stdout
+    assert told.startswith(f"{TARGET}: 1 upgraded\n^ part 1.0 → 1.1 ")
     everything = small.site.execute("elt_relock", "3.11")
     assert everything.returncode == 0, everything.stderr[-4000:]
-    assert "^ tool 1.0 → 1.1 (pip, upgraded)" in small.site.elt_env("diff", TARGET).stdout
+    assert "^ tool 1.0 → 1.1 " in small.site.elt_env("diff", TARGET).stdout
 
 
 def test_a_failing_check_fails_the_run_and_names_the_culprit(small: Small) -> None:
@@ -109,6 +111,7 @@ def test_a_failing_check_fails_the_run_and_names_the_culprit(small: Small) -> No
     assert "tool of tool 2.0: ImportError: libfoo.so.1 is missing" in evidence["imports"]["detail"]
     last = done.stderr[done.stderr.rindex("imports failed: ") :]
     assert "tool of tool 2.0: ImportError: libfoo.so.1 is missing" in last
+    assert small.site.show(TARGET)["release"] is None
     # The others ran beside it and have said what they saw.
     assert evidence["pip_check"]["status"] == evidence["binary_abi"]["status"] == "passed"
     assert not evidence.keys() & set(NOT_BLOCKING)
@@ -167,9 +170,11 @@ def test_a_cancelled_run_leaves_no_process_and_the_next_one_completes(
 
 
 def test_two_runs_at_once_never_build_over_each_other(small: Small) -> None:
-    assert small.site.execute("elt_build", "3.11").returncode == 0
+    assert small.site.elt_env("build", TARGET).returncode == 0
     small.publish("tool", "1.1", requires=["part"])
     assert small.site.elt_env("relock", TARGET).returncode == 0
+    # Two processes that are the first to use an instance break it; `make setup` makes it first.
+    assert small.site.run_dagster("instance", "info").returncode == 0
     with _started(small.site) as one, _started(small.site) as other:
         runs = (one, other)
         outputs = [run.communicate(timeout=240)[0] for run in runs]
@@ -188,7 +193,7 @@ def test_the_web_ui_ends_a_run_materializes_and_shows_what_it_made(
         _cancel_from(ui, small)
         assert ui.wait(ui.launch("elt_build", "3.11")) == "SUCCESS"
         content = small.site.show(TARGET)
-        lockfile = ui.page("/assets/elt/lockfile?view=overview", picture)
+        lockfile = ui.page("/assets/elt/lockfile?view=overview")
         assert content["lock"]["digest"] in lockfile
         assert "Every package of" in lockfile
         checks = ui.page("/assets/elt/environment?view=checks", picture)

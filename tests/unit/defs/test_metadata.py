@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 
-from elt_env.defs.metadata import evidence_metadata
+from elt_env.defs.metadata import evidence_metadata, lock_metadata
+from elt_env.model.diff import compare
+from elt_env.model.diff_report import DiffReport, Waiting, explained
 from elt_env.model.evidence import Evidence, Table
+from elt_env.stages.lock import Locked
 from elt_env.tools.store import Store
-from tests.support.locks import MOMENT
+from tests.support.locks import MOMENT, lock_of, pip_package
 
 _LOG = "logs/12/dbt_smoke.log"
 
@@ -46,3 +50,38 @@ def test_backticks_in_a_log_do_not_end_its_block(tmp_path: Path) -> None:
     shown = evidence_metadata(evidence, _store(tmp_path, "a\n```\nb"))
     assert shown["log_tail"].value == "````\na\n```\nb\n````"
     assert "nodes" not in shown
+
+
+def test_a_relock_shows_its_changes_as_words_as_json_and_as_numbers(tmp_path: Path) -> None:
+    old, new = lock_of(pip_package(version="2.0")), lock_of(pip_package(version="1.0"))
+    changes = compare(old, new)
+    waiting = Waiting("alpha", "pip", "1.0", "2.1", MOMENT, MOMENT + timedelta(days=3))
+    report = DiffReport(
+        target="elt@3.11",
+        old=old.digest,
+        new=new.digest,
+        at=MOMENT,
+        changes=tuple(explained(each, MOMENT) for each in changes),
+        held_back=(waiting,),
+    )
+    made = Locked(new, tmp_path, kept=False, changes=changes, reasons=("why",), report=report)
+
+    shown = lock_metadata(made)
+
+    assert "| **DOWNGRADED** | alpha | 2.0 | 1.0 | **MAJOR** |" in str(shown["changes"].value)
+    content = shown["changes_json"].value
+    assert isinstance(content, dict)
+    assert content["counts"]["downgraded"] == 1
+    for name in ("change_count", "downgrades", "majors"):
+        assert shown[name] == dg.MetadataValue.int(1)
+    held = shown["held_back"]
+    assert isinstance(held, dg.TableMetadataValue)
+    [row] = [each.data for each in held.records]
+    assert (row["package"], row["eligible"]) == ("alpha", "2026-05-07T03:02:01+00:00")
+
+
+def test_a_lock_that_was_kept_shows_no_changes(tmp_path: Path) -> None:
+    shown = lock_metadata(Locked(lock_of(), tmp_path, kept=True, reasons=("it satisfies",)))
+    assert shown["changes"] == dg.MetadataValue.md("Kept.")
+    assert shown["change_count"] == dg.MetadataValue.int(0)
+    assert "changes_json" not in shown
