@@ -4,35 +4,50 @@ from __future__ import annotations
 
 import dagster as dg
 
-from elt_env.defs.assets import environment_asset, image_asset, lockfile_asset
+from elt_env.defs.assets import environment_assets
 from elt_env.defs.checks import environment_checks, image_checks
 from elt_env.defs.console import short_console
 from elt_env.defs.jobs import environment_jobs, executor
+from elt_env.defs.readiness import readiness_definitions
+from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
+from elt_env.defs.upkeep import upkeep_definitions
+from elt_env.defs.warehouse import warehouse_definitions
+from elt_env.defs.watch import watch_definitions
 from elt_env.model.policy import EnvironmentPolicy
-from elt_env.tools.settings import open_project
+from elt_env.tools.settings import Project, open_project
 
 
 def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definitions:
     """Return the assets, checks and jobs of one environment."""
     return dg.Definitions.merge(
         dg.Definitions(
-            assets=[
-                each(name, policy) for each in (lockfile_asset, environment_asset, image_asset)
-            ],
+            assets=environment_assets(name, policy),
             asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
         ),
         environment_jobs(name, policy),
+        release_jobs(name, policy),
+        readiness_definitions(name),
     )
 
 
-_policy = open_project().policy
+def project_definitions(project: Project) -> dg.Definitions:
+    """Return all that Dagster knows of a project."""
+    policy = project.policy
+    environments = dg.Definitions.merge(
+        *(environment_definitions(name, each) for name, each in policy.environments.items())
+    )
+    return dg.Definitions.merge(
+        environments,
+        watch_definitions(policy, environments.jobs or ()),
+        upkeep_definitions(policy),
+        warehouse_definitions(project),
+        dg.Definitions(
+            resources={"project": EltProject()},
+            executor=executor(policy),
+            loggers={"console": short_console},
+        ),
+    )
 
-defs = dg.Definitions.merge(
-    *(environment_definitions(name, policy) for name, policy in _policy.environments.items()),
-    dg.Definitions(
-        resources={"project": EltProject()},
-        executor=executor(_policy),
-        loggers={"console": short_console},
-    ),
-)
+
+defs = project_definitions(open_project())

@@ -8,11 +8,15 @@ import sys
 import click
 
 from elt_env.cli import image as images
+from elt_env.cli import release as releases
+from elt_env.cli.diff import diff
 from elt_env.cli.group import Group
-from elt_env.cli.targets import full_name, lock_in, open_target, ready_prefix
+from elt_env.cli.readiness import readiness
+from elt_env.cli.targets import lock_in, open_target, prefix_to_use
 from elt_env.cli.telling import teller
+from elt_env.cli.upkeep import gc, verify_target
 from elt_env.errors import ProofError
-from elt_env.model.diff import compare, count
+from elt_env.model.diff_render import body, headline
 from elt_env.model.summary import evidence_text, next_steps, packages_text
 from elt_env.stages import build as building
 from elt_env.stages import lock as locking
@@ -78,19 +82,23 @@ def relock(name: str, packages: tuple[str, ...]) -> None:
 @_TARGET
 @click.option("--lock", "directory", help="Take the lock in this directory, from wherever it is.")
 @click.option("--again", is_flag=True, help="Run the checks again, even those that held.")
-def build(name: str, directory: str | None, again: bool) -> None:  # noqa: FBT001  # click passes it
-    """Lock TARGET where needed, install what is locked, and check it.
+@click.option("--no-promote", "stays", is_flag=True, help="Leave the release where it is.")
+def build(name: str, directory: str | None, again: bool, stays: bool) -> None:  # noqa: FBT001  # click passes them
+    """Lock TARGET where needed, install what is locked, check it, and release it.
 
     A lock from elsewhere becomes the current one of TARGET once it is built and the checks hold.
+    It becomes the release where the policy promotes by itself.
 
     \b
     Examples:
       elt-env build elt@3.11
+      elt-env build elt@3.11 --no-promote
       elt-env build elt@3.11 --lock path/to/a/lock
     """
     target, toolbox = open_target(name)
     say = teller()
-    current = lock_in(directory, target) if directory else locking.lock(target, toolbox, say).lock
+    locked = None if directory else locking.lock(target, toolbox, say)
+    current = locked.lock if locked else lock_in(str(directory), target)
     built = building.ensure_prefix(current, toolbox, say)
     results = prove_all(current, toolbox, say, names=CHECKS, again=again)
     click.echo(f"{target.name} {current.digest}\n{built.path}")
@@ -105,6 +113,8 @@ def build(name: str, directory: str | None, again: bool) -> None:  # noqa: FBT00
     if directory:
         toolbox.store.write_lock(current)
         toolbox.store.set_current(target, current.digest, toolbox.now())
+    if not stays:
+        releases.promote_built(current, toolbox, say, () if locked is None else locked.reasons)
 
 
 @main.command()
@@ -129,7 +139,8 @@ def show(name: str, as_json: bool, packages: bool, hints: bool) -> None:  # noqa
     if packages and summary.lock:
         click.echo(packages_text(summary.lock))
     if hints:
-        click.echo("\n" + next_steps(target, own_command(sys.argv[0])))
+        entry = summary.entry_points if summary.release else None
+        click.echo("\n" + next_steps(target, own_command(sys.argv[0]), entry))
 
 
 @main.command()
@@ -163,32 +174,6 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
         )
 
 
-@main.command()
-@click.argument("old")
-@click.argument("new", required=False)
-def diff(old: str, new: str | None) -> None:
-    """Print what changed from lock OLD to lock NEW.
-
-    Each is a target, the start of a digest, or a directory with a lock.json. With one target
-    alone, its lock before is compared with its current one.
-
-    \b
-    Examples:
-      elt-env diff elt@3.11
-      elt-env diff elt@3.11 elt@3.12
-    """
-    project = open_project()
-    toolbox = open_toolbox(project, next(iter(project.policy.environments)))
-    one = showing.find_lock(full_name(old, project), toolbox)
-    if new is None:
-        changes = compare(showing.previous_lock(one.target, toolbox), one)
-    else:
-        changes = compare(one, showing.find_lock(full_name(new, project), toolbox))
-    click.echo(count(changes))
-    for change in changes:
-        click.echo(change)
-
-
 @main.command(context_settings={"allow_interspersed_args": False})
 @_TARGET
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -200,7 +185,7 @@ def run(name: str, command: tuple[str, ...]) -> None:
       elt-env run elt@3.11 -- dbt --version
       elt-env run elt@3.11 -- python -c 'import duckdb; print(duckdb.__version__)'
     """
-    prefix = ready_prefix(name)
+    prefix = prefix_to_use(name)
     typed = command[1:] if command[0] == "--" else command
     if not typed:
         raise click.UsageError("Missing argument 'COMMAND...'.")
@@ -216,7 +201,7 @@ def shell(name: str) -> None:
     Example:
       elt-env shell elt@3.11
     """
-    prefix = ready_prefix(name)
+    prefix = prefix_to_use(name)
     target = prefix.lock.target.name
     command, variables = shell_in(prefix.path, target)
     click.echo(f"{target}: {prefix.path}; leave with exit", err=True)
@@ -251,13 +236,25 @@ def _list_pythons() -> None:
         click.echo(f"{'refused':<10} {other.executable}: {other.reason}")
 
 
-for each in (images.image, images.push, images.run_in_image):
+for each in (
+    diff,
+    gc,
+    releases.history,
+    images.image,
+    releases.promote,
+    images.push,
+    readiness,
+    releases.rollback,
+    images.run_in_image,
+    verify_target,
+):
     main.add_command(each)
 
 
 def _print_locked(locked: locking.Locked) -> None:
-    state = "kept" if locked.kept else count(locked.changes)
-    click.echo(f"{locked.lock.target.name} {locked.lock.digest} {state}")
-    for change in locked.changes:
-        click.echo(change)
+    report = locked.report
+    told = "kept" if locked.kept or not report else headline(report)
+    click.echo(f"{locked.lock.target.name} {locked.lock.digest} {told}")
+    for line in body(report) if report else ():
+        click.echo(line)
     click.echo(locked.path)

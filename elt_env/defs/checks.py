@@ -7,6 +7,7 @@ import dagster as dg
 
 from elt_env.defs.metadata import evidence_metadata
 from elt_env.defs.names import group_name, python_partitions
+from elt_env.defs.notices import tell
 from elt_env.defs.resources import EltProject, work
 from elt_env.defs.run_tags import AGAIN
 from elt_env.model.evidence import Evidence
@@ -76,7 +77,12 @@ def checks_op(
         with work(context, project, environment) as (toolbox, target):
             lock = build.require_lock(target, toolbox)
             again = AGAIN in context.run.tags
-            for each in prove(lock, toolbox, context.log.info, names=names, again=again):
+            results = prove(lock, toolbox, context.log.info, names=names, again=again)
+            failed = [f"{each.check}: {each.detail}" for each in results if each.failed]
+            if failed:
+                say = context.log.info
+                tell("failed", "\n".join(failed), target, toolbox, context.run, say)
+            for each in results:
                 # What could not run has not passed; it warns, and keeps nothing from being built.
                 level = dg.AssetCheckSeverity.ERROR if each.failed else dg.AssetCheckSeverity.WARN
                 if each.failed:

@@ -21,6 +21,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 LAYER_GZIP = LAYER + "+gzip"
 LAYER_ZSTD = LAYER + "+zstd"
 EMPTY = "application/vnd.oci.empty.v1+json"
+SBOM = "application/vnd.cyclonedx+json"
 
 REF_NAME = "org.opencontainers.image.ref.name"
 

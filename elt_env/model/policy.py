@@ -88,8 +88,8 @@ class EnvironmentPolicy(_Frozen):
     )
     push: str | None = Field(
         None,
-        description="where a new image is pushed to, as `registry.example/team/elt`; its tags are "
-        "the Python minor and the start of the lock's digest",
+        description="where a new image is pushed to, as `registry.example/team/elt`, by the start "
+        "of the lock's digest; the tag of the Python minor moves with the release",
     )
 
 

@@ -23,7 +23,6 @@ from packageurl import PackageURL
 from elt_env.model.lock import Lock, Manager, Package
 
 FILE_NAME = "sbom.cdx.json"
-MEDIA_TYPE = "application/vnd.cyclonedx+json"
 
 Licences = Mapping[tuple[Manager, str], str]
 """The licence of each package, by manager and name, as the package itself states it."""

@@ -61,9 +61,14 @@ def _is_kept(name: str) -> bool:
     return name in _KEPT or name.startswith("LC_")
 
 
-_FOREIGN = ("PYTHON", "LD_", "CONDA_", "MAMBA_", "VIRTUAL_ENV", "PIP_", "UV_")
-_ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")  # each names an environment that is activated
-_PLACES = frozenset({"PATH", "HOME", "PWD", "OLDPWD", "TMPDIR"})
+FOREIGN = ("PYTHON", "LD_", "CONDA_", "MAMBA_", "VIRTUAL_ENV", "PIP_", "UV_")
+"""What the variables of another Python, loader or environment begin with."""
+
+ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")
+"""The variables that each name an environment that is activated."""
+
+PLACES = ("PATH", "HOME", "PWD", "OLDPWD", "TMPDIR")
+"""The variables that may lead into an activated environment and stay."""
 
 
 def user_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -74,7 +79,7 @@ def user_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dic
     activated environment, as its activation hooks set them, and its `bin` on PATH.
     """
     source = os.environ if base is None else base
-    active = [Path(source[name]) for name in _ACTIVE if source.get(name)]
+    active = [Path(source[name]) for name in ACTIVE if source.get(name)]
     kept = {name: value for name, value in source.items() if not _is_foreign(name, value, active)}
     foreign = {each / "bin" for each in active}
     search = [
@@ -88,6 +93,6 @@ def user_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dic
 
 def _is_foreign(name: str, value: str, active: Sequence[Path]) -> bool:
     """Tell whether a variable is another environment's own, or leads into one."""
-    if name.startswith(_FOREIGN):
+    if name.startswith(FOREIGN):
         return True
-    return name not in _PLACES and any(Path(value).is_relative_to(each) for each in active)
+    return name not in PLACES and any(Path(value).is_relative_to(each) for each in active)

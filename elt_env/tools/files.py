@@ -64,10 +64,11 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             Path(name).replace(path)
         finally:
             Path(name).unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Have the names in a directory on the disk, as they are now."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

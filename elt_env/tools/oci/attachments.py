@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elt_env.model import oci, sbom
+from elt_env.model import oci
 from elt_env.model.oci import Descriptor, Manifest
 from elt_env.tools.oci.layout import Layout
 
@@ -13,7 +13,7 @@ def attach(
     content: bytes,
     *,
     name: str,
-    artifact_type: str = sbom.MEDIA_TYPE,
+    artifact_type: str = oci.SBOM,
 ) -> Descriptor:
     """Return the manifest of `content`, kept in the layout under `name` and referring to an image.
 
