@@ -129,11 +129,7 @@ def failed_job(
 
 
 @pytest.fixture(scope="session")
-def elsewhere(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The same project under a longer path, its spec in another order, with a store of its own.
-
-    There is a lock of 3.11 in it.
-    """
+def _elsewhere(site: Site, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, str]:
     root = tmp_path_factory.mktemp("elsewhere") / "a longer path than the first"
     project = copy_project(site.directory, root / "project")
     path = project / "environments" / "elt.yml"
@@ -143,4 +139,19 @@ def elsewhere(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
     made = replace(make_site(root, project), home=project / ".elt_env")
     done = made.elt_env("lock", "elt@3.11")
     assert done.returncode == 0, done.stderr[-5000:]
-    return made
+    return made, made.show("elt@3.11")["lock"]["digest"]
+
+
+@pytest.fixture(scope="session")
+def elsewhere(_elsewhere: tuple[Site, str]) -> Site:
+    """The same project under a longer path, its spec in another order, with a store of its own.
+
+    There is a lock of 3.11 in it.
+    """
+    return _elsewhere[0]
+
+
+@pytest.fixture(scope="session")
+def first_lock_elsewhere(_elsewhere: tuple[Site, str]) -> str:
+    """The digest of the lock that was made there first; tests make others."""
+    return _elsewhere[1]

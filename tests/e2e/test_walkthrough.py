@@ -46,9 +46,10 @@ def _set_up(project: Path) -> None:
 
 
 @pytest.fixture
-def variables(site: Site) -> dict[str, str]:
+def variables(site: Site, reader: Path) -> dict[str, str]:
     """Those of a reader's shell."""
-    return os.environ | site.environment
+    path = f"{reader / '.venv' / 'bin'}:{os.environ['PATH']}"
+    return os.environ | site.environment | {"PATH": path}
 
 
 @pytest.mark.parametrize("page", sorted(_PAGES, key=lambda each: each != "tutorial"))
