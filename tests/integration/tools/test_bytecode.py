@@ -13,7 +13,7 @@ from elt_env.errors import ToolError
 from elt_env.model.lock import Lock
 from elt_env.stages.prove import prove
 from elt_env.tools.bytecode import compile_modules
-from elt_env.tools.prefix import Prefix
+from elt_env.tools.prefix import MARKER, Prefix
 from tests.support.native import replace
 from tests.support.sample import Sample, run_in, silent
 
@@ -88,9 +88,11 @@ def prefix(
 
 
 def _state(prefix: Prefix) -> dict[str, tuple[int, int]]:
+    """Return the time and the inode of everything but the marker, which says when it was used."""
     return {
         os.path.relpath(each, prefix.path): (each.lstat().st_mtime_ns, each.lstat().st_ino)
         for each in prefix.path.rglob("*")
+        if each.name != MARKER
     }
 
 

@@ -70,7 +70,7 @@ def test_whoever_was_installed_last(
     files = installed_files(prefix)
     assert files.changed == ()
     assert [(each.winner, each.settled) for each in files.shared] == [("member-a", True)] * 2
-    assert len([line for line in said if line.startswith("shared:")]) == (last == "member-b")
+    assert len([line for line in said if line.startswith("files: as")]) == (last == "member-b")
 
 
 def test_a_build_with_shared_files_can_be_repeated(
