@@ -27,7 +27,7 @@ def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definiti
         ),
         environment_jobs(name, policy),
         release_jobs(name, policy),
-        readiness_definitions(name),
+        readiness_definitions(name, policy.owners),
     )
 
 

@@ -28,7 +28,7 @@ def about(
     *,
     after: str | None = None,
 ) -> dict[str, Any]:
-    """Return what every asset of an environment has: its key, group, partitions and kinds.
+    """Return what every asset of an environment has: key, group, partitions, kinds and owners.
 
     With `after`, the asset of that name has to be there, and the steps get it as an input of that
     name that holds nothing. It is made again when that one has changed; a release only where the
@@ -39,6 +39,7 @@ def about(
         "group_name": group_name(environment),
         "partitions_def": python_partitions(policy),
         "kinds": kinds,
+        "owners": list(policy.owners),
     }
     if after:
         known["ins"] = {after: dg.AssetIn([environment, after], dagster_type=dg.Nothing)}

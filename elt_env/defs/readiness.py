@@ -1,6 +1,6 @@
 """The asset that shows on which Pythons an environment can be had, and the job that looks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -17,9 +17,9 @@ from elt_env.tools.readiness_store import ReadinessStore
 from elt_env.tools.toolbox import Toolbox
 
 
-def readiness_definitions(environment: str) -> dg.Definitions:
+def readiness_definitions(environment: str, owners: Sequence[str] = ()) -> dg.Definitions:
     """Return the asset `<environment>/python_readiness` and the job that makes it."""
-    asset = readiness_asset(environment)
+    asset = readiness_asset(environment, owners)
     job = dg.define_asset_job(
         f"{group_name(environment)}_python_readiness",
         dg.AssetSelection.assets(asset),
@@ -29,13 +29,14 @@ def readiness_definitions(environment: str) -> dg.Definitions:
     return dg.Definitions(assets=[asset], jobs=[job])
 
 
-def readiness_asset(environment: str) -> dg.AssetsDefinition:
+def readiness_asset(environment: str, owners: Sequence[str] = ()) -> dg.AssetsDefinition:
     """Return the asset `<environment>/python_readiness`."""
 
     @dg.asset(
         key=[environment, "python_readiness"],
         group_name=group_name(environment),
         kinds={"python"},
+        owners=owners,
         description=f"On which Pythons `{environment}` can be locked, installed and proven; where "
         "it cannot, what stands in the way, and since when.",
     )

@@ -58,6 +58,13 @@ def _environment_name(text: str) -> str:
     return text
 
 
+def _owner(text: str) -> str:
+    if re.fullmatch(r"team:[A-Za-z0-9_.-]+|[^@\s]+@[^@\s]+\.[^@\s]+", text) is None:
+        raise ValueError(f"'{text}' is no owner: write 'team:data-platform', or a mail address")
+    return text
+
+
+Owner = Annotated[str, AfterValidator(_owner)]
 PythonMinor = Annotated[str, AfterValidator(_python_minor)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 
@@ -83,6 +90,7 @@ class EnvironmentPolicy(_Frozen):
         None, description="the checks that a release needs; by default all blocking that apply"
     )
     accept_not_run: tuple[str, ...] = Field((), description="required checks that may not have run")
+    owners: tuple[Owner, ...] = Field((), description="who is asked about its assets")
     imports_allow: tuple[str, ...] = Field(
         (), description="modules that may fail to import in a healthy environment"
     )

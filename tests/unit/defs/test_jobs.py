@@ -46,6 +46,16 @@ def test_a_build_ends_with_what_blocks(defs: dg.Definitions, job: str) -> None:
     assert BY_ITSELF in defs.resolve_job_def(job).tags
 
 
+def test_the_owners_of_the_policy_are_those_of_the_assets() -> None:
+    owned = _POLICY.model_copy(update={"owners": ("team:data", "someone@example.invalid")})
+    defs = dg.Definitions.merge(
+        environment_definitions("my-elt", owned),
+        dg.Definitions(resources={"project": EltProject()}),
+    )
+    owners = [list(each.owners) for each in defs.resolve_all_asset_specs()]
+    assert owners == [["team:data", "someone@example.invalid"]] * 5
+
+
 def test_where_a_person_promotes_a_build_leaves_the_release() -> None:
     manual = _POLICY.model_copy(update={"promote": "manual"})
     defs = dg.Definitions.merge(

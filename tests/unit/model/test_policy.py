@@ -96,6 +96,7 @@ def test_the_defaults_are_careful() -> None:
         ({"environments": {"elt": {**_ELT, "pythons": ["2.7"]}}}, "'2.7' is not a Python"),
         ({"environments": {"elt": {**_ELT, "pythons": ["3.1\u0661"]}}}, "is not a Python minor"),
         ({"environments": {"elt": {**_ELT, "pythons": [3.11]}}}, "environments.elt.pythons.0"),
+        ({"environments": {"elt": {**_ELT, "owners": ["data"]}}}, "'data' is no owner"),
         ({"environments": {"elt": {**_ELT, "installer": "conda"}}}, "'uv' or 'pip'"),
         ({"environments": {"elt": {**_ELT, "python": ["3.11"]}}}, "environments.elt.python"),
     ],
