@@ -42,9 +42,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     project = copy_project(REPOSITORY, root / "project")
     policy = (project / "pyproject.toml").read_text()
     # The base that takes no network; making the other one has a test of its own, and so have the
-    # warehouse's definitions, which take their time to load.
+    # warehouse's definitions, which take their time to load. Nothing begins by itself.
     mine = policy.replace(
-        "[tool.elt-env]\n", '[tool.elt-env]\nimage-base = "host"\nwarehouse = false\n'
+        "[tool.elt-env]\n",
+        '[tool.elt-env]\nimage-base = "host"\nwarehouse = false\nwatch = false\n',
     )
     (project / "pyproject.toml").write_text(mine)
     return make_site(root, project)

@@ -53,7 +53,7 @@ def small(tmp_path: Path, index: IndexServer, python_channel: Channel) -> Small:
         channels=[python_channel.url],
         index=index.url,
         pip=["tool"],
-        policy={"cooldown": "0"},
+        policy={"cooldown": "0", "watch": False},
     )
     (project / "workspace.yaml").write_text(WORKSPACE, encoding="utf-8")
     made = Small(make_site(tmp_path, project), index, tmp_path / "wheels")
