@@ -99,7 +99,7 @@ def loader(proof: Proof) -> Iterator[Path]:
 def test_a_row_lost_in_the_load_is_caught(proof: Proof, loader: Path) -> None:
     loader.write_text(
         "#!/bin/sh\n"
-        """sed '/"stream": *"packages"/{/"package": *"certifi"/d}' | """
+        """sed '/"record": *"packages"/{/"package": *"certifi"/d}' | """
         """"$(dirname "$0")/python" "$(dirname "$0")/real-loader" "$@"\n"""
     )
     for number, check in enumerate((meltano_smoke, dbt_smoke), start=1):
