@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from elt_env.model.names import normalize
 
 
 def applies(requirement: Requirement, python: str) -> bool:
@@ -17,3 +22,12 @@ def applies(requirement: Requirement, python: str) -> bool:
     minor = ".".join(python.split(".")[:2])
     asked = {"python_version": minor, "python_full_version": python, "extra": ""}
     return requirement.marker.evaluate({**machine, **asked})
+
+
+def bound_on(name: str, requires: Iterable[Requirement], python: str) -> SpecifierSet:
+    """Return the bound that requirements put on a distribution under a full Python version."""
+    bound = SpecifierSet()
+    for each in requires:
+        if normalize(each.name) == name and applies(each, python):
+            bound &= each.specifier
+    return bound

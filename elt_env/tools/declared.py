@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from elt_env.model.markers import applies
-from elt_env.model.names import normalize
+from elt_env.model.markers import bound_on
 from elt_env.tools.prefix import Distribution, Prefix
 
 
@@ -30,11 +29,7 @@ class Declared:
 
     def bound_on(self, name: str, python: str) -> SpecifierSet:
         """Return the bound it puts on the distribution `name` under that full Python version."""
-        bound = SpecifierSet()
-        for each in self.requires:
-            if normalize(each.name) == name and applies(each, python):
-                bound &= each.specifier
-        return bound
+        return bound_on(name, self.requires, python)
 
 
 def read_declared(prefix: Prefix) -> tuple[Declared, ...]:

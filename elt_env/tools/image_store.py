@@ -14,17 +14,18 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
-from elt_env.errors import BusyError, IntegrityError, ToolError
+from elt_env.errors import IntegrityError, ToolError
 from elt_env.model.image import ImageRecord, PackedLayer, Seen
 from elt_env.model.lock import Lock
 from elt_env.model.oci import Descriptor, Layer
-from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.files import write_atomically
 from elt_env.tools.last_use import mark_used
 from elt_env.tools.oci.layout import Layout
+from elt_env.tools.one_at_a_time import one_at_a_time
 
+_WAIT = "Wait for it or end it, then run the same command; or raise busy-limit."
 _record: TypeAdapter[ImageRecord] = TypeAdapter(ImageRecord)
 _layer: TypeAdapter[PackedLayer] = TypeAdapter(PackedLayer)
 
@@ -147,20 +148,8 @@ class ImageStore:
             BusyError: another one is still at work after `limit` seconds.
         """
         path = self._record_path(lock_digest).with_suffix(".lock")
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path)
-            try:
-                lock.acquire(timeout=limit)
-            except Timeout:
-                raise BusyError(
-                    f"Another process has been packing this image for over {limit:.0f} s.",
-                    "Wait for it or end it, then run the same command; or raise busy-limit.",
-                ) from None
-        try:
+        with one_at_a_time(path, limit, "packing this image", _WAIT):
             yield
-        finally:
-            lock.release()
 
 
 def require_image(lock: Lock, images: ImageStore) -> ImageRecord:

@@ -18,15 +18,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
-from elt_env.errors import BusyError, IntegrityError
+from elt_env.errors import IntegrityError
 from elt_env.model.release import Release, release_before
 from elt_env.tools.files import remove_tree, sync_directory, write_atomically, writing
 from elt_env.tools.launchers import write_launchers
+from elt_env.tools.one_at_a_time import one_at_a_time
 
 _FILE = "release.json"
+_WAIT = "Wait for it or end it, then run the same command; or raise busy-limit."
 _NUMBER = re.compile(r"[0-9]{6,}")
 _release: TypeAdapter[Release] = TypeAdapter(Release)
 
@@ -85,21 +86,8 @@ class ReleaseStore:
             StorageError: the store is not writable.
         """
         path = self.home / "releases" / f".{name}.lock"
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path)
-            try:
-                lock.acquire(timeout=limit)
-            except Timeout:
-                raise BusyError(
-                    f"Another process has been moving the release of {name} for over "
-                    f"{limit:.0f} s.",
-                    "Wait for it or end it, then run the same command; or raise busy-limit.",
-                ) from None
-        try:
+        with one_at_a_time(path, limit, f"moving the release of {name}", _WAIT):
             yield
-        finally:
-            lock.release()
 
     def prepare(self, release: Release, prefix: Path) -> None:
         """Write a release with launchers for a prefix; it is not the current one yet.

@@ -8,8 +8,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from elt_env.model.markers import applies
-from elt_env.model.names import normalize
+from elt_env.model.markers import bound_on
 from elt_env.tools.host_channel.wheel import open_wheel
 
 
@@ -27,11 +26,7 @@ class WheelMetadata:
 
     def bound_on(self, name: str, python: str) -> SpecifierSet:
         """Return the bound it puts on the distribution `name` under that full Python version."""
-        bound = SpecifierSet()
-        for each in self.requires:
-            if normalize(each.name) == name and applies(each, python):
-                bound &= each.specifier
-        return bound
+        return bound_on(name, self.requires, python)
 
 
 def read_wheel_metadata(path: Path) -> WheelMetadata:

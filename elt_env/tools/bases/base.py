@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
-from elt_env.errors import BusyError
 from elt_env.model.canonical import digest_of, short
 from elt_env.model.image import Seen
 from elt_env.model.oci import Descriptor, Layer
-from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.files import write_atomically
 from elt_env.tools.last_use import mark_used
 from elt_env.tools.oci.layer import Compression
 from elt_env.tools.oci.layout import Layout
+from elt_env.tools.one_at_a_time import one_at_a_time
 from elt_env.tools.process import Say
 
+_WAIT = "Wait for it or end it, then run the same command; or raise tool-limit."
 FORMAT = 1
 """Version of how bases are made; a change of their bytes raises it."""
 
@@ -109,7 +108,7 @@ class Memory:
             And what `make` raises; then what was remembered stays.
         """
         path = self._directory / f"{kind}-{short(digest_of([FORMAT, question]))}.json"
-        with self._sole_maker(path):
+        with one_at_a_time(path.with_suffix(".lock"), self._limit, "making a base", _WAIT):
             known = None if anew else self._known(path)
             if known is not None:
                 return known
@@ -143,23 +142,6 @@ class Memory:
 
     def _seen(self, base: Base) -> tuple[Seen, ...]:
         return tuple(_seen(self._layout.blob_path(each.digest)) for each in _blobs(base))
-
-    @contextlib.contextmanager
-    def _sole_maker(self, path: Path) -> Iterator[None]:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path.with_suffix(".lock"))
-            try:
-                lock.acquire(timeout=self._limit)
-            except Timeout:
-                raise BusyError(
-                    f"Another process has been making a base for over {self._limit:.0f} s.",
-                    "Wait for it or end it, then run the same command; or raise tool-limit.",
-                ) from None
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 def blobs_of_record(path: Path) -> set[str]:

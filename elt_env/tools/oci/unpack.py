@@ -13,21 +13,20 @@ import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from elt_env.errors import BusyError, IntegrityError
+from elt_env.errors import IntegrityError
 from elt_env.model.canonical import short
 from elt_env.model.oci import Descriptor
 from elt_env.tools.files import remove_tree, writing
 from elt_env.tools.last_use import mark_used
 from elt_env.tools.oci.layout import Layout
 from elt_env.tools.oci.reader import layer_content, read_image
+from elt_env.tools.one_at_a_time import one_at_a_time
 from elt_env.tools.process import Say
 
 _WAIT = 900.0  # seconds for another process to unpack the same image
+_REMEDY = "Wait for it or end it, then run the same command."
 _PIECE = 1 << 20
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -51,7 +50,9 @@ def ensure_root(layout: Layout, manifest: Descriptor, roots: Path, say: Say) -> 
     new = root.with_name(f".new-{root.name}")
     if mark_used(root):
         return root
-    with _sole_unpacker(root):
+    lock_file = root.with_name(f".{root.name}.lock")
+    # An image of a distribution has programs with the set-user-id bit: nobody else's to reach.
+    with one_at_a_time(lock_file, _WAIT, f"unpacking {root}", _REMEDY, mode=0o700):
         if mark_used(root):
             return root
         with writing(root):
@@ -63,25 +64,6 @@ def ensure_root(layout: Layout, manifest: Descriptor, roots: Path, say: Say) -> 
             finally:
                 remove_tree(new)
     return root
-
-
-@contextlib.contextmanager
-def _sole_unpacker(root: Path) -> Iterator[None]:
-    with writing(root):
-        # An image of a distribution has programs with the set-user-id bit: nobody else's to reach.
-        root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = FileLock(root.with_name(f".{root.name}.lock"))
-        try:
-            lock.acquire(timeout=_WAIT)
-        except Timeout:
-            raise BusyError(
-                f"Another process has been unpacking {root} for over {_WAIT:.0f} s.",
-                "Wait for it or end it, then run the same command.",
-            ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _unpack(layout: Layout, manifest: Descriptor, root: Path, say: Say) -> None:
