@@ -1,7 +1,7 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check ui relock shell bench docs setup instance format lock-self system-tools clean
+.PHONY: help run test test-slow check ui relock shell bench docs setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
@@ -49,8 +49,13 @@ bench: .venv/.ready ## packing an image beside what else there is, on what is bu
 	@$(BIN)/python -m benchmarks.pack
 
 # With bytecode: without, every command of a test compiles this project anew.
-test: .venv/.ready ## all tests
-	@env -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+PYTEST = env -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+test: .venv/.ready ## the tests that a person waits for
+	@$(PYTEST) -m "not slow"
+
+test-slow: .venv/.ready ## the tests that take longer: the real spec end to end, other tools, the web UI
+	@$(PYTEST) -m slow
 
 check: .venv/.ready ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from elt_env.stages.prove import HEALTH_CHECKS
 from tests.support.commands import Site
 
 # On one worker: they share what was built.
-pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 _TARGETS = ("elt@3.11", "elt@3.12")
 

@@ -29,7 +29,7 @@ from tests.support.registry_server import docker_registry
 from tests.support.sample import silent
 
 # On one worker: they share what was built.
-pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 TARGET = "elt@3.11"
 _LIMIT = 300

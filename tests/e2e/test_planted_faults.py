@@ -20,7 +20,7 @@ from tests.support.real_spec import copy_store, overwrite
 from tests.support.sample import silent
 
 # On one worker: they share what was built.
-pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 Prove = Callable[..., dict[str, Evidence]]
 

@@ -24,7 +24,7 @@ from tests.support.real_spec import copy_project
 from tests.support.wheels import make_wheel
 
 # On one worker: they share what was built.
-pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 _PLUGINS = ("tap-jsonl", "target-jsonl")
 _MAIN = "def main():\n    pass\n"

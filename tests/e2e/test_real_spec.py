@@ -19,7 +19,7 @@ from elt_env.stages.prove import CHECKS
 from tests.support.commands import Site
 
 # On one worker: they share what was built.
-pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 TARGET = "elt@3.11"
 

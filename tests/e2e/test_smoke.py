@@ -30,7 +30,7 @@ from tests.support.commands import REPOSITORY, Site
 from tests.support.real_spec import copy_project
 
 # On one worker: they share what was built.
-pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 _PROJECTS = ("dbt_project", "meltano")
 _LOADER = "loaders/target-jsonl/venv/bin/target-jsonl"

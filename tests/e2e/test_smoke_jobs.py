@@ -14,7 +14,7 @@ from tests.support.commands import Site
 from tests.support.real_spec import FailedJob, SmokeJobs
 
 # On one worker: they share what was built.
-pytestmark = [pytest.mark.registry, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 
 def _evidence(site: Site, target: str) -> dict[str, Evidence]:

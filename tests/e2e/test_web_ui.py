@@ -15,6 +15,7 @@ from tests.support.web_ui import WebUi, has_browser, web_ui
 pytestmark = [
     pytest.mark.registry,
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.xdist_group("e2e"),
     pytest.mark.skipif(not has_browser(), reason="chromium is not there: make system-tools"),
 ]
