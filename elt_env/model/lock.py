@@ -13,6 +13,11 @@ from elt_env.model.target import Target
 SCHEMA = 1
 """Version of the lock's schema; a change of meaning raises it."""
 
+WHEEL_BUILD_NUMBER = 1
+"""Build number of the conda packages that the host channel makes of wheels. Raised when what they
+require is read differently, so that locks of the packages before are made anew; 0 left out what
+extras require."""
+
 _DEPENDENCY_NAME = re.compile(r"[^\s=<>!~\[]+")
 
 Manager = Literal["conda", "pip"]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from packaging.requirements import Requirement
 
 from elt_env.model.conda_spec import CondaSpec, parse_conda_spec
-from elt_env.model.lock import Lock, Manager, Package
+from elt_env.model.lock import WHEEL_BUILD_NUMBER, Lock, Manager, Package
 from elt_env.model.markers import applies
 from elt_env.model.names import normalize
 from elt_env.model.policy import Policy
@@ -42,6 +42,8 @@ def _policy_reasons(lock: Lock, policy: Policy) -> list[str]:
     reasons = []
     if lock.channel_source == "host" and policy.channel_fallback == "none":
         reasons.append("it was made from the host channel, which the policy no longer allows")
+    elif lock.channel_source == "host" and any(map(_is_superseded, lock.conda)):
+        reasons.append("it was made from a host channel that left out what extras require")
     if policy.wheels_only:
         allowed = {normalize(name) for name in policy.allow_sdist}
         reasons += [
@@ -52,6 +54,11 @@ def _policy_reasons(lock: Lock, policy: Policy) -> list[str]:
     if policy.cooldown:
         reasons += _young(lock, policy.cooldown, policy.cooldown_exceptions)
     return reasons
+
+
+def _is_superseded(package: Package) -> bool:
+    detail = package.conda
+    return bool(detail and detail.distributions and detail.build_number < WHEEL_BUILD_NUMBER)
 
 
 def _young(lock: Lock, cooldown: timedelta, exceptions: Iterable[str]) -> list[str]:

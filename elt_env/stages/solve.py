@@ -98,11 +98,14 @@ def solve_with(
     Raises: as `solve`.
     """
     limits = tuple(CondaSpec(each.name, each.version) for each in bounds)
+    keep = question.keep_conda(source)
     if source == "remote":
         channels = _remote(question, toolbox)
     else:
         limits += stock_host_channel(question, bounds, toolbox, say)
         channels = (toolbox.host_channel.url,)
+        # The solver would offer any that is kept, those of an earlier host channel too.
+        keep = tuple(each for each in keep if each.url.startswith(f"{channels[0]}/"))
     spec = question.spec
     if spec.python:
         limits += (CondaSpec("python", spec.python),)
@@ -114,7 +117,7 @@ def solve_with(
         # The host channel's limits were found under the same date; its packages are of today.
         exclude_newer=question.exclude_newer if source == "remote" else None,
         not_held=question.not_held,
-        keep=question.keep_conda(source),
+        keep=keep,
     )
     packages = with_required_by(toolbox.conda.solve(request))
     if request.exclude_newer is not None:
@@ -160,9 +163,9 @@ def stock_host_channel(
     resolved = _resolve_stock(request, toolbox, say)
     channel = toolbox.host_channel
     channel.add_interpreter(interpreter, say)
-    for package in toolbox.resolver.files(resolved, request, say):
-        wheel = toolbox.downloads.fetch(package.url, package.sha256)
-        channel.add_wheel(wheel, question.target.python, package.released_at, say)
+    locked = toolbox.resolver.files(resolved, request, say)
+    wheels = [(toolbox.downloads.fetch(each.url, each.sha256), each.released_at) for each in locked]
+    channel.add_wheels(wheels, question.target.python, say)
     channel.index(say)
     return tuple(CondaSpec(each.name, f"<={each.version}") for each in resolved)
 

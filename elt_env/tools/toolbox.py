@@ -10,7 +10,7 @@ from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.target import Target
 from elt_env.tools.conda import CondaTool, Rattler
 from elt_env.tools.download import Downloads
-from elt_env.tools.host_channel import HostChannel
+from elt_env.tools.host_channel import FORMAT, HostChannel
 from elt_env.tools.indexes import Indexes, find_indexes
 from elt_env.tools.package_index import PackageIndex
 from elt_env.tools.pip import Installer, Pip, Resolver, Uv
@@ -74,6 +74,6 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
         indexes=indexes,
         downloads=Downloads(cache / "wheels", indexes, limit),
         package_index=PackageIndex(indexes, cache / "pages"),
-        host_channel=HostChannel(project.home / "host-channel"),
+        host_channel=HostChannel(project.home / "host-channel" / FORMAT),
         now=lambda: datetime.now(timezone.utc),
     )

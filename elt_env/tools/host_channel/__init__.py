@@ -1,5 +1,5 @@
 """The host channel: conda packages made from this machine's own interpreters and from wheels."""
 
-from elt_env.tools.host_channel.channel import HostChannel
+from elt_env.tools.host_channel.channel import FORMAT, HostChannel
 
-__all__ = ["HostChannel"]
+__all__ = ["FORMAT", "HostChannel"]

@@ -70,6 +70,7 @@ class PackageInfo:
     build: str
     subdir: str
     noarch: str = ""
+    build_number: int = 0
     depends: tuple[str, ...] = ()
     constrains: tuple[str, ...] = ()
     timestamp: datetime | None = None
@@ -166,7 +167,7 @@ def _index(info: PackageInfo) -> dict[str, Any]:
     index: dict[str, Any] = {
         "arch": {"64": "x86_64"}.get(bits, bits) or None,
         "build": info.build,
-        "build_number": 0,
+        "build_number": info.build_number,
         "constrains": list(info.constrains),
         "depends": list(info.depends),
         "license": info.license,

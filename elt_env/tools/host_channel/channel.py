@@ -7,12 +7,13 @@ import contextlib
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import rattler
 from filelock import FileLock, Timeout
+from packaging.requirements import Requirement
 from rattler.exceptions import CacheDirError, IoError
 from rattler.index import index_fs
 
@@ -20,12 +21,18 @@ from elt_env.errors import BusyError, StorageError, TimeLimitError, ToolError
 from elt_env.tools.files import remove_tree, writing
 from elt_env.tools.host_channel import python_package, wheel_package
 from elt_env.tools.host_channel.archive import Entry, PackageInfo, write_package
+from elt_env.tools.host_channel.requirements import wanted_extras
 from elt_env.tools.host_channel.wheel import open_wheel
 from elt_env.tools.interpreters import Interpreter
 from elt_env.tools.process import Say
 
 _LOCK_LIMIT = 600.0
 _INDEX_LIMIT = 120.0
+
+
+FORMAT = "1"
+"""The directory of a store's host channel, below `host-channel/`. A channel that holds packages
+with other meanings lies beside it; the locks of those packages go on finding them there."""
 
 
 class HostChannel:
@@ -67,7 +74,38 @@ class HostChannel:
             info = python_package.describe(interpreter, self._platform)
             return self._add(info, lambda: python_package.entries(interpreter), say)
 
-    def add_wheel(self, wheel: Path, minor: str, released_at: datetime | None, say: Say) -> Path:
+    def add_wheels(
+        self, wheels: Sequence[tuple[Path, datetime | None]], minor: str, say: Say
+    ) -> None:
+        """Make the conda packages of wheels that belong together, and of the extras they want.
+
+        Args:
+            wheels: each with when the index published it.
+            minor: the Python minor, as in `3.11`.
+            say: told what is made.
+
+        Raises: as `add_wheel`.
+        """
+        requires: dict[str, list[Requirement]] = {}
+        names: dict[Path, str] = {}
+        for path, _ in wheels:
+            with open_wheel(path) as wheel:
+                lines = wheel.metadata.get("requires_dist", [])
+                requires[wheel.name] = [Requirement(each) for each in lines]
+                names[path] = wheel.name
+        extras = wanted_extras(requires, minor)
+        for path, released_at in wheels:
+            self.add_wheel(path, minor, released_at, say, extras=extras.get(names[path], ()))
+
+    def add_wheel(
+        self,
+        wheel: Path,
+        minor: str,
+        released_at: datetime | None,
+        say: Say,
+        *,
+        extras: Iterable[str] = (),
+    ) -> Path:
         """Make the conda package of a wheel for one Python minor; return its path.
 
         Args:
@@ -75,6 +113,7 @@ class HostChannel:
             minor: the Python minor, as in `3.11`.
             released_at: when the index published it; becomes the package's timestamp.
             say: told what is made.
+            extras: of the wheel; for each of them a package is made as well that stands for it.
 
         Raises:
             BusyError: another process keeps the channel.
@@ -82,6 +121,9 @@ class HostChannel:
             StorageError: the disk is full or not writable.
         """
         with self._locked(), open_wheel(wheel) as opened:
+            for extra in extras:
+                about = wheel_package.describe_extra(opened, extra, minor, self._platform)
+                self._add(about, lambda: (), say)
             info = wheel_package.describe(opened, minor, self._platform, released_at)
             return self._add(info, lambda: wheel_package.entries(opened, info, minor), say)
 

@@ -1,9 +1,10 @@
-"""Requirements of wheels in conda's words. Pure functions."""
+"""Requirements of wheels in conda's words."""
 
 from __future__ import annotations
 
+import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -20,59 +21,107 @@ _EXTRA = re.compile(r"\bextra\b")
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 
 
-def conda_depends(requires_dist: Iterable[str], minor: str, owner: str) -> tuple[str, ...]:
-    """Return the conda `depends` that a distribution's requirements mean on Linux.
+def conda_depends(
+    requires_dist: Iterable[str], minor: str, owner: str, extra: str = ""
+) -> tuple[str, ...]:
+    """Return the conda `depends` that a distribution's requirements mean on this machine.
 
-    Markers are evaluated for CPython `minor` on Linux x86-64, no extra requested (PEP 508). Limits:
-    what a dependency's extras require (`B[x]`) is not followed, `B` alone is required; a marker
-    that tells patch releases of one minor apart is decided for the latest.
+    Markers are evaluated for CPython `minor` on Linux (PEP 508); one that tells patch releases of
+    a minor apart is decided for the latest. Conda knows no extras: what `B[x]` wants beyond `B` is
+    the package `b-with-x` (see `extra_package`), which is required beside it.
 
     Args:
         requires_dist: the values of Requires-Dist.
         minor: the Python minor, as in `3.11`.
         owner: the name of the distribution; it does not depend on itself.
+        extra: return what is required for this extra and not without it.
 
     Raises:
         packaging.requirements.InvalidRequirement: a requirement cannot be read.
     """
     wanted = [Requirement(each) for each in requires_dist]
+    if extra:
+        wanted = [each for each in wanted if not _applies(each.marker, minor)]
     needed = [
-        conda_requirement(each)
+        depend
         for each in wanted
-        if _applies(each.marker, minor) and normalize(each.name) != normalize(owner)
+        if _applies(each.marker, minor, extra)
+        for depend in _depends_on(each, normalize(owner))
     ]
     return tuple(dict.fromkeys(needed))
 
 
-def depends_on_environment(requires_dist: Iterable[str]) -> bool:
-    """Tell whether requirements differ between Pythons or platforms, extras left aside.
+def _depends_on(requirement: Requirement, owner: str) -> Iterator[str]:
+    name, bound = normalize(requirement.name), from_pep440(requirement.specifier)
+    extras = [extra_package(name, each) for each in sorted(requirement.extras)]
+    for each in (*([] if name == owner else [name]), *extras):
+        yield f"{each} {bound}".rstrip()
+
+
+def extra_package(name: str, extra: str) -> str:
+    """Return the name of the conda package that stands for an extra, as in `moto-with-s3`."""
+    return f"{normalize(name)}-with-{normalize(extra)}"
+
+
+def wanted_extras(
+    requires: Mapping[str, Sequence[Requirement]], minor: str
+) -> dict[str, tuple[str, ...]]:
+    """Return which extras of each distribution others want, with what these extras want in turn.
+
+    Args:
+        requires: what each distribution requires, by its normalized name.
+        minor: the Python minor, as in `3.11`.
+    """
+    found: dict[str, set[str]] = {}
+    left = [(name, "") for name in requires]
+    while left:
+        name, extra = left.pop()
+        for each in requires.get(name, ()):
+            if not _applies(each.marker, minor, extra):
+                continue
+            wanted = found.setdefault(normalize(each.name), set())
+            new = {*map(normalize, each.extras)} - wanted
+            wanted |= new
+            left += [(normalize(each.name), one) for one in new]
+    return {name: tuple(sorted(extras)) for name, extras in found.items() if extras}
+
+
+def depends_on_environment(requires_dist: Iterable[str], extra: str = "") -> bool:
+    """Tell whether requirements differ between Pythons or platforms.
+
+    Those of extras are left aside, or, with `extra`, all that are not of that extra.
 
     Raises:
         packaging.requirements.InvalidRequirement: a requirement cannot be read.
     """
-    markers = (Requirement(each).marker for each in requires_dist)
-    return any(_asks_environment(marker) for marker in markers if marker is not None)
+    markers = [str(each.marker or "") for each in map(Requirement, requires_dist)]
+    concerned = [
+        each for each in markers if (_is_of(each, extra) if extra else _is_without_extra(each))
+    ]
+    return any(_VARIABLE.search(_QUOTED.sub("", each)) for each in concerned)
 
 
-def _asks_environment(marker: Marker) -> bool:
-    text = _QUOTED.sub("", str(marker))
-    if _EXTRA.search(text) and " or " not in text:
-        return False
-    return _VARIABLE.search(text) is not None
+def _is_of(marker: str, extra: str) -> bool:
+    values = {normalize(each[1:-1]) for each in _QUOTED.findall(marker)}
+    return normalize(extra) in values and _EXTRA.search(_QUOTED.sub("", marker)) is not None
 
 
-def _applies(marker: Marker | None, minor: str) -> bool:
-    return marker is None or marker.evaluate(_environment(minor))
+def _is_without_extra(marker: str) -> bool:
+    text = _QUOTED.sub("", marker)
+    return not _EXTRA.search(text) or " or " in text
+
+
+def _applies(marker: Marker | None, minor: str, extra: str = "") -> bool:
+    return marker is None or marker.evaluate({**_environment(minor), "extra": extra})
 
 
 def _environment(minor: str) -> dict[str, str]:
     full = f"{minor}.99"
     return {
-        "extra": "",
         "implementation_name": "cpython",
         "implementation_version": full,
         "os_name": "posix",
-        "platform_machine": "x86_64",
+        "platform_machine": platform.machine(),
         "platform_python_implementation": "CPython",
         "platform_release": "",
         "platform_system": "Linux",
@@ -81,12 +130,6 @@ def _environment(minor: str) -> dict[str, str]:
         "python_version": minor,
         "sys_platform": "linux",
     }
-
-
-def conda_requirement(requirement: Requirement) -> str:
-    """Return a requirement as `name version-bound`; extras, marker and URL are left out."""
-    bound = from_pep440(requirement.specifier)
-    return f"{normalize(requirement.name)} {bound}".rstrip()
 
 
 def python_bound(requires_python: str) -> str:

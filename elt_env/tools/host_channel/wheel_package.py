@@ -12,6 +12,7 @@ from packaging.metadata import RawMetadata
 
 from elt_env.errors import IntegrityError
 from elt_env.model.canonical import digest_of, short
+from elt_env.model.lock import WHEEL_BUILD_NUMBER
 from elt_env.tools.files import sha256_of
 from elt_env.tools.host_channel import requirements, scripts, tags
 from elt_env.tools.host_channel.archive import RECIPE, Entry, PackageInfo, record_hash
@@ -50,7 +51,8 @@ def describe(wheel: Wheel, minor: str, platform: str, released_at: datetime | No
     return PackageInfo(
         name=wheel.name,
         version=wheel.version,
-        build=f"pyh{identity}_0" if noarch else f"py{minor.replace('.', '')}h{identity}_0",
+        build=_build("pyh" if noarch else f"py{minor.replace('.', '')}h", identity),
+        build_number=WHEEL_BUILD_NUMBER,
         subdir="noarch" if noarch else platform,
         noarch="python" if noarch else "",
         depends=(*python, *requirements.conda_depends(required, minor, wheel.name)),
@@ -60,6 +62,41 @@ def describe(wheel: Wheel, minor: str, platform: str, released_at: datetime | No
         home=wheel.metadata.get("home_page", ""),
         entry_points=tuple(map(str, wheel.entry_points)) if noarch else (),
     )
+
+
+def describe_extra(wheel: Wheel, extra: str, minor: str, platform: str) -> PackageInfo:
+    """Return the package without files that stands for an extra of a wheel.
+
+    It requires this version of the distribution, and what the extra brings; conda-forge has such
+    packages too, as jsonschema-with-format-nongpl. It is `noarch` where this is the same for every
+    Python and platform.
+
+    Raises:
+        packaging.requirements.InvalidRequirement: the wheel's metadata cannot be read.
+    """
+    required = wheel.metadata.get("requires_dist", [])
+    noarch = not requirements.depends_on_environment(required, extra)
+    depends = (
+        *(() if noarch else requirements.python_depends(minor)),
+        f"{wheel.name} =={wheel.version}",
+        *requirements.conda_depends(required, minor, wheel.name, extra),
+    )
+    identity = short(digest_of([RECIPE, list(depends)]))[:7]
+    return PackageInfo(
+        name=requirements.extra_package(wheel.name, extra),
+        version=wheel.version,
+        build=_build("h" if noarch else f"py{minor.replace('.', '')}h", identity),
+        build_number=WHEEL_BUILD_NUMBER,
+        subdir="noarch" if noarch else platform,
+        noarch="generic" if noarch else "",
+        depends=depends,
+        license=_license(wheel.metadata),
+        summary=f"What the extra '{extra}' of {wheel.name} requires",
+    )
+
+
+def _build(start: str, identity: str) -> str:
+    return f"{start}{identity}_{WHEEL_BUILD_NUMBER}"
 
 
 def _moment(released_at: datetime | None) -> str | None:

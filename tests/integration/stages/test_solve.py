@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from elt_env.errors import (
     PackageNotFoundError,
     ToolError,
 )
+from elt_env.model.lock import Lock
 from elt_env.stages.lock import Locked
 from elt_env.stages.question import ask
 from elt_env.stages.solve import CondaAnswer, solve
@@ -195,3 +198,66 @@ def test_what_an_earlier_lock_left_in_the_host_channel_makes_no_difference(
     cut_off.index.yank(newest)
     after = cut_off.lock(conda=["lib"], policy=_HOST, upgrade=None)
     assert (versions_of(before)["lib"], versions_of(after)["lib"]) == ("2.0", "1.0")
+
+
+def test_the_host_channel_follows_extras(cut_off: Scene, interpreter_here: None) -> None:
+    del interpreter_here
+    cut_off.offer_pip("tool", "1.0", requires=["codec[fast,none]>=2,<4", "codec[odd]; extra=='x'"])
+    fast = ["speed[c]; extra == 'fast'", "tomli; extra == 'fast' and python_version < '3.11'"]
+    cut_off.offer_pip("codec", "3.0", requires=[*fast, "odd; extra == 'odd'"])
+    cut_off.offer_pip("codec", "4.0")
+    cut_off.offer_pip("speed", "1.0", "2.0", requires=["native<2; extra == 'c'"])
+    cut_off.offer_pip("native", "1.0", "2.0")
+    locked = cut_off.lock(conda=["tool", "speed<2"], policy=_HOST)
+    assert versions_of(locked) == {
+        "codec": "3.0",
+        "codec-with-fast": "3.0",
+        "codec-with-none": "3.0",
+        "native": "1.0",
+        "python_abi": "3.11",  # what the extra requires differs between Pythons
+        "speed": "1.0",
+        "speed-with-c": "1.0",
+        "tool": "1.0",
+    }
+    assert locked.lock.distributions.keys() == {"codec", "native", "speed", "tool"}
+    native = next(each for each in locked.lock.conda if each.name == "native")
+    assert native.required_by == ("speed-with-c",)
+
+
+def test_packages_of_an_earlier_host_channel_are_not_kept(
+    cut_off: Scene, interpreter_here: None
+) -> None:
+    del interpreter_here
+    cut_off.offer_pip("tool", "1.0", requires=["codec[fast]"])
+    cut_off.offer_pip("codec", "1.0", requires=["speed; extra == 'fast'"])
+    cut_off.offer_pip("speed", "1.0")
+    toolbox = cut_off.toolbox(conda=["tool"], policy=_HOST)
+    old = _lock_without_extras(cut_off, toolbox)
+    locked = cut_off.lock_with(toolbox)
+    assert "left out what extras require" in cut_off.told
+    assert versions_of(locked).keys() == {"codec", "codec-with-fast", "speed", "tool"}
+    before = next(each for each in old.conda if each.name == "tool")
+    now = next(each for each in locked.lock.conda if each.name == "tool")
+    assert (before.version, Path(before.url.removeprefix("file://")).exists()) == ("1.0", True)
+    assert now.url != before.url
+
+
+def _lock_without_extras(scene: Scene, toolbox: Toolbox) -> Lock:
+    """Make a lock current as an earlier version left it: with its own channel, and no extras."""
+    locked = scene.lock_with(toolbox).lock
+    earlier = toolbox.project.home / "host-channel"
+    packages = []
+    for each in locked.packages:
+        if each.name in ("codec-with-fast", "speed") or each.conda is None:
+            continue
+        source = Path(each.url.removeprefix("file://"))
+        target = earlier / each.conda.subdir / source.name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)
+        depends = tuple(line for line in each.conda.depends if "-with-" not in line)
+        conda = replace(each.conda, build_number=0, depends=depends)
+        packages.append(replace(each, url=target.as_uri(), conda=conda))
+    lock = replace(locked, packages=tuple(packages), channels=(earlier.as_uri(),))
+    toolbox.store.write_lock(lock)
+    toolbox.store.set_current(lock.target, lock.digest, toolbox.now())
+    return lock

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from elt_env.model.lock import ChannelSource, Lock
+from elt_env.model.lock import WHEEL_BUILD_NUMBER, ChannelSource, Lock
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.satisfaction import requirement_lines, unsatisfied
 from elt_env.model.spec import Spec, parse_spec
@@ -183,8 +183,23 @@ def test_a_pip_bound_keeps_the_lock_exactly_when_it_admits_what_is_locked(
     assert all("dagster" in each for each in reasons)
 
 
+def _of_host_channel(lock: Lock, build_number: int) -> Lock:
+    packages = tuple(
+        replace(each, conda=replace(each.conda, build_number=build_number)) if each.conda else each
+        for each in lock.packages
+    )
+    return replace(lock, channel_source="host", packages=packages)
+
+
+def test_a_lock_of_packages_that_lack_what_extras_require_is_made_anew() -> None:
+    policy = _policy(channel_fallback="host")
+    (reason,) = _reasons(_spec(), _of_host_channel(_lock(_spec()), 0), policy)
+    assert "extras" in reason
+    assert _reasons(_spec(), _lock(_spec()), policy) == ()
+
+
 def test_a_lock_of_the_host_channel_is_for_policies_that_allow_one() -> None:
-    lock = _lock(_spec(), channel_source="host")
+    lock = _of_host_channel(_lock(_spec()), WHEEL_BUILD_NUMBER)
     assert _reasons(_spec(), lock, _policy(channel_fallback="host")) == ()
     (reason,) = _reasons(_spec(), lock, _policy(channel_fallback="none"))
     assert "host channel" in reason

@@ -12,7 +12,7 @@ import pytest
 from elt_env.errors import IntegrityError
 from elt_env.tools.host_channel.archive import Entry, PackageInfo, record_hash
 from elt_env.tools.host_channel.wheel import open_wheel
-from elt_env.tools.host_channel.wheel_package import describe, entries
+from elt_env.tools.host_channel.wheel_package import describe, describe_extra, entries
 from tests.support.wheels import make_wheel
 
 _BINARY = f"cp311-cp311-linux_{platform.machine()}"
@@ -55,7 +55,8 @@ def test_a_pure_wheel_is_noarch(tmp_path: Path) -> None:
     assert info.depends == ("python >=3.9", "six >=1")
     assert info.entry_points == ("my = my_lib:main",)
     assert info.build.startswith("pyh")
-    assert info.build.endswith("_0")
+    assert info.build.endswith("_1")
+    assert info.build_number == 1
     assert info.timestamp == _DATE
 
 
@@ -75,6 +76,31 @@ def test_any_other_wheel_belongs_to_one_python_and_platform(
     assert (info.subdir, info.noarch, info.entry_points) == ("linux-64", "", ())
     assert info.depends == ("python >=3.11,<3.12.0a0", "python_abi 3.11.* *_cp311")
     assert info.build.startswith("py311h")
+
+
+def test_an_extra_is_a_package_without_files_that_belongs_to_its_version(tmp_path: Path) -> None:
+    path = make_wheel(
+        tmp_path,
+        "My_Lib",
+        "1.0",
+        tag=_BINARY,
+        requires=["six", "a; extra == 'x'", "b; extra == 'y' and python_version < '3.12'"],
+    )
+    with open_wheel(path) as wheel:
+        same, differs = (describe_extra(wheel, each, "3.11", "linux-64") for each in "xy")
+        later = describe_extra(wheel, "y", "3.12", "linux-64")
+    assert (same.name, same.version, same.subdir, same.noarch) == (
+        "my-lib-with-x",
+        "1.0",
+        "noarch",
+        "generic",
+    )
+    assert same.depends == ("my-lib ==1.0", "a")
+    assert (differs.subdir, differs.noarch) == ("linux-64", "")
+    assert differs.depends[2:] == ("my-lib ==1.0", "b")
+    assert later.depends[2:] == ("my-lib ==1.0",)
+    assert differs.build.startswith("py311h")
+    assert later.build.startswith("py312h")
 
 
 @pytest.mark.parametrize("tag", ["cp310-cp310-linux_x86_64", "cp311-cp311-win_amd64"])
