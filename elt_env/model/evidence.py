@@ -52,6 +52,8 @@ class Evidence:
         counts: what it counted, by name, as in `loaded_rows`.
         table: what it saw row by row, if that is worth a table.
         image: digest of the image it is about; None when it is about the prefix.
+        inputs: what the check read beside the prefix or the image, each by its name with its
+            digest or value, as in `project dbt_project`; empty in a record that does not say so.
     """
 
     check: str
@@ -63,6 +65,7 @@ class Evidence:
     counts: Mapping[str, int] = field(default_factory=dict, hash=False)
     table: Table | None = None
     image: str | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def failed(self) -> bool:
@@ -73,3 +76,14 @@ class Evidence:
     def holds(self) -> bool:
         """Whether the check says that the environment works; `not_run` never does."""
         return self.status in ("passed", "warned")
+
+    def changed_inputs(self, now: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the names of the inputs that are not what they were, sorted.
+
+        Where there are any, the evidence says nothing about today. A record that does not say what
+        the check read is one of a check that has changed.
+        """
+        if not self.inputs:
+            return ("the check",) if now else ()
+        names = self.inputs.keys() | now.keys()
+        return tuple(sorted(name for name in names if self.inputs.get(name) != now.get(name)))

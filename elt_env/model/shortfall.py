@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from elt_env.model.evidence import Evidence
@@ -37,12 +37,14 @@ class Requirement:
         may_not_run: those of them that may say `not_run`.
         image_checks: the names that are about an image.
         image: digest of the image that these must be about.
+        inputs: what each check would read today; evidence on other inputs is none.
     """
 
     checks: tuple[str, ...]
     may_not_run: tuple[str, ...] = ()
     image_checks: Collection[str] = ()
     image: str | None = None
+    inputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
 
     def shortfalls(self, evidence: Sequence[Evidence]) -> tuple[Shortfall, ...]:
         """Return the checks that the evidence on a lock says too little of, as they are listed."""
@@ -55,6 +57,9 @@ class Requirement:
             return Shortfall(name, "missing", "was not run")
         if name in self.image_checks and evidence.image != self.image:
             return Shortfall(name, "missing", "was not run on this image, but on one before it")
+        changed = evidence.changed_inputs(self.inputs.get(name, evidence.inputs))
+        if changed:
+            return Shortfall(name, "missing", f"was run before {', '.join(changed)} changed")
         first = evidence.detail.partition("\n")[0]
         if evidence.status == "not_run":
             accepted = name in self.may_not_run

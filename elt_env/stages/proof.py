@@ -15,6 +15,7 @@ from elt_env.model.target import Target
 from elt_env.stages.checks import CHECKS, HEALTH_CHECKS
 from elt_env.stages.checks.applies import lacking
 from elt_env.stages.checks.image import IMAGE_CHECKS
+from elt_env.stages.checks.inputs import check_inputs
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.toolbox import Toolbox
 
@@ -75,6 +76,7 @@ def examine(lock: Lock, toolbox: Toolbox) -> Proof:
         may_not_run=policy.accept_not_run,
         image_checks=IMAGE_CHECKS,
         image=image.digest if image else None,
+        inputs={name: check_inputs(name, lock, toolbox) for name in required},
     )
     return Proof(
         lock=lock,

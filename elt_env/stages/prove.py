@@ -15,6 +15,7 @@ from elt_env.model.lock import Lock
 from elt_env.stages.build import require_prefix
 from elt_env.stages.checks import CHECKS, HEALTH_CHECKS, SMOKE_CHECKS, Check, Finding
 from elt_env.stages.checks.image import IMAGE_CHECKS, ImageUnderTest
+from elt_env.stages.checks.inputs import check_inputs
 from elt_env.tools.cancelling import ended_by
 from elt_env.tools.files import write_atomically
 from elt_env.tools.image_store import ImageStore, require_image
@@ -42,7 +43,8 @@ _LONG = ("dagster_smoke", "reproducible", "solver_differences", "console_scripts
 def prove(name: str, lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Evidence:
     """Return the evidence of one check on the lock's prefix, recorded in the store.
 
-    A check that held for this digest before is not run again unless `again`.
+    A check that held for this digest before is not run again unless `again`, or unless what it
+    reads beside the prefix is not what it was then.
 
     Raises:
         ToolError: the prefix is not there to be checked.
@@ -126,16 +128,19 @@ class _Prover:
         Raises:
             EltEnvError: the check could not run.
         """
+        inputs = check_inputs(name, self.lock, self.toolbox)
         known = None if self.again else self._known(name)
         if known is not None:
-            self.say(
-                f"{name}: held for this {self._what} on {known.at:%Y-%m-%d %H:%M}, not run again"
-            )
-            return known
+            held = f"{name}: held for this {self._what} on {known.at:%Y-%m-%d %H:%M}"
+            changed = known.changed_inputs(inputs)
+            if not changed:
+                self.say(f"{held}, not run again")
+                return known
+            self.say(f"{held}; changed since then: {', '.join(changed)}")
         self.say(f"{name}: checking")
         start = time.monotonic()
         finding = self.checks[name](self.toolbox, self.say)
-        return self._kept(name, finding, time.monotonic() - start)
+        return self._kept(name, finding, time.monotonic() - start, inputs)
 
     def attempt_safely(self, name: str) -> Evidence:
         """Return the same, or `not_run` for a check that could not run."""
@@ -144,7 +149,8 @@ class _Prover:
             return self.attempt(name)
         except (NetworkError, BusyError, ToolError) as error:
             finding = Finding("not_run", f"could not run: {error.problem}", str(error))
-            return self._kept(name, finding, time.monotonic() - start)
+            inputs = check_inputs(name, self.lock, self.toolbox)
+            return self._kept(name, finding, time.monotonic() - start, inputs)
 
     @property
     def _what(self) -> str:
@@ -156,7 +162,9 @@ class _Prover:
                 return each
         return None
 
-    def _kept(self, name: str, finding: Finding, seconds: float) -> Evidence:
+    def _kept(
+        self, name: str, finding: Finding, seconds: float, inputs: Mapping[str, str]
+    ) -> Evidence:
         store = self.toolbox.store
         path = store.log_path(self.lock.digest, name)
         write_atomically(path, finding.log + "\n")
@@ -170,6 +178,7 @@ class _Prover:
             counts=finding.counts,
             table=finding.table,
             image=self.image,
+            inputs=inputs,
         )
         store.record(self.lock.digest, evidence)
         self.say(f"{name}: {finding.status}: {finding.detail}")

@@ -3,20 +3,54 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from elt_env.model.canonical import short
-from elt_env.tools.files import remove_abandoned, writing
+from elt_env.model.canonical import digest_of, short
+from elt_env.tools.files import remove_abandoned, sha256_of, storage_error, writing
 
 _KEPT = 3 * 24 * 3600.0  # seconds
 left_out = shutil.ignore_patterns(
     ".*", "target", "logs", "dbt_packages", "output", "__pycache__", "*.duckdb"
 )
 """Returns which names in a project's directory version control and the tools themselves left."""
+
+
+def digest_of_project(project: Path) -> str:
+    """Return the digest of what a copy of a project's directory holds; `absent` without one.
+
+    It depends on paths, contents, links and whether a file can be run, not on time stamps.
+
+    Raises:
+        StorageError: a file cannot be read.
+    """
+    if not project.is_dir():
+        return "absent"
+    try:
+        return digest_of(dict(_described_files(project)))
+    except OSError as error:
+        raise storage_error(project, str(error), full=False) from error
+
+
+def _described_files(root: Path) -> Iterator[tuple[str, str]]:
+    for directory, names, files in os.walk(root, onerror=_raise):
+        here = Path(directory)
+        ignored = left_out(directory, [*names, *files])
+        names[:] = [each for each in names if each not in ignored]
+        for path in (here / each for each in (*files, *names) if each not in ignored):
+            if path.is_file():
+                kind = "program" if os.access(path, os.X_OK) else "file"
+                yield path.relative_to(root).as_posix(), f"{kind} {sha256_of(path)}"
+            elif path.is_symlink():
+                yield path.relative_to(root).as_posix(), f"link {path.readlink()}"
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 @dataclass

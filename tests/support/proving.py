@@ -11,6 +11,7 @@ from elt_env.model.image import ImageRecord
 from elt_env.model.lock import Lock
 from elt_env.stages.checks import CHECKS
 from elt_env.stages.checks.image import IMAGE_CHECKS
+from elt_env.stages.checks.inputs import check_inputs
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.oci.layout import Layout
 from elt_env.tools.prefix import Prefix, Stage
@@ -52,7 +53,8 @@ def pretend_proven(
 ) -> None:
     """Record that checks have said that about the lock, or about an image of it."""
     for name in names:
-        evidence = Evidence(name, status, MOMENT, 0.1, f"{name} is {status}", image=image)
+        detail, inputs = f"{name} is {status}", check_inputs(name, lock, toolbox)
+        evidence = Evidence(name, status, MOMENT, 0.1, detail, image=image, inputs=inputs)
         toolbox.store.record(lock.digest, evidence)
 
 

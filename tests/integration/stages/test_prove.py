@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from elt_env.cli import main
 from elt_env.errors import ToolError
 from elt_env.model.lock import Lock
 from elt_env.stages.build import ensure_prefix
+from elt_env.stages.checks.inputs import check_inputs
 from elt_env.stages.prove import prove
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.toolbox import Toolbox
@@ -71,6 +76,66 @@ def test_evidence_that_holds_is_kept_until_asked_again(sample_lock: Lock, toolbo
     assert "not run again" in said[0]
     assert prove("imports", sample_lock, toolbox, silent, again=True).status == "failed"
     assert toolbox.store.evidence(sample_lock.digest)[0].status == "failed"
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "remove", "run bit", "link"])
+def test_evidence_holds_until_a_project_that_the_check_ran_changes(
+    change: str, sample_lock: Lock, toolbox: Toolbox
+) -> None:
+    project = toolbox.project.root / "dbt_project"
+    (project / "models").mkdir(parents=True)
+    model = project / "models" / "one.sql"
+    model.write_text("select 1\n")
+    prove("dbt_smoke", sample_lock, toolbox, silent)
+    first = check_inputs("dbt_smoke", sample_lock, toolbox)
+
+    # What the tools leave, and when a file was written, are no change.
+    (project / "target").mkdir()
+    (project / "target" / "manifest.json").write_text("{}")
+    os.utime(model, (1, 1))
+    assert check_inputs("dbt_smoke", sample_lock, toolbox) == first
+
+    changes: dict[str, Callable[[], object]] = {
+        "edit": lambda: model.write_text("select 2\n"),
+        "add": lambda: (project / "models" / "two.sql").write_text("select 1\n"),
+        "remove": lambda: shutil.rmtree(project),
+        "run bit": lambda: model.chmod(0o755),
+        "link": lambda: (project / "models" / "three.sql").symlink_to("absent.sql"),
+    }
+    changes[change]()
+
+    now = check_inputs("dbt_smoke", sample_lock, toolbox)
+    (evidence,) = toolbox.store.evidence(sample_lock.digest)
+    assert evidence.inputs == first
+    assert evidence.changed_inputs(now) == ("project dbt_project",)
+
+
+def test_a_check_is_run_again_when_what_it_reads_changed(
+    sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path
+) -> None:
+    prove("imports", sample_lock, toolbox, silent)
+    pip_check = prove("pip_check", sample_lock, toolbox, silent)
+    other = sample.toolbox(tmp_path, imports_allow=["nothing"])
+    said: list[str] = []
+
+    prove("imports", sample_lock, other, said.append)
+    assert said[0].endswith("changed since then: policy imports-allow")
+    assert said[1] == "imports: checking"
+
+    assert prove("pip_check", sample_lock, other, silent) == pip_check
+
+
+def test_evidence_that_was_recorded_without_inputs_does_not_hold(
+    sample_lock: Lock, toolbox: Toolbox
+) -> None:
+    known = prove("imports", sample_lock, toolbox, silent)
+    toolbox.store.record(sample_lock.digest, replace(known, inputs={}))
+    said: list[str] = []
+
+    prove("imports", sample_lock, toolbox, said.append)
+
+    assert said[0].endswith("changed since then: the check")
+    assert said[1] == "imports: checking"
 
 
 def test_a_check_that_failed_is_run_again(sample_lock: Lock, toolbox: Toolbox) -> None:

@@ -49,6 +49,23 @@ def test_what_may_not_run_may_not_fail_and_has_to_be_tried() -> None:
     ]
 
 
+def test_evidence_on_other_inputs_is_none() -> None:
+    now = {"dbt_smoke": {"the check": "1", "project dbt_project": "sha256:1"}}
+    requirement = Requirement(("dbt_smoke",), inputs=now)
+    assert lacks(requirement, said("dbt_smoke", "passed", inputs=now["dbt_smoke"])) == []
+
+    older = said("dbt_smoke", "passed", inputs={"the check": "1", "project dbt_project": "absent"})
+    (shortfall,) = requirement.shortfalls([older])
+    assert str(shortfall) == "dbt_smoke was run before project dbt_project changed"
+    assert shortfall.lack == "missing"
+
+
+def test_evidence_that_does_not_say_what_it_read_is_none() -> None:
+    requirement = Requirement(("imports",), inputs={"imports": {"the check": "1"}})
+    (shortfall,) = requirement.shortfalls([said("imports", "passed")])
+    assert str(shortfall) == "imports was run before the check changed"
+
+
 def test_evidence_on_an_image_is_about_that_image_alone() -> None:
     requirement = Requirement(("image_runs",), image_checks=("image_runs",), image=_IMAGE)
     assert lacks(requirement, said("image_runs", "passed", image=_IMAGE)) == []

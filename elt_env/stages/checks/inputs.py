@@ -1,0 +1,52 @@
+"""What checks read beside the prefix or the image; evidence holds while that stays the same."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+
+from elt_env.model.canonical import digest_of
+from elt_env.model.lock import Lock
+from elt_env.stages.checks import smoke_dagster, smoke_dbt, smoke_meltano
+from elt_env.tools.toolbox import Toolbox
+from elt_env.tools.workplace import digest_of_project
+
+_VERSIONS: dict[str, int] = {}
+"""Versions of checks; a change of what a check finds raises its number, which starts at 1."""
+
+_PROJECTS: dict[str, tuple[str, ...]] = {
+    "meltano_smoke": smoke_meltano.NEEDS.projects,
+    "dbt_smoke": smoke_dbt.NEEDS.projects,
+    "dagster_smoke": smoke_dagster.NEEDS.projects,
+}
+_POLICY: dict[str, tuple[str, ...]] = {
+    "solver_differences": ("wheels_only", "allow_sdist"),
+    "image_content": ("image_path",),
+    "image_runs": ("image_path",),
+}
+_ENVIRONMENT_POLICY: dict[str, tuple[str, ...]] = {"imports": ("imports_allow",)}
+
+
+def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:
+    """Return everything that a check reads beside the prefix or the image, by name.
+
+    Raises:
+        StorageError: a project cannot be read.
+    """
+    inputs = {"the check": str(_VERSIONS.get(name, 1)), "the machine": _machine(lock)}
+    for project in _PROJECTS.get(name, ()):
+        inputs[f"project {project}"] = digest_of_project(toolbox.project.root / project)
+    for key in _POLICY.get(name, ()):
+        inputs[_policy_name(key)] = digest_of(getattr(toolbox.policy, key))
+    for key in _ENVIRONMENT_POLICY.get(name, ()):
+        inputs[_policy_name(key)] = digest_of(getattr(toolbox.environment, key))
+    return inputs
+
+
+def _policy_name(key: str) -> str:
+    return f"policy {key.replace('_', '-')}"
+
+
+def _machine(lock: Lock) -> str:
+    """Return the class of this machine: its conda subdir and its C library."""
+    return " ".join((lock.target.platform, *platform.libc_ver())).rstrip()
