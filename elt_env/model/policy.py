@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from elt_env.model.credentials import WHERE_CREDENTIALS_BELONG, channel_carries_credentials
 from elt_env.model.target import ENVIRONMENT, PYTHON
 
 _UNITS = {
@@ -64,6 +65,13 @@ def _owner(text: str) -> str:
     return text
 
 
+def _bare_channel_url(text: str) -> str:
+    if channel_carries_credentials(text):
+        raise ValueError(f"it carries a credential. {WHERE_CREDENTIALS_BELONG}".rstrip("."))
+    return text
+
+
+ChannelUrl = Annotated[str, AfterValidator(_bare_channel_url)]
 Owner = Annotated[str, AfterValidator(_owner)]
 PythonMinor = Annotated[str, AfterValidator(_python_minor)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
@@ -119,7 +127,7 @@ class Policy(_Frozen):
     channel_fallback: Literal["host", "none"] = Field(
         "none", description="what replaces a conda channel that cannot be reached"
     )
-    channel_alias: str | None = Field(
+    channel_alias: ChannelUrl | None = Field(
         None, description="base URL that channel names are relative to, when not the tool's own"
     )
     index: str | None = Field(

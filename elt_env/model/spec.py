@@ -13,7 +13,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from elt_env.errors import SpecError
 from elt_env.model.canonical import digest_of
 from elt_env.model.conda_spec import CondaSpec, admits_minor, parse_conda_spec
-from elt_env.model.credentials import without_credentials
+from elt_env.model.credentials import (
+    WHERE_CREDENTIALS_BELONG,
+    channel_carries_credentials,
+    channel_host,
+    requirement_carries_credentials,
+    without_credentials,
+)
 from elt_env.model.names import normalize
 
 _KEYS = ("name", "channels", "dependencies")
@@ -74,6 +80,7 @@ def parse_spec(text: str, source: str) -> Spec:
     document = _document(text, source)
     channels = _channels(document.get("channels"), source)
     plain, pip_lines = _dependencies(document.get("dependencies"), source)
+    _refuse_credentials_in(plain, source)
     conda = _parse_each(plain, parse_conda_spec, "conda requirement", source)
     pip = _parse_each(pip_lines, _requirement, "pip requirement", source)
     _refuse_duplicates(conda, pip, source)
@@ -129,18 +136,29 @@ def _channels(value: object, source: str) -> tuple[str, ...]:
 
 
 def _refuse_credentials(channel: str, source: str) -> None:
+    if channel_carries_credentials(channel):
+        host = channel_host(channel)
+        raise SpecError(
+            f"{source}: the channel{f' at {host}' if host else ''} carries a credential.",
+            WHERE_CREDENTIALS_BELONG,
+        )
     try:
-        address = urlsplit(channel)
+        urlsplit(channel)
     except ValueError as error:
         raise SpecError(
             f"{source}: the channel '{without_credentials(channel)}' is not a URL: {error}.",
             "Write a name, a https:// URL or a file:// URL.",
         ) from error
-    if "@" in address.netloc or address.path.startswith("/t/"):
-        raise SpecError(
-            f"{source}: the channel at {address.hostname} carries a credential.",
-            "Remove it from the URL and put it into the file that RATTLER_AUTH_FILE names.",
-        )
+
+
+def _refuse_credentials_in(requirements: Iterable[str], source: str) -> None:
+    for text in requirements:
+        if requirement_carries_credentials(text):
+            shown = without_credentials(text) if "://" in text else text.rpartition("::")[2]
+            raise SpecError(
+                f"{source}: the channel of '{shown}' carries a credential.",
+                WHERE_CREDENTIALS_BELONG,
+            )
 
 
 def _dependencies(value: object, source: str) -> tuple[list[str], list[str]]:

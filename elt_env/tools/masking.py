@@ -6,11 +6,9 @@ import re
 from collections.abc import Callable, Collection
 from urllib.parse import quote
 
+from elt_env.model.credentials import without_credentials
+
 _HIDDEN = "***"
-# RFC 3986, 3.2.1: what stands before the @ of an authority. It is hidden whole, since indexes take
-# tokens as the user name too; only "git" is everybody's name on ssh hosts. Quotes and brackets
-# end it, or a URL without credentials would be masked up to the next @ of a JSON text.
-_USERINFO = re.compile(r"""(?<=://)(?!git@)[^\s/?#"'<>\\`]+@""")
 
 
 def masking(secrets: Collection[str]) -> Callable[[str], str]:
@@ -25,6 +23,6 @@ def masking(secrets: Collection[str]) -> Callable[[str], str]:
 
     def mask(text: str) -> str:
         hidden = known.sub(_HIDDEN, text) if forms else text
-        return _USERINFO.sub(f"{_HIDDEN}@", hidden)
+        return without_credentials(hidden)
 
     return mask

@@ -21,6 +21,11 @@ from rattler.package_cache.package_cache import PackageCache, PackageCacheLayer,
 
 from elt_env.errors import IntegrityError, SpecError, TimeLimitError
 from elt_env.model.conda_spec import CondaSpec
+from elt_env.model.credentials import (
+    WHERE_CREDENTIALS_BELONG,
+    channel_carries_credentials,
+    channel_host,
+)
 from elt_env.model.lock import Package
 from elt_env.tools.conda import rattler_errors
 from elt_env.tools.conda.distributions import owned_by
@@ -193,6 +198,12 @@ class Rattler:
         return rattler.Gateway(cache_dir=self._cache / "repodata", client=client)
 
     def _channel(self, channel: str) -> rattler.Channel:
+        if channel_carries_credentials(channel):
+            host = channel_host(channel)
+            raise SpecError(
+                f"The channel{f' at {host}' if host else ''} carries a credential.",
+                WHERE_CREDENTIALS_BELONG,
+            )
         try:
             if self._alias is None:
                 return rattler.Channel(channel)

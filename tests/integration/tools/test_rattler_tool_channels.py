@@ -39,6 +39,14 @@ def test_something_that_cannot_be_a_channel(conda: Rattler) -> None:
         conda.channel_url("ht!tp://")
 
 
+@pytest.mark.parametrize("channel", ["https://me:hunter22@host.invalid/c", "t/hunter22/c"])
+def test_a_credential_in_a_channel_gets_no_further(conda: Rattler, channel: str) -> None:
+    with pytest.raises(SpecError, match="carries a credential") as caught:
+        conda.solve(request(channel, "lib"))
+    assert "hunter22" not in str(caught.value)
+    assert "RATTLER_AUTH_FILE" in caught.value.remedy
+
+
 def test_a_channel_name_follows_the_alias(tmp_path: Path) -> None:
     conda = Rattler(tmp_path, "https://channels.example.invalid/conda", _LIMIT)
     assert conda.channel_url("forge") == "https://channels.example.invalid/conda/forge"

@@ -183,6 +183,14 @@ def test_a_list_in_a_variable_is_shown_how_to_write(
     assert "_Variables" not in error.problem
 
 
+def test_a_credential_in_the_channel_alias_is_refused_and_not_shown(root: Path) -> None:
+    for alias in ("https://me:hunter22@host.invalid", "https://host.invalid/x/t/hunter22"):
+        error = _refused(root, f'[tool.elt-env]\nchannel-alias = "{alias}"\n{_ELT}')
+        assert "channel-alias: it carries a credential" in error.problem
+        assert "hunter22" not in str(error)
+        assert "RATTLER_AUTH_FILE" in str(error)
+
+
 def test_a_project_is_found_from_below(root: Path) -> None:
     below = root / "a/b"
     below.mkdir(parents=True)
