@@ -134,6 +134,8 @@ class Lock:
         negotiated: the bounds that conda was given for pip's sake.
         held_back: what is older than it would be without conda's packages.
         packages: conda's and pip's packages, sorted by manager and name.
+        variables: the spec's environment variables and their values, sorted by name.
+        notes: what is worth saying and is no fault, a line each.
     """
 
     target: Target
@@ -148,6 +150,8 @@ class Lock:
     negotiated: tuple[Bound, ...]
     packages: tuple[Package, ...]
     held_back: tuple[HeldBack, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
     schema: int = field(default=SCHEMA)
 
     def __post_init__(self) -> None:
@@ -159,11 +163,19 @@ class Lock:
     def digest(self) -> str:
         """The sha256 of the canonical content.
 
-        Schema, target, and per manager the name, version, build and sha256 of each package: not
-        when, where or in what order the lock was made.
+        Schema, target, per manager the name, version, build and sha256 of each package, and the
+        variables, if there are any, since all that is proven is run with them: not when, where or
+        in what order the lock was made.
         """
         packages = [[p.manager, p.name, p.version, p.build, p.sha256] for p in self.packages]
-        return digest_of({"schema": self.schema, "target": str(self.target), "packages": packages})
+        content: dict[str, object] = {
+            "schema": self.schema,
+            "target": str(self.target),
+            "packages": packages,
+        }
+        if self.variables:
+            content["variables"] = [list(each) for each in self.variables]
+        return digest_of(content)
 
     @property
     def conda(self) -> tuple[Package, ...]:

@@ -25,6 +25,8 @@ def unsatisfied(lock: Lock, spec: Spec, policy: Policy, matches: Matches) -> tup
         reasons += _channel_reasons(lock, spec)
         reasons += _conda_reasons(lock, spec, matches)
         reasons += _pip_reasons(lock, spec)
+    if lock.variables != spec.variables:
+        reasons.append("the spec's variables changed")
     return tuple(reasons)
 
 

@@ -37,6 +37,7 @@ class Spec:
         python: the version bound on Python that the spec carries, or "".
         conda: conda requirements without Python, sorted.
         pip: requirements for pip (PEP 508), normalized and sorted.
+        variables: environment variables and their values, sorted by name.
     """
 
     source: str
@@ -44,16 +45,19 @@ class Spec:
     python: str
     conda: tuple[CondaSpec, ...]
     pip: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def digest(self) -> str:
         """The digest of what is asked for; the order of requirements does not enter."""
-        content = {
+        content: dict[str, object] = {
             "channels": list(self.channels),
             "python": self.python,
             "conda": [str(spec) for spec in self.conda],
             "pip": list(self.pip),
         }
+        if self.variables:
+            content["variables"] = [list(each) for each in self.variables]
         return digest_of(content)
 
     def require_python(self, minors: Iterable[str]) -> None:

@@ -70,6 +70,8 @@ class Summary:
             "channel_source": lock.channel_source,
             "negotiated": [str(each) for each in lock.negotiated],
             "held_back": [str(each) for each in lock.held_back],
+            "variables": dict(lock.variables),
+            "notes": list(lock.notes),
         }
 
     def _image(self) -> dict[str, Any] | None:
@@ -137,6 +139,8 @@ class Summary:
             *(f"  agreed    {each} (conda had {each.refused})" for each in lock.negotiated),
             *(f"  held back {each}" for each in lock.held_back),
             f"  asked for {', '.join(asked)}",
+            *_listed("  variables ", [name for name, _ in lock.variables]),
+            *(f"  note      {each}" for each in lock.notes),
         ]
 
     def _release_lines(self) -> list[str]:
@@ -151,6 +155,10 @@ class Summary:
             f"            {moved}: {release.trigger}",
             f"            {self.entry_points}",
         ]
+
+
+def _listed(head: str, names: list[str]) -> list[str]:
+    return [head + ", ".join(names)] if names else []
 
 
 def packages_text(lock: Lock) -> str:

@@ -30,6 +30,7 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
         negotiated=_negotiated(question, agreement),
         held_back=_held_back(question, agreement),
         packages=(*_needed_by_pip(agreement), *files),
+        variables=question.spec.variables,
     )
 
 

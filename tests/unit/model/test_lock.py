@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elt_env.model.canonical import digest_of
 from elt_env.model.lock import Bound, HeldBack, Lock, Package, owned_distributions, with_required_by
 from elt_env.model.target import Target
 from tests.support.locks import (
@@ -46,11 +47,26 @@ def test_the_order_of_packages_does_not_count(lock: Lock, chance: random.Random)
         {"requirements": ()},
         {"negotiated": (Bound("alpha", ">=1", "0.9", ("beta 1.0",)),)},
         {"held_back": (HeldBack("alpha", "1.0", "2.0"),)},
+        {"notes": ("gdal 3.9 has a post-link script",)},
     ],
 )
 def test_when_where_and_how_it_was_made_is_not_in_the_digest(changes: dict[str, Any]) -> None:
     lock = lock_of(pip_package())
     assert replace(lock, **changes).digest == lock.digest
+
+
+def test_variables_are_in_the_digest_where_there_are_any() -> None:
+    lock = lock_of(pip_package())
+    variables = (("DBT_PARTIAL_PARSE", "0"), ("DBT_PROFILES_DIR", "ci/profiles"))
+    digests = {
+        replace(lock, variables=each).digest
+        for each in ((), variables, variables[:1], (("DBT_PARTIAL_PARSE", "1"), variables[1]))
+    }
+    assert len(digests) == 4
+    # As it was before a lock had variables.
+    packages = [[p.manager, p.name, p.version, p.build, p.sha256] for p in lock.packages]
+    content = {"schema": lock.schema, "target": str(lock.target), "packages": packages}
+    assert lock.digest == digest_of(content)
 
 
 @pytest.mark.parametrize(

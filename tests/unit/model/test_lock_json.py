@@ -37,6 +37,15 @@ def test_a_manifest_holds_the_whole_lock(lock: Lock) -> None:
     assert lock_json.render(_parse(text)) == text
 
 
+def test_a_manifest_from_before_variables_and_notes_is_read_as_it_is() -> None:
+    lock = lock_of(pip_package(), conda_package())
+    content = json.loads(lock_json.render(lock))
+    for key in ("variables", "notes", "checksum"):
+        content.pop(key)
+    content["checksum"] = digest_of(content)
+    assert _parse(json.dumps(content)) == lock
+
+
 def test_a_manifest_is_for_other_tools_to_read_too() -> None:
     lock = lock_of(pip_package("alpha", "1.0"), conda_package())
     content = json.loads(lock_json.render(lock))

@@ -160,6 +160,7 @@ def test_a_change_that_the_lock_satisfies_keeps_it(spec: Spec) -> None:
             _spec(conda=_with(_CONDA, "openssl"), pip=[*_PIP, "openssl"]),
             ["conda: openssl is no longer asked for", "pip: openssl is new in the spec"],
         ),
+        (replace(_spec(), variables=(("FLAG", "1"),)), ["the spec's variables changed"]),
     ],
 )
 def test_a_change_that_the_lock_does_not_satisfy_is_named(spec: Spec, reasons: list[str]) -> None:

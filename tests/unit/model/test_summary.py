@@ -123,6 +123,18 @@ def test_the_host_channel_and_what_was_negotiated_can_be_seen() -> None:
     assert content["held_back"] == [str(_LOCK.held_back[0])]
 
 
+def test_variables_and_notes_can_be_seen_and_no_value_where_a_log_may_keep_it() -> None:
+    variables = (("DBT_PARTIAL_PARSE", "0"), ("DBT_PROFILES_DIR", "ci/profiles"))
+    lock = replace(_LOCK, variables=variables, notes=("gamma 1.0: its post-link is not run",))
+    content = replace(_SUMMARY, lock=lock).to_json()["lock"]
+    assert content["variables"] == dict(variables)
+    assert content["notes"] == ["gamma 1.0: its post-link is not run"]
+    text = replace(_SUMMARY, lock=lock).to_text()
+    assert "variables DBT_PARTIAL_PARSE, DBT_PROFILES_DIR\n" in text
+    assert "note      gamma 1.0: its post-link is not run" in text
+    assert "ci/profiles" not in text
+
+
 def test_a_person_reads_it_line_by_line() -> None:
     text = _SUMMARY.to_text()
     lines = [" ".join(line.split()) for line in text.splitlines()]
