@@ -36,6 +36,7 @@ _Mask = Callable[[str], str]
 _TICK = 0.05  # seconds between two looks at the clock and at the program
 _PATIENCE = 10.0  # seconds that a person's command has to end when this process is told to
 _QUIET = 15.0  # seconds without a line after which a sign of life is given
+_TOLD = 16 << 20  # bytes of output that are told line by line
 _RECENT_LINES = 20
 _RECENT_WIDTH = 500
 # Ends a group once its stdin closes, which happens when whoever holds the other end is gone.
@@ -49,8 +50,9 @@ class Completed:
     Attributes:
         command: what was run.
         returncode: the exit code, or -N if signal N ended it.
-        stdout: all of it, UTF-8 with replacement; with `merge`, stderr stands in it as well.
-        stderr: all of it, or "" with `merge`.
+        stdout: UTF-8 with replacement; with `merge`, stderr stands in it as well. Of more than
+            32 MiB the middle is left out, and says so.
+        stderr: the same, or "" with `merge`.
         seconds: how long it took.
     """
 
@@ -85,8 +87,8 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
         limit: seconds it may take.
         env: all of its variables; `clean_environment()` by default.
         cwd: the directory it runs in.
-        say: called in this thread with each line of stdout and stderr as it appears, and with a
-            sign of life after 15 seconds without one.
+        say: called in this thread with each line of stdout and stderr as it appears, with a
+            sign of life after 15 seconds without one, and of more than 16 MiB with the last lines.
         secrets: texts shown as ***, as are credentials in URLs.
         input: text for its stdin, which is empty otherwise.
         grace: seconds between SIGTERM and SIGKILL.
@@ -111,6 +113,7 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
         pipes.close()
     seconds = time.monotonic() - started
     teller.tell(pipes.lines)
+    teller.finish()
     if not in_time:
         raise _limit_error(shown[0], limit, teller.recent)
     stdout, stderr = mask(pipes.stdout.text), mask(pipes.stderr.text)
@@ -181,6 +184,8 @@ class _Teller:
         self._mask = mask
         self._recent: deque[bytes] = deque(maxlen=_RECENT_LINES)
         self._started = self._last = time.monotonic()
+        self._size = 0
+        self._untold = 0
 
     @property
     def recent(self) -> str:
@@ -190,11 +195,28 @@ class _Teller:
     def tell(self, lines: deque[bytes]) -> None:
         """Take the lines out and tell them, or that nothing came for a while."""
         while lines:
-            self._recent.append(lines.popleft())
-            self._say_now(self._text(self._recent[-1]))
+            self._take(lines.popleft())
         now = time.monotonic()
         if now - self._last >= _QUIET:
             self._say_now(f"... still running: {self._name} ({now - self._started:.0f} s)")
+
+    def _take(self, line: bytes) -> None:
+        self._recent.append(line)
+        self._size += len(line) + 1
+        if self._size <= _TOLD:
+            self._say_now(self._text(line))
+        else:
+            self._untold += 1
+            if self._untold == 1:
+                self._say_now(f"... {self._name} prints more than {_TOLD >> 20} MiB ...")
+
+    def finish(self) -> None:
+        """Tell the last lines of an output that was too long to be told whole."""
+        last = [self._text(each) for each in self._recent][-self._untold :] if self._untold else []
+        if self._untold > len(last):
+            self._say_now(f"... ({self._untold - len(last)} lines left out) ...")
+        for line in last:
+            self._say_now(line)
 
     def _say_now(self, line: str) -> None:
         self._last = time.monotonic()

@@ -10,26 +10,45 @@ from dataclasses import dataclass, field
 from typing import IO
 
 _CHUNK = 1 << 16
+_KEPT = 16 << 20  # bytes kept of the start of what a program prints, and as many of its end
+_LONGEST_LINE = 8 << 20  # bytes after which a line is told although it goes on
 _DRAIN = 1.0  # seconds for what ended processes left behind; a pipe holds little more than a chunk
 
 
 @dataclass
 class _Stream:
-    """Everything that came out of one pipe, and the line that is not complete yet."""
+    """What came out of one pipe, its middle left out where it is long, and the unfinished line."""
 
-    chunks: list[bytes] = field(default_factory=list)
+    head: list[bytes] = field(default_factory=list)
+    tail: deque[bytes] = field(default_factory=deque)
+    left_out: int = 0
     partial: bytearray = field(default_factory=bytearray)
+    _head_size: int = 0
+    _tail_size: int = 0
+
+    def add(self, chunk: bytes) -> None:
+        if self._head_size < _KEPT:
+            self.head.append(chunk)
+            self._head_size += len(chunk)
+            return
+        self.tail.append(chunk)
+        self._tail_size += len(chunk)
+        while self._tail_size > _KEPT + _CHUNK:
+            dropped = len(self.tail.popleft())
+            self._tail_size -= dropped
+            self.left_out += dropped
 
     @property
     def text(self) -> str:
-        return b"".join(self.chunks).decode("utf-8", "replace")
+        gap = f"\n... ({self.left_out} bytes left out) ...\n" if self.left_out else ""
+        return b"".join((*self.head, gap.encode(), *self.tail)).decode("utf-8", "replace")
 
 
 class Pipes:
     """What a program reads from stdin and what it prints.
 
     Attributes:
-        stdout, stderr: all of the output so far.
+        stdout, stderr: the output so far; of a long one its start and its end.
         lines: the complete lines of both, as they came, until somebody takes them out.
     """
 
@@ -92,12 +111,15 @@ class Pipes:
         if not chunk:
             self._drop(key.fd)
             return
-        stream.chunks.append(chunk)
+        stream.add(chunk)
         stream.partial += chunk
         if b"\n" in chunk:
             *complete, rest = stream.partial.split(b"\n")
             self.lines.extend(bytes(each) for each in complete)
             stream.partial = rest
+        elif len(stream.partial) > _LONGEST_LINE:
+            self.lines.append(bytes(stream.partial))
+            stream.partial.clear()
 
     def _register(self, pipe: IO[bytes], events: int, stream: _Stream | None) -> None:
         self._pipes[pipe.fileno()] = pipe

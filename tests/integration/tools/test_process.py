@@ -3,12 +3,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -489,3 +491,38 @@ def test_a_persons_command_may_clean_up_when_this_process_is_told_to_end(tmp_pat
         process.terminate()
         assert process.wait(30) == 3
     assert (tmp_path / "cleaned").read_text() == "cleaned\n"
+
+
+def test_of_a_long_output_the_start_and_the_end_are_kept() -> None:
+    code = """
+        import sys
+        print("the first line")
+        for number in range(3000):
+            print(f"{number:07d}" + "x" * 65_000)
+        print("the last line")
+    """
+    told: list[str] = []
+    tracemalloc.start()
+    try:
+        done = run(python(code), limit=LONG, say=told.append)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("the first line\n")
+    assert done.stdout.endswith("\nthe last line\n")
+    assert re.search(r"\n\.\.\. \(\d+ bytes left out\) \.\.\.\n", done.stdout)
+    assert told[0] == "the first line"
+    assert told[-1] == "the last line"
+    assert re.fullmatch(r"\.\.\. \(\d+ lines left out\) \.\.\.", told[-21])
+    assert peak < 190_000_000  # a program printed as much; copies of what is kept are in it
+
+
+def test_a_line_without_an_end_is_told_in_parts() -> None:
+    code = "import sys; sys.stdout.write('y' * 40_000_000)"
+    told: list[str] = []
+    done = run(python(code), limit=LONG, say=told.append)
+    assert len(done.stdout) < 40_000_000
+    assert max(map(len, told)) <= 9 << 20
+    assert told[0].startswith("yyy")
