@@ -1,0 +1,48 @@
+"""Faults of the files that a person wrote: each with its place and with what to write instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One thing that is wrong in a file.
+
+    Attributes:
+        source: the file, as messages name it.
+        line: its line, counted from 1; 0 when the file as a whole is meant.
+        problem: what is wrong, one sentence.
+        remedy: what to write or to do instead.
+    """
+
+    source: str
+    line: int
+    problem: str
+    remedy: str
+
+    @property
+    def place(self) -> str:
+        """The file and the line, as in `environment.yml, line 7`."""
+        return f"{self.source}, line {self.line}" if self.line else self.source
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}\n  -> {self.remedy}"
+
+
+class WrittenError(ValueError):
+    """A text is not what it should be; whoever knows its place makes a fault of it.
+
+    Attributes:
+        problem: what is wrong, a sentence without its full stop.
+        remedy: what to write or to do instead.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+
+    def at(self, source: str, line: int) -> Fault:
+        """Return the fault at a place."""
+        return Fault(source, line, f"{self.problem}.", self.remedy)
