@@ -1,13 +1,17 @@
-"""`conda.lock`: the conda half as an `@EXPLICIT` file, one URL with its hash a line.
+"""`conda-linux-64.lock`: the conda half as an `@EXPLICIT` file, one URL with its hash a line.
 
-conda, mamba, micromamba and rattler read it (CEP 23).
+conda, mamba, micromamba and rattler read it (CEP 23). It has the name that conda-lock gives such
+files, `conda-<platform>.lock`.
 """
 
 from __future__ import annotations
 
 from elt_env.model.lock import Lock
 
-FILE_NAME = "conda.lock"
+
+def file_name(lock: Lock) -> str:
+    """Return the name of the explicit file among the lock's files."""
+    return "conda.lock" if lock.layout == 1 else f"conda-{lock.target.platform}.lock"
 
 
 def render(lock: Lock) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from elt_env.model.canonical import digest_of
 from elt_env.model.target import Target
@@ -17,6 +17,13 @@ WHEEL_BUILD_NUMBER = 1
 """Build number of the conda packages that the host channel makes of wheels. Raised when what they
 require is read differently, so that locks of the packages before are made anew; 0 left out what
 extras require."""
+
+LAYOUT: Final = 2
+"""What the files beside the manifest are called and hold.
+
+1: `conda.lock`, and a `pylock.toml` without dependencies; 2: `conda-linux-64.lock`, and a
+`pylock.toml` with them.
+"""
 
 _DEPENDENCY_NAME = re.compile(r"[^\s=<>!~\[]+")
 
@@ -56,6 +63,7 @@ class Package:
         requested: whether a person asked for it by name.
         required_by: names of the locked packages that need it, sorted.
         index: URL of the index it was found on (pip), without credentials.
+        requires_python: the Pythons it is for (pip), as the index says; None where it does not.
     """
 
     manager: Manager
@@ -69,6 +77,7 @@ class Package:
     requested: bool = False
     required_by: tuple[str, ...] = ()
     index: str | None = None
+    requires_python: str | None = None
     conda: CondaDetail | None = None
 
     @property
@@ -136,6 +145,7 @@ class Lock:
         packages: conda's and pip's packages, sorted by manager and name.
         variables: the spec's environment variables and their values, sorted by name.
         notes: what is worth saying and is no fault, a line each.
+        layout: see LAYOUT; it is that of the time when the lock was made.
     """
 
     target: Target
@@ -153,6 +163,7 @@ class Lock:
     variables: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     schema: int = field(default=SCHEMA)
+    layout: Literal[1, 2] = LAYOUT
 
     def __post_init__(self) -> None:
         """Put the packages into their one order, whatever order they came in."""

@@ -39,7 +39,7 @@ def parse(text: str, source: str, remedy: str) -> Lock:
         raise IntegrityError(f"{source} has schema {schema}; this version reads {SCHEMA}.", remedy)
     _check(content, source, remedy)
     try:
-        lock = _adapter.validate_python(content)
+        lock = _adapter.validate_python({"layout": 1} | content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

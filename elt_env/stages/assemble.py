@@ -8,6 +8,7 @@ from elt_env.model.lock import Bound, HeldBack, Lock, Package
 from elt_env.model.satisfaction import requirement_lines
 from elt_env.stages.negotiate import Agreement
 from elt_env.stages.question import Question
+from elt_env.stages.requires_python import with_requires_python
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
@@ -17,6 +18,7 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
     conda = agreement.conda
     mine = tuple(each for each in agreement.pip if each.name not in conda.owned)
     files = toolbox.resolver.files(mine, agreement.request, say)
+    pip = with_requires_python(files, question.previous, toolbox, say)
     return Lock(
         target=question.target,
         spec_digest=question.spec.digest,
@@ -29,7 +31,7 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
         tools=toolbox.versions,
         negotiated=_negotiated(question, agreement),
         held_back=_held_back(question, agreement),
-        packages=(*_needed_by_pip(agreement), *files),
+        packages=(*_needed_by_pip(agreement), *pip),
         variables=question.spec.variables,
     )
 

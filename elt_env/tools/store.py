@@ -3,7 +3,7 @@
 Locks and evidence are small files, kept under the digest of the lock; a target's pointer names
 its current lock. All of it lies under `home`:
 
-    locks/<digest>/             lock.json, conda.lock, pylock.toml, requirements.txt
+    locks/<digest>/             lock.json, conda-linux-64.lock, pylock.toml, requirements.txt
     targets/elt@3.11/lock.json  the current lock's digest and the one before
     evidence/<digest>/          one file a check
     diffs/                      what new locks changed, with the reasons
@@ -30,7 +30,6 @@ from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.tools.files import write_atomically, writing
 
-_DERIVED = (conda_lock, pylock, requirements)
 _evidence: TypeAdapter[Evidence] = TypeAdapter(Evidence)
 _RELOCK = "Make a new one with: elt-env relock {target}"
 
@@ -70,8 +69,9 @@ class Store:
             directory.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".new-") as place:
                 new, old = Path(place) / "new", Path(place) / "old"
-                for form in (*_DERIVED, lock_json):
-                    write_atomically(new / form.FILE_NAME, form.render(lock))
+                manifest = {lock_json.FILE_NAME: lock_json.render(lock)}
+                for name, content in (_derived_files(lock) | manifest).items():
+                    write_atomically(new / name, content)
                 _exchange(directory, new, old)
         return directory
 
@@ -224,10 +224,19 @@ def _read_manifest(directory: Path, target: Target | None) -> Lock:
 def damaged_files(directory: Path, lock: Lock) -> tuple[str, ...]:
     """Return the names of the files in a lock's directory that do not derive from the lock."""
     return tuple(
-        form.FILE_NAME
-        for form in _DERIVED
-        if _content(directory / form.FILE_NAME) != form.render(lock).encode()
+        name
+        for name, content in _derived_files(lock).items()
+        if _content(directory / name) != content.encode()
     )
+
+
+def _derived_files(lock: Lock) -> dict[str, str]:
+    """Return what derives from a lock's manifest: content by file name."""
+    return {
+        conda_lock.file_name(lock): conda_lock.render(lock),
+        pylock.FILE_NAME: pylock.render(lock),
+        requirements.FILE_NAME: requirements.render(lock),
+    }
 
 
 def _content(path: Path) -> bytes | None:

@@ -91,7 +91,7 @@ def test_a_second_run_solves_resolves_and_installs_nothing(site: Site) -> None:
 
 def test_other_tools_consume_the_lock(content: Mapping[str, Any], tmp_path: Path) -> None:
     folder = Path(content["lock"]["path"])
-    listed = ExplicitEnvironmentSpec.from_path(folder / "conda.lock").packages
+    listed = ExplicitEnvironmentSpec.from_path(folder / "conda-linux-64.lock").packages
     assert len(listed) == content["lock"]["conda"]
     empty = tmp_path / "linked"
     records = [

@@ -131,6 +131,7 @@ _COMMON = st.fixed_dictionaries(
         "released_at": st.none() | _MOMENTS,
         "requested": st.booleans(),
         "required_by": st.sampled_from([(), ("alpha",), ("alpha", "zeta")]),
+        "requires_python": st.sampled_from([None, ">=3.8", ">=3.8,<4,!=3.9.*"]),
     }
 )
 _WHEELS = st.builds(pip_package, _NAMES, _VERSIONS)
@@ -158,6 +159,7 @@ _LOCKS = st.builds(
             "channel_source": st.sampled_from(["remote", "host"]),
             "exclude_newer": st.none() | _MOMENTS,
             "locked_at": _MOMENTS,
+            "layout": st.sampled_from([1, 2]),
             "negotiated": st.sampled_from([(), (Bound("gamma", ">=2", "1.1", ("alpha 1.0",)),)]),
             "held_back": st.sampled_from([(), (HeldBack("alpha", "1.0", "2.0"),)]),
         }

@@ -158,7 +158,7 @@ def test_a_lock_of_another_python(
         ("lock.json", "{", ""),
         ("requirements.txt", "sha256:", "sha256:0"),
         ("pylock.toml", "alpha", "omega"),
-        ("conda.lock", "@EXPLICIT", ""),
+        ("conda-linux-64.lock", "@EXPLICIT", ""),
     ],
 )
 def test_a_lock_that_was_edited_by_hand(  # noqa: PLR0917  # three of them are one sample

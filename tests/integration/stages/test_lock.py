@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from packaging.pylock import Package, Pylock
 
 from elt_env.stages.lock import Locked, lock
+from elt_env.tools.package_index import PackageIndex
 from elt_env.tools.store import read_lock_directory
 from tests.support.channel import Channel, ChannelServer
 from tests.support.index_server import IndexServer
@@ -25,6 +29,12 @@ from tests.support.locking import (
 )
 from tests.support.loopback import running
 from tests.support.project import make_project, toolbox_of
+from tests.support.wheels import make_sdist, make_wheel
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 def test_what_a_lock_tells(filled: Scene) -> None:
@@ -81,7 +91,7 @@ def test_what_a_lock_tells(filled: Scene) -> None:
 def test_the_files_of_a_lock(filled: Scene) -> None:
     locked = lock_example(filled)
     assert {each.name for each in locked.path.iterdir()} == {
-        *("lock.json", "conda.lock", "pylock.toml", "requirements.txt"),
+        *("lock.json", "conda-linux-64.lock", "pylock.toml", "requirements.txt"),
     }
     assert read_lock_directory(locked.path, locked.lock.target) == locked.lock
     manifest = json.loads((locked.path / "lock.json").read_text())
@@ -89,10 +99,63 @@ def test_the_files_of_a_lock(filled: Scene) -> None:
     pip_files = [(locked.path / name).read_text() for name in ("pylock.toml", "requirements.txt")]
     for package in locked.lock.packages:
         mine = package.manager == "pip"
-        texts = pip_files if mine else [(locked.path / "conda.lock").read_text()]
+        texts = pip_files if mine else [(locked.path / "conda-linux-64.lock").read_text()]
         assert all(package.sha256 in text for text in texts)
     home = filled.toolbox(conda=CONDA, pip=PIP).store
     assert home.current_lock(locked.lock.target) == locked.lock
+
+
+def _pylock(locked: Locked) -> dict[str, Package]:
+    content = tomllib.loads((locked.path / "pylock.toml").read_text(encoding="utf-8"))
+    return {each.name: each for each in Pylock.from_dict(content).packages}
+
+
+def _offer_bounded(scene: Scene, name: str, *versions: str, bound: str) -> None:
+    for version in versions:
+        wheel = make_wheel(scene.root, name, version, requires_python=bound, requires=["agate"])
+        scene.index.add(wheel)
+
+
+@pytest.mark.parametrize("pages", [None, "html-only"])
+def test_pylock_says_what_the_packages_need(
+    filled: Scene, pages: Literal["html-only"] | None
+) -> None:
+    _offer_bounded(filled, "bounded", "1!1.0", bound=">=3.8,!=3.9.*")
+    filled.index.add(make_sdist(filled.root, "source", "1.0", requires_python=">=3.7"))
+    filled.index.fault = pages
+    policy = {"allow-sdist": ["source"], "undated-releases": "take"}
+    found = _pylock(filled.lock(conda=CONDA, pip=[*PIP, "bounded", "source"], policy=policy))
+    assert {name: str(each.requires_python) for name, each in found.items()} == {
+        "agate": "None",
+        "bounded": "!=3.9.*,>=3.8",
+        "click": "None",
+        "dbt": "None",
+        "source": ">=3.7",
+    }
+    assert {name: each.dependencies for name, each in found.items() if each.dependencies} == {
+        "bounded": [{"name": "agate"}],
+        "dbt": [{"name": "agate"}],
+    }
+
+
+def test_what_the_index_said_of_a_file_is_not_asked_again(filled: Scene) -> None:
+    _offer_bounded(filled, "bounded", "1.0", bound=">=3.8")
+    made = filled.lock(conda=CONDA, pip=[*PIP, "bounded"])
+    toolbox = filled.toolbox(conda=CONDA, pip=["dbt", "bounded"])
+    silent = replace(toolbox, package_index=PackageIndex(toolbox.indexes, filled.root, limit=0))
+    again = filled.lock_with(silent)
+    assert again.lock.digest != made.lock.digest
+    assert again.lock.package("pip", "bounded").requires_python == ">=3.8"
+
+
+def test_an_index_that_says_nothing_of_pythons_is_no_reason_to_lock_nothing(filled: Scene) -> None:
+    _offer_bounded(filled, "bounded", "1.0", bound=">=3.8")
+    toolbox = filled.toolbox(conda=CONDA, pip=["bounded"])
+    slow = replace(toolbox, package_index=PackageIndex(toolbox.indexes, filled.root, limit=0))
+    locked = filled.lock_with(slow)
+    assert locked.lock.package("pip", "bounded").requires_python is None
+    assert "WARNING: which Pythons the packages are for is not known" in filled.told
+    assert locked.lock.digest == filled.lock(pip=["bounded"], conda=CONDA, upgrade=None).lock.digest
 
 
 def test_a_lock_without_a_pip_section(filled: Scene) -> None:
@@ -141,8 +204,8 @@ def test_two_locks_of_the_same_have_the_same_digest(
     assert again.digest == made.lock.digest
     assert again.spec_digest == made.lock.spec_digest
     assert again.locked_at > made.lock.locked_at
-    assert (made.path / "conda.lock").read_text() == (
-        later.store.lock_directory(again.digest) / "conda.lock"
+    assert (made.path / "conda-linux-64.lock").read_text() == (
+        later.store.lock_directory(again.digest) / "conda-linux-64.lock"
     ).read_text()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -29,8 +30,8 @@ async def _link(archives: list[Path], prefix: Path, cache: Path) -> None:
 
 @pytest.fixture
 def linked(sample: Sample, sample_lock: Lock, tmp_path: Path) -> Prefix:
-    """A prefix that rattler made of conda.lock, and of nothing else."""
-    path = sample.directory(sample_lock) / "conda.lock"
+    """A prefix that rattler made of conda-linux-64.lock, and of nothing else."""
+    path = sample.directory(sample_lock) / "conda-linux-64.lock"
     lines = ExplicitEnvironmentSpec.from_path(path).packages
     archives = []
     for line in lines:
@@ -73,3 +74,24 @@ def test_other_tools_install_what_is_locked(
     assert done.returncode == 0, done.stdout
     found = {each.name: each.version for each in linked.distributions()}
     assert found == sample_lock.distributions
+
+
+def test_uv_makes_a_directory_hold_what_pylock_toml_lists(
+    linked: Prefix, sample: Sample, sample_lock: Lock, tmp_path: Path
+) -> None:
+    place = tmp_path / "synced"
+    command = [uv.find_uv_bin(), "pip", "sync", "--python", str(linked.python)]
+    lock = sample.directory(sample_lock) / "pylock.toml"
+
+    done = run(
+        [*command, "--target", str(place), "--index-url", sample.index.url, lock],
+        limit=_LIMIT,
+        env=clean_environment(),
+        merge=True,
+    )
+
+    assert done.returncode == 0, done.stdout
+    found = importlib.metadata.distributions(path=[str(place)])
+    assert {each.name: each.version for each in found} == {
+        each.name: each.version for each in sample_lock.pip
+    }

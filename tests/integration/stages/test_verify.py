@@ -144,11 +144,11 @@ def test_a_prefix_whose_list_is_gone_is_compared_with_another_build(
 
 def test_the_files_of_a_lock_are_written_again(sample_lock: Lock, toolbox: Toolbox) -> None:
     directory = toolbox.store.lock_directory(sample_lock.digest)
-    (directory / "conda.lock").write_text("# nothing\n")
+    (directory / "conda-linux-64.lock").write_text("# nothing\n")
     (directory / "pylock.toml").unlink()
     found = verify(sample_lock, toolbox, silent)
     assert [str(each) for each in found] == [
-        "lock: conda.lock was changed",
+        "lock: conda-linux-64.lock was changed",
         "lock: pylock.toml is gone",
     ]
     assert mend(sample_lock, toolbox) == ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -33,9 +34,17 @@ def test_the_file_is_sorted_and_names_the_lock_it_is_of() -> None:
     ]
 
 
+def test_the_file_is_named_by_the_platform_of_the_lock() -> None:
+    lock = lock_of()
+    assert conda_lock.file_name(lock) == "conda-linux-64.lock"
+    target = replace(lock.target, platform="osx-arm64")
+    assert conda_lock.file_name(replace(lock, target=target)) == "conda-osx-arm64.lock"
+    assert conda_lock.file_name(replace(lock, layout=1)) == "conda.lock"
+
+
 def test_rattler_reads_it(tmp_path: Path) -> None:
     lock = lock_of(conda_package("gamma"), pip_package())
-    path = tmp_path / conda_lock.FILE_NAME
+    path = tmp_path / conda_lock.file_name(lock)
     path.write_text(conda_lock.render(lock), encoding="utf-8")
     read = ExplicitEnvironmentSpec.from_path(path)
     assert str(read.platform) == "linux-64"

@@ -4,13 +4,21 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from packaging.pylock import Pylock, is_valid_pylock_path
 from packaging.version import Version
 
 from elt_env.model import pylock
 from elt_env.model.lock import Lock
-from tests.support.locks import conda_package, lock_of, locks, pip_package, sdist_package
+from tests.support.locks import (
+    conda_package,
+    lock_of,
+    locks,
+    owning,
+    pip_package,
+    sdist_package,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -67,6 +75,45 @@ def test_the_fields_of_pep_751() -> None:
     }
     assert beta["sdist"]["url"].endswith("beta-1.0.tar.gz")
     assert "wheels" not in beta
+
+
+def test_what_a_package_needs_refers_to_packages_of_the_file() -> None:
+    lock = lock_of(
+        owning(conda_package("delta", required_by=("alpha",)), ("delta", "1.0")),
+        pip_package("alpha", required_by=("alpha",)),
+        pip_package("beta", required_by=("alpha", "delta", "gone")),
+        pip_package("gamma", required_by=("alpha", "beta")),
+    )
+    found = {each.name: each.dependencies for each in _read(lock).packages}
+    assert found == {
+        "alpha": [{"name": "beta"}, {"name": "gamma"}],
+        "beta": [{"name": "gamma"}],
+        "gamma": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [(">=3.8,<4", "<4,>=3.8"), (None, None), ("", None), (">=3.6.*", None), ("any", None)],
+)
+def test_a_package_says_which_pythons_it_is_for(said: str | None, written: str | None) -> None:
+    lock = lock_of(pip_package(requires_python=said))
+    (package,) = tomllib.loads(pylock.render(lock))["packages"]
+    assert package.get("requires-python") == written
+    _read(lock)
+
+
+def test_neither_is_in_the_file_of_the_former_layout() -> None:
+    lock = lock_of(pip_package(), pip_package("beta", required_by=("alpha",)), layout=1)
+    assert all(each.dependencies is None for each in _read(lock).packages)
+
+
+def test_neither_makes_another_lock() -> None:
+    one = lock_of(pip_package(), pip_package("beta"))
+    other = lock_of(
+        pip_package(requires_python=">=3.9"), pip_package("beta", required_by=("alpha",))
+    )
+    assert one.digest == other.digest
 
 
 def test_a_lock_without_pip_packages_has_a_valid_file() -> None:

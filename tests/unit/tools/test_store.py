@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,13 +13,13 @@ import pytest
 
 from elt_env.errors import IntegrityError, StorageError
 from elt_env.model.evidence import Evidence
-from elt_env.model.lock import Lock
+from elt_env.model.lock import LAYOUT, Lock
 from elt_env.model.target import Target
-from elt_env.tools.store import Store, read_lock_directory
+from elt_env.tools.store import Store, damaged_files, read_lock_directory
 from tests.support.locks import MOMENT, TARGET, conda_package, lock_of, pip_package
 
 _LOCK = lock_of(conda_package(), pip_package())
-_FILES = ["conda.lock", "lock.json", "pylock.toml", "requirements.txt"]
+_FILES = ["conda-linux-64.lock", "lock.json", "pylock.toml", "requirements.txt"]
 
 
 @pytest.fixture
@@ -221,6 +222,54 @@ def test_a_directory_of_lock_files_can_lie_anywhere(store: Store, tmp_path: Path
     elsewhere = store.write_lock(_LOCK).rename(tmp_path / "elsewhere")
     assert read_lock_directory(elsewhere, TARGET) == _LOCK
     assert read_lock_directory(elsewhere, None) == _LOCK
+
+
+@pytest.fixture
+def former(store: Store) -> Path:
+    """A lock's directory in a store, as it was written when its files had another layout."""
+    source = Path(__file__).parent / "lock-layout-1"
+    digest = json.loads((source / "lock.json").read_text(encoding="utf-8"))["digest"]
+    shutil.copytree(source, store.lock_directory(digest))
+    store.set_current(TARGET, digest, MOMENT)
+    return store.lock_directory(digest)
+
+
+def test_a_lock_of_the_former_layout_is_read_and_whole(store: Store, former: Path) -> None:
+    lock = store.current_lock(TARGET)
+    assert lock is not None
+    assert lock.layout == 1
+    assert store.lock_directory(lock.digest) == former
+    assert damaged_files(former, lock) == ()
+    assert [each.required_by for each in lock.pip if each.name == "beta"] == [("alpha",)]
+
+
+@pytest.mark.parametrize("name", ["conda.lock", "lock.json", "pylock.toml", "requirements.txt"])
+def test_an_edit_of_a_lock_of_the_former_layout_is_noticed(
+    store: Store, former: Path, name: str
+) -> None:
+    content = (former / name).read_text(encoding="utf-8")
+    (former / name).write_text(content.replace("1.0", "1.1").replace("2.0", "2.1"), "utf-8")
+    _refused(lambda: store.current_lock(TARGET), former / name)
+
+
+def test_a_lock_of_the_former_layout_is_written_again_as_it_was(store: Store, former: Path) -> None:
+    lock = store.current_lock(TARGET)
+    assert lock is not None
+    names = ("conda.lock", "pylock.toml", "requirements.txt")
+    before = [(former / name).read_bytes() for name in names]
+    assert store.write_lock(lock) == former
+    assert [(former / name).read_bytes() for name in names] == before
+    assert store.current_lock(TARGET) == lock
+
+
+def test_the_same_packages_locked_anew_have_the_layout_of_today(store: Store, former: Path) -> None:
+    lock = store.current_lock(TARGET)
+    assert lock is not None
+    again = replace(lock, layout=LAYOUT)
+    assert again.digest == lock.digest
+    store.write_lock(again)
+    assert sorted(each.name for each in former.iterdir()) == _FILES
+    assert store.current_lock(TARGET) == again
 
 
 def test_a_directory_without_a_lock_is_refused(tmp_path: Path) -> None:
