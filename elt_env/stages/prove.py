@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 
-from elt_env.errors import BusyError, NetworkError, ToolError
+from elt_env.errors import BusyError, NetworkError, TimeLimitError, ToolError
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
 from elt_env.stages.build import require_prefix
@@ -143,14 +143,16 @@ class _Prover:
         return self._kept(name, finding, time.monotonic() - start, inputs)
 
     def attempt_safely(self, name: str) -> Evidence:
-        """Return the same, or `not_run` for a check that could not run."""
+        """Return the same; `failed` for a check that hangs, `not_run` for one that cannot run."""
         start = time.monotonic()
         try:
             return self.attempt(name)
+        except TimeLimitError as error:
+            finding = Finding("failed", error.problem, str(error))
         except (NetworkError, BusyError, ToolError) as error:
             finding = Finding("not_run", f"could not run: {error.problem}", str(error))
-            inputs = check_inputs(name, self.lock, self.toolbox)
-            return self._kept(name, finding, time.monotonic() - start, inputs)
+        inputs = check_inputs(name, self.lock, self.toolbox)
+        return self._kept(name, finding, time.monotonic() - start, inputs)
 
     @property
     def _what(self) -> str:

@@ -19,8 +19,11 @@ from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
 
 _PROBE = Path(__file__).parent / "probes" / "import_modules.py"
 _INIT = "__init__.py"
-_PATIENCE = 120.0  # seconds for one module
-_OUT_OF_PATIENCE = "Timeout ("  # what faulthandler writes
+PATIENCE = 120.0
+"""Seconds that the import of one module may take."""
+
+OUT_OF_PATIENCE = "Timeout ("
+"""What faulthandler writes when it ends the interpreter."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def _modules(paths: list[PurePosixPath], packages: set[PurePosixPath]) -> Iterat
 
 
 def import_all(
-    modules: Iterable[str], prefix: Prefix, limit: float, say: Say, patience: float = _PATIENCE
+    modules: Iterable[str], prefix: Prefix, limit: float, say: Say, patience: float = PATIENCE
 ) -> list[Imported]:
     """Import every module in the prefix's own interpreter, isolated, side by side.
 
@@ -152,7 +155,7 @@ class _Probe:
 
     def _end(self, answer: Completed) -> str:
         """Return in one line how the interpreter ended before it had answered."""
-        if answer.returncode == 1 and _OUT_OF_PATIENCE in answer.stderr:
+        if answer.returncode == 1 and OUT_OF_PATIENCE in answer.stderr:
             return f"the import takes longer than {self.patience:g} s"
         code = answer.returncode
         cause = end_of(answer.stderr.strip(), 3)

@@ -13,6 +13,7 @@ from typing import Any
 
 from elt_env.tools.environment_variables import user_environment
 from elt_env.tools.files import writing
+from elt_env.tools.modules import OUT_OF_PATIENCE, PATIENCE
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import clean_environment, end_of, run
 
@@ -133,7 +134,7 @@ def look_around(
     """
     (caller.place / "cwd").mkdir(exist_ok=True)
     done = run(
-        [prefix.python, _PROBE],
+        [prefix.python, _PROBE, str(PATIENCE)],
         input="\n".join(modules),
         limit=limit,
         env=variables,
@@ -141,6 +142,8 @@ def look_around(
     )
     answer = done.stdout.strip().splitlines()
     if done.returncode or not answer:
+        if answer and OUT_OF_PATIENCE in done.stderr:
+            return Surroundings(f"the import of {answer[-1]} takes longer than {PATIENCE:g} s")
         return Surroundings(f"exit code {done.returncode}: {end_of(done.stderr.strip(), 3)}")
     content: dict[str, Any] = json.loads(answer[-1])
     lists = ("path", "modules", "mapped")

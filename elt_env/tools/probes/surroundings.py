@@ -1,10 +1,13 @@
 """Writes to stdout, as JSON, where the interpreter that runs it takes its things from.
 
 The modules named on stdin, one a line, are imported first; what does not import is passed by;
-with what they load, the list of shared objects is that of a tool at work.
+with what they load, the list of shared objects is that of a tool at work. When one import takes
+longer than the number of seconds given as the argument, the interpreter ends with exit code 1, the
+module's name in the last line of stdout and a stack on stderr.
 """
 
 import contextlib
+import faulthandler
 import importlib
 import json
 import os
@@ -18,10 +21,16 @@ def main() -> None:
     os.dup2(2, 1)
     del sys.path[0]  # this program's own directory
     warnings.simplefilter("ignore")
+    patience = float(sys.argv[1])
     sys.argv = ["surroundings"]
     for name in sys.stdin.read().split():
+        answers.write(name + "\n")
+        answers.flush()
+        # It ends an import that keeps the interpreter's lock as well.
+        faulthandler.dump_traceback_later(patience, exit=True, file=2)
         with contextlib.suppress(BaseException):  # other checks tell of what does not import
             importlib.import_module(name)
+    faulthandler.cancel_dump_traceback_later()
     answers.write(json.dumps(_surroundings()) + "\n")
     answers.flush()
     # Threads that a module started must not keep the interpreter.

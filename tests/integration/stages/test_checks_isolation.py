@@ -185,3 +185,13 @@ def test_activation_hooks_are_a_warning(prefix: Prefix, toolbox: Toolbox) -> Non
 
     assert found.status == "warned"
     assert "etc/conda/activate.d/proj.sh would be sourced by conda activate" in found.detail
+
+
+def test_a_module_that_hangs_is_named(
+    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surroundings, "PATIENCE", 3.0)
+    replace(prefix.site_packages / "alpha" / "__init__.py", b"import time\ntime.sleep(600)\n")
+    found = look(prefix, toolbox)
+    assert found.status == "failed"
+    assert "the import of alpha takes longer than 3 s" in found.detail

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from elt_env.errors import ToolError
 from elt_env.model.lock import Lock
 from elt_env.stages.build import ensure_prefix
 from elt_env.stages.checks.inputs import check_inputs
-from elt_env.stages.prove import prove
+from elt_env.stages.prove import prove, prove_all
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.toolbox import Toolbox
 from tests.support.sample import Sample, silent
@@ -41,9 +42,11 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def break_alpha(lock: Lock, toolbox: Toolbox) -> Path:
+def break_alpha(
+    lock: Lock, toolbox: Toolbox, how: str = "raise RuntimeError('alpha is broken')"
+) -> Path:
     module = prefix_of(lock, toolbox).site_packages / "alpha" / "__init__.py"
-    edit(module, "def main", "raise RuntimeError('alpha is broken')\ndef main")
+    edit(module, "def main", f"{how}\ndef main")
     return module
 
 
@@ -256,3 +259,15 @@ def test_the_command_line_fails_when_a_check_does(  # noqa: PLR0917
     assert "alpha is broken" in message
     verdict = next(line for line in message.splitlines() if "does not hold:" in line)
     assert "imports" in verdict
+
+
+def test_a_check_that_hangs_fails(
+    sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path
+) -> None:
+    break_alpha(sample_lock, toolbox, "__import__('time').sleep(600)")
+    hasty = sample.toolbox(tmp_path)
+    policy = hasty.policy.model_copy(update={"tool_limit": timedelta(seconds=5)})
+    hasty = replace(hasty, project=replace(hasty.project, policy=policy))
+    (evidence,) = prove_all(sample_lock, hasty, silent, names=["imports"])
+    assert evidence.status == "failed"
+    assert "time limit of" in evidence.detail
