@@ -72,6 +72,7 @@ def _bare_channel_url(text: str) -> str:
 
 
 ChannelUrl = Annotated[str, AfterValidator(_bare_channel_url)]
+ChannelPriority = Literal["strict", "flexible", "disabled"]
 Owner = Annotated[str, AfterValidator(_owner)]
 PythonMinor = Annotated[str, AfterValidator(_python_minor)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
@@ -129,6 +130,16 @@ class Policy(_Frozen):
     )
     channel_alias: ChannelUrl | None = Field(
         None, description="base URL that channel names are relative to, when not the tool's own"
+    )
+    channels: tuple[ChannelUrl, ...] = Field(
+        (),
+        description="conda channels of specs that list none; by default those of conda's settings, "
+        "else conda-forge",
+    )
+    channel_priority: ChannelPriority | None = Field(
+        None,
+        description="whether a package is taken from the first channel that has it (`strict`), "
+        "preferably (`flexible`), or from any; by default that of conda's settings, else `strict`",
     )
     index: str | None = Field(
         None, description="URL of the package index, when not the one of the pip or uv settings"

@@ -96,7 +96,7 @@ def pythons_to_examine(environment: str, toolbox: Toolbox, say: Say) -> tuple[st
 
 
 def _newest_of_channels(environment: str, toolbox: Toolbox) -> set[str]:
-    channels = toolbox.project.spec(environment).channels
+    channels = toolbox.channels.of(toolbox.project.spec(environment))
     releases = toolbox.conda.releases(channels, "python", toolbox.conda.platform())
     final = [one for each in releases if not (one := Version(each.version)).is_prerelease]
     newest = max(final, default=None)

@@ -108,7 +108,9 @@ def pick_python(environment: str, toolbox: Toolbox) -> str:
         return wanted[0]
     usable, refused = list_interpreters()
     here = {each.minor for each in usable}
-    if wanted[0] in here or toolbox.conda.reachable(toolbox.project.spec(environment).channels):
+    if wanted[0] in here or toolbox.conda.reachable(
+        toolbox.channels.of(toolbox.project.spec(environment))
+    ):
         return wanted[0]
     if not here.isdisjoint(wanted):
         return next(each for each in wanted if each in here)

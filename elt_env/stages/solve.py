@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.specifiers import SpecifierSet
 
@@ -21,6 +21,7 @@ from elt_env.model.lock import (
     owned_distributions,
     with_required_by,
 )
+from elt_env.model.spec import Spec
 from elt_env.stages.question import Question
 from elt_env.tools.conda import SolveRequest
 from elt_env.tools.interpreters import find_interpreter
@@ -72,6 +73,12 @@ def solve(question: Question, toolbox: Toolbox, say: Say) -> CondaAnswer:
             fallback is of no use.
         NetworkError: a channel answers with something else than repodata.
     """
+    if not question.spec.channels:
+        taken = toolbox.channels
+        say(
+            f"conda: {question.spec.source} lists no channels; taking {', '.join(taken.default)} "
+            f"({taken.default_source})"
+        )
     say(f"conda: solving {question.target} from {', '.join(_remote(question, toolbox))}")
     try:
         return solve_with(question, "remote", (), toolbox, say)
@@ -111,13 +118,14 @@ def solve_with(
         limits += (CondaSpec("python", spec.python),)
     request = SolveRequest(
         channels=channels,
-        specs=(CondaSpec("python", f"={question.target.python}"), *spec.conda),
+        specs=(CondaSpec("python", f"={question.target.python}"), *_asked(spec, source)),
         platform=question.target.platform,
         constraints=limits,
         # The host channel's limits were found under the same date; its packages are of today.
         exclude_newer=question.exclude_newer if source == "remote" else None,
         not_held=question.not_held,
         keep=keep,
+        priority=toolbox.channels.priority,
     )
     packages = with_required_by(toolbox.conda.solve(request))
     if request.exclude_newer is not None:
@@ -131,8 +139,21 @@ def _tell_undated(packages: tuple[Package, ...], say: Say) -> None:
         say(f"conda: the channels give no date for {undated}; no cool-down holds these back")
 
 
+def _asked(spec: Spec, source: ChannelSource) -> tuple[CondaSpec, ...]:
+    """Return conda's requirements; the host channel stands in for those that name a channel."""
+    if source == "remote":
+        return spec.conda
+    return tuple(replace(each, channel="") for each in spec.conda)
+
+
 def _remote(question: Question, toolbox: Toolbox) -> tuple[str, ...]:
-    return tuple(toolbox.conda.channel_url(each) for each in question.spec.channels)
+    """Return the URLs of the spec's channels, and after them of those that requirements name.
+
+    So does conda with what `channel::name` asks for.
+    """
+    spec = question.spec
+    named = (each.channel for each in spec.conda if each.channel)
+    return toolbox.conda.channel_urls((*toolbox.channels.of(spec), *named))
 
 
 def stock_host_channel(

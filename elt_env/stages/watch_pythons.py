@@ -84,7 +84,8 @@ def look_at_minors(
 
 
 def _offer(target: Target, watcher: Watcher) -> _Offer:
-    channels = watcher.toolbox.project.spec(target.environment).channels
+    toolbox = watcher.toolbox
+    channels = toolbox.channels.of(toolbox.project.spec(target.environment))
     return watcher.tick.once(("pythons", channels), lambda: _find(channels, target, watcher))
 
 

@@ -9,6 +9,8 @@ from datetime import datetime, timezone
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.target import Target
 from elt_env.tools.conda import CondaTool, Rattler
+from elt_env.tools.conda.channels import Channels, find_channels
+from elt_env.tools.conda.condarc import read_conda_settings
 from elt_env.tools.download import Downloads
 from elt_env.tools.host_channel import FORMAT, HostChannel
 from elt_env.tools.indexes import Indexes, find_indexes
@@ -30,6 +32,7 @@ class Toolbox:
     conda: CondaTool
     resolver: Resolver
     installer: Installer
+    channels: Channels
     indexes: Indexes
     downloads: Downloads
     package_index: PackageIndex
@@ -60,6 +63,7 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
     """
     policy = project.policy
     environment_policy = project.environment(environment)
+    channels = find_channels(policy, read_conda_settings(), project.root)
     indexes = find_indexes(policy)
     limit = policy.tool_limit.total_seconds()
     cache = project.home / "cache"
@@ -68,9 +72,10 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
         project=project,
         environment=environment_policy,
         store=Store(project.home),
-        conda=Rattler(cache / "conda", policy.channel_alias, limit),
+        conda=Rattler(cache / "conda", channels.names, limit),
         resolver=uv,
         installer=Pip(limit) if environment_policy.installer == "pip" else uv,
+        channels=channels,
         indexes=indexes,
         downloads=Downloads(cache / "wheels", indexes, limit),
         package_index=PackageIndex(indexes, cache / "pages"),

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-_PREFIXES = ("ELT_ENV_", "PIP_", "UV_", "CONDA_", "DAGSTER_HOME")
+_PREFIXES = ("ELT_ENV_", "PIP_", "UV_", "CONDA", "DAGSTER_HOME")
 # Where the machine finds its registry, and how it trusts it.
 _REGISTRY_PREFIXES = ("PIP_", "UV_")
 _FORBIDDEN = (
@@ -34,6 +34,7 @@ def clear_settings(monkeypatch: pytest.MonkeyPatch, *, keep_registry: bool) -> N
         kept = keep_registry and name.startswith(_REGISTRY_PREFIXES)
         if name.startswith(_PREFIXES) and not kept:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("CONDARC", os.devnull)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Protocol
 
 from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.lock import Package
+from elt_env.model.policy import ChannelPriority
 from elt_env.tools.process import Say
 
 
@@ -24,7 +26,9 @@ class SolveRequest:
         exclude_newer: ignore packages that a channel got, or else that were built, after this
             moment; None takes all. What a channel gives no date for is taken.
         not_held: normalized names that `exclude_newer` does not concern.
-        keep: packages to prefer at their version where nothing forbids it.
+        keep: packages to prefer at their version where nothing forbids it, and where the channels
+            have the same archive.
+        priority: how the order of the channels counts.
     """
 
     channels: tuple[str, ...]
@@ -34,6 +38,7 @@ class SolveRequest:
     exclude_newer: datetime | None = None
     not_held: tuple[str, ...] = ()
     keep: tuple[Package, ...] = ()
+    priority: ChannelPriority = "strict"
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,12 @@ class CondaTool(Protocol):
         """Return this machine's conda subdir, as in `linux-64`."""
         ...
 
-    def channel_url(self, channel: str) -> str:
-        """Return the URL a channel name stands for, without credentials."""
+    def channel_urls(self, channels: Iterable[str]) -> tuple[str, ...]:
+        """Return the URLs that channels stand for, in their order and without credentials.
+
+        Raises:
+            SpecError: one cannot be a channel.
+        """
         ...
 
     def reachable(self, channels: tuple[str, ...]) -> bool:

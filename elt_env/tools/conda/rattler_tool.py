@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -28,16 +29,22 @@ from elt_env.model.credentials import (
 )
 from elt_env.model.lock import Package
 from elt_env.tools.conda import rattler_errors
+from elt_env.tools.conda.channels import ChannelNames, rattler_alias, split_subdir
 from elt_env.tools.conda.distributions import owned_by
 from elt_env.tools.conda.port import ChannelRelease, SolveRequest
 from elt_env.tools.conda.progress import LinkProgress
 from elt_env.tools.conda.records import as_utc, to_package, to_record
-from elt_env.tools.conda.repodata import NotHeld, read_releases
+from elt_env.tools.conda.repodata import ChannelLook, NotHeld, read_releases
 from elt_env.tools.files import remove_abandoned, sha256_of, writing
 from elt_env.tools.process import Say
 
 _Result = TypeVar("_Result")
 _LOOK_LIMIT = 120.0
+_PRIORITIES = {
+    "strict": rattler.ChannelPriority.Strict,
+    "flexible": rattler.ChannelPriority.Flexible,
+    "disabled": rattler.ChannelPriority.Disabled,
+}
 
 
 class Rattler:
@@ -46,15 +53,15 @@ class Rattler:
     Args:
         cache: directory for downloaded and extracted packages; on the disk of the prefixes, so
             that files are linked, not copied.
-        alias: base URL of channel names; None for the tool's own.
+        names: what channel names stand for; None for what they are without any settings.
         limit: seconds that one solve or one link may take.
     """
 
     name = "rattler"
 
-    def __init__(self, cache: Path, alias: str | None, limit: float) -> None:
+    def __init__(self, cache: Path, names: ChannelNames | None, limit: float) -> None:
         self._cache = cache
-        self._alias = alias
+        self._names = names or ChannelNames(rattler_alias())
         self._limit = limit
 
     def version(self) -> str:
@@ -65,20 +72,17 @@ class Rattler:
         """Return this machine's conda subdir."""
         return str(rattler.Subdir.current())
 
-    def channel_url(self, channel: str) -> str:
-        """Return the URL a channel name stands for.
-
-        Raises:
-            SpecError: the name cannot be a channel.
-        """
-        return self._channel(channel).base_url.rstrip("/")
+    def channel_urls(self, channels: Iterable[str]) -> tuple[str, ...]:
+        """Return the URLs that channels stand for; see CondaTool."""
+        found = (each.base_url.rstrip("/") for each in self._channels(channels))
+        return tuple(dict.fromkeys(found))
 
     def reachable(self, channels: tuple[str, ...]) -> bool:
         """Tell whether every channel answers."""
 
         async def names() -> None:
             gateway = self._gateway(rattler.Client.default_client(max_retries=0))
-            await gateway.names([self._channel(each) for each in channels], ["noarch"])
+            await gateway.names(self._channels(channels), ["noarch"])
 
         try:
             self._run(names(), "conda channel look-up")
@@ -88,10 +92,10 @@ class Rattler:
 
     def solve(self, request: SolveRequest) -> tuple[Package, ...]:
         """Return the solution; see CondaTool."""
-        channels = [self._channel(each) for each in request.channels]
+        channels = self._channels(request.channels)
         specs = [str(each) for each in request.specs]
         try:
-            records = self._run(self._solve(request, channels, specs), "conda solve")
+            records = self._run(self._solve(request, channels), "conda solve")
         except SolverError as error:
             raise rattler_errors.unsatisfiable(str(error), specs, request.channels) from error
         except GatewayError as error:
@@ -109,7 +113,7 @@ class Rattler:
         )
 
     async def _solve(
-        self, request: SolveRequest, channels: list[rattler.Channel], specs: list[str]
+        self, request: SolveRequest, channels: list[rattler.Channel]
     ) -> list[tuple[rattler.RepoDataRecord, tuple[tuple[str, str], ...]]]:
         # One more try, no more: where nobody answers, a person waits for the fallback.
         client = rattler.Client.default_client(max_retries=1)
@@ -121,21 +125,38 @@ class Rattler:
             for each in channels
             if cut_off and request.not_held
         ]
+        platforms = [rattler.Subdir(request.platform), rattler.Subdir("noarch")]
+        look = ChannelLook(gateway, platforms)
+        specs = [await self._located(each, look) for each in request.specs]
         records = await rattler.solve(
             [*free, *channels],
-            specs,
+            [str(each) for each in specs],
             gateway=gateway,
-            platforms=[rattler.Subdir(request.platform), rattler.Subdir("noarch")],
+            platforms=platforms,
+            channel_priority=_PRIORITIES[request.priority],
             virtual_packages=rattler.VirtualPackage.detect(),
             constraints=[str(each) for each in request.constraints],
             exclude_newer=cut_off,
             timestamp_policy="allow-missing",
-            locked_packages=[to_record(each) for each in request.keep],
+            locked_packages=await look.same(request.keep, channels),
         )
         for source in free:
             source.give_back(records)
         owned = await asyncio.gather(*(_owned(record, client) for record in records))
         return list(zip(records, owned, strict=True))
+
+    async def _located(self, spec: CondaSpec, look: ChannelLook) -> CondaSpec:
+        """Return a requirement that names its channel, if any, by URL.
+
+        Of several channels with one name it is the first that has what is required.
+        """
+        if not spec.channel:
+            return spec
+        name, subdir = split_subdir(spec.channel)
+        channels = self._channels((name,))
+        chosen = channels[0] if len(channels) == 1 else await look.first(spec, channels)
+        url = chosen.base_url.rstrip("/")
+        return replace(spec, channel=f"{url}/{subdir}" if subdir else url)
 
     def releases(
         self, channels: tuple[str, ...], name: str, platform: str
@@ -150,8 +171,7 @@ class Rattler:
 
         async def read() -> dict[str, tuple[ChannelRelease, ...]]:
             gateway = self._gateway(rattler.Client.default_client(max_retries=1))
-            places = [self._channel(each) for each in channels]
-            return await read_releases(gateway, places, names, platform)
+            return await read_releases(gateway, self._channels(channels), names, platform)
 
         try:
             return self._run(read(), "conda channel look-up", min(self._limit, _LOOK_LIMIT))
@@ -197,24 +217,17 @@ class Rattler:
         # A gateway that is used again answers from memory after a channel was indexed anew.
         return rattler.Gateway(cache_dir=self._cache / "repodata", client=client)
 
-    def _channel(self, channel: str) -> rattler.Channel:
+    def _channels(self, channels: Iterable[str]) -> list[rattler.Channel]:
+        return [_channel(url, each) for each in channels for url in self._urls(each)]
+
+    def _urls(self, channel: str) -> tuple[str, ...]:
         if channel_carries_credentials(channel):
             host = channel_host(channel)
             raise SpecError(
                 f"The channel{f' at {host}' if host else ''} carries a credential.",
                 WHERE_CREDENTIALS_BELONG,
             )
-        try:
-            if self._alias is None:
-                return rattler.Channel(channel)
-            # Joined as URLs are: without a slash at its end the alias would lose its last part.
-            alias = self._alias.rstrip("/") + "/"
-            return rattler.Channel(channel, rattler.ChannelConfig(channel_alias=alias))
-        except InvalidChannelError as error:
-            raise SpecError(
-                f"'{channel}' is not a channel: {error}.",
-                "Write a name, a https:// URL or a file:// URL.",
-            ) from error
+        return self._names.urls(channel)
 
     def _run(
         self, work: Coroutine[Any, Any, _Result], what: str, limit: float | None = None
@@ -236,6 +249,16 @@ class Rattler:
                 f"{what} took longer than {seconds:.0f} s and was ended.",
                 "Run it again, or raise tool-limit in [tool.elt-env].",
             ) from error
+
+
+def _channel(url: str, named: str) -> rattler.Channel:
+    try:
+        return rattler.Channel(url)
+    except InvalidChannelError as error:
+        raise SpecError(
+            f"'{named}' is not a channel: {error}.",
+            "Write a name, a https:// URL or a file:// URL.",
+        ) from error
 
 
 async def _owned(

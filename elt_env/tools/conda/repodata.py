@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import rattler
 
+from elt_env.model.conda_spec import CondaSpec
+from elt_env.model.lock import Package
 from elt_env.model.names import normalize
+from elt_env.tools.conda.channels import is_from
 from elt_env.tools.conda.port import ChannelRelease
-from elt_env.tools.conda.records import as_utc
+from elt_env.tools.conda.records import as_utc, to_record
 
 _NOARCH = "noarch"
 
@@ -57,6 +61,46 @@ def _release(record: rattler.RepoDataRecord) -> ChannelRelease:
 def _dated(record: rattler.RepoDataRecord) -> datetime | None:
     """Return the date that a cut-off looks at: when the channel got a package, else its build."""
     return as_utc(record.indexed_timestamp or record.timestamp)
+
+
+@dataclass(frozen=True)
+class ChannelLook:
+    """Looks for single packages in the repodata of channels."""
+
+    gateway: rattler.Gateway
+    platforms: Sequence[rattler.Subdir]
+
+    async def first(self, spec: CondaSpec, channels: Sequence[rattler.Channel]) -> rattler.Channel:
+        """Return the first channel that has what a requirement asks for, else the first of all."""
+        wanted = rattler.MatchSpec(str(replace(spec, channel="")))
+        for channel in channels:
+            if any(map(wanted.matches, await self._records([channel], [spec.name]))):
+                return channel
+        return channels[0]
+
+    async def same(
+        self, packages: Iterable[Package], channels: Sequence[rattler.Channel]
+    ) -> list[rattler.RepoDataRecord]:
+        """Return packages as records of the channels; what these have not is left out.
+
+        A package that was locked from a mirror of a channel has another URL and the same hash.
+        """
+        urls = [each.base_url.rstrip("/") for each in channels]
+        packages = list(packages)
+        found = [to_record(each) for each in packages if is_from(each.url, urls)]
+        hashes = {each.sha256: each.name for each in packages if not is_from(each.url, urls)}
+        if hashes:
+            records = await self._records(channels, sorted({*hashes.values()}))
+            found += [each for each in records if each.sha256 and each.sha256.hex() in hashes]
+        return found
+
+    async def _records(
+        self, channels: Sequence[rattler.Channel], names: Sequence[str]
+    ) -> list[rattler.RepoDataRecord]:
+        answer = await self.gateway.query(
+            list(channels), list(self.platforms), list(names), recursive=False
+        )
+        return [each for some in answer for each in some]
 
 
 class NotHeld:

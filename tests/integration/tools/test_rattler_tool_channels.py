@@ -20,6 +20,7 @@ from elt_env.errors import (
 )
 from elt_env.model.conda_spec import CondaSpec
 from elt_env.tools.conda import Rattler
+from elt_env.tools.conda.channels import ChannelNames
 from tests.support.channel import Channel, ChannelServer, Fault
 from tests.support.index_server import dead_url
 from tests.support.loopback import Reply, running
@@ -36,7 +37,7 @@ def test_a_requirement_that_rattler_cannot_read(packages: Channel, conda: Rattle
 
 def test_something_that_cannot_be_a_channel(conda: Rattler) -> None:
     with pytest.raises(SpecError, match=r"'ht!tp://' is not a channel"):
-        conda.channel_url("ht!tp://")
+        conda.channel_urls(["ht!tp://"])
 
 
 @pytest.mark.parametrize("channel", ["https://me:hunter22@host.invalid/c", "t/hunter22/c"])
@@ -48,9 +49,11 @@ def test_a_credential_in_a_channel_gets_no_further(conda: Rattler, channel: str)
 
 
 def test_a_channel_name_follows_the_alias(tmp_path: Path) -> None:
-    conda = Rattler(tmp_path, "https://channels.example.invalid/conda", _LIMIT)
-    assert conda.channel_url("forge") == "https://channels.example.invalid/conda/forge"
-    assert conda.channel_url("https://a.example.invalid/x/") == "https://a.example.invalid/x"
+    conda = Rattler(tmp_path, ChannelNames("https://channels.example.invalid/conda"), _LIMIT)
+    assert conda.channel_urls(["forge", "https://a.example.invalid/x/", "forge/"]) == (
+        "https://channels.example.invalid/conda/forge",
+        "https://a.example.invalid/x",
+    )
 
 
 @pytest.mark.parametrize(
