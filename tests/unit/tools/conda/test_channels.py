@@ -78,7 +78,7 @@ def test_what_cannot_be_a_channel(channel: str) -> None:
         _NAMES.urls(channel)
 
 
-_segments = st.lists(st.from_regex(r"[a-z][a-z0-9.]{0,5}", fullmatch=True), min_size=1, max_size=3)
+_segments = st.lists(st.from_regex(r"[a-z][a-z0-9.]{1,5}", fullmatch=True), min_size=1, max_size=3)
 
 
 @given(_segments, st.sampled_from(["linux-64", "noarch", "osx-arm64", "win-32", ""]))
