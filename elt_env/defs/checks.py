@@ -1,5 +1,6 @@
 """The proofs of an environment, as checks that leave evidence in the store."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 
@@ -8,16 +9,20 @@ import dagster as dg
 from elt_env.defs.metadata import evidence_metadata
 from elt_env.defs.names import group_name, python_partitions
 from elt_env.defs.notices import tell
-from elt_env.defs.resources import EltProject, work
+from elt_env.defs.resources import EltProject, reporting, work
 from elt_env.defs.run_tags import AGAIN
+from elt_env.errors import InputError, ToolError
 from elt_env.model.evidence import Evidence
+from elt_env.model.lock import Lock
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.stages import build
 from elt_env.stages.checks import NOT_BLOCKING
-from elt_env.stages.prove import HEALTH_CHECKS, IMAGE_CHECKS, prove_all, prove_image
+from elt_env.stages.checks.applies import lacking
+from elt_env.stages.prove import HEALTH_CHECKS, IMAGE_CHECKS, Prover, image_prover, prefix_prover
+from elt_env.tools.toolbox import Toolbox
 
-Prove = Callable[..., tuple[Evidence, ...]]
-"""Runs checks by their names, as `elt_env.stages.prove.prove_all` does."""
+MakeProver = Callable[..., Prover]
+"""Makes what runs the checks of a lock, as `elt_env.stages.prove.prefix_prover` does."""
 
 
 def environment_checks(
@@ -25,13 +30,13 @@ def environment_checks(
 ) -> list[dg.AssetChecksDefinition]:
     """Return the checks on the asset `<environment>/environment`."""
     specs = check_specs(environment, "environment", HEALTH_CHECKS, policy)
-    return [checks_op(environment, "environment", specs, prove_all)]
+    return [checks_op(environment, "environment", specs, prefix_prover)]
 
 
 def image_checks(environment: str, policy: EnvironmentPolicy) -> list[dg.AssetChecksDefinition]:
     """Return the checks on the asset `<environment>/image`."""
     specs = check_specs(environment, "image", IMAGE_CHECKS, policy)
-    return [checks_op(environment, "image", specs, prove_image)]
+    return [checks_op(environment, "image", specs, image_prover)]
 
 
 def check_keys(environment: str, *names: str) -> list[dg.AssetCheckKey]:
@@ -59,11 +64,12 @@ def check_specs(
 
 
 def checks_op(
-    environment: str, asset: str, specs: list[dg.AssetCheckSpec], prove: Prove
+    environment: str, asset: str, specs: list[dg.AssetCheckSpec], make_prover: MakeProver
 ) -> dg.AssetChecksDefinition:
     """Return the one step that runs these checks, or those of them that a run selects.
 
-    One step, so that independent checks run side by side whatever the executor.
+    One step, so that independent checks run side by side whatever the executor. Without a Python,
+    as where a person clicks on "Execute all", they run on every Python that is built.
     """
 
     @dg.multi_asset_check(
@@ -72,28 +78,119 @@ def checks_op(
     def checks(
         context: dg.AssetCheckExecutionContext, project: EltProject
     ) -> Iterator[dg.AssetCheckResult]:
-        """Run the checks, two at a time."""
-        names = {key.name for key in context.selected_asset_check_keys}
-        with work(context, project, environment) as (toolbox, target):
-            lock = build.require_lock(target, toolbox)
-            again = AGAIN in context.run.tags
-            results = prove(lock, toolbox, context.log.info, names=names, again=again)
-            failed = [f"{each.check}: {each.detail}" for each in results if each.failed]
-            if failed:
-                say = context.log.info
-                tell("failed", "\n".join(failed), target, toolbox, context.run, say)
-            for each in results:
-                # What could not run has not passed; it warns, and keeps nothing from being built.
-                level = dg.AssetCheckSeverity.ERROR if each.failed else dg.AssetCheckSeverity.WARN
-                if each.failed:
-                    # Said when it was seen, but others went on beside it.
-                    context.log.error("%s failed: %s", each.check, each.detail)
-                yield dg.AssetCheckResult(
-                    passed=each.holds,
-                    check_name=each.check,
-                    severity=level,
-                    metadata=evidence_metadata(each, toolbox.store),
-                    description=each.detail.partition("\n")[0],
-                )
+        """Run the checks, two at a time, and report each as soon as it is known."""
+        if context.has_partition_key:
+            with work(context, project, environment) as (toolbox, target):
+                lock = build.require_lock(target, toolbox)
+                yield from _results(context, lock, toolbox, make_prover)
+        else:
+            yield from _results_of_all_built(context, project, environment, make_prover)
 
     return checks
+
+
+def _results(
+    context: dg.AssetCheckExecutionContext, lock: Lock, toolbox: Toolbox, make_prover: MakeProver
+) -> Iterator[dg.AssetCheckResult]:
+    """Yield the results of the selected checks on a lock; at the end tell of those that failed."""
+    names = {key.name for key in context.selected_asset_check_keys}
+    say = context.log.info
+    prover = make_prover(lock, toolbox, say, again=AGAIN in context.run.tags)
+    failed = []
+    for each in prover.results_as_known(names):
+        if each.failed:
+            context.log.error("%s failed: %s", each.check, each.detail)
+            failed.append(f"{each.check}: {each.detail}")
+        yield _result(each, lock, toolbox)
+    if failed:
+        tell("failed", "\n".join(failed), lock.target, toolbox, context.run, say)
+
+
+def _result(evidence: Evidence, lock: Lock, toolbox: Toolbox) -> dg.AssetCheckResult:
+    """Return a check's evidence as Dagster takes it.
+
+    A check that does not apply keeps nothing from being built. What could not run has not passed;
+    it warns.
+    """
+    lacks = lacking(evidence.check, lock)
+    aside = f"does not apply: {lock.target.name} has no {', '.join(lacks)}" if lacks else ""
+    return dg.AssetCheckResult(
+        passed=evidence.holds or (bool(lacks) and not evidence.failed),
+        check_name=evidence.check,
+        severity=dg.AssetCheckSeverity.ERROR if evidence.failed else dg.AssetCheckSeverity.WARN,
+        metadata=evidence_metadata(evidence, toolbox.store),
+        description=aside or evidence.detail.partition("\n")[0],
+    )
+
+
+def _results_of_all_built(
+    context: dg.AssetCheckExecutionContext,
+    project: EltProject,
+    environment: str,
+    make_prover: MakeProver,
+) -> Iterator[dg.AssetCheckResult]:
+    """Yield whether each selected check holds on every Python that is built.
+
+    What each Python's evidence says is recorded for its own partition as well.
+    """
+    found: dict[str, dict[str, dg.AssetCheckResult]] = {}
+    keys = {key.name: key for key in context.selected_asset_check_keys}
+    with reporting(context):
+        toolbox = project.toolbox(environment)
+        for lock in _built(environment, toolbox, make_prover):
+            python = lock.target.python
+            for each in _results(context, lock, toolbox, make_prover):
+                name = str(each.check_name)
+                found.setdefault(name, {})[python] = each
+                context.instance.report_runless_asset_event(
+                    _of_partition(each, keys[name].asset_key, python)
+                )
+    for name, results in found.items():
+        yield _together(name, results)
+
+
+def _built(environment: str, toolbox: Toolbox, make_prover: MakeProver) -> list[Lock]:
+    """Return the current locks of what is built.
+
+    Raises:
+        ToolError: nothing is.
+    """
+    targets = [toolbox.target(environment, each) for each in toolbox.environment.pythons]
+    built = []
+    for target in targets:
+        with contextlib.suppress(InputError, ToolError):
+            lock = build.require_lock(target, toolbox)
+            make_prover(lock, toolbox, str)
+            built.append(lock)
+    if not built:
+        raise ToolError(
+            f"There is nothing of '{environment}' to check: no Python of it is built.",
+            f"Choose a Python and materialize it, or: elt-env build {targets[0].name}",
+        )
+    return built
+
+
+def _of_partition(
+    result: dg.AssetCheckResult, asset: dg.AssetKey, python: str
+) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=str(result.check_name),
+        passed=result.passed,
+        metadata=result.metadata,
+        severity=result.severity,
+        description=result.description,
+        partition=python,
+    )
+
+
+def _together(name: str, results: Mapping[str, dg.AssetCheckResult]) -> dg.AssetCheckResult:
+    error, warn = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+    is_error = any(each.severity is error and not each.passed for each in results.values())
+    return dg.AssetCheckResult(
+        passed=all(each.passed for each in results.values()),
+        check_name=name,
+        severity=error if is_error else warn,
+        metadata={f"python {python}": str(each.description) for python, each in results.items()},
+        description="; ".join(f"{python}: {each.description}" for python, each in results.items()),
+    )

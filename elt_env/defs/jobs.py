@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
 
 from elt_env.defs.checks import check_keys
-from elt_env.defs.names import group_name, python_partitions
+from elt_env.defs.names import group_name
 from elt_env.defs.run_tags import AGAIN, BY_ITSELF, EVERYTHING, UPGRADE
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.stages.checks import NOT_BLOCKING
@@ -43,29 +42,28 @@ def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definiti
         f"With the tag {UPGRADE} set to names, as in 'dagster,duckdb', upgrade only these.",
     )
     health = _checking_job(
-        environment, "health", HEALTH_CHECKS, "Run every health check on what is built.", policy
+        environment, "health", HEALTH_CHECKS, "Run every health check on what is locked."
     )
     smoke = [
-        _checking_job(environment, each, (each,), f"{check.__doc__} On what is built.", policy)
+        _checking_job(environment, each, (each,), f"{check.__doc__} On what is locked.")
         for each, check in SMOKE_CHECKS.items()
     ]
     return dg.Definitions(jobs=[build, relock, health, *smoke])
 
 
-def _checking_job(
-    environment: str, job: str, checks: Iterable[str], description: str, policy: EnvironmentPolicy
-) -> Any:  # noqa: ANN401  # Dagster keeps the class to itself
-    """Return `<environment>_<job>`, which runs these checks alone, and always."""
-    with warnings.catch_warnings():
-        # Dagster takes the partitions from the selected assets, and here are none.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return dg.define_asset_job(
-            f"{group_name(environment)}_{job}",
-            dg.AssetSelection.checks(*check_keys(environment, *checks)),
-            partitions_def=python_partitions(policy),
-            tags={AGAIN: "yes"},
-            description=description,
-        )
+def _checking_job(environment: str, job: str, checks: Iterable[str], description: str) -> Any:  # noqa: ANN401  # Dagster keeps the class to itself
+    """Return `<environment>_<job>`, which runs these checks, always, on what is locked.
+
+    The asset that they are on is selected too: a job of checks alone has no partitions, so nobody
+    could choose a Python for it. Where the prefix is there, making it does nothing.
+    """
+    asset = dg.AssetSelection.assets([environment, "environment"]).without_checks()
+    return dg.define_asset_job(
+        f"{group_name(environment)}_{job}",
+        asset | dg.AssetSelection.checks(*check_keys(environment, *checks)),
+        tags={AGAIN: "yes"},
+        description=description,
+    )
 
 
 def executor(policy: Policy) -> dg.ExecutorDefinition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,9 @@ __all__ = [
     "SMOKE_CHECKS",
     "Check",
     "Finding",
+    "Prover",
+    "image_prover",
+    "prefix_prover",
     "prove",
     "prove_all",
     "prove_image",
@@ -50,7 +53,7 @@ def prove(name: str, lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = Fa
         ToolError: the prefix is not there to be checked.
         StorageError: the evidence cannot be kept.
     """
-    return _on_prefix(lock, toolbox, say, again=again).attempt(name)
+    return prefix_prover(lock, toolbox, say, again=again).attempt(name)
 
 
 def prove_all(
@@ -71,8 +74,7 @@ def prove_all(
         ToolError: the prefix is not there to be checked.
         StorageError: the evidence cannot be kept.
     """
-    wanted = [each for each in HEALTH_CHECKS if names is None or each in names]
-    return _side_by_side(wanted, _on_prefix(lock, toolbox, say, again=again))
+    return prefix_prover(lock, toolbox, say, again=again).results(names)
 
 
 def prove_image(
@@ -91,27 +93,40 @@ def prove_image(
         ToolError: the image is not packed.
         StorageError: the evidence cannot be kept.
     """
+    return image_prover(lock, toolbox, say, again=again).results(names)
+
+
+def prefix_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Prover:
+    """Return what runs the health checks on the lock's prefix.
+
+    Raises:
+        ToolError: the prefix is not there to be checked.
+    """
+    prefix = require_prefix(lock, toolbox, "check")
+    checks = {name: partial(check, prefix) for name, check in HEALTH_CHECKS.items()}
+    return Prover(checks, lock, toolbox, say, again)
+
+
+def image_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Prover:
+    """Return what runs the checks on the lock's image.
+
+    Raises:
+        ToolError: the image is not packed.
+    """
     images = ImageStore(toolbox.store.home)
     image = require_image(lock, images)
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     subject = ImageUnderTest(prefix, image.manifest, images.layout)
     checks = {name: partial(check, subject) for name, check in IMAGE_CHECKS.items()}
-    wanted = [each for each in IMAGE_CHECKS if names is None or each in names]
-    return _side_by_side(wanted, _Prover(checks, lock, toolbox, say, again, image.digest))
-
-
-def _on_prefix(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool) -> _Prover:
-    prefix = require_prefix(lock, toolbox, "check")
-    checks = {name: partial(check, prefix) for name, check in HEALTH_CHECKS.items()}
-    return _Prover(checks, lock, toolbox, say, again)
+    return Prover(checks, lock, toolbox, say, again, image.digest)
 
 
 @dataclass(frozen=True)
-class _Prover:
+class Prover:
     """Runs checks on one subject and keeps what they find.
 
     Attributes:
-        checks: by name, with their subject given.
+        checks: by name, with their subject given; results come in this order.
         image: the digest of the image that is the subject; None for the prefix.
     """
 
@@ -121,6 +136,40 @@ class _Prover:
     say: Say
     again: bool
     image: str | None = None
+
+    def results(self, names: Collection[str] | None = None) -> tuple[Evidence, ...]:
+        """Return the evidence of all checks, or of those named, in their order.
+
+        Raises:
+            StorageError: the evidence cannot be kept.
+        """
+        known = {each.check: each for each in self.results_as_known(names)}
+        return tuple(known[name] for name in self.checks if name in known)
+
+    def results_as_known(self, names: Collection[str] | None = None) -> Iterator[Evidence]:
+        """Yield the evidence of all checks, or of those named, each as soon as it is recorded.
+
+        Two run at a time. When the caller is interrupted, no check is begun, and what runs ends.
+
+        Raises:
+            StorageError: the evidence cannot be kept.
+        """
+        given_up = threading.Event()
+
+        def attempt(name: str) -> Evidence:
+            with ended_by(given_up):
+                return self.attempt_safely(name)
+
+        wanted = [name for name in self.checks if names is None or name in names]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            try:
+                running = [pool.submit(attempt, name) for name in sorted(wanted, key=_turn)]
+                for each in as_completed(running):
+                    yield each.result()
+            finally:
+                # The interrupt of a person, or a full disk, ends it all.
+                given_up.set()
+                pool.shutdown(wait=True, cancel_futures=True)
 
     def attempt(self, name: str) -> Evidence:
         """Return the evidence of a check: what is known where that holds, else what it finds.
@@ -189,22 +238,3 @@ class _Prover:
 
 def _turn(name: str) -> int:
     return _LONG.index(name) if name in _LONG else len(_LONG)
-
-
-def _side_by_side(wanted: Sequence[str], prover: _Prover) -> tuple[Evidence, ...]:
-    given_up = threading.Event()
-
-    def attempt(name: str) -> Evidence:
-        with ended_by(given_up):
-            return prover.attempt_safely(name)
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            running = {name: pool.submit(attempt, name) for name in sorted(wanted, key=_turn)}
-            for each in as_completed(running.values()):
-                each.result()
-            return tuple(running[name].result() for name in wanted)
-        finally:
-            # The interrupt of a person, or a full disk, ends it all.
-            given_up.set()
-            pool.shutdown(wait=True, cancel_futures=True)

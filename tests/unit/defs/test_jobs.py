@@ -75,11 +75,13 @@ def test_promote_and_rollback_move_the_release_alone(defs: dg.Definitions) -> No
     assert list(rollback.graph.node_dict) == ["my_elt_roll_back"]
 
 
-def test_the_other_jobs_run_checks_alone(defs: dg.Definitions) -> None:
+def test_the_other_jobs_run_checks_of_a_python_that_a_person_chooses(defs: dg.Definitions) -> None:
     jobs = {f"my_elt_{name}": {name} for name in SMOKE_CHECKS}
     jobs["my_elt_health"] = set(HEALTH_CHECKS)
     assert {job: _checks(defs, job) for job in jobs} == jobs
-    assert not any(_assets(defs, job) for job in jobs)
+    for job in jobs:
+        assert _assets(defs, job) == {"my-elt/environment"}
+        assert defs.resolve_job_def(job).partitions_def == python_partitions(_POLICY)
 
 
 def test_each_check_says_what_holds_and_whether_it_blocks(defs: dg.Definitions) -> None:
