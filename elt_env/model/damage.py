@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Part = Literal["lock", "prefix", "image"]
+from elt_env.model.bytecode import is_cached
+
+Part = Literal["lock", "prefix", "bytecode", "image"]
 Fault = Literal["is gone", "was changed", "was added", "has other permissions", "is not built"]
 
 
@@ -15,7 +17,7 @@ class Damage:
     """Something that is not as it was made.
 
     Attributes:
-        part: what it belongs to.
+        part: what it belongs to; `bytecode` is what a prefix holds below a `__pycache__`.
         path: a file of a lock's directory or of a prefix, relative to it; else a blob's digest, or
             "" where the whole part is meant.
     """
@@ -23,6 +25,11 @@ class Damage:
     part: Part
     path: str
     fault: Fault
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it is more than bytecode, which is derived, and which Python writes anew."""
+        return self.part != "bytecode"
 
     def __str__(self) -> str:
         return f"{self.part}: {self.path or 'all of it'} {self.fault}"
@@ -35,7 +42,11 @@ def compare_lists(listed: Mapping[str, str], found: Mapping[str, str]) -> tuple[
     """
     paths = sorted(listed.keys() | found.keys())
     faults = ((path, _fault(listed.get(path), found.get(path))) for path in paths)
-    return tuple(Damage("prefix", path, fault) for path, fault in faults if fault)
+    return tuple(
+        Damage("bytecode" if is_cached(path) else "prefix", path, fault)
+        for path, fault in faults
+        if fault
+    )
 
 
 def _fault(listed: str | None, found: str | None) -> Fault | None:

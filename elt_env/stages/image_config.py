@@ -59,6 +59,7 @@ def _variables(inherited: Sequence[str], place: str) -> tuple[str, ...]:
         "HOME": "/home/elt",
         "LANG": "C.UTF-8",
         "PYTHONNOUSERSITE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
         "DBT_PROJECT_DIR": f"{project}/dbt_project",
         "DBT_PROFILES_DIR": f"{project}/dbt_project",
         "DBT_TARGET_PATH": "/tmp/dbt/target",  # noqa: S108  # the image's own

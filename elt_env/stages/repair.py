@@ -21,7 +21,7 @@ from elt_env.model.lock import Lock
 from elt_env.stages.build import ensure_prefix
 from elt_env.stages.pack import pack
 from elt_env.stages.second_prefix import second_prefix
-from elt_env.tools.bytecode import compile_prefix
+from elt_env.tools.bytecode import brought_bytecode, compile_prefix
 from elt_env.tools.file_list import keep_list, list_files, list_path
 from elt_env.tools.files import write_atomically, writing
 from elt_env.tools.image_store import ImageStore
@@ -32,6 +32,7 @@ from elt_env.tools.tree import differing
 
 _ENTRY_POINT = "unix_python_entry_point"
 _RECORD = ".dist-info/RECORD"
+_OF_PREFIX = ("prefix", "bytecode")
 
 
 def repair(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) -> None:
@@ -45,8 +46,8 @@ def repair(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) ->
     if "lock" in parts:
         say(f"repair: writing the files of the lock {lock.digest} again")
         toolbox.store.write_lock(lock)
-    if "prefix" in parts:
-        _repair_prefix(lock, [each for each in damages if each.part == "prefix"], toolbox, say)
+    if not parts.isdisjoint(_OF_PREFIX):
+        _repair_prefix(lock, [each for each in damages if each.part in _OF_PREFIX], toolbox, say)
     if "image" in parts:
         _repair_image(lock, toolbox, say)
 
@@ -59,20 +60,31 @@ def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say:
     limit = toolbox.policy.tool_limit.total_seconds()
     with prefix.sole_builder(toolbox.policy.busy_limit.total_seconds(), say):
         added = [each.path for each in damages if each.fault == "was added"]
-        lost = [each.path for each in damages if each.fault != "was added"]
+        lost = [each for each in damages if each.fault != "was added"]
         for path in added:
             say(f"repair: removing {path}")
             with writing(prefix.path):
                 (prefix.path / path).unlink(missing_ok=True)
-        if lost:
+        files = [each.path for each in lost if each.is_fault]
+        compiled = [each.path for each in lost if not each.is_fault]
+        all_of_it = files == [list_path(prefix.path).name]
+        if files or _conda_s_own(compiled, prefix):
             say(f"repair: building {prefix.path.name} once more, to take {len(lost)} files from it")
             with second_prefix(lock, toolbox, say) as second:
-                if any(each.endswith(".pyc") for each in lost):
-                    compile_prefix(second, limit, say)
-                if lost == [list_path(prefix.path).name]:
-                    lost = [path for path, _ in differing(prefix.path, second.path)]
-                _Donor(second.path, prefix.path).give(lost, say)
+                if all_of_it:
+                    files = [path for path, _ in differing(prefix.path, second.path)]
+                donor = _Donor(second.path, prefix.path)
+                donor.give(files, say)
+                donor.give(_conda_s_own(compiled, prefix), say)
+        if lost:
+            compile_prefix(prefix, limit, say, only=None if all_of_it else compiled)
         keep_list(prefix.path, list_files(prefix.path))
+
+
+def _conda_s_own(paths: Sequence[str], prefix: Prefix) -> list[str]:
+    """Return those of the paths of bytecode where conda's own was left in its place."""
+    brought = brought_bytecode(prefix)
+    return [each for each in paths if each in brought and not brought[each].replaced]
 
 
 class _Donor:
@@ -92,7 +104,10 @@ class _Donor:
                     self._link(source, place)
                 elif source.is_file():
                     write_atomically(place, self._content(path))
-                    place.chmod(source.stat().st_mode & 0o7777)
+                    found = source.stat()
+                    place.chmod(found.st_mode & 0o7777)
+                    # The bytecode that conda brought may name the time of its source.
+                    os.utime(place, ns=(found.st_atime_ns, found.st_mtime_ns))
                 else:
                     place.unlink(missing_ok=True)
 

@@ -43,7 +43,7 @@ def verify(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
     """Return what of a lock, of its prefix and of its image is not as it was made.
 
     Every file is read. A prefix or an image that was never made is no damage, unless the lock is
-    the release. Nothing is changed.
+    the release. Other bytecode than was sealed is told, and is no fault. Nothing is changed.
 
     Raises:
         IntegrityError: the record of the image cannot be read.
@@ -73,7 +73,14 @@ def _prefix_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
         yield Damage("prefix", list_path(prefix.path).name, "is gone")
         return
     say(f"verify: reading {len(listed)} files of {prefix.path}")
-    yield from compare_lists(listed, list_files(prefix.path))
+    found = compare_lists(listed, list_files(prefix.path))
+    derived = sum(not each.is_fault for each in found)
+    if derived:
+        say(
+            f"verify: {derived} files of bytecode are not those that were sealed; "
+            "that is no fault, and --repair compiles them again"
+        )
+    yield from found
 
 
 def _image_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
@@ -99,15 +106,16 @@ def _blob_damage(images: ImageStore, blob: Descriptor) -> Damage:
 
 
 def require_whole(lock: Lock, damages: tuple[Damage, ...]) -> None:
-    """Return when there is no damage.
+    """Return when there is no damage but of bytecode.
 
     Raises:
         IntegrityError: there is; the first are named.
     """
-    if not damages:
+    faults = [each for each in damages if each.is_fault]
+    if not faults:
         return
-    shown = "\n".join(f"  {each}" for each in damages[:_SHOWN])
-    more = f"\n  and {len(damages) - _SHOWN} more" if len(damages) > _SHOWN else ""
+    shown = "\n".join(f"  {each}" for each in faults[:_SHOWN])
+    more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
     raise IntegrityError(
         f"{lock.target.name} with the lock {lock.digest} is not as it was made:\n{shown}{more}",
         f"Mend it: elt-env verify {lock.target.name} --repair",

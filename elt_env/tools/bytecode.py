@@ -1,25 +1,43 @@
-"""Compiles modules to bytecode that is the same in every directory and beside any other package."""
+"""Compiles modules to bytecode that is the same in every directory and beside any other package.
+
+Nothing that is run from a sealed prefix writes into it. Every module has bytecode that holds for
+it once the prefix is sealed, so Python has none to write, whoever runs it: root, who can write into
+any directory, and a program that cleans the environment of what it starts, too. The variable
+PYTHONDONTWRITEBYTECODE keeps back the rest: bytecode for `python -O`, and that of a source that is
+edited. PYTHONPYCACHEPREFIX would do so as well, and would hide the bytecode that is there.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.errors import ToolError
+from elt_env.model.bytecode import bytecode_path, parse_bytecode
 from elt_env.tools import probes
-from elt_env.tools.files import storage_error, writing
+from elt_env.tools.files import sha256_of, storage_error, write_atomically, writing
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say, clean_environment, end_of, run
 
-_PROBE = Path(probes.__file__).parent / "compile_bytecode.py"
+_COMPILE = Path(probes.__file__).parent / "compile_bytecode.py"
+_STALE = Path(probes.__file__).parent / "stale_bytecode.py"
 _FULL = "No space left on device"
 _LIFE = "... still running"
+_LEVELS = {"": 0, "1": 1, "2": 2}
+_PLACED = "prefix_placeholder"
 
 
-def compile_modules(
-    python: Path, root: Path, groups: Iterable[Sequence[str]], limit: float, say: Say
+def compile_modules(  # noqa: PLR0913  # what, where, with what, and the two of every tool
+    python: Path,
+    root: Path,
+    groups: Iterable[Sequence[str]],
+    limit: float,
+    say: Say,
+    *,
+    level: int = 0,
 ) -> tuple[str, ...]:
     """Compile the modules of every group below `root`, two groups at a time.
 
@@ -32,6 +50,7 @@ def compile_modules(
         groups: paths of sources below `root`, those of one package together.
         limit: seconds it may take.
         say: given a sign of life.
+        level: how it is optimized: 0 for not at all, 1 and 2 as `python -O` and `-OO` do.
 
     Returns what does not compile, a line each: its path and why.
 
@@ -45,11 +64,12 @@ def compile_modules(
         if line.startswith(_LIFE):
             say(f"bytecode: {line}")
 
+    ordered = sorted(groups, key=lambda group: (-len(group), group))
     done = run(
         # Isolated by its variables: -I would let the hash seed vary, on which the order of sets
         # in bytecode rests before Python 3.11.
-        [python, "-S", "-B", _PROBE],
-        input=json.dumps(sorted(groups, key=lambda group: (-len(group), group))),
+        [python, "-S", "-B", _COMPILE],
+        input=json.dumps({"level": level, "groups": ordered}),
         limit=limit,
         env=clean_environment(extra={"PYTHONHASHSEED": "0"}),
         cwd=root,
@@ -65,33 +85,147 @@ def compile_modules(
     return tuple(done.stdout.splitlines())
 
 
-def compile_prefix(prefix: Prefix, limit: float, say: Say) -> None:
+def compile_prefix(
+    prefix: Prefix, limit: float, say: Say, *, only: Collection[str] | None = None
+) -> None:
     """Compile every module of a prefix but those whose bytecode a conda package brings.
 
-    What does not compile is left out, as pip leaves it out: templates, and modules that are there
-    for another Python.
+    That of conda's stays where it is as the package brings it and the interpreter takes it. It does
+    not where linking wrote the prefix into the source, where the source has another time than the
+    bytecode says, and where it is for another Python; conda-meta then has the hash of what takes
+    its place. What does not compile is left out, as pip leaves it out: templates, and modules that
+    are there for another Python.
+
+    Args:
+        prefix: where everything else is in its place.
+        limit: seconds it may take.
+        say: told how many there are.
+        only: paths of bytecode below the prefix; only the packages that these are of are compiled.
 
     Raises: as `compile_modules`.
     """
     with writing(prefix.path):
-        groups = module_groups(prefix)
-    left_out = compile_modules(prefix.python, prefix.path, groups, limit, say)
-    number = sum(map(len, groups)) - len(left_out)
-    note = f"; {len(left_out)} do not compile" if left_out else ""
-    say(f"bytecode: {number} modules of {len(groups)} packages compiled{note}")
+        brought = brought_bytecode(prefix)
+        kept = _that_hold(brought, prefix, limit)
+        modules = _modules(prefix, brought, kept)
+    sources = None if only is None else {each.source for each in map(parse_bytecode, only) if each}
+    left_out: list[str] = []
+    for level, groups in modules.items():
+        wanted = [each for each in groups if sources is None or not sources.isdisjoint(each)]
+        if wanted:
+            left_out += compile_modules(prefix.python, prefix.path, wanted, limit, say, level=level)
+            note = f"; {len(left_out)} do not compile" if left_out else ""
+            number = sum(map(len, wanted)) - len(left_out)
+            say(f"bytecode: {number} modules of {len(wanted)} packages compiled{note}")
+    with writing(prefix.path):
+        _record([each for path, each in brought.items() if path not in kept], prefix)
 
 
-def module_groups(prefix: Prefix) -> list[list[str]]:
-    """Return the modules to compile by their package, as sorted paths below the prefix.
+@dataclass(frozen=True)
+class Brought:
+    """Bytecode that a conda package brought, of a source that is there.
 
-    A module that several distributions bring, or none, is by itself.
+    Attributes:
+        path: its path below the prefix.
+        source: that of its source.
+        level: how it is optimized.
+        record: the file of conda-meta that names it.
+        sha256: what the package says of it; None where it says nothing.
+        placed: whether linking wrote the prefix into the source, or into the bytecode itself.
+        replaced: whether it was compiled anew, so that conda-meta has the hash of another file.
     """
-    owner_of, kept = _of_conda(prefix)
-    owner_of |= _of_distributions(prefix)
+
+    path: str
+    source: str
+    level: int
+    record: Path
+    sha256: str | None
+    placed: bool
+    replaced: bool
+
+
+def brought_bytecode(prefix: Prefix) -> dict[str, Brought]:
+    """Return by its path the bytecode for the prefix's Python that conda packages brought."""
+    records = {
+        path: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((prefix.path / "conda-meta").glob("*.json"))
+    }
+    entries = {
+        entry["_path"]: entry
+        for content in records.values()
+        for entry in content.get("paths_data", {}).get("paths", ())
+    }
+    found = {}
+    for record, content in records.items():
+        for path in content.get("files", ()):
+            bytecode = parse_bytecode(path)
+            if bytecode is None or bytecode.tag != prefix.bytecode_tag:
+                continue
+            if bytecode.level in _LEVELS and (prefix.path / bytecode.source).is_file():
+                mine, source = entries.get(path, {}), entries.get(bytecode.source, {})
+                found[path] = Brought(
+                    path,
+                    bytecode.source,
+                    _LEVELS[bytecode.level],
+                    record,
+                    mine.get("sha256"),
+                    placed=_PLACED in mine or _PLACED in source,
+                    replaced="sha256_in_prefix" in mine,
+                )
+    return found
+
+
+def _that_hold(brought: Mapping[str, Brought], prefix: Prefix, limit: float) -> set[str]:
+    """Return the paths of the bytecode that is as conda brought it and that Python would take.
+
+    What Python would take may have been written by a tool of the installation just now: whether
+    that happened must make no difference to what the prefix holds.
+    """
+    intact = [
+        path for path, each in brought.items() if not each.placed and _is_intact(each, prefix)
+    ]
+    if not intact:
+        return set()
+    done = run(
+        [prefix.python, "-I", "-S", "-B", _STALE],
+        input=json.dumps(intact),
+        limit=limit,
+        cwd=prefix.path,
+    )
+    if done.returncode:
+        raise ToolError(
+            f"The bytecode of {prefix.path} cannot be read: {end_of(done.stderr.strip(), 5)}",
+            "Run the same command again.",
+        )
+    return set(intact) - set(json.loads(done.stdout))
+
+
+def _is_intact(each: Brought, prefix: Prefix) -> bool:
+    path = prefix.path / each.path
+    return path.is_file() and (each.sha256 is None or sha256_of(path) == each.sha256)
+
+
+def _modules(
+    prefix: Prefix, brought: Mapping[str, Brought], kept: Collection[str]
+) -> dict[int, list[list[str]]]:
+    """Return by level the sources to compile, grouped by their package, and sorted."""
+    due: dict[int, set[str]] = {level: set() for level in _LEVELS.values()}
+    due[0].update(
+        source
+        for source in _sources(prefix)
+        if bytecode_path(source, prefix.bytecode_tag) not in kept
+    )
+    for path, each in brought.items():
+        if path not in kept:
+            due[each.level].add(each.source)
+    owner = _owner_of(prefix)
+    return {level: _grouped(sources, owner) for level, sources in due.items()}
+
+
+def _grouped(sources: Iterable[str], owner: Callable[[str], str]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
-    for source in _sources(prefix):
-        if _bytecode_of(source, prefix) not in kept:
-            groups.setdefault(owner_of.get(source, source), []).append(source)
+    for source in sources:
+        groups.setdefault(owner(source), []).append(source)
     return [sorted(group) for _, group in sorted(groups.items())]
 
 
@@ -104,22 +238,20 @@ def _sources(prefix: Prefix) -> Iterator[str]:
     for place in places:
         for directory, _, names in os.walk(place):
             here = directory[start:]
-            yield from (f"{here}/{name}" for name in names if name.endswith(".py"))
+            for name in names:
+                # A package may bring a link that leads nowhere.
+                if name.endswith(".py") and os.path.isfile(f"{directory}/{name}"):  # noqa: PTH113
+                    yield f"{here}/{name}"
 
 
-def _bytecode_of(source: str, prefix: Prefix) -> str:
-    directory, _, name = source.rpartition("/")
-    tag = f"cpython-{prefix.lock.target.python.replace('.', '')}"
-    return f"{directory}/__pycache__/{name.removesuffix('.py')}.{tag}.pyc"
-
-
-def _of_conda(prefix: Prefix) -> tuple[dict[str, str], set[str]]:
-    """Return the packages of conda's files, and its bytecode."""
+def _owner_of(prefix: Prefix) -> Callable[[str], str]:
+    """Return what tells the package of a module; one of several packages, or none, is by itself."""
     owner_of: dict[str, str] = {}
     for path in sorted((prefix.path / "conda-meta").glob("*.json")):
         files = json.loads(path.read_text(encoding="utf-8")).get("files", ())
         owner_of.update(dict.fromkeys(files, path.name))
-    return owner_of, {each for each in owner_of if each.endswith(".pyc")}
+    owner_of |= _of_distributions(prefix)
+    return lambda source: owner_of.get(source, source)
 
 
 def _of_distributions(prefix: Prefix) -> dict[str, str]:
@@ -131,3 +263,23 @@ def _of_distributions(prefix: Prefix) -> dict[str, str]:
                 path = os.path.normpath(f"{site}/{file}")
                 owner_of[path] = path if path in owner_of else distribution.name
     return owner_of
+
+
+def _record(replaced: Iterable[Brought], prefix: Prefix) -> None:
+    """Let conda-meta have the hash of bytecode that took the place of conda's.
+
+    `conda doctor` compares each file whose `sha256_in_prefix` is there (CEP 34's `paths_data`).
+    """
+    by_record: dict[Path, dict[str, str]] = {}
+    for each in replaced:
+        path = prefix.path / each.path
+        if path.is_file():
+            by_record.setdefault(each.record, {})[each.path] = sha256_of(path)
+    for record, hashes in by_record.items():
+        content = json.loads(record.read_text(encoding="utf-8"))
+        for entry in content.get("paths_data", {}).get("paths", ()):
+            if entry["_path"] in hashes:
+                entry["sha256_in_prefix"] = hashes[entry["_path"]]
+        mode = record.stat().st_mode
+        write_atomically(record, json.dumps(content, indent=2))
+        record.chmod(mode)

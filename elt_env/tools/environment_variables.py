@@ -21,6 +21,8 @@ _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/
 _SET = {
     # https://docs.python.org/3/using/cmdline.html#envvar-PYTHONNOUSERSITE
     "PYTHONNOUSERSITE": "1",
+    # What is sealed stays as it is; see elt_env.tools.bytecode.
+    "PYTHONDONTWRITEBYTECODE": "1",
     # https://pip.pypa.io/en/stable/topics/configuration/: os.devnull turns every file off
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -88,7 +90,7 @@ def user_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dic
         if each and Path(each) not in foreign
     ]
     path = os.pathsep.join([str(prefix / "bin"), *search])
-    return kept | {"PATH": path, "PYTHONNOUSERSITE": "1"}
+    return kept | {"PATH": path, "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _is_foreign(name: str, value: str, active: Sequence[Path]) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from elt_env.errors import IntegrityError
+from elt_env.model.bytecode import is_cached, parse_bytecode
 from elt_env.model.layering import Owner
 from elt_env.model.names import normalize
 from elt_env.tools.prefix import Distribution, Prefix
@@ -94,13 +95,19 @@ def _of_conda(prefix: Prefix) -> Iterator[PackageFiles]:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         owner = Owner("conda", content["name"])
         record = f"conda-meta/{path.name}"
-        names = [*content.get("files", ()), record]
+        entries = content.get("paths_data", {}).get("paths", ())
+        placed = frozenset(each["_path"] for each in entries if "prefix_placeholder" in each)
+        names = [each for each in content.get("files", ()) if not _is_of(each, placed)] + [record]
         if owner.name == "python":
             mark = prefix.library / _STDLIB_MARK
             names += [mark.relative_to(prefix.path).as_posix()] if mark.is_file() else []
-        entries = content.get("paths_data", {}).get("paths", ())
-        placed = frozenset(each["_path"] for each in entries if "prefix_placeholder" in each)
         yield PackageFiles(owner, record, names, placed=placed)
+
+
+def _is_of(path: str, placed: frozenset[str]) -> bool:
+    """Tell whether a file is bytecode of a source that was written for the prefix, or is itself."""
+    bytecode = parse_bytecode(path)
+    return bytecode is not None and (bytecode.source in placed or path in placed)
 
 
 def _of_pip(prefix: Prefix) -> Iterator[PackageFiles]:
@@ -116,7 +123,7 @@ def _recorded(prefix: Prefix, distribution: Distribution) -> list[str]:
     site = prefix.site_packages.relative_to(prefix.path).as_posix()
     with (distribution.info / "RECORD").open(encoding="utf-8", newline="") as file:
         paths = [row[0] for row in csv.reader(file) if row]
-    return [_placed(site, each) for each in paths if not each.endswith(".pyc")]
+    return [_placed(site, each) for each in paths if not is_cached(each)]
 
 
 def _placed(site: str, path: str) -> str:
@@ -126,7 +133,7 @@ def _placed(site: str, path: str) -> str:
 
 def _compiled(prefix: Prefix, names: list[str], taken: set[str]) -> list[str]:
     """Return the compiled modules that are there for those of `names` that are modules."""
-    tag = f"cpython-{prefix.lock.target.python.replace('.', '')}"
+    tag = prefix.bytecode_tag
     found = []
     for directory, modules in _modules(names).items():
         place = posixpath.join(directory, "__pycache__")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from elt_env.model.bytecode import is_cached
 from elt_env.tools.prefix import Distribution, Prefix
 
 _CHUNK = 1 << 20
@@ -111,10 +112,10 @@ def _judged(place: str, by: _Brought, found: str | None) -> RecordedFile:
 def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | None]]:
     """Yield the files of a distribution and their sha256, where it is recorded.
 
-    Compiled modules are left out: the interpreter itself may write them anew.
+    Bytecode is left out where it is derived from a module: it may be written anew.
     """
     for file in importlib.metadata.Distribution.at(owner.info).files or ():
-        if file.suffix == ".pyc":
+        if is_cached(str(file)):
             continue
         is_sha256 = file.hash is not None and file.hash.mode == "sha256"
         wanted = file.hash.value if is_sha256 and file.hash is not None else None

@@ -43,4 +43,4 @@ for _elt_one in ${PATH-@path@}; do
 done
 IFS=$_elt_ifs
 set +f
-export PATH="$_elt_path" PYTHONNOUSERSITE=1
+export PATH="$_elt_path" PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1

@@ -15,13 +15,14 @@ from typing import Any
 
 from elt_env.errors import IntegrityError
 from elt_env.model import oci
+from elt_env.model.bytecode import is_cached
 from elt_env.tools.cancelling import go_on
 from elt_env.tools.image_files import PackageFiles, gone
 from elt_env.tools.oci.layer import LayerWriter
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.relocation import Relocation
 
-FORMAT = 1
+FORMAT = 2
 """Version of how files are packed; a change of their bytes raises it."""
 
 _WHOLE = 256 << 20  # bytes up to which a file is looked at in memory
@@ -114,7 +115,7 @@ class Packer:
 
     def _pip_record(self, text: str) -> bytes:
         """Return a RECORD with the hashes of what is in the image, its rows sorted."""
-        rows = [row for row in csv.reader(io.StringIO(text)) if row and row[0][-4:] != ".pyc"]
+        rows = [row for row in csv.reader(io.StringIO(text)) if row and not is_cached(row[0])]
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerows(sorted(map(self._row, rows)))
         return out.getvalue().encode()
@@ -153,6 +154,8 @@ class Packer:
         is_script = name.startswith("bin/") or entry.get("path_type") == "unix_python_entry_point"
         if entry.get("path_type") == "softlink":
             return entry
+        if is_cached(name):  # the hash is of bytecode with another header, if it is there at all
+            return {key: value for key, value in entry.items() if key != "sha256_in_prefix"}
         if "prefix_placeholder" not in entry and not is_script:
             return entry
         data = self._moved(name)

@@ -24,7 +24,7 @@ from elt_env.tools.process import Say
 
 MARKER = ".elt-env.json"
 """Name of the file that says how far a prefix has come."""
-_FORMAT = 3  # of how prefixes are built; one that was built otherwise is built again
+_FORMAT = 4  # of how prefixes are built; one that was built otherwise is built again
 _WAIT = 15.0
 
 
@@ -84,6 +84,11 @@ class Prefix:
         detail = self.lock.python.conda
         stated = detail.python_site_packages_path if detail else None
         return self.path / stated if stated else self.library / "site-packages"
+
+    @property
+    def bytecode_tag(self) -> str:
+        """What the names of its bytecode end with before `.pyc` (PEP 3147)."""
+        return f"cpython-{self.lock.target.python.replace('.', '')}"
 
     @property
     def stage(self) -> Stage:

@@ -13,6 +13,7 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from elt_env.errors import IntegrityError, ProofError
+from elt_env.model.bytecode import is_cached
 from elt_env.tools.files import sha256_of
 from elt_env.tools.prefix import Prefix
 
@@ -63,6 +64,8 @@ class _File:
 def require_conda_untouched(prefix: Prefix) -> None:
     """Return when conda's packages are those of the lock, and every file is as conda linked it.
 
+    But for bytecode: it is derived, and linking itself can make it stale.
+
     Raises:
         IntegrityError: a package is missing or extra, or a file is gone or was changed; where pip
             installed a file of that name, its distribution is named.
@@ -90,6 +93,8 @@ def _records(prefix: Prefix) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _changed(prefix: Prefix, record: dict[str, Any]) -> Iterator[_File]:
     for entry in record.get("paths_data", {}).get("paths", []):
+        if is_cached(entry["_path"]):
+            continue
         fault = _fault(prefix.path / entry["_path"], entry)
         if fault:
             yield _File(entry["_path"], record["name"], fault)

@@ -22,6 +22,8 @@ from tests.support.wheels import (
 )
 
 Noarch = Literal["python", "generic"]
+PLACEHOLDER = "/opt/build/" + "_placehold" * 20
+"""The prefix that a package was built in; in a file that is no bytecode, linking replaces it."""
 
 
 def make_conda_package(
@@ -38,6 +40,7 @@ def make_conda_package(
     noarch: Noarch | None = None,
     timestamp: datetime | None = None,
     entry_points: Sequence[str] = (),
+    times: Mapping[str, int] | None = None,
 ) -> Path:
     """Write a `.conda` archive into a channel, in place of one of that name, and return its path.
 
@@ -47,6 +50,7 @@ def make_conda_package(
         files: content by path in the prefix; for `noarch="python"` below `site-packages/`.
         noarch: None means generic in the subdir noarch, and no noarch package elsewhere.
         entry_points: `script = module:function`; only for `noarch="python"`.
+        times: when files were changed, by their path, in seconds since 1970; 0 for all others.
     """
     kind = noarch or ("generic" if subdir == "noarch" else None)
     stem = f"{name}-{version}-{build}"
@@ -71,7 +75,7 @@ def make_conda_package(
     if kind == "python":
         info["link.json"] = _link(entry_points)
     content |= {f"info/{file}": json.dumps(data, indent=1).encode() for file, data in info.items()}
-    return _write(channel_root / subdir, stem, content)
+    return _write(channel_root / subdir, stem, content, times or {})
 
 
 def make_conda_distribution(
@@ -86,6 +90,7 @@ def make_conda_distribution(
     scripts: Mapping[str, str] | None = None,
     build: str = "0",
     timestamp: datetime | None = None,
+    times: Mapping[str, int] | None = None,
 ) -> Path:
     """Write a `noarch: python` package that carries one Python distribution; return its path.
 
@@ -96,6 +101,7 @@ def make_conda_distribution(
         depends: what the conda package asks for.
         files: content by path in site-packages; None gives a package with `__version__`.
         scripts: `module:function` by script name.
+        times: when files were changed, by their path in site-packages, in seconds since 1970.
     """
     info = f"{escaped(name)}-{version}.dist-info"
     content = {
@@ -116,6 +122,7 @@ def make_conda_distribution(
         files={f"site-packages/{path}": data for path, data in content.items()},
         noarch="python",
         timestamp=timestamp,
+        times={f"site-packages/{path}": time for path, time in (times or {}).items()},
         entry_points=[f"{script} = {function}" for script, function in (scripts or {}).items()],
     )
 
@@ -128,10 +135,18 @@ def _paths(content: Mapping[str, bytes]) -> dict[str, Any]:
             "path_type": "hardlink",
             "sha256": hashlib.sha256(data).hexdigest(),
             "size_in_bytes": len(data),
+            **_placed(path, data),
         }
         for path, data in content.items()
     ]
     return {"paths": entries, "paths_version": 1}
+
+
+def _placed(path: str, data: bytes) -> dict[str, str]:
+    # conda-build looks for no prefix in bytecode.
+    if path.endswith(".pyc") or PLACEHOLDER.encode() not in data:
+        return {}
+    return {"prefix_placeholder": PLACEHOLDER, "file_mode": "text"}
 
 
 def _link(entry_points: Sequence[str]) -> dict[str, Any]:
@@ -139,7 +154,9 @@ def _link(entry_points: Sequence[str]) -> dict[str, Any]:
     return {"noarch": noarch, "package_metadata_version": 1}
 
 
-def _write(directory: Path, stem: str, content: Mapping[str, bytes]) -> Path:
+def _write(
+    directory: Path, stem: str, content: Mapping[str, bytes], times: Mapping[str, int]
+) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{stem}.conda"
     path.unlink(missing_ok=True)
@@ -147,5 +164,6 @@ def _write(directory: Path, stem: str, content: Mapping[str, bytes]) -> Path:
         for member, data in content.items():
             entry = tarfile.TarInfo(member)
             entry.size = len(data)
+            entry.mtime = times.get(member, 0)
             archive.addfile(entry, io.BytesIO(data))
     return path

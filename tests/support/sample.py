@@ -46,7 +46,9 @@ class Sample:
     index: IndexServer
     python: str
 
-    def offer_conda(self, name: str, version: str, files: Mapping[str, str], **more: Any) -> Path:
+    def offer_conda(
+        self, name: str, version: str, files: Mapping[str, str | bytes], **more: Any
+    ) -> Path:
         """Offer a conda package with one Python distribution."""
         info = f"{name.replace('-', '_')}-{version}.dist-info"
         made = make_conda_distribution(

@@ -9,6 +9,7 @@ from elt_env.tools.environment_variables import clean_environment, user_environm
 
 FIXED = {
     "PYTHONNOUSERSITE": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "UV_NO_CONFIG": "1",
@@ -61,7 +62,7 @@ def test_what_describes_user_and_network_is_kept(name: str) -> None:
         "PYTHONPATH",
         "PYTHONHOME",
         "PYTHONSTARTUP",
-        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONPYCACHEPREFIX",
         "LD_LIBRARY_PATH",
         "LD_PRELOAD",
         "PIP_INDEX_URL",
@@ -121,6 +122,7 @@ def test_a_person_s_command_gets_nothing_of_an_activated_environment() -> None:
             "EDITOR": "vi",
             "NOTES": "/environment/notes",
             "PYTHONNOUSERSITE": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
 
