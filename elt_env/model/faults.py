@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from elt_env.errors import SpecError
+
 
 @dataclass(frozen=True, order=True)
 class Fault:
@@ -46,3 +48,21 @@ class WrittenError(ValueError):
     def at(self, source: str, line: int) -> Fault:
         """Return the fault at a place."""
         return Fault(source, line, f"{self.problem}.", self.remedy)
+
+
+class FaultsError(SpecError):
+    """A file has faults; all of them are said at once.
+
+    Attributes:
+        faults: what is wrong, in the order of the lines.
+    """
+
+    def __init__(self, faults: tuple[Fault, ...], source: str) -> None:
+        self.faults = faults
+        if len(faults) == 1:
+            super().__init__(f"{faults[0].place}: {faults[0].problem}", faults[0].remedy)
+            return
+        super().__init__(
+            "\n".join(map(str, faults)),
+            f"Correct these {len(faults)} faults; what is left is told by: elt-env lint {source}",
+        )

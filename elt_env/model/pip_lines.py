@@ -15,6 +15,7 @@ from posixpath import join, normpath
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 
 from elt_env.model.credentials import without_credentials
 from elt_env.model.direct import (
@@ -192,10 +193,27 @@ class _Reading:
                 f"'{text}' is a constraint with extras, which asks for nothing",
                 f"Write '{requirement.name}{requirement.specifier}'.",
             )
+        if not constraint:
+            self._refuse_contradiction(requirement)
         (self.constraints if constraint else self.requirements).append(requirement)
         if hashes:
             self.hashes.setdefault(requirement.name, set()).update(hashes)
         return requirement.name
+
+    def _refuse_contradiction(self, requirement: Requirement) -> None:
+        """Return when some version satisfies all that is asked of a package under one marker."""
+        key = requirement.name, str(requirement.marker)
+        before = [each for each in self.requirements if (each.name, str(each.marker)) == key]
+        asked = SpecifierSet(str(requirement.specifier), prereleases=True)
+        for each in before:
+            asked &= each.specifier
+        if before and asked.is_unsatisfiable():
+            source, line = self.lines[requirement.name]
+            raise WrittenError(
+                f"no version of {requirement.name} satisfies '{asked}', as it is asked for on "
+                f"line {line} of {source} and here",
+                "Keep one of the two, or make them meet.",
+            )
 
     def _add_direct(self, direct: DirectRequirement, *, constraint: bool) -> None:
         if constraint:

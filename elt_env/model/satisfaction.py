@@ -34,7 +34,7 @@ def requirement_lines(spec: Spec) -> tuple[str, ...]:
     """Return the spec's channels and requirements as the lock records them."""
     return (
         *(f"channel: {channel}" for channel in spec.channels),
-        f"conda: python {spec.python}".rstrip(),
+        f"conda: {spec.python_spec}",
         *(f"conda: {each}" for each in spec.conda),
         *(f"pip: {each}" for each in spec.pip),
     )
@@ -85,7 +85,7 @@ def _channel_reasons(lock: Lock, spec: Spec) -> list[str]:
 def _conda_reasons(lock: Lock, spec: Spec, matches: Matches) -> list[str]:
     before = {parse_conda_spec(line).name for line in _asked(lock, "conda")}
     locked = {each.name: each for each in lock.conda}
-    now = {each.name: each for each in (CondaSpec("python", spec.python), *spec.conda)}
+    now = {each.name: each for each in (spec.python_spec, *spec.conda)}
     reasons = []
     for name, wanted in now.items():
         package = locked.get(name)
@@ -113,8 +113,13 @@ def _pip_reasons(lock: Lock, spec: Spec) -> list[str]:
 
 
 def _that_apply(lines: Iterable[str], lock: Lock) -> dict[str, Requirement]:
-    requirements = [Requirement(line) for line in lines]
-    return {each.name: each for each in requirements if applies(each, lock.python.version)}
+    found: dict[str, Requirement] = {}
+    for each in map(Requirement, lines):
+        if applies(each, lock.python.version):
+            joined = found.setdefault(each.name, each)
+            joined.specifier &= each.specifier
+            joined.extras |= each.extras
+    return found
 
 
 def _asked(lock: Lock, manager: Manager) -> list[str]:

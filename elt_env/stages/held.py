@@ -129,7 +129,7 @@ class _Limits:
 
     def __init__(self, lock: Lock, spec: Spec, matches: Matches) -> None:
         python = CondaSpec("python", f"={lock.target.python}")
-        self._wanted = [python, CondaSpec("python", spec.python), *spec.conda]
+        self._wanted = [python, spec.python_spec, *spec.conda]
         self._wanted += [CondaSpec(each.name, each.version) for each in lock.negotiated]
         self._pythons = {each.name: each for each in lock.conda if each.name in _PYTHONS}
         self._matches = matches

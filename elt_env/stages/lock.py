@@ -14,6 +14,7 @@ from elt_env.model.names import normalize
 from elt_env.model.satisfaction import unsatisfied
 from elt_env.model.target import Target
 from elt_env.stages.assemble import assemble
+from elt_env.stages.both_sides import refuse_both_sides
 from elt_env.stages.explain_diff import explain_relock
 from elt_env.stages.negotiate import agree
 from elt_env.stages.question import Question, ask
@@ -73,6 +74,8 @@ def examine(
     """
     _require_listed(target, toolbox)
     spec = toolbox.project.spec(target.environment)
+    for each in spec.warnings:
+        say(f"{each.place}: {each.problem} {each.remedy}")
     try:
         lock = toolbox.store.current_lock(target)
     except IntegrityError as error:
@@ -195,10 +198,12 @@ def _still_locked(
 def resolve(found: Locked | Solved | Resolution, toolbox: Toolbox, say: Say) -> Locked | Resolution:
     """Return pip's answer beside conda's, once both agree; a lock that is there passes through.
 
-    Raises: as `agree`, and when the index has no file with a hash for a distribution.
+    Raises: as `refuse_both_sides` and `agree`, and when the index has no file with a hash for a
+        distribution.
     """
     if not isinstance(found, Solved):
         return found
+    refuse_both_sides(found.question.spec, found.answer)
     agreement = agree(found.question, found.answer, toolbox, say)
     return Resolution(found.question, assemble(found.question, agreement, toolbox, say))
 

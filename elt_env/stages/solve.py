@@ -114,8 +114,8 @@ def solve_with(
         # The solver would offer any that is kept, those of an earlier host channel too.
         keep = tuple(each for each in keep if each.url.startswith(f"{channels[0]}/"))
     spec = question.spec
-    if spec.python:
-        limits += (CondaSpec("python", spec.python),)
+    if spec.python_spec != CondaSpec("python"):
+        limits += (spec.python_spec,)
     request = SolveRequest(
         channels=channels,
         specs=(CondaSpec("python", f"={question.target.python}"), *_asked(spec, source)),

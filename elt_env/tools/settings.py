@@ -19,9 +19,10 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from elt_env.errors import PolicyError, SpecError
+from elt_env.errors import PolicyError
 from elt_env.model.policy import EnvironmentPolicy, Policy
-from elt_env.model.spec import Spec, parse_spec
+from elt_env.model.spec import Spec
+from elt_env.tools.spec_file import read_spec
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -84,20 +85,8 @@ class Project:
             PolicyError: there is no environment of that name.
         """
         policy = self.environment(environment)
-        path = self.root / policy.spec
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            raise SpecError(
-                f"The spec {policy.spec} does not exist in {self.root}.",
-                f"Create it, or correct 'spec' in [tool.elt-env.environments.{environment}].",
-            ) from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(
-                f"The spec {policy.spec} cannot be read: {error}.",
-                "Make it a readable UTF-8 text file.",
-            ) from error
-        spec = parse_spec(text, policy.spec)
+        remedy = f"Create it, or correct 'spec' in [tool.elt-env.environments.{environment}]."
+        spec = read_spec(self.root, policy.spec, remedy)
         spec.require_python(policy.pythons)
         return spec
 

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-import contextlib
+import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from rattler import MatchSpec, VersionSpec
+from rattler import MatchSpec, PackageRecord, VersionSpec
 from rattler import Version as CondaVersion
+from rattler.package.build_string import BuildString
 
 from elt_env.model.conda_spec import (
     CondaSpec,
@@ -17,6 +19,7 @@ from elt_env.model.conda_spec import (
     parse_conda_spec,
     to_pep440,
 )
+from elt_env.model.faults import WrittenError
 from tests.support.locks import versions
 
 _RELEASES = st.lists(st.integers(0, 3), min_size=1, max_size=3).map(
@@ -26,7 +29,9 @@ _OPERATORS = st.sampled_from([">=", "<", "<=", "==", "!=", ">", "=", "~=", ""])
 _CLAUSES = st.builds("{}{}".format, _OPERATORS, _RELEASES) | _RELEASES.map("{}.*".format)
 _BOUNDS = st.lists(_CLAUSES, min_size=1, max_size=3).map(",".join)
 _BUILDS = st.sampled_from(["py311_0", "py311*", "*_cp311", "0", "h12ab_1"])
-_NAMES = st.from_regex(r"[a-z_][a-z0-9_.-]{0,6}", fullmatch=True)
+
+
+_MD5 = "8b1a9953c4611296a827abf8c47804d7"
 
 
 @pytest.mark.parametrize(
@@ -38,67 +43,198 @@ _NAMES = st.from_regex(r"[a-z_][a-z0-9_.-]{0,6}", fullmatch=True)
         ("pandas *", CondaSpec("pandas")),
         ("pandas=1.2", CondaSpec("pandas", "=1.2")),
         ("pandas = 1.2", CondaSpec("pandas", "=1.2")),
+        ("pandas=1.2.3", CondaSpec("pandas", "=1.2.3")),
+        ("pandas=1.2.*", CondaSpec("pandas", "1.2.*")),
+        ("pandas =1.2.*", CondaSpec("pandas", "1.2.*")),
+        ("pandas=1.2*", CondaSpec("pandas", "1.2.*")),
+        ("pandas==1.2.*", CondaSpec("pandas", "1.2.*")),
         ("pandas==1.2", CondaSpec("pandas", "==1.2")),
+        ("pandas 1.2", CondaSpec("pandas", "==1.2")),
         ("pandas 1.2.*", CondaSpec("pandas", "1.2.*")),
         ("pandas>=1,<2", CondaSpec("pandas", ">=1,<2")),
         ("pandas >= 1 , < 2", CondaSpec("pandas", ">=1,<2")),
+        ("pandas >=1.2.*,<2.*", CondaSpec("pandas", ">=1.2,<2")),
+        ("pandas >1.2.*", CondaSpec("pandas", ">1.2")),
+        ("pandas !=1.2.*", CondaSpec("pandas", "!=1.2.*")),
+        ("pandas !=1.2*", CondaSpec("pandas", "!=1.2.*")),
         ("pandas >=1,<2|>3", CondaSpec("pandas", ">=1,<2|>3")),
+        ("pandas>=1|<0.5", CondaSpec("pandas", ">=1|<0.5")),
+        ("pandas=1.2|1.3", CondaSpec("pandas", "=1.2|==1.3")),
+        ("pandas=1.2|1.3=py*", CondaSpec("pandas", "1.2.*|==1.3", "py*")),
+        ("pandas >=1|*", CondaSpec("pandas")),
+        ("pandas >=1,*", CondaSpec("pandas", ">=1")),
         ("pandas ~=1.2.3", CondaSpec("pandas", "~=1.2.3")),
-        ("pandas 1!2.0", CondaSpec("pandas", "1!2.0")),
-        ("pandas=1.2=py311_0", CondaSpec("pandas", "1.2", "py311_0")),
+        ("pandas 1!2.0", CondaSpec("pandas", "==1!2.0")),
+        ("x264=1!164.3095=h166bdaf_2", CondaSpec("x264", "==1!164.3095", "h166bdaf_2")),
+        ("openssl=1.1.1w", CondaSpec("openssl", "=1.1.1w")),
+        ("pandas=1.2=0", CondaSpec("pandas", "==1.2", "0")),
+        ("pandas=1.2=py311_0", CondaSpec("pandas", "==1.2", "py311_0")),
+        ("pandas==1.2=py311_0", CondaSpec("pandas", "==1.2", "py311_0")),
+        ("pandas>=1.2=py311_0", CondaSpec("pandas", ">=1.2", "py311_0")),
+        ("pandas=1.2.*=py311_0", CondaSpec("pandas", "1.2.*", "py311_0")),
         ("pandas=*=py311_0", CondaSpec("pandas", "", "py311_0")),
-        ("pandas 1.2 py311_0", CondaSpec("pandas", "1.2", "py311_0")),
+        ("pandas=1.2=*", CondaSpec("pandas", "==1.2")),
+        ("pandas 1.2 py311_0", CondaSpec("pandas", "==1.2", "py311_0")),
+        ("pandas =1.2 py311_0", CondaSpec("pandas", "==1.2", "py311_0")),
         ("pandas >=1, <2 py311*", CondaSpec("pandas", ">=1,<2", "py311*")),
+        ("pandas=1.2=^py.*$", CondaSpec("pandas", "==1.2", "^py.*$")),
+        ("pandas=1.2#why", CondaSpec("pandas", "=1.2")),
         ("conda-forge::pandas >=1", CondaSpec("pandas", ">=1", channel="conda-forge")),
+        ("forge/label/dev::pandas", CondaSpec("pandas", channel="forge/label/dev")),
+        ("forge/noarch::pandas", CondaSpec("pandas", channel="forge", subdir="noarch")),
+        ("https://a.invalid/c::pandas=1", CondaSpec("pandas", "=1", channel="https://a.invalid/c")),
+        (
+            "https://a.invalid/c/linux-64::pandas",
+            CondaSpec("pandas", channel="https://a.invalid/c", subdir="linux-64"),
+        ),
+        ("pandas[]", CondaSpec("pandas")),
+        ("pandas[version='>=2']", CondaSpec("pandas", ">=2")),
+        ("pandas[version=1.2]", CondaSpec("pandas", "==1.2")),
+        ("pandas[version='=1.2']", CondaSpec("pandas", "=1.2")),
+        ("pandas [version=\">=1, <2\", build='mkl*']", CondaSpec("pandas", ">=1,<2", "mkl*")),
+        ("pandas=1.2[build=mkl]", CondaSpec("pandas", "1.2.*", "mkl")),
+        ("pandas>=1.2[version='<2']", CondaSpec("pandas", "<2")),
+        ("blas[build='*mkl*']", CondaSpec("blas", "", "*mkl*")),
+        ("blas[channel=forge,subdir=noarch]", CondaSpec("blas", channel="forge", subdir="noarch")),
+        ("blas[subdir=linux-64]", CondaSpec("blas", subdir="linux-64")),
+        ("blas[build_number='>=1']", CondaSpec("blas", fields=(("build_number", ">=1"),))),
+        (f"blas[md5={_MD5}]", CondaSpec("blas", fields=(("md5", _MD5),))),
     ],
 )
-def test_the_short_forms_of_conda_are_understood(text: str, spec: CondaSpec) -> None:
+def test_the_forms_of_conda_mean_what_they_mean_to_conda(text: str, spec: CondaSpec) -> None:
     assert parse_conda_spec(text) == spec
-    assert str(MatchSpec(str(spec))) == str(MatchSpec(text.strip())).removesuffix(" *")
+    assert parse_conda_spec(str(spec)) == spec
+    MatchSpec(str(spec), strict=True)
+
+
+@pytest.mark.parametrize("end", [".conda", ".tar.bz2"])
+def test_an_archive_in_a_channel_is_that_build_from_that_channel(end: str) -> None:
+    address = f"https://a.invalid/c/linux-64/my-lib-1.2-py_0{end}"
+    expected = CondaSpec("my-lib", "==1.2", "py_0", "https://a.invalid/c", "linux-64")
+    assert parse_conda_spec(address) == expected
+    assert parse_conda_spec(f"{address}#{_MD5}") == replace(expected, fields=(("md5", _MD5),))
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "complaint", "remedy"),
     [
-        ("", "package name"),
-        ("=1.2", "package name"),
-        ("über", "package name"),
-        ("https://host.invalid/c::pandas", "package name"),
-        ("pandas[version='>=2']", "bracket"),
-        ("pandas >=", "'>=' is not a version bound"),
-        ("pandas >=1,,<2", "'' is not a version bound"),
-        ("pandas >=1,", "'' is not a version bound"),
-        ("pandas =>1", "'=>1' is not a version bound"),
-        ("pandas (>=1)", "'(>=1)' is not a version bound"),
-        ("pandas >=1 <2", "'>=1<2' is not a version bound"),
-        ("pandas !2", "'!2' is not a version bound"),
-        ("pandas 1 b c", "'b c' is not a build"),
-        ("pandas=1=b c", "'b c' is not a build"),
-        ("pandas 1 é", "'é' is not a build"),
-        ("pandas==1=b", "'==1=b' is not a version bound"),
+        ("", "package name", "Write it as in: name"),
+        ("=1.2", "package name", "Write it as in: name"),
+        ("über", "package name", "Write it as in: name"),
+        ("py*", "not by a pattern", "Write it as in: name"),
+        ("forge:pandas", "'forge:pandas' is neither a name nor a channel", "'channel::name'"),
+        ("::pandas", "no channel", "Write it as in: name"),
+        ("pandas >=", "'>=' is not a version bound", "Write 'pandas'."),
+        ("pandas=1.2=", "'=1.2=' is not a version bound", "Write 'pandas=1.2'."),
+        ("pandas>>2", "'>>2' is not a version bound", "Write 'pandas>2'."),
+        ("pandas >=1,,<2", "'' is not a version bound", "Write 'pandas >=1,<2'."),
+        ("pandas >=1,", "'' is not a version bound", "Write 'pandas >=1'."),
+        ("pandas =>1", "'=>1' is not a version bound", "Write 'pandas >=1'."),
+        ("pandas=~1.2", "'=~1.2' is not a version bound", "Write 'pandas~=1.2'."),
+        ("pandas~1.2", "'~1.2' is not a version bound", "Write 'pandas~=1.2'."),
+        ("pandas ~=1.2.*", "'~=1.2.*' is not a version bound", "Write 'pandas ~=1.2'."),
+        ("pandas===1.2", "'===1.2' is not a version bound", "Write 'pandas==1.2'."),
+        ("pandas (>=1)", "'(>=1)' is not a version bound", "Write 'pandas >=1'."),
+        ("pandas (>=1)|<0.5", "'(>=1)' is not a version bound", "Write it as in: name"),
+        ("pandas >=1 <2", "'>=1<2' is not a version bound", "Write 'pandas >=1,<2'."),
+        ("pandas !2", "'!2' is not a version bound", "Write 'pandas !=2'."),
+        ("pandas >=*", "'>=*' is not a version bound", "Write it as in: name"),
+        ("pandas ==1.*,<2", "'==1.*,<2' has '==' and '*'", "Write '1.2.*'"),
+        ("pandas==1.*=py_0", "'==1.*' has '==' and '*'", "Write '1.2.*'"),
+        ("pandas=<1=py_0", "'=<1' is not a version bound", "Write 'pandas<=1=py_0'."),
+        ("pandas 1.*.2", "'1.*.2' is a pattern", "Write bounds"),
+        ("pandas ^1.2$", "'^1.2$' is a pattern", "Write bounds"),
+        ("pandas 1 b c", "'b c' is not a build", "Write it as in: name"),
+        ("pandas=1=b c", "'b c' is not a build", "Write it as in: name"),
+        ("pandas 1 é", "'é' is not a build", "Write it as in: name"),
+        ("pandas 1 ^(a$", "'^(a$' is not a regular expression", "Write it as in: name"),
+        ("pandas; python_version>'3'", "package name", "Write 'pandas'."),
+        ("pandas[version='>=2'", "brackets are not closed", "Write 'pandas[version='>=2']'."),
+        ("pandas[optional]", "not a list of key=value", "Write it as in: name"),
+        ("pandas[url=x]", "'url' in its brackets is not supported", "Use version, build"),
+        ("pandas[md5=x]", "'x' is not a md5", "Write it as in: name"),
     ],
 )
-def test_what_conda_would_not_understand_is_named(text: str, complaint: str) -> None:
-    with pytest.raises(ValueError, match=r".") as caught:
-        parse_conda_spec(text)
-    assert complaint in str(caught.value)
-
-
-@given(st.text(alphabet=st.sampled_from("ab_1.*!=<>~,|:[]- \n\té"), max_size=14) | st.text())
-def test_no_text_ends_in_anything_but_a_value_error(text: str) -> None:
-    with contextlib.suppress(ValueError):
-        spec = parse_conda_spec(text)
-        assert parse_conda_spec(str(spec)) == spec
-
-
-@given(_NAMES, st.just("") | _BOUNDS, st.just("") | _BUILDS, st.sampled_from(["", "conda-forge"]))
-@example("pandas", "=1.2", "", "")
-def test_a_requirement_reads_what_it_writes(
-    name: str, version: str, build: str, channel: str
+def test_what_conda_would_not_understand_is_named_with_what_to_write(
+    text: str, complaint: str, remedy: str
 ) -> None:
-    plain = build and version.startswith("=") and not version.startswith("==")
-    spec = CondaSpec(name, version.removeprefix("=") if plain else version, build, channel)
+    with pytest.raises(WrittenError) as caught:
+        parse_conda_spec(text)
+    assert complaint in caught.value.problem
+    assert remedy in caught.value.remedy
+
+
+@given(st.text(alphabet=st.sampled_from("ab_1.*!=<>~,|:[]()'- #\n\té"), max_size=14) | st.text())
+def test_no_text_ends_in_anything_but_a_fault(text: str) -> None:
+    try:
+        spec = parse_conda_spec(text)
+    except WrittenError:
+        return
     assert parse_conda_spec(str(spec)) == spec
+    MatchSpec(str(spec), strict=True)
+
+
+_ODD_VERSIONS = ["1.1.1w", "2.0rc1", "1.0_", "1.0.post1", "1.0+a.1", "1.2-3", "2024a", "1!1.0"]
+_BOUND = st.builds(
+    "{}{}{}".format,
+    _OPERATORS,
+    _RELEASES | st.sampled_from(_ODD_VERSIONS),
+    st.sampled_from(["", "", ".*", "*"]),
+)
+_WRITTEN = st.lists(
+    st.lists(_BOUND | st.just("*"), min_size=1, max_size=2).map(",".join), min_size=1, max_size=2
+).map("|".join)
+_SHAPES = st.sampled_from(
+    [
+        "{name} {version}",
+        "{name}{version}",
+        "{name}={version}={build}",
+        "{name} {version} {build}",
+        "{name}[version='{version}']",
+        "{name}[version='{version}',build='{build}']",
+        "{name} {version}[build={build}]",
+        "forge::{name} {version}",
+        "forge/noarch::{name} {version}",
+    ]
+)
+_TEXTS = st.builds(
+    lambda shape, name, version, build: shape.format(name=name, version=version, build=build),
+    _SHAPES,
+    st.sampled_from(["pkg", "My.Pkg", "_a-b"]),
+    _WRITTEN,
+    _BUILDS | st.sampled_from(["*", "^py.*$", "mkl", "1.2_x", "cuda+0"]),
+)
+_PUBLISHED = (
+    *("0", "0.9", "1", "1.0", "1.0.1", "1.1", "1.2", "1.2.3", "1.2.10", "1.3", "2", "2.0.1", "3.3"),
+    *("2.1.1", "1.1.1x", "1.0.0.post1", "1!2.1", "1.2_3", *_ODD_VERSIONS),
+)
+
+
+def _accepted(spec: MatchSpec) -> list[tuple[str, str]]:
+    """Return which of some versions and builds a requirement accepts, by rattler."""
+    name = spec.name.normalized
+    records = {
+        (version, build): PackageRecord(name, version, BuildString(build), 0, "noarch")
+        for version in _PUBLISHED
+        for build in ("0", "py311_0", "mkl", "x_cp311", "1.2_x", "cuda+0")
+    }
+    return [key for key, record in records.items() if spec.matches(record)]
+
+
+@given(_TEXTS)
+@example("pkg =1.2 py311_0")
+@example("pkg=1.2.*=py311_0")
+@example("pkg=1.2[build=py311_0]")
+def test_a_requirement_in_the_one_form_means_what_rattler_reads_in_it(text: str) -> None:
+    try:
+        spec = parse_conda_spec(text)
+    except WrittenError:
+        return
+    assert parse_conda_spec(str(spec)) == spec
+    mine = _accepted(MatchSpec(str(spec), strict=True))
+    assert mine == _accepted(MatchSpec(str(spec)))
+    if not re.search(r"[^=!<>]>[^=]*\*", text):  # conda reads >1.2.* as >1.2, rattler as >=1.2
+        assert mine == _accepted(MatchSpec(text))
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ def test_a_missing_spec_is_named_with_the_key_that_names_it(root: Path) -> None:
 
 def test_a_spec_that_is_a_directory_or_no_text_is_named(root: Path) -> None:
     spec = root / "environments/elt.yml"
-    spec.write_bytes(b"\xff\xfe")
+    spec.write_bytes(b"\xff\xfe\x00")
     assert "environments/elt.yml cannot be read" in _spec_error(open_project(root)).problem
     spec.unlink()
     spec.mkdir()

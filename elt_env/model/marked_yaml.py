@@ -1,0 +1,100 @@
+"""YAML whose values know the line that they stand on."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+
+import yaml
+
+from elt_env.model.faults import Fault, FaultsError
+
+_TEXT = "tag:yaml.org,2002:str"
+_MAP = "tag:yaml.org,2002:map"
+_LIST = "tag:yaml.org,2002:seq"
+_WORDS = {"true": "True", "false": "False"}
+_NOTHING = ("", "~", "null")
+_INTEGER = re.compile(r"[-+]?[0-9][0-9_]*")
+_BASED = re.compile(r"0(?:x[0-9a-f]+|o[0-7]+)", re.IGNORECASE)
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?", re.IGNORECASE)
+
+
+def read_mapping(text: str, source: str, example: str) -> yaml.MappingNode:
+    """Return the mapping at the top of a document; `example` says how one looks.
+
+    Raises:
+        FaultsError: `text` is not YAML, or has something else at its top.
+    """
+    try:
+        node = yaml.compose(text.removeprefix("\ufeff"), yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise _syntax(error, source, example) from error
+    if not isinstance(node, yaml.MappingNode) or node.tag != _MAP:
+        fault = Fault(source, 0, "a mapping is expected at the top.", example)
+        raise FaultsError((fault,), source)
+    return node
+
+
+def _syntax(error: yaml.YAMLError, source: str, example: str) -> FaultsError:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error).split("\n", maxsplit=1)[0]
+    fault = Fault(source, mark.line + 1 if mark else 0, f"not valid YAML: {what}.", example)
+    return FaultsError((fault,), source)
+
+
+def line_of(node: yaml.Node) -> int:
+    """Return the line that a value starts on, counted from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def text_of(node: yaml.Node) -> str | None:
+    """Return the text that a value is; None when it is something else."""
+    if isinstance(node, yaml.ScalarNode) and node.tag == _TEXT:
+        return str(node.value)
+    return None
+
+
+def items_of(node: yaml.Node) -> list[yaml.Node] | None:
+    """Return the values of a list; None when it is something else."""
+    if isinstance(node, yaml.SequenceNode) and node.tag == _LIST:
+        return list(node.value)
+    return None
+
+
+def is_nothing(node: yaml.Node) -> bool:
+    """Tell whether nothing stands behind a key."""
+    return isinstance(node, yaml.ScalarNode) and not node.style and node.value.lower() in _NOTHING
+
+
+def pairs_of(node: yaml.Node) -> Iterator[tuple[str, int, yaml.Node]]:
+    """Yield the keys of a mapping as text, with their lines and values; nothing for another."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield str(key.value) if isinstance(key, yaml.ScalarNode) else "?", line_of(key), value
+
+
+def scalar_of(node: yaml.Node) -> str | None:
+    """Return a number, a truth value or a text as conda exports it; None for anything else.
+
+    conda reads YAML 1.2, in which `yes` is a text, and writes what it read as Python does: `true`
+    becomes True and `1.10` becomes 1.1.
+    """
+    if not isinstance(node, yaml.ScalarNode) or is_nothing(node):
+        return None
+    value = str(node.value)
+    if node.style:
+        return value
+    if _INTEGER.fullmatch(value):
+        return str(int(value))
+    if _BASED.fullmatch(value):
+        return str(int(value, 0))
+    if _FLOAT.fullmatch(value):
+        return str(float(value))
+    return _WORDS.get(value.lower(), value)
+
+
+def shown(node: yaml.Node) -> str:
+    """Return a value as a message shows it, on one line."""
+    text = str(node.value) if isinstance(node, yaml.ScalarNode) else yaml.serialize(node)
+    return textwrap.shorten(text, 80, placeholder=" ...")
