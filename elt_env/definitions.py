@@ -14,6 +14,7 @@ from elt_env.defs.resources import EltProject
 from elt_env.defs.upkeep import upkeep_definitions
 from elt_env.defs.warehouse import warehouse_definitions
 from elt_env.defs.watch import watch_definitions
+from elt_env.errors import PolicyError
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.tools.settings import Project, open_project
 
@@ -32,8 +33,17 @@ def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definiti
 
 
 def project_definitions(project: Project) -> dg.Definitions:
-    """Return all that Dagster knows of a project."""
+    """Return all that Dagster knows of a project.
+
+    Raises:
+        PolicyError: the project has no policy, only environments that were built from files.
+    """
     policy = project.policy
+    if not policy.environments:
+        raise PolicyError(
+            f"No policy in {project.root} lists an environment; Dagster shows those that one does.",
+            "Write [tool.elt-env.environments.NAME] into pyproject.toml: docs/policy.md",
+        )
     environments = dg.Definitions.merge(
         *(environment_definitions(name, each) for name, each in policy.environments.items())
     )

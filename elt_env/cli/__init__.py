@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
@@ -15,21 +16,27 @@ from elt_env.cli.readiness import readiness
 from elt_env.cli.targets import lock_in, open_target, prefix_to_use
 from elt_env.cli.telling import teller
 from elt_env.cli.upkeep import gc, verify_target
-from elt_env.errors import ProofError
+from elt_env.errors import PolicyError, ProofError
 from elt_env.model.diff_render import body, headline
-from elt_env.model.summary import evidence_text, next_steps, packages_text
+from elt_env.model.summary import evidence_text, next_of_file, next_steps, packages_text
 from elt_env.stages import build as building
 from elt_env.stages import lock as locking
 from elt_env.stages import show as showing
+from elt_env.stages.from_file import LockedFile, is_file, lock_file
 from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, prove_all
 from elt_env.tools.environment_variables import user_environment
 from elt_env.tools.interpreters import list_interpreters
-from elt_env.tools.process import run_interactive
+from elt_env.tools.process import Say, run_interactive
 from elt_env.tools.settings import open_project
 from elt_env.tools.shells import own_command, shell_in
 from elt_env.tools.toolbox import open_toolbox
 
 _TARGET = click.argument("name", metavar="TARGET")
+_TARGET_OR_FILE = click.argument("name", metavar="TARGET|FILE")
+_PYTHON = click.option("--python", metavar="3.N", help="The Python minor to take for a FILE.")
+_NAME = click.option(
+    "--name", "called", metavar="NAME", help="What a FILE's environment is called."
+)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,10 +45,12 @@ def main() -> None:
     """Lock, build and use proven ELT environments.
 
     A TARGET is an environment at a Python minor, as in elt@3.11; without a Python, as in elt, the
-    first one of the policy is meant.
+    first one of the policy is meant. lock and build take the path of an environment.yml as well,
+    which no policy has to list.
 
     \b
     Examples:
+      elt-env build environment.yml
       elt-env build elt@3.11
       elt-env run elt@3.11 -- dbt --version
       elt-env show elt@3.11 --json
@@ -49,17 +58,20 @@ def main() -> None:
 
 
 @main.command()
-@_TARGET
-def lock(name: str) -> None:
+@_TARGET_OR_FILE
+@_PYTHON
+@_NAME
+def lock(name: str, python: str | None, called: str | None) -> None:
     """Make the lock of TARGET, or keep the one that satisfies spec and policy.
 
+    For a FILE, as for build.
+
     \b
-    Example:
+    Examples:
       elt-env lock elt@3.11
+      elt-env lock path/to/environment.yml --python 3.11
     """
-    target, toolbox = open_target(name)
-    locked = locking.lock(target, toolbox, teller())
-    _print_locked(locked)
+    _print_locked(_locked(name, python, called, teller()).locked)
 
 
 @main.command()
@@ -79,26 +91,47 @@ def relock(name: str, packages: tuple[str, ...]) -> None:
 
 
 @main.command()
-@_TARGET
+@_TARGET_OR_FILE
+@_PYTHON
+@_NAME
 @click.option("--lock", "directory", help="Take the lock in this directory, from wherever it is.")
 @click.option("--again", is_flag=True, help="Run the checks again, even those that held.")
 @click.option("--no-promote", "stays", is_flag=True, help="Leave the release where it is.")
-def build(name: str, directory: str | None, again: bool, stays: bool) -> None:  # noqa: FBT001  # click passes them
+def build(  # noqa: PLR0913  # click passes them
+    name: str,
+    *,
+    python: str | None,
+    called: str | None,
+    directory: str | None,
+    again: bool,
+    stays: bool,
+) -> None:
     """Lock TARGET where needed, install what is locked, check it, and release it.
 
     A lock from elsewhere becomes the current one of TARGET once it is built and the checks hold.
     It becomes the release where the policy promotes by itself.
+
+    A FILE, an environment.yml that no policy has to list, is built under the name that it has
+    inside, for the Python that it asks for, else for the newest that can be had. Afterwards it is
+    a target as any other.
 
     \b
     Examples:
       elt-env build elt@3.11
       elt-env build elt@3.11 --no-promote
       elt-env build elt@3.11 --lock path/to/a/lock
+      elt-env build path/to/environment.yml
+      elt-env build path/to/environment.yml --python 3.12 --name elt-next
     """
-    target, toolbox = open_target(name)
     say = teller()
-    locked = None if directory else locking.lock(target, toolbox, say)
-    current = locked.lock if locked else lock_in(str(directory), target)
+    locked = None
+    if directory:
+        target, toolbox = open_target(name)
+        current = lock_in(directory, target)
+    else:
+        found = _locked(name, python, called, say)
+        target, toolbox, locked = found.target, found.toolbox, found.locked
+        current = locked.lock
     built = building.ensure_prefix(current, toolbox, say)
     results = prove_all(current, toolbox, say, names=CHECKS, again=again)
     click.echo(f"{target.name} {current.digest}\n{built.path}")
@@ -115,6 +148,9 @@ def build(name: str, directory: str | None, again: bool, stays: bool) -> None:  
         toolbox.store.set_current(target, current.digest, toolbox.now())
     if not stays:
         releases.promote_built(current, toolbox, say, () if locked is None else locked.reasons)
+    if target.environment in toolbox.project.unlisted:
+        summary, spec = showing.show(target, toolbox), toolbox.environment.spec
+        click.echo("\n" + next_of_file(summary, own_command(sys.argv[0]), spec))
 
 
 @main.command()
@@ -162,7 +198,7 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
       elt-env doctor elt@3.11
       elt-env doctor elt@3.11 --check native_libraries --again
     """
-    target, toolbox = open_target(name or next(iter(open_project().policy.environments)))
+    target, toolbox = open_target(name or open_project().first)
     current = building.require_lock(target, toolbox)
     results = prove_all(current, toolbox, teller(), names=names or None, again=again)
     click.echo(evidence_text(results))
@@ -249,6 +285,20 @@ for each in (
     verify_target,
 ):
     main.add_command(each)
+
+
+def _locked(name: str, python: str | None, called: str | None, say: Say) -> LockedFile:
+    """Lock what a person named, a target or a file."""
+    if is_file(name):
+        project = open_project(with_policy=False)
+        return lock_file(Path(name), project, say, python=python, name=called)
+    if python or called:
+        raise PolicyError(
+            f"--python and --name are for a file; '{name}' is a target.",
+            "Write the Python behind it, as in: elt-env build elt@3.11",
+        )
+    target, toolbox = open_target(name)
+    return LockedFile(target, toolbox, locking.lock(target, toolbox, say))
 
 
 def _print_locked(locked: locking.Locked) -> None:

@@ -36,7 +36,7 @@ def diff(old: str, new: str | None, form: str | None) -> None:
       elt-env diff elt@3.11 --markdown
     """
     project = open_project()
-    toolbox = open_toolbox(project, next(iter(project.policy.environments)))
+    toolbox = open_toolbox(project, project.first)
     before, after = _locks(full_name(old, project), new and full_name(new, project), toolbox)
     kept = read_report(toolbox.store, before.digest if before else None, after.digest)
     report = kept if kept and not kept.notes else explain(before, after, toolbox, teller())

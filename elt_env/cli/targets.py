@@ -12,6 +12,7 @@ from elt_env.model.canonical import short
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target, parse_target
 from elt_env.stages.build import require_lock
+from elt_env.stages.from_file import environment_of, is_file
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.settings import Project, open_project
@@ -20,8 +21,14 @@ from elt_env.tools.toolbox import Toolbox, open_toolbox
 
 
 def open_target(name: str) -> tuple[Target, Toolbox]:
-    """Return the target that `name` means, with or without a Python, and its tools."""
-    project = open_project()
+    """Return the target that `name` means, with or without a Python, and its tools.
+
+    The path of a spec stands for the environment that was made from it.
+    """
+    project = open_project(with_policy=not is_file(name))
+    if is_file(name):
+        name = environment_of(Path(name), project)
+        name = f"{name}@{project.environment(name).pythons[0]}"
     toolbox = open_toolbox(project, name.split("@", maxsplit=1)[0])
     target = parse_target(full_name(name, project), "")
     return toolbox.target(target.environment, target.python), toolbox
@@ -29,7 +36,7 @@ def open_target(name: str) -> tuple[Target, Toolbox]:
 
 def full_name(name: str, project: Project) -> str:
     """Return the target that an environment alone stands for; any other text as it is."""
-    environment = project.policy.environments.get(name)
+    environment = project.environments.get(name)
     return f"{name}@{environment.pythons[0]}" if environment else name
 
 

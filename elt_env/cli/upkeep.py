@@ -33,7 +33,7 @@ def gc(dry_run: bool, unused_for: str) -> None:  # noqa: FBT001  # click passes 
       elt-env gc --unused-for "2 weeks"
     """
     project = open_project()
-    toolbox = open_toolbox(project, next(iter(project.policy.environments)))
+    toolbox = open_toolbox(project, project.first)
     try:
         grace = parse_duration(unused_for)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,9 @@ from elt_env.model.image import ImageRecord
 from elt_env.model.lock import Lock, Package
 from elt_env.model.release import Release
 from elt_env.model.target import Target
+
+_TOOLS = {"dbt-core": "dbt", "meltano": "meltano", "dagster": "dagster"}
+"""What a person tries first, by the distribution that brings it."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,34 @@ def next_steps(target: Target, command: str, entry_points: Path | None = None) -
         ("make relock", "upgrade within the spec, build and prove"),
         ("make ui", "watch and materialize in the web UI"),
     ]
+    return _next(rows)
+
+
+def next_of_file(summary: Summary, command: str, spec: str) -> str:
+    """Return what a person may want to type next who built an environment from a file.
+
+    Args:
+        summary: what is known of the target.
+        command: how they call elt-env.
+        spec: the path of the file.
+    """
+    target, lock = summary.target, summary.lock
+    held = lock.distributions if lock else {}
+    tool = next((tool for name, tool in _TOOLS.items() if name in held), "python")
+    released = [(f"{summary.entry_points}/{tool} --version", f"the released {tool}, from anywhere")]
+    return _next(
+        [
+            *(released if summary.release else []),
+            (f"{command} run {target.name} -- {tool} --version", "run a tool of the environment"),
+            (f"{command} shell {target.name}", "a shell in which its tools come first"),
+            (f"{command} show {target.name} --packages", "every package, and why it is there"),
+            (f"{command} build {spec}", "again, after a change of the file"),
+            (f"{command} relock {target.name}", "upgrade the lock within the file; then build"),
+        ]
+    )
+
+
+def _next(rows: Sequence[tuple[str, str]]) -> str:
     width = max(len(typed) for typed, _ in rows)
     return "Next:\n" + "\n".join(f"  {typed:<{width}}  {what}" for typed, what in rows)
 

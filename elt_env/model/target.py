@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from elt_env.errors import PolicyError
 
@@ -13,6 +14,8 @@ ENVIRONMENT = r"[a-z0-9][a-z0-9_-]*"
 PYTHON = r"3\.(?:0|[1-9][0-9]*)"
 """What a Python minor looks like, as in `3.11`."""
 
+_NO_PART_OF_A_NAME = re.compile(r"[^a-z0-9_-]+")
+_GENERIC = ("environment", "env", "conda", "conda-env", "spec")
 _TARGET = re.compile(f"(?P<environment>{ENVIRONMENT})@(?P<python>{PYTHON})")
 
 
@@ -57,3 +60,17 @@ def parse_target(text: str, platform: str) -> Target:
             "Write the environment, an at sign and the Python minor, as in: elt@3.11",
         )
     return Target(found["environment"], found["python"], platform)
+
+
+def environment_name(name: str, path: PurePath) -> str:
+    """Return what an environment is called whose spec no policy lists.
+
+    Args:
+        name: what the file calls it, or "".
+        path: absolute path of the file; its own name serves where that says something, else that
+            of its directory.
+    """
+    stem = path.name.partition(".")[0]
+    texts = (name, "" if stem.lower() in _GENERIC else stem, path.parent.name)
+    names = (_NO_PART_OF_A_NAME.sub("-", each.lower()).strip("-_") for each in texts)
+    return next((each for each in names if each), _GENERIC[0])

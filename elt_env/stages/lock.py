@@ -108,10 +108,16 @@ def _keep(lock: Lock, reason: str, toolbox: Toolbox, say: Say) -> Locked:
 def _require_listed(target: Target, toolbox: Toolbox) -> None:
     if target.python not in toolbox.environment.pythons:
         listed = ", ".join(toolbox.environment.pythons)
+        remedy = (
+            f"Use one of these, or add it to pythons in "
+            f"[tool.elt-env.environments.{target.environment}]."
+        )
+        if target.environment not in toolbox.policy.environments:
+            spec = toolbox.environment.spec
+            remedy = f"Build it for that one too: elt-env build {spec} --python {target.python}"
         raise PolicyError(
             f"Python {target.python} is not listed for '{target.environment}' ({listed} is).",
-            f"Use one of these, or add it to pythons in "
-            f"[tool.elt-env.environments.{target.environment}].",
+            remedy,
         )
 
 

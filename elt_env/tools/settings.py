@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from elt_env.errors import PolicyError
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.spec import Spec
 from elt_env.tools.spec_file import read_spec
+from elt_env.tools.unlisted import read_unlisted, remembers
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,10 +44,12 @@ class Project:
     Attributes:
         root: absolute path of that directory.
         home: absolute path of the store.
+        unlisted: environments that the policy does not list, but that the store remembers.
     """
 
     root: Path
     policy: Policy
+    unlisted: Mapping[str, EnvironmentPolicy] = field(default_factory=dict)
 
     @property
     def home(self) -> Path:
@@ -62,18 +66,43 @@ class Project:
                 "Correct 'home' in [tool.elt-env], or ELT_ENV_HOME.",
             ) from error
 
+    @property
+    def environments(self) -> dict[str, EnvironmentPolicy]:
+        """Every environment by name, those of the policy first; a name of the policy is its own."""
+        own = self.policy.environments
+        return {**own, **{name: each for name, each in self.unlisted.items() if name not in own}}
+
+    @property
+    def first(self) -> str:
+        """The name of the first environment.
+
+        Raises:
+            PolicyError: there is none.
+        """
+        if not self.environments:
+            raise PolicyError(
+                f"There is no environment in {self.root}.",
+                "Build one from a file: elt-env build environment.yml",
+            )
+        return next(iter(self.environments))
+
+    def including(self, name: str, policy: EnvironmentPolicy) -> Project:
+        """Return the same project with one more environment that its policy does not list."""
+        return replace(self, unlisted={**self.unlisted, name: policy})
+
     def environment(self, name: str) -> EnvironmentPolicy:
         """Return the policy of one environment.
 
         Raises:
             PolicyError: there is no environment of that name.
         """
-        found = self.policy.environments.get(name)
+        found = self.environments.get(name)
         if found is None:
-            known = ", ".join(sorted(self.policy.environments))
+            known = ", ".join(sorted(self.environments))
             raise PolicyError(
                 f"There is no environment '{name}'.",
-                f"Use one of: {known}; or add [tool.elt-env.environments.{name}].",
+                f"Use one of: {known}; or add [tool.elt-env.environments.{name}]; or build one "
+                "from a file: elt-env build FILE",
             )
         return found
 
@@ -85,14 +114,24 @@ class Project:
             PolicyError: there is no environment of that name.
         """
         policy = self.environment(environment)
-        remedy = f"Create it, or correct 'spec' in [tool.elt-env.environments.{environment}]."
+        remedy = "Create it; where it has moved to: elt-env build FILE"
+        if environment in self.policy.environments:
+            remedy = f"Create it, or correct 'spec' in [tool.elt-env.environments.{environment}]."
         spec = read_spec(self.root, policy.spec, remedy)
         spec.require_python(policy.pythons)
         return spec
 
 
-def open_project(start: Path | None = None) -> Project:
+def open_project(start: Path | None = None, *, with_policy: bool = True) -> Project:
     """Return the project that `start` (default: ELT_ENV_PROJECT, else here) lies in.
+
+    A directory whose store remembers environments that were built from files is one as well. Where
+    nobody wrote a policy, its defaults hold, and channel-fallback is `host`: whoever just tries a
+    file needs no channel, and is told what replaces it.
+
+    Args:
+        start: where to look for a pyproject.toml, and in what is above.
+        with_policy: whether there must be one; else `start` itself becomes a project.
 
     Raises:
         PolicyError: no pyproject.toml with a policy here or above, or a key that cannot be used.
@@ -101,11 +140,23 @@ def open_project(start: Path | None = None) -> Project:
     for root in (here, *here.parents):
         table = _read_table(root / _FILE)
         if table is not None:
-            return Project(root, _read_policy(root, table))
-    raise PolicyError(
-        f"No pyproject.toml with a [tool.elt-env] table in {here} or above.",
-        "Change into the project's directory, or set ELT_ENV_PROJECT to it.",
-    )
+            project = Project(root, _read_policy(root, table))
+            return replace(project, unlisted=read_unlisted(project.home))
+    project = Project(here, _implied_policy(here))
+    if with_policy and not remembers(project.home):
+        raise PolicyError(
+            f"No pyproject.toml with a [tool.elt-env] table in {here} or above.",
+            "Change into the project's directory, or set ELT_ENV_PROJECT to it; or build an "
+            "environment from a file, without a policy: elt-env build environment.yml",
+        )
+    return replace(project, unlisted=read_unlisted(project.home))
+
+
+def _implied_policy(root: Path) -> Policy:
+    # The model wants one environment at least, as everybody who writes a policy has.
+    some = {"spec": "environment.yml", "pythons": ["3.11"]}
+    table = {"channel_fallback": "host", "environments": {"some": some}}
+    return _read_policy(root, table).model_copy(update={"environments": {}})
 
 
 def _read_table(path: Path) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ its current lock. All of it lies under `home`:
 
     locks/<digest>/             lock.json, conda-linux-64.lock, pylock.toml, requirements.txt
     targets/elt@3.11/lock.json  the current lock's digest and the one before
+    unlisted/<name>.json        an environment that was built from a file (tools/unlisted.py)
     evidence/<digest>/          one file a check
     diffs/                      what new locks changed, with the reasons
     prefixes/elt@3.11-<short>/  the directories environments are installed in

@@ -21,6 +21,7 @@ from elt_env.tools.image_source import PLACE
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.process import Completed, Say
 from elt_env.tools.sandbox import Bind, Sandbox, Task, find_sandbox, run_in
+from elt_env.tools.smoke_projects import smoke_project
 from elt_env.tools.toolbox import Toolbox
 
 _WORK = "/work"  # where the bench's own directory is seen in the image
@@ -37,9 +38,9 @@ def image_runs(
 ) -> Finding:
     """Its Python, dbt, Meltano and Dagster work as the image's user, offline, on a read-only root.
 
-    dbt builds the image's own project over the rows of the lock, and loses none; Dagster validates
-    a small project of it and of dbt. What the lock does not have is not run, and said. Without a
-    sandbox that works here it is `not_run`.
+    dbt builds the smoke project, the image's own where it has one, over the rows of the lock, and
+    loses none; Dagster validates a small project of it and of dbt. What the lock does not have is
+    not run, and said. Without a sandbox that works here it is `not_run`.
     """
 
     def body(bench: Bench) -> Finding:
@@ -59,8 +60,10 @@ class _Inside(Bench):
     sandbox: Sandbox
 
     def project(self, name: str) -> Path:
-        """Return where the image has the project of that name."""
-        return Path(PLACE) / name
+        """Return where the smoke project of that name is: the image's own, or a copy at /work."""
+        root = self.toolbox.project.root
+        found = smoke_project(root, name)
+        return Path(PLACE) / name if found == root / name else self.place.copy_of(found)
 
     def run(self, tool: str, *arguments: str | Path, variables: Mapping[str, str]) -> Completed:
         """Run the tool that comes first on the image's PATH."""
@@ -106,7 +109,7 @@ def _check(bench: _Inside) -> Finding:
     said = [f"with {bench.sandbox.name}: python"]
     missing = []
     built = None
-    if _has(bench, *_DBT) and _has_projects(bench):
+    if _has(bench, *_DBT):
         built = _build(bench)
         if built.status == "failed":
             return built
@@ -130,10 +133,6 @@ def _has(bench: _Inside, *distributions: str) -> bool:
     return all(each in bench.lock.distributions for each in distributions)
 
 
-def _has_projects(bench: _Inside) -> bool:
-    return (bench.toolbox.project.root / smoke_dbt.PROJECT).is_dir()
-
-
 def _build(bench: _Inside) -> Finding:
     rows = bench.place.directory(_ROWS)
     write_atomically(rows / LOADED, to_json_lines(bench.rows()))
@@ -144,11 +143,13 @@ def _build(bench: _Inside) -> Finding:
 def _validate(bench: _Inside) -> None:
     """Let Dagster validate the small project, over the manifest that `dbt build` left."""
     place = bench.place
-    project = place.copy_of(bench.toolbox.project.root / smoke_dbt.PROJECT)
+    project = place.path / smoke_dbt.PROJECT
+    if not project.is_dir():
+        place.copy_of(smoke_project(bench.toolbox.project.root, smoke_dbt.PROJECT))
     home = place.directory("dagster")
     with writing(place.path):
         shutil.copy(_PROGRAM, place.path / _PROGRAM.name)
-        (project / "target").mkdir()
+        (project / "target").mkdir(exist_ok=True)
         shutil.copy(place.path / "dbt-target" / "manifest.json", project / "target")
     write_atomically(home / "dagster.yaml", _INSTANCE)
     rows = place.path / _ROWS

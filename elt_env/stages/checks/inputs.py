@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from elt_env.model.canonical import digest_of
 from elt_env.model.lock import Lock
 from elt_env.stages.checks import smoke_dagster, smoke_dbt, smoke_meltano
+from elt_env.tools.smoke_projects import smoke_project
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.workplace import digest_of_project
 
@@ -18,6 +19,7 @@ _PROJECTS: dict[str, tuple[str, ...]] = {
     "meltano_smoke": smoke_meltano.NEEDS.projects,
     "dbt_smoke": smoke_dbt.NEEDS.projects,
     "dagster_smoke": smoke_dagster.NEEDS.projects,
+    "image_runs": (smoke_dbt.PROJECT,),
 }
 _POLICY: dict[str, tuple[str, ...]] = {
     "solver_differences": ("wheels_only", "allow_sdist"),
@@ -35,7 +37,9 @@ def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:
     """
     inputs = {"the check": str(_VERSIONS.get(name, 1)), "the machine": _machine(lock)}
     for project in _PROJECTS.get(name, ()):
-        inputs[f"project {project}"] = digest_of_project(toolbox.project.root / project)
+        inputs[f"project {project}"] = digest_of_project(
+            smoke_project(toolbox.project.root, project)
+        )
     for key in _POLICY.get(name, ()):
         inputs[_policy_name(key)] = digest_of(getattr(toolbox.policy, key))
     for key in _ENVIRONMENT_POLICY.get(name, ()):

@@ -12,6 +12,7 @@ from elt_env.model.lock_rows import Row, lock_rows
 from elt_env.stages.checks.finding import Finding
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
+from elt_env.tools.smoke_projects import smoke_project
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.workplace import Workplace, workplace
 
@@ -44,8 +45,8 @@ class Bench:
         return self.prefix.lock
 
     def project(self, name: str) -> Path:
-        """Return a copy of the project directory of that name."""
-        return self.place.copy_of(self.toolbox.project.root / name)
+        """Return a copy of the smoke project of that name."""
+        return self.place.copy_of(smoke_project(self.toolbox.project.root, name))
 
     def run(self, tool: str, *arguments: str | Path, variables: Mapping[str, str]) -> Completed:
         """Run a tool of the prefix, by its absolute path; its exit code is left to the caller.
@@ -89,18 +90,15 @@ class Needs:
     """What a smoke check cannot do without.
 
     Attributes:
-        projects: directories of the project.
+        projects: the smoke projects that are run.
         distributions: what the lock must hold.
     """
 
     projects: tuple[str, ...]
     distributions: tuple[str, ...]
 
-    def missing(self, bench_root: Path, lock: Lock) -> str:
+    def missing(self, lock: Lock) -> str:
         """Return in a sentence what is not there, or ""."""
-        for name in self.projects:
-            if not (bench_root / name).is_dir():
-                return f"There is no {name}/ in {bench_root}, so there is nothing to run."
         for name in self.distributions:
             if name not in lock.distributions:
                 return f"{lock.target.name} has no {name}, so there is nothing to run."
@@ -125,7 +123,7 @@ def conduct(  # noqa: PLR0913  # the three of every check, and what tells checks
         NetworkError: the package index does not answer.
         StorageError: the disk is full or not writable.
     """
-    reason = needs.missing(toolbox.project.root, prefix.lock)
+    reason = needs.missing(prefix.lock)
     if reason:
         return Finding("not_run", reason)
     said: list[str] = []

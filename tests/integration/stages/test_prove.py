@@ -89,6 +89,7 @@ def test_evidence_holds_until_a_project_that_the_check_ran_changes(
     (project / "models").mkdir(parents=True)
     model = project / "models" / "one.sql"
     model.write_text("select 1\n")
+    (project / "dbt_project.yml").write_text("name: elt_locks\n")
     prove("dbt_smoke", sample_lock, toolbox, silent)
     first = check_inputs("dbt_smoke", sample_lock, toolbox)
 

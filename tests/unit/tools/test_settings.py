@@ -8,6 +8,7 @@ import pytest
 from elt_env.errors import EltEnvError, PolicyError, SpecError
 from elt_env.model.policy import Policy
 from elt_env.tools.settings import Project, open_project
+from elt_env.tools.unlisted import remember
 
 _ELT = """
 [tool.elt-env.environments.elt]
@@ -243,9 +244,9 @@ def test_where_the_store_lies(
 
 
 def test_a_store_of_nobody_is_refused(root: Path) -> None:
-    project = open_project(_write(root, '[tool.elt-env]\nhome = "~nobody-of-that-name/x"\n' + _ELT))
+    _write(root, '[tool.elt-env]\nhome = "~nobody-of-that-name/x"\n' + _ELT)
     with pytest.raises(PolicyError, match="~nobody-of-that-name/x"):
-        _ = project.home
+        open_project(root)
 
 
 def _spec_error(project: Project) -> SpecError:
@@ -290,3 +291,39 @@ def test_an_unknown_environment_is_answered_with_the_known_ones(root: Path) -> N
     assert isinstance(caught.value, PolicyError)
     assert "'prod'" in caught.value.problem
     assert "elt" in caught.value.remedy
+
+
+def test_a_directory_without_a_policy_has_safe_defaults(tmp_path: Path) -> None:
+    project = open_project(tmp_path, with_policy=False)
+    assert (project.root, project.home) == (tmp_path, tmp_path / ".elt_env")
+    assert project.policy.channel_fallback == "host"
+    assert project.policy.cooldown == timedelta(days=3)
+    assert project.environments == {}
+    with pytest.raises(PolicyError, match="no environment"):
+        _ = project.first
+
+
+def test_variables_count_without_a_policy_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ELT_ENV_CHANNEL_FALLBACK", "none")
+    assert open_project(tmp_path, with_policy=False).policy.channel_fallback == "none"
+
+
+def test_an_environment_that_is_remembered_is_one_of_the_project(root: Path) -> None:
+    (root / "own.yml").write_text(_SPEC, encoding="utf-8")
+    for name in ("own", "elt"):
+        remember(root / ".elt_env", name, "own.yml", ("3.12",))
+    project = open_project(root)
+    assert project.environment("own").pythons == ("3.12",)
+    assert project.spec("own").source == "own.yml"
+    # A name in the policy is the policy's.
+    assert project.environment("elt").spec == "environments/elt.yml"
+    assert list(project.environments) == ["elt", "own"]
+
+
+def test_what_is_remembered_makes_a_directory_a_project(tmp_path: Path) -> None:
+    remember(tmp_path / ".elt_env", "own", "own.yml", ("3.12",))
+    assert list(open_project(tmp_path).environments) == ["own"]
+    with pytest.raises(PolicyError, match=r"No pyproject\.toml"):
+        open_project(tmp_path / "below")
