@@ -145,6 +145,8 @@ class Lock:
         packages: conda's and pip's packages, sorted by manager and name.
         variables: the spec's environment variables and their values, sorted by name.
         notes: what is worth saying and is no fault, a line each.
+        places: what the spec and the policy said of channels and indexes, as `kind: value` lines;
+            None in a lock of a time when that was not recorded.
         layout: see LAYOUT; it is that of the time when the lock was made.
     """
 
@@ -162,6 +164,7 @@ class Lock:
     held_back: tuple[HeldBack, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    places: tuple[str, ...] | None = None
     schema: int = field(default=SCHEMA)
     layout: Literal[1, 2] = LAYOUT
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from packaging.requirements import Requirement
@@ -11,6 +12,7 @@ from elt_env.model.conda_spec import CondaSpec, parse_conda_spec
 from elt_env.model.lock import WHEEL_BUILD_NUMBER, Lock, Manager, Package
 from elt_env.model.markers import applies
 from elt_env.model.names import normalize
+from elt_env.model.places import changed_places
 from elt_env.model.policy import Policy
 from elt_env.model.spec import Spec
 
@@ -20,9 +22,8 @@ Matches = Callable[[CondaSpec, Package], bool]
 
 def unsatisfied(lock: Lock, spec: Spec, policy: Policy, matches: Matches) -> tuple[str, ...]:
     """Return the reasons why `lock` does not satisfy `spec` and `policy`; empty when it does."""
-    reasons = list(_policy_reasons(lock, policy))
+    reasons = [*changed_places(lock, spec, policy), *_policy_reasons(lock, policy)]
     if lock.spec_digest != spec.digest:
-        reasons += _channel_reasons(lock, spec)
         reasons += _conda_reasons(lock, spec, matches)
         reasons += _pip_reasons(lock, spec)
     if lock.variables != spec.variables:
@@ -42,9 +43,8 @@ def requirement_lines(spec: Spec) -> tuple[str, ...]:
 
 def _policy_reasons(lock: Lock, policy: Policy) -> list[str]:
     reasons = []
-    if lock.channel_source == "host" and policy.channel_fallback == "none":
-        reasons.append("it was made from the host channel, which the policy no longer allows")
-    elif lock.channel_source == "host" and any(map(_is_superseded, lock.conda)):
+    fallback = policy.channel_fallback == "host" and lock.channel_source == "host"
+    if fallback and any(map(_is_superseded, lock.conda)):
         reasons.append("it was made from a host channel that left out what extras require")
     if policy.wheels_only:
         allowed = {normalize(name) for name in policy.allow_sdist}
@@ -76,22 +76,17 @@ def _young(lock: Lock, cooldown: timedelta, exceptions: Iterable[str]) -> list[s
     ]
 
 
-def _channel_reasons(lock: Lock, spec: Spec) -> list[str]:
-    before = [line for line in lock.requirements if line.startswith("channel: ")]
-    now = [f"channel: {channel}" for channel in spec.channels]
-    return [] if before == now else ["the spec's channels changed"]
-
-
 def _conda_reasons(lock: Lock, spec: Spec, matches: Matches) -> list[str]:
     before = {parse_conda_spec(line).name for line in _asked(lock, "conda")}
     locked = {each.name: each for each in lock.conda}
     now = {each.name: each for each in (spec.python_spec, *spec.conda)}
+    remote = lock.channel_source == "remote"
     reasons = []
     for name, wanted in now.items():
         package = locked.get(name)
         if package is None or name not in before:
             reasons.append(f"conda: {wanted} is new in the spec")
-        elif not matches(wanted, package):
+        elif not matches(wanted if remote else replace(wanted, channel=""), package):
             reasons.append(f"conda: {name} {package.version} is locked, the spec wants {wanted}")
     return reasons + _gone("conda", before, now)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from elt_env.model.lock import Bound, HeldBack, Lock, Package
+from elt_env.model.places import declared_places
 from elt_env.model.satisfaction import requirement_lines
 from elt_env.stages.negotiate import Agreement
 from elt_env.stages.question import Question
@@ -31,6 +32,7 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
         tools=toolbox.versions,
         negotiated=_negotiated(question, agreement),
         held_back=_held_back(question, agreement),
+        places=declared_places(question.spec, toolbox.policy),
         packages=(*_needed_by_pip(agreement), *pip),
         variables=question.spec.variables,
     )

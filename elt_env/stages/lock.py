@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elt_env.errors import IntegrityError, PolicyError
+from elt_env.errors import IntegrityError, PolicyError, SpecError
 from elt_env.model.diff import Change, compare, count
 from elt_env.model.diff_report import DiffReport
 from elt_env.model.lock import Lock
 from elt_env.model.names import normalize
+from elt_env.model.places import changed_places
 from elt_env.model.satisfaction import unsatisfied
 from elt_env.model.target import Target
 from elt_env.stages.assemble import assemble
@@ -18,7 +19,7 @@ from elt_env.stages.both_sides import refuse_both_sides
 from elt_env.stages.explain_diff import explain_relock
 from elt_env.stages.negotiate import agree
 from elt_env.stages.question import Question, ask
-from elt_env.stages.solve import CondaAnswer, solve
+from elt_env.stages.solve import CondaAnswer, remote_channels, solve
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
@@ -86,6 +87,7 @@ def examine(
     if lock is None:
         return ask(target, spec, toolbox, reasons=("there is no lock yet",))
     _require_locked(upgrade or (), lock)
+    moved = changed_places(lock, spec, toolbox.policy)
     if upgrade == ():
         reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
         if not reasons:
@@ -93,16 +95,33 @@ def examine(
     elif upgrade is None:
         reasons = ("all packages may be upgraded",)
     else:
-        reasons = (f"to be upgraded: {', '.join(upgrade)}",)
+        reasons = (f"to be upgraded: {', '.join(upgrade)}", *moved)
     for reason in reasons:
         say(f"lock: a new one is needed: {reason}")
+    if moved:
+        say("lock: packages come from other places now, so all of them may change")
+        upgrade = None
     return ask(target, spec, toolbox, upgrade=upgrade, previous=lock, reasons=reasons)
 
 
 def _keep(lock: Lock, reason: str, toolbox: Toolbox, say: Say) -> Locked:
     say(f"lock: kept {lock.digest} of {lock.target}, {reason}")
+    _tell_other_channels(lock, toolbox, say)
     path = toolbox.store.lock_directory(lock.digest)
     return Locked(lock, path, kept=True, reasons=(reason,))
+
+
+def _tell_other_channels(lock: Lock, toolbox: Toolbox, say: Say) -> None:
+    """Say where this machine's settings name other channels than those that were locked from."""
+    try:
+        channels = remote_channels(toolbox.project.spec(lock.target.environment), toolbox)
+    except SpecError:  # one that only another machine has
+        return
+    if lock.channel_source == "remote" and channels != lock.channels:
+        say(
+            f"lock: it was made from {', '.join(lock.channels)}; the settings of this machine name "
+            f"{', '.join(channels)}, which elt-env relock {lock.target.name} would take"
+        )
 
 
 def _require_listed(target: Target, toolbox: Toolbox) -> None:

@@ -79,7 +79,8 @@ def solve(question: Question, toolbox: Toolbox, say: Say) -> CondaAnswer:
             f"conda: {question.spec.source} lists no channels; taking {', '.join(taken.default)} "
             f"({taken.default_source})"
         )
-    say(f"conda: solving {question.target} from {', '.join(_remote(question, toolbox))}")
+    channels = remote_channels(question.spec, toolbox)
+    say(f"conda: solving {question.target} from {', '.join(channels)}")
     try:
         return solve_with(question, "remote", (), toolbox, say)
     except ChannelUnreachableError as error:
@@ -107,15 +108,13 @@ def solve_with(
     limits = tuple(CondaSpec(each.name, each.version) for each in bounds)
     keep = question.keep_conda(source)
     if source == "remote":
-        channels = _remote(question, toolbox)
+        channels = remote_channels(question.spec, toolbox)
     else:
         limits += stock_host_channel(question, bounds, toolbox, say)
         channels = (toolbox.host_channel.url,)
         # The solver would offer any that is kept, those of an earlier host channel too.
         keep = tuple(each for each in keep if each.url.startswith(f"{channels[0]}/"))
     spec = question.spec
-    if spec.python_spec != CondaSpec("python"):
-        limits += (spec.python_spec,)
     request = SolveRequest(
         channels=channels,
         specs=(CondaSpec("python", f"={question.target.python}"), *_asked(spec, source)),
@@ -141,18 +140,17 @@ def _tell_undated(packages: tuple[Package, ...], say: Say) -> None:
 
 def _asked(spec: Spec, source: ChannelSource) -> tuple[CondaSpec, ...]:
     """Return conda's requirements; the host channel stands in for those that name a channel."""
-    if source == "remote":
-        return spec.conda
-    return tuple(replace(each, channel="") for each in spec.conda)
+    python = spec.python_spec
+    specs = (*((python,) if python != CondaSpec("python") else ()), *spec.conda)
+    return specs if source == "remote" else tuple(replace(each, channel="") for each in specs)
 
 
-def _remote(question: Question, toolbox: Toolbox) -> tuple[str, ...]:
+def remote_channels(spec: Spec, toolbox: Toolbox) -> tuple[str, ...]:
     """Return the URLs of the spec's channels, and after them of those that requirements name.
 
     So does conda with what `channel::name` asks for.
     """
-    spec = question.spec
-    named = (each.channel for each in spec.conda if each.channel)
+    named = (each.channel for each in (spec.python_spec, *spec.conda) if each.channel)
     return toolbox.conda.channel_urls((*toolbox.channels.of(spec), *named))
 
 

@@ -193,3 +193,13 @@ def channel_of(url: str) -> str:
 def is_from(url: str, channels: Iterable[str]) -> bool:
     """Tell whether a package's archive lies in one of the channels, given by URL."""
     return channel_of(url) in set(channels)
+
+
+def may_be_from(url: str, channels: Iterable[str]) -> bool:
+    """Tell whether a package's archive lies in one of the channels, or in one of the same name.
+
+    On a machine whose settings name a mirror, a channel has another URL than where a lock was made.
+    """
+    place = channel_of(url)
+    names = {each.rpartition("/")[2] for each in channels}
+    return place in set(channels) or place.rpartition("/")[2] in names

@@ -20,7 +20,7 @@ from rattler.exceptions import (
 )
 from rattler.package_cache.package_cache import PackageCache, PackageCacheLayer, ValidationMode
 
-from elt_env.errors import IntegrityError, SpecError, TimeLimitError
+from elt_env.errors import CondaUnsatisfiableError, IntegrityError, SpecError, TimeLimitError
 from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.credentials import (
     WHERE_CREDENTIALS_BELONG,
@@ -29,7 +29,13 @@ from elt_env.model.credentials import (
 )
 from elt_env.model.lock import Package
 from elt_env.tools.conda import rattler_errors
-from elt_env.tools.conda.channels import ChannelNames, rattler_alias, split_subdir
+from elt_env.tools.conda.channels import (
+    ChannelNames,
+    channel_of,
+    is_from,
+    may_be_from,
+    rattler_alias,
+)
 from elt_env.tools.conda.distributions import owned_by
 from elt_env.tools.conda.port import ChannelRelease, SolveRequest
 from elt_env.tools.conda.progress import LinkProgress
@@ -138,10 +144,11 @@ class Rattler:
             constraints=[str(each) for each in request.constraints],
             exclude_newer=cut_off,
             timestamp_policy="allow-missing",
-            locked_packages=await look.same(request.keep, channels),
+            locked_packages=_allowed(await look.same(request.keep, channels), specs),
         )
         for source in free:
             source.give_back(records)
+        _require_platforms(records, specs)
         owned = await asyncio.gather(*(_owned(record, client) for record in records))
         return list(zip(records, owned, strict=True))
 
@@ -152,11 +159,9 @@ class Rattler:
         """
         if not spec.channel:
             return spec
-        name, subdir = split_subdir(spec.channel)
-        channels = self._channels((name,))
+        channels = self._channels((spec.channel,))
         chosen = channels[0] if len(channels) == 1 else await look.first(spec, channels)
-        url = chosen.base_url.rstrip("/")
-        return replace(spec, channel=f"{url}/{subdir}" if subdir else url)
+        return replace(spec, channel=chosen.base_url.rstrip("/"))
 
     def releases(
         self, channels: tuple[str, ...], name: str, platform: str
@@ -180,6 +185,10 @@ class Rattler:
 
     def matches(self, spec: CondaSpec, package: Package) -> bool:
         """Tell whether a conda package satisfies a conda requirement."""
+        if spec.channel and not may_be_from(package.url, self._urls(spec.channel)):
+            return False
+        if spec.subdir and package.conda and package.conda.subdir != spec.subdir:
+            return False
         return rattler.MatchSpec(str(spec)).matches(to_record(package))
 
     def link(
@@ -259,6 +268,32 @@ def _channel(url: str, named: str) -> rattler.Channel:
             f"'{named}' is not a channel: {error}.",
             "Write a name, a https:// URL or a file:// URL.",
         ) from error
+
+
+def _allowed(
+    records: Iterable[rattler.RepoDataRecord], specs: Iterable[CondaSpec]
+) -> list[rattler.RepoDataRecord]:
+    """Return the records that lie in the channels that requirements name for them."""
+    named = {each.name: each.channel for each in specs if each.channel}
+    return [
+        each
+        for each in records
+        if is_from(each.url, [named.get(each.name.normalized, channel_of(each.url))])
+    ]
+
+
+def _require_platforms(
+    records: Iterable[rattler.RepoDataRecord], specs: Iterable[CondaSpec]
+) -> None:
+    """Return when packages are of the platform that requirements name; rattler leaves that out."""
+    wanted = {each.name: each.subdir for each in specs if each.subdir}
+    for each in records:
+        subdir = wanted.get(each.name.normalized, each.subdir)
+        if subdir != each.subdir:
+            raise CondaUnsatisfiableError(
+                f"{each.file_name} is a package for {each.subdir}, and the spec asks for {subdir}.",
+                f"Leave {subdir} out of it, or ask for a version that is there for {subdir}.",
+            )
 
 
 async def _owned(
