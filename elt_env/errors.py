@@ -85,6 +85,18 @@ class IndexUnreachableError(NetworkError):
     """The package index did not answer, or not with a package list."""
 
 
+class CertificateError(NetworkError):
+    """A server's certificate does not prove who it is."""
+
+    retryable = False
+
+
+class ProxyError(NetworkError):
+    """A proxy does not let a request through."""
+
+    retryable = False
+
+
 class RegistryError(NetworkError):
     """An image registry did not answer, refused, or answered with nonsense."""
 

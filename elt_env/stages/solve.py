@@ -126,7 +126,7 @@ def solve_with(
         keep=keep,
         priority=toolbox.channels.priority,
     )
-    packages = with_required_by(toolbox.conda.solve(request))
+    packages = with_required_by(toolbox.conda.solve(request, say))
     if request.exclude_newer is not None:
         _tell_undated(packages, say)
     return CondaAnswer(channels, source, packages, bounds)

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from email.parser import HeaderParser
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
+from elt_env.tools.http_client import open_client
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.logins import Logins
 from elt_env.tools.prefix import Prefix, Stage
 
 ProjectUrls = tuple[str, ...]
@@ -22,7 +23,7 @@ ProjectUrls = tuple[str, ...]
 
 _AT_ONCE = 8
 _LARGEST = 2_000_000  # bytes; a description stands in it, but no book
-_SECONDS = httpx.Timeout(5.0)
+_SILENCE = 5.0
 _LIMIT = 20.0  # seconds for all together
 
 
@@ -52,22 +53,22 @@ def offered_project_urls(wheels: Iterable[str], indexes: Indexes) -> dict[str, P
     """
     end = time.monotonic() + _LIMIT
     with (
-        httpx.Client(timeout=_SECONDS, follow_redirects=True) as client,
+        open_client(Logins(indexes), silence=_SILENCE) as client,
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
         urls = list(wheels)
-        texts = pool.map(lambda url: _get(client, url, indexes, end), urls)
+        texts = pool.map(lambda url: _get(client, url, end), urls)
         return {
             url: _parse(text) for url, text in zip(urls, texts, strict=True) if text is not None
         }
 
 
-def _get(client: httpx.Client, wheel: str, indexes: Indexes, end: float) -> str | None:
+def _get(client: httpx.Client, wheel: str, end: float) -> str | None:
     content = bytearray()
     if time.monotonic() > end:
         return None
     try:
-        with client.stream("GET", f"{wheel}.metadata", auth=_login(wheel, indexes)) as answer:
+        with client.stream("GET", f"{wheel}.metadata") as answer:
             answer.raise_for_status()
             for chunk in answer.iter_bytes():
                 content += chunk
@@ -76,11 +77,3 @@ def _get(client: httpx.Client, wheel: str, indexes: Indexes, end: float) -> str 
     except (httpx.HTTPError, httpx.InvalidURL):
         return None
     return content.decode("utf-8", errors="replace")
-
-
-def _login(url: str, indexes: Indexes) -> tuple[str, str] | None:
-    """Return the login of the index at the URL's own origin (RFC 6454), or None."""
-    for each in indexes.all:
-        if each.username and urlsplit(each.url)[:2] == urlsplit(url)[:2]:
-            return each.username, each.password
-    return None

@@ -13,9 +13,19 @@ import httpx
 
 from elt_env.errors import IndexUnreachableError, IntegrityError, TimeLimitError
 from elt_env.tools.files import sha256_of, writing
+from elt_env.tools.http_client import (
+    BUSY,
+    REFUSED,
+    open_client,
+    patiently,
+    refused,
+    retry_after,
+    unheard,
+)
+from elt_env.tools.http_errors import TryAgainError
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.logins import Logins
 
-_SECONDS = httpx.Timeout(60.0, connect=15.0)
 _LIMIT = 1800.0
 _ATTEMPTS = 3
 # As pip asks: the bytes of the file itself are hashed, whatever a server may do to them.
@@ -27,13 +37,13 @@ class Downloads:
 
     Args:
         root: the directory; made when needed.
-        indexes: whose credentials go to their own origins.
+        indexes: whose credentials go to their own origins, beside those of netrc and so on.
         limit: seconds that one download may take.
     """
 
     def __init__(self, root: Path, indexes: Indexes, limit: float = _LIMIT) -> None:
         self._root = root
-        self._indexes = indexes
+        self._logins = Logins(indexes)
         self._limit = limit
 
     def fetch(self, url: str, sha256: str) -> Path:
@@ -75,29 +85,35 @@ class Downloads:
             except FileNotFoundError as error:
                 raise _unreachable(url, "there is no such file") from error
             return
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                self._get(url, part)
-            except httpx.HTTPStatusError as error:
-                status = error.response.status_code
-                if status < httpx.codes.INTERNAL_SERVER_ERROR or attempt == _ATTEMPTS:
-                    raise _unreachable(url, f"HTTP status {status}") from error
-            except httpx.HTTPError as error:
-                if attempt == _ATTEMPTS:
-                    raise _unreachable(url, str(error) or type(error).__name__) from error
-            else:
-                return
+        patiently(
+            lambda: self._get(url, part),
+            logins=self._logins,
+            tries=_ATTEMPTS,
+            limit=self._limit,
+            say=unheard,
+        )
 
     def _get(self, url: str, part: Path) -> None:
+        try:
+            self._stream(url, part)
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            found = _unreachable(url, f"HTTP status {status}")
+            if status in BUSY:
+                raise TryAgainError(found, url, retry_after(error.response.headers)) from error
+            if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+                raise TryAgainError(found) from error
+            raise (_refused(url, status) if status in REFUSED else found) from error
+        except httpx.HTTPError as error:
+            cause = str(error) or type(error).__name__
+            stopped = refused(error, url)
+            raise stopped or TryAgainError(_unreachable(url, cause)) from error
+
+    def _stream(self, url: str, part: Path) -> None:
         end = time.monotonic() + self._limit
         with (
-            httpx.stream(
-                *("GET", url),
-                headers=_AS_IT_IS,
-                auth=self._credentials(url),
-                timeout=_SECONDS,
-                follow_redirects=True,
-            ) as answer,
+            open_client(self._logins) as client,
+            client.stream("GET", url, headers=_AS_IT_IS) as answer,
             part.open("wb") as file,
         ):
             answer.raise_for_status()
@@ -109,12 +125,13 @@ class Downloads:
                         "Run it again, or raise tool-limit in [tool.elt-env].",
                     )
 
-    def _credentials(self, url: str) -> tuple[str, str] | None:
-        """Return the login of the index at the URL's own origin (RFC 6454), or None."""
-        for each in self._indexes.all:
-            if each.username and urlsplit(each.url)[:2] == urlsplit(url)[:2]:
-                return each.username, each.password
-        return None
+
+def _refused(url: str, status: int) -> IndexUnreachableError:
+    return IndexUnreachableError(
+        f"{_shown(url)} wants other credentials (HTTP status {status}).",
+        "Put a valid user name and password into the index URL of your pip or uv settings, or "
+        "into ~/.netrc.",
+    )
 
 
 def _unreachable(url: str, cause: str) -> IndexUnreachableError:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from elt_env.tools.network_settings import network_variables
+
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _KEPT = frozenset(
     {
@@ -30,6 +32,8 @@ _SET = {
     # given with --config-file is still read
     "UV_NO_CONFIG": "1",
     "UV_PYTHON_DOWNLOADS": "never",
+    # uv brings authorities of its own; those of the system are what all others trust
+    "UV_SYSTEM_CERTS": "true",
     "DO_NOT_TRACK": "1",
 }
 
@@ -43,18 +47,23 @@ def clean_environment(
     """Return the variables for a tool: those of the allow-list in `base`, and fixed ones.
 
     Only who and where the user is, the language, the proxies, the certificates and the caches
-    are taken over. Python's, pip's, uv's and conda's own settings and the loader's are not, and
-    user-wide configuration files of pip and uv are off.
+    are taken over; proxies and certificates from wherever the user's settings name them. Python's,
+    pip's, uv's and conda's own settings and the loader's are not, and user-wide configuration
+    files of pip and uv are off.
 
     Args:
         path: directories that come first on PATH; the system's follow.
         extra: variables that are set whatever the rest says.
         base: where the variables are taken from; os.environ by default.
+
+    Raises:
+        PolicyError: a setting of certificates or proxies cannot be used.
     """
     source = os.environ if base is None else base
     kept = {name: value for name, value in source.items() if _is_kept(name)}
     search = os.pathsep.join([*(str(each) for each in path), *_SYSTEM_PATH])
-    return kept | _SET | {"PATH": search} | dict(extra or {})
+    reach = network_variables(source)
+    return kept | reach | _SET | {"PATH": search} | dict(extra or {})
 
 
 def _is_kept(name: str) -> bool:

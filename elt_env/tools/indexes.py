@@ -7,11 +7,13 @@ alone, since an index that one machine happens to know makes locks that no other
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from elt_env.errors import PolicyError
@@ -129,12 +131,39 @@ def find_indexes(policy: Policy, environ: Mapping[str, str] | None = None) -> In
 def _settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the URLs that the user's settings name, each with the place it was found in."""
     yield from ((environ[name], name) for name in _VARIABLES if environ.get(name))
+    for path in _uv_files(environ):
+        yield from ((url, str(path)) for url in _uv_index(_read_toml(path)))
+    for key, value, source in pip_settings(environ):
+        if key == "index-url":
+            yield value, source
+
+
+def pip_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield key, value and file of what pip's configuration files say, what wins first."""
+    for path in _pip_files(environ.get("PIP_CONFIG_FILE"), *_homes(environ)):
+        parser = configparser.RawConfigParser()
+        with contextlib.suppress(OSError, configparser.Error, UnicodeDecodeError):
+            parser.read(path, encoding="utf-8")
+        for section in ("install", "global"):
+            if parser.has_section(section):
+                for key, value in parser.items(section):
+                    yield key.replace("_", "-"), value, str(path)
+
+
+def uv_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield key, value and file of the texts in uv's configuration files, what wins first."""
+    for path in _uv_files(environ):
+        content = _read_toml(path).items()
+        yield from ((key, value, str(path)) for key, value in content if isinstance(value, str))
+
+
+def _homes(environ: Mapping[str, str]) -> tuple[Path, Path]:
     home = Path(environ.get("HOME", "/"))
-    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    for path in (config / "uv" / "uv.toml", Path("/etc/uv/uv.toml")):
-        yield from ((url, str(path)) for url in _uv_index(path))
-    for path in _pip_files(environ.get("PIP_CONFIG_FILE"), home, config):
-        yield from ((url, str(path)) for url in _pip_index(path))
+    return home, Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+
+
+def _uv_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    return _homes(environ)[1] / "uv" / "uv.toml", Path("/etc/uv/uv.toml")
 
 
 def _pip_files(named: str | None, home: Path, config: Path) -> tuple[Path, ...]:
@@ -149,25 +178,17 @@ def _pip_files(named: str | None, home: Path, config: Path) -> tuple[Path, ...]:
     return (*user, Path("/etc/pip.conf"))
 
 
-def _uv_index(path: Path) -> Iterator[str]:
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return
+        return {}
+
+
+def _uv_index(content: Mapping[str, Any]) -> Iterator[str]:
     tables = content.get("index")
     for each in tables if isinstance(tables, list) else ():
         if isinstance(each, dict) and each.get("default") and "url" in each:
             yield str(each["url"])
     if "index-url" in content:
         yield str(content["index-url"])
-
-
-def _pip_index(path: Path) -> Iterator[str]:
-    parser = configparser.RawConfigParser()
-    try:
-        parser.read(path, encoding="utf-8")
-    except (OSError, configparser.Error, UnicodeDecodeError):
-        return
-    for section in ("install", "global"):
-        if parser.has_option(section, "index-url"):
-            yield parser.get(section, "index-url")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import netrc
 import os
-import random
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,18 +15,18 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from elt_env.model.project_page import ProjectPage
-from elt_env.tools import index_errors
+from elt_env.tools import http_client, index_errors
+from elt_env.tools.http_client import REFUSED, open_client, pause, retry_after
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.logins import Logins
 from elt_env.tools.page_cache import CachedPage, PageCache
 from elt_env.tools.page_parsing import ACCEPT, parse_page
 
 _AT_ONCE = 8
 _EACH = 20.0
 _ATTEMPTS = 3
-_FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 20.0
 _NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 @dataclass(frozen=True)
@@ -82,13 +78,10 @@ class PackageIndex:
         """
         timer = _Timer(self._limit)
         # HTTP/1.1: threads that share an HTTP/2 connection of httpcore break its header tables.
-        with httpx.Client(
-            follow_redirects=True,
-            limits=httpx.Limits(max_connections=_AT_ONCE),
-            headers={"Accept": ACCEPT},
+        with open_client(
+            Logins(self._indexes), headers={"Accept": ACCEPT}, connections=_AT_ONCE
         ) as client:
-            logins = {each: _login(each, self._indexes) for each in set(asked.values())}
-            look = _Look(client, logins, self._cache, timer)
+            look = _Look(client, self._cache, timer)
             answers = look.at_all(asked)
         gone = tuple(sorted(name for name, page in answers.items() if page is None))
         index_errors.refuse_empty(asked, gone)
@@ -130,13 +123,11 @@ class _Look:
     """One look at many projects.
 
     Attributes:
-        logins: by the URL of the index.
         unchanged: the names of projects whose page is as it was.
         requests, received: as in Looked.
     """
 
     client: httpx.Client
-    logins: Mapping[str, httpx.Auth | None]
     cache: PageCache
     timer: _Timer
     unchanged: set[str] = field(default_factory=set)
@@ -176,7 +167,7 @@ class _Look:
         return page
 
     def _new_page(self, name: str, index: str, answer: httpx.Response, body: bytes) -> ProjectPage:
-        if answer.status_code in _REFUSED:
+        if answer.status_code in REFUSED:
             raise index_errors.refused(name, index, _status(answer))
         if answer.status_code != HTTPStatus.OK:
             raise index_errors.unreadable(name, index, _status(answer))
@@ -193,23 +184,24 @@ class _Look:
         for attempt in range(_ATTEMPTS):
             wanted: float | None = None
             try:
-                answer, body = self._sent(f"{index}/{name}/", index, conditions)
+                answer, body = self._sent(f"{index}/{name}/", conditions)
             except httpx.InvalidURL as error:
                 raise index_errors.unreadable(name, index, str(error)) from error
             except httpx.HTTPError as error:
+                stopped = http_client.refused(error, index)
+                if stopped:
+                    raise stopped from error
                 cause = str(error) or type(error).__name__
             else:
                 if not _passes(answer):
                     return answer, body
-                cause, wanted = _status(answer), _retry_after(answer)
+                cause, wanted = _status(answer), retry_after(answer.headers)
             if attempt + 1 == _ATTEMPTS or (wanted or 0.0) > _LONGEST_PAUSE:
                 break
-            self.timer.wait(_pause(attempt) if wanted is None else wanted)
+            self.timer.wait(pause(attempt) if wanted is None else wanted)
         raise index_errors.unreadable(name, index, cause)
 
-    def _sent(
-        self, url: str, index: str, conditions: dict[str, str]
-    ) -> tuple[httpx.Response, bytes]:
+    def _sent(self, url: str, conditions: dict[str, str]) -> tuple[httpx.Response, bytes]:
         if not self.timer.left:
             raise _OverError
         with self._lock:
@@ -217,7 +209,6 @@ class _Look:
         with self.client.stream(
             *("GET", url),
             headers=conditions,
-            auth=self.logins[index],
             timeout=min(_EACH, self.timer.left),
         ) as answer:
             parts = []
@@ -234,49 +225,13 @@ def _is_answered(task: Future[ProjectPage | None]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is None
 
 
-def _login(index: str, indexes: Indexes) -> httpx.Auth | None:
-    """Return the user's login for the origin (RFC 6454) of an index, or None.
-
-    It is the one in the index's own URL, else the one in ~/.netrc, as uv finds it.
-    """
-    own = sorted(indexes.all, key=lambda each: each.url != index)
-    for each in own:
-        if each.username and urlsplit(each.url)[:2] == urlsplit(index)[:2]:
-            return httpx.BasicAuth(each.username, each.password)
-    try:
-        found = netrc.netrc(os.environ.get("NETRC")).authenticators(urlsplit(index).hostname or "")
-    except (OSError, netrc.NetrcParseError):
-        return None
-    return httpx.BasicAuth(found[0], found[2] or "") if found else None
-
-
 def _passes(answer: httpx.Response) -> bool:
     """Tell whether what is wrong with an answer may pass by itself."""
     return answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
-    """Return the seconds after which the server wants to be asked again (RFC 9110, 10.2.3)."""
-    value: str = answer.headers.get("retry-after", "")
-    if value.isdecimal():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
-
-
-def _pause(attempt: int) -> float:
-    """Return how long to wait before the next attempt: twice as long each time, never the same."""
-    jitter = random.uniform(0.5, 1.5)  # noqa: S311  # no secret
-    return _FIRST_PAUSE * float(2**attempt) * jitter
-
-
 def _status(answer: httpx.Response) -> str:
-    after = _retry_after(answer)
+    after = retry_after(answer.headers)
     wait = f", it wants to be asked again after {after:.0f} s" if after else ""
     return f"HTTP status {answer.status_code} {answer.reason_phrase}".rstrip() + wait
 

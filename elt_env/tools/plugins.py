@@ -19,7 +19,9 @@ from filelock import FileLock, Timeout
 from elt_env.errors import BusyError, EltEnvError, IndexUnreachableError, ToolError
 from elt_env.model.canonical import digest_of, short
 from elt_env.tools.files import remove_tree, sha256_of, write_atomically, writing
+from elt_env.tools.http_errors import refusal
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.logins import completed
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
 
@@ -108,7 +110,7 @@ class MeltanoProject:
     def _install(self, shared: Path, say: Say) -> None:
         say(f"meltano: installing the plugins into {shared}")
         remove_tree(shared)
-        variables = _index_variables(self.indexes) | {
+        variables = _index_variables(completed(self.indexes)) | {
             "UV_VENV_RELOCATABLE": "1",
             "UV_COMPILE_BYTECODE": "1",
         }
@@ -175,6 +177,9 @@ def _install_error(output: str) -> EltEnvError:
     failed = sorted(started - set(_FINISHED.findall(output)))
     names = ", ".join(failed) or "its plugins"
     cause = end_of(_unframed(output), 12)
+    stopped = refusal(cause)
+    if stopped:
+        return stopped
     if _UNREACHED.search(cause):
         return IndexUnreachableError(
             f"Meltano cannot install {names}: the package index does not answer.\n{cause}",

@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 
 from elt_env.errors import NetworkError, PolicyError
+from elt_env.tools.http_client import open_client, refused
 from elt_env.tools.masking import masking
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
-_SECONDS = httpx.Timeout(10.0)
+_SILENCE = 10.0
 _KEY = "notify-webhook"
 
 
@@ -34,18 +35,23 @@ def post(url: str, content: Mapping[str, Any], variables: Mapping[str, str]) -> 
     mask = masking([variables[name] for name in names])
     address = _VARIABLE.sub(lambda found: variables[found["name"]], url)
     try:
-        answer = httpx.post(
-            address,
-            content=json.dumps(content, ensure_ascii=False).encode(),
-            headers={"Content-Type": "application/json"},
-            timeout=_SECONDS,
-        )
+        # The URL is the credential, and a redirect is no delivery.
+        with open_client(silence=_SILENCE) as client:
+            answer = client.post(
+                address,
+                content=json.dumps(content, ensure_ascii=False).encode(),
+                headers={"Content-Type": "application/json"},
+                follow_redirects=False,
+            )
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise PolicyError(
             f"{_KEY} is not a URL that can be posted to: {mask(str(error))}",
             "Write it as in https://chat.example/hooks/${CHAT_TOKEN}",
         ) from None
     except httpx.HTTPError as error:
+        stopped = refused(error, address)
+        if stopped:
+            raise stopped from None
         cause = mask(str(error)) or type(error).__name__
         raise _undelivered(f"{_host(address)} does not take it: {cause}") from None
     if not answer.is_success:

@@ -11,6 +11,7 @@ from typing import Protocol
 from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.lock import Package
 from elt_env.model.policy import ChannelPriority
+from elt_env.tools.http_client import unheard
 from elt_env.tools.process import Say
 
 
@@ -81,13 +82,20 @@ class CondaTool(Protocol):
         ...
 
     def reachable(self, channels: tuple[str, ...]) -> bool:
-        """Tell whether every channel answers."""
-        ...
-
-    def solve(self, request: SolveRequest) -> tuple[Package, ...]:
-        """Return the solution, sorted by name, each package with the distributions it owns.
+        """Tell whether every channel answers.
 
         Raises:
+            CertificateError, ProxyError: one of them stands between here and a channel.
+        """
+        ...
+
+    def solve(self, request: SolveRequest, say: Say = unheard) -> tuple[Package, ...]:
+        """Return the solution, sorted by name, each package with the distributions it owns.
+
+        A channel that asks for it is asked again later, of which `say` hears.
+
+        Raises:
+            CertificateError, ProxyError: one of them stands between here and a channel.
             CondaUnsatisfiableError: there is none; the solver's explanation is in the problem.
             PackageNotFoundError: no channel has a package of some name that was asked for.
             ChannelUnreachableError: a channel does not answer.

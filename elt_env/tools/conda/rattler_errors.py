@@ -17,6 +17,7 @@ from elt_env.errors import (
 )
 from elt_env.model.lock import Package
 from elt_env.tools.files import storage_error
+from elt_env.tools.http_errors import TryAgainError, busy_url, refusal
 from elt_env.tools.process import end_of
 
 _UNREACHABLE = re.compile(
@@ -52,8 +53,19 @@ def unsatisfiable(text: str, specs: list[str], channels: tuple[str, ...]) -> Uns
     return CondaUnsatisfiableError(problem, remedy)
 
 
+def passing(error: EltEnvError, text: str) -> EltEnvError | TryAgainError:
+    """Return an error as one that may be gone at the next attempt, if rattler's text says so."""
+    url = busy_url(text)
+    may_pass = error.retryable and (url or _UNREACHABLE.search(text))
+    return TryAgainError(error, url) if may_pass else error
+
+
 def channel(text: str, channels: tuple[str, ...]) -> NetworkError:
     """Return the error for repodata that could not be had."""
+    return refusal(text) or _channel(text, channels)
+
+
+def _channel(text: str, channels: tuple[str, ...]) -> NetworkError:
     names = ", ".join([each for each in channels if each in text] or channels)
     cause = end_of(text.strip(), 6)
     if _UNREACHABLE.search(text):
@@ -65,8 +77,8 @@ def channel(text: str, channels: tuple[str, ...]) -> NetworkError:
     if refused:
         return NetworkError(
             f"The conda channel {names} refuses access ({refused['status']}).",
-            "Put valid credentials for it into the file that RATTLER_AUTH_FILE names, and check "
-            "the proxy in between.",
+            "Put valid credentials for it into ~/.netrc or into the file that RATTLER_AUTH_FILE "
+            "names, and check the proxy in between.",
         )
     return NetworkError(
         f"The conda channel {names} does not answer with repodata: {cause}",
@@ -76,7 +88,7 @@ def channel(text: str, channels: tuple[str, ...]) -> NetworkError:
 
 def archive(text: str, url: str) -> NetworkError:
     """Return the error for a package that repodata lists and that cannot be looked into."""
-    return NetworkError(
+    return refusal(text, url) or NetworkError(
         f"The conda package {url} cannot be read: {end_of(text.strip(), 3)}.",
         "Run it again; if it stays, the channel lists what it does not have: tell its owner, and "
         "ask for another version in the spec.",
@@ -99,7 +111,18 @@ def link(text: str, packages: tuple[Package, ...], prefix: Path) -> EltEnvError:
             f"Hash mismatch of {about}: {cause}",
             "The channel serves other bytes than were locked. Make a new lock: elt-env relock",
         )
-    if _UNREACHABLE.search(text):
+    network = _download(text, about, cause)
+    return network or ToolError(
+        f"conda could not link {about}: {cause}", "Run the same command again."
+    )
+
+
+def _download(text: str, about: str, cause: str) -> NetworkError | None:
+    """Return the error for a package that could not be downloaded, or None."""
+    stopped = refusal(text)
+    if stopped:
+        return stopped
+    if _UNREACHABLE.search(text) or busy_url(text):
         return NetworkError(
             f"{about} cannot be downloaded: {cause}", "Check the network and run it again."
         )
@@ -108,4 +131,4 @@ def link(text: str, packages: tuple[Package, ...], prefix: Path) -> EltEnvError:
             f"{about} is no longer on its channel: {cause}",
             "Make a new lock with: elt-env relock",
         )
-    return ToolError(f"conda could not link {about}: {cause}", "Run the same command again.")
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,9 +39,13 @@ from elt_env.tools.conda.channels import (
 from elt_env.tools.conda.distributions import owned_by
 from elt_env.tools.conda.port import ChannelRelease, SolveRequest
 from elt_env.tools.conda.progress import LinkProgress
+from elt_env.tools.conda.rattler_client import open_client
 from elt_env.tools.conda.records import as_utc, to_package, to_record
 from elt_env.tools.conda.repodata import ChannelLook, NotHeld, read_releases
 from elt_env.tools.files import remove_abandoned, sha256_of, writing
+from elt_env.tools.http_client import patiently, unheard
+from elt_env.tools.http_errors import refusal
+from elt_env.tools.logins import Logins
 from elt_env.tools.process import Say
 
 _Result = TypeVar("_Result")
@@ -51,6 +55,10 @@ _PRIORITIES = {
     "flexible": rattler.ChannelPriority.Flexible,
     "disabled": rattler.ChannelPriority.Disabled,
 }
+_WAITING_LIMIT = 900.0  # seconds that servers may ask for, all together
+# Where nobody answers, a person waits for the fallback; a download is worth more.
+_TRIES = 2
+_DOWNLOAD_TRIES = 4
 
 
 class Rattler:
@@ -87,17 +95,25 @@ class Rattler:
         """Tell whether every channel answers."""
 
         async def names() -> None:
-            gateway = self._gateway(rattler.Client.default_client(max_retries=0))
+            gateway = self._gateway(open_client())
             await gateway.names(self._channels(channels), ["noarch"])
 
         try:
             self._run(names(), "conda channel look-up")
-        except (GatewayError, TimeLimitError):
+        except TimeLimitError:
+            return False
+        except GatewayError as error:
+            stopped = refusal(str(error))
+            if stopped:
+                raise stopped from error
             return False
         return True
 
-    def solve(self, request: SolveRequest) -> tuple[Package, ...]:
+    def solve(self, request: SolveRequest, say: Say = unheard) -> tuple[Package, ...]:
         """Return the solution; see CondaTool."""
+        return self._patiently(lambda: self._solution(request), say)
+
+    def _solution(self, request: SolveRequest) -> tuple[Package, ...]:
         channels = self._channels(request.channels)
         specs = [str(each) for each in request.specs]
         try:
@@ -105,7 +121,8 @@ class Rattler:
         except SolverError as error:
             raise rattler_errors.unsatisfiable(str(error), specs, request.channels) from error
         except GatewayError as error:
-            raise rattler_errors.channel(str(error), request.channels) from error
+            found = rattler_errors.channel(str(error), request.channels)
+            raise rattler_errors.passing(found, str(error)) from error
         except InvalidMatchSpecError as error:
             raise SpecError(
                 f"A conda requirement is not valid: {error}.", "Correct it in the spec."
@@ -121,8 +138,7 @@ class Rattler:
     async def _solve(
         self, request: SolveRequest, channels: list[rattler.Channel]
     ) -> list[tuple[rattler.RepoDataRecord, tuple[tuple[str, str], ...]]]:
-        # One more try, no more: where nobody answers, a person waits for the fallback.
-        client = rattler.Client.default_client(max_retries=1)
+        client = open_client()
         gateway = self._gateway(client)
         # py-rattler replaces the time zone of a cut-off by UTC instead of converting it.
         cut_off = as_utc(request.exclude_newer)
@@ -175,13 +191,19 @@ class Rattler:
         """Return every build of packages; see CondaTool."""
 
         async def read() -> dict[str, tuple[ChannelRelease, ...]]:
-            gateway = self._gateway(rattler.Client.default_client(max_retries=1))
+            gateway = self._gateway(open_client())
             return await read_releases(gateway, self._channels(channels), names, platform)
 
-        try:
-            return self._run(read(), "conda channel look-up", min(self._limit, _LOOK_LIMIT))
-        except GatewayError as error:
-            raise rattler_errors.channel(str(error), channels) from error
+        limit = min(self._limit, _LOOK_LIMIT)
+
+        def look() -> dict[str, tuple[ChannelRelease, ...]]:
+            try:
+                return self._run(read(), "conda channel look-up", limit)
+            except GatewayError as error:
+                found = rattler_errors.channel(str(error), channels)
+                raise rattler_errors.passing(found, str(error)) from error
+
+        return self._patiently(look, unheard)
 
     def matches(self, spec: CondaSpec, package: Package) -> bool:
         """Tell whether a conda package satisfies a conda requirement."""
@@ -201,10 +223,20 @@ class Rattler:
             (self._cache / "pkgs").mkdir(parents=True, exist_ok=True)
         # What a killed link was extracting; no link that still runs is older than the limit.
         remove_abandoned((self._cache / "pkgs").glob(".*/"), self._limit)
-        try:
-            self._run(self._link(packages, prefix, requested, say), "conda link")
-        except InstallerError as error:
-            raise rattler_errors.link(str(error), packages, prefix) from error
+
+        def link() -> None:
+            try:
+                self._run(self._link(packages, prefix, requested, say), "conda link")
+            except InstallerError as error:
+                found = rattler_errors.link(str(error), packages, prefix)
+                raise rattler_errors.passing(found, str(error)) from error
+
+        self._patiently(link, say, tries=_DOWNLOAD_TRIES)
+
+    def _patiently(self, work: Callable[[], _Result], say: Say, tries: int = _TRIES) -> _Result:
+        return patiently(
+            work, logins=Logins(), tries=tries, limit=min(self._limit, _WAITING_LIMIT), say=say
+        )
 
     async def _link(
         self, packages: tuple[Package, ...], prefix: Path, requested: tuple[str, ...], say: Say
@@ -217,7 +249,7 @@ class Rattler:
             package_cache=PackageCache.from_layers(
                 [layer.with_validation_mode(ValidationMode.full())]
             ),
-            client=rattler.Client.default_client(),
+            client=open_client(),
             requested_specs=[rattler.MatchSpec(each)._match_spec for each in requested],  # noqa: SLF001  # it takes the inner value
             reporter=LinkProgress(say),  # type: ignore[abstract]  # the rest does nothing
         )
@@ -302,7 +334,8 @@ async def _owned(
     try:
         return await owned_by(record, client)
     except OSError as error:
-        raise rattler_errors.archive(str(error), record.url) from error
+        found = rattler_errors.archive(str(error), record.url)
+        raise rattler_errors.passing(found, str(error)) from error
 
 
 def _check_local_archive(package: Package) -> None:

@@ -14,8 +14,8 @@ from functools import partial
 import httpx
 
 from elt_env.model.image_reference import Reference, host_name, is_loopback
+from elt_env.tools.http_client import open_client, retry_after, tls_error
 from elt_env.tools.oci.effort import Effort
-from elt_env.tools.oci.http_rules import NOT_TLS, retry_after, tls_error, trust
 from elt_env.tools.oci.registry_auth import Authorizer, parse_challenges
 from elt_env.tools.oci.registry_errors import (
     PassingError,
@@ -28,6 +28,13 @@ from elt_env.tools.oci.registry_errors import (
 Body = Callable[[], Iterable[bytes]]
 """Yields the bytes to send, anew for every attempt."""
 
+# OpenSSL's names for an answer that is not TLS at all.
+_NOT_TLS = (
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "PACKET_LENGTH_TOO_LONG",
+    "HTTP_REQUEST",
+)
 _CONNECT = 15.0
 _SILENCE = 60.0  # seconds without a byte
 _LARGEST = 4 << 20  # bytes of an answer kept in memory; a manifest has to fit (Specification 1.1)
@@ -206,6 +213,7 @@ class RegistryClient:
             headers=sent,
             content=None if body is None else iter(body()),
             timeout=timeout,
+            follow_redirects=False,
         )
 
     def _is_own(self, url: httpx.URL) -> bool:
@@ -234,7 +242,7 @@ class RegistryClient:
         """Send a request for a token."""
         request.extensions = {"timeout": self._timeout().as_dict()}
         with self._translated():
-            response = self._http.send(request, stream=True)
+            response = self._http.send(request, stream=True, follow_redirects=False)
             with contextlib.closing(response):
                 self._require_usable(response, request.url, asks_for_token=True)
                 return response.status_code, self._read(response)
@@ -266,7 +274,7 @@ class RegistryClient:
                 raise untrusted(self._reference.registry, tls.verify_message) from error
             cause = self._authorizer.mask(str(error)) or type(error).__name__
             may_be_plain = self._is_private(self._origin.copy_with(scheme="http"))
-            if tls and tls.reason in NOT_TLS and may_be_plain:
+            if tls and tls.reason in _NOT_TLS and may_be_plain:
                 raise _NotTlsError(cause) from error
             raise PassingError(cause) from error
 
@@ -291,7 +299,7 @@ def connected(
         RegistryError: it cannot be reached, or refuses who asks.
         TimeLimitError: it takes too long.
     """
-    with httpx.Client(verify=trust(), headers={"User-Agent": "elt-env"}) as http:
+    with open_client() as http:
         client = RegistryClient(reference, actions, insecure, effort, http)
         effort.persistently(client.greet)
         yield client

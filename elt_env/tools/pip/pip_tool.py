@@ -15,7 +15,9 @@ from elt_env.errors import (
     ToolError,
 )
 from elt_env.tools.files import storage_error, write_atomically, writing
+from elt_env.tools.http_errors import refusal
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.logins import completed
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import InstallRequest
 from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
@@ -86,6 +88,7 @@ class Pip:
         return tuple(lines)
 
     def _pip(self, prefix: Path, options: list[str], indexes: Indexes, say: Say) -> Completed:
+        indexes = completed(indexes)
         # On the command line, a URL with credentials would stand in the list of processes.
         settings = {"PIP_EXTRA_INDEX_URL": " ".join(i.url_with_credentials for i in indexes.extra)}
         if indexes.default is not None:
@@ -109,6 +112,9 @@ def _install_error(text: str, code: int, prefix: Path) -> EltEnvError:
             f"{end_of(text.strip(), 10)}",
             "If the index is trusted, make a new lock: elt-env relock",
         )
+    stopped = refusal(text)
+    if stopped:
+        return stopped
     if _UNREACHABLE.search(text):
         return IndexUnreachableError(
             f"The locked files cannot be had from the index: {end_of(text.strip(), 10)}",

@@ -12,7 +12,9 @@ from pathlib import Path
 from elt_env.errors import IndexUnreachableError, PipConflictError, ToolError
 from elt_env.model.names import normalize
 from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.http_errors import refusal
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.logins import completed
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import ResolveRequest
 from elt_env.tools.process import Say, clean_environment, end_of, run
@@ -48,6 +50,7 @@ def resolve_with_pip(
         ToolError: pip failed in another way.
         TimeLimitError: it took longer than `limit`.
     """
+    indexes = completed(indexes)
     with (
         writing(Path(tempfile.gettempdir())),
         tempfile.TemporaryDirectory(prefix="elt-env-pip-") as name,
@@ -103,6 +106,9 @@ def _error(text: str, code: int) -> Exception:
     shown = end_of(text.strip(), 10)
     if "ResolutionImpossible" in text:
         return PipConflictError(f"pip finds no solution: {shown}", "Compare with: elt-env show")
+    stopped = refusal(text)
+    if stopped:
+        return stopped
     if _UNREACHABLE.search(text):
         return IndexUnreachableError(
             f"pip gets no packages from the index: {shown}",

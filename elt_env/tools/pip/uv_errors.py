@@ -19,6 +19,7 @@ from elt_env.errors import (
 )
 from elt_env.model.names import normalize
 from elt_env.tools.files import storage_error
+from elt_env.tools.http_errors import TryAgainError, busy_url, refusal
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.pip.port import ResolveRequest
 from elt_env.tools.process import Completed, end_of
@@ -147,12 +148,28 @@ def _compile_error(text: str, code: int, request: ResolveRequest, where: str) ->
         )
     if _NO_SOLUTION in text:
         return _no_solution(_OWN_HINTS.sub("", text).strip(), request, where)
-    if _NETWORK.search(text):
-        return IndexUnreachableError(
-            f"The package index {where} does not answer: {end_of(text.strip(), 8)}",
-            "Check the network and the index URL in your pip or uv settings, then run it again.",
-        )
-    return other(text, code)
+    return refusal(text) or _unanswered(text, where) or other(text, code)
+
+
+def _unanswered(text: str, where: str) -> IndexUnreachableError | None:
+    if not _NETWORK.search(text):
+        return None
+    return IndexUnreachableError(
+        f"The package index {where} does not answer: {end_of(text.strip(), 8)}",
+        "Check the network and the index URL in your pip or uv settings, then run it again.",
+    )
+
+
+def busy(text: str) -> TryAgainError | None:
+    """Return the failure of a command to which a server said that it shall be asked later."""
+    url = busy_url(text)
+    if not url:
+        return None
+    otherwise = IndexUnreachableError(
+        f"{url} cannot be had now: {end_of(text.strip(), 6)}",
+        "The server gets more requests than it answers: run the same command later.",
+    )
+    return TryAgainError(otherwise, url)
 
 
 def _cache() -> Path:
@@ -254,6 +271,9 @@ def install(text: str, code: int, prefix: Path) -> EltEnvError:
             f"{end_of(text.strip(), 10)}",
             "If the index is trusted, make a new lock: elt-env relock",
         )
+    stopped = refusal(text)
+    if stopped:
+        return stopped
     if _NETWORK.search(text) or "not found" in text:
         return IndexUnreachableError(
             f"The locked files cannot be had from the index: {end_of(text.strip(), 10)}",

@@ -17,7 +17,9 @@ from packaging.pylock import Pylock
 from elt_env.model.lock import Package
 from elt_env.model.names import normalize
 from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.http_client import patiently
 from elt_env.tools.indexes import Index, Indexes, parse_index
+from elt_env.tools.logins import Logins, completed
 from elt_env.tools.pip import uv_errors
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import InstallRequest, Resolved, ResolveRequest
@@ -30,6 +32,7 @@ else:
     import tomli as tomllib
 
 _FOREVER = "max-age=31536000, immutable"
+_TRIES = 2  # of a command that met a busy server which does not say for how long
 _A_WHILE = "max-age=600"
 _TOLD = ("Resolved", "warning", "Building", "Built", "Downloading", "Downloaded", "Updating")
 
@@ -235,8 +238,23 @@ class Uv:
         return ["--exclude-newer", request.exclude_newer.isoformat(), *lifted]
 
     def _run(self, command: list[str], place: Path, say: Say) -> Completed:
+        """Run uv, again for as long as a server asks for that."""
+
+        def once() -> Completed:
+            done = self._run_once(command, place, say)
+            busy = uv_errors.busy(done.stderr) if done.returncode else None
+            if busy:
+                raise busy
+            return done
+
+        return patiently(
+            once, logins=Logins(self._indexes), tries=_TRIES, limit=self._limit, say=say
+        )
+
+    def _run_once(self, command: list[str], place: Path, say: Say) -> Completed:
         credentials = {}
-        for number, index in enumerate(self._indexes.all):
+        indexes = completed(self._indexes)
+        for number, index in enumerate(indexes.all):
             if index.username or index.password:
                 credentials[f"UV_INDEX_I{number}_USERNAME"] = index.username
                 credentials[f"UV_INDEX_I{number}_PASSWORD"] = index.password
@@ -246,7 +264,7 @@ class Uv:
             env=clean_environment(extra=credentials | {"NO_COLOR": "1"}),
             cwd=place,
             say=say,
-            secrets=self._indexes.secrets,
+            secrets=indexes.secrets,
         )
 
     def _config(self, place: Path, indexes: Indexes, *, fresh: bool = False) -> Path:

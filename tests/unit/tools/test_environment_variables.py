@@ -14,13 +14,19 @@ FIXED = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "UV_NO_CONFIG": "1",
     "UV_PYTHON_DOWNLOADS": "never",
+    "UV_SYSTEM_CERTS": "true",
     "DO_NOT_TRACK": "1",
 }
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def test_an_empty_base_gives_the_fixed_variables_and_the_system_path() -> None:
-    assert clean_environment(base={}) == FIXED | {"PATH": SYSTEM_PATH}
+# No configuration files of this machine.
+_NO_FILES = {"PIP_CONFIG_FILE": os.devnull, "CONDARC": os.devnull, "XDG_CONFIG_HOME": os.devnull}
+
+
+def test_a_base_that_says_nothing_gives_the_fixed_variables_and_the_system_path() -> None:
+    found = clean_environment(base=_NO_FILES)
+    assert found == FIXED | {"PATH": SYSTEM_PATH, "XDG_CONFIG_HOME": os.devnull}
 
 
 @pytest.mark.parametrize(
@@ -38,12 +44,6 @@ def test_an_empty_base_gives_the_fixed_variables_and_the_system_path() -> None:
         "HTTPS_PROXY",
         "no_proxy",
         "ALL_PROXY",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE",
-        "CURL_CA_BUNDLE",
-        "PIP_CERT",
-        "GIT_SSL_CAINFO",
         "NETRC",
         "UV_CACHE_DIR",
         "XDG_CACHE_HOME",

@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from elt_env.tools.oci.http_rules import retry_after, tls_error
+from elt_env.tools.http_client import retry_after, tls_error
 
 
 @pytest.mark.parametrize(
