@@ -110,6 +110,11 @@ class ChannelServer(LoopbackServer):
         return f"{self.base_url}/channel"
 
     @property
+    def root(self) -> Path:
+        """The directory of the channel."""
+        return self._root
+
+    @property
     def fault(self) -> Fault | None:
         """What is wrong with the channel at the moment."""
         return self._fault

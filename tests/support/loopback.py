@@ -6,6 +6,7 @@ import contextlib
 import functools
 import re
 import socket
+import ssl
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -38,10 +39,22 @@ SERVER_ERROR = Reply(500, b"internal server error\n", "text/plain")
 NONSENSE = Reply(200, b"<!doctype html><title>Wi-Fi</title><p>Please sign in.\n", "text/html")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request for `path` that got the answer `status`; `headers` have names in lower case."""
+
+    path: str
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+
+
 class LoopbackServer(ABC):
     """Serves what `answer` says, on a free port, once it is `running`.
 
     Attributes:
+        busy: how many of the next requests for paths that contain a text get `busy_status`.
+        retry_after: what these are told to wait for, in seconds or until a date; "" for nothing.
+        asked: every request, in order.
         requests: how often each path was asked for.
         statuses: how often each status was answered.
         sent: bytes of all bodies that were sent.
@@ -49,10 +62,15 @@ class LoopbackServer(ABC):
     """
 
     def __init__(self) -> None:
+        self.busy: Counter[str] = Counter()
+        self.busy_status = 429
+        self.retry_after = "1"
+        self.asked: list[Asked] = []
         self.requests: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.sent = 0
         self.hang = 0.0
+        self._scheme = "http"
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._server = ThreadingHTTPServer((_HOST, 0), self._handler())
@@ -61,7 +79,15 @@ class LoopbackServer(ABC):
     @property
     def base_url(self) -> str:
         """The server's root, without a slash at the end."""
-        return f"http://{_HOST}:{self._server.server_address[1]}"
+        return f"{self._scheme}://{_HOST}:{self._server.server_address[1]}"
+
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        """Speak TLS; to be called before the server is `running`."""
+        self._scheme = "https"
+        # The handshake is left to the thread of the connection: a client may refuse it.
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     @abstractmethod
     def answer(self, path: str, headers: Mapping[str, str]) -> Reply:
@@ -83,11 +109,21 @@ class LoopbackServer(ABC):
             self.requests[path] += 1
         if self.hang:
             self._closing.wait(self.hang)
-        reply = _part(self.answer(path, headers), headers.get("range"))
+        reply = self._busy(path) or _part(self.answer(path, headers), headers.get("range"))
         with self._lock:
+            self.asked.append(Asked(path, reply.status, headers))
             self.statuses[reply.status] += 1
             self.sent += len(reply.body)
         return reply
+
+    def _busy(self, path: str) -> Reply | None:
+        with self._lock:
+            found = next((each for each, left in self.busy.items() if left and each in path), None)
+            if found is None:
+                return None
+            self.busy[found] -= 1
+        told = {"Retry-After": self.retry_after} if self.retry_after else {}
+        return Reply(self.busy_status, b"not now\n", "text/plain", told)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         reply_to = self._reply
@@ -121,7 +157,7 @@ class LoopbackServer(ABC):
             def handle_one_request(self) -> None:
                 try:
                     super().handle_one_request()
-                except ConnectionError:  # a client may leave at any time
+                except (ConnectionError, ssl.SSLError):  # a client may leave at any time
                     self.close_connection = True
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
