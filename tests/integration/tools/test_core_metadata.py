@@ -55,7 +55,7 @@ def test_the_login_of_an_index_goes_to_its_own_origin(offering: IndexServer) -> 
 def test_a_slow_index_is_not_waited_for(
     offering: IndexServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core_metadata, "_SECONDS", 0.2)
+    monkeypatch.setattr(core_metadata, "_SILENCE", 0.2)
     monkeypatch.setattr(core_metadata, "_LIMIT", 0.1)
     offering.fault = "slow"
     start = time.monotonic()
