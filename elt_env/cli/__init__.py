@@ -21,6 +21,7 @@ from elt_env.model.diff_render import body, headline
 from elt_env.model.summary import evidence_text, next_of_file, next_steps, packages_text
 from elt_env.stages import build as building
 from elt_env.stages import lock as locking
+from elt_env.stages import settings_report
 from elt_env.stages import show as showing
 from elt_env.stages.from_file import LockedFile, is_file, lock_file
 from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, prove_all
@@ -154,18 +155,31 @@ def build(  # noqa: PLR0913  # click passes them
 
 
 @main.command()
-@_TARGET
+@click.argument("name", metavar="TARGET", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a stable JSON object.")
 @click.option("--packages", is_flag=True, help="List every package and who needs it.")
 @click.option("--next", "hints", is_flag=True, help="Add the commands to try next.")
-def show(name: str, as_json: bool, packages: bool, hints: bool) -> None:  # noqa: FBT001
-    """Print what is known about TARGET.
+@click.option("--settings", is_flag=True, help="Print each setting and where it comes from.")
+def show(
+    name: str | None,
+    as_json: bool,  # noqa: FBT001  # click passes them
+    packages: bool,  # noqa: FBT001
+    hints: bool,  # noqa: FBT001
+    settings: bool,  # noqa: FBT001
+) -> None:
+    """Print what is known about TARGET, or with --settings what counts for it and from where.
 
     \b
     Examples:
       elt-env show elt@3.11
       elt-env show elt@3.11 --json
+      elt-env show --settings
     """
+    if settings:
+        _print_settings(name, as_json=as_json)
+        return
+    if name is None:
+        raise click.UsageError("Missing argument 'TARGET'.")
     target, toolbox = open_target(name)
     summary = showing.show(target, toolbox)
     if as_json:
@@ -262,6 +276,18 @@ def pythons(pick: str | None) -> None:
     if chosen != (first := toolbox.environment.pythons[0]):
         click.echo(f"elt-env: Python {first} cannot be had here, taking {chosen}", err=True)
     click.echo(chosen)
+
+
+def _print_settings(name: str | None, *, as_json: bool) -> None:
+    if name is None:
+        found = settings_report.settings_of(open_project(with_policy=False))
+    else:
+        target, toolbox = open_target(name)
+        found = settings_report.settings_of(toolbox.project, target.environment)
+    if as_json:
+        click.echo(json.dumps({"settings": [each.to_json() for each in found]}, indent=2))
+    else:
+        click.echo(settings_report.to_text(found))
 
 
 def _list_pythons() -> None:

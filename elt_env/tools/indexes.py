@@ -124,8 +124,13 @@ def find_indexes(policy: Policy, environ: Mapping[str, str] | None = None) -> In
     extra = tuple(parse_index(each, "extra-indexes") for each in policy.extra_indexes)
     if policy.index:
         return Indexes(parse_index(policy.index, "index"), extra)
-    found = next(_settings(variables), None)
+    found = named_index(variables)
     return Indexes(parse_index(*found) if found else None, extra)
+
+
+def named_index(environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:
+    """Return the URL of the main index in the user's settings and where it stands, if it does."""
+    return next(_settings(os.environ if environ is None else environ), None)
 
 
 def _settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

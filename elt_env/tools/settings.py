@@ -190,6 +190,32 @@ def _fields(table: Any) -> Any:  # noqa: ANN401  # whatever TOML can hold; pydan
     return {key.replace("-", "_"): value for key, value in table.items()}
 
 
+def policy_sources(project: Project, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return where each key of the policy that somebody set comes from: a file or a variable.
+
+    Keys of environments have the form `environments.NAME.KEY`; all have `_` for `-`.
+
+    Raises:
+        PolicyError: the file cannot be read any more.
+    """
+    path = project.root / _FILE
+    table = dict(_read_table(path) or {})
+    environments = table.pop("environments", {})
+    sources = dict.fromkeys(table, str(path))
+    for name, each in environments.items():
+        sources |= dict.fromkeys((f"environments.{name}.{key}" for key in each), str(path))
+    names = {each.replace("-", "_").lower(): each for each in project.environments}
+    for variable in os.environ if environ is None else environ:
+        key = variable.upper().removeprefix(_PREFIX).lower()
+        if not variable.upper().startswith(_PREFIX) or not (environ or os.environ)[variable]:
+            continue
+        first, *rest = key.split("__")
+        if first == "environments" and len(rest) > 1:
+            key = f"environments.{names.get(rest[0], rest[0])}.{rest[1]}"
+        sources[key] = variable
+    return sources
+
+
 def _read_policy(root: Path, table: dict[str, Any]) -> Policy:
     class Settings(BaseSettings, Policy):
         model_config = SettingsConfigDict(
