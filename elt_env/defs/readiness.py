@@ -7,7 +7,7 @@ import dagster as dg
 from elt_env.defs.metadata import Metadata, made
 from elt_env.defs.names import group_name
 from elt_env.defs.resources import EltProject, reporting
-from elt_env.defs.run_tags import PYTHONS
+from elt_env.defs.run_tags import IDENTITY, PYTHONS
 from elt_env.model.canonical import digest_of
 from elt_env.model.readiness import Readiness, Verdict
 from elt_env.model.readiness_render import COLUMNS, next_step, rows, to_markdown
@@ -23,6 +23,7 @@ def readiness_definitions(environment: str, owners: Sequence[str] = ()) -> dg.De
     job = dg.define_asset_job(
         f"{group_name(environment)}_python_readiness",
         dg.AssetSelection.assets(asset),
+        tags=IDENTITY,
         description="Look on which Pythons the spec can be locked, installed and proven. "
         f"With the tag {PYTHONS}, as in '3.13,3.14', look at these only.",
     )

@@ -5,7 +5,7 @@ import dagster as dg
 from elt_env.defs.names import group_name, python_partitions
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.resources import EltProject, work
-from elt_env.defs.run_tags import TO, mover
+from elt_env.defs.run_tags import IDENTITY, TO, mover
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.stages import roll_back as rolling
 
@@ -20,6 +20,7 @@ def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
     promote = dg.define_asset_job(
         f"{name}_promote",
         dg.AssetSelection.assets(key),
+        tags=IDENTITY,
         description="Make the current lock the release, if all that the policy requires is proven.",
     )
 
@@ -43,6 +44,7 @@ def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
     @dg.job(
         name=f"{name}_rollback",
         partitions_def=python_partitions(policy),
+        tags=IDENTITY,
         description="Let the release be the one before again, or the lock whose digest the tag "
         f"{TO} is or starts with; built from its lock where its prefix is gone.",
     )

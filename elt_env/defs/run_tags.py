@@ -11,6 +11,10 @@ from typing import TypedDict
 
 import dagster as dg
 
+IDENTITY = {".dagster/repository": "__repository__@elt_env"}
+"""What every job's runs carry, so that the web UI shows them at their job, also those that
+`dagster job execute` began: the code location is called `elt_env` however it is started."""
+
 UPGRADE = "elt-env/upgrade"
 """Packages that may move away from the current lock: `everything`, or names with commas."""
 

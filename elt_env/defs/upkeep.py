@@ -3,6 +3,7 @@
 import dagster as dg
 
 from elt_env.defs.resources import EltProject, reporting
+from elt_env.defs.run_tags import IDENTITY
 from elt_env.model.collected import collected_text
 from elt_env.model.policy import Policy
 from elt_env.stages.collect import collect
@@ -27,7 +28,7 @@ def upkeep_definitions(policy: Policy) -> dg.Definitions:
                 }
             )
 
-    @dg.job(description="Remove prefixes, images and layers that nobody refers to.")
+    @dg.job(tags=IDENTITY, description="Remove prefixes, images and layers that nobody refers to.")
     def store_gc() -> None:
         collect_garbage()
 

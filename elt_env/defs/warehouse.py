@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from elt_env.defs.run_tags import IDENTITY
 from elt_env.defs.warehouse_tables import (
     GROUP,
     IO_MANAGER,
@@ -56,6 +57,7 @@ def warehouse_definitions(project: Project) -> dg.Definitions:
     job = dg.define_asset_job(
         JOB,
         dg.AssetSelection.groups(GROUP),
+        tags=IDENTITY,
         description="Load the whole history from the store; build and test the marts over it.",
     )
     return dg.Definitions.merge(_assets(project), dg.Definitions(jobs=[job]))

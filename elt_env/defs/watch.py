@@ -11,6 +11,7 @@ from elt_env.defs.automation import automation_sensor
 from elt_env.defs.names import group_name
 from elt_env.defs.schedules import relock_schedules
 from elt_env.defs.sensors import sensors
+from elt_env.defs.sensors.lost_runs import lost_run_sensor
 from elt_env.model.policy import Policy
 
 
@@ -32,7 +33,11 @@ def watch_definitions(policy: Policy, jobs: Iterable[Any]) -> dg.Definitions:
     }
     wanted = [each for each in every if each.name in asked]
     return dg.Definitions(
-        sensors=[*sensors(policy, wanted), automation_sensor(policy)],
+        sensors=[
+            *sensors(policy, wanted),
+            automation_sensor(policy),
+            lost_run_sensor(policy),
+        ],
         schedules=[
             schedule
             for name in policy.environments

@@ -7,12 +7,14 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from elt_env.defs.run_tags import LOCK, TRIGGER
 from tests.support.channel import Channel
+from tests.support.chat import Chat, chatting
 from tests.support.commands import Site, make_site
 from tests.support.daemon import daemon, skip_reasons, wait_for
 from tests.support.index_server import IndexServer
@@ -108,6 +110,45 @@ def test_a_run_that_ended_with_the_machine_is_made_up_for(
         assert again.tags["dagster/run_key"] == f"{run.tags['dagster/run_key']} try 2"
         digest = again.tags[LOCK]
         wait_for(lambda: site.show(_TARGET)["lock"]["digest"] == digest, "the new lock")
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_is_killed_ends_and_is_told(
+    site: Site, index: IndexServer, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    with (site.dagster_home / "dagster.yaml").open("a", encoding="utf-8") as file:
+        file.write("run_monitoring:\n  enabled: true\n  poll_interval_seconds: 2\n")
+    with chatting() as chat:
+        policy = site.directory / "pyproject.toml"
+        text = policy.read_text(encoding="utf-8")
+        head = "[tool.elt-env]\n"
+        webhook = chat.url.rpartition("/")[0]
+        policy.write_text(text.replace(head, f'{head}notify-webhook = "{webhook}"\n'))
+        with daemon(site):
+            wait_for(lambda: skip_reasons(instance, PYPI, 0.0), "the first tick")
+            index.add(make_wheel(tmp_path, "tool", "1.1"))
+            (run,) = wait_for(lambda: _runs(instance), "the run")
+            process = wait_for(lambda: _process(instance, run), "the begin of a step")
+            os.kill(process, signal.SIGKILL)
+            assert wait_for(lambda: _end(instance, run), "the end of the run") == "FAILURE"
+            (told,) = wait_for(lambda: _about(chat, run), "the notice")
+    assert told["outcome"] == "blocked"
+    assert told["target"] == _TARGET
+    assert f"the run {run.run_id[:8]} of elt_build was lost: " in told["detail"]
+
+
+def _process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
+    """Return the number of the process that runs a step of a run."""
+    started = {dg.DagsterEventType.STEP_START}
+    for each in instance.get_records_for_run(run.run_id, of_type=started).records:
+        event = each.event_log_entry.dagster_event
+        if event and event.pid:
+            return event.pid
+    return None
+
+
+def _about(chat: Chat, run: dg.DagsterRun) -> list[dict[str, Any]]:
+    return [each for each in chat.taken if each["run"] == run.run_id]
 
 
 def _two(runs: list[dg.DagsterRun]) -> list[dg.DagsterRun] | None:
