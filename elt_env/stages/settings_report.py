@@ -15,6 +15,7 @@ from elt_env.model.spec import Spec
 from elt_env.tools.conda.channels import Channels, find_channels
 from elt_env.tools.conda.condarc import CondaSettings, read_conda_settings
 from elt_env.tools.indexes import named_index
+from elt_env.tools.network_settings import NetworkSettings, find_network_settings
 from elt_env.tools.settings import Project, policy_sources
 
 _DEFAULT = "default"
@@ -61,6 +62,7 @@ def settings_of(project: Project, environment: str | None = None) -> tuple[Setti
         *_channels(project, channels, spec),
         *_of_conda(channels, conda, own),
         *_indexes(project, spec, own),
+        *_network(find_network_settings()),
         *_policy(project, own),
         *_environments(project, own, environment),
         *(Setting("ignored", each, "conda's settings") for each in conda.ignored),
@@ -120,6 +122,22 @@ def _indexes(project: Project, spec: Spec | None, own: Mapping[str, str]) -> Ite
     for name, urls, source in extra:
         if urls or name == "extra-indexes":
             yield Setting(name, list(urls), source)
+
+
+def _network(settings: NetworkSettings) -> Iterator[Setting]:
+    """Yield what the user's variables and the settings of pip, uv and conda say of the network."""
+    named = [*settings.system, *settings.bundles]
+    for each in named:
+        yield Setting("certificates", each.value, each.source)
+    if not settings.system:
+        yield Setting("certificates", "those of the system", _DEFAULT)
+    if settings.unverified:
+        ignored = "checked all the same; ssl_verify: false is not followed"
+        yield Setting("certificates", ignored, settings.unverified)
+    for name, proxy in settings.proxies:
+        yield Setting(name, proxy.value, proxy.source)
+    if not settings.proxies:
+        yield Setting("proxies", None, _DEFAULT)
 
 
 def _policy(project: Project, own: Mapping[str, str]) -> Iterator[Setting]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,30 @@ def test_secrets_are_masked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "sesame" not in text
     assert "https://chat.example.invalid/***" in text
     assert "https://***@packages.example.invalid/simple" in text
+
+
+def test_certificates_and_proxies(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rc = tmp_path / "rc.yml"
+    rc.write_text("ssl_verify: false\nproxy_servers: {https: 'http://me:sesame@proxy.invalid:1'}\n")
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("CONDARC", str(rc))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/company.pem")
+    found = settings_of(open_project(root))
+    certificates = [(each.value, each.source) for each in found if each.name == "certificates"]
+    assert certificates == [
+        ("/etc/company.pem", "REQUESTS_CA_BUNDLE"),
+        ("those of the system", "default"),
+        ("checked all the same; ssl_verify: false is not followed", str(rc)),
+    ]
+    proxy = next(each for each in found if each.name == "https_proxy")
+    assert (proxy.value, proxy.source) == ("http://***@proxy.invalid:1", str(rc))
 
 
 def test_a_file_of_conda_that_cannot_be_read_is_told(
