@@ -12,6 +12,7 @@ from elt_env.cli import image as images
 from elt_env.cli import release as releases
 from elt_env.cli.diff import diff
 from elt_env.cli.group import Group
+from elt_env.cli.lint import lint
 from elt_env.cli.readiness import readiness
 from elt_env.cli.targets import lock_in, open_target, prefix_to_use
 from elt_env.cli.telling import teller
@@ -303,6 +304,7 @@ for each in (
     gc,
     releases.history,
     images.image,
+    lint,
     releases.promote,
     images.push,
     readiness,

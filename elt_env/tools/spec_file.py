@@ -25,7 +25,7 @@ def read_spec(root: Path, name: str, remedy: str = "Name a file that is there.")
     try:
         text = read_text(root / name)
     except FileNotFoundError as error:
-        raise SpecError(f"The spec {name} does not exist in {root}.", remedy) from error
+        raise SpecError(f"The spec {name} does not exist in {root.absolute()}.", remedy) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(
             f"The spec {name} cannot be read: {error}.", "Make it a readable UTF-8 text file."
