@@ -22,6 +22,7 @@ from elt_env.model.lock import (
     with_required_by,
 )
 from elt_env.model.spec import Spec
+from elt_env.stages.host_builds import builds_elsewhere
 from elt_env.stages.question import Question
 from elt_env.tools.conda import SolveRequest
 from elt_env.tools.interpreters import find_interpreter
@@ -110,7 +111,7 @@ def solve_with(
     if source == "remote":
         channels = remote_channels(question.spec, toolbox)
     else:
-        limits += stock_host_channel(question, bounds, toolbox, say)
+        limits += _stock_with_builds(question, bounds, toolbox, say)
         channels = (toolbox.host_channel.url,)
         # The solver would offer any that is kept, those of an earlier host channel too.
         keep = tuple(each for each in keep if each.url.startswith(f"{channels[0]}/"))
@@ -142,7 +143,9 @@ def _asked(spec: Spec, source: ChannelSource) -> tuple[CondaSpec, ...]:
     """Return conda's requirements; the host channel stands in for those that name a channel."""
     python = spec.python_spec
     specs = (*((python,) if python != CondaSpec("python") else ()), *spec.conda)
-    return specs if source == "remote" else tuple(replace(each, channel="") for each in specs)
+    if source == "remote":
+        return specs
+    return tuple(replace(each, channel="", subdir="") for each in specs)
 
 
 def remote_channels(spec: Spec, toolbox: Toolbox) -> tuple[str, ...]:
@@ -152,6 +155,26 @@ def remote_channels(spec: Spec, toolbox: Toolbox) -> tuple[str, ...]:
     """
     named = (each.channel for each in (spec.python_spec, *spec.conda) if each.channel)
     return toolbox.conda.channel_urls((*toolbox.channels.of(spec), *named))
+
+
+def _stock_with_builds(
+    question: Question, bounds: tuple[Bound, ...], toolbox: Toolbox, say: Say
+) -> tuple[CondaSpec, ...]:
+    """Stock the host channel; where it cannot have the builds of the spec, these are named first.
+
+    Raises: as `stock_host_channel`.
+    """
+    try:
+        limits = stock_host_channel(question, bounds, toolbox, say)
+    except (ChannelUnreachableError, CondaUnsatisfiableError) as error:
+        missing = builds_elsewhere(question.spec, question.target.platform, toolbox)
+        if missing is None:
+            raise
+        raise missing from error
+    missing = builds_elsewhere(question.spec, question.target.platform, toolbox)
+    if missing is not None:
+        raise missing
+    return limits
 
 
 def stock_host_channel(
