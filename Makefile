@@ -83,10 +83,13 @@ endif
 instance: .venv/.ready ## the Dagster instance alone
 	@$(BIN)/python bootstrap.py instance
 
-lock-self: .venv/.ready ## lock this project's own dependencies anew
+lock-self: .venv/.ready ## lock this project's own dependencies, and those of the tests, anew
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.10 \
 	  --only-binary :all: --exclude-newer '3 days' --generate-hashes --no-header --no-annotate \
 	  --upgrade --quiet --output-file requirements.txt
+	$(BIN)/uv pip compile --group conda --universal --python-version 3.10 \
+	  --only-binary :all: --no-binary pycosat --exclude-newer '3 days' \
+	  --generate-hashes --no-header --no-annotate --upgrade --quiet --output-file tests/real-conda.txt
 
 system-tools: ## what some tests use, with apt
 	$(SUDO) apt-get update -qq

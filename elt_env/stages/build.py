@@ -13,6 +13,7 @@ from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.stages.recorded_files import install_request, settle_files
 from elt_env.tools.bytecode import compile_prefix
+from elt_env.tools.conda_meta import close_to_conda
 from elt_env.tools.file_list import keep_list, list_files
 from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix, Stage
@@ -149,7 +150,8 @@ def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
 def complete(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     """Verify a prefix in which everything is installed, and put everything in its place.
 
-    It then holds what the lock says, each file as the lock alone decides it, and refuses pip.
+    It then holds what the lock says, each file as the lock alone decides it, and is closed to pip
+    (PEP 668) and to conda (CEP 22).
     Only bytecode is missing.
 
     Raises:
@@ -168,6 +170,7 @@ def complete(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     write_atomically(
         prefix.library / "EXTERNALLY-MANAGED", _EXTERNALLY_MANAGED.format(target=target)
     )
+    close_to_conda(prefix)
 
 
 _STEPS: dict[Stage, Callable[[Prefix, Toolbox, Say], None]] = {

@@ -14,15 +14,17 @@ from elt_env.model.lock import Lock
 from elt_env.model.oci import Layer
 from elt_env.tools import image_source
 from elt_env.tools.cancelling import ended_by
+from elt_env.tools.conda_meta import HISTORY
 from elt_env.tools.image_files import PackageFiles
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.oci.layer import LayerWriter, compressor_version, write_layer
-from elt_env.tools.packing import FORMAT, Packer
+from elt_env.tools.packing import FORMAT, Packer, history
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
 _AT_ONCE = 2
+_PYTHON = Owner("conda", "python")
 
 
 class LayerJob:
@@ -49,11 +51,16 @@ class LayerJob:
                 "place": self._place,
                 "compression": [self._compression, compressor_version(self._compression)],
                 "installer": installer,
-                "python": _identity(lock, Owner("conda", "python")),
+                "python": _identity(lock, _PYTHON),
                 "packages": [_identity(lock, each) for each in self.plan.owners],
+                "target": lock.target.name if _PYTHON in self.plan.owners else None,
+                "history": history(lock).decode() if self._holds(HISTORY) else None,
                 "lost": [[each.owner.name, each.lost] for each in self.files if each.lost],
             }
         )
+
+    def _holds(self, name: str) -> bool:
+        return any(name in each.stats for each in self.files)
 
     def write(self, images: ImageStore, say: Say) -> Layer:
         """Write the layer and remember it."""

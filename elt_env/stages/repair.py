@@ -136,12 +136,18 @@ class _Donor:
             return None
         return hashlib.sha256(self._moved(source.read_bytes())).digest()
 
+    def _target(self, path: str) -> str:
+        """Return the path of the donor's file that a link leads to."""
+        place, second = os.path.realpath(self._second / path), os.path.realpath(self._second)
+        return os.path.relpath(place, second)
+
     def _conda_record(self, data: bytes) -> bytes:
         """Return a record of conda-meta whose hashes are those of the files after the move."""
         record = json.loads(data)
         entries: list[dict[str, Any]] = record.get("paths_data", {}).get("paths", [])
         for entry in entries:
-            found = self._sha256(entry["_path"])
+            is_link = entry.get("path_type") == "softlink"
+            found = self._sha256(self._target(entry["_path"]) if is_link else entry["_path"])
             written = entry.get("path_type") == _ENTRY_POINT
             for key in ("sha256_in_prefix", *(("sha256",) if written else ())):
                 if found and entry.get(key):

@@ -18,10 +18,12 @@ from elt_env.errors import IntegrityError
 from elt_env.model.bytecode import is_cached, parse_bytecode
 from elt_env.model.layering import Owner
 from elt_env.model.names import normalize
+from elt_env.tools.conda_meta import FROZEN, HISTORY
 from elt_env.tools.prefix import Distribution, Prefix
 
 _STDLIB_MARK = "EXTERNALLY-MANAGED"
 _SMALL = 1 << 16
+_PYTHON = Owner("conda", "python")
 
 
 @dataclass
@@ -68,7 +70,20 @@ def image_files(prefix: Prefix) -> dict[Owner, PackageFiles]:
         package.names += _compiled(prefix, sources, taken)
         package.stats = {each: _stat(f"{root}/{each}") for each in package.names}
         package.size = sum(_counted(name, each.st_size) for name, each in package.stats.items())
+    _add_history(prefix, found)
     return found
+
+
+def _add_history(prefix: Prefix, found: dict[Owner, PackageFiles]) -> None:
+    """Let what conda keeps of all its packages go with the smallest of them.
+
+    It changes with each of them, and would take a large one along: Python's layer changes least.
+    """
+    if (prefix.path / HISTORY).is_file():
+        conda = [each for each in found.values() if each.owner.manager == "conda"]
+        least = min(conda, key=lambda each: (each.owner == _PYTHON, each.size, each.owner))
+        least.names.append(HISTORY)
+        least.stats[HISTORY] = _stat(f"{prefix.path}/{HISTORY}")
 
 
 def gone(path: str) -> IntegrityError:
@@ -98,9 +113,10 @@ def _of_conda(prefix: Prefix) -> Iterator[PackageFiles]:
         entries = content.get("paths_data", {}).get("paths", ())
         placed = frozenset(each["_path"] for each in entries if "prefix_placeholder" in each)
         names = [each for each in content.get("files", ()) if not _is_of(each, placed)] + [record]
-        if owner.name == "python":
-            mark = prefix.library / _STDLIB_MARK
-            names += [mark.relative_to(prefix.path).as_posix()] if mark.is_file() else []
+        if owner == _PYTHON:
+            library = prefix.library.relative_to(prefix.path).as_posix()
+            own = (f"{library}/{_STDLIB_MARK}", FROZEN)
+            names += [each for each in own if (prefix.path / each).is_file()]
         yield PackageFiles(owner, record, names, placed=placed)
 
 

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from elt_env.errors import IntegrityError
-from elt_env.model import oci
+from elt_env.model import conda_history, oci
 from elt_env.model.bytecode import is_cached
+from elt_env.model.lock import Lock
 from elt_env.tools.cancelling import go_on
+from elt_env.tools.conda_meta import HISTORY
 from elt_env.tools.image_files import PackageFiles, gone
+from elt_env.tools.image_source import source_date
 from elt_env.tools.oci.layer import LayerWriter
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.relocation import Relocation
@@ -25,6 +28,7 @@ from elt_env.tools.relocation import Relocation
 FORMAT = 2
 """Version of how files are packed; a change of their bytes raises it."""
 
+_CHANNEL = "elt-env"
 _WHOLE = 256 << 20  # bytes up to which a file is looked at in memory
 _OVERLAP = 4096
 _VOLATILE = (
@@ -45,6 +49,15 @@ def _read(path: str, size: int) -> bytes:
     return data
 
 
+def history(lock: Lock) -> bytes:
+    """Return the history of conda that an image has: of no machine, and of no day.
+
+    Raises:
+        PolicyError: SOURCE_DATE_EPOCH is not a number of seconds.
+    """
+    return conda_history.render(lock, source_date(), channel=_CHANNEL).encode()
+
+
 class Packer:
     """Packs files of one prefix for the path `place`."""
 
@@ -52,9 +65,10 @@ class Packer:
         """Prepare to pack.
 
         Raises:
-            PolicyError: `place` does not fit.
+            PolicyError: `place` does not fit, or SOURCE_DATE_EPOCH is no number of seconds.
         """
         self._prefix = str(prefix.path)
+        self._history = history(prefix.lock)
         self._site = prefix.site_packages.relative_to(prefix.path)
         self._place = place
         self._root = place.lstrip("/")
@@ -85,6 +99,8 @@ class Packer:
         if stat.S_ISLNK(found.st_mode):
             target = os.readlink(path)  # noqa: PTH115  # as in _read
             layer.symlink(inside, self._relocation.link(target))
+        elif name == HISTORY:
+            layer.file(inside, self._history, mode)
         elif package is not None:
             layer.file(inside, self._record(package, _read(path, found.st_size)), mode)
         elif found.st_size > _WHOLE:
@@ -138,7 +154,7 @@ class Packer:
         """
         record = {key: value for key, value in content.items() if key not in _VOLATILE}
         record["url"] = f"file://{self._place}/pkgs/{record.get('subdir')}/{record['fn']}"
-        record["channel"] = "elt-env"
+        record["channel"] = _CHANNEL
         record["files"] = sorted(record.get("files", ()))
         paths = [
             self._path_entry(dict(each)) for each in record.get("paths_data", {}).get("paths", ())
@@ -153,7 +169,7 @@ class Packer:
         name = entry["_path"]
         is_script = name.startswith("bin/") or entry.get("path_type") == "unix_python_entry_point"
         if entry.get("path_type") == "softlink":
-            return entry
+            return self._link_entry(entry)
         if is_cached(name):  # the hash is of bytecode with another header, if it is there at all
             return {key: value for key, value in entry.items() if key != "sha256_in_prefix"}
         if "prefix_placeholder" not in entry and not is_script:
@@ -163,3 +179,11 @@ class Packer:
         if entry.get("path_type") == "unix_python_entry_point":
             entry["sha256"] = digest
         return entry | {"sha256_in_prefix": digest, "size_in_bytes": len(data)}
+
+    def _link_entry(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return the entry of a link, with the hash of what the file that it leads to holds."""
+        place = Path(self._prefix, entry["_path"])
+        if "sha256_in_prefix" not in entry or not place.is_file():
+            return entry
+        target = os.path.relpath(os.path.realpath(place), os.path.realpath(self._prefix))
+        return entry | {"sha256_in_prefix": hashlib.sha256(self._moved(target)).hexdigest()}

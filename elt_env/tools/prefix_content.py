@@ -107,14 +107,18 @@ def _fault(path: Path, entry: Mapping[str, Any]) -> str | None:
     if path.is_symlink() is not is_link:
         return "was changed"
     wanted = entry.get("sha256_in_prefix") or (None if is_link else entry.get("sha256"))
-    return "was changed" if wanted and _sha256(path) != wanted else None
+    return "was changed" if wanted and wanted not in _sha256(path) else None
 
 
-def _sha256(path: Path) -> str:
-    """Return the hash of a file's content, or of a link's target, which is what rattler records."""
+def _sha256(path: Path) -> set[str]:
+    """Return the hash of a file's content; of a link, that of its text as well.
+
+    Rattler records the latter, and conda, as in a prefix that is sealed, the former.
+    """
+    found = {sha256_of(path)} if path.is_file() else set()
     if path.is_symlink():
-        return hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
-    return sha256_of(path)
+        found.add(hashlib.sha256(os.fsencode(path.readlink())).hexdigest())
+    return found
 
 
 def _conda_changed(prefix: Prefix, changed: list[_File]) -> IntegrityError:

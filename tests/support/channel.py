@@ -55,7 +55,7 @@ def _forget_when_indexed(repodata: Path) -> None:
     Rattler goes by `indexed_timestamp` where there is one, and every package is then of today.
     """
     content = json.loads(repodata.read_bytes())
-    for package in content["packages.conda"].values():
+    for package in [*content["packages"].values(), *content["packages.conda"].values()]:
         package.pop("indexed_timestamp", None)
     repodata.write_text(json.dumps(content, indent=1), encoding="utf-8")
 

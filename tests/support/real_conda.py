@@ -1,0 +1,118 @@
+"""Conda itself, with its own solver, to do with what is made here what others do with it.
+
+It is 24.7.1, which the wheel of conda-lock carries (conda is not on PyPI). It is installed from
+tests/real-conda.txt once for all runs on a machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uv
+from filelock import FileLock
+
+from elt_env.model.lock import Lock
+from elt_env.tools.process import Completed, clean_environment, run
+
+_REQUIREMENTS = Path(__file__).parents[1] / "real-conda.txt"
+_LIMIT = 600.0
+
+
+@dataclass(frozen=True)
+class RealConda:
+    """A conda.
+
+    Attributes:
+        python: the interpreter that it is installed for.
+        vendored: the directory of its package.
+        home: for its cache of packages and whatever else it keeps.
+    """
+
+    python: Path
+    vendored: Path
+    home: Path
+
+    def __call__(self, *arguments: str | Path, may_fail: bool = False) -> Completed:
+        """Run a command of conda, as in `conda("list", "-p", prefix)`."""
+        done = self._run("-m", "conda", *arguments)
+        assert may_fail or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def json(self, *arguments: str | Path) -> Any:
+        """Return what a command prints as JSON."""
+        return json.loads(self(*arguments, "--json").stdout)
+
+    def python_code(self, code: str, *arguments: str | Path) -> str:
+        """Return what Python code prints that may import conda."""
+        done = self._run("-c", code, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _run(self, *arguments: str | Path) -> Completed:
+        variables = {
+            # Its own default makes pip a requirement of every Python, whatever the channel says.
+            "CONDA_ADD_PIP_AS_PYTHON_DEPENDENCY": "false",
+            "CONDARC": os.devnull,
+            "CONDA_PKGS_DIRS": str(self.home / "pkgs"),
+            "CONDA_SOLVER": "classic",
+            "CONDA_REGISTER_ENVS": "false",
+            "HOME": str(self.home),
+            "NO_PROXY": "127.0.0.1",
+            "PYTHONPATH": str(self.vendored),
+        }
+        return run(
+            [self.python, *arguments],
+            limit=_LIMIT,
+            env=clean_environment(extra=variables),
+            cwd=self.home,
+        )
+
+
+def installed_conda(home: Path) -> RealConda:
+    """Return the real conda, which is installed the first time; `home` is for what it keeps."""
+    name = hashlib.sha256(_REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = caches / "elt-env-tests" / f"conda-{name}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.with_suffix(".lock"), timeout=_LIMIT):
+        ready = place / "ready"
+        if not ready.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            _install(place)
+            ready.touch()
+    (vendored,) = place.glob("lib/python*/site-packages/conda_lock/_vendor")
+    home.mkdir(parents=True, exist_ok=True)
+    return RealConda(place / "bin" / "python", vendored, home)
+
+
+def _install(place: Path) -> None:
+    variables = {key: text for key, text in os.environ.items() if not key.startswith("PYTHON")}
+    tool = uv.find_uv_bin()
+    into = ["--python", str(place / "bin" / "python")]
+    hashed = ["--require-hashes", "--requirements", str(_REQUIREMENTS)]
+    for command in (
+        [tool, "venv", "--python", sys.executable, str(place)],
+        [tool, "pip", "install", "--compile-bytecode", *into, *hashed],
+    ):
+        done = run(command, limit=_LIMIT, env=variables)
+        assert done.returncode == 0, done.stderr
+
+
+def with_md5(lock: Lock, text: str) -> str:
+    """Return an explicit file with the md5 of packages in place of their sha256.
+
+    Conda reads `#sha256:` from 24.9 on.
+    """
+    for each in lock.conda:
+        assert each.conda is not None
+        assert each.conda.md5
+        assert f"#sha256:{each.sha256}\n" in text
+        text = text.replace(f"#sha256:{each.sha256}\n", f"#{each.conda.md5}\n")
+    return text
