@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from elt_env.model.credentials import without_credentials
 from elt_env.model.spec import Spec
 from elt_env.tools.conda.channels import Channels, find_channels
-from elt_env.tools.conda.condarc import CondaSettings, read_conda_settings
+from elt_env.tools.condarc import CondaSettings, read_conda_settings
 from elt_env.tools.indexes import named_index
 from elt_env.tools.network_settings import NetworkSettings, find_network_settings
 from elt_env.tools.settings import Project, policy_sources

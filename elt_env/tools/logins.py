@@ -1,8 +1,8 @@
 """The credentials of this user, found in the same places for every download.
 
 They are those in the URLs of the user's own indexes, those of conda tools (the file that
-RATTLER_AUTH_FILE names, or ~/.rattler/credentials.json), of netrc (the file that NETRC names, or
-~/.netrc), and of the `keyring` program where pip's or uv's settings turn it on.
+RATTLER_AUTH_FILE names, or ~/.rattler/credentials.json; URLs in .condarc), of netrc (the file that
+NETRC names, or ~/.netrc), and of the `keyring` program where pip's or uv's settings turn it on.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from elt_env.errors import PolicyError, ToolError
+from elt_env.tools.condarc import read_conda_settings
 from elt_env.tools.indexes import Index, Indexes, pip_settings, uv_settings
 from elt_env.tools.process import run
 
@@ -159,21 +160,22 @@ def _ask_keyring(program: str, service: str, username: str) -> str:
 
 
 def read_auth_file(environ: Mapping[str, str]) -> Mapping[str, object]:
-    """Return the credentials of conda tools by host; none without a file.
+    """Return the credentials of conda tools by host: of their file, and of conda's settings.
 
     Raises:
-        PolicyError: it is not JSON.
+        PolicyError: the file is not JSON, or conda's settings have a value that cannot be used.
     """
+    of_settings = read_conda_settings(environ).logins
     home = Path(environ.get("HOME") or Path.home())
     named = environ.get("RATTLER_AUTH_FILE")
     path = Path(named) if named else home / ".rattler" / "credentials.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        return {}
+        return of_settings
     except ValueError as error:
         raise auth_file_error(path, str(error)) from None
-    return content if isinstance(content, dict) else {}
+    return of_settings | content if isinstance(content, dict) else of_settings
 
 
 def auth_file_error(path: Path | str, cause: str) -> PolicyError:

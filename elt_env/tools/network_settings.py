@@ -25,6 +25,7 @@ from pathlib import Path
 import certifi
 
 from elt_env.errors import PolicyError
+from elt_env.tools.condarc import read_conda_settings
 from elt_env.tools.files import write_atomically
 from elt_env.tools.indexes import pip_settings, uv_settings
 
@@ -88,8 +89,6 @@ def find_network_settings(environ: Mapping[str, str] | None = None) -> NetworkSe
     Raises:
         PolicyError: conda's settings have a value that cannot be used.
     """
-    from elt_env.tools.conda.condarc import read_conda_settings
-
     variables = os.environ if environ is None else environ
     conda = read_conda_settings(variables)
     pip = list(pip_settings(variables))

@@ -10,7 +10,7 @@ from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.target import Target
 from elt_env.tools.conda import CondaTool, Rattler
 from elt_env.tools.conda.channels import Channels, find_channels
-from elt_env.tools.conda.condarc import read_conda_settings
+from elt_env.tools.condarc import read_conda_settings
 from elt_env.tools.download import Downloads
 from elt_env.tools.host_channel import FORMAT, HostChannel
 from elt_env.tools.indexes import Indexes, find_indexes

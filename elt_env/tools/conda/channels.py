@@ -13,7 +13,7 @@ import rattler
 from elt_env.errors import SpecError
 from elt_env.model.policy import ChannelPriority, Policy
 from elt_env.model.spec import Spec
-from elt_env.tools.conda.condarc import CondaSettings
+from elt_env.tools.condarc import CondaSettings
 
 DEFAULT_CHANNELS = ("conda-forge",)
 DEFAULT_PRIORITY: ChannelPriority = "strict"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import rattler
 from rattler.exceptions import AuthenticationStorageError
 
-from elt_env.tools.logins import auth_file_error
+from elt_env.tools.condarc import read_conda_settings
+from elt_env.tools.logins import auth_file_error, read_auth_file
 from elt_env.tools.network_settings import exported, network_variables
 
 
@@ -15,15 +21,32 @@ def open_client() -> rattler.Client:
     """Return a client with the certificates, proxies and credentials of this user.
 
     Certificates and proxies are those of the variables that it sees while it is made; credentials
-    it finds itself in RATTLER_AUTH_FILE, the keyring and netrc. It tries nothing again by itself,
-    since it would not wait for as long as a server asks for (`http_client.patiently` does).
+    it finds itself in RATTLER_AUTH_FILE, the keyring and netrc; those in .condarc it is given. It
+    tries nothing again by itself, since it would not wait for as long as a server asks for
+    (`http_client.patiently` does).
 
     Raises:
         PolicyError: a setting of certificates, proxies or credentials cannot be used.
     """
-    with exported(network_variables()):
+    with _auth_file() as variables, exported(network_variables() | variables):
         try:
             return rattler.Client.default_client(max_retries=0)
         except AuthenticationStorageError as error:
             path = os.environ.get("RATTLER_AUTH_FILE", "~/.rattler/credentials.json")
             raise auth_file_error(path, str(error)) from None
+
+
+@contextlib.contextmanager
+def _auth_file() -> Iterator[dict[str, str]]:
+    """Yield the variable that names a file with the credentials in .condarc as well, if any.
+
+    A client reads it while it is made; the file is for this user alone, and is gone afterwards.
+    """
+    if not read_conda_settings().logins:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "credentials.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(dict(read_auth_file(os.environ))), encoding="utf-8")
+        yield {"RATTLER_AUTH_FILE": str(path)}

@@ -19,14 +19,17 @@ from elt_env.errors import (
     TimeLimitError,
 )
 from elt_env.model.conda_spec import CondaSpec
+from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.tools.conda import Rattler
-from elt_env.tools.conda.channels import ChannelNames
+from elt_env.tools.conda.channels import ChannelNames, find_channels
+from elt_env.tools.condarc import read_conda_settings
 from tests.support.channel import Channel, ChannelServer, Fault
 from tests.support.index_server import dead_url
 from tests.support.loopback import Reply, running
 from tests.support.solving import replace_archive, request
 
 _LIMIT = 120.0
+_POLICY = Policy(environments={"elt": EnvironmentPolicy(spec="elt.yml", pythons=("3.11",))})
 _CUT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -139,6 +142,30 @@ def test_a_private_channel(
         for record in (tmp_path / "prefix" / "conda-meta").iterdir()
         if record.is_file() and "open-sesame" in record.read_text()
     ]
+
+
+@pytest.mark.parametrize("setting", ["channel_alias: {}", "custom_channels: {{channel: '{}'}}"])
+def test_credentials_in_condarc_are_used_and_go_nowhere(
+    packages: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    with running(_PrivateServer(packages.root)) as server:
+        host = server.base_url.removeprefix("http://")
+        written = setting.format(f"http://reader:open-sesame@{host}")
+        (tmp_path / "rc.yml").write_text(written)
+        monkeypatch.setenv("CONDARC", str(tmp_path / "rc.yml"))
+        names = find_channels(_POLICY, read_conda_settings(), tmp_path).names
+        conda = Rattler(tmp_path / "cache", names, _LIMIT)
+        assert conda.channel_urls(["channel"]) == (server.url,)
+        found = conda.solve(request("channel", "lib=1", "python=3.11"))
+        conda.link(found, tmp_path / "prefix", (), print)
+    assert "open-sesame" not in repr(found)
+    kept = [
+        path
+        for root in (tmp_path / "prefix", tmp_path / "cache")
+        for path in root.rglob("*")
+        if path.is_file() and b"open-sesame" in path.read_bytes()
+    ]
+    assert not kept
 
 
 @pytest.mark.parametrize("served", [True, False])

@@ -17,7 +17,7 @@ from elt_env.tools.conda.channels import (
     split_subdir,
     without_login,
 )
-from elt_env.tools.conda.condarc import CondaSettings
+from elt_env.tools.condarc import CondaSettings
 
 _ALIAS = "https://alias.example.invalid/conda"
 _NAMES = ChannelNames(

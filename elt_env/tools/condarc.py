@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, cast
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
@@ -26,6 +27,7 @@ _SUFFIXES = (".yml", ".yaml")
 _SYSTEM = ("/etc/conda", "/var/lib/conda")
 _FLAG = re.compile(r"\s*#[#!]*(?P<flag>final|top|bottom)[#!]*\s*")
 _VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<braced>[^}]*)\})", re.ASCII)
+_TOKEN = re.compile(r"/t/(?P<token>[a-zA-Z0-9-]+)(?=/|$)")
 _NULL = ("", "~", "null", "Null", "NULL")
 _TRUE = ("true", "yes", "on", "y")
 _FALSE = ("false", "no", "off", "n", "non", "none", "")
@@ -63,6 +65,22 @@ class CondaSettings:
     proxy_servers: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+
+    @property
+    def logins(self) -> dict[str, dict[str, object]]:
+        """The credentials in the URLs of channels by host, as a file of RATTLER_AUTH_FILE has them.
+
+        Of a token that is not at the start of the path no other tool can make use.
+        """
+        listed = [self.channel_alias or "", *self.channels, *self.default_channels]
+        listed += self.custom_channels.values()
+        listed += [each for channels in self.custom_multichannels.values() for each in channels]
+        found: dict[str, dict[str, object]] = {}
+        for url in listed:
+            host, login = _login(url)
+            if login:
+                found.setdefault(host, login)
+        return found
 
     def __repr__(self) -> str:
         return f"CondaSettings(sources={dict(self.sources)!r})"
@@ -344,6 +362,19 @@ def _until_final(items: Sequence[_Item], flag: Callable[[_Item], str]) -> Sequen
         if flag(each) == "final":
             return items[: number + 1]
     return items
+
+
+def _login(url: str) -> tuple[str, dict[str, object]]:
+    try:
+        address = urlsplit(url)
+    except ValueError:
+        return "", {}
+    host = address.hostname or ""
+    token = _TOKEN.match(address.path)
+    if address.username:
+        pair = {"username": address.username, "password": address.password or ""}
+        return host, {"BasicHTTP": {key: unquote(each) for key, each in pair.items()}}
+    return host, {"CondaToken": token["token"]} if token and host else {}
 
 
 def _address(value: str | None, found: _Merged) -> str | None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elt_env.errors import PolicyError
-from elt_env.tools.conda.condarc import CondaSettings, read_conda_settings
+from elt_env.tools.condarc import CondaSettings, read_conda_settings
 
 
 def _write(path: Path, text: str) -> Path:
@@ -261,6 +261,22 @@ def test_a_file_that_is_not_yaml_is_left_aside_and_named(text: str, tmp_path: Pa
     assert [str(tmp_path / "home" / ".condarc") in each for each in settings.ignored] == (
         [True] if broken else []
     )
+
+
+def test_the_credentials_in_urls_are_those_of_their_hosts(tmp_path: Path) -> None:
+    settings = _read(
+        tmp_path,
+        """
+        channels: [forge, "https://h.example.invalid/t/tk-1/x"]
+        channel_alias: https://me:p%40ss@mirror.example.invalid:8443/conda
+        custom_channels: {x: "https://late@h.example.invalid", y: "https://none.example.invalid"}
+        custom_multichannels: {z: ["https://deep.example.invalid/conda/t/tk-2/y"]}
+        """,
+    )
+    assert settings.logins == {
+        "mirror.example.invalid": {"BasicHTTP": {"username": "me", "password": "p@ss"}},
+        "h.example.invalid": {"CondaToken": "tk-1"},
+    }
 
 
 @given(st.text(max_size=60))
