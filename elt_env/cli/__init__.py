@@ -26,7 +26,7 @@ from elt_env.stages import settings_report
 from elt_env.stages import show as showing
 from elt_env.stages.from_file import LockedFile, is_file, lock_file
 from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, prove_all
-from elt_env.tools.environment_variables import user_environment
+from elt_env.tools.environment_variables import read_activation, user_environment
 from elt_env.tools.interpreters import list_interpreters
 from elt_env.tools.process import Say, run_interactive
 from elt_env.tools.settings import open_project
@@ -240,6 +240,7 @@ def run(name: str, command: tuple[str, ...]) -> None:
     typed = command[1:] if command[0] == "--" else command
     if not typed:
         raise click.UsageError("Missing argument 'COMMAND...'.")
+    _say_omitted(prefix.path)
     sys.exit(run_interactive(typed, env=user_environment(prefix.path)))
 
 
@@ -255,6 +256,7 @@ def shell(name: str) -> None:
     prefix = prefix_to_use(name)
     target = prefix.lock.target.name
     command, variables = shell_in(prefix.path, target)
+    _say_omitted(prefix.path)
     click.echo(f"{target}: {prefix.path}; leave with exit", err=True)
     sys.exit(run_interactive(command, env=variables))
 
@@ -327,6 +329,12 @@ def _locked(name: str, python: str | None, called: str | None, say: Say) -> Lock
         )
     target, toolbox = open_target(name)
     return LockedFile(target, toolbox, locking.lock(target, toolbox, say))
+
+
+def _say_omitted(prefix: Path) -> None:
+    """Say what an activation by conda would do besides."""
+    for each in read_activation(prefix).omitted:
+        click.echo(f"elt-env: not as with conda activate: {each}", err=True)
 
 
 def _print_locked(locked: locking.Locked) -> None:

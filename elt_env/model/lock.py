@@ -38,6 +38,7 @@ class CondaDetail:
     Attributes:
         distributions: the Python distributions its files install, as (name, version) pairs read
             from the package's own `.dist-info`.
+        scripts: the paths of the scripts that conda would run when it links or unlinks it.
     """
 
     subdir: str
@@ -49,6 +50,7 @@ class CondaDetail:
     md5: str | None = None
     python_site_packages_path: str | None = None
     distributions: tuple[tuple[str, str], ...] = ()
+    scripts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

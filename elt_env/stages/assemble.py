@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from elt_env.model.lock import Bound, HeldBack, Lock, Package
@@ -35,6 +36,15 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
         places=declared_places(question.spec, toolbox.policy),
         packages=(*_needed_by_pip(agreement), *pip),
         variables=question.spec.variables,
+        notes=_notes(agreement.conda.packages),
+    )
+
+
+def _notes(packages: Iterable[Package]) -> tuple[str, ...]:
+    return tuple(
+        f"{each.name} {each.version}: its script {script} is not run"
+        for each in packages
+        for script in (each.conda.scripts if each.conda else ())
     )
 
 

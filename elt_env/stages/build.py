@@ -12,6 +12,7 @@ from elt_env.model import requirements
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.stages.recorded_files import install_request, settle_files
+from elt_env.tools.activation import keep_activation, link_scripts
 from elt_env.tools.bytecode import compile_prefix
 from elt_env.tools.conda_meta import close_to_conda
 from elt_env.tools.file_list import keep_list, list_files
@@ -126,6 +127,8 @@ def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     say(f"prefix: {prefix.path}")
     asked = tuple(each.name for each in prefix.lock.conda if each.requested)
     toolbox.conda.link(prefix.lock.conda, prefix.path, asked, say)
+    for each in link_scripts(prefix):
+        say(f"WARNING: conda: {each} is not run: no script of a package is, to build a prefix")
 
 
 def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
@@ -159,6 +162,7 @@ def complete(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
         ProofError: what is locked does not fit together.
         NetworkError, StorageError: a file cannot be had or written.
     """
+    keep_activation(prefix, say)
     say("verify: the installed set, conda's files, and what the packages need of each other")
     require_installed_is_locked(prefix)
     require_conda_untouched(prefix)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from elt_env.model import oci
+from elt_env.model.activation import Activation
 from elt_env.model.lock import Lock
 from elt_env.model.oci import ImageConfig, Layer
 from elt_env.tools import image_source
+from elt_env.tools.environment_variables import read_activation
 from elt_env.tools.toolbox import Toolbox
 
 _USER = "1000:1000"
@@ -26,6 +28,7 @@ def image_config(
 
     Raises:
         PolicyError: SOURCE_DATE_EPOCH is not a number of seconds.
+        IntegrityError: what the prefix sets cannot be read.
     """
     created = f"{image_source.source_date():%Y-%m-%dT%H:%M:%SZ}"
     labels = {
@@ -41,7 +44,11 @@ def image_config(
     return ImageConfig(
         architecture=oci.architecture(lock.target.platform),
         created=created,
-        env=_variables(inherited, toolbox.policy.image_path),
+        env=_variables(
+            inherited,
+            toolbox.policy.image_path,
+            read_activation(toolbox.store.prefix_path(lock)),
+        ),
         command=("python",),
         user=_USER,
         working_directory=image_source.PLACE,
@@ -51,15 +58,20 @@ def image_config(
     )
 
 
-def _variables(inherited: Sequence[str], place: str) -> tuple[str, ...]:
-    """Return the variables with which the tools just run, for a user who may write to /tmp."""
+def _variables(inherited: Sequence[str], place: str, activation: Activation) -> tuple[str, ...]:
+    """Return the variables with which the tools just run, for a user who may write to /tmp.
+
+    What the prefix sets for all that is run from it, as the spec asks, wins.
+    """
     project = image_source.PLACE
-    mine = {
-        "PATH": f"{place}/bin:{_SYSTEM_PATH}",
-        "HOME": "/home/elt",
-        "LANG": "C.UTF-8",
+    fixed = {
+        "PATH": ":".join((*activation.path(place), _SYSTEM_PATH)),
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    mine = {
+        "HOME": "/home/elt",
+        "LANG": "C.UTF-8",
         "DBT_PROJECT_DIR": f"{project}/dbt_project",
         "DBT_PROFILES_DIR": f"{project}/dbt_project",
         "DBT_TARGET_PATH": "/tmp/dbt/target",  # noqa: S108  # the image's own
@@ -71,4 +83,5 @@ def _variables(inherited: Sequence[str], place: str) -> tuple[str, ...]:
         "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     before = dict(each.partition("=")[::2] for each in inherited)
-    return tuple(f"{name}={value}" for name, value in sorted((before | mine).items()))
+    every = before | mine | activation.values(place) | fixed
+    return tuple(f"{name}={value}" for name, value in sorted(every.items()))

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from elt_env.errors import ToolError
+from elt_env.tools.environment_variables import prefix_environment
 from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import Say, clean_environment, end_of, run
+from elt_env.tools.process import Say, end_of, run
 
 _PROBE = Path(__file__).parent / "probes" / "query_duckdb.py"
 
@@ -27,7 +28,7 @@ def query(
         [prefix.python, "-I", _PROBE, path],
         input=json.dumps(dict(queries)),
         limit=limit,
-        env=clean_environment(path=[prefix.path / "bin"]),
+        env=prefix_environment(prefix.path),
         cwd=path.parent,
     )
     if done.returncode:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from elt_env.errors import IntegrityError
+from elt_env.model.activation import Activation, parse_activation
 from elt_env.tools.network_settings import network_variables
+
+ACTIVATION = ".elt-env-activation.json"
+"""Name of the file in a prefix that says what is set for what is run from it."""
 
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _KEPT = frozenset(
@@ -72,6 +78,49 @@ def _is_kept(name: str) -> bool:
     return name in _KEPT or name.startswith("LC_")
 
 
+def prefix_environment(
+    prefix: Path,
+    *,
+    extra: Mapping[str, str] | None = None,
+    base: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the variables for a tool of a prefix: the clean ones, and what its activation sets.
+
+    As with conda, that wins over the caller's variable of the same name; `extra` wins over it.
+
+    Args:
+        prefix: whose tools come first on PATH.
+        extra: variables that are set whatever the rest says.
+        base: where the caller's variables are taken from; os.environ by default.
+
+    Raises:
+        IntegrityError: as `read_activation`.
+    """
+    activation = read_activation(prefix)
+    own = {
+        name: value for name, value in activation.values(str(prefix)).items() if name not in _SET
+    }
+    path = [Path(each) for each in activation.path(str(prefix))]
+    return clean_environment(path=path, extra=own | dict(extra or {}), base=base)
+
+
+def read_activation(prefix: Path) -> Activation:
+    """Return what is set for all that is run from a prefix, as it was recorded.
+
+    Raises:
+        IntegrityError: the record cannot be read.
+    """
+    file = prefix / ACTIVATION
+    try:
+        return parse_activation(json.loads(file.read_bytes()))
+    except FileNotFoundError:
+        return Activation()
+    except (OSError, ValueError) as error:
+        raise IntegrityError(
+            f"{file} cannot be read: {error}.", "Mend it: elt-env verify TARGET --repair"
+        ) from error
+
+
 FOREIGN = ("PYTHON", "LD_", "CONDA_", "MAMBA_", "VIRTUAL_ENV", "PIP_", "UV_")
 """What the variables of another Python, loader or environment begin with."""
 
@@ -87,8 +136,13 @@ def user_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dic
 
     What would make another Python, library or environment take part is left out: the variables
     of Python, the loader, conda, pip, uv and virtual environments, those that lead into an
-    activated environment, as its activation hooks set them, and its `bin` on PATH.
+    activated environment, as its activation hooks set them, and its `bin` on PATH. What the
+    activation of the prefix sets is there, and wins over the person's own, as with conda.
+
+    Raises:
+        IntegrityError: as `read_activation`.
     """
+    activation = read_activation(prefix)
     source = os.environ if base is None else base
     active = [Path(source[name]) for name in ACTIVE if source.get(name)]
     kept = {name: value for name, value in source.items() if not _is_foreign(name, value, active)}
@@ -98,8 +152,9 @@ def user_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dic
         for each in source.get("PATH", os.defpath).split(os.pathsep)
         if each and Path(each) not in foreign
     ]
-    path = os.pathsep.join([str(prefix / "bin"), *search])
-    return kept | {"PATH": path, "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    path = os.pathsep.join([*activation.path(str(prefix)), *search])
+    fixed = {"PATH": path, "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | activation.values(str(prefix)) | fixed
 
 
 def _is_foreign(name: str, value: str, active: Sequence[Path]) -> bool:

@@ -34,7 +34,7 @@ for _elt_line in $(export -p); do
 done
 
 IFS=:
-_elt_path=$_elt_prefix/bin
+_elt_path=@search@
 for _elt_one in ${PATH-@path@}; do
     case ${_elt_one%/} in
         '' | "$_elt_virtual/bin" | "$_elt_conda/bin") ;;
@@ -43,4 +43,4 @@ for _elt_one in ${PATH-@path@}; do
 done
 IFS=$_elt_ifs
 set +f
-export PATH="$_elt_path" PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1
+@variables@export PATH="$_elt_path" PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1

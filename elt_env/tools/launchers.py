@@ -7,11 +7,13 @@ that path would lead elsewhere once the link is switched. A launcher names the p
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from elt_env.tools.environment_variables import FOREIGN, PLACES
+from elt_env.model.activation import is_link_script
+from elt_env.tools.environment_variables import FOREIGN, PLACES, read_activation
 
 _TEMPLATE = Path(__file__).with_name("launcher_environment.sh")
 _ENVIRONMENT = "environment.sh"
@@ -42,29 +44,33 @@ def write_launchers(directory: Path, place: Path, prefix: Path, name: str, diges
     environment = _environment(prefix, name, digest)
     _write(directory / _ENVIRONMENT, environment, 0o644)
     (directory / "bin").mkdir()
-    for program in _programs(prefix):
+    for program in programs(prefix):
         text = _LAUNCHER.format(environment=_quoted(place / _ENVIRONMENT), program=_quoted(program))
         _write(directory / "bin" / program.name, text, 0o755)
 
 
 def _environment(prefix: Path, name: str, digest: str) -> str:
     text = _TEMPLATE.read_text(encoding="utf-8")
+    activation = read_activation(prefix)
+    variables = activation.values(str(prefix)).items()
     values = {
         "name": name,
         "digest": digest,
         "foreign": " | ".join(f"{each}*" for each in FOREIGN),
         "places": " | ".join(PLACES),
         "path": os.defpath,
-        "prefix": _quoted(prefix),  # last: a path may hold anything
+        "search": ":".join(map(shlex.quote, activation.path(str(prefix)))),
+        "variables": "".join(f"export {k}={shlex.quote(v)}\n" for k, v in variables),
+        "prefix": _quoted(prefix),
     }
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", value)
-    return text
+    return re.sub("@([a-z]+)@", lambda found: values[found[1]], text)
 
 
-def _programs(prefix: Path) -> Iterator[Path]:
+def programs(prefix: Path) -> Iterator[Path]:
+    """Yield what a person can start of a prefix, sorted: not what conda runs when it links."""
     for each in sorted((prefix / "bin").iterdir()):
-        if each.is_file() and os.access(each, os.X_OK):
+        is_program = each.is_file() and os.access(each, os.X_OK)
+        if is_program and not is_link_script(f"bin/{each.name}"):
             yield each
 
 

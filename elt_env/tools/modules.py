@@ -13,9 +13,10 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from elt_env.tools.environment_variables import prefix_environment
 from elt_env.tools.files import writing
 from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
+from elt_env.tools.process import Completed, Say, end_of, run
 
 _PROBE = Path(__file__).parent / "probes" / "import_modules.py"
 _INIT = "__init__.py"
@@ -148,7 +149,7 @@ class _Probe:
             [self.prefix.python, "-I", _PROBE, str(self.patience)],
             input="\n".join(names),
             limit=max(0.0, self.deadline - time.monotonic()),
-            env=clean_environment(path=[self.prefix.path / "bin"]),
+            env=prefix_environment(self.prefix.path),
             cwd=self.place,
             say=heed,
         )

@@ -18,12 +18,13 @@ from filelock import FileLock, Timeout
 
 from elt_env.errors import BusyError, EltEnvError, IndexUnreachableError, ToolError
 from elt_env.model.canonical import digest_of, short
+from elt_env.tools.environment_variables import prefix_environment
 from elt_env.tools.files import remove_tree, sha256_of, write_atomically, writing
 from elt_env.tools.http_errors import refusal
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.logins import completed
 from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
+from elt_env.tools.process import Completed, Say, end_of, run
 
 _MARKER = ".ready.json"
 _STARTED = re.compile(r"Installing (?:extractor|loader) '(?P<name>[^']+)'")
@@ -133,9 +134,7 @@ class MeltanoProject:
         return run(
             [self.prefix.path / "bin" / "meltano", *arguments],
             limit=self.limit,
-            env=clean_environment(
-                path=[self.prefix.path / "bin"], extra=_QUIET | own | dict(variables)
-            ),
+            env=prefix_environment(self.prefix.path, extra=_QUIET | own | dict(variables)),
             cwd=self.path,
             say=say,
             secrets=self.indexes.secrets,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from elt_env.tools.environment_variables import user_environment
+from elt_env.tools.environment_variables import read_activation, user_environment
 
 _STARTUP = Path(__file__).with_name("shell_startup.sh")
 _DEFAULT = "/bin/sh"
@@ -30,7 +31,15 @@ def shell_in(
     source = os.environ if base is None else base
     variables = user_environment(prefix, source)
     shell = variables.get("SHELL") or _DEFAULT
-    passed = {"_ELT_BIN": str(prefix / "bin"), "_ELT_LABEL": label}
+    activation = read_activation(prefix)
+    passed = {
+        "_ELT_BIN": os.pathsep.join(activation.path(str(prefix))),
+        "_ELT_LABEL": label,
+        "_ELT_VARIABLES": "".join(
+            f"export {name}={shlex.quote(value)}\n"
+            for name, value in activation.values(str(prefix)).items()
+        ),
+    }
     if Path(shell).name == "bash":
         # https://www.gnu.org/software/bash/manual/html_node/Bash-Startup-Files.html
         own = {"_ELT_STARTUP": str(Path(variables.get("HOME", "/")) / ".bashrc")}

@@ -65,11 +65,3 @@ def _interpreter(path: Path) -> list[str] | None:
     # What follows the command is a comment of the shell's, and closes Python's quotes.
     words = shlex.split(text.decode("utf-8", "replace"), comments=bool(long_form))
     return words or None
-
-
-def activation_hooks(prefix: Prefix) -> list[str]:
-    """Return the scripts that conda would source on activation, which never happens here."""
-    place = prefix.path / "etc" / "conda"
-    return sorted(
-        str(path.relative_to(prefix.path)) for path in place.glob("*activate.d/*") if path.is_file()
-    )

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from elt_env.tools.environment_variables import user_environment
+from elt_env.tools.environment_variables import prefix_environment, user_environment
 from elt_env.tools.files import writing
 from elt_env.tools.modules import OUT_OF_PATIENCE, PATIENCE
 from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import clean_environment, end_of, run
+from elt_env.tools.process import end_of, run
 
 _PROBE = Path(__file__).parent / "probes" / "surroundings.py"
 # Modules that would take the place of the standard library's and of the tools' own.
@@ -104,7 +104,7 @@ class Surroundings:
 
 def tool_variables(prefix: Prefix, caller: Caller) -> dict[str, str]:
     """Return the variables of every tool that this program starts for that caller."""
-    return clean_environment(path=[prefix.path / "bin"], base=caller.variables)
+    return prefix_environment(prefix.path, base=caller.variables)
 
 
 def person_variables(prefix: Prefix, caller: Caller) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The checks on a prefix. Each says in its docstring what holds when it passes."""
 
+from elt_env.stages.checks.conda_scripts import conda_scripts
 from elt_env.stages.checks.content import mixed_managers
 from elt_env.stages.checks.finding import Check, Finding
 from elt_env.stages.checks.imports import extra_imports, imports
@@ -25,6 +26,7 @@ SMOKE_CHECKS: dict[str, Check] = {
 HEALTH_CHECKS: dict[str, Check] = {
     "pip_check": pip_check,
     "mixed_managers": mixed_managers,
+    "conda_scripts": conda_scripts,
     "isolation": isolation,
     "native_libraries": native_libraries,
     "binary_abi": binary_abi,

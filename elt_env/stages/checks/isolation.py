@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from elt_env.model.lock import owned_distributions
 from elt_env.stages.checks.finding import Finding, judge
+from elt_env.tools.launchers import programs
 from elt_env.tools.modules import modules_by_distribution
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
-from elt_env.tools.startup_files import activation_hooks, foreign_pth_lines, foreign_shebangs
+from elt_env.tools.startup_files import foreign_pth_lines, foreign_shebangs
 from elt_env.tools.surroundings import (
     Caller,
     Surroundings,
@@ -26,6 +27,7 @@ from elt_env.tools.toolbox import Toolbox
 
 # Of the standard library, what loads shared libraries or has a namesake among the caller's modules.
 _STANDARD = ("ssl", "sqlite3", "ctypes", "zlib", "bz2", "lzma", "hashlib", "secrets")
+_LEADING = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "LD_")
 _OWN = frozenset({"HOME", "PWD", "PATH"})  # a person's, wherever they lead; PATH is searched
 
 
@@ -36,37 +38,40 @@ def isolation(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     start. Shown with a caller that has PYTHONPATH, PYTHONHOME, LD_LIBRARY_PATH, a user site,
     another environment, what its activation hooks set, and programs of the same names first on
     PATH. Besides, no `.pth` file leads out of the prefix, and its scripts are run by its own
-    interpreter. Scripts that conda would source on activation are a warning: nothing is activated
-    here.
+    interpreter. Variables by which the spec itself leads Python or the loader elsewhere are left
+    out here, and are a warning.
     """
-    programs = sorted(each.name for each in (prefix.path / "bin").iterdir() if each.is_file())
+    names = [each.name for each in programs(prefix.path)]
     modules = [*_STANDARD, *_requested_modules(prefix)]
     limit = toolbox.policy.tool_limit.total_seconds()
-    with hostile_caller(prefix, programs) as caller:
-        tool = tool_variables(prefix, caller)
+    with hostile_caller(prefix, names) as caller:
+        asked = [name for name, _ in prefix.lock.variables if name.startswith(_LEADING)]
+        tool = _without(asked, tool_variables(prefix, caller))
         seen = look_around(prefix, modules, caller, tool, limit)
-        faults = _faults(seen, prefix, caller, programs)
-        person = person_variables(prefix, caller)
+        faults = _faults(seen, prefix, caller, names)
+        person = _without(asked, person_variables(prefix, caller))
         persons = look_around(prefix, _STANDARD, caller, person, limit)
-        theirs = _faults(persons, prefix, caller, programs)
+        theirs = _faults(persons, prefix, caller, names)
         faults += [f"with elt-env run, {each}" for each in theirs]
     faults += [*foreign_pth_lines(prefix), *foreign_shebangs(prefix)]
     for each in faults:
         say(f"isolation: {each}")
-    notes = [f"{each} would be sourced by conda activate" for each in activation_hooks(prefix)]
+    notes = [f"the spec sets {each}, which may lead out of the prefix" for each in asked]
     passed = f"{len(seen.modules)} modules and {len(seen.mapped)} shared objects, none foreign"
     return judge(faults, passed, notes=notes, log="\n".join((*seen.modules, *seen.mapped)))
 
 
-def _faults(
-    seen: Surroundings, prefix: Prefix, caller: Caller, programs: Sequence[str]
-) -> list[str]:
+def _without(names: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name not in names}
+
+
+def _faults(seen: Surroundings, prefix: Prefix, caller: Caller, names: Sequence[str]) -> list[str]:
     if seen.fault:
         return [f"under a hostile caller, the interpreter does not start: {seen.fault}"]
     return [
         *_started_elsewhere(seen, prefix, caller),
         *_used_from_elsewhere(seen, prefix, system_libraries()),
-        *_found_elsewhere(seen, prefix, programs),
+        *_found_elsewhere(seen, prefix, names),
     ]
 
 
@@ -110,9 +115,9 @@ def _is_probe(file: str) -> bool:
     return Path(file).name == "surroundings.py"
 
 
-def _found_elsewhere(seen: Surroundings, prefix: Prefix, programs: Sequence[str]) -> Iterator[str]:
+def _found_elsewhere(seen: Surroundings, prefix: Prefix, names: Sequence[str]) -> Iterator[str]:
     bin_ = prefix.path / "bin"
-    for name in programs:
+    for name in names:
         found = shutil.which(name, path=(seen.variables or {}).get("PATH", ""))
         if found is not None and Path(found).parent != bin_:
             yield f"'{name}' is found at {found} on PATH, before the prefix's own"

@@ -15,10 +15,11 @@ from pathlib import Path
 from elt_env.errors import TimeLimitError, ToolError
 from elt_env.model.lock import owned_distributions
 from elt_env.stages.checks.finding import Finding, judge
+from elt_env.tools.environment_variables import prefix_environment
 from elt_env.tools.files import writing
 from elt_env.tools.modules import import_all, modules_by_distribution
 from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import Say, clean_environment, end_of, run
+from elt_env.tools.process import Say, end_of, run
 from elt_env.tools.toolbox import Toolbox
 
 _GROUP = "console_scripts"
@@ -130,7 +131,7 @@ def _ask(names: list[str], prefix: Prefix) -> list[str | None]:
 def _silence(name: str, prefix: Prefix, place: Path) -> str | None:
     home = place / name
     home.mkdir()
-    env = clean_environment(path=[prefix.path / "bin"], extra={"HOME": str(home)})
+    env = prefix_environment(prefix.path, extra={"HOME": str(home)})
     problem = ""
     for option in _ANSWERS:
         command = [str(prefix.path / "bin" / name), option]

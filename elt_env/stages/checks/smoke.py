@@ -10,8 +10,9 @@ from elt_env.errors import IntegrityError, ProofError, ToolError
 from elt_env.model.lock import Lock
 from elt_env.model.lock_rows import Row, lock_rows
 from elt_env.stages.checks.finding import Finding
+from elt_env.tools.environment_variables import prefix_environment
 from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
+from elt_env.tools.process import Completed, Say, end_of, run
 from elt_env.tools.smoke_projects import smoke_project
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.workplace import Workplace, workplace
@@ -58,7 +59,7 @@ class Bench:
         return run(
             [self.prefix.path / "bin" / tool, *arguments],
             limit=self.limit,
-            env=clean_environment(path=[self.prefix.path / "bin"], extra=variables),
+            env=prefix_environment(self.prefix.path, extra=variables),
             cwd=self.place.path,
             say=lambda line: (self.note if _DETAIL in line else self.say)(f"{tool}: {line}"),
             merge=True,

@@ -1,4 +1,4 @@
-"""Which Python distributions a conda package owns, read from the package itself."""
+"""What a conda package holds, read from the package itself: its paths and its distributions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ _EGG_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py3\.\d+)?\.egg-inf
 _METADATA = {"METADATA": _DIST_INFO, "PKG-INFO": _EGG_INFO}
 
 
-async def owned_by(
-    record: rattler.RepoDataRecord, client: rattler.Client
-) -> tuple[tuple[str, str], ...]:
-    """Return the (name, version) of every distribution in a conda package's archive, sorted.
+async def paths_of(record: rattler.RepoDataRecord, client: rattler.Client) -> tuple[str, ...]:
+    """Return the paths of every file in a conda package's archive.
 
     Of a remote `.conda` archive only its `info` part is read.
     """
@@ -30,7 +28,7 @@ async def owned_by(
     else:
         archive = await PackageArchive.from_url(client, record.url)
     paths = await archive.paths_json()
-    return distributions_in(str(entry.relative_path) for entry in paths.paths)
+    return tuple(str(entry.relative_path) for entry in paths.paths)
 
 
 def distributions_in(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:

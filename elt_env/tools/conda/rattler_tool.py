@@ -36,7 +36,7 @@ from elt_env.tools.conda.channels import (
     may_be_from,
     rattler_alias,
 )
-from elt_env.tools.conda.distributions import owned_by
+from elt_env.tools.conda.distributions import paths_of
 from elt_env.tools.conda.port import ChannelRelease, SolveRequest
 from elt_env.tools.conda.progress import LinkProgress
 from elt_env.tools.conda.rattler_client import open_client
@@ -130,14 +130,14 @@ class Rattler:
         requested = {each.name for each in request.specs}
         return tuple(
             sorted(
-                (to_package(record, owned, requested) for record, owned in records),
+                (to_package(record, paths, requested) for record, paths in records),
                 key=lambda each: each.name,
             )
         )
 
     async def _solve(
         self, request: SolveRequest, channels: list[rattler.Channel]
-    ) -> list[tuple[rattler.RepoDataRecord, tuple[tuple[str, str], ...]]]:
+    ) -> list[tuple[rattler.RepoDataRecord, tuple[str, ...]]]:
         client = open_client()
         gateway = self._gateway(client)
         # py-rattler replaces the time zone of a cut-off by UTC instead of converting it.
@@ -165,8 +165,8 @@ class Rattler:
         for source in free:
             source.give_back(records)
         _require_platforms(records, specs)
-        owned = await asyncio.gather(*(_owned(record, client) for record in records))
-        return list(zip(records, owned, strict=True))
+        paths = await asyncio.gather(*(_paths(record, client) for record in records))
+        return list(zip(records, paths, strict=True))
 
     async def _located(self, spec: CondaSpec, look: ChannelLook) -> CondaSpec:
         """Return a requirement that names its channel, if any, by URL.
@@ -328,11 +328,9 @@ def _require_platforms(
             )
 
 
-async def _owned(
-    record: rattler.RepoDataRecord, client: rattler.Client
-) -> tuple[tuple[str, str], ...]:
+async def _paths(record: rattler.RepoDataRecord, client: rattler.Client) -> tuple[str, ...]:
     try:
-        return await owned_by(record, client)
+        return await paths_of(record, client)
     except OSError as error:
         found = rattler_errors.archive(str(error), record.url)
         raise rattler_errors.passing(found, str(error)) from error

@@ -8,13 +8,15 @@ import rattler
 from rattler.package.build_string import BuildString
 
 from elt_env.errors import IntegrityError
+from elt_env.model.activation import is_link_script
 from elt_env.model.lock import CondaDetail, Package
+from elt_env.tools.conda.distributions import distributions_in
 
 
 def to_package(
-    record: rattler.RepoDataRecord, owned: tuple[tuple[str, str], ...], requested: set[str]
+    record: rattler.RepoDataRecord, paths: tuple[str, ...], requested: set[str]
 ) -> Package:
-    """Return a record as a lock has it, with the distributions it owns.
+    """Return a record as a lock has it, with what the paths of its files tell.
 
     Raises:
         IntegrityError: the channel gives no sha256 for it.
@@ -29,7 +31,8 @@ def to_package(
         license=record.license,
         md5=record.md5.hex() if record.md5 else None,
         python_site_packages_path=record.python_site_packages_path,
-        distributions=owned,
+        distributions=distributions_in(paths),
+        scripts=tuple(sorted(filter(is_link_script, paths))),
     )
     if record.sha256 is None:
         raise IntegrityError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,8 @@ import pytest
 from elt_env.model.lock import Lock
 from elt_env.stages.prove import Finding, prove
 from elt_env.tools import surroundings
-from elt_env.tools.environment_variables import user_environment
+from elt_env.tools.environment_variables import prefix_environment, user_environment
 from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import clean_environment
 from elt_env.tools.toolbox import Toolbox
 from tests.support.native import replace
 from tests.support.sample import Sample, silent
@@ -38,10 +37,10 @@ def look(prefix: Prefix, toolbox: Toolbox) -> Finding:
 def leak(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let variables of the caller reach the tools, as a launcher that is not careful would."""
 
-    def leaky(*, path: Sequence[Path], base: Mapping[str, str]) -> dict[str, str]:
-        return clean_environment(path=path, base=base) | {name: base[name] for name in names}
+    def leaky(prefix: Path, *, base: Mapping[str, str]) -> dict[str, str]:
+        return prefix_environment(prefix, base=base) | {name: base[name] for name in names}
 
-    monkeypatch.setattr(surroundings, "clean_environment", leaky)
+    monkeypatch.setattr(surroundings, "prefix_environment", leaky)
 
 
 def test_a_hostile_caller_changes_nothing(
@@ -114,12 +113,12 @@ def test_any_other_variable_is_named(
 def test_the_user_site_is_named(
     prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def leaky(*, path: Sequence[Path], base: Mapping[str, str]) -> dict[str, str]:
-        env = clean_environment(path=path, base=base)
+    def leaky(prefix: Path, *, base: Mapping[str, str]) -> dict[str, str]:
+        env = prefix_environment(prefix, base=base)
         del env["PYTHONNOUSERSITE"]
         return env
 
-    monkeypatch.setattr(surroundings, "clean_environment", leaky)
+    monkeypatch.setattr(surroundings, "prefix_environment", leaky)
 
     found = look(prefix, toolbox)
 
@@ -174,17 +173,6 @@ def test_a_script_of_another_python_is_named(prefix: Prefix, toolbox: Toolbox) -
 
     assert found.status == "failed"
     assert found.detail == "bin/alpha is run by /usr/bin/python3, which is outside the prefix"
-
-
-def test_activation_hooks_are_a_warning(prefix: Prefix, toolbox: Toolbox) -> None:
-    hook = prefix.path / "etc" / "conda" / "activate.d" / "proj.sh"
-    hook.parent.mkdir(parents=True)
-    hook.write_text("export PROJ_DATA=/somewhere\n")
-
-    found = look(prefix, toolbox)
-
-    assert found.status == "warned"
-    assert "etc/conda/activate.d/proj.sh would be sourced by conda activate" in found.detail
 
 
 def test_a_module_that_hangs_is_named(
