@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from elt_env.model.names import normalize
 
+# https://docs.python.org/3/whatsnew/3.12.html and 3.13.html; pkg_resources left setuptools
+_REMOVED = (
+    *("aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "distutils"),
+    *("imghdr", "imp", "lib2to3", "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "pipes"),
+    *("pkg_resources", "smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib"),
+)
 _MISSING = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _NOT_IN = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'")
 
@@ -42,6 +49,19 @@ def missing_distribution(fault: str, candidates: Iterable[str]) -> str | None:
     parts = module.split(".")
     names = {normalize("-".join(parts[:length])) for length in range(1, len(parts) + 1)}
     return next((each for each in sorted(candidates) if each in names), None)
+
+
+def missing_package(fault: str) -> str | None:
+    """Return the top-level module that an import did not find; None where that was not its fault.
+
+    Modules of some standard library are no package: without them a Python or a program is broken.
+
+    Args:
+        fault: the exception that the import raised, in one line.
+    """
+    found = _MISSING.search(fault)
+    name = found["module"].split(".")[0] if found else None
+    return None if name in sys.stdlib_module_names or name in _REMOVED else name
 
 
 def _missing_module(fault: str) -> str | None:

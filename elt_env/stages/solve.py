@@ -24,6 +24,7 @@ from elt_env.model.lock import (
 from elt_env.model.spec import Spec
 from elt_env.stages.host_builds import builds_elsewhere
 from elt_env.stages.question import Question
+from elt_env.stages.stand_in import no_stand_in, require_wheels
 from elt_env.tools.conda import SolveRequest
 from elt_env.tools.interpreters import find_interpreter
 from elt_env.tools.pip import ResolveRequest
@@ -191,6 +192,7 @@ def stock_host_channel(
         CondaUnsatisfiableError: the index has no versions that fit.
         ToolError: this machine has no such Python.
     """
+    require_wheels(question.spec, toolbox)
     interpreter = find_interpreter(question.target.python)
     request = ResolveRequest(
         requirements=tuple(_as_requirement(each) for each in question.spec.conda),
@@ -202,7 +204,7 @@ def stock_host_channel(
         keep=tuple((each.name, each.version) for each in question.keep_conda("host")),
         fresh=not bounds,
     )
-    resolved = _resolve_stock(request, toolbox, say)
+    resolved = _resolve_stock(request, question.spec, toolbox, say)
     channel = toolbox.host_channel
     channel.add_interpreter(interpreter, say)
     locked = toolbox.resolver.files(resolved, request, say)
@@ -212,15 +214,14 @@ def stock_host_channel(
     return tuple(CondaSpec(each.name, f"<={each.version}") for each in resolved)
 
 
-def _resolve_stock(request: ResolveRequest, toolbox: Toolbox, say: Say) -> tuple[Resolved, ...]:
+def _resolve_stock(
+    request: ResolveRequest, spec: Spec, toolbox: Toolbox, say: Say
+) -> tuple[Resolved, ...]:
     try:
         return toolbox.resolver.resolve(request, say)
     except UnsatisfiableError as error:
         if isinstance(error, (PackageNotFoundError, NoWheelError)) and not request.bounds:
-            raise ChannelUnreachableError(
-                f"The host channel cannot stand in for the spec's channels: {error.problem}",
-                "It is made of wheels. Make the conda channel reachable, or drop the package.",
-            ) from error
+            raise no_stand_in(spec, toolbox, cause=error.problem) from error
         raise CondaUnsatisfiableError(
             f"The host channel has no versions that fit: {error.problem}", error.remedy
         ) from error

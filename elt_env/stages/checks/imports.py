@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from elt_env.model.extras import missing_distribution, needed_by_extras
+from elt_env.model.evidence import Status
+from elt_env.model.extras import missing_distribution, missing_package, needed_by_extras
 from elt_env.stages.checks.finding import Finding, first
 from elt_env.tools.modules import Imported, import_all, modules_by_distribution
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
+_NOTHING = "which nothing here requires"
 # What the tools load only when they talk to BigQuery, which no run on DuckDB does.
 _UNTOUCHED = {
     "dbt-bigquery": (
@@ -31,12 +33,15 @@ _UNTOUCHED = {
 def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """The top-level modules of every installed distribution import.
 
-    But for those of the allow-list, and those that want what an extra brings that nobody asked for.
+    But for those of the allow-list, and those that want what an extra brings that nobody asked for,
+    or what nothing that is installed requires, as the stubs of a service that is not used. A
+    distribution that was asked for and of which nothing imports fails all the same.
     """
     owners = modules_by_distribution(prefix)
     owner_of = {module: name for name, modules in owners.items() for module in modules}
     results = import_all(owner_of, prefix, toolbox.policy.tool_limit.total_seconds(), say)
-    excused = _of_extras(results, owner_of, prefix)
+    excused = _undeclared(results, owners, prefix)
+    excused |= _of_extras(results, owner_of, prefix)
     excused |= {
         each.module: "allowed to fail"
         for each in results
@@ -80,6 +85,28 @@ def _of_extras(
     return {module: f"wants {name}, of an extra" for module, name in missing.items() if name}
 
 
+def _undeclared(
+    results: list[Imported], owners: Mapping[str, Sequence[str]], prefix: Prefix
+) -> dict[str, str]:
+    """Return the modules that did not import for want of what nothing installed brings or requires.
+
+    What is required is installed, or pip_check says so.
+    """
+    faults = {each.module: each.fault for each in results if each.fault}
+    brought = {module.split(".")[0] for modules in owners.values() for module in modules}
+    wanted = {module: missing_package(fault) for module, fault in faults.items()}
+    found = {
+        module: f"wants {name}, {_NOTHING}"
+        for module, name in wanted.items()
+        if name is not None and name not in brought
+    }
+    asked = {each.name for each in prefix.lock.packages if each.requested}
+    for name, modules in owners.items():
+        if name in asked and all(module in faults for module in modules):
+            found = {module: why for module, why in found.items() if module not in modules}
+    return found
+
+
 def _judge(
     results: list[Imported],
     owner_of: Mapping[str, str],
@@ -102,7 +129,8 @@ def _judge(
     if lines:
         return Finding("failed", first(lines), log)
     notes = "".join(f"; {each.module} {excused[each.module]}" for each in faults)
-    return Finding("passed", f"{len(results) - len(faults)} modules import{notes}", log)
+    status: Status = "warned" if any(_NOTHING in each for each in excused.values()) else "passed"
+    return Finding(status, f"{len(results) - len(faults)} modules import{notes}", log)
 
 
 def _is_allowed(module: str, allowed: tuple[str, ...]) -> bool:

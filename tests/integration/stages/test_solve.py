@@ -129,6 +129,19 @@ def test_a_package_without_a_wheel_has_no_stand_in(cut_off: Scene, tmp_path: Pat
         assert "Make the conda channel reachable" in caught.value.remedy
 
 
+def test_all_that_no_wheel_is_is_said_at_once(cut_off: Scene) -> None:
+    cut_off.offer_pip("lib", "1.0")
+    cut_off.offer_pip("drawing", "1.0")
+    names = ["lib", "_libgcc_mutex", "x264", "r-base", "drawing"]
+    toolbox = cut_off.toolbox(conda=names, pip=["Drawing"], policy=_HOST)
+    with pytest.raises(ChannelUnreachableError) as caught:
+        _solve(cut_off, toolbox)
+    assert "no index has a distribution of that name: _libgcc_mutex, r-base, x264;" in str(
+        caught.value
+    )
+    assert "asked of pip too, so that conda's is something else: drawing" in caught.value.problem
+
+
 def test_no_wheels_that_fit(cut_off: Scene) -> None:
     cut_off.offer_pip("lib", "1.0")
     with pytest.raises(CondaUnsatisfiableError, match=r"no versions that fit.*lib>=2"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elt_env.model.extras import missing_distribution, needed_by_extras
+from elt_env.model.extras import missing_distribution, missing_package, needed_by_extras
 
 _REQUIRES = [
     "numpy",
@@ -38,3 +38,18 @@ def test_what_is_needed_in_any_case_is_no_extra() -> None:
 )
 def test_an_import_misses_what_an_extra_brings(fault: str, missing: str | None) -> None:
     assert missing_distribution(fault, _EXTRA) == missing
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        ("ModuleNotFoundError: No module named 'grpc'", "grpc"),
+        ("ModuleNotFoundError: No module named 'grpc.aio'; 'grpc' is not a package", "grpc"),
+        ("ModuleNotFoundError: No module named '_sqlite3'", None),
+        ("ModuleNotFoundError: No module named 'distutils.core'", None),
+        ("ImportError: cannot import name 'x' from 'grpc'", None),
+        ("RuntimeError: exit code 4", None),
+    ],
+)
+def test_a_package_that_is_not_there(fault: str, name: str | None) -> None:
+    assert missing_package(fault) == name
