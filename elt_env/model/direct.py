@@ -7,6 +7,7 @@ URL data structure (https://packaging.python.org/en/latest/specifications/direct
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -18,6 +19,7 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
+from elt_env.model.credentials import carries_credentials
 from elt_env.model.faults import WrittenError
 from elt_env.model.names import normalize
 
@@ -33,7 +35,6 @@ _SCP = re.compile(
     r"git\+(?:ssh://)?(?P<user>[^/@:\s]+@)?(?P<host>[^/@:\s]+):(?!//)(?P<path>[^\s@/\d][^\s@/]*/\S*)"
 )
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
-_SECRET_KEY = re.compile(r"token|passw|secret|signature|credential|(^|[_-])(api[_-]?key|sig|auth)$")
 _LOGIN_REMEDY = (
     "Take it out of the URL and put it into ~/.netrc, into the keyring of pip or uv, or for a "
     "repository into git's credential helper; an index URL may name a variable, as in "
@@ -72,10 +73,7 @@ class DirectRequirement:
     @property
     def origin(self) -> str:
         """The URL as pip writes it, with the commit or the hash."""
-        parts = [f"subdirectory={self.subdirectory}"] if self.subdirectory else []
-        if self.commit:
-            return f"git+{self.url}@{self.commit}" + (f"#{parts[0]}" if parts else "")
-        return f"{self.url}#" + "&".join([f"sha256={self.sha256}", *parts])
+        return origin_of(self.url, self.sha256, self.commit, self.subdirectory)
 
     @property
     def named(self) -> str:
@@ -87,6 +85,14 @@ class DirectRequirement:
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
         marker = f" ; {self.marker}" if self.marker else ""
         return f"{self.name}{extras} @ {self.origin}{marker}"
+
+
+def origin_of(url: str, sha256: str, commit: str, subdirectory: str) -> str:
+    """Return a URL as pip writes it, with the commit or the hash; see DirectRequirement."""
+    part = f"subdirectory={subdirectory}" if subdirectory else ""
+    if commit:
+        return f"git+{url}@{commit}" + (f"#{part}" if part else "")
+    return f"{url}#" + "&".join(filter(None, (f"sha256={sha256}", part)))
 
 
 def is_url(text: str) -> bool:
@@ -107,15 +113,14 @@ def refuse_credentials(url: str, *, variables: bool = False) -> None:
         WrittenError: it does; what it carries is not repeated.
     """
     address = split_url(url)
-    login = address.netloc.rpartition("@")[0]
-    if variables:
-        user, _, password = login.partition(":")
-        hidden = _VARIABLE.fullmatch(password or user)
-        login = "" if hidden else login
-    if address.scheme.endswith("ssh") and ":" not in login:
-        login = ""  # a user of the machine, as in git+ssh://git@…
-    if login or any(_SECRET_KEY.search(key.lower()) for key, _ in parse_qsl(address.query)):
-        raise WrittenError(f"the URL at {host_of(address)} carries a credential", _LOGIN_REMEDY)
+    login, _, host = address.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    is_hidden = variables and _VARIABLE.fullmatch(password or user)
+    is_user = address.scheme.endswith("ssh") and not password  # of the machine, as in git@…
+    if is_hidden or is_user:
+        url = urlunsplit(address._replace(netloc=host))
+    if carries_credentials(url):
+        raise WrittenError(f"the URL at {host or 'this place'} carries a credential", _LOGIN_REMEDY)
 
 
 def parse_direct(
@@ -244,15 +249,23 @@ def _no_archive(address: SplitResult, name: str) -> WrittenError:
     )
 
 
-def local_project(path: str, *, editable: bool = False) -> WrittenError:
-    """Return the refusal of a project's directory, with the ways that work."""
-    shown = path or "."
-    written = f"-e {shown}" if editable else shown
+def local_project(written: str, path: str = "", *, editable: bool = False) -> WrittenError:
+    """Return the refusal of a project's directory, with the ways that work.
+
+    Args:
+        written: the directory as the line names it.
+        path: the same, relative to the elt_env project; `written` where that is absolute.
+        editable: whether the line has `-e`.
+    """
+    written = written.rstrip("/") or "."
+    shown = f"-e {written}" if editable else written
+    path = shlex.quote(path or written)
     return WrittenError(
-        f"'{written}' is a project's directory, whose content no lock can name",
-        f"Build a wheel (uv build --wheel --out-dir dist {shown}) and write "
-        "'--find-links dist' and 'NAME==VERSION' in its place; or leave it out and run it from "
-        "its directory: PYTHONPATH=… elt-env run TARGET -- python -m …",
+        f"'{shown}' is a project's directory, whose content no lock can name",
+        f"Build a wheel (uv build --wheel {path}), and write these two lines in its place: "
+        f"--find-links {shlex.quote(f'{written}/dist')} and NAME==VERSION; "
+        "or leave it out and run it where it is: "
+        f"elt-env run TARGET -- env PYTHONPATH={path} python -m MODULE",
     )
 
 
@@ -326,8 +339,3 @@ def split_url(url: str) -> SplitResult:
             "its URL cannot be read", "Write it as in https://packages.example/simple"
         ) from None
     return address
-
-
-def host_of(address: SplitResult) -> str:
-    """Return the host of a URL for a message, without any login."""
-    return address.netloc.rpartition("@")[2] or "this place"

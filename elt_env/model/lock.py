@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from elt_env.model.canonical import digest_of
+from elt_env.model.direct import origin_of
 from elt_env.model.target import Target
 
 SCHEMA = 1
@@ -54,6 +55,23 @@ class CondaDetail:
 
 
 @dataclass(frozen=True)
+class BuiltFrom:
+    """What a wheel was built of that no index has.
+
+    Attributes:
+        wheel: the wheel's file name.
+        sha256: hex digest of the source archive; "" for a repository.
+        commit: the full commit of a git repository; "" for an archive.
+        subdirectory: where the project lies in it, or "".
+    """
+
+    wheel: str
+    sha256: str = ""
+    commit: str = ""
+    subdirectory: str = ""
+
+
+@dataclass(frozen=True)
 class Package:
     """One locked package.
 
@@ -66,6 +84,7 @@ class Package:
         required_by: names of the locked packages that need it, sorted.
         index: URL of the index it was found on (pip), without credentials.
         requires_python: the Pythons it is for (pip), as the index says; None where it does not.
+        built: what the wheel was built of at `url`, when no index has it.
     """
 
     manager: Manager
@@ -81,11 +100,19 @@ class Package:
     index: str | None = None
     requires_python: str | None = None
     conda: CondaDetail | None = None
+    built: BuiltFrom | None = None
 
     @property
     def file_name(self) -> str:
-        """The last part of the URL."""
-        return self.url.rsplit("/", maxsplit=1)[-1]
+        """The name of the file that is installed: the last part of the URL, if it was not built."""
+        return self.built.wheel if self.built else self.url.rsplit("/", maxsplit=1)[-1]
+
+    @property
+    def origin(self) -> str:
+        """The URL; for what was built, as pip writes it, with the commit or hash of the source."""
+        if self.built is None:
+            return self.url
+        return origin_of(self.url, self.built.sha256, self.built.commit, self.built.subdirectory)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,9 @@ def package_row(package: Package, lock: Lock) -> Row:
 
 def _source(package: Package) -> str | None:
     """Return the index, or the channel: a conda URL is channel, subdir and file name (CEP 15)."""
-    return package.index if package.manager == "pip" else package.url.rsplit("/", maxsplit=2)[0]
+    if package.manager == "pip":
+        return package.index or package.origin
+    return package.url.rsplit("/", maxsplit=2)[0]
 
 
 def change_rows(old: Lock | None, new: Lock) -> list[Row]:

@@ -176,7 +176,8 @@ class _Reading:
     def _editable(self, written: str, source: str, number: int) -> None:
         """Take an editable repository as what it is; refuse a directory."""
         if not written.startswith("git+") and not re.match(r"(hg|svn|bzr)\+", written):
-            raise local_project(written.partition("[")[0].removeprefix("file:"), editable=True)
+            path = written.partition("[")[0].removeprefix("file:")
+            raise local_project(path, _beside(source, path), editable=True)
         direct = parse_direct(written)
         self._add_direct(direct, constraint=False)
         self.lines.setdefault(direct.name, (source, number))
@@ -196,6 +197,11 @@ class _Reading:
         if not constraint:
             self._refuse_contradiction(requirement)
         (self.constraints if constraint else self.requirements).append(requirement)
+        if hashes and not _is_pinned(requirement):
+            raise WrittenError(
+                f"'{text}' has a hash and no exact version, whose file it would be of",
+                f"Write '{requirement.name}==VERSION --hash=sha256:…'.",
+            )
         if hashes:
             self.hashes.setdefault(requirement.name, set()).update(hashes)
         return requirement.name
@@ -285,7 +291,7 @@ def _beside(source: str, name: str) -> str:
 
 
 _NAMED = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\[(?P<extras>[^\]]*)\])?\s*@\s*(?P<url>\S.*)"
+    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[(?P<extras>[^\]]*)\])?\s*@\s*(?P<url>\S.*)"
 )
 
 
@@ -303,7 +309,7 @@ def _direct(text: str, hashes: tuple[str, ...], source: str) -> DirectRequiremen
         extras = extras or behind.rstrip("]")
         bare, _, fragment = path.partition("#")
         if not bare.endswith(ARCHIVES):
-            raise local_project(path)
+            raise local_project(path, _beside(source, path))
         if not hashes and "sha256=" not in fragment:
             raise WrittenError(
                 f"the file {bare} is named without its sha256",
@@ -339,11 +345,20 @@ def _requirement(text: str) -> Requirement:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         raise WrittenError(*explain(without_credentials(text))) from error
-    if requirement.url:
-        raise WrittenError(*explain(without_credentials(text)))
     requirement.name = normalize(requirement.name)
+    # packaging takes a name that ends in a dash or an underscore, and not its normalized form.
+    if requirement.url or requirement.name.endswith("-"):
+        raise WrittenError(*explain(without_credentials(text)))
     requirement.extras = {normalize(each) for each in requirement.extras}
     return requirement
+
+
+def _is_pinned(requirement: Requirement) -> bool:
+    """Tell whether a requirement leaves one version, as pip wants it beside a hash."""
+    return any(
+        each.operator in {"==", "==="} and not each.version.endswith(".*")
+        for each in requirement.specifier
+    )
 
 
 def _joined(requirements: Iterable[Requirement]) -> tuple[str, ...]:

@@ -42,6 +42,19 @@ class PipOptions:
     hashes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
+def option_lines(options: PipOptions) -> tuple[str, ...]:
+    """Return how the options choose among files, a line each as a requirements file has it.
+
+    Hashes belong to requirements, and places are told apart elsewhere.
+    """
+    flags = ("no_index", "pre", "prefer_binary")
+    return (
+        *(f"--only-binary {each}" for each in options.only_binary),
+        *(f"--no-binary {each}" for each in options.no_binary),
+        *(f"--{each.replace('_', '-')}" for each in flags if getattr(options, each)),
+    )
+
+
 class _Parser(OptionParser):
     """Reads options and raises what is wrong with them."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tomli_w
 from packaging.pylock import Package as PylockPackage
-from packaging.pylock import PackageSdist, PackageWheel, Pylock
+from packaging.pylock import PackageArchive, PackageSdist, PackageVcs, PackageWheel, Pylock
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -32,20 +34,39 @@ def render(lock: Lock) -> str:
 
 
 def _package(package: Package, lock: Lock) -> PylockPackage:
-    hashes = {"sha256": package.sha256}
-    uploaded, size = package.released_at, package.size
-    is_wheel = package.file_name.endswith(".whl")
-    wheel = PackageWheel(url=package.url, upload_time=uploaded, size=size, hashes=hashes)
-    sdist = PackageSdist(url=package.url, upload_time=uploaded, size=size, hashes=hashes)
     return PylockPackage(
         name=canonicalize_name(package.name),
-        version=Version(package.version),
+        version=None if package.built else Version(package.version),
         requires_python=_pythons(package),
         dependencies=_dependencies(package, lock),
         index=package.index,
-        wheels=[wheel] if is_wheel else None,
-        sdist=None if is_wheel else sdist,
+        **_sources(package),
     )
+
+
+def _sources(package: Package) -> dict[str, Any]:
+    """Return the fields that say where a package comes from.
+
+    The version of what is built is that of its source, which the file does not repeat.
+    """
+    uploaded, size = package.released_at, package.size
+    hashes = {"sha256": package.sha256}
+    built = package.built
+    if built is not None and built.commit:
+        part = built.subdirectory or None
+        url = package.url
+        return {"vcs": PackageVcs(type="git", url=url, commit_id=built.commit, subdirectory=part)}
+    if built is not None:
+        source = {"sha256": built.sha256}
+        part = built.subdirectory or None
+        return {"archive": PackageArchive(url=package.url, hashes=source, subdirectory=part)}
+    if package.index is None:
+        return {"archive": PackageArchive(url=package.url, size=size, hashes=hashes)}
+    if package.file_name.endswith(".whl"):
+        wheel = PackageWheel(url=package.url, upload_time=uploaded, size=size, hashes=hashes)
+        return {"wheels": [wheel]}
+    sdist = PackageSdist(url=package.url, upload_time=uploaded, size=size, hashes=hashes)
+    return {"sdist": sdist}
 
 
 def _pythons(package: Package) -> SpecifierSet | None:

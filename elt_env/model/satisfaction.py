@@ -12,6 +12,7 @@ from elt_env.model.conda_spec import CondaSpec, parse_conda_spec
 from elt_env.model.lock import WHEEL_BUILD_NUMBER, Lock, Manager, Package
 from elt_env.model.markers import applies
 from elt_env.model.names import normalize
+from elt_env.model.pip_options import option_lines
 from elt_env.model.places import changed_places
 from elt_env.model.policy import Policy
 from elt_env.model.spec import Spec
@@ -26,6 +27,9 @@ def unsatisfied(lock: Lock, spec: Spec, policy: Policy, matches: Matches) -> tup
     if lock.spec_digest != spec.digest:
         reasons += _conda_reasons(lock, spec, matches)
         reasons += _pip_reasons(lock, spec)
+        reasons += _direct_reasons(lock, spec)
+        reasons += _constraint_reasons(lock, spec)
+        reasons += _option_reasons(lock, spec)
     if lock.variables != spec.variables:
         reasons.append("the spec's variables changed")
     return tuple(reasons)
@@ -38,6 +42,9 @@ def requirement_lines(spec: Spec) -> tuple[str, ...]:
         f"conda: {spec.python_spec}",
         *(f"conda: {each}" for each in spec.conda),
         *(f"pip: {each}" for each in spec.pip),
+        *(f"direct: {each}" for each in spec.directs),
+        *(f"constraint: {each}" for each in spec.constraints),
+        *(f"option: {each}" for each in option_lines(spec.pip_options)),
     )
 
 
@@ -49,9 +56,9 @@ def _policy_reasons(lock: Lock, policy: Policy) -> list[str]:
     if policy.wheels_only:
         allowed = {normalize(name) for name in policy.allow_sdist}
         reasons += [
-            f"{each.name} {each.version} is an sdist, and the policy wants wheels only"
+            f"{each.name} {each.version} {_kind(each)}, and the policy wants wheels only"
             for each in lock.pip
-            if not each.file_name.endswith(".whl") and each.name not in allowed
+            if _is_from_source(each) and each.name not in allowed
         ]
     if policy.cooldown:
         reasons += _young(lock, policy.cooldown, policy.cooldown_exceptions)
@@ -107,6 +114,45 @@ def _pip_reasons(lock: Lock, spec: Spec) -> list[str]:
     return reasons + _gone("pip", before, now)
 
 
+def _direct_reasons(lock: Lock, spec: Spec) -> list[str]:
+    before = dict.fromkeys(_lines(lock, "direct"))
+    now = dict.fromkeys(str(each) for each in spec.directs)
+    return [
+        *(f"pip: {each} is new in the spec" for each in now if each not in before),
+        *(f"pip: {each} is no longer asked for" for each in before if each not in now),
+    ]
+
+
+def _constraint_reasons(lock: Lock, spec: Spec) -> list[str]:
+    """Return what is locked against a constraint; one that is gone leaves the lock right."""
+    held = lock.distributions
+    return [
+        f"{name} {held[name]} is locked, a constraint of the spec wants {wanted}"
+        for name, wanted in _that_apply(spec.constraints, lock).items()
+        if name in held and not wanted.specifier.contains(held[name], prereleases=True)
+    ]
+
+
+def _option_reasons(lock: Lock, spec: Spec) -> list[str]:
+    hashes = dict(spec.pip_options.hashes)
+    reasons = [
+        f"pip: the locked file of {each.name} {each.version} has none of the hashes in the spec"
+        for each in lock.pip
+        if each.sha256 not in hashes.get(each.name, (each.sha256,))
+    ]
+    if _lines(lock, "option") != list(option_lines(spec.pip_options)):
+        reasons.append("pip: the options of the spec's pip list changed")
+    return reasons
+
+
+def _is_from_source(package: Package) -> bool:
+    return package.built is not None or not package.file_name.endswith(".whl")
+
+
+def _kind(package: Package) -> str:
+    return "was built from source" if package.built else "is an sdist"
+
+
 def _that_apply(lines: Iterable[str], lock: Lock) -> dict[str, Requirement]:
     found: dict[str, Requirement] = {}
     for each in map(Requirement, lines):
@@ -118,7 +164,12 @@ def _that_apply(lines: Iterable[str], lock: Lock) -> dict[str, Requirement]:
 
 
 def _asked(lock: Lock, manager: Manager) -> list[str]:
-    head = f"{manager}: "
+    return _lines(lock, manager)
+
+
+def _lines(lock: Lock, kind: str) -> list[str]:
+    """Return what the lock was made from, of one kind; see `requirement_lines`."""
+    head = f"{kind}: "
     return [line.removeprefix(head) for line in lock.requirements if line.startswith(head)]
 
 

@@ -8,9 +8,11 @@ from dataclasses import replace
 from elt_env.model.lock import Bound, HeldBack, Lock, Package
 from elt_env.model.places import declared_places
 from elt_env.model.satisfaction import requirement_lines
+from elt_env.stages.directs import locked_directs
 from elt_env.stages.negotiate import Agreement
 from elt_env.stages.question import Question
 from elt_env.stages.requires_python import with_requires_python
+from elt_env.tools.files import sha256_of
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
@@ -19,15 +21,19 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
     """Return the lock that an agreement makes; nothing is written."""
     conda = agreement.conda
     mine = tuple(each for each in agreement.pip if each.name not in conda.owned)
-    files = toolbox.resolver.files(mine, agreement.request, say)
-    pip = with_requires_python(files, question.previous, toolbox, say)
+    directs = locked_directs(question.directs, mine)
+    named = {each.name for each in directs}
+    others = tuple(each for each in mine if each.name not in named)
+    files = toolbox.resolver.files(others, agreement.request, say)
+    found = (*directs, *(_hashed(each, toolbox) for each in files))
+    pip = with_requires_python(found, question.previous, toolbox, say)
     return Lock(
         target=question.target,
         spec_digest=question.spec.digest,
         requirements=requirement_lines(question.spec),
         channels=conda.channels,
         channel_source=conda.source,
-        indexes=tuple(sorted({each.index for each in mine})),
+        indexes=tuple(sorted({each.index for each in mine if each.index})),
         exclude_newer=question.exclude_newer,
         locked_at=toolbox.now().replace(microsecond=0),
         tools=toolbox.versions,
@@ -46,6 +52,14 @@ def _notes(packages: Iterable[Package]) -> tuple[str, ...]:
         for each in packages
         for script in (each.conda.scripts if each.conda else ())
     )
+
+
+def _hashed(package: Package, toolbox: Toolbox) -> Package:
+    """Return a package with its sha256, of the bytes themselves where no page tells it."""
+    if package.sha256:
+        return package
+    path = toolbox.downloads.fetch_new(package.url)
+    return replace(package, sha256=sha256_of(path), size=path.stat().st_size)
 
 
 def _negotiated(question: Question, agreement: Agreement) -> tuple[Bound, ...]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.errors import InputError, IntegrityError, ToolError
-from elt_env.model import requirements
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.stages.recorded_files import install_request, settle_files
@@ -133,12 +132,12 @@ def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
 
 def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     lock = prefix.lock
-    request = install_request(prefix, requirements.render(lock), toolbox)
     with _logged(toolbox.store.log_path(lock.digest, "pip_install"), say) as told:
         if not lock.pip:
             told("pip: the lock has no pip packages")
             return
         told(f"pip: installing {len(lock.pip)} packages in one command, hashes required")
+        request = install_request(prefix, lock.pip, toolbox, told)
         told("command: " + toolbox.installer.install(request, told))
 
 

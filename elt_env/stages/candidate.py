@@ -8,6 +8,7 @@ from elt_env.model.diff import Change, compare
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.stages.assemble import assemble
+from elt_env.stages.directs import prepare
 from elt_env.stages.lock import Locked, examine
 from elt_env.stages.negotiate import agree
 from elt_env.stages.solve import solve
@@ -37,9 +38,10 @@ def find_candidate(
 
     Raises: as `examine`, `solve` and `agree`; and StorageError when the store cannot be written.
     """
-    question = examine(target, toolbox, say, upgrade=upgrade)
-    if isinstance(question, Locked):
+    found = examine(target, toolbox, say, upgrade=upgrade)
+    if isinstance(found, Locked):
         return None
+    question = prepare(found, toolbox, say)
     agreement = agree(question, solve(question, toolbox, say), toolbox, say)
     lock = assemble(question, agreement, toolbox, say)
     if question.previous is not None and question.previous.digest == lock.digest:

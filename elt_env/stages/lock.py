@@ -16,6 +16,7 @@ from elt_env.model.satisfaction import unsatisfied
 from elt_env.model.target import Target
 from elt_env.stages.assemble import assemble
 from elt_env.stages.both_sides import refuse_both_sides
+from elt_env.stages.directs import prepare
 from elt_env.stages.explain_diff import explain_relock
 from elt_env.stages.negotiate import agree
 from elt_env.stages.question import Question, ask
@@ -180,7 +181,8 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
     found = examine(target, toolbox, say, upgrade=upgrade)
     if isinstance(found, Locked):
         return found
-    return Solved(found, solve(found, toolbox, say))
+    question = prepare(found, toolbox, say)
+    return Solved(question, solve(question, toolbox, say))
 
 
 def _take(

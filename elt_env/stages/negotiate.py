@@ -8,7 +8,9 @@ a requirement of the conda solve, and a bound against it has no solution.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -22,9 +24,11 @@ from elt_env.errors import (
 )
 from elt_env.model.conda_spec import from_pep440, to_pep440
 from elt_env.model.lock import Bound, HeldBack
+from elt_env.stages.constraints import within_constraints
 from elt_env.stages.question import Question
 from elt_env.stages.solve import CondaAnswer, solve_with
 from elt_env.tools.pip import ResolveRequest
+from elt_env.tools.pip.direct_wheels import DirectWheel
 from elt_env.tools.pip.port import Resolved
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
@@ -59,6 +63,7 @@ def agree(question: Question, first: CondaAnswer, toolbox: Toolbox, say: Say) ->
         PipConflictError: pip has no solution even where conda is not in its way.
         DisagreementError: each side has solutions, but they have none in common.
     """
+    first = within_constraints(question, first, toolbox, say)
     request = resolve_request(question, first, toolbox)
     say(f"pip: resolving {len(request.requirements)} requirements in one command")
     free = toolbox.resolver.resolve(replace(request, pins=(), fresh=True), say)
@@ -91,7 +96,8 @@ def _wish(
     )
     best = free
     if pinned:
-        request = replace(resolve_request(question, first, toolbox), pins=(), bounds=pinned)
+        request = resolve_request(question, first, toolbox)
+        request = replace(request, pins=(), bounds=(*request.bounds, *pinned))
         try:
             best = toolbox.resolver.resolve(request, lambda _: None)
         except UnsatisfiableError:
@@ -114,12 +120,13 @@ def _agree(
 ) -> Agreement:
     answer = first
     for _ in range(_ROUNDS):
-        request = replace(resolve_request(question, answer, toolbox), bounds=wish)
+        request = resolve_request(question, answer, toolbox)
+        request = replace(request, bounds=(*request.bounds, *wish))
         say(f"pip: resolving beside the {len(request.pins)} distributions that conda owns")
         try:
             return Agreement(answer, toolbox.resolver.resolve(request, say), request)
         except _CONFLICTS as conflict:
-            bounds = _Search(request, answer, toolbox, say).bounds(conflict)
+            bounds = _Search(request, answer, question.directs, toolbox, say).bounds(conflict)
         for bound in bounds:
             say(
                 f"negotiation: conda's {bound.name} {bound.refused} does not suit "
@@ -136,15 +143,20 @@ def _agree(
 def resolve_request(question: Question, answer: CondaAnswer, toolbox: Toolbox) -> ResolveRequest:
     """Return what pip is asked beside conda's answer."""
     return ResolveRequest(
-        requirements=question.spec.pip,
+        requirements=question.pip,
         python=answer.python,
         pins=tuple(sorted(answer.owned.items())),
+        bounds=question.spec.constraints,
         keep=question.keep_pip,
         exclude_newer=question.exclude_newer,
         not_held=question.not_held,
         undated=question.undated,
         wheels_only=toolbox.policy.wheels_only,
         allow_sdist=toolbox.policy.allow_sdist,
+        pre=question.options.pre,
+        only_binary=question.options.only_binary,
+        no_binary=question.options.no_binary,
+        hashes=question.options.hashes,
     )
 
 
@@ -201,12 +213,18 @@ class _Search:
     """Looks for the conda-owned distributions that stand in pip's way."""
 
     def __init__(
-        self, request: ResolveRequest, answer: CondaAnswer, toolbox: Toolbox, say: Say
+        self,
+        request: ResolveRequest,
+        answer: CondaAnswer,
+        directs: tuple[DirectWheel, ...],
+        toolbox: Toolbox,
+        say: Say,
     ) -> None:
         self._request = request
         self._answer = answer
         self._toolbox = toolbox
         self._say = say
+        self._directs = directs
 
     def bounds(self, conflict: Exception) -> tuple[Bound, ...]:
         """Return the bounds on conda that make pip's requirements possible.
@@ -264,6 +282,19 @@ class _Search:
         except _CONFLICTS:
             return None
 
+    def _wheels(self, needy: tuple[Resolved, ...]) -> Iterator[tuple[Resolved, Path]]:
+        """Yield the wheel of each; an sdist need not say what its wheel will ask for."""
+        directs = {each.direct.name: each.path for each in self._directs}
+        asked = tuple(each for each in needy if each.name not in directs)
+        files = self._toolbox.resolver.files(asked, self._request, lambda _: None)
+        by_name = {each.name: each for each in files if each.file_name.endswith(".whl")}
+        for each in needy:
+            file = by_name.get(each.name)
+            if each.name in directs:
+                yield each, directs[each.name]
+            elif file is not None:
+                yield each, self._toolbox.downloads.fetch(file.url, file.sha256)
+
     def _bound(self, culprit: Resolved, answer: tuple[Resolved, ...]) -> Bound | None:
         """Return the bound that pip's packages put on a distribution; None when they put none."""
         needy = tuple(
@@ -274,10 +305,7 @@ class _Search:
         bound = SpecifierSet()
         blamed = []
         current = self._answer.owned[culprit.name]
-        for package in self._toolbox.resolver.files(needy, self._request, lambda _: None):
-            if not package.file_name.endswith(".whl"):
-                continue  # an sdist need not say what its wheel will ask for
-            wheel = self._toolbox.downloads.fetch(package.url, package.sha256)
+        for package, wheel in self._wheels(needy):
             theirs = read_wheel_metadata(wheel).bound_on(culprit.name, self._answer.python)
             bound &= theirs
             if not theirs.contains(current, prereleases=True):

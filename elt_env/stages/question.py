@@ -8,10 +8,12 @@ from typing import Literal
 
 from elt_env.model.lock import ChannelSource, Lock, Package
 from elt_env.model.names import normalize
+from elt_env.model.pip_options import PipOptions
 from elt_env.model.policy import Policy
 from elt_env.model.releases import Rules
 from elt_env.model.spec import Spec
 from elt_env.model.target import Target
+from elt_env.tools.pip.direct_wheels import DirectWheel
 from elt_env.tools.pip.wheels import wheel_tags
 from elt_env.tools.toolbox import Toolbox
 
@@ -27,6 +29,7 @@ class Question:
         previous: the lock to stay close to, if any.
         upgrade: names that may move away from `previous`; None means all may.
         reasons: why there is a question at all, for a person.
+        directs: the wheels of what the spec names by URL.
     """
 
     target: Target
@@ -37,6 +40,17 @@ class Question:
     reasons: tuple[str, ...] = ()
     not_held: tuple[str, ...] = ()
     undated: Literal["hold", "take"] = "hold"
+    directs: tuple[DirectWheel, ...] = ()
+
+    @property
+    def pip(self) -> tuple[str, ...]:
+        """What is asked of pip (PEP 508), what the spec names by URL as wheels on this disk."""
+        return (*self.spec.pip, *(each.requirement for each in self.directs))
+
+    @property
+    def options(self) -> PipOptions:
+        """What the spec says of how pip is to choose."""
+        return self.spec.pip_options
 
     def keep_conda(self, source: ChannelSource) -> tuple[Package, ...]:
         """Return the conda packages to prefer: those of the previous lock from the same source."""

@@ -15,6 +15,7 @@ from elt_env.errors import (
     BusyError,
     IntegrityError,
     NetworkError,
+    NoWheelError,
     ProofError,
     TimeLimitError,
     ToolError,
@@ -28,6 +29,7 @@ from elt_env.model.target import Target
 from elt_env.stages import blockers
 from elt_env.stages.assemble import assemble
 from elt_env.stages.build import ensure_prefix
+from elt_env.stages.directs import prepare
 from elt_env.stages.negotiate import agree, resolve_request
 from elt_env.stages.prove import CHECKS, prove_all
 from elt_env.stages.question import Question, ask
@@ -120,6 +122,11 @@ def _look(target: Target, toolbox: Toolbox, say: Say) -> Look:
 def _lock(question: Question, toolbox: Toolbox, say: Say) -> Lock | Look:
     """Return a lock that nobody's pointer names, or what keeps it from being made."""
     try:
+        question = prepare(question, toolbox, say)
+    except NoWheelError as error:
+        name = error.problem.split(maxsplit=1)[0]
+        return Look(blocked_by=(Blocker("missing wheel", (name,), error.problem),))
+    try:
         answer = solve(question, toolbox, say)
     except UnsatisfiableError as error:
         return Look(blocked_by=blockers.of_solve(question, error, toolbox))
@@ -181,7 +188,8 @@ def _declared_on_index(
     resolved: tuple[Resolved, ...], toolbox: Toolbox
 ) -> list[tuple[str, str, SpecifierSet]]:
     """Return name, version and Requires-Python of an answer's distributions, from their pages."""
-    pages = toolbox.package_index.look({each.name: each.index for each in resolved}).pages
+    asked = {each.name: each.index for each in resolved if each.index}
+    pages = toolbox.package_index.look(asked).pages
     return [
         (each.name, each.version, python_bound(file.requires_python))
         for each in resolved

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from elt_env.errors import IntegrityError
 from elt_env.model import requirements
+from elt_env.model.lock import Package
 from elt_env.tools.files import write_atomically, writing
 from elt_env.tools.installed_files import RecordedFile, recorded_files, recorded_hash
 from elt_env.tools.pip import InstallRequest
@@ -18,14 +19,29 @@ from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
 
-def install_request(prefix: Prefix, listed: str, toolbox: Toolbox) -> InstallRequest:
-    """Return the request to install the listed requirements of the prefix's lock."""
+def install_request(
+    prefix: Prefix, packages: Sequence[Package], toolbox: Toolbox, say: Say
+) -> InstallRequest:
+    """Return the request to install packages of the prefix's lock.
+
+    What no index has is fetched before, into a directory that the installer looks into.
+
+    Raises: as `DirectWheels.get_locked`.
+    """
+    python = prefix.lock.target.python
+    indexes = toolbox.indexes.locked_to(prefix.lock.indexes)
+    files = [
+        toolbox.direct_wheels.get_locked(each, python, indexes, say)
+        for each in packages
+        if each.index is None
+    ]
     return InstallRequest(
-        requirements=listed,
+        requirements=requirements.pinned(packages),
         prefix=prefix.path,
-        indexes=toolbox.indexes.locked_to(prefix.lock.indexes),
+        indexes=indexes,
         wheels_only=toolbox.policy.wheels_only,
-        allow_sdist=toolbox.policy.allow_sdist,
+        allow_sdist=tuple(each.name for each in packages if not each.file_name.endswith(".whl")),
+        links=tuple(dict.fromkeys(each.parent for each in files)),
     )
 
 
@@ -55,7 +71,7 @@ def _take_from(
 ) -> None:
     say(f"files: as {winner} brings them: {'; '.join(map(str, files))}")
     package = next(each for each in prefix.lock.pip if each.name == winner)
-    request = install_request(prefix, requirements.pinned([package]), toolbox)
+    request = install_request(prefix, [package], toolbox, say)
     with (
         writing(Path(tempfile.gettempdir())),
         tempfile.TemporaryDirectory(prefix="elt-env-shared-") as name,

@@ -55,7 +55,7 @@ class Downloads:
             TimeLimitError: they did not come in time.
             StorageError: they cannot be kept.
         """
-        name = unquote(urlsplit(url).path.rsplit("/", maxsplit=1)[-1])
+        name = _name_in(url)
         path = self._root / sha256 / name
         if path.is_file() and sha256_of(path) == sha256:
             return path
@@ -76,6 +76,40 @@ class Downloads:
             finally:
                 Path(part).unlink(missing_ok=True)
         return path
+
+    def keep(self, file: Path) -> Path:
+        """Return where a file is kept from now on, by its sha256; it is moved there.
+
+        Raises:
+            StorageError: it cannot be kept.
+        """
+        path = self._root / sha256_of(file) / file.name
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(file, path)
+        return path
+
+    def find(self, name: str, sha256: str) -> Path | None:
+        """Return the file of that name and sha256 where it is kept, whole; else None."""
+        path = self._root / sha256 / name
+        return path if path.is_file() and sha256_of(path) == sha256 else None
+
+    def fetch_new(self, url: str) -> Path:
+        """Return the local file with what is behind `url` now, whatever its sha256.
+
+        Raises: as `fetch`.
+        """
+        with (
+            writing(self._root),
+            tempfile.TemporaryDirectory(dir=self._made_root(), prefix=".new-") as place,
+        ):
+            part = Path(place) / _name_in(url)
+            self._copy(url, part)
+            return self.keep(part)
+
+    def _made_root(self) -> Path:
+        self._root.mkdir(parents=True, exist_ok=True)
+        return self._root
 
     def _copy(self, url: str, part: Path) -> None:
         address = urlsplit(url)
@@ -132,6 +166,10 @@ def _refused(url: str, status: int) -> IndexUnreachableError:
         "Put a valid user name and password into the index URL of your pip or uv settings, or "
         "into ~/.netrc.",
     )
+
+
+def _name_in(url: str) -> str:
+    return unquote(urlsplit(url).path.rsplit("/", maxsplit=1)[-1])
 
 
 def _unreachable(url: str, cause: str) -> IndexUnreachableError:

@@ -1,7 +1,8 @@
-"""The package indexes: from the policy, else the user's own pip or uv settings, else the tool's.
+"""The package indexes: the policy's, else the spec's, else those of the user's pip or uv settings.
 
 Only the main index is taken from the user's settings. Further indexes come from the policy
-alone, since an index that one machine happens to know makes locks that no other can use.
+and the spec alone, since an index that one machine happens to know makes locks that no other can
+use.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from elt_env.errors import PolicyError
+from elt_env.errors import PolicyError, SpecError
+from elt_env.model.pip_options import PipOptions
 from elt_env.model.policy import Policy
 
 if sys.version_info >= (3, 11):
@@ -62,10 +65,16 @@ class Indexes:
     Attributes:
         default: the main index; None means the tool's own default.
         extra: further indexes; they are asked first.
+        links: URLs and absolute paths of pages and directories of archives (`--find-links`).
+        no_index: only `links` is asked.
+        notes: what the spec names and the policy names otherwise.
     """
 
     default: Index | None = None
     extra: tuple[Index, ...] = ()
+    links: tuple[str, ...] = ()
+    no_index: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -85,6 +94,10 @@ class Indexes:
             return self
         default = next((each for each in found if each == self.default), found[-1])
         return Indexes(default, tuple(each for each in found if each is not default))
+
+    def is_link(self, url: str) -> bool:
+        """Tell whether a URL is that of a page or directory of archives."""
+        return any(url.rstrip("/") == _link_url(each).rstrip("/") for each in self.links)
 
 
 def parse_index(text: str, named_by: str = "an index") -> Index:
@@ -114,18 +127,87 @@ def parse_index(text: str, named_by: str = "an index") -> Index:
     return Index(bare.rstrip("/"), username, password)
 
 
-def find_indexes(policy: Policy, environ: Mapping[str, str] | None = None) -> Indexes:
+def _link_url(link: str) -> str:
+    return link if "://" in link else Path(link).as_uri()
+
+
+def find_indexes(
+    policy: Policy,
+    environ: Mapping[str, str] | None = None,
+    *,
+    options: PipOptions | None = None,
+    root: Path = Path(),
+) -> Indexes:
     """Return the indexes of this user on this machine.
+
+    Where the policy and the spec both name the main index, the policy's counts; further indexes
+    of both are asked, the policy's first.
+
+    Args:
+        policy: the policy.
+        environ: the variables; os.environ by default.
+        options: what the spec says of indexes.
+        root: the project's directory, which paths in `options` are relative to.
 
     Raises:
         PolicyError: a setting is not a URL.
+        SpecError: the spec's URL of an index names a variable that is not set.
     """
     variables = os.environ if environ is None else environ
-    extra = tuple(parse_index(each, "extra-indexes") for each in policy.extra_indexes)
+    asked = options or PipOptions()
+    extra = [parse_index(each, "extra-indexes") for each in policy.extra_indexes]
+    extra += [_spec_index(each, variables) for each in asked.extra_index_urls]
+    return Indexes(
+        default=_main_index(policy, asked, variables),
+        extra=tuple({each.url: each for each in reversed(extra)}.values())[::-1],
+        links=tuple(each if "://" in each else str(root / each) for each in asked.find_links),
+        no_index=asked.no_index and not (policy.index or policy.extra_indexes),
+        notes=_overruled(policy, asked),
+    )
+
+
+def _main_index(policy: Policy, options: PipOptions, variables: Mapping[str, str]) -> Index | None:
     if policy.index:
-        return Indexes(parse_index(policy.index, "index"), extra)
+        return parse_index(policy.index, "index")
+    if options.no_index:
+        return None
+    if options.index_url:
+        return _spec_index(options.index_url, variables)
     found = named_index(variables)
-    return Indexes(parse_index(*found) if found else None, extra)
+    return parse_index(*found) if found else None
+
+
+def _overruled(policy: Policy, options: PipOptions) -> tuple[str, ...]:
+    """Return what of the spec does not count because the policy says otherwise, a line each."""
+    notes = []
+    if policy.index and options.index_url and _bare(options.index_url) != _bare(policy.index):
+        notes.append("the spec's --index-url is not used: the policy has 'index'")
+    if (policy.index or policy.extra_indexes) and options.no_index:
+        notes.append("the spec's --no-index is not used: the policy names package indexes")
+    return tuple(notes)
+
+
+def _bare(url: str) -> str:
+    return url.rpartition("@")[2].rpartition("://")[2].rstrip("/")
+
+
+def _spec_index(url: str, variables: Mapping[str, str]) -> Index:
+    """Return the index of a URL in which `${NAME}` stands for the value of a variable, as in pip.
+
+    Raises:
+        SpecError: a variable is not set.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] in variables:
+            return quote(variables[found[1]], safe="")
+        raise SpecError(
+            f"The index URL of the spec, {_bare(url)}, names the variable {found[1]}, which is "
+            "not set.",
+            f"Set it: export {found[1]}=…",
+        )
+
+    return parse_index(re.sub(r"\$\{([A-Z0-9_]+)\}", value, url), "the spec's index URL")
 
 
 def named_index(environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:

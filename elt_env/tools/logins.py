@@ -124,7 +124,7 @@ def completed(indexes: Indexes, environ: Mapping[str, str] | None = None) -> Ind
         return replace(index, username=login.username, password=login.password)
 
     default = complete(indexes.default) if indexes.default else None
-    return Indexes(default, tuple(complete(each) for each in indexes.extra))
+    return replace(indexes, default=default, extra=tuple(map(complete, indexes.extra)))
 
 
 def with_keyring(index: Index, environ: Mapping[str, str]) -> Index:

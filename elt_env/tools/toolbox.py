@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from elt_env.errors import SpecError
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.target import Target
 from elt_env.tools.conda import CondaTool, Rattler
@@ -16,6 +17,7 @@ from elt_env.tools.host_channel import FORMAT, HostChannel
 from elt_env.tools.indexes import Indexes, find_indexes
 from elt_env.tools.package_index import PackageIndex
 from elt_env.tools.pip import Installer, Pip, Resolver, Uv
+from elt_env.tools.pip.direct_wheels import DirectWheels
 from elt_env.tools.settings import Project
 from elt_env.tools.store import Store
 
@@ -36,6 +38,7 @@ class Toolbox:
     indexes: Indexes
     downloads: Downloads
     package_index: PackageIndex
+    direct_wheels: DirectWheels
     host_channel: HostChannel
     now: Clock
 
@@ -64,10 +67,11 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
     policy = project.policy
     environment_policy = project.environment(environment)
     channels = find_channels(policy, read_conda_settings(), project.root)
-    indexes = find_indexes(policy)
+    indexes = _indexes(project, environment)
     limit = policy.tool_limit.total_seconds()
     cache = project.home / "cache"
     uv = Uv(indexes, limit)
+    downloads = Downloads(cache / "wheels", indexes, limit)
     return Toolbox(
         project=project,
         environment=environment_policy,
@@ -77,8 +81,22 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
         installer=Pip(limit) if environment_policy.installer == "pip" else uv,
         channels=channels,
         indexes=indexes,
-        downloads=Downloads(cache / "wheels", indexes, limit),
+        downloads=downloads,
         package_index=PackageIndex(indexes, cache / "pages"),
+        direct_wheels=DirectWheels(downloads, cache / "builds", uv, limit),
         host_channel=HostChannel(project.home / "host-channel" / FORMAT),
         now=lambda: datetime.now(timezone.utc),
     )
+
+
+def _indexes(project: Project, environment: str) -> Indexes:
+    """Return the package indexes of the policy and of the spec.
+
+    Where the spec cannot be used, they are the policy's: whoever needs the spec says why not, and
+    nobody else is kept from work.
+    """
+    try:
+        options = project.spec(environment).pip_options
+        return find_indexes(project.policy, options=options, root=project.root)
+    except SpecError:
+        return find_indexes(project.policy)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
 from elt_env.errors import PipConflictError
 from elt_env.model.lock import Lock, owned_distributions
+from elt_env.model.names import normalize
+from elt_env.model.pip_lines import PipLines, read_pip_lines
 from elt_env.stages.checks.finding import Finding, judge
 from elt_env.tools.pip.port import ResolveRequest
 from elt_env.tools.pip.second_opinion import resolve_with_pip
@@ -14,7 +19,6 @@ from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
 _LIMIT = 300.0
-_PIP = "pip: "
 
 
 def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
@@ -27,24 +31,16 @@ def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """
     lock = prefix.lock
     owned = owned_distributions(lock.conda)
-    request = ResolveRequest(
-        requirements=_requirements(lock),
-        python=lock.python.version,
-        pins=tuple(sorted(owned.items())),
-        exclude_newer=lock.exclude_newer,
-        wheels_only=toolbox.policy.wheels_only,
-        allow_sdist=toolbox.policy.allow_sdist,
-    )
+    request = _request(lock, toolbox)
     if not request.requirements:
         return Finding("passed", "the lock has nothing of pip's")
-    indexes = toolbox.indexes.locked_to(lock.indexes)
     chosen = None
     try:
         if not _has_exceptions(lock):
-            chosen = resolve_with_pip(request, prefix.path, indexes, _LIMIT, say)
+            chosen = _choose(request, prefix, toolbox, say)
         is_barred = chosen is None
         if chosen is None:
-            chosen = resolve_with_pip(_barred(request, lock), prefix.path, indexes, _LIMIT, say)
+            chosen = _choose(_barred(request, lock), prefix, toolbox, say)
     except PipConflictError as error:
         return Finding("warned", f"pip finds no solution where {_maker(lock)} did", str(error))
     locked = {each.name: each.version for each in lock.pip}
@@ -57,6 +53,42 @@ def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     )
 
 
+def _request(lock: Lock, toolbox: Toolbox) -> ResolveRequest:
+    """Return what a person asked pip for when the lock was made; what no index has, as locked."""
+    asked = _asked(lock, "pip", "direct", "option")
+    allowed = {normalize(each) for each in toolbox.policy.allow_sdist}
+    built = {each.name for each in lock.pip if each.index is None}
+    versions = {each.name: each.version for each in lock.pip}
+    directs = [Requirement(each.named) for each in asked.directs if each.name in versions]
+    for each in directs:
+        each.specifier &= SpecifierSet(f"=={versions[each.name]}")
+    return ResolveRequest(
+        requirements=(*asked.requirements, *map(str, directs)),
+        python=lock.python.version,
+        pins=tuple(sorted(owned_distributions(lock.conda).items())),
+        bounds=_asked(lock, "constraint").requirements,
+        exclude_newer=lock.exclude_newer,
+        wheels_only=toolbox.policy.wheels_only,
+        allow_sdist=tuple(sorted(allowed - built)),
+        pre=asked.options.pre,
+        only_binary=asked.options.only_binary,
+        no_binary=asked.options.no_binary,
+    )
+
+
+def _choose(
+    request: ResolveRequest, prefix: Prefix, toolbox: Toolbox, say: Say
+) -> dict[str, str] | None:
+    lock = prefix.lock
+    indexes = toolbox.indexes.locked_to(lock.indexes)
+    links = {
+        toolbox.direct_wheels.get_locked(each, lock.target.python, indexes, say).parent
+        for each in lock.pip
+        if each.index is None
+    }
+    return resolve_with_pip(request, prefix.path, indexes, _LIMIT, say, links=links)
+
+
 def _has_exceptions(lock: Lock) -> bool:
     limit = lock.exclude_newer
     return limit is not None and any(
@@ -67,12 +99,14 @@ def _has_exceptions(lock: Lock) -> bool:
 def _barred(request: ResolveRequest, lock: Lock) -> ResolveRequest:
     """Return the question without a date, but with nothing on offer that is newer than locked."""
     bounds = tuple(f"{each.name}<={each.version}" for each in lock.pip)
-    return replace(request, exclude_newer=None, bounds=bounds)
+    return replace(request, exclude_newer=None, bounds=(*request.bounds, *bounds))
 
 
-def _requirements(lock: Lock) -> tuple[str, ...]:
-    """Return what a person asked pip for when the lock was made."""
-    return tuple(each.removeprefix(_PIP) for each in lock.requirements if each.startswith(_PIP))
+def _asked(lock: Lock, *kinds: str) -> PipLines:
+    """Return what the lock was made from, of these kinds; see `requirement_lines`."""
+    heads = tuple(f"{kind}: " for kind in kinds)
+    lines = [line.partition(": ")[2] for line in lock.requirements if line.startswith(heads)]
+    return read_pip_lines(enumerate(lines, start=1), "lock.json", lambda path: path)
 
 
 def _maker(lock: Lock) -> str:

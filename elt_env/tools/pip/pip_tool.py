@@ -68,7 +68,7 @@ class Pip:
                 *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
                 *("--requirement", str(listed)),
             ]
-            done = self._pip(request.prefix, options, request.indexes, say)
+            done = self._pip(request.prefix, options, request.indexes, say, request.links)
             if done.returncode:
                 raise _install_error(done.stdout + done.stderr, done.returncode, request.prefix)
         shown = ["pip", "--python", str(request.prefix), *options[:-1], listed.name]
@@ -87,10 +87,20 @@ class Pip:
             )
         return tuple(lines)
 
-    def _pip(self, prefix: Path, options: list[str], indexes: Indexes, say: Say) -> Completed:
+    def _pip(
+        self,
+        prefix: Path,
+        options: list[str],
+        indexes: Indexes,
+        say: Say,
+        links: Iterable[Path] = (),
+    ) -> Completed:
         indexes = completed(indexes)
         # On the command line, a URL with credentials would stand in the list of processes.
         settings = {"PIP_EXTRA_INDEX_URL": " ".join(i.url_with_credentials for i in indexes.extra)}
+        settings["PIP_FIND_LINKS"] = " ".join(each.as_uri() for each in links)
+        if indexes.no_index:
+            settings["PIP_NO_INDEX"] = "1"
         if indexes.default is not None:
             settings["PIP_INDEX_URL"] = indexes.default.url_with_credentials
         return run(

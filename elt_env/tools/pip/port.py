@@ -18,7 +18,7 @@ class ResolveRequest:
     """One question to a pip resolver: all requirements at once.
 
     Attributes:
-        requirements: what a person asked for (PEP 508).
+        requirements: what a person asked for (PEP 508); `name @ file:…` is a wheel on this disk.
         python: the full version of the Python that will run it, as in `3.11.7`.
         pins: (name, version) pairs that the answer must not contradict; what conda owns.
         bounds: further constraints (PEP 508).
@@ -28,6 +28,9 @@ class ResolveRequest:
         undated: whether `exclude_newer` leaves out (`hold`) or takes files without an upload time.
         wheels_only: never an sdist, but for `allow_sdist`.
         fresh: ask the index itself, whatever it answered a moment ago.
+        pre: take prereleases of everything.
+        only_binary, no_binary: normalized names of which only wheels, only sdists are taken.
+        hashes: per normalized name the sha256 digests of which a file must have one.
     """
 
     requirements: tuple[str, ...]
@@ -41,6 +44,10 @@ class ResolveRequest:
     wheels_only: bool = True
     allow_sdist: tuple[str, ...] = ()
     fresh: bool = False
+    pre: bool = False
+    only_binary: tuple[str, ...] = ()
+    no_binary: tuple[str, ...] = ()
+    hashes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,8 @@ class Resolved:
     """One distribution of an answer.
 
     Attributes:
+        index: URL of the index it was found on; "" for a page or directory of archives, and for
+            a wheel on this disk.
         required_by: names of the distributions of the answer that need it, sorted.
         requested: whether it is among the requirements.
     """
@@ -97,6 +106,7 @@ class InstallRequest:
         requirements: content of a requirements file with a hash for each package.
         prefix: the directory that holds `bin/python`.
         indexes: the indexes that the lock names.
+        links: directories of locked files that no index has.
     """
 
     requirements: str
@@ -104,6 +114,7 @@ class InstallRequest:
     indexes: Indexes
     wheels_only: bool = True
     allow_sdist: tuple[str, ...] = ()
+    links: tuple[Path, ...] = ()
 
 
 class Installer(Protocol):

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import tempfile
+from collections.abc import Collection
 from datetime import timezone
 from pathlib import Path
 
@@ -27,8 +28,14 @@ _UNREACHABLE = re.compile(
 _UNDATED = "does not provide upload-time metadata"
 
 
-def resolve_with_pip(
-    request: ResolveRequest, prefix: Path, indexes: Indexes, limit: float, say: Say
+def resolve_with_pip(  # noqa: PLR0913  # what a resolve is made of
+    request: ResolveRequest,
+    prefix: Path,
+    indexes: Indexes,
+    limit: float,
+    say: Say,
+    *,
+    links: Collection[Path] = (),
 ) -> dict[str, str] | None:
     """Return the version of every distribution that pip would install, as it reports it.
 
@@ -43,6 +50,7 @@ def resolve_with_pip(
         indexes: where packages come from.
         limit: seconds it may take.
         say: hears what pip says.
+        links: directories of files that no index has.
 
     Raises:
         IndexUnreachableError: an index does not answer, or has no package list.
@@ -62,7 +70,7 @@ def resolve_with_pip(
         done = run(
             [*_command(prefix), *_options(request, place)],
             limit=limit,
-            env=clean_environment(extra=_settings(indexes)),
+            env=clean_environment(extra=_settings(indexes, links)),
             cwd=place,
             say=say,
             secrets=indexes.secrets,
@@ -87,19 +95,30 @@ def _options(request: ResolveRequest, place: Path) -> list[str]:
         *("--dry-run", "--ignore-installed", "--quiet", "--no-input"),
         "--break-system-packages",  # PEP 668 forbids to install, which a dry run does not
         *("--report", str(place / "report.json")),
-        *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
+        *format_options(
+            wheels_only=request.wheels_only,
+            allow=request.allow_sdist,
+            only_binary=request.only_binary,
+            no_binary=request.no_binary,
+        ),
+        *(["--pre"] if request.pre else []),
         *(["--uploaded-prior-to", moment] if moment else []),
         *("--requirement", str(place / "requirements.txt")),
         *("--constraint", str(place / "constraints.txt")),
     ]
 
 
-def _settings(indexes: Indexes) -> dict[str, str]:
+def _settings(indexes: Indexes, links: Collection[Path]) -> dict[str, str]:
     # On the command line, a URL with credentials would stand in the list of processes.
     extra = " ".join(each.url_with_credentials for each in indexes.extra)
     default = indexes.default.url_with_credentials if indexes.default else ""
-    both = {"PIP_INDEX_URL": default, "PIP_EXTRA_INDEX_URL": extra}
-    return {name: value for name, value in both.items() if value}
+    found = {
+        "PIP_INDEX_URL": default,
+        "PIP_EXTRA_INDEX_URL": extra,
+        "PIP_FIND_LINKS": " ".join(each.as_uri() for each in links),
+        "PIP_NO_INDEX": "1" if indexes.no_index else "",
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _error(text: str, code: int) -> Exception:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from urllib.parse import unquote
 
 from packaging.pylock import Package as LockedPackage
+from packaging.pylock import PackageSdist, PackageWheel
+from packaging.utils import parse_wheel_filename
 
 from elt_env.errors import NoWheelError
 from elt_env.model.lock import Package
@@ -15,6 +18,7 @@ from elt_env.tools.pip.port import Resolved
 from elt_env.tools.pip.wheels import best_wheel
 
 _PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>\S+)", re.IGNORECASE)
+_FILE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])? @ (?P<url>file:\S+)")
 _VIA = re.compile(r"    # (?:via|  ) ?(?P<what>\S.*)")
 _FROM = re.compile(r"    # from (?P<index>\S+)")
 _ASKED = "-r requirements.in"
@@ -28,41 +32,63 @@ def pin_lines(pins: Iterable[tuple[str, str]]) -> str:
 def read_annotated(text: str) -> tuple[Resolved, ...]:
     """Return the answer that `uv pip compile` wrote with split annotations and index lines."""
     found: list[Resolved] = []
-    needed_by: list[str] = []
-    pin: re.Match[str] | None = None
-    for line in text.splitlines():
-        start = _PIN.match(line)
-        if start:
-            pin, needed_by = start, []
-            continue
-        index = _FROM.fullmatch(line)
-        via = _VIA.fullmatch(line)
-        if index and pin:
-            found.append(_resolved(pin, needed_by, index["index"]))
-        elif via:
-            needed_by.append(via["what"].strip())
+    for head, comments in _entries(text):
+        index = next((each["index"] for line in comments if (each := _FROM.fullmatch(line))), None)
+        vias = [each["what"].strip() for line in comments if (each := _VIA.fullmatch(line))]
+        pin, file = _PIN.match(head), _FILE.match(head)
+        if pin and index:
+            found.append(_resolved(pin["name"], pin["version"], vias, parse_index(index).url))
+        elif file:
+            version = parse_wheel_filename(unquote(file["url"].rpartition("/")[2]))[1]
+            found.append(_resolved(file["name"], str(version), vias, ""))
     return tuple(sorted(found, key=lambda each: each.name))
 
 
-def _resolved(pin: re.Match[str], needed_by: list[str], index: str) -> Resolved:
+def _entries(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each requirement with the comments below it."""
+    head, comments = "", list[str]()
+    for line in text.splitlines():
+        if line.startswith("    "):
+            comments.append(line)
+        elif line:
+            yield head, comments
+            head, comments = line, []
+    yield head, comments
+
+
+def _resolved(name: str, version: str, needed_by: list[str], index: str) -> Resolved:
     names = {normalize(each.split("[")[0]) for each in needed_by if not each.startswith("-")}
     return Resolved(
-        name=normalize(pin["name"]),
-        version=pin["version"],
-        index=parse_index(index).url,
+        name=normalize(name),
+        version=version,
+        index=index,
         requested=_ASKED in needed_by,
         required_by=tuple(sorted(names)),
     )
 
 
-def locked_file(package: LockedPackage, resolved: Resolved, python: str) -> Package:
+def locked_file(
+    package: LockedPackage, resolved: Resolved, python: str, hashes: Collection[str] = ()
+) -> Package:
     """Return the one file of a distribution that fits CPython `python` on this machine best.
 
+    The sha256 of a file that no index has is "" where the page of its archives tells none.
+
+    Args:
+        package: its files, as uv lists them.
+        resolved: what is locked.
+        python: a full version.
+        hashes: the sha256 digests of which the file must have one; none means any.
+
     Raises:
-        NoWheelError: the index gives no file with a sha256.
+        NoWheelError: the index gives no file with a sha256, or none of these.
     """
-    file = best_wheel(package.wheels or (), python) or package.sdist
-    if file is None or file.url is None or "sha256" not in file.hashes:
+    wheels = [each for each in package.wheels or () if _is_among(each, hashes)]
+    sdist = package.sdist if package.sdist and _is_among(package.sdist, hashes) else None
+    file = best_wheel(wheels, python) or sdist
+    if file is None and hashes:
+        raise _other_hashes(package, resolved, python)
+    if file is None or file.url is None or ("sha256" not in file.hashes and resolved.index):
         raise NoWheelError(
             f"The index gives no file with a sha256 for {resolved.name} {resolved.version}.",
             "Use an index that gives hashes.",
@@ -72,10 +98,27 @@ def locked_file(package: LockedPackage, resolved: Resolved, python: str) -> Pack
         name=resolved.name,
         version=resolved.version,
         url=file.url,
-        sha256=file.hashes["sha256"],
+        sha256=file.hashes.get("sha256", ""),
         size=file.size,
         released_at=file.upload_time,
         requested=resolved.requested,
         required_by=resolved.required_by,
-        index=resolved.index,
+        index=resolved.index or None,
+    )
+
+
+def _is_among(file: PackageWheel | PackageSdist, hashes: Collection[str]) -> bool:
+    return not hashes or file.hashes.get("sha256") in hashes
+
+
+def _other_hashes(package: LockedPackage, resolved: Resolved, python: str) -> NoWheelError:
+    file = best_wheel(package.wheels or (), python) or package.sdist
+    found = file.hashes.get("sha256") if file else None
+    remedy = "Name a version whose file has the hash that you trust, or take '--hash' out."
+    if found:
+        remedy = f"If that file is to be trusted, write: --hash=sha256:{found}"
+    return NoWheelError(
+        f"No file of {resolved.name} {resolved.version} that fits here has a hash that its "
+        "requirement names with '--hash'.",
+        remedy,
     )

@@ -259,6 +259,21 @@ def _named(name: str, text: str) -> bool:
     return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) is not None
 
 
+def build(text: str, code: int, origin: str) -> EltEnvError:
+    """Return the error for a build of a wheel that failed; `origin` names its source."""
+    if _FULL.search(text):
+        return storage_error(_cache(), "", full=True)
+    if _NETWORK.search(text):
+        return IndexUnreachableError(
+            f"What the build of {origin} needs cannot be had: {end_of(text.strip(), 8)}",
+            "Check the network and the package index, then run the same command again.",
+        )
+    return ToolError(
+        f"{origin} does not build, exit code {code}: {end_of(text.strip(), 20)}",
+        "Install what its build needs on this machine, or name a wheel of it in the spec.",
+    )
+
+
 def install(text: str, code: int, prefix: Path) -> EltEnvError:
     """Return the error for an install command that failed."""
     full = _FULL.search(text)

@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from elt_env.tools.http_client import patiently
 from elt_env.tools.indexes import Index, Indexes, parse_index
 from elt_env.tools.logins import Logins, completed
 from elt_env.tools.pip import uv_errors
+from elt_env.tools.pip.direct_wheels import BuildRequest
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import InstallRequest, Resolved, ResolveRequest
 from elt_env.tools.pip.uv_answers import locked_file, pin_lines, read_annotated
@@ -82,13 +83,20 @@ class Uv:
             withdrawn = uv_errors.yanked(done.stderr) & set(request.keep)
             if not withdrawn:
                 uv_errors.check_compile(done, request, self._indexes)
-                resolved = read_annotated(output.read_text(encoding="utf-8"))
+                resolved = self._without_links(read_annotated(output.read_text(encoding="utf-8")))
         if withdrawn:
             say(f"uv: yanked by now, so not kept: {', '.join(map('=='.join, sorted(withdrawn)))}")
             kept = tuple(each for each in request.keep if each not in withdrawn)
             return self._resolve(replace(request, keep=kept, fresh=False), say)
-        self._learn(each.index for each in resolved)
+        self._learn(each.index for each in resolved if each.index)
         return resolved
+
+    def _without_links(self, resolved: tuple[Resolved, ...]) -> tuple[Resolved, ...]:
+        """Return an answer in which only an index is named as one."""
+        return tuple(
+            replace(each, index="") if self._indexes.is_link(each.index) else each
+            for each in resolved
+        )
 
     def _too_young(
         self, resolved: tuple[Resolved, ...], request: ResolveRequest
@@ -120,9 +128,11 @@ class Uv:
             text = output.read_text(encoding="utf-8")
         by_name = {each.name: each for each in resolved}
         lock = Pylock.from_dict(tomllib.loads(text))
+        hashes = dict(request.hashes)
         return tuple(
-            locked_file(each, by_name[normalize(each.name)], request.python)
+            locked_file(each, by_name[name], request.python, hashes.get(name, ()))
             for each in lock.packages
+            for name in (normalize(each.name),)
         )
 
     def install(self, request: InstallRequest, say: Say) -> str:
@@ -155,15 +165,34 @@ class Uv:
         with self._workspace() as place:
             listed = place / "requirements.txt"
             write_atomically(listed, request.requirements)
-            config = self._config(place, request.indexes)
+            links = tuple(map(str, request.links))
+            config = self._config(place, replace(request.indexes, links=links))
             command = [
                 *("uv", "pip", "install", "--python", str(request.prefix / "bin" / "python")),
                 *("--require-hashes", "--no-deps", *options),
                 *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
                 *("--requirements", str(listed)),
             ]
-            done = self._run([*command, "--config-file", str(config)], place, say)
+            command += ["--config-file", str(config)]
+            done = self._run(command, place, say, request.indexes)
         return done, " ".join(command).replace(f"{place}/", "")
+
+    def build_wheel(self, request: BuildRequest, say: Say) -> None:
+        """Build a wheel in an environment of its own; see Builder."""
+        indexes = request.indexes or self._indexes
+        with self._workspace() as place:
+            command = [
+                *("uv", "build", "--wheel", "--no-sources", "--no-create-gitignore"),
+                *("--python", str(request.python), "--out-dir", str(request.output)),
+                *("--config-file", str(self._config(place, indexes))),
+                str(request.source),
+            ]
+            if request.exclude_newer is not None:
+                command[2:2] = ["--exclude-newer", request.exclude_newer.isoformat()]
+            moment = {"SOURCE_DATE_EPOCH": str(request.moment)}
+            done = self._run(command, place, lambda line: say(f"uv: {line}"), indexes, moment)
+        if done.returncode or not [*request.output.glob("*.whl")]:
+            raise uv_errors.build(done.stderr, done.returncode, request.origin)
 
     def inconsistencies(self, prefix: Path, say: Say) -> tuple[str, ...]:
         """Return what the distributions in `prefix` miss of each other; see Installer."""
@@ -221,7 +250,13 @@ class Uv:
             *("uv", "pip", "compile", "requirements.in", "--output-file", output.name),
             *("--python-version", request.python),
             *("--python", sys.executable, "--annotation-style", "split"),
-            *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
+            *format_options(
+                wheels_only=request.wheels_only,
+                allow=request.allow_sdist,
+                only_binary=request.only_binary,
+                no_binary=request.no_binary,
+            ),
+            *(["--prerelease", "allow"] if request.pre else []),
             *("--config-file", str(self._config(place, self._indexes, fresh=request.fresh))),
             *(*options, *self._date_options(request)),
             *(["--refresh"] if request.fresh else []),
@@ -237,23 +272,36 @@ class Uv:
         ]
         return ["--exclude-newer", request.exclude_newer.isoformat(), *lifted]
 
-    def _run(self, command: list[str], place: Path, say: Say) -> Completed:
+    def _run(
+        self,
+        command: list[str],
+        place: Path,
+        say: Say,
+        indexes: Indexes | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Completed:
         """Run uv, again for as long as a server asks for that."""
+        indexes = indexes or self._indexes
 
         def once() -> Completed:
-            done = self._run_once(command, place, say)
+            done = self._run_once(command, place, say, indexes, variables or {})
             busy = uv_errors.busy(done.stderr) if done.returncode else None
             if busy:
                 raise busy
             return done
 
-        return patiently(
-            once, logins=Logins(self._indexes), tries=_TRIES, limit=self._limit, say=say
-        )
+        return patiently(once, logins=Logins(indexes), tries=_TRIES, limit=self._limit, say=say)
 
-    def _run_once(self, command: list[str], place: Path, say: Say) -> Completed:
-        credentials = {}
-        indexes = completed(self._indexes)
+    def _run_once(
+        self,
+        command: list[str],
+        place: Path,
+        say: Say,
+        indexes: Indexes,
+        variables: Mapping[str, str],
+    ) -> Completed:
+        credentials = dict(variables)
+        indexes = completed(indexes)
         for number, index in enumerate(indexes.all):
             if index.username or index.password:
                 credentials[f"UV_INDEX_I{number}_USERNAME"] = index.username
@@ -273,7 +321,8 @@ class Uv:
         Without a rule of ours for the pages, uv keeps to the index's own, and to `--refresh`.
         """
         rules = [f'files = "{_FOREVER}"'] + ([] if fresh else [f'api = "{_A_WHILE}"'])
-        lines = []
+        lines = [f"find-links = {json.dumps(list(indexes.links))}"] if indexes.links else []
+        lines += ["no-index = true"] if indexes.no_index else []
         for number, index in enumerate(indexes.all):
             lines += [
                 "[[index]]",
@@ -292,7 +341,7 @@ class Uv:
             known = {each.url for each in self._indexes.extra}
             new = sorted({parse_index(url).url for url in urls} - known)
             if len(new) == 1:
-                self._indexes = Indexes(Index(new[0]), self._indexes.extra)
+                self._indexes = replace(self._indexes, default=Index(new[0]))
 
     @contextlib.contextmanager
     def _workspace(self) -> Iterator[Path]:

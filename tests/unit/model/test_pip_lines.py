@@ -99,7 +99,7 @@ def test_options() -> None:
         "--only-binary :all:",
         "--no-binary Six,pendulum",
         "--require-hashes",
-        f"six --hash=sha256:{SHA} --hash sha256:{'A' * 64}",
+        f"six==1.16 --hash=sha256:{SHA} --hash sha256:{'A' * 64}",
     )
     options = found.options
     assert found.faults == ()
@@ -212,7 +212,8 @@ def test_what_to_write_in_place_of_what_is_no_requirement(line: str, write: str)
         ("--index-url 'https://x", "quote"),
         ("--index-url here", "not the URL of a package index"),
         ("six --pre", "its own line"),
-        ("six --hash=md5:0", "not a sha256"),
+        ("six==1 --hash=md5:0", "not a sha256"),
+        (f"six>=1 --hash=sha256:{SHA}", "six==VERSION --hash=sha256:"),
         (f"--hash=sha256:{SHA}", "without a requirement"),
     ],
 )

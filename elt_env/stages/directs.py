@@ -1,0 +1,94 @@
+"""The wheels of what the spec names by URL, made before anything is resolved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from packaging.requirements import Requirement
+
+from elt_env.errors import SpecError
+from elt_env.model.direct import DirectRequirement, is_url
+from elt_env.model.lock import Package
+from elt_env.model.markers import applies
+from elt_env.model.names import normalize
+from elt_env.model.policy import Policy
+from elt_env.model.spec import Spec
+from elt_env.stages.question import Question
+from elt_env.tools.indexes import find_indexes
+from elt_env.tools.pip.direct_wheels import DirectWheel
+from elt_env.tools.pip.port import Resolved
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+
+
+def require_usable(spec: Spec, toolbox: Toolbox, say: Say) -> None:
+    """Return when what the spec says of pip can be honoured under the policy; notes are said.
+
+    Raises:
+        SpecError: it cannot, or the URL of an index names a variable that is not set.
+        PolicyError: a setting is not a URL.
+    """
+    options = spec.pip_options
+    indexes = find_indexes(toolbox.policy, options=options, root=toolbox.project.root)
+    for note in indexes.notes:
+        say(f"WARNING: {note}")
+    for direct in spec.directs:
+        if not direct.is_wheel:
+            _require_allowed(direct.name, f"{direct.origin} is built from source", toolbox.policy)
+    for name in options.no_binary:
+        if name == ":all:":
+            raise SpecError(
+                f"{spec.source}: '--no-binary :all:' wants everything built from source.",
+                "Name the packages that need it, as in '--no-binary NAME'.",
+            )
+        _require_allowed(name, f"'--no-binary {name}' wants it built from source", toolbox.policy)
+    if options.prefer_binary and not toolbox.policy.wheels_only:
+        raise SpecError(
+            f"{spec.source}: '--prefer-binary' is not known to uv.",
+            "Take it out; wheels-only = true in [tool.elt-env] takes wheels alone.",
+        )
+
+
+def _require_allowed(name: str, cause: str, policy: Policy) -> None:
+    allowed = [normalize(each) for each in policy.allow_sdist]
+    if policy.wheels_only and name not in allowed:
+        listed = ", ".join(f'"{each}"' for each in sorted({*policy.allow_sdist, name}))
+        raise SpecError(
+            f"{name}: {cause}, and the policy wants wheels only.",
+            f"Add to [tool.elt-env] in pyproject.toml: allow-sdist = [{listed}]",
+        )
+
+
+def prepare(question: Question, toolbox: Toolbox, say: Say) -> Question:
+    """Return a question with the wheels of what its spec names by URL, made where there is none.
+
+    Raises:
+        SpecError, PolicyError: as `require_usable`.
+        EltEnvError: as `DirectWheels.get`.
+    """
+    require_usable(question.spec, toolbox, say)
+    python, newest = question.target.python, question.exclude_newer
+    directs = tuple(
+        toolbox.direct_wheels.get(_absolute(each, toolbox), python, newest, say)
+        for each in question.spec.directs
+        if applies(Requirement(each.named), f"{python}.0")
+    )
+    return replace(question, directs=directs)
+
+
+def _absolute(direct: DirectRequirement, toolbox: Toolbox) -> DirectRequirement:
+    if is_url(direct.url):
+        return direct
+    return replace(direct, url=(toolbox.project.root / direct.url).as_uri())
+
+
+def locked_directs(
+    wheels: tuple[DirectWheel, ...], resolved: tuple[Resolved, ...]
+) -> tuple[Package, ...]:
+    """Return the locked packages of those of an answer that are direct."""
+    by_name = {each.direct.name: each for each in wheels}
+    return tuple(
+        by_name[each.name].package(requested=each.requested, required_by=each.required_by)
+        for each in resolved
+        if each.name in by_name
+    )

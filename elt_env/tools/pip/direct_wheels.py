@@ -1,0 +1,271 @@
+"""Wheels of what a URL names: fetched by their hash, or built once and kept by it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from packaging.utils import parse_wheel_filename
+
+from elt_env.errors import IntegrityError, NoWheelError, SpecError, ToolError
+from elt_env.model.canonical import digest_of
+from elt_env.model.direct import DirectRequirement
+from elt_env.model.lock import BuiltFrom, Package
+from elt_env.model.names import normalize
+from elt_env.tools.download import Downloads
+from elt_env.tools.files import sha256_of, write_atomically, writing
+from elt_env.tools.indexes import Indexes
+from elt_env.tools.interpreters import find_interpreter
+from elt_env.tools.pip.repository import check_out
+from elt_env.tools.pip.wheels import wheel_tags
+from elt_env.tools.process import Say
+from elt_env.tools.wheel_metadata import read_wheel_metadata
+
+_EPOCH = 315532800  # 1980-01-01, the earliest moment that a zip archive can hold
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build a wheel of.
+
+    Attributes:
+        origin: what names the source in messages.
+        source: the project's directory.
+        python: the interpreter to build with, and for.
+        output: the directory that the wheel comes into.
+        moment: seconds since 1970 that stand for now (SOURCE_DATE_EPOCH).
+        exclude_newer: build requirements released after this moment are not taken.
+        indexes: where build requirements come from; None means the builder's own.
+    """
+
+    origin: str
+    source: Path
+    python: Path
+    output: Path
+    moment: int
+    exclude_newer: datetime | None = None
+    indexes: Indexes | None = None
+
+
+class Builder(Protocol):
+    """Builds a wheel in an isolated environment (PEP 517)."""
+
+    def build_wheel(self, request: BuildRequest, say: Say) -> None:
+        """Build the wheel; what it needs for that comes from the package indexes.
+
+        Raises:
+            ToolError: it does not build.
+            IndexUnreachableError: an index does not answer.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DirectWheel:
+    """The wheel of a direct requirement.
+
+    Attributes:
+        direct: what asked for it; its URL is absolute.
+        path: where the wheel is kept.
+        sha256: the wheel's.
+        version: its version.
+    """
+
+    direct: DirectRequirement
+    path: Path
+    sha256: str
+    version: str
+
+    @property
+    def requirement(self) -> str:
+        """The requirement that names the wheel where it is kept (PEP 508)."""
+        bare, _, marker = self.direct.named.partition("; ")
+        return f"{bare} @ {self.path.as_uri()}" + (f" ; {marker}" if marker else "")
+
+    def package(self, *, requested: bool, required_by: tuple[str, ...]) -> Package:
+        """Return it as a locked package."""
+        direct = self.direct
+        built = BuiltFrom(self.path.name, direct.sha256, direct.commit, direct.subdirectory)
+        return Package(
+            manager="pip",
+            name=direct.name,
+            version=self.version,
+            url=direct.url,
+            sha256=self.sha256,
+            size=self.path.stat().st_size,
+            requested=requested,
+            required_by=required_by,
+            built=None if direct.is_wheel else built,
+        )
+
+
+class DirectWheels:
+    """Fetches and builds wheels.
+
+    Args:
+        downloads: where they are kept.
+        builds: the directory that remembers which wheel was built of what.
+        builder: builds them.
+        limit: seconds that one step may take.
+    """
+
+    def __init__(self, downloads: Downloads, builds: Path, builder: Builder, limit: float) -> None:
+        self._downloads = downloads
+        self._builds = builds
+        self._builder = builder
+        self._limit = limit
+
+    def get(
+        self, direct: DirectRequirement, python: str, exclude_newer: datetime | None, say: Say
+    ) -> DirectWheel:
+        """Return the wheel of a requirement for a Python minor.
+
+        Raises:
+            IntegrityError: the archive has another sha256.
+            IndexUnreachableError: it cannot be fetched.
+            SpecError: it is another distribution than the requirement says.
+            NoWheelError: the wheel does not fit that Python on this machine.
+            ToolError: it does not build.
+        """
+        if direct.is_wheel:
+            path = self._downloads.fetch(direct.url, direct.sha256)
+        else:
+            path = self._built(direct, python, exclude_newer, say)
+        metadata = read_wheel_metadata(path)
+        if normalize(metadata.name) != direct.name:
+            raise SpecError(
+                f"{direct.origin} is the distribution '{metadata.name}', not '{direct.name}'.",
+                f"Write: {metadata.name} @ {direct.origin}",
+            )
+        _require_fit(path, direct, python)
+        return DirectWheel(direct, path, sha256_of(path), metadata.version)
+
+    def get_locked(self, package: Package, python: str, indexes: Indexes, say: Say) -> Path:
+        """Return the file of a locked package that no index has.
+
+        It is fetched again, or built again of the same commit, when it is not kept any more; what
+        the build needs comes from `indexes`.
+
+        Raises:
+            IntegrityError: what was built again has other bytes.
+            EltEnvError: as `get`.
+        """
+        built = package.built
+        if built is None:
+            return self._downloads.fetch(package.url, package.sha256)
+        kept = self._downloads.find(built.wheel, package.sha256)
+        if kept is not None:
+            return kept
+        direct = DirectRequirement(
+            package.name, package.url, built.sha256, built.commit, built.subdirectory
+        )
+        say(f"pip: {built.wheel} is not in the cache any more; building it again")
+        path = self._build(direct, python, say, indexes=indexes)
+        found = sha256_of(path)
+        if found != package.sha256:
+            raise IntegrityError(
+                f"{path.name} was built again of {direct.origin}, and its bytes differ: sha256 "
+                f"{package.sha256} is locked, this one has {found}. Such builds are not "
+                "reproducible.",
+                "Make a new lock: elt-env relock; or build a wheel once, put it into an index or "
+                "a directory, and name that in the spec.",
+            )
+        return path
+
+    def _built(
+        self, direct: DirectRequirement, python: str, exclude_newer: datetime | None, say: Say
+    ) -> Path:
+        """Return the wheel that was built of a source, built now if there is none."""
+        key = digest_of([direct.origin, python]).removeprefix("sha256:")
+        note = self._builds / key
+        try:
+            sha256, _, name = note.read_text(encoding="utf-8").strip().partition(" ")
+        except (OSError, UnicodeDecodeError):
+            kept = None
+        else:
+            kept = self._downloads.find(name, sha256)
+        if kept is not None:
+            return kept
+        path = self._build(direct, python, say, exclude_newer=exclude_newer)
+        write_atomically(note, f"{sha256_of(path)} {path.name}\n")
+        return path
+
+    def _build(
+        self,
+        direct: DirectRequirement,
+        python: str,
+        say: Say,
+        *,
+        exclude_newer: datetime | None = None,
+        indexes: Indexes | None = None,
+    ) -> Path:
+        with (
+            writing(Path(tempfile.gettempdir())),
+            tempfile.TemporaryDirectory(prefix="elt-env-build-") as name,
+        ):
+            place = Path(name)
+            say(f"pip: building a wheel of {direct.origin}")
+            source, moment = self._source(direct, place, say)
+            request = BuildRequest(
+                origin=direct.origin,
+                source=source,
+                python=_interpreter(python),
+                output=place / "wheel",
+                moment=moment,
+                exclude_newer=exclude_newer,
+                indexes=indexes,
+            )
+            self._builder.build_wheel(request, say)
+            return self._downloads.keep(next((place / "wheel").glob("*.whl")))
+
+    def _source(self, direct: DirectRequirement, place: Path, say: Say) -> tuple[Path, int]:
+        """Return the directory of a project's source, and the moment of its making."""
+        source, moment = place / "source", _EPOCH
+        if direct.commit:
+            moment = check_out(direct.url, direct.commit, source, self._limit, say)
+        else:
+            _unpack(self._downloads.fetch(direct.url, direct.sha256), source)
+            inside = [*source.iterdir()]
+            source = inside[0] if len(inside) == 1 and inside[0].is_dir() else source
+        project = source / direct.subdirectory
+        if not project.is_dir():
+            raise SpecError(
+                f"{direct.origin} has no directory '{direct.subdirectory}'.",
+                "Correct '#subdirectory=', or leave it out.",
+            )
+        return project, max(moment, _EPOCH)
+
+
+def _unpack(archive: Path, directory: Path) -> None:
+    """Unpack a source archive; nothing of it comes to lie outside of `directory`."""
+    options = {} if archive.suffix == ".zip" else {"filter": "data"}
+    try:
+        shutil.unpack_archive(archive, directory, **options)  # type: ignore[arg-type]
+    except (shutil.ReadError, ValueError, EOFError) as error:
+        raise IntegrityError(
+            f"{archive.name} is not an archive that can be unpacked: {error}.",
+            "Name another file, or the project's repository: NAME @ git+https://…@COMMIT",
+        ) from error
+
+
+def _interpreter(python: str) -> Path:
+    """Return a Python to build with: of that minor, where this machine has one, else our own."""
+    try:
+        return find_interpreter(python).executable
+    except ToolError:
+        return Path(sys.executable)
+
+
+def _require_fit(path: Path, direct: DirectRequirement, python: str) -> None:
+    tags = set(wheel_tags(python))
+    if any(str(each) in tags for each in parse_wheel_filename(path.name)[3]):
+        return
+    raise NoWheelError(
+        f"{path.name} of {direct.origin} does not fit Python {python} on this machine.",
+        f"Name a wheel for it, or, where it is built here, install a Python {python}.",
+    )
