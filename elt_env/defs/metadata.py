@@ -48,6 +48,7 @@ def lock_metadata(locked: Locked) -> Metadata:
         "channels": dg.MetadataValue.json(list(lock.channels)),
         "indexes": dg.MetadataValue.json(list(lock.indexes)),
         "negotiated": dg.MetadataValue.md(_negotiated(lock)),
+        **({"notes": dg.MetadataValue.md(_bulleted(lock.notes))} if lock.notes else {}),
         "exclude_newer": dg.MetadataValue.text(limit.isoformat() if limit else "no cool-down"),
         "conda_packages": dg.MetadataValue.int(len(lock.conda)),
         "pip_packages": dg.MetadataValue.int(len(lock.pip)),
@@ -177,6 +178,10 @@ def _row(package: Package) -> tuple[Cell, ...]:
         released.date().isoformat() if released else "unknown",
         ", ".join(package.required_by),
     )
+
+
+def _bulleted(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {each}" for each in lines)
 
 
 def _negotiated(lock: Lock) -> str:

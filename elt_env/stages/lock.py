@@ -260,6 +260,8 @@ def write(found: Locked | Resolution, toolbox: Toolbox, say: Say) -> Locked:
         f"lock: {lock.digest} of {question.target}: {len(lock.conda)} conda and "
         f"{len(lock.pip)} pip packages; {count(changes)}"
     )
+    for each in lock.notes:
+        say(f"lock: {each}")
     report = explain_relock(before, lock, toolbox, say)
     return Locked(lock, path, kept=False, changes=changes, reasons=question.reasons, report=report)
 

@@ -5,6 +5,8 @@ it once the prefix is sealed, so Python has none to write, whoever runs it: root
 any directory, and a program that cleans the environment of what it starts, too. The variable
 PYTHONDONTWRITEBYTECODE keeps back the rest: bytecode for `python -O`, and that of a source that is
 edited. PYTHONPYCACHEPREFIX would do so as well, and would hide the bytecode that is there.
+Directories stay as they are linked: read-only ones would hold back everybody but root, and their
+owner from removing them. What a package itself writes there, `elt-env verify` names.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from elt_env.model.lock import HeldBack
 from elt_env.stages.lock import Locked, examine
@@ -97,6 +98,26 @@ def test_what_is_not_satisfied_is_said(
     assert isinstance(question, Question)
     assert [each for each in question.reasons if reason in each] == list(question.reasons)
     assert f"a new one is needed: {question.reasons[0]}" in copied.told
+
+
+def test_other_variables_alone_make_another_lock_of_the_same_packages(copied: Scene) -> None:
+    def locked(**variables: str) -> Locked:
+        toolbox = copied.toolbox(conda=CONDA, pip=_BASE_PIP, policy=_BASE_POLICY)
+        spec = copied.root / "project/environments/elt.yml"
+        spec.write_text(spec.read_text() + yaml.safe_dump({"variables": variables}))
+        return copied.lock_with(toolbox)
+
+    before = copied.lock(conda=CONDA, pip=_BASE_PIP, policy=_BASE_POLICY)
+    first = locked(DBT_PROFILES_DIR="ci/profiles", DBT_PARTIAL_PARSE="0")
+    assert first.lock.variables == (("DBT_PARTIAL_PARSE", "0"), ("DBT_PROFILES_DIR", "ci/profiles"))
+    assert first.reasons == ("the spec's variables changed",)
+    assert first.lock.packages == before.lock.packages
+    assert locked(DBT_PROFILES_DIR="ci/profiles", DBT_PARTIAL_PARSE="0").kept
+    second = locked(DBT_PROFILES_DIR="ci/profiles", DBT_PARTIAL_PARSE="1")
+    assert len({each.lock.digest for each in (before, first, second)}) == 3
+    assert "ci/profiles" not in copied.told
+    again = copied.lock(conda=CONDA, pip=_BASE_PIP, policy=_BASE_POLICY)
+    assert again.lock.digest == before.lock.digest
 
 
 def test_another_channel_is_not_the_one_that_was_locked(copied: Scene) -> None:

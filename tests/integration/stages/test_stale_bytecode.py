@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from elt_env.stages.pack import pack
 from elt_env.stages.prove import prove
 from elt_env.stages.repair import repair
 from elt_env.stages.verify import require_whole, verify
+from elt_env.tools.environment_variables import prefix_environment, user_environment
 from elt_env.tools.file_list import list_files
+from elt_env.tools.launchers import write_launchers
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import run
 from elt_env.tools.toolbox import Toolbox
@@ -134,6 +137,24 @@ def test_it_is_compiled_anew_and_holds_for_good(
     require_whole(lock, after)
     repair(lock, after, toolbox, silent)
     assert verify(lock, toolbox, silent) == ()
+    assert list_files(prefix.path) == sealed
+
+
+def test_what_is_run_from_a_prefix_does_not_write_into_it(
+    lock: Lock, sample: Sample, tmp_path: Path
+) -> None:
+    toolbox = sample.toolbox(tmp_path)
+    prefix = built(lock, toolbox)
+    sealed = list_files(prefix.path)
+    write_launchers(tmp_path, tmp_path, prefix.path, "elt@3.11", lock.digest)
+    for start, variables in (
+        (prefix.python, user_environment(prefix.path)),
+        (prefix.python, prefix_environment(prefix.path)),
+        (tmp_path / "bin" / "python", dict(os.environ)),
+    ):
+        for options in ([], ["-O"], ["-OO"]):
+            done = run([start, *options, "-c", _IMPORT_ALL], limit=_LIMIT, env=variables)
+            assert done.returncode == 0, done.stderr
     assert list_files(prefix.path) == sealed
 
 
