@@ -16,6 +16,7 @@ from elt_env.tools.files import sha256_of, writing
 from elt_env.tools.http_client import (
     BUSY,
     REFUSED,
+    is_page,
     open_client,
     patiently,
     refused,
@@ -131,6 +132,9 @@ class Downloads:
         try:
             self._stream(url, part)
         except httpx.HTTPStatusError as error:
+            stopped = refused(error, url)
+            if stopped:
+                raise stopped from error
             status = error.response.status_code
             found = _unreachable(url, f"HTTP status {status}")
             if status in BUSY:
@@ -151,6 +155,8 @@ class Downloads:
             part.open("wb") as file,
         ):
             answer.raise_for_status()
+            if is_page(answer):
+                raise _page_instead(url)
             for chunk in answer.iter_raw():
                 file.write(chunk)
                 if time.monotonic() > end:
@@ -158,6 +164,13 @@ class Downloads:
                         f"The download of {_shown(url)} took longer than {self._limit:.0f} s.",
                         "Run it again, or raise tool-limit in [tool.elt-env].",
                     )
+
+
+def _page_instead(url: str) -> IndexUnreachableError:
+    return IndexUnreachableError(
+        f"{_shown(url)} answers with a web page in place of the file.",
+        "Does a proxy want you to sign in? Open the URL in a browser, and check the proxy.",
+    )
 
 
 def _refused(url: str, status: int) -> IndexUnreachableError:

@@ -108,7 +108,47 @@ def refused(error: httpx.HTTPError, url: str) -> NetworkError | None:
         return certificate_error(httpx.URL(url).netloc.decode(), tls.verify_message)
     if isinstance(error, httpx.ProxyError):
         return refusal(f"tunnel error: {error}", url)
+    if isinstance(error, httpx.HTTPStatusError):
+        return refused_by_proxy(error.response)
     return None
+
+
+def refused_by_proxy(answer: httpx.Response) -> NetworkError | None:
+    """Return the error for a proxy that wants to know who asks, or None."""
+    is_refused = answer.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED
+    return refusal("407 Proxy Authentication Required", str(answer.url)) if is_refused else None
+
+
+def diagnosis(url: str) -> NetworkError | None:
+    """Return the error for a certificate or a proxy that stands between here and a URL, or None.
+
+    For tools that do not say why nothing could be had.
+    """
+    try:
+        with open_client(silence=_CONNECT) as client, client.stream("GET", url) as answer:
+            return refused_by_proxy(answer)
+    except httpx.HTTPError as error:
+        return refused(error, url)
+    except httpx.InvalidURL:
+        return None
+
+
+def answers_with_page(url: str, logins: Logins) -> bool:
+    """Tell whether what answers at a file's URL is a web page, as that of a proxy may be."""
+    try:
+        with (
+            open_client(logins, silence=_CONNECT) as client,
+            client.stream("GET", url, headers={"Range": "bytes=0-0"}) as answer,
+        ):
+            return is_page(answer)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False
+
+
+def is_page(answer: httpx.Response) -> bool:
+    """Tell whether an answer is a web page."""
+    kind: str = answer.headers.get("Content-Type", "")
+    return answer.is_success and kind.startswith("text/html")
 
 
 def retry_after(headers: httpx.Headers) -> float | None:

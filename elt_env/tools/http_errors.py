@@ -27,8 +27,8 @@ _CAUSES: Mapping[str, str] = {
 }
 
 _PROXY = re.compile(
-    r"407 proxy|proxy authenti[cz]at|proxy authorization required|tunnel error|"
-    r"tunnel connection failed|(?:unable to|cannot) connect to proxy",
+    r"407 proxy|proxy authenti[cz]at|proxy authorization required|"
+    r"tunnel error(?!: failed to create)|tunnel connection failed",
     re.IGNORECASE,
 )
 _AUTHENTICATION = re.compile(r"\b407\b|proxy auth", re.IGNORECASE)

@@ -167,6 +167,9 @@ class _Look:
         return page
 
     def _new_page(self, name: str, index: str, answer: httpx.Response, body: bytes) -> ProjectPage:
+        stopped = http_client.refused_by_proxy(answer)
+        if stopped:
+            raise stopped
         if answer.status_code in REFUSED:
             raise index_errors.refused(name, index, _status(answer))
         if answer.status_code != HTTPStatus.OK:

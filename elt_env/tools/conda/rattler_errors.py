@@ -75,23 +75,38 @@ def _channel(text: str, channels: tuple[str, ...]) -> NetworkError:
         )
     refused = _REFUSED.search(text)
     if refused:
-        return NetworkError(
-            f"The conda channel {names} refuses access ({refused['status']}).",
-            "Put valid credentials for it into ~/.netrc or into the file that RATTLER_AUTH_FILE "
-            "names, and check the proxy in between.",
-        )
+        return _no_access(f"The conda channel {names} refuses access", refused["status"])
     return NetworkError(
         f"The conda channel {names} does not answer with repodata: {cause}",
         "Check the channel's name or URL in the spec, and the proxy in between.",
     )
 
 
+def _no_access(problem: str, status: str) -> NetworkError:
+    return NetworkError(
+        f"{problem} ({status}).",
+        "Put valid credentials for it into ~/.netrc or into the file that RATTLER_AUTH_FILE "
+        "names, and check the proxy in between.",
+    )
+
+
 def archive(text: str, url: str) -> NetworkError:
     """Return the error for a package that repodata lists and that cannot be looked into."""
+    refused = _REFUSED.search(text)
+    if refused:
+        return _no_access(f"The download of {url} is refused", refused["status"])
     return refusal(text, url) or NetworkError(
         f"The conda package {url} cannot be read: {end_of(text.strip(), 3)}.",
         "Run it again; if it stays, the channel lists what it does not have: tell its owner, and "
         "ask for another version in the spec.",
+    )
+
+
+def page(url: str) -> NetworkError:
+    """Return the error for a web page in place of an archive."""
+    return NetworkError(
+        f"{url} answers with a web page in place of the conda package.",
+        "Does a proxy want you to sign in? Open the URL in a browser, and check the proxy.",
     )
 
 
@@ -122,6 +137,9 @@ def _download(text: str, about: str, cause: str) -> NetworkError | None:
     stopped = refusal(text)
     if stopped:
         return stopped
+    refused = _REFUSED.search(text)
+    if refused:
+        return _no_access(f"The download of {about} is refused", refused["status"])
     if _UNREACHABLE.search(text) or busy_url(text):
         return NetworkError(
             f"{about} cannot be downloaded: {cause}", "Check the network and run it again."

@@ -20,7 +20,13 @@ from rattler.exceptions import (
 )
 from rattler.package_cache.package_cache import PackageCache, PackageCacheLayer, ValidationMode
 
-from elt_env.errors import CondaUnsatisfiableError, IntegrityError, SpecError, TimeLimitError
+from elt_env.errors import (
+    CondaUnsatisfiableError,
+    EltEnvError,
+    IntegrityError,
+    SpecError,
+    TimeLimitError,
+)
 from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.credentials import (
     WHERE_CREDENTIALS_BELONG,
@@ -43,7 +49,7 @@ from elt_env.tools.conda.rattler_client import open_client
 from elt_env.tools.conda.records import as_utc, to_package, to_record
 from elt_env.tools.conda.repodata import ChannelLook, NotHeld, read_releases
 from elt_env.tools.files import remove_abandoned, sha256_of, writing
-from elt_env.tools.http_client import patiently, unheard
+from elt_env.tools.http_client import answers_with_page, patiently, unheard
 from elt_env.tools.http_errors import refusal
 from elt_env.tools.logins import Logins
 from elt_env.tools.process import Say
@@ -229,6 +235,8 @@ class Rattler:
                 self._run(self._link(packages, prefix, requested, say), "conda link")
             except InstallerError as error:
                 found = rattler_errors.link(str(error), packages, prefix)
+                if isinstance(found, IntegrityError):
+                    found = _page_instead(str(error), packages) or found
                 raise rattler_errors.passing(found, str(error)) from error
 
         self._patiently(link, say, tries=_DOWNLOAD_TRIES)
@@ -334,6 +342,14 @@ async def _paths(record: rattler.RepoDataRecord, client: rattler.Client) -> tupl
     except OSError as error:
         found = rattler_errors.archive(str(error), record.url)
         raise rattler_errors.passing(found, str(error)) from error
+
+
+def _page_instead(text: str, packages: tuple[Package, ...]) -> EltEnvError | None:
+    """Return the error for a web page that came in place of an archive, or None."""
+    for each in packages:
+        if each.file_name in text and answers_with_page(each.url, Logins()):
+            return rattler_errors.page(each.url)
+    return None
 
 
 def _check_local_archive(package: Package) -> None:

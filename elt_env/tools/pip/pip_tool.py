@@ -15,6 +15,7 @@ from elt_env.errors import (
     ToolError,
 )
 from elt_env.tools.files import storage_error, write_atomically, writing
+from elt_env.tools.http_client import diagnosis
 from elt_env.tools.http_errors import refusal
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.logins import completed
@@ -25,7 +26,8 @@ from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
 _MISMATCH = re.compile(r"DO NOT MATCH THE HASHES.*?\n\s+(?P<what>\S+)", re.DOTALL)
 _FULL = "No space left on device"
 _UNREACHABLE = re.compile(
-    r"No matching distribution|Could not find a version|Connection|timed out|HTTP error|Max retries"
+    r"No matching distribution|Could not find a version|Connection|timed out|HTTP error|"
+    r"Max retries|certificate"
 )
 
 
@@ -70,7 +72,7 @@ class Pip:
             ]
             done = self._pip(request.prefix, options, request.indexes, say, request.links)
             if done.returncode:
-                raise _install_error(done.stdout + done.stderr, done.returncode, request.prefix)
+                raise _install_error(done.stdout + done.stderr, done.returncode, request)
         shown = ["pip", "--python", str(request.prefix), *options[:-1], listed.name]
         return " ".join(shown)
 
@@ -112,9 +114,9 @@ class Pip:
         )
 
 
-def _install_error(text: str, code: int, prefix: Path) -> EltEnvError:
+def _install_error(text: str, code: int, request: InstallRequest) -> EltEnvError:
     if _FULL in text:
-        return storage_error(prefix, "", full=True)
+        return storage_error(request.prefix, "", full=True)
     mismatch = _MISMATCH.search(text)
     if mismatch:
         return IntegrityError(
@@ -122,15 +124,22 @@ def _install_error(text: str, code: int, prefix: Path) -> EltEnvError:
             f"{end_of(text.strip(), 10)}",
             "If the index is trusted, make a new lock: elt-env relock",
         )
-    stopped = refusal(text)
-    if stopped:
-        return stopped
     if _UNREACHABLE.search(text):
-        return IndexUnreachableError(
-            f"The locked files cannot be had from the index: {end_of(text.strip(), 10)}",
-            "Check the network and the index, then run the same command again.",
+        return (
+            refusal(text)
+            or _stopped(request.indexes)
+            or IndexUnreachableError(
+                f"The locked files cannot be had from the index: {end_of(text.strip(), 10)}",
+                "Check the network, the index and the proxy in between, then run it again.",
+            )
         )
     return ToolError(
         f"pip install failed with exit code {code}: {end_of(text.strip(), 20)}",
         "Run the same command again; if it stays, make a new lock: elt-env relock",
     )
+
+
+def _stopped(indexes: Indexes) -> EltEnvError | None:
+    """Return what stands between here and an index: pip says only that there is no package."""
+    remote = (each.url for each in indexes.all if not each.url.startswith("file:"))
+    return next((found for found in map(diagnosis, remote) if found), None)

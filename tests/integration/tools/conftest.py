@@ -46,3 +46,16 @@ def server(packages: Channel) -> Iterator[ChannelServer]:
 def conda(tmp_path: Path) -> Rattler:
     """Rattler, with caches of this test's own."""
     return Rattler(tmp_path / "cache", None, _LIMIT)
+
+
+@pytest.fixture
+def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory without settings, in which every tool keeps its caches."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(home / "uv"))
+    for name in ("XDG_CONFIG_HOME", "NETRC", "RATTLER_AUTH_FILE", "CONDARC", "PIP_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return home

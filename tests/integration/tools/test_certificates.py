@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import venv
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,17 +12,11 @@ import trustme
 
 from elt_env.errors import CertificateError, ChannelUnreachableError
 from elt_env.tools.conda import Rattler
-from elt_env.tools.download import Downloads
-from elt_env.tools.indexes import Indexes, parse_index
-from elt_env.tools.package_index import PackageIndex
-from elt_env.tools.pip import InstallRequest, Pip, Uv
 from tests.support.channel import Channel, ChannelServer
+from tests.support.downloads import WAYS, Downloading
 from tests.support.index_server import IndexServer
 from tests.support.loopback import running
-from tests.support.resolving import ask
-from tests.support.solving import request
 from tests.support.tls import Authority, over_tls
-from tests.support.wheels import make_wheel
 
 _LIMIT = 120.0
 _VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
@@ -38,82 +29,14 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(private_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user who trusts what the system trusts."""
     for name in _VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    monkeypatch.setenv("UV_CACHE_DIR", str(home / "uv"))
-    return home
+    return private_home
 
 
-class World:
-    """A channel and an index over TLS, and every way of this project to ask them."""
-
-    def __init__(self, channel: ChannelServer, index: IndexServer, root: Path) -> None:
-        self.channel = channel
-        self.index = index
-        self.wheel = make_wheel(root, "app", "1.0")
-        index.add(self.wheel)
-        self._root = root
-
-    @property
-    def requests(self) -> int:
-        return sum((self.channel.requests + self.index.requests).values())
-
-    def ways(self) -> dict[str, Callable[[], object]]:
-        return {
-            "rattler": self.solve,
-            "rattler link": self.link,
-            "uv": self.resolve,
-            "pip": self.install,
-            "download": self.download,
-            "pages": self.look,
-        }
-
-    def solve(self) -> object:
-        conda = Rattler(self._root / "conda", None, _LIMIT)
-        return conda.solve(request(self.channel.url, "lib", "python=3.11"))
-
-    def link(self) -> object:
-        conda = Rattler(self._root / "other", None, _LIMIT)
-        known = conda.solve(request(self._local(), "lib", "python=3.11"))
-        local, served = self._local(), self.channel.url
-        moved = tuple(replace(each, url=each.url.replace(local, served)) for each in known)
-        conda.link(moved, self._root / "linked", (), print)
-        return None
-
-    def _local(self) -> str:
-        return self.channel.root.as_uri()
-
-    def resolve(self) -> object:
-        return Uv(self._indexes(), _LIMIT).resolve(ask("app"), print)
-
-    def install(self) -> object:
-        prefix = self._root / "prefix"
-        venv.create(prefix, with_pip=False, symlinks=True)
-        sha256 = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
-        asked = InstallRequest(f"app==1.0 --hash=sha256:{sha256}\n", prefix, self._indexes())
-        return Pip(_LIMIT).install(asked, print)
-
-    def download(self) -> object:
-        sha256 = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
-        downloads = Downloads(self._root / "wheels", Indexes())
-        return downloads.fetch(f"{self.index.base_url}/files/{self.wheel.name}", sha256)
-
-    def look(self) -> object:
-        pages = PackageIndex(Indexes(), self._root / "pages")
-        return pages.look({"app": self.index.url})
-
-    def _indexes(self) -> Indexes:
-        return Indexes(parse_index(self.index.url))
-
-
-Open = Callable[[trustme.LeafCert], World]
+Open = Callable[[trustme.LeafCert], Downloading]
 
 
 @pytest.fixture
@@ -121,17 +44,14 @@ def world(packages: Channel, tmp_path: Path) -> Iterator[Open]:
     """Starts both servers with a certificate."""
     with contextlib.ExitStack() as stack:
 
-        def start(certificate: trustme.LeafCert) -> World:
+        def start(certificate: trustme.LeafCert) -> Downloading:
             channel = stack.enter_context(
                 running(over_tls(ChannelServer(packages.root), certificate))
             )
             index = stack.enter_context(running(over_tls(IndexServer(), certificate)))
-            return World(channel, index, tmp_path)
+            return Downloading(channel, index, tmp_path)
 
         yield start
-
-
-_WAYS = ("rattler", "rattler link", "uv", "pip", "download", "pages")
 
 
 def _say_in_variable(name: str) -> Callable[[Path, Path, pytest.MonkeyPatch], None]:
@@ -193,7 +113,7 @@ _CAUSES = {
 }
 
 
-@pytest.mark.parametrize("way", _WAYS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("cause", _CAUSES)
 def test_a_certificate_that_is_refused_is_an_error_of_its_own(
     *,
