@@ -69,6 +69,7 @@ class Packer:
         """
         self._prefix = str(prefix.path)
         self._history = history(prefix.lock)
+        self._placed: set[str] = set()
         self._site = prefix.site_packages.relative_to(prefix.path)
         self._place = place
         self._root = place.lstrip("/")
@@ -82,6 +83,7 @@ class Packer:
             CancelledError: it was given up.
         """
         records = {each.record: each for each in packages}
+        self._placed = {name for each in packages for name in each.placed}
         stats = {name: found for each in packages for name, found in each.stats.items()}
         for name, found in sorted(stats.items()):
             go_on()
@@ -106,7 +108,7 @@ class Packer:
         elif found.st_size > _WHOLE:
             self._add_large(path, inside, found.st_size, mode, layer)
         else:
-            data = self._relocation.content(name, _read(path, found.st_size))
+            data = self._content(name, _read(path, found.st_size))
             if data is not None:
                 layer.file(inside, data, mode)
 
@@ -145,7 +147,10 @@ class Packer:
         return [row[0], f"sha256={digest}", str(len(data))]
 
     def _moved(self, name: str) -> bytes:
-        return self._relocation.content(name, Path(self._prefix, name).read_bytes()) or b""
+        return self._content(name, Path(self._prefix, name).read_bytes()) or b""
+
+    def _content(self, name: str, data: bytes) -> bytes | None:
+        return self._relocation.content(name, data, placed=name in self._placed)
 
     def _conda_record(self, content: Mapping[str, Any]) -> bytes:
         """Return a record of conda-meta that tells nothing of the machine it was linked on.

@@ -6,7 +6,7 @@ import contextlib
 import importlib.metadata
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
@@ -143,8 +143,40 @@ class Prefix:
             lock.release()
 
     def distributions(self) -> tuple[Distribution, ...]:
-        """Return every distribution found in site-packages, even one that lost its metadata."""
-        return tuple(_distribution(each) for each in sorted(self.site_packages.glob("*.*-info")))
+        """Return every distribution found in site-packages, even one that lost its metadata.
+
+        An `.egg-info` that a conda package has beside the `.dist-info` of the same distribution
+        is left out.
+        """
+        found = [_distribution(each) for each in sorted(self.site_packages.glob("*.*-info"))]
+        twice = {each.name for each in found if _is_egg(each) and _has_dist_info(each.name, found)}
+        if twice:
+            brought = self._brought_with_dist_info()
+            found = [each for each in found if each.name not in twice or each.info not in brought]
+        return tuple(found)
+
+    def _brought_with_dist_info(self) -> set[Path]:
+        """Return each `.egg-info` of a conda package that has a `.dist-info` of that name too."""
+        brought: set[Path] = set()
+        for record in sorted((self.path / "conda-meta").glob("*.json")):
+            files = json.loads(record.read_text(encoding="utf-8")).get("files", ())
+            infos = {
+                part
+                for file in files
+                for part in (self.path / file, (self.path / file).parent)
+                if part.parent == self.site_packages and part.suffix.endswith("-info")
+            }
+            mine = [_distribution(each) for each in infos]
+            brought |= {e.info for e in mine if _is_egg(e) and _has_dist_info(e.name, mine)}
+        return brought
+
+
+def _is_egg(distribution: Distribution) -> bool:
+    return distribution.info.suffix == ".egg-info"
+
+
+def _has_dist_info(name: str, distributions: Iterable[Distribution]) -> bool:
+    return any(each.name == name and not _is_egg(each) for each in distributions)
 
 
 def _distribution(info: Path) -> Distribution:

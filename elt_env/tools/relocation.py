@@ -59,11 +59,16 @@ class Relocation:
         """Return the target of a symbolic link."""
         return os.fsdecode(self._replaced(os.fsencode(target)))
 
-    def content(self, name: str, data: bytes) -> bytes | None:
+    def content(self, name: str, data: bytes, *, placed: bool = False) -> bytes | None:
         """Return what the file `name` holds at the new place; None when it has no use there.
 
         Compiled modules are not compared with their sources any more: in an image nobody edits
         these (PEP 552). One that holds the prefix is left out; Python compiles it in memory.
+
+        Args:
+            name: its path below the prefix.
+            data: all of it.
+            placed: whether conda put the prefix into it, and so into C strings if it is binary.
 
         Raises:
             IntegrityError: the prefix stands in it in a way that cannot be replaced.
@@ -74,7 +79,7 @@ class Relocation:
             data = self._script(data, anywhere=not name.startswith("bin/"))
         if not self.concerns(data):
             return data
-        if data.startswith(_ELF):
+        if data.startswith(_ELF) or (placed and b"\0" in data):
             return self._in_strings(data)
         if b"\0" in data:
             raise IntegrityError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -21,14 +22,33 @@ async def paths_of(record: rattler.RepoDataRecord, client: rattler.Client) -> tu
     """Return the paths of every file in a conda package's archive.
 
     Of a remote `.conda` archive only its `info` part is read.
+
+    Raises:
+        OSError, ValueError, LookupError, TypeError: the archive cannot be read, or is none.
     """
     address = urlsplit(record.url)
     if address.scheme == "file":
         archive = await PackageArchive.from_path(Path(unquote(address.path)))
     else:
         archive = await PackageArchive.from_url(client, record.url)
-    paths = await archive.paths_json()
-    return tuple(str(entry.relative_path) for entry in paths.paths)
+    return tuple(await _listed(archive))
+
+
+async def _listed(archive: PackageArchive) -> list[str]:
+    """Return the paths that `info/paths.json` (CEP 34) lists, or else the `info/files` before it.
+
+    Raises:
+        ValueError: neither is there, or it cannot be read.
+    """
+    # One after the other: a `.tar.bz2` is unpacked up to the last that was asked for.
+    paths = await archive.read_file("info/paths.json")
+    if paths is not None:
+        return [str(entry["_path"]) for entry in json.loads(paths)["paths"]]
+    files = await archive.read_file("info/files")
+    if files is None:
+        message = "it has neither info/paths.json nor info/files"
+        raise ValueError(message)
+    return files.decode().splitlines()
 
 
 def distributions_in(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -37,9 +57,10 @@ def distributions_in(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
     A metadata directory is `{name}-{version}.dist-info`, the version escaped so that it holds no
     hyphen; so should be the name, but some tools leave hyphens in it
     (https://packaging.python.org/en/latest/specifications/recording-installed-packages/).
-    One below another package, vendored, is not an installed distribution.
+    One below another package, vendored, is not an installed distribution. Where a distribution has
+    an `.egg-info` as well, the `.dist-info` holds.
     """
-    found = set()
+    found: dict[bool, dict[str, str]] = {True: {}, False: {}}
     for each in paths:
         path = PurePosixPath(each)
         pattern = _METADATA.get(path.name)
@@ -48,5 +69,6 @@ def distributions_in(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
             pattern, parent = _EGG_INFO, path
         match = pattern.fullmatch(parent.name) if pattern else None
         if match and parent.parent.name == "site-packages":
-            found.add((normalize(match["name"]), match["version"].replace("_", "-")))
-    return tuple(sorted(found))
+            version = match["version"].replace("_", "-")
+            found[pattern is _DIST_INFO][normalize(match["name"])] = version
+    return tuple(sorted((found[False] | found[True]).items()))

@@ -339,7 +339,7 @@ def _require_platforms(
 async def _paths(record: rattler.RepoDataRecord, client: rattler.Client) -> tuple[str, ...]:
     try:
         return await paths_of(record, client)
-    except OSError as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         found = rattler_errors.archive(str(error), record.url)
         raise rattler_errors.passing(found, str(error)) from error
 

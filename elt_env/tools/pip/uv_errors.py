@@ -25,6 +25,8 @@ from elt_env.tools.pip.port import ResolveRequest
 from elt_env.tools.process import Completed, end_of
 
 _NO_SOLUTION = "No solution found"
+_CHECKED = re.compile(r"^(?P<fault>The package .*)(?P<places>(?:\n  - .*)*)", re.MULTILINE)
+_PLACE = re.compile(r"^  - (.*)$", re.MULTILINE)
 _NOT_FOUND = re.compile(
     r"(?:Because |and )?(?P<name>[\w.-]+) was not found in the (?:package registry|provided)",
     re.IGNORECASE,
@@ -116,6 +118,33 @@ def dateless(text: str) -> set[str]:
     """Return the names of the distributions with files that lack an upload time."""
     releases = (_release(each["file"]) for each in _NO_DATE.finditer(text))
     return {normalize(each.rpartition("-")[0]) for each in releases}
+
+
+TWICE = "has multiple installed distributions"
+"""What `uv pip check` says of a distribution that is installed more than once."""
+
+
+def inconsistencies(text: str) -> tuple[list[str], bool]:
+    """Return what `uv pip check` finds wrong, a line each, and whether it looked at everything.
+
+    No fault is what conda packages have, and uv looks no further at: a distribution without the
+    file WHEEL, of which METADATA alone has to be there once it is installed
+    (https://packaging.python.org/en/latest/specifications/recording-installed-packages/), and an
+    `.egg-info` beside a `.dist-info`.
+    """
+    faults, complete = [], True
+    for found in _CHECKED.finditer(text):
+        places = _PLACE.findall(found["places"])
+        if "(unable to read `WHEEL` file)" in found["fault"] or _is_one_with_egg(places):
+            complete = False
+        else:
+            faults.append(" ".join([found["fault"].strip(), *places]))
+    return faults, complete
+
+
+def _is_one_with_egg(places: list[str]) -> bool:
+    """Tell whether the places of a distribution are one `.dist-info` and one `.egg-info`."""
+    return sorted(each.rpartition(".")[2] for each in places) == ["dist-info", "egg-info"]
 
 
 def is_undated(line: str) -> bool:

@@ -23,6 +23,7 @@ from elt_env.tools.logins import Logins, completed
 from elt_env.tools.pip import uv_errors
 from elt_env.tools.pip.direct_wheels import BuildRequest
 from elt_env.tools.pip.formats import format_options
+from elt_env.tools.pip.pip_tool import Pip
 from elt_env.tools.pip.port import InstallRequest, Resolved, ResolveRequest
 from elt_env.tools.pip.uv_answers import locked_file, pin_lines, read_annotated
 from elt_env.tools.process import Completed, Say, clean_environment, run
@@ -201,10 +202,14 @@ class Uv:
             done = self._run(command, place, say)
         if done.returncode == 0:
             return ()
-        lines = [each for each in done.stderr.splitlines() if each.startswith("The package")]
-        if not lines:
+        faults, complete = uv_errors.inconsistencies(done.stderr)
+        if complete and not faults:
             raise uv_errors.other(done.stderr, done.returncode)
-        return tuple(lines)
+        # pip looks at every distribution, but takes one that is there twice for one.
+        twice = [each for each in faults if uv_errors.TWICE in each]
+        if not complete:
+            return (*twice, *Pip(self._limit).inconsistencies(prefix, say))
+        return tuple(faults)
 
     def _compile(
         self,

@@ -113,3 +113,11 @@ def test_nothing_of_the_prefix_is_left(parts: list[bytes]) -> None:
     assert found is not None
     assert len(found) == len(data)
     assert HERE.encode() not in found
+
+
+def test_a_binary_that_conda_put_the_prefix_into_holds_it_in_strings() -> None:
+    data = b"\x7fGIR\0" + f"{HERE}/share".encode() + b"\0" + b"\0" * 9 + b"end"
+    found = MOVE.content("lib/a.typelib", data, placed=True)
+    assert found == (b"\x7fGIR\0/opt/elt/share").ljust(len(data) - 3, b"\0") + b"end"
+    with pytest.raises(IntegrityError):
+        MOVE.content("lib/a.typelib", data)

@@ -54,6 +54,13 @@ def test_a_package_may_own_several_and_lists_each_once() -> None:
     )
 
 
+@pytest.mark.parametrize("version", ["0.9", "1.0", "1.1"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_dist_info_holds_where_there_is_an_egg_info_too(version: str, order: int) -> None:
+    paths = [f"{_SITE}/a-1.0.dist-info/METADATA", f"{_SITE}/a-{version}-py3.11.egg-info/PKG-INFO"]
+    assert distributions_in(paths[::order]) == (("a", "1.0"),)
+
+
 @given(
     st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._]{0,8}[A-Za-z0-9])?", fullmatch=True),
     st.from_regex(r"[0-9]+(\.[0-9]+)*((a|rc)[0-9])?(\.post[0-9])?(\+[a-z]+)?", fullmatch=True),

@@ -186,3 +186,42 @@ def test_every_text_of_a_failure_is_some_error(text: str) -> None:
     error = _error(text, "alpha")
     assert error.remedy
     assert uv_errors.install(text, 1, Path("/store")).remedy
+
+
+_CHECK = """\
+Using Python 3.11.7 environment at: /a place
+Checked 6 packages in 1ms
+Found 3 incompatibilities
+The package `alpha` requires `beta>=2`, but `1.0` is installed
+The package `gamma` is broken or incomplete (unable to read `METADATA` file). Consider recreating.
+"""
+_TWICE = "The package `delta` has multiple installed distributions: \n"
+_NO_WHEEL = (
+    "The package `vtk` is broken or incomplete (unable to read `WHEEL` file). Consider recreating "
+    "the virtualenv, or removing the package directory at: /a place/vtk-9.dist-info.\n"
+)
+
+
+def test_what_uv_check_finds_wrong() -> None:
+    faults, complete = uv_errors.inconsistencies(_CHECK)
+    assert [each.split("`")[1] for each in faults] == ["alpha", "gamma"]
+    assert complete
+
+
+def test_what_conda_packages_have_is_no_fault_and_not_looked_at() -> None:
+    egg = "  - /a place/delta-1.0-py3.11.egg-info\n  - /a place/delta-1.0.dist-info\n"
+    assert uv_errors.inconsistencies(_TWICE + egg) == ([], False)
+    assert uv_errors.inconsistencies(_NO_WHEEL) == ([], False)
+    faults, complete = uv_errors.inconsistencies(_CHECK + _NO_WHEEL)
+    assert len(faults) == 2
+    assert not complete
+
+
+@pytest.mark.parametrize(
+    "second", ["delta-0.9.dist-info", "delta-0.9.egg-info\n  - /b/delta.egg-info"]
+)
+def test_a_distribution_that_is_twice_there_is_a_fault(second: str) -> None:
+    text = f"{_TWICE}  - /a place/delta-1.0.dist-info\n  - /a place/{second}\n"
+    (fault,), complete = uv_errors.inconsistencies(text)
+    assert "/a place/delta-1.0.dist-info" in fault
+    assert complete
