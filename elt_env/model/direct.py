@@ -259,13 +259,14 @@ def local_project(written: str, path: str = "", *, editable: bool = False) -> Wr
     """
     written = written.rstrip("/") or "."
     shown = f"-e {written}" if editable else written
-    path = shlex.quote(path or written)
+    path = path or written
+    project, wheels = shlex.quote(path), shlex.quote(f"{path}/dist")
     return WrittenError(
         f"'{shown}' is a project's directory, whose content no lock can name",
-        f"Build a wheel (uv build --wheel {path}), and write these two lines in its place: "
-        f"--find-links {shlex.quote(f'{written}/dist')} and NAME==VERSION; "
-        "or leave it out and run it where it is: "
-        f"elt-env run TARGET -- env PYTHONPATH={path} python -m MODULE",
+        f"Build a wheel (python -m pip wheel --no-deps --wheel-dir {wheels} {project}), and write "
+        f"these two lines in its place: --find-links {shlex.quote(f'{written}/dist')} and "
+        "NAME==VERSION; or leave it out and run it where it is: "
+        f"elt-env run TARGET -- env PYTHONPATH={project} python -m MODULE",
     )
 
 

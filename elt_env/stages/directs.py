@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from elt_env.errors import SpecError
 from elt_env.model.direct import DirectRequirement, is_url
-from elt_env.model.lock import Package
+from elt_env.model.lock import Lock, Package
 from elt_env.model.markers import applies
 from elt_env.model.names import normalize
 from elt_env.model.policy import Policy
@@ -67,13 +69,36 @@ def prepare(question: Question, toolbox: Toolbox, say: Say) -> Question:
         EltEnvError: as `DirectWheels.get`.
     """
     require_usable(question.spec, toolbox, say)
-    python, newest = question.target.python, question.exclude_newer
+    python = question.target.python
+    newest = newest_for_builds(question.exclude_newer, toolbox)
     directs = tuple(
         toolbox.direct_wheels.get(_absolute(each, toolbox), python, newest, say)
         for each in question.spec.directs
         if applies(Requirement(each.named), f"{python}.0")
     )
     return replace(question, directs=directs)
+
+
+def newest_for_builds(exclude_newer: datetime | None, toolbox: Toolbox) -> datetime | None:
+    """Return the moment after which no build requirement may be released, None for any.
+
+    Where the policy takes files without an upload time, a builder could take none of them.
+    """
+    return exclude_newer if toolbox.policy.undated_releases == "hold" else None
+
+
+def locked_file(package: Package, lock: Lock, toolbox: Toolbox, say: Say) -> Path:
+    """Return the file of a package of a lock that no index has.
+
+    Raises: as `DirectWheels.get_locked`.
+    """
+    return toolbox.direct_wheels.get_locked(
+        package,
+        lock.target.python,
+        toolbox.indexes.locked_to(lock.indexes),
+        say,
+        exclude_newer=newest_for_builds(lock.exclude_newer, toolbox),
+    )
 
 
 def _absolute(direct: DirectRequirement, toolbox: Toolbox) -> DirectRequirement:

@@ -11,6 +11,7 @@ from pathlib import Path
 from elt_env.errors import IntegrityError
 from elt_env.model import requirements
 from elt_env.model.lock import Package
+from elt_env.stages.directs import locked_file
 from elt_env.tools.files import write_atomically, writing
 from elt_env.tools.installed_files import RecordedFile, recorded_files, recorded_hash
 from elt_env.tools.pip import InstallRequest
@@ -28,17 +29,12 @@ def install_request(
 
     Raises: as `DirectWheels.get_locked`.
     """
-    python = prefix.lock.target.python
-    indexes = toolbox.indexes.locked_to(prefix.lock.indexes)
-    files = [
-        toolbox.direct_wheels.get_locked(each, python, indexes, say)
-        for each in packages
-        if each.index is None
-    ]
+    lock = prefix.lock
+    files = [locked_file(each, lock, toolbox, say) for each in packages if each.index is None]
     return InstallRequest(
         requirements=requirements.pinned(packages),
         prefix=prefix.path,
-        indexes=indexes,
+        indexes=toolbox.indexes.locked_to(lock.indexes),
         wheels_only=toolbox.policy.wheels_only,
         allow_sdist=tuple(each.name for each in packages if not each.file_name.endswith(".whl")),
         links=tuple(dict.fromkeys(each.parent for each in files)),

@@ -18,11 +18,13 @@ class WheelMetadata:
 
     Attributes:
         requires: its Requires-Dist entries.
+        requires_python: its bound on Python (PEP 440), or None.
     """
 
     name: str
     version: str
     requires: tuple[Requirement, ...]
+    requires_python: str | None = None
 
     def bound_on(self, name: str, python: str) -> SpecifierSet:
         """Return the bound it puts on the distribution `name` under that full Python version."""
@@ -38,4 +40,5 @@ def read_wheel_metadata(path: Path) -> WheelMetadata:
     with open_wheel(path) as wheel:
         lines = wheel.metadata.get("requires_dist", [])
         requires = tuple(Requirement(line) for line in lines)
-        return WheelMetadata(wheel.name, wheel.version, requires)
+        python = wheel.metadata.get("requires_python")
+        return WheelMetadata(wheel.name, wheel.version, requires, python)

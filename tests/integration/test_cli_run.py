@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.errors import SpecError
+from elt_env.model.spec import parse_spec
 from tests.support.channel import Channel, ChannelServer
 from tests.support.index_server import IndexServer
 from tests.support.isolation import clear_settings
@@ -330,3 +333,16 @@ def test_a_reader_that_leaves_early_causes_no_complaint(built: Terminal) -> None
         with os.fdopen(writer, "w") as stdout, built.start(*arguments, stdout=stdout) as run:
             _, stderr = run.communicate(timeout=LIMIT)
         assert stderr == ""
+
+
+def test_a_project_that_is_not_installed_runs_where_it_is(built: Terminal) -> None:
+    modules = built.site.directory / "environments" / "my project"
+    modules.mkdir(parents=True, exist_ok=True)
+    (modules / "mine.py").write_text("import part; print('mine beside', part.__name__)\n")
+    with pytest.raises(SpecError) as caught:
+        parse_spec("dependencies: [python, {pip: ['-e \"./my project\"']}]", "environments/elt.yml")
+    line = re.search(r"elt-env (run TARGET -- env .*) -m MODULE", caught.value.remedy)
+    assert line is not None
+    command = [built.target if each == "TARGET" else each for each in shlex.split(line[1])]
+    done = built.type(*command, "-m", "mine")
+    assert done.stdout == "mine beside part\n", done.stderr

@@ -12,6 +12,7 @@ from elt_env.model.lock import Lock, owned_distributions
 from elt_env.model.names import normalize
 from elt_env.model.pip_lines import PipLines, read_pip_lines
 from elt_env.stages.checks.finding import Finding, judge
+from elt_env.stages.directs import locked_file
 from elt_env.tools.pip.port import ResolveRequest
 from elt_env.tools.pip.second_opinion import resolve_with_pip
 from elt_env.tools.prefix import Prefix
@@ -81,11 +82,8 @@ def _choose(
 ) -> dict[str, str] | None:
     lock = prefix.lock
     indexes = toolbox.indexes.locked_to(lock.indexes)
-    links = {
-        toolbox.direct_wheels.get_locked(each, lock.target.python, indexes, say).parent
-        for each in lock.pip
-        if each.index is None
-    }
+    others = [each for each in lock.pip if each.index is None]
+    links = {locked_file(each, lock, toolbox, say).parent for each in others}
     return resolve_with_pip(request, prefix.path, indexes, _LIMIT, say, links=links)
 
 

@@ -74,12 +74,14 @@ class DirectWheel:
         path: where the wheel is kept.
         sha256: the wheel's.
         version: its version.
+        requires_python: its bound on Python, or None.
     """
 
     direct: DirectRequirement
     path: Path
     sha256: str
     version: str
+    requires_python: str | None = None
 
     @property
     def requirement(self) -> str:
@@ -100,6 +102,7 @@ class DirectWheel:
             size=self.path.stat().st_size,
             requested=requested,
             required_by=required_by,
+            requires_python=self.requires_python,
             built=None if direct.is_wheel else built,
         )
 
@@ -143,13 +146,23 @@ class DirectWheels:
                 f"Write: {metadata.name} @ {direct.origin}",
             )
         _require_fit(path, direct, python)
-        return DirectWheel(direct, path, sha256_of(path), metadata.version)
+        return DirectWheel(
+            direct, path, sha256_of(path), metadata.version, metadata.requires_python
+        )
 
-    def get_locked(self, package: Package, python: str, indexes: Indexes, say: Say) -> Path:
+    def get_locked(
+        self,
+        package: Package,
+        python: str,
+        indexes: Indexes,
+        say: Say,
+        *,
+        exclude_newer: datetime | None = None,
+    ) -> Path:
         """Return the file of a locked package that no index has.
 
-        It is fetched again, or built again of the same commit, when it is not kept any more; what
-        the build needs comes from `indexes`.
+        It is fetched again, or built again of the same source, when it is not kept any more; what
+        the build needs comes from `indexes` as it was at `exclude_newer`.
 
         Raises:
             IntegrityError: what was built again has other bytes.
@@ -165,7 +178,7 @@ class DirectWheels:
             package.name, package.url, built.sha256, built.commit, built.subdirectory
         )
         say(f"pip: {built.wheel} is not in the cache any more; building it again")
-        path = self._build(direct, python, say, indexes=indexes)
+        path = self._build(direct, python, say, exclude_newer=exclude_newer, indexes=indexes)
         found = sha256_of(path)
         if found != package.sha256:
             raise IntegrityError(

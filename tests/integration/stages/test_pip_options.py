@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-import uv
 
 from elt_env.errors import DisagreementError, NoWheelError, PackageNotFoundError, SpecError
 from elt_env.stages.lock import Locked
@@ -223,14 +223,14 @@ def test_a_local_project_is_refused_with_a_way_that_works(
     write_source(root / "environments" / "my project", "mine", "0.1", requires=["six"])
     with pytest.raises(SpecError) as caught:
         scene.lock(pip=['-e "./my project"'])
-    command = re.search(r"\((uv build [^)]*)\)", caught.value.remedy)
+    command = re.search(r"\(python (-m pip wheel [^)]*)\)", caught.value.remedy)
     links = re.search(r"(--find-links .*) and NAME", caught.value.remedy)
     assert command is not None
     assert links is not None
 
-    monkeypatch.setenv("UV_DEFAULT_INDEX", scene.index.url)
+    monkeypatch.setenv("PIP_INDEX_URL", scene.index.url)
     subprocess.run(
-        [uv.find_uv_bin(), *shlex.split(command[1])[1:]],
+        [sys.executable, *shlex.split(command[1])],
         cwd=root,
         check=True,
         timeout=60,
