@@ -66,6 +66,8 @@ def _owner(text: str) -> str:
 
 
 def _bare_channel_url(text: str) -> str:
+    if text == "nodefaults":
+        raise ValueError("'nodefaults' is no channel; none but those that are listed are taken")
     if channel_carries_credentials(text):
         raise ValueError(f"it carries a credential. {WHERE_CREDENTIALS_BELONG}".rstrip("."))
     return text

@@ -24,7 +24,8 @@ Matches = Callable[[CondaSpec, Package], bool]
 def unsatisfied(lock: Lock, spec: Spec, policy: Policy, matches: Matches) -> tuple[str, ...]:
     """Return the reasons why `lock` does not satisfy `spec` and `policy`; empty when it does."""
     reasons = [*changed_places(lock, spec, policy), *_policy_reasons(lock, policy)]
-    if lock.spec_digest != spec.digest:
+    # A lock that does not say its places is of a time when channels in requirements did not count.
+    if lock.spec_digest != spec.digest or lock.places is None:
         reasons += _conda_reasons(lock, spec, matches)
         reasons += _pip_reasons(lock, spec)
         reasons += _direct_reasons(lock, spec)

@@ -107,22 +107,30 @@ def examine(
 
 def _keep(lock: Lock, reason: str, toolbox: Toolbox, say: Say) -> Locked:
     say(f"lock: kept {lock.digest} of {lock.target}, {reason}")
-    _tell_other_channels(lock, toolbox, say)
+    _tell_other_places(lock, toolbox, say)
     path = toolbox.store.lock_directory(lock.digest)
     return Locked(lock, path, kept=True, reasons=(reason,))
 
 
-def _tell_other_channels(lock: Lock, toolbox: Toolbox, say: Say) -> None:
-    """Say where this machine's settings name other channels than those that were locked from."""
+def _tell_other_places(lock: Lock, toolbox: Toolbox, say: Say) -> None:
+    """Say where this machine's settings name other places than those that were locked from."""
+    spec = toolbox.project.spec(lock.target.environment)
     try:
-        channels = remote_channels(toolbox.project.spec(lock.target.environment), toolbox)
+        channels = remote_channels(spec, toolbox)
     except SpecError:  # one that only another machine has
-        return
-    if lock.channel_source == "remote" and channels != lock.channels:
-        say(
-            f"lock: it was made from {', '.join(lock.channels)}; the settings of this machine name "
-            f"{', '.join(channels)}, which elt-env relock {lock.target.name} would take"
-        )
+        channels = lock.channels
+    known = [(lock.channels, channels)] if lock.channel_source == "remote" else []
+    default = toolbox.indexes.default
+    if default is not None and not (
+        toolbox.policy.index or spec.index_url or toolbox.indexes.extra
+    ):
+        known.append((lock.indexes, (default.url,)))
+    for before, now in known:
+        if before and before != now:
+            say(
+                f"lock: it was made from {', '.join(before)}; the settings of this machine name "
+                f"{', '.join(now)}, which elt-env relock {lock.target.name} would take"
+            )
 
 
 def _require_listed(target: Target, toolbox: Toolbox) -> None:

@@ -156,10 +156,10 @@ def find_channels(policy: Policy, settings: CondaSettings, root: Path) -> Channe
 def _default(policy: Policy, settings: CondaSettings) -> tuple[tuple[str, ...], str]:
     if policy.channels:
         return policy.channels, "'channels' of the policy"
-    if settings.channels:
-        bare = (without_login(each) if _SCHEME.match(each) else each for each in settings.channels)
-        listed = tuple(each for each in bare if each != "nodefaults")
-        return listed or DEFAULT_CHANNELS, ", ".join(settings.sources.get("channels", ()))
+    bare = (without_login(each) if _SCHEME.match(each) else each for each in settings.channels)
+    listed = tuple(each for each in bare if each != "nodefaults")
+    if listed:
+        return listed, ", ".join(settings.sources.get("channels", ()))
     return DEFAULT_CHANNELS, "the default of the policy"
 
 

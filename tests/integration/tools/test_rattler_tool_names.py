@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,15 @@ def test_a_package_comes_from_the_channel_that_is_named(
     assert found.version == version
     home = next(name for name, each in _SIX.items() if each == version)
     assert channel_of(found.url) == f"{served}/{home}"
+
+
+def test_a_cut_off_and_its_exceptions_leave_the_channel_as_it_is(
+    conda: Rattler, served: str
+) -> None:
+    spec = CondaSpec("six", channel="company")
+    limits = {"exclude_newer": datetime(2030, 1, 1, tzinfo=timezone.utc), "not_held": ("six",)}
+    asked = replace(_request("forge company", spec), **limits)  # type: ignore[arg-type]
+    assert [channel_of(each.url) for each in conda.solve(asked)] == [f"{served}/company"]
 
 
 @pytest.mark.parametrize("form", ["{url}/company", "{url}/company/", "{url}/company/noarch"])
