@@ -84,7 +84,8 @@ def _certificate_remedy(host: str, words: str) -> str:
         return (
             "If the company or its proxy has an authority of its own, set SSL_CERT_FILE to a file "
             "that holds it beside the public ones, or REQUESTS_CA_BUNDLE, PIP_CERT, pip's 'cert' "
-            "or conda's 'ssl_verify' to one that holds it alone; certificates are always checked."
+            "or conda's 'ssl_verify' to one that holds it alone. Certificates are always checked, "
+            "whatever 'ssl_verify: false' or 'trusted-host' says."
         )
     if words.startswith("it is for another"):
         return f"Use the name that the certificate of {host} was made for, or correct the server."

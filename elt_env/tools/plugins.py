@@ -137,7 +137,7 @@ class MeltanoProject:
             env=prefix_environment(self.prefix.path, extra=_QUIET | own | dict(variables)),
             cwd=self.path,
             say=say,
-            secrets=self.indexes.secrets,
+            secrets=completed(self.indexes).secrets,
             merge=True,
         )
 

@@ -15,6 +15,7 @@ from elt_env.errors import (
     ToolError,
     UnsatisfiableError,
 )
+from elt_env.model.credentials import without_credentials
 from elt_env.model.lock import Package
 from elt_env.tools.files import storage_error
 from elt_env.tools.http_errors import TryAgainError, busy_url, refusal
@@ -62,7 +63,7 @@ def passing(error: EltEnvError, text: str) -> EltEnvError | TryAgainError:
 
 def channel(text: str, channels: tuple[str, ...]) -> NetworkError:
     """Return the error for repodata that could not be had."""
-    return refusal(text) or _channel(text, channels)
+    return refusal(text) or _channel(without_credentials(text), channels)
 
 
 def _channel(text: str, channels: tuple[str, ...]) -> NetworkError:
@@ -96,7 +97,7 @@ def archive(text: str, url: str) -> NetworkError:
     if refused:
         return _no_access(f"The download of {url} is refused", refused["status"])
     return refusal(text, url) or NetworkError(
-        f"The conda package {url} cannot be read: {end_of(text.strip(), 3)}.",
+        f"The conda package {url} cannot be read: {end_of(without_credentials(text).strip(), 3)}.",
         "Run it again; if it stays, the channel lists what it does not have: tell its owner, and "
         "ask for another version in the spec.",
     )
@@ -112,7 +113,7 @@ def page(url: str) -> NetworkError:
 
 def link(text: str, packages: tuple[Package, ...], prefix: Path) -> EltEnvError:
     """Return the error for packages that could not be fetched or linked."""
-    cause = end_of(text.strip(), 10)
+    cause = end_of(without_credentials(text).strip(), 10)
     if "No space left" in text or "os error 28" in text:
         return storage_error(prefix, "", full=True)
     if "ermission denied" in text or "ead-only file system" in text:

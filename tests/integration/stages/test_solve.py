@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from elt_env.errors import (
+    CertificateError,
     ChannelUnreachableError,
     CondaUnsatisfiableError,
     NetworkError,
     PackageNotFoundError,
+    ProxyError,
     ToolError,
 )
 from elt_env.model.lock import Lock
@@ -23,9 +25,11 @@ from elt_env.tools.files import sha256_of
 from elt_env.tools.interpreters import find_interpreter
 from elt_env.tools.toolbox import Toolbox
 from tests.support.channel import ChannelServer, Fault
+from tests.support.forward_proxy import ForwardProxy
 from tests.support.index_server import dead_url
 from tests.support.locking import PYTHON, Scene, target_of, versions_of
 from tests.support.loopback import running
+from tests.support.tls import Authority, over_tls
 from tests.support.wheels import make_sdist
 
 _HOST = {"channel-fallback": "host"}
@@ -112,6 +116,38 @@ def test_a_server_error_counts_as_unreachable(scene: Scene) -> None:
         with pytest.raises(ChannelUnreachableError, match="host channel cannot stand in"):
             _solve(scene, scene.toolbox(conda=["lib"], policy=_HOST))
     assert "WARNING: using the HOST CHANNEL" in scene.told
+
+
+def test_a_certificate_that_is_refused_is_no_reason_for_the_host_channel(
+    scene: Scene, tmp_path: Path
+) -> None:
+    server = ChannelServer(scene.channel.root)
+    with running(over_tls(server, Authority(tmp_path / "authority.pem").good())):
+        scene.channel_url = server.url
+        with pytest.raises(CertificateError, match="not trusted here"):
+            _solve(scene, scene.toolbox(conda=["lib"], policy=_HOST))
+    assert "HOST" not in scene.told
+
+
+def test_a_proxy_that_refuses_is_no_reason_for_the_host_channel(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.channel_url = "https://channel.example.invalid/c"
+    with ForwardProxy(login="me:open-sesame") as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(ProxyError, match=r"way to channel\.example\.invalid:?\d* wants"):
+            _solve(scene, scene.toolbox(conda=["lib"], policy=_HOST))
+    assert "HOST" not in scene.told
+
+
+def test_a_busy_channel_is_waited_for(scene: Scene) -> None:
+    scene.offer_conda("lib", "1.0")
+    with running(ChannelServer(scene.channel.root)) as server:
+        scene.channel_url = server.url
+        toolbox = scene.toolbox(conda=["lib"], policy=_HOST)
+        server.busy["repodata.json"], server.retry_after = 9, "1"
+        assert _solve(scene, toolbox).source == "remote"
+    assert "127.0.0.1 asks to wait: again in 1 s" in scene.told
 
 
 @pytest.fixture

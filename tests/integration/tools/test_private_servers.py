@@ -174,12 +174,32 @@ def test_a_login_goes_to_its_own_host_alone(
     assert packages
 
 
-def test_a_login_in_a_condarc_is_refused_or_used_and_shown_nowhere(
-    private_home: Path, world: Downloading, tmp_path: Path
+class _FailingChannel(_PrivateChannel):
+    """Answers 500 or 404, or is busy, to who is let in."""
+
+    status = 500
+
+    def answer(self, path: str, headers: Mapping[str, str]) -> Reply:
+        reply = super().answer(path, headers)
+        return Reply(self.status, b"", "text/plain") if reply.status != 401 else reply
+
+
+@pytest.mark.parametrize("status", [500, 403, 404, 429])
+def test_no_failure_shows_the_token_of_a_channel(
+    packages: Channel,
+    private_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
 ) -> None:
+    _auth_file(private_home, monkeypatch, {"CondaToken": _PASSWORD})
     conda = Rattler(tmp_path / "conda", None, _LIMIT)
-    address = world.channel.url.replace("//", f"//reader:{_PASSWORD}@")
-    (private_home / ".condarc").write_text(f"channels:\n  - {address}\n")
-    with pytest.raises(Exception, match="credential") as caught:
-        conda.solve(request(address, "lib"))
-    assert _PASSWORD not in str(caught.value)
+    heard: list[str] = []
+    with running(_FailingChannel(packages.root)) as server, running(IndexServer()) as index:
+        server.status = status
+        with pytest.raises(NetworkError) as caught:
+            conda.solve(request(server.url, "lib"), heard.append)
+        assert [each for each in server.requests if each.startswith(f"/t/{_PASSWORD}/")]
+        with pytest.raises(NetworkError) as linking:
+            Downloading(server, index, tmp_path).link()
+    assert _PASSWORD not in f"{caught.value}{linking.value}{heard}"
