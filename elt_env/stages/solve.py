@@ -11,6 +11,7 @@ from elt_env.errors import (
     CondaUnsatisfiableError,
     NoWheelError,
     PackageNotFoundError,
+    SpecError,
     UnsatisfiableError,
 )
 from elt_env.model.conda_spec import CondaSpec, to_pep440
@@ -155,7 +156,13 @@ def remote_channels(spec: Spec, toolbox: Toolbox) -> tuple[str, ...]:
     So does conda with what `channel::name` asks for.
     """
     named = (each.channel for each in (spec.python_spec, *spec.conda) if each.channel)
-    return toolbox.conda.channel_urls((*toolbox.channels.of(spec), *named))
+    found = toolbox.conda.channel_urls((*toolbox.channels.of(spec), *named))
+    if not found:
+        raise SpecError(
+            f"{spec.source}: its only channel is 'local', and conda-build made nothing here.",
+            "List a channel that is there, as in: - conda-forge",
+        )
+    return found
 
 
 def _stock_with_builds(

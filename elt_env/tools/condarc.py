@@ -49,6 +49,7 @@ class CondaSettings:
         ssl_verify: whether certificates are checked, or the path of a bundle or directory of
             certificates, or `truststore` for those of the system.
         proxy_servers: URL of a proxy by scheme, or by scheme and host.
+        local: URLs of what conda-build made on this machine, for the channel `local`.
         sources: the files and variables that a setting comes from, by its name.
         ignored: the files that cannot be read, each with the reason.
 
@@ -63,6 +64,7 @@ class CondaSettings:
     channel_priority: ChannelPriority | None = None
     ssl_verify: bool | str | None = None
     proxy_servers: Mapping[str, str] = field(default_factory=dict)
+    local: tuple[str, ...] = ()
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
 
@@ -108,6 +110,7 @@ def read_conda_settings(environ: Mapping[str, str] | None = None) -> CondaSettin
         channel_priority=_priority(found.scalar("channel_priority"), found),
         ssl_verify=_verify(found.scalar("ssl_verify")),
         proxy_servers=found.mapping("proxy_servers"),
+        local=tuple(_built_here(found, variables)),
         sources=found.sources,
         ignored=tuple(ignored),
     )
@@ -375,6 +378,20 @@ def _login(url: str) -> tuple[str, dict[str, object]]:
         pair = {"username": address.username, "password": address.password or ""}
         return host, {"BasicHTTP": {key: unquote(each) for key, each in pair.items()}}
     return host, {"CondaToken": token["token"]} if token and host else {}
+
+
+def _built_here(found: _Merged, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the directories of conda-build that are there, as conda looks for them."""
+    if environ.get("CONDARC") == os.devnull:
+        return
+    home = Path(environ.get("HOME") or Path.home())
+    named = [found.scalar(key) for key in ("croot", "bld_path")]
+    places = [Path(each.replace("~", str(home), 1)) for each in named if each]
+    installed = _installed(environ)
+    places += [each / "conda-bld" for each in (installed, home) if each]
+    for each in dict.fromkeys(places):
+        if each.is_dir():
+            yield each.absolute().as_uri()
 
 
 def _address(value: str | None, found: _Merged) -> str | None:

@@ -54,8 +54,10 @@ class ChannelNames:
     def urls(self, channel: str) -> tuple[str, ...]:
         """Return the URLs that a channel stands for, those that come first in it first.
 
+        That is none for `local` where conda-build made nothing; conda leaves it out as well.
+
         Raises:
-            SpecError: it cannot be a channel, or it is conda-build's local one, and there is none.
+            SpecError: it cannot be a channel.
         """
         name, _ = split_subdir(channel.strip())
         if _SCHEME.match(name):
@@ -67,11 +69,6 @@ class ChannelNames:
         if _PATH.match(name):
             return ((self.root / Path(name).expanduser()).absolute().as_uri(),)
         name = name.strip("/")
-        if name == "local" and not self.multi.get("local"):
-            raise SpecError(
-                "The channel 'local' is what conda-build made, and there is nothing.",
-                "Build a package with conda-build, or name the channel by its path.",
-            )
         if name in self.multi:
             return tuple(dict.fromkeys(self._member(each) for each in self.multi[name]))
         return (self._named(name),)
@@ -145,7 +142,7 @@ def find_channels(policy: Policy, settings: CondaSettings, root: Path) -> Channe
     names = ChannelNames(
         alias=without_login(alias) if alias else rattler_alias(),
         custom=settings.custom_channels,
-        multi=multi | {"local": _built_here()},
+        multi=multi | {"local": settings.local},
         root=root,
     )
     default, source = _default(policy, settings)
@@ -161,12 +158,6 @@ def _default(policy: Policy, settings: CondaSettings) -> tuple[tuple[str, ...], 
     if listed:
         return listed, ", ".join(settings.sources.get("channels", ()))
     return DEFAULT_CHANNELS, "the default of the policy"
-
-
-def _built_here() -> tuple[str, ...]:
-    """Return the channels that conda-build fills where no setting says otherwise."""
-    directory = Path("~/conda-bld").expanduser()
-    return (directory.as_uri(),) if directory.is_dir() else ()
 
 
 def split_subdir(channel: str) -> tuple[str, str]:

@@ -182,6 +182,11 @@ class Rattler:
         if not spec.channel:
             return spec
         channels = self._channels((spec.channel,))
+        if not channels:
+            raise SpecError(
+                f"'{spec}' asks for the channel of conda-build, which made nothing here.",
+                f"Name the channel that has {spec.name}, or none.",
+            )
         chosen = channels[0] if len(channels) == 1 else await look.first(spec, channels)
         return replace(spec, channel=chosen.base_url.rstrip("/"))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from elt_env.errors import SpecError
 from elt_env.model.lock import Lock
 from elt_env.stages.lock import Locked, lock
 from elt_env.tools.conda.channels import channel_of
@@ -178,6 +179,23 @@ def test_a_spec_that_lists_no_channels_gets_those_of_policy_or_settings(
     assert _where(moved.lock)["six"] == "forge"
     assert moved.reasons == ("the spec's channels changed",)
     assert "taking forge ('channels' of the policy)" in "\n".join(world.said)
+
+
+def test_what_conda_build_made_is_a_channel_where_there_is_any(
+    world: World, hollow_python: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _change(world, channels=["local", "forge"], conda=["six"])
+    assert _where(world.lock().lock)["six"] == "forge"
+    for conda in ("six", "local::six"):
+        _change(world, channels=["local"] if conda == "six" else ["forge"], conda=[conda])
+        with pytest.raises(SpecError, match="conda-build"):
+            world.lock()
+    built = hollow_python.linked_copy(tmp_path / "built")
+    make_conda_package(built.root, "six", "9", timestamp=LONG_AGO)
+    built.index()
+    (tmp_path / "settings.yml").write_text(f"croot: {built.root}\n")
+    monkeypatch.setenv("CONDARC", str(tmp_path / "settings.yml"))
+    assert world.lock().lock.package("conda", "six").version == "9"
 
 
 def test_defaults_are_the_default_channels(

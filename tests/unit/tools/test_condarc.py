@@ -279,6 +279,16 @@ def test_the_credentials_in_urls_are_those_of_their_hosts(tmp_path: Path) -> Non
     }
 
 
+def test_what_conda_build_made_is_the_local_channel(tmp_path: Path) -> None:
+    for place in ("root/conda-bld", "home/conda-bld", "own"):
+        (tmp_path / place).mkdir(parents=True)
+    text = f"croot: {tmp_path}/own\nbld_path: ~/no-such\n"
+    settings = _read(tmp_path, text, CONDA_ROOT=str(tmp_path / "root"))
+    assert settings.local == tuple(
+        (tmp_path / each).as_uri() for each in ("own", "root/conda-bld", "home/conda-bld")
+    )
+
+
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_reader(text: str) -> None:
     try:

@@ -58,6 +58,7 @@ _NAMES = ChannelNames(
         ("file:///srv/channel", ["file:///srv/channel"]),
         ("/srv/a b", ["file:///srv/a%20b"]),
         ("./channel", ["file:///project/channel"]),
+        ("local", []),
     ],
 )
 def test_what_a_channel_stands_for(channel: str, urls: list[str]) -> None:
@@ -72,10 +73,9 @@ def test_defaults_are_condas_where_nothing_says_otherwise() -> None:
     assert ChannelNames(_ALIAS).urls("pkgs/r") == ("https://repo.anaconda.com/pkgs/r",)
 
 
-@pytest.mark.parametrize("channel", ["local", "ht!tp://host/x"])
-def test_what_cannot_be_a_channel(channel: str) -> None:
-    with pytest.raises(SpecError, match=channel):
-        _NAMES.urls(channel)
+def test_what_cannot_be_a_channel() -> None:
+    with pytest.raises(SpecError, match="ht!tp://host/x"):
+        _NAMES.urls("ht!tp://host/x")
 
 
 _segments = st.lists(st.from_regex(r"[a-z][a-z0-9.]{1,5}", fullmatch=True), min_size=1, max_size=3)
@@ -112,6 +112,7 @@ _SETTINGS = CondaSettings(
     channel_alias="https://me:secret@settings.example.invalid/conda",
     default_channels=("https://settings.example.invalid/main",),
     channel_priority="flexible",
+    local=("file:///opt/conda/conda-bld",),
     sources={"channels": ("/home/me/.condarc",)},
 )
 
@@ -120,6 +121,7 @@ def test_the_settings_count_where_the_policy_is_silent() -> None:
     found = find_channels(_policy(), _SETTINGS, Path("/project"))
     assert found.names.urls("forge") == ("https://settings.example.invalid/conda/forge",)
     assert found.names.urls("defaults") == ("https://settings.example.invalid/main",)
+    assert found.names.urls("local") == ("file:///opt/conda/conda-bld",)
     assert found.priority == "flexible"
     assert found.default == ("company", "https://h.example.invalid/x")
     assert found.default_source == "/home/me/.condarc"
