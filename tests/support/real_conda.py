@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,14 @@ class RealConda:
     def json(self, *arguments: str | Path) -> Any:
         """Return what a command prints as JSON."""
         return json.loads(self(*arguments, "--json").stdout)
+
+    def solve(self, channels: Sequence[str], specs: Sequence[str]) -> dict[str, str]:
+        """Return the versions that its own solver finds, by name; nothing is installed."""
+        named = [part for each in channels for part in ("-c", each)]
+        place = self.home / "nowhere"
+        options = ("--dry-run", "--override-channels", "-p", place)
+        answer = self.json("create", *options, *named, *specs)
+        return {each["name"]: each["version"] for each in answer["actions"]["LINK"]}
 
     def python_code(self, code: str, *arguments: str | Path) -> str:
         """Return what Python code prints that may import conda."""

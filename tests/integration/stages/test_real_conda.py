@@ -215,12 +215,10 @@ def test_it_refuses_an_archive_that_is_not_the_locked_one(
     assert "ChecksumMismatch" in done.stdout + done.stderr
 
 
-def test_its_solver_finds_what_is_locked(conda: RealConda, made: Made, tmp_path: Path) -> None:
+def test_its_solver_finds_what_is_locked(conda: RealConda, made: Made) -> None:
     asked = [f"python={made.sample.python}", "python>=3.9", "tally=1.0", "kit>=2,<3", "spare"]
-    channel = ["--override-channels", "-c", made.server.url]
-    answer = conda.json("create", "--dry-run", "-p", tmp_path / "p", *channel, *asked)
-    found = {(each["name"], each["version"]) for each in answer["actions"]["LINK"]}
-    assert found == {(each.name, each.version) for each in made.lock.conda}
+    found = conda.solve([made.server.url], asked)
+    assert found == {each.name: each.version for each in made.lock.conda}
 
 
 def test_a_sealed_prefix_is_closed_to_it(made: Made) -> None:
