@@ -45,6 +45,8 @@ _SUBDIR = re.compile(
     r"ppc64le|riscv32|riscv64|s390x|wasm32|z)"
 )
 _ANY = ("*", "=*")
+# To conda, <1.2* is a bound on the text `1.2*`, which it sorts before 1.2.
+_ODD_BEFORE_STAR = ("<", "<=", ">", "!=")
 _FUZZY = re.compile(r"=(?P<version>[^=].*)")
 _BELOW_FIRST_PRERELEASE = re.compile(r"<(?P<release>[0-9.!]*[0-9])\.?(?:a|dev)0")
 _TIGHTEST: dict[str, Callable[..., str]] = {"<": min, "<=": min, ">": max, ">=": max}
@@ -258,8 +260,13 @@ def _clause(text: str, build: str) -> str:
         return f"{version}.*"
     if operator == "=":
         return f"{version}.*" if build else f"={version}"
-    if operator == "~=" and series:
+    if operator == "~=" and (series or "." not in version):
         raise _no_clause(text)
+    if operator in _ODD_BEFORE_STAR and found["series"] == "*":
+        raise _error(
+            f"'{text}' means different things to different tools",
+            f"Write '!={version}.*'." if operator == "!=" else f"Write '{operator}{version}'.",
+        )
     if operator == "!=" and series:
         return f"!={version}.*"
     return f"{operator or '=='}{version}"
@@ -284,6 +291,7 @@ _REPAIRS: tuple[Callable[[str], str], ...] = (
     lambda text: re.sub(r"(?<=[\w*])\s+(?=[<>=!~])", ",", text).replace(",", " ", "[" not in text),
     lambda text: re.sub(r"~=?\s*([\w.!]+)\.\*", r"~=\1", text),
     lambda text: re.sub(r"~(?!=)\s*(?=\w)", "~=", text),
+    lambda text: re.sub(r"~=\s*(\d+)(?![\w.])", r"~=\1.0", text),
     lambda text: re.sub(r"!(?!=)\s*(?=\w)", "!=", text),
     lambda text: text + "']",
     lambda text: text + "]",
