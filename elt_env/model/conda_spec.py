@@ -130,7 +130,8 @@ def _parse(text: str) -> CondaSpec:
     version, build = _split_build(found["rest"] or "")
     channel, subdir = _split_subdir(fields.pop("channel", channel))
     build = fields.pop("build", build)
-    version = _version(fields.pop("version", version), build)
+    in_brackets = "version" in fields
+    version = _version(fields.pop("version", version), build, in_brackets=in_brackets)
     subdir = fields.pop("subdir", subdir)
     return CondaSpec(
         name=found["name"].lower(),
@@ -228,12 +229,13 @@ def _checked_build(build: str) -> str:
     return build
 
 
-def _version(text: str, build: str) -> str:
+def _version(text: str, build: str, *, in_brackets: bool = False) -> str:
     """Return a version part in the one form; see CondaSpec."""
     text = re.sub(r"\s", "", text)
     if not text:
         return ""
-    if re.search(r"==[^,|]*\*", text) and (build or re.search(r"[,|]", text)):
+    alone = not (build or in_brackets or re.search(r"[,|]", text))
+    if re.search(r"==[^,|]*\*", text) and not alone:
         raise _error(
             f"'{text}' has '==' and '*', which is a series to some tools and one version to others",
             "Write '1.2.*' for all of 1.2, or '==1.2' for that version.",

@@ -143,6 +143,7 @@ def test_an_archive_in_a_channel_is_that_build_from_that_channel(end: str) -> No
         ("pandas !2", "'!2' is not a version bound", "Write 'pandas !=2'."),
         ("pandas >=*", "'>=*' is not a version bound", "Write it as in: name"),
         ("pandas ==1.*,<2", "'==1.*,<2' has '==' and '*'", "Write '1.2.*'"),
+        ("pandas[version='==1.*']", "'==1.*' has '==' and '*'", "Write '1.2.*'"),
         ("pandas==1.*=py_0", "'==1.*' has '==' and '*'", "Write '1.2.*'"),
         ("pandas=<1=py_0", "'=<1' is not a version bound", "Write 'pandas<=1=py_0'."),
         ("pandas 1.*.2", "'1.*.2' is a pattern", "Write bounds"),
