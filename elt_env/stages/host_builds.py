@@ -13,10 +13,18 @@ from elt_env.tools.toolbox import Toolbox
 _SHOWN = 6
 
 
-def builds_elsewhere(spec: Spec, platform: str, toolbox: Toolbox) -> ChannelUnreachableError | None:
+def builds_elsewhere(
+    spec: Spec, platform: str, toolbox: Toolbox, *, cause: str = ""
+) -> ChannelUnreachableError | None:
     """Return the error that names the builds that the host channel has not; None when it has all.
 
     `conda env export` writes the build of each package, which nobody but its channel can have.
+
+    Args:
+        spec: what is asked for.
+        platform: the conda subdir.
+        toolbox: of the environment.
+        cause: what else keeps the host channel from standing in, to be said as well.
     """
     asked = [each for each in (spec.python_spec, *spec.conda) if _is_one_build(each)]
     if not asked:
@@ -33,7 +41,7 @@ def builds_elsewhere(spec: Spec, platform: str, toolbox: Toolbox) -> ChannelUnre
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     return ChannelUnreachableError(
         f"{spec.source} asks for builds that exist only on its channels, which do not answer: "
-        f"{shown}{more}. The host channel makes packages of its own.",
+        f"{shown}{more}. The host channel makes packages of its own." + (cause and f"\n{cause}"),
         "Make the channels reachable, or ask for versions alone, with: conda env export "
         f"--no-builds; or with: sed -i -E 's/^( *- [^=]+=[^=]+)=[^=]+$/\\1/' {spec.source}",
     )

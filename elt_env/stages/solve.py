@@ -175,7 +175,8 @@ def _stock_with_builds(
     try:
         limits = stock_host_channel(question, bounds, toolbox, say)
     except (ChannelUnreachableError, CondaUnsatisfiableError) as error:
-        missing = builds_elsewhere(question.spec, question.target.platform, toolbox)
+        cause = error.problem
+        missing = builds_elsewhere(question.spec, question.target.platform, toolbox, cause=cause)
         if missing is None:
             raise
         raise missing from error

@@ -40,6 +40,7 @@ def test_builds_that_only_the_channel_has_are_named_with_the_command_that_drops_
     for each in ("python ==3.11.99 hab00c5b_1_cpython", "bzip2 ==1.0.8 h4bc722e_7", "lib ==1.0"):
         assert each in caught.value.problem
     assert "conda env export --no-builds" in caught.value.remedy
+    assert "no index has a distribution of that name: bzip2" in caught.value.problem
     command = re.search(r"sed -i -E '.*?' \S+", caught.value.remedy)
     assert command is not None
     root = scene.root / "project"
