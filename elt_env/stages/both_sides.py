@@ -28,8 +28,14 @@ def refuse_both_sides(spec: Spec, answer: CondaAnswer) -> None:
             continue
         owner = answer.owner(name)
         if normalize(owner.name) == name:
+            remedy = "Keep it on one side: conda for compiled libraries, pip for the ELT tools."
+            if answer.source == "host":
+                remedy = (
+                    f"{remedy} Where conda's is another thing of that name, only its channel has "
+                    "it; here the host channel made it of the wheel."
+                )
             raise SpecError(
                 f"{spec.source}: '{name}' is asked for from both conda and pip, and conda's "
                 f"{owner.name} {owner.version} is that distribution.",
-                "Keep it on one side: conda for compiled libraries, pip for the ELT tools.",
+                remedy,
             )

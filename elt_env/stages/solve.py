@@ -25,7 +25,7 @@ from elt_env.model.lock import (
 from elt_env.model.spec import Spec
 from elt_env.stages.host_builds import builds_elsewhere
 from elt_env.stages.question import Question
-from elt_env.stages.stand_in import no_stand_in, require_wheels
+from elt_env.stages.stand_in import is_distribution, no_stand_in
 from elt_env.tools.conda import SolveRequest
 from elt_env.tools.interpreters import find_interpreter
 from elt_env.tools.pip import ResolveRequest
@@ -200,7 +200,6 @@ def stock_host_channel(
         CondaUnsatisfiableError: the index has no versions that fit.
         ToolError: this machine has no such Python.
     """
-    require_wheels(question.spec, toolbox)
     interpreter = find_interpreter(question.target.python)
     request = ResolveRequest(
         requirements=tuple(_as_requirement(each) for each in question.spec.conda),
@@ -225,14 +224,20 @@ def stock_host_channel(
 def _resolve_stock(
     request: ResolveRequest, spec: Spec, toolbox: Toolbox, say: Say
 ) -> tuple[Resolved, ...]:
-    try:
-        return toolbox.resolver.resolve(request, say)
-    except UnsatisfiableError as error:
-        if isinstance(error, (PackageNotFoundError, NoWheelError)) and not request.bounds:
-            raise no_stand_in(spec, toolbox, cause=error.problem) from error
-        raise CondaUnsatisfiableError(
-            f"The host channel has no versions that fit: {error.problem}", error.remedy
-        ) from error
+    refused: UnsatisfiableError | None = None
+    if all(is_distribution(each.name) for each in spec.conda):
+        try:
+            return toolbox.resolver.resolve(request, say)
+        except UnsatisfiableError as error:
+            refused = error
+    is_lack = isinstance(refused, (PackageNotFoundError, NoWheelError))
+    cause = refused.problem if refused and is_lack else ""
+    lack = None if request.bounds else no_stand_in(spec, request, toolbox, cause)
+    if refused is None or lack is not None:
+        raise (lack or ValueError(spec)) from refused
+    raise CondaUnsatisfiableError(
+        f"The host channel has no versions that fit: {refused.problem}", refused.remedy
+    ) from refused
 
 
 def _as_requirement(spec: CondaSpec) -> str:

@@ -2,81 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from elt_env.errors import ChannelUnreachableError, IndexUnreachableError
-from elt_env.model.names import normalize
+from elt_env.errors import ChannelUnreachableError, PackageNotFoundError, UnsatisfiableError
 from elt_env.model.spec import Spec
+from elt_env.tools.pip import ResolveRequest
 from elt_env.tools.toolbox import Toolbox
 
-_MOST = 8
+_ABSENT = "no index has a distribution of that name"
+_UNFIT = "no index has a wheel that fits"
+_MOST = 40
+_AT_ONCE = 4
 
 
-def require_wheels(spec: Spec, toolbox: Toolbox) -> None:
-    """Return when wheels may stand in for all that the spec asks of conda.
-
-    Raises:
-        ChannelUnreachableError: it asks for what is no distribution, or for what it asks of pip as
-            well: that is something else in conda, or both of them could not be asked for.
-    """
-    on_both = sorted(_names_of_pip(spec) & {normalize(each.name) for each in spec.conda})
-    if on_both or not all(_is_distribution(each.name) for each in spec.conda):
-        raise no_stand_in(spec, toolbox, on_both=on_both)
-
-
-def no_stand_in(
-    spec: Spec, toolbox: Toolbox, *, on_both: Iterable[str] = (), cause: str = ""
-) -> ChannelUnreachableError:
-    """Return the error that names all that only the spec's channels have.
-
-    Args:
-        spec: what is asked for.
-        toolbox: of its environment.
-        on_both: names that are asked of pip as well.
-        cause: what is said where no name is known to be in the way.
-    """
-    kinds = (
-        ("no index has a distribution of that name: ", _absent(spec, toolbox)),
-        ("asked of pip too, so that conda's is something else: ", list(on_both)),
-    )
-    lines = [what + _shown(names) for what, names in kinds if names] or [cause]
-    return ChannelUnreachableError(
-        f"The host channel cannot stand in for the channels of {spec.source}; it is made of "
-        f"wheels: {'; '.join(lines)}",
-        "Make the conda channel reachable, or drop these packages, where what is left works "
-        "without them.",
-    )
-
-
-def _names_of_pip(spec: Spec) -> set[str]:
-    asked = {normalize(Requirement(each).name) for each in spec.pip}
-    return asked | {normalize(each.name) for each in spec.directs}
-
-
-def _is_distribution(name: str) -> bool:
+def is_distribution(name: str) -> bool:
+    """Tell whether a conda package's name could be a distribution's; `_libgcc_mutex` could not."""
     try:
         return bool(Requirement(name))
     except InvalidRequirement:
         return False
 
 
-def _absent(spec: Spec, toolbox: Toolbox) -> list[str]:
-    """Return the names of conda's half that no index has; what one does not answer is left out."""
-    absent = {each.name for each in spec.conda}
-    known = {normalize(each): each for each in absent if _is_distribution(each)}
-    if not toolbox.indexes.all:
-        absent -= {*known.values()}
-    for index in toolbox.indexes.all:
-        try:
-            looked = toolbox.package_index.look(dict.fromkeys(known, index.url))
-        except IndexUnreachableError:
-            return sorted(absent - {*known.values()})
-        absent -= {known[each] for each in looked.pages}
-    return sorted(absent)
+def no_stand_in(
+    spec: Spec, request: ResolveRequest, toolbox: Toolbox, cause: str = ""
+) -> ChannelUnreachableError | None:
+    """Return the error that names all that only the spec's channels have.
+
+    None means that there are only versions that do not fit, and that no cause was given. Each
+    requirement is resolved alone: a resolver names the first that has no answer.
+
+    Args:
+        spec: what is asked for.
+        request: what the pip resolver was asked in conda's place, a requirement each of `spec`.
+        toolbox: of its environment.
+        cause: what is said where each has an answer alone.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        alone = (replace(request, requirements=(each,), keep=()) for each in request.requirements)
+        verdicts = list(pool.map(lambda one: _verdict(one, toolbox), alone))
+    pairs = list(zip(spec.conda, verdicts, strict=True))
+    kinds = {
+        _ABSENT: [each.name for each, verdict in pairs if verdict == _ABSENT],
+        _UNFIT: [str(each) for each, verdict in pairs if verdict == _UNFIT],
+    }
+    if not kinds[_ABSENT] and not cause:
+        return None
+    lines = [f"{what}: {_shown(names)}" for what, names in kinds.items() if names] or [cause]
+    return ChannelUnreachableError(
+        f"The host channel cannot stand in for the channels of {spec.source}; it is made of "
+        f"wheels: {'; '.join(lines)}",
+        "Make the conda channel reachable, or drop these packages, where what is left works "
+        "without them; conda env export --from-history writes only what somebody asked for.",
+    )
 
 
-def _shown(names: list[str]) -> str:
+def _verdict(request: ResolveRequest, toolbox: Toolbox) -> str:
+    (requirement,) = request.requirements
+    if not is_distribution(requirement):
+        return _ABSENT
+    try:
+        toolbox.resolver.resolve(request, lambda _: None)
+    except UnsatisfiableError as error:
+        is_absent = isinstance(error, PackageNotFoundError)
+        named = Requirement(requirement).name in error.problem  # not what it requires
+        return _ABSENT if is_absent and named else _UNFIT
+    return ""
+
+
+def _shown(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return ", ".join(names[:_MOST]) + more

@@ -167,15 +167,15 @@ def test_a_package_without_a_wheel_has_no_stand_in(cut_off: Scene, tmp_path: Pat
 
 def test_all_that_no_wheel_is_is_said_at_once(cut_off: Scene) -> None:
     cut_off.offer_pip("lib", "1.0")
-    cut_off.offer_pip("drawing", "1.0")
-    names = ["lib", "_libgcc_mutex", "x264", "r-base", "drawing"]
-    toolbox = cut_off.toolbox(conda=names, pip=["Drawing"], policy=_HOST)
-    with pytest.raises(ChannelUnreachableError) as caught:
-        _solve(cut_off, toolbox)
-    assert "no index has a distribution of that name: _libgcc_mutex, r-base, x264;" in str(
-        caught.value
-    )
-    assert "asked of pip too, so that conda's is something else: drawing" in caught.value.problem
+    cut_off.offer_pip("fine", "1.0")
+    cut_off.index.add(make_sdist(cut_off.root, "zlib", "1.3"))
+    names = ["lib=0.9", "x264", "r-base=4", "fine", "zlib"]
+    for more in ([], ["_libgcc_mutex"]):
+        with pytest.raises(ChannelUnreachableError) as caught:
+            _solve(cut_off, cut_off.toolbox(conda=[*names, *more], policy=_HOST))
+        absent = ", ".join([*more, "r-base", "x264"])
+        assert f"no index has a distribution of that name: {absent};" in caught.value.problem
+        assert caught.value.problem.endswith("no index has a wheel that fits: lib =0.9, zlib")
 
 
 def test_no_wheels_that_fit(cut_off: Scene) -> None:
