@@ -215,7 +215,9 @@ def stock_host_channel(
     channel = toolbox.host_channel
     channel.add_interpreter(interpreter, say)
     locked = toolbox.resolver.files(resolved, request, say)
-    wheels = [(toolbox.downloads.fetch(each.url, each.sha256), each.released_at) for each in locked]
+    wheels = [
+        (toolbox.downloads.fetch(each.url, each.sha256, say), each.released_at) for each in locked
+    ]
     channel.add_wheels(wheels, question.target.python, say)
     channel.index(say)
     return tuple(CondaSpec(each.name, f"<={each.version}") for each in resolved)

@@ -26,6 +26,7 @@ from elt_env.tools.http_client import (
 from elt_env.tools.http_errors import TryAgainError
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.logins import Logins
+from elt_env.tools.process import Say
 
 _LIMIT = 1800.0
 _ATTEMPTS = 3
@@ -47,8 +48,10 @@ class Downloads:
         self._logins = Logins(indexes)
         self._limit = limit
 
-    def fetch(self, url: str, sha256: str) -> Path:
+    def fetch(self, url: str, sha256: str, say: Say = unheard) -> Path:
         """Return the local file with that sha256, downloaded from `url` when it is not there.
+
+        A server that asks for it is asked again later, of which `say` hears.
 
         Raises:
             IntegrityError: the bytes behind the URL have another sha256.
@@ -65,7 +68,7 @@ class Downloads:
             handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
             os.close(handle)
             try:
-                self._copy(url, Path(part))
+                self._copy(url, Path(part), say)
                 found = sha256_of(Path(part))
                 if found != sha256:
                     raise IntegrityError(
@@ -112,7 +115,7 @@ class Downloads:
         self._root.mkdir(parents=True, exist_ok=True)
         return self._root
 
-    def _copy(self, url: str, part: Path) -> None:
+    def _copy(self, url: str, part: Path, say: Say = unheard) -> None:
         address = urlsplit(url)
         if address.scheme == "file":
             try:
@@ -125,7 +128,7 @@ class Downloads:
             logins=self._logins,
             tries=_ATTEMPTS,
             limit=self._limit,
-            say=unheard,
+            say=say,
         )
 
     def _get(self, url: str, part: Path) -> None:

@@ -13,6 +13,8 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -89,8 +91,16 @@ def open_client(
 def trust() -> ssl.SSLContext:
     """Return the certificates of the system, or those that SSL_CERT_FILE and SSL_CERT_DIR name."""
     paths = ssl.get_default_verify_paths()
-    if paths.cafile or paths.capath:
-        return ssl.create_default_context()
+    changed = Path(paths.cafile).stat().st_mtime_ns if paths.cafile else 0
+    return _context(paths.cafile, paths.capath, changed)
+
+
+@lru_cache(maxsize=4)
+def _context(file: str | None, directory: str | None, changed: int) -> ssl.SSLContext:
+    """Return what trusts a file and a directory; reading them takes longer than a request."""
+    del changed
+    if file or directory:
+        return ssl.create_default_context(cafile=file, capath=directory)
     return httpx.create_ssl_context()  # an interpreter that does not know where the system has them
 
 

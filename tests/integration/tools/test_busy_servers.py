@@ -109,7 +109,9 @@ def test_a_wheel_through_our_own_client(
     index.add(wheel)
     index.busy["/files/"], index.retry_after = 4, "7"
     downloads = Downloads(tmp_path / "wheels", Indexes())
-    path = downloads.fetch(f"{index.base_url}/files/{wheel.name}", sha256_of(wheel))
+    heard: list[str] = []
+    path = downloads.fetch(f"{index.base_url}/files/{wheel.name}", sha256_of(wheel), heard.append)
+    assert heard == ["127.0.0.1 asks to wait: again in 7 s"] * 4
     assert path.read_bytes() == wheel.read_bytes()
     assert waits == [7.0] * 4
 
