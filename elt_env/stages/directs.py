@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -34,16 +35,12 @@ def require_usable(spec: Spec, toolbox: Toolbox, say: Say) -> None:
     indexes = find_indexes(toolbox.policy, options=options, root=toolbox.project.root)
     for note in indexes.notes:
         say(f"WARNING: {note}")
-    for direct in spec.directs:
-        if not direct.is_wheel:
-            _require_allowed(direct.name, f"{direct.origin} is built from source", toolbox.policy)
-    for name in options.no_binary:
-        if name == ":all:":
-            raise SpecError(
-                f"{spec.source}: '--no-binary :all:' wants everything built from source.",
-                "Name the packages that need it, as in '--no-binary NAME'.",
-            )
-        _require_allowed(name, f"'--no-binary {name}' wants it built from source", toolbox.policy)
+    if ":all:" in options.no_binary:
+        raise SpecError(
+            f"{spec.source}: '--no-binary :all:' wants everything built from source.",
+            "Name the packages that need it, as in '--no-binary NAME'.",
+        )
+    _require_allowed(spec, toolbox.policy)
     if options.prefer_binary and not toolbox.policy.wheels_only:
         raise SpecError(
             f"{spec.source}: '--prefer-binary' is not known to uv.",
@@ -51,13 +48,20 @@ def require_usable(spec: Spec, toolbox: Toolbox, say: Say) -> None:
         )
 
 
-def _require_allowed(name: str, cause: str, policy: Policy) -> None:
-    allowed = [normalize(each) for each in policy.allow_sdist]
-    if policy.wheels_only and name not in allowed:
-        listed = ", ".join(f'"{each}"' for each in sorted({*policy.allow_sdist, name}))
+def _require_allowed(spec: Spec, policy: Policy) -> None:
+    """Return when the policy lets everything be built that the spec wants built."""
+    built = [
+        *((each.name, each.origin) for each in spec.directs if not each.is_wheel),
+        *((name, f"--no-binary {name}") for name in spec.pip_options.no_binary),
+    ]
+    allowed = {normalize(each) for each in policy.allow_sdist}
+    missing = dict(each for each in built if each[0] not in allowed)
+    if policy.wheels_only and missing:
+        names = sorted({*policy.allow_sdist, *missing})
         raise SpecError(
-            f"{name}: {cause}, and the policy wants wheels only.",
-            f"Add to [tool.elt-env] in pyproject.toml: allow-sdist = [{listed}]",
+            f"{spec.source}: {', '.join(missing.values())} would be built from source, and the "
+            "policy wants wheels only.",
+            f"Add to [tool.elt-env] in pyproject.toml: allow-sdist = {json.dumps(names)}",
         )
 
 

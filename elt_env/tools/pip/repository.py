@@ -47,11 +47,11 @@ def check_out(url: str, commit: str, directory: Path, limit: float, say: Say) ->
             f"The submodules of {url} cannot be fetched: {_last(done)}",
             "Check their URLs in .gitmodules, the network and the login.",
         )
-    done = _git([*inside, "show", "--no-patch", "--format=%ct", commit], limit, say)
+    done = _git([*inside, "show", "--no-patch", "--format=%ct", commit], limit)
     return int(done.stdout.strip() or 0)
 
 
-def _git(arguments: list[str], limit: float, say: Say) -> Completed:
+def _git(arguments: list[str], limit: float, say: Say | None = None) -> Completed:
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
     settings = {
         "GIT_TERMINAL_PROMPT": "0",
@@ -63,7 +63,7 @@ def _git(arguments: list[str], limit: float, say: Say) -> Completed:
             ["git", *arguments],
             limit=limit,
             env=clean_environment(extra=settings | passed),
-            say=lambda line: say(f"git: {line}"),
+            say=None if say is None else lambda line: say(f"git: {line}"),
         )
     except ToolError as error:
         if "is not there" not in error.problem:
