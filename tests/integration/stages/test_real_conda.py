@@ -30,6 +30,7 @@ from tests.support.images import entries, make_root_tar
 from tests.support.index_server import IndexServer
 from tests.support.isolation import clear_settings
 from tests.support.loopback import running
+from tests.support.odd_packages import ODD, offer_odd_packages
 from tests.support.real_conda import RealConda, installed_conda, with_md5
 from tests.support.sample import Sample, make_sample, silent
 
@@ -83,6 +84,7 @@ def made(
             links={"bin/kit2": "kit", "share/kit.so": "kit.dat", "share/kit-notes": "kit"},
         )
         make_archive(sample.channel.root, "spare", "1!3.0", {"share/spare": ""}, depends=())
+        offer_odd_packages(sample.channel.root, sample.python)
         sample.channel.index()
         with running(ChannelServer(sample.channel.root)) as server:
             lock = sample.lock(
@@ -191,6 +193,26 @@ def test_it_makes_the_same_of_the_explicit_file(
     owned = {*(_files_of_conda(made.prefix.path))} - {*_CONDA_S_OWN}
     found = [each.split(" ") for each in differences(made.prefix.path, place)]
     assert [each for each in found if each[0] in owned] == []
+
+
+def test_it_sees_odd_packages_as_in_a_prefix_of_its_own(
+    conda: RealConda, made: Made, tool_caches: Path, tmp_path: Path
+) -> None:
+    del tool_caches
+    lock = made.sample.lock(conda=ODD, channel_url=made.server.url)
+    mine = made.sample.build(tmp_path / "project", lock).path
+    place = mine.with_name("r" * len(mine.name))
+    file = tmp_path / "conda-linux-64.lock"
+    text = (made.sample.directory(lock) / file.name).read_text("utf-8")
+    file.write_text(with_md5(lock, text), encoding="utf-8")
+    conda("create", "-y", "-q", "-p", place, "--file", file)
+    assert _listed(conda, mine) == _listed(conda, place)
+    owned = {*_files_of_conda(mine)} - {"bin/old-noarch"}
+    found = [each.split(" ") for each in differences(mine, place)]
+    assert [each for each in found if each[0] in owned] == []
+    told = conda("doctor", "-v", "-p", mine).stdout
+    assert "There are no packages with altered files." in told
+    assert "There are no packages with missing files." in told
 
 
 def _files_of_conda(prefix: Path) -> Iterator[str]:
