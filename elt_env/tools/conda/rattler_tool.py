@@ -154,7 +154,7 @@ class Rattler:
             if cut_off and request.not_held
         ]
         platforms = [rattler.Subdir(request.platform), rattler.Subdir("noarch")]
-        look = ChannelLook(gateway, platforms)
+        look = ChannelLook(gateway, platforms, channels, request.priority)
         specs = [await self._located(each, look) for each in request.specs]
         records = await rattler.solve(
             [*free, *channels],
@@ -175,10 +175,7 @@ class Rattler:
         return list(zip(records, paths, strict=True))
 
     async def _located(self, spec: CondaSpec, look: ChannelLook) -> CondaSpec:
-        """Return a requirement that names its channel, if any, by URL.
-
-        Of several channels with one name it is the first that has what is required.
-        """
+        """Return a requirement that names its channel, if any, by URL."""
         if not spec.channel:
             return spec
         channels = self._channels((spec.channel,))
@@ -187,7 +184,7 @@ class Rattler:
                 f"'{spec}' asks for the channel of conda-build, which made nothing here.",
                 f"Name the channel that has {spec.name}, or none.",
             )
-        chosen = channels[0] if len(channels) == 1 else await look.first(spec, channels)
+        chosen = channels[0] if len(channels) == 1 else await look.best(spec, channels)
         return replace(spec, channel=chosen.base_url.rstrip("/"))
 
     def releases(

@@ -11,6 +11,7 @@ import rattler
 from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.lock import Package
 from elt_env.model.names import normalize
+from elt_env.model.policy import ChannelPriority
 from elt_env.tools.conda.channels import is_from
 from elt_env.tools.conda.port import ChannelRelease
 from elt_env.tools.conda.records import as_utc, to_record
@@ -65,18 +66,38 @@ def _dated(record: rattler.RepoDataRecord) -> datetime | None:
 
 @dataclass(frozen=True)
 class ChannelLook:
-    """Looks for single packages in the repodata of channels."""
+    """Looks for single packages in the repodata of channels.
+
+    Attributes:
+        channels: the channels of a solve in their order.
+        priority: how that order counts.
+    """
 
     gateway: rattler.Gateway
     platforms: Sequence[rattler.Subdir]
+    channels: Sequence[rattler.Channel] = ()
+    priority: ChannelPriority = "strict"
 
-    async def first(self, spec: CondaSpec, channels: Sequence[rattler.Channel]) -> rattler.Channel:
-        """Return the first channel that has what a requirement asks for, else the first of all."""
+    async def best(self, spec: CondaSpec, named: Sequence[rattler.Channel]) -> rattler.Channel:
+        """Return the one of the channels with one name that a package is best taken from.
+
+        It is the first that has what is required, in the order of `channels`, or without any
+        priority the one that has the newest; the first of all where none has it.
+        """
+        places = [each.base_url for each in self.channels]
+        ordered = sorted(named, key=lambda each: _position(each.base_url, places))
         wanted = rattler.MatchSpec(str(replace(spec, channel="")))
-        for channel in channels:
-            if any(map(wanted.matches, await self._records([channel], [spec.name]))):
+        newest = None
+        for channel in ordered:
+            records = filter(wanted.matches, await self._records([channel], [spec.name]))
+            version = max((each.version for each in records), default=None)
+            if version is None:
+                continue
+            if self.priority != "disabled":
                 return channel
-        return channels[0]
+            if newest is None or newest[0] < version:
+                newest = version, channel
+        return newest[1] if newest else ordered[0]
 
     async def same(
         self, packages: Iterable[Package], channels: Sequence[rattler.Channel]
@@ -101,6 +122,10 @@ class ChannelLook:
             list(channels), list(self.platforms), list(names), recursive=False
         )
         return [each for some in answer for each in some]
+
+
+def _position(url: str, places: Sequence[str]) -> int:
+    return places.index(url) if url in places else len(places)
 
 
 class NotHeld:
