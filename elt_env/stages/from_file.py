@@ -33,8 +33,8 @@ _TRIES = 3  # Pythons, where the file leaves it open
 
 
 def is_file(text: str) -> bool:
-    """Tell whether what a person typed in a target's place is the path of a spec."""
-    return "/" in text or text.endswith((".yml", ".yaml"))
+    """Tell whether what a person typed in a target's place is the path of a spec, or its place."""
+    return "/" in text or text in (".", "..") or text.endswith((".yml", ".yaml"))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def lock_file(
     """Lock the environment of a spec, and remember it in the store where no policy lists it.
 
     Args:
-        file: the spec.
+        file: the spec, or the directory of an environment.yml.
         project: whose policy and store are used.
         say: told of progress.
         python: the Python minor; by default that of the file, else the newest that can be had and
@@ -68,6 +68,7 @@ def lock_file(
         PolicyError: another environment has that name.
         EltEnvError: as `elt_env.stages.lock.lock`.
     """
+    file = _spec_at(file)
     listed = listed_as(file, project)
     if listed is not None and name in (None, listed):
         toolbox = open_toolbox(project, listed)
@@ -87,6 +88,7 @@ def environment_of(file: Path, project: Project) -> str:
     Raises:
         InputError: none was.
     """
+    file = _spec_at(file)
     named = listed_as(file, project) or next(
         (name for name, each in project.unlisted.items() if _is_spec_of(each, file, project)), None
     )
@@ -96,6 +98,17 @@ def environment_of(file: Path, project: Project) -> str:
             f"Build it first: elt-env build {file}",
         )
     return named
+
+
+def _spec_at(path: Path) -> Path:
+    """Return the spec that a path means: itself, or the one that conda takes in a directory."""
+    names = ("environment.yml", "environment.yaml") if path.is_dir() else ()
+    found = next((path / each for each in names if (path / each).is_file()), path)
+    if found.is_dir():
+        raise InputError(
+            f"There is no environment.yml in the directory {path}.", "Name the file of a spec."
+        )
+    return found
 
 
 def listed_as(file: Path, project: Project) -> str | None:
@@ -189,7 +202,9 @@ def _on_offer(spec: Spec, toolbox: Toolbox) -> set[str]:
 
 def _including(project: Project, name: str, spec: Spec, python: str) -> Project:
     before = project.unlisted.get(name)
-    pythons = (python, *(each for each in (before.pythons if before else ()) if each != python))
+    others = before.pythons if before else ()
+    kept = (each for each in others if each != python and admits_minor(spec.python, each))
+    pythons = (python, *kept)
     return project.including(name, EnvironmentPolicy(spec=spec.source, pythons=pythons))
 
 

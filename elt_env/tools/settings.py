@@ -20,7 +20,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from elt_env.errors import PolicyError
+from elt_env.errors import PolicyError, SpecError
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.spec import Spec
 from elt_env.tools.spec_file import read_spec
@@ -118,7 +118,13 @@ class Project:
         if environment in self.policy.environments:
             remedy = f"Create it, or correct 'spec' in [tool.elt-env.environments.{environment}]."
         spec = read_spec(self.root, policy.spec, remedy)
-        spec.require_python(policy.pythons)
+        try:
+            spec.require_python(policy.pythons)
+        except SpecError as error:
+            if environment in self.policy.environments:
+                raise
+            again = f"Lock it for the Python that it asks for: elt-env build {policy.spec}"
+            raise SpecError(error.problem, again) from error
         return spec
 
 
@@ -202,6 +208,8 @@ def policy_sources(project: Project, environ: Mapping[str, str] | None = None) -
     table = dict(_read_table(path) or {})
     environments = table.pop("environments", {})
     sources = dict.fromkeys(table, str(path))
+    if not project.policy.environments:
+        sources["channel_fallback"] = f"no policy in {project.root}"
     for name, each in environments.items():
         sources |= dict.fromkeys((f"environments.{name}.{key}" for key in each), str(path))
     names = {each.replace("-", "_").lower(): each for each in project.environments}

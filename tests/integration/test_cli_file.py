@@ -186,6 +186,7 @@ def test_the_python_is_asked_for_or_the_newest_that_the_channel_has(newcomer: St
         (("lock", "e.yml", "--name", "A B"), ("not a name",)),
         (("lock", "old.yml"), ("no Python 3 satisfies", "2.7")),
         (("lock", "gone.yml"), ("gone.yml does not exist",)),
+        (("lock", "."), ("no environment.yml in the directory",)),
         (("show", "e.yml"), ("Nothing was built from e.yml", "elt-env build e.yml")),
         (("show", "e@3.11"), ("elt-env build environment.yml",)),
         (("lock", "e@3.11", "--python", "3.11"), ("--python",)),
@@ -222,6 +223,15 @@ def test_a_file_that_moved_is_told(newcomer: Stranger) -> None:
     assert done.returncode == 0, done.stderr
     assert "which is gone" in done.stderr
     assert newcomer.type("relock", "elt").returncode == 0
+
+
+def test_a_file_that_asks_for_another_python_is_locked_for_that(newcomer: Stranger) -> None:
+    newcomer.write("environment.yml", name="elt", dependencies=["python=3.11"])
+    assert newcomer.type("lock", ".").stdout.startswith("elt@3.11 ")
+    newcomer.write("environment.yml", name="elt", dependencies=["python=3.12"])
+    _refused(newcomer.type("lock", "elt"), "excludes Python 3.11", "elt-env build environment.yml")
+    assert newcomer.type("lock", "environment.yml").stdout.startswith("elt@3.12 ")
+    assert newcomer.type("lock", "elt").stdout.startswith("elt@3.12 ")
 
 
 def test_a_directory_can_be_moved_with_its_store(newcomer: Stranger) -> None:
