@@ -6,8 +6,15 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from elt_env.errors import CertificateError, EltEnvError, NetworkError, ProxyError
+from elt_env.errors import (
+    CertificateError,
+    EltEnvError,
+    IndexUnreachableError,
+    NetworkError,
+    ProxyError,
+)
 from elt_env.model.credentials import without_credentials
+from elt_env.tools.process import end_of
 
 # In OpenSSL's words, then in those of rustls.
 _CERTIFICATE = re.compile(
@@ -34,7 +41,7 @@ _PROXY = re.compile(
 _AUTHENTICATION = re.compile(r"\b407\b|proxy auth", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s)'\"`,]+")
 _HOST = re.compile(r"host='(?P<host>[^']+)', port=(?P<port>\d+)")
-_BUSY = re.compile(r"\b(?:429 Too Many|503 Service)")
+_BUSY = re.compile(r"\b(?:429 Too Many|503 Service|HTTP error (?:429|503)\b)")
 
 
 class TryAgainError(Exception):
@@ -117,6 +124,18 @@ def busy_url(text: str) -> str:
             if found:
                 return found[0]
     return ""
+
+
+def busy(text: str) -> TryAgainError | None:
+    """Return the failure of a program to which a server said that it shall be asked later."""
+    url = busy_url(text)
+    if not url:
+        return None
+    otherwise = IndexUnreachableError(
+        f"{without_credentials(url)} cannot be had now: {end_of(text.strip(), 6)}",
+        "The server gets more requests than it answers: run the same command later.",
+    )
+    return TryAgainError(otherwise, url)
 
 
 def _host(text: str, place: str) -> str:

@@ -100,7 +100,9 @@ class Logins:
         return None
 
     def _of_netrc(self, url: str) -> Login | None:
-        host = urlsplit(url).hostname or ""
+        host = urlsplit(url).hostname
+        if not host:
+            return None
         try:
             found = netrc.netrc(self._environ.get("NETRC")).authenticators(host)
         except (OSError, netrc.NetrcParseError):

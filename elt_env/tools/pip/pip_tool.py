@@ -15,15 +15,16 @@ from elt_env.errors import (
     ToolError,
 )
 from elt_env.tools.files import storage_error, write_atomically, writing
-from elt_env.tools.http_client import diagnosis
-from elt_env.tools.http_errors import refusal
+from elt_env.tools.http_client import diagnosis, patiently
+from elt_env.tools.http_errors import busy, refusal
 from elt_env.tools.indexes import Indexes
-from elt_env.tools.logins import completed
+from elt_env.tools.logins import Logins, completed
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import InstallRequest
 from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
 
 _MISMATCH = re.compile(r"DO NOT MATCH THE HASHES.*?\n\s+(?P<what>\S+)", re.DOTALL)
+_TRIES = 2  # of a command that met a busy server which does not say for how long
 _FULL = "No space left on device"
 _UNREACHABLE = re.compile(
     r"No matching distribution|Could not find a version|Connection|timed out|HTTP error|"
@@ -105,13 +106,22 @@ class Pip:
             settings["PIP_NO_INDEX"] = "1"
         if indexes.default is not None:
             settings["PIP_INDEX_URL"] = indexes.default.url_with_credentials
-        return run(
-            [sys.executable, "-m", "pip", "--python", prefix / "bin" / "python", *options],
-            limit=self._limit,
-            env=clean_environment(extra={key: value for key, value in settings.items() if value}),
-            say=say,
-            secrets=indexes.secrets,
-        )
+        extra = {key: value for key, value in settings.items() if value}
+
+        def once() -> Completed:
+            done = run(
+                [sys.executable, "-m", "pip", "--python", prefix / "bin" / "python", *options],
+                limit=self._limit,
+                env=clean_environment(extra=extra),
+                say=say,
+                secrets=indexes.secrets,
+            )
+            later = busy(done.stdout + done.stderr) if done.returncode else None
+            if later:
+                raise later
+            return done
+
+        return patiently(once, logins=Logins(indexes), tries=_TRIES, limit=self._limit, say=say)
 
 
 def _install_error(text: str, code: int, request: InstallRequest) -> EltEnvError:

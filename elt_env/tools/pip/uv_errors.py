@@ -19,7 +19,7 @@ from elt_env.errors import (
 )
 from elt_env.model.names import normalize
 from elt_env.tools.files import storage_error
-from elt_env.tools.http_errors import TryAgainError, busy_url, refusal
+from elt_env.tools.http_errors import refusal
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.pip.port import ResolveRequest
 from elt_env.tools.process import Completed, end_of
@@ -187,18 +187,6 @@ def _unanswered(text: str, where: str) -> IndexUnreachableError | None:
         f"The package index {where} does not answer: {end_of(text.strip(), 8)}",
         "Check the network and the index URL in your pip or uv settings, then run it again.",
     )
-
-
-def busy(text: str) -> TryAgainError | None:
-    """Return the failure of a command to which a server said that it shall be asked later."""
-    url = busy_url(text)
-    if not url:
-        return None
-    otherwise = IndexUnreachableError(
-        f"{url} cannot be had now: {end_of(text.strip(), 6)}",
-        "The server gets more requests than it answers: run the same command later.",
-    )
-    return TryAgainError(otherwise, url)
 
 
 def _cache() -> Path:

@@ -17,7 +17,8 @@ from packaging.pylock import Pylock
 from elt_env.model.lock import Package
 from elt_env.model.names import normalize
 from elt_env.tools.files import write_atomically, writing
-from elt_env.tools.http_client import patiently
+from elt_env.tools.http_client import patiently, unheard
+from elt_env.tools.http_errors import busy
 from elt_env.tools.indexes import Index, Indexes, parse_index
 from elt_env.tools.logins import Logins, completed
 from elt_env.tools.pip import uv_errors
@@ -111,7 +112,7 @@ class Uv:
         limit = request.exclude_newer
         if limit is None or request.undated == "hold" or not lifted:
             return ()
-        files = self.files(lifted, request, _unheard)
+        files = self.files(lifted, request, unheard)
         return tuple(each for each in files if each.released_at and each.released_at >= limit)
 
     def files(
@@ -146,7 +147,7 @@ class Uv:
     def unpack(self, request: InstallRequest, directory: Path, say: Say) -> None:
         """Install what is requested into `directory`; see Installer."""
         options = ["--target", str(directory)]
-        done, _ = self._install(request, [*options, "--offline"], _unheard)
+        done, _ = self._install(request, [*options, "--offline"], unheard)
         if done.returncode:
             done, _ = self._install(request, options, say)
         if done.returncode:
@@ -155,7 +156,7 @@ class Uv:
     def forget(self, names: Iterable[str]) -> None:
         """Drop what is cached of these distributions; see Installer."""
         with self._workspace() as place:
-            done = self._run(["uv", "cache", "clean", *names], place, _unheard)
+            done = self._run(["uv", "cache", "clean", *names], place, unheard)
         if done.returncode:
             raise uv_errors.other(done.stderr, done.returncode)
 
@@ -290,9 +291,9 @@ class Uv:
 
         def once() -> Completed:
             done = self._run_once(command, place, say, indexes, variables or {})
-            busy = uv_errors.busy(done.stderr) if done.returncode else None
-            if busy:
-                raise busy
+            later = busy(done.stderr) if done.returncode else None
+            if later:
+                raise later
             return done
 
         return patiently(once, logins=Logins(indexes), tries=_TRIES, limit=self._limit, say=say)
@@ -355,10 +356,6 @@ class Uv:
             tempfile.TemporaryDirectory(prefix="elt-env-uv-") as name,
         ):
             yield Path(name)
-
-
-def _unheard(line: str) -> None:
-    del line
 
 
 def _without_answer(say: Say) -> Say:

@@ -16,7 +16,9 @@ from elt_env.tools.files import sha256_of
 from elt_env.tools.indexes import Indexes, parse_index
 from elt_env.tools.package_index import PackageIndex
 from tests.support.channel import Channel, ChannelServer
+from tests.support.downloads import Downloading
 from tests.support.index_server import IndexServer
+from tests.support.loopback import running
 from tests.support.resolving import Shelf
 from tests.support.solving import request, versions
 from tests.support.wheels import make_wheel
@@ -100,6 +102,17 @@ def test_pages_through_uv(shelf: Shelf, waits: list[float]) -> None:
     shelf.index.busy["/simple/"], shelf.index.retry_after = 5, "7"
     assert [each.version for each in shelf.resolve("app")] == ["1.0"]
     assert waits == [7.0]
+
+
+@pytest.mark.slow
+def test_a_wheel_through_pip(
+    packages: Channel, index: IndexServer, waits: list[float], tmp_path: Path
+) -> None:
+    # pip itself asks six times, and waits for as long as it is told.
+    index.busy["/files/"], index.retry_after = 7, "0"
+    with running(ChannelServer(packages.root)) as channel:
+        Downloading(channel, index, tmp_path).install()
+    assert waits == [0.0]
 
 
 def test_a_wheel_through_our_own_client(
