@@ -28,6 +28,7 @@ from elt_env.stages.from_file import LockedFile, is_file, lock_file
 from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, prove_all
 from elt_env.tools.environment_variables import read_activation, user_environment
 from elt_env.tools.interpreters import list_interpreters
+from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say, run_interactive
 from elt_env.tools.settings import open_project
 from elt_env.tools.shells import own_command, shell_in
@@ -240,7 +241,7 @@ def run(name: str, command: tuple[str, ...]) -> None:
     typed = command[1:] if command[0] == "--" else command
     if not typed:
         raise click.UsageError("Missing argument 'COMMAND...'.")
-    _say_omitted(prefix.path)
+    _say_omitted(prefix)
     sys.exit(run_interactive(typed, env=user_environment(prefix.path)))
 
 
@@ -256,7 +257,7 @@ def shell(name: str) -> None:
     prefix = prefix_to_use(name)
     target = prefix.lock.target.name
     command, variables = shell_in(prefix.path, target)
-    _say_omitted(prefix.path)
+    _say_omitted(prefix)
     click.echo(f"{target}: {prefix.path}; leave with exit", err=True)
     sys.exit(run_interactive(command, env=variables))
 
@@ -331,10 +332,16 @@ def _locked(name: str, python: str | None, called: str | None, say: Say) -> Lock
     return LockedFile(target, toolbox, locking.lock(target, toolbox, say))
 
 
-def _say_omitted(prefix: Path) -> None:
-    """Say what an activation by conda would do besides."""
-    for each in read_activation(prefix).omitted:
-        click.echo(f"elt-env: not as with conda activate: {each}", err=True)
+def _say_omitted(prefix: Prefix) -> None:
+    """Say, in a line, what an activation by conda would do besides."""
+    first, *more = [*read_activation(prefix.path).omitted, ""]
+    if first:
+        others = f", and {len(more) - 1} more" if len(more) > 1 else ""
+        click.echo(
+            f"elt-env: not all is as after conda activate: {first}{others}; see "
+            f"elt-env doctor {prefix.lock.target.name} --check conda_scripts",
+            err=True,
+        )
 
 
 def _print_locked(locked: locking.Locked) -> None:

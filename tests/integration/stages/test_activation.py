@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.cli import main
 from elt_env.model.lock import Lock
 from elt_env.stages.build import ensure_prefix
 from elt_env.stages.pack import pack
@@ -225,6 +226,28 @@ def test_what_is_not_done_is_said_and_no_value_is(
     assert found.status == "warned"
     assert "bin/.geo-post-link.sh of conda's is not run" in found.detail
     assert "GDAL_DATA" in found.detail
+
+
+def test_run_has_it_and_says_in_a_line_what_is_not_done(
+    prefix: Prefix,
+    toolbox: Toolbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    target = prefix.lock.target
+    toolbox.store.set_current(target, prefix.lock.digest, toolbox.now())
+    monkeypatch.setenv("ELT_ENV_PROJECT", str(toolbox.project.root))
+    monkeypatch.setenv("RELATIVE", "mine")
+    script = "import json, os; print(json.dumps(dict(os.environ)))"
+    with pytest.raises(SystemExit) as ended:
+        main(["run", target.name, "--", "python", "-c", script])
+    assert ended.value.code == 0
+    out, err = capfd.readouterr()
+    assert found_in(json.loads(out)) == expected(str(prefix.path))
+    (line,) = err.splitlines()
+    assert line.startswith("elt-env: not all is as after conda activate: etc/conda/")
+    assert f"and {len(_OMITTED) - 1} more" in line
+    assert f"elt-env doctor {target.name} --check conda_scripts" in line
 
 
 def test_checks_hold_with_it(prefix: Prefix, toolbox: Toolbox) -> None:

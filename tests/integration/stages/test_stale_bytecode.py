@@ -18,13 +18,14 @@ from elt_env.stages.repair import repair
 from elt_env.stages.verify import require_whole, verify
 from elt_env.tools.environment_variables import prefix_environment, user_environment
 from elt_env.tools.file_list import list_files
+from elt_env.tools.image_store import ImageStore
 from elt_env.tools.launchers import write_launchers
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import run
 from elt_env.tools.toolbox import Toolbox
 from tests.support.bytecode import bytecode
 from tests.support.conda_packages import PLACEHOLDER
-from tests.support.images import make_root_tar
+from tests.support.images import content_of, make_root_tar
 from tests.support.sample import Sample, silent
 
 _LIMIT = 60.0
@@ -246,8 +247,18 @@ def test_an_image_does_not_show_where_it_was_built(
     for place in ("one", "a place with a longer name"):
         toolbox = sample.toolbox(tmp_path / place, image_base=base)
         built(lock, toolbox)
-        digests.add(pack(lock, toolbox, silent).image.digest)
+        image = pack(lock, toolbox, silent).image
+        digests.add(image.digest)
     assert len(digests) == 1
+    files = content_of(ImageStore(toolbox.store.home).layout, image)
+    bytecode = {Path(each).name.partition(".")[0]: files[each] for each in files if _is_ours(each)}
+    # Compiled, the other modules would tell where they were linked.
+    assert sorted(bytecode) == ["hidden", "late", "legacy", "right"]
+    assert {each[4:8] for each in bytecode.values()} == {b"\1\0\0\0"}
+
+
+def _is_ours(path: str) -> bool:
+    return path.endswith(".pyc") and ("/placed/" in path or path.endswith("/legacy.pyc"))
 
 
 def replaced(path: Path, content: bytes) -> None:
