@@ -110,3 +110,31 @@ def test_a_time_that_is_none_is_told_and_an_empty_one_means_never(calm: Watched)
     wrong = policy.model_copy(update={"relock_schedule": "every monday"})
     with pytest.raises(PolicyError, match="relock-schedule: 'every monday' is not a time as cron"):
         relock_schedules("elt", wrong, jobs)
+
+
+def test_an_edit_of_an_included_file_leads_to_one_run(tools: Watched) -> None:
+    requirements = tools.project.root / "environments/requirements.txt"
+    constraints = tools.project.root / "environments/limits/constraints.txt"
+    constraints.parent.mkdir()
+    requirements.write_text("tool<2\n-c limits/constraints.txt\n", encoding="utf-8")
+    constraints.write_text("part<2\n", encoding="utf-8")
+    tools.edit(pip=["-r requirements.txt"])
+    assert tools.tick(SPEC).skipped == "elt@3.11: the lock satisfies the spec and the policy"
+    tools.scene.offer_pip("part", "0.9")
+    constraints.write_text("part<1  # why\n", encoding="utf-8")
+    request = tools.tick(SPEC).request
+    assert request.tags[TRIGGER] == "part 1.0 is locked, a constraint of the spec wants part<1"
+    assert tools.run(request).success
+    assert versions(tools.lock) == {"part": "0.9", "tool": "1.0"}
+    requirements.write_text("tool<2\npart\n", encoding="utf-8")
+    assert "pip: part is new in the spec" in tools.tick(SPEC).request.tags[TRIGGER]
+
+
+def test_an_included_file_that_is_gone_is_told(tools: Watched) -> None:
+    before = tools.lock
+    tools.edit(pip=["tool<2", "-r more.txt"])
+    skipped = tools.tick(SPEC).skipped
+    assert "environments/elt.yml, line 8: the file environments/more.txt cannot be read" in skipped
+    assert tools.lock == before
+    (tools.project.root / "environments/more.txt").write_text("# nothing yet\n", encoding="utf-8")
+    assert tools.tick(SPEC).skipped == "elt@3.11: the lock satisfies the spec and the policy"
