@@ -21,7 +21,7 @@ _VERSIONS = (
     *("1.10.1", "2", "2.0", "2.0.1", "2.0a0", "2.0rc1", "2.1", "3.3", "1.1.1w", "1.1.1x"),
     *("1.0.post1", "1!1.0", "1!1.0.1", "1!2.1", "1.2_3", "10", "12.0"),
 )
-_PUBLISHED = list(itertools.product(_VERSIONS, ("0", "py_0", "py_1", "x_0")))
+_PUBLISHED = list(itertools.product(_VERSIONS, ("0", "py_0", "x_0")))
 _SHAPES = (
     *(
         "pkg {}",
@@ -61,7 +61,7 @@ def _bounds() -> list[str]:
         (">=1", "=1.2", "1.2", "!=1.2.*", "1.*"), ("<2", "<2.0a0", "!=1.10", "=1.2", "1.2.*")
     )
     either = itertools.product(("1.2", "=1.2", ">=2", "1.2.*"), ("<1", "=2", ">=1,<1.2", "1!1.0"))
-    return [*single, *map(",".join, both), *map("|".join, either), "*", "=*", ">= 1 , < 2"]
+    return [*single, *map(",".join, both), *map("|".join, either), "*"]
 
 
 def test_conda_accepts_what_is_accepted_here_and_nothing_else(tmp_path: Path) -> None:
@@ -74,14 +74,15 @@ def test_conda_accepts_what_is_accepted_here_and_nothing_else(tmp_path: Path) ->
         PackageRecord("pkg", version, BuildString(build), 0, "noarch")
         for version, build in _PUBLISHED
     ]
-    refused = 0
+    refused, others = 0, []
     for text in texts:
         try:
             spec = MatchSpec(str(parse_conda_spec(text)), strict=True)
         except WrittenError:
             refused += 1
             continue
-        here = [place for place, record in enumerate(records) if spec.matches(record)]
-        assert here == by_conda[text], text
+        if by_conda[text] != [place for place, each in enumerate(records) if spec.matches(each)]:
+            others.append(text)
+    assert others == []
     # Two signs that are read one way here and another there, and a name with a sign stuck to it.
     assert refused < len(texts) / 5
