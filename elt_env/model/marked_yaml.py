@@ -95,6 +95,6 @@ def scalar_of(node: yaml.Node) -> str | None:
 
 
 def shown(node: yaml.Node) -> str:
-    """Return a value as a message shows it, on one line."""
-    text = str(node.value) if isinstance(node, yaml.ScalarNode) else yaml.serialize(node)
-    return textwrap.shorten(text, 80, placeholder=" ...")
+    """Return a value as it is written, on one line and not too long for a message."""
+    start, end = node.start_mark, node.end_mark
+    return textwrap.shorten(str(start.buffer)[start.pointer : end.pointer], 80, placeholder=" ...")

@@ -300,7 +300,10 @@ class _Reading:
             spec = parse_conda_spec(text)
         except WrittenError as error:
             what = f"'{without_credentials(text)}' is not a valid conda requirement: "
-            self._wrong(line, what + without_credentials(error.problem) + ".", error.remedy)
+            remedy = error.remedy
+            if " - " in text:
+                remedy = "Indent all lines of the list alike: these two were read as one."
+            self._wrong(line, what + without_credentials(error.problem) + ".", remedy)
             return
         if spec.name not in found:
             found[spec.name] = spec, line
@@ -318,6 +321,9 @@ class _Reading:
 
     def _pip_lines(self, item: yaml.Node) -> list[Line]:
         """Return the lines of a `pip:` list."""
+        if is_nothing(item):
+            self._wrong(line_of(item), "nothing stands behind a '-'.", "Remove it.")
+            return []
         keys = list(pairs_of(item))
         if [key for key, _, _ in keys] != ["pip"]:
             problem = f"'{_shown(item)}' is neither a requirement nor a 'pip:' list."

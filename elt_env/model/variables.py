@@ -8,7 +8,7 @@ import yaml
 
 from elt_env.model.credentials import without_credentials
 from elt_env.model.faults import Fault
-from elt_env.model.marked_yaml import line_of, pairs_of, scalar_of, shown
+from elt_env.model.marked_yaml import line_of, pairs_of, scalar_of
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_WORD = re.compile(
@@ -63,7 +63,7 @@ def _fault(
     if not _NAME.fullmatch(name):
         problem, remedy = f"'{name}' cannot be a variable's name.", "Use letters, digits and '_'."
     elif not isinstance(value, yaml.ScalarNode):
-        problem = f"the variable {name} is '{shown(value)}', which is not one text."
+        problem = f"the variable {name} is a list or a mapping, and one text is expected."
         remedy = f"Write it as in: {name}: 'text'"
     elif "\0" in str(value.value):
         problem, remedy = f"the variable {name} has a NUL in its value.", "Remove it."

@@ -60,8 +60,8 @@ def test_a_variable_without_a_value_stays_unset() -> None:
     [
         (("1A: x",), "line 3: '1A' cannot be a variable's name"),
         (("'A B': x",), "line 3: 'A B' cannot be a variable's name"),
-        (("A: [x]",), "line 3: the variable A is '[x]', which is not one text"),
-        (("A: {b: c}",), "line 3: the variable A is '{b: c}'"),
+        (("A: [x]",), "line 3: the variable A is a list or a mapping"),
+        (("A: {b: c}",), "line 3: the variable A is a list or a mapping"),
         (('A: "\\0"',), "line 3: the variable A has a NUL"),
         (("A: x", "a: y"), "line 4: the variable A is set on line 3 already"),
         (("- A",), "'variables' is not a mapping"),
