@@ -34,7 +34,8 @@ _CERTIFICATE = re.compile(
     r"-----BEGIN (?P<kind>(?:TRUSTED |X509 )?CERTIFICATE)-----.+?-----END (?P=kind)-----", re.DOTALL
 )
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
-_CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", *_BUNDLES, "GIT_SSL_CAINFO")
+_CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", *_BUNDLES)
+_GIT = "GIT_SSL_CAINFO"
 # Where systems keep all their authorities in one file: Debian, Fedora, openSUSE, Alpine.
 _SYSTEM_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -150,7 +151,11 @@ def network_variables(environ: Mapping[str, str] | None = None) -> dict[str, str
 
 def _certificate_variables(settings: NetworkSettings, environ: Mapping[str, str]) -> dict[str, str]:
     bundle = _bundle(settings, environ)
-    return {} if bundle is None else dict.fromkeys(_CERTIFICATE_VARIABLES, str(bundle))
+    if bundle is None:
+        return {}
+    # Only git reads its own, and what it says of git stays.
+    git = {} if environ.get(_GIT) else {_GIT: str(bundle)}
+    return git | dict.fromkeys(_CERTIFICATE_VARIABLES, str(bundle))
 
 
 def _bundle(settings: NetworkSettings, environ: Mapping[str, str]) -> Path | None:

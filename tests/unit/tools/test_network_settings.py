@@ -39,6 +39,11 @@ def test_one_bundle_is_taken_as_it_is(user: dict[str, str]) -> None:
     assert _bundle(user) == user["SSL_CERT_FILE"]
 
 
+def test_what_git_alone_trusts_stays(user: dict[str, str]) -> None:
+    assert network_variables(user)["GIT_SSL_CAINFO"] == user["SSL_CERT_FILE"]
+    assert "GIT_SSL_CAINFO" not in network_variables(user | {"GIT_SSL_CAINFO": "/of/git.pem"})
+
+
 def test_bundles_are_joined(user: dict[str, str], tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.pem").write_text(_pem(name))
