@@ -24,7 +24,7 @@ from elt_env.errors import PolicyError, SpecError
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.spec import Spec
 from elt_env.tools.spec_file import read_spec
-from elt_env.tools.unlisted import read_unlisted, remembers
+from elt_env.tools.unlisted import read_unlisted, record_path, remembers
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,6 +35,7 @@ _SEE = "See the table of policy keys in docs/policy.md."
 _PREFIX = "ELT_ENV_"
 _PROJECT = "ELT_ENV_PROJECT"
 _FILE = "pyproject.toml"
+_RECORDED = ("spec", "pythons")
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,9 @@ def policy_sources(project: Project, environ: Mapping[str, str] | None = None) -
     table = dict(_read_table(path) or {})
     environments = table.pop("environments", {})
     sources = dict.fromkeys(table, str(path))
+    for name in project.unlisted:
+        record = str(record_path(project.home, name))
+        sources |= dict.fromkeys((f"environments.{name}.{key}" for key in _RECORDED), record)
     if not project.policy.environments:
         sources["channel_fallback"] = f"no policy in {project.root}"
     for name, each in environments.items():

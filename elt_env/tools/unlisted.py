@@ -51,10 +51,15 @@ def remember(home: Path, name: str, spec: str, pythons: tuple[str, ...]) -> None
         StorageError: the store cannot be written.
     """
     record = _Record(spec, pythons)
-    write_atomically(home / _DIRECTORY / f"{name}.json", _record.dump_json(record) + b"\n")
+    write_atomically(record_path(home, name), _record.dump_json(record) + b"\n")
     ignore = home / ".gitignore"
     if not ignore.exists():
         write_atomically(ignore, "*\n")
+
+
+def record_path(home: Path, name: str) -> Path:
+    """Return the file in which a store remembers the environment of that name."""
+    return home / _DIRECTORY / f"{name}.json"
 
 
 def remembers(home: Path) -> bool:

@@ -17,7 +17,7 @@ from tests.support.isolation import clear_settings
 from tests.support.loopback import running
 from tests.support.terminal import Terminal, make_terminal
 
-pytestmark = pytest.mark.xdist_group("cli-file")
+_SHARED = pytest.mark.xdist_group("cli-file")  # they look at what was built once
 
 _POLICY = """
 [tool.elt-env]
@@ -100,6 +100,7 @@ def _refused(done: subprocess.CompletedProcess[str], *words: str, code: int = 2)
     return done.stderr
 
 
+@_SHARED
 def test_a_file_is_locked_built_proven_and_released(
     stranger: Stranger, built: subprocess.CompletedProcess[str]
 ) -> None:
@@ -132,6 +133,7 @@ def _commands(python: str) -> Sequence[tuple[str, ...]]:
     )
 
 
+@_SHARED
 @pytest.mark.parametrize("number", range(10))
 def test_afterwards_it_is_a_target_as_any_other(
     stranger: Stranger, built: subprocess.CompletedProcess[str], number: int
