@@ -104,7 +104,8 @@ def _signs(bare: str) -> Iterator[tuple[str, ...]]:
     if latest is not None:
         name, version = latest["name"], latest["version"]
         candidates = (f"{name}=={version}",) if version[0].isdigit() else (name,)
-        yield (f"'{version}' in '{bare}' is not a version (PEP 440)", *candidates)
+        wrong = "is not a version (PEP 440)" if "@" not in bare else "is not a URL"
+        yield (f"'{version}' in '{bare}' {wrong}", *candidates)
 
 
 def _whole(found: re.Match[str]) -> str:
@@ -129,6 +130,8 @@ def _frames(bare: str) -> Iterator[tuple[str, ...]]:
         )
     if bare.count("(") != bare.count(")"):
         yield f"a bracket of '{bare}' is not closed", f"{bare})", re.sub(r"[()]", "", bare)
+    if "#" in bare:
+        yield f"no space stands before the '#' of '{bare}'", bare.partition("#")[0].strip()
     yield f"'{bare}' has quotes of its own", re.sub(r"[\"'`]", "", bare)
     keyed = re.fullmatch(rf"(?P<key>{_NAME})\s*:\s*(?P<value>.*)", bare)
     if keyed is not None:

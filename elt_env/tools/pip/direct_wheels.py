@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tarfile
 import tempfile
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -136,7 +138,7 @@ class DirectWheels:
             ToolError: it does not build.
         """
         if direct.is_wheel:
-            path = self._downloads.fetch(direct.url, direct.sha256)
+            path = self._fetch(direct)
         else:
             path = self._built(direct, python, exclude_newer, say)
         metadata = read_wheel_metadata(path)
@@ -149,6 +151,15 @@ class DirectWheels:
         return DirectWheel(
             direct, path, sha256_of(path), metadata.version, metadata.requires_python
         )
+
+    def _fetch(self, direct: DirectRequirement) -> Path:
+        try:
+            return self._downloads.fetch(direct.url, direct.sha256)
+        except IntegrityError as error:
+            raise IntegrityError(
+                error.problem.replace("the index serves", f"{direct.url} has"),
+                "If that file is to be trusted, correct the hash in the spec.",
+            ) from error
 
     def get_locked(
         self,
@@ -242,7 +253,7 @@ class DirectWheels:
         if direct.commit:
             moment = check_out(direct.url, direct.commit, source, self._limit, say)
         else:
-            _unpack(self._downloads.fetch(direct.url, direct.sha256), source)
+            _unpack(self._fetch(direct), source)
             inside = [*source.iterdir()]
             source = inside[0] if len(inside) == 1 and inside[0].is_dir() else source
         project = source / direct.subdirectory
@@ -256,10 +267,14 @@ class DirectWheels:
 
 def _unpack(archive: Path, directory: Path) -> None:
     """Unpack a source archive; nothing of it comes to lie outside of `directory`."""
-    options = {} if archive.suffix == ".zip" else {"filter": "data"}
+    # PEP 706: the first releases of Python 3.10 and 3.11 have no filter.
+    filtered = archive.suffix != ".zip" and hasattr(tarfile, "data_filter")
     try:
-        shutil.unpack_archive(archive, directory, **options)  # type: ignore[arg-type]
-    except (shutil.ReadError, ValueError, EOFError) as error:
+        if filtered:
+            shutil.unpack_archive(archive, directory, filter="data")
+        else:
+            shutil.unpack_archive(archive, directory)
+    except (shutil.ReadError, tarfile.TarError, zlib.error, ValueError, EOFError) as error:
         raise IntegrityError(
             f"{archive.name} is not an archive that can be unpacked: {error}.",
             "Name another file, or the project's repository: NAME @ git+https://…@COMMIT",

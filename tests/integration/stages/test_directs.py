@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -83,8 +84,19 @@ def test_a_wheel_needs_no_allowance_and_takes_part(origins: Origins) -> None:
 
 def test_a_wheel_with_another_hash_is_refused(scene: Scene) -> None:
     wheel = make_wheel(scene.root / "served", "mine", "1.0")
-    with pytest.raises(IntegrityError, match="Hash mismatch of mine"):
+    with pytest.raises(IntegrityError, match="Hash mismatch of mine") as caught:
         scene.lock(pip=[f"{wheel.as_uri()} --hash=sha256:{'0' * 64}"])
+    assert "correct the hash in the spec" in caught.value.remedy
+
+
+def test_an_archive_that_leads_out_of_its_directory_is_refused(origins: Origins) -> None:
+    with tarfile.open(origins.sdist, "w:gz") as packed:
+        packed.add(origins.repository / "pyproject.toml", "../outside.toml")
+    with pytest.raises(IntegrityError, match="not an archive that can"):
+        origins.scene.lock(pip=[origins.archive], policy=ALLOW)
+    origins.sdist.write_bytes(b"no archive")
+    with pytest.raises(IntegrityError, match="not an archive that can"):
+        origins.scene.lock(pip=[origins.archive], policy=ALLOW)
 
 
 def test_a_commit_is_built_once_and_locked(origins: Origins) -> None:

@@ -165,6 +165,7 @@ def test_archives_and_commits() -> None:
         ("six==", "'six'"),
         ("six,", "'six'"),
         ("'six'", "'six'"),
+        ("six==1.16#why", "'six==1.16'"),
         ("pip install six", "'six'"),
         ("six requests", "'six'"),
         ("dbt_core @ 1.2", "'dbt_core==1.2'"),
