@@ -220,7 +220,8 @@ def _lock_first(
         try:
             locked = lock(target, toolbox, say)
         except UnsatisfiableError as error:
-            say(f"WARNING: {target.name} cannot be had: {error.problem.splitlines()[0]}")
+            if python != pythons[-1]:
+                say(f"WARNING: {target.name} cannot be had: {error.problem.splitlines()[0]}")
             refused = refused or error
             continue
         remember(project.home, name, spec.source, mine.unlisted[name].pythons)

@@ -25,7 +25,7 @@ from elt_env.model.lock import (
 from elt_env.model.spec import Spec
 from elt_env.stages.host_builds import builds_elsewhere
 from elt_env.stages.question import Question
-from elt_env.stages.stand_in import is_distribution, no_stand_in
+from elt_env.stages.stand_in import is_distribution, no_stand_in, python_lack
 from elt_env.tools.conda import SolveRequest
 from elt_env.tools.interpreters import find_interpreter
 from elt_env.tools.pip import ResolveRequest
@@ -227,7 +227,8 @@ def _resolve_stock(
     request: ResolveRequest, spec: Spec, toolbox: Toolbox, say: Say
 ) -> tuple[Resolved, ...]:
     refused: UnsatisfiableError | None = None
-    if all(is_distribution(each.name) for each in spec.conda):
+    lacks = python_lack(spec, request.python)
+    if not lacks and all(is_distribution(each.name) for each in spec.conda):
         try:
             return toolbox.resolver.resolve(request, say)
         except UnsatisfiableError as error:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from packaging.requirements import InvalidRequirement, Requirement
 
 from elt_env.errors import ChannelUnreachableError, PackageNotFoundError, UnsatisfiableError
+from elt_env.model.conda_spec import to_pep440
 from elt_env.model.spec import Spec
 from elt_env.tools.pip import ResolveRequest
 from elt_env.tools.toolbox import Toolbox
@@ -32,7 +33,7 @@ def no_stand_in(
 ) -> ChannelUnreachableError | None:
     """Return the error that names all that only the spec's channels have.
 
-    None means that there are only versions that do not fit, and that no cause was given. Each
+    None means that nothing but versions of packages does not fit, and that no cause was given. Each
     requirement is resolved alone: a resolver names the first that has no answer.
 
     Args:
@@ -49,15 +50,25 @@ def no_stand_in(
         _ABSENT: [each.name for each, verdict in pairs if verdict == _ABSENT],
         _UNFIT: [str(each) for each, verdict in pairs if verdict == _UNFIT],
     }
-    if not kinds[_ABSENT] and not cause:
+    python = python_lack(spec, request.python)
+    if not kinds[_ABSENT] and not cause and not python:
         return None
-    lines = [f"{what}: {_shown(names)}" for what, names in kinds.items() if names] or [cause]
+    lines = [f"{what}: {_shown(names)}" for what, names in kinds.items() if names]
+    lines = [*([python] if python else []), *lines] or [cause]
     return ChannelUnreachableError(
         f"The host channel cannot stand in for the channels of {spec.source}; it is made of "
-        f"wheels: {'; '.join(lines)}",
-        "Make the conda channel reachable, or drop these packages, where what is left works "
-        "without them; conda env export --from-history writes only what somebody asked for.",
+        f"wheels and of this machine's Python: {'; '.join(lines)}",
+        "Make the conda channel reachable, or drop these bounds and packages, where what is left "
+        "works without them; conda env export --from-history writes only what was asked for.",
     )
+
+
+def python_lack(spec: Spec, version: str) -> str:
+    """Return in words why this machine's Python of that full version is not the one asked for."""
+    bound = to_pep440(spec.python)
+    if not spec.python or bound is None or bound.contains(version, prereleases=True):
+        return ""
+    return f"'python {spec.python}' is asked for, and this machine has {version}"
 
 
 def _verdict(request: ResolveRequest, toolbox: Toolbox) -> str:

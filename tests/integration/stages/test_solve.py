@@ -178,6 +178,18 @@ def test_all_that_no_wheel_is_is_said_at_once(cut_off: Scene) -> None:
         assert caught.value.problem.endswith("no index has a wheel that fits: lib =0.9, zlib")
 
 
+def test_a_patch_release_that_this_machine_does_not_have(
+    cut_off: Scene, interpreter_here: None
+) -> None:
+    del interpreter_here
+    cut_off.offer_pip("lib", "1.0")
+    with pytest.raises(
+        ChannelUnreachableError, match=r"3\.11\.99.*this machine has 3\.11"
+    ) as caught:
+        _solve(cut_off, cut_off.toolbox(conda=["python=3.11.99", "lib", "x264"], policy=_HOST))
+    assert "no index has a distribution of that name: x264" in caught.value.problem
+
+
 def test_no_wheels_that_fit(cut_off: Scene) -> None:
     cut_off.offer_pip("lib", "1.0")
     with pytest.raises(CondaUnsatisfiableError, match=r"no versions that fit.*lib>=2"):
