@@ -17,8 +17,9 @@ from elt_env.tools.condarc import CondaSettings
 
 DEFAULT_CHANNELS = ("conda-forge",)
 DEFAULT_PRIORITY: ChannelPriority = "strict"
-# What `defaults` is where no setting says otherwise: conda's documentation of default_channels.
-_DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
+CONDA_DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
+"""What `defaults` is where no setting says otherwise: conda's documentation of default_channels."""
+
 _SCHEME = re.compile(r"[a-z][a-z0-9]{0,11}://")
 _PATH = re.compile(r"\.\.?(/|$)|~|/")
 _TOKEN = re.compile(r"/t/[a-zA-Z0-9-]+(?=/|$)")
@@ -48,7 +49,9 @@ class ChannelNames:
 
     alias: str
     custom: Mapping[str, str] = field(default_factory=dict)
-    multi: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"defaults": _DEFAULTS})
+    multi: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"defaults": CONDA_DEFAULTS}
+    )
     root: Path = Path()
 
     def urls(self, channel: str) -> tuple[str, ...]:
@@ -138,7 +141,7 @@ def find_channels(policy: Policy, settings: CondaSettings, root: Path) -> Channe
     """
     alias = policy.channel_alias or settings.channel_alias
     multi = dict(settings.custom_multichannels)
-    multi["defaults"] = settings.default_channels or _DEFAULTS
+    multi["defaults"] = settings.default_channels or CONDA_DEFAULTS
     names = ChannelNames(
         alias=without_login(alias) if alias else rattler_alias(),
         custom=settings.custom_channels,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from elt_env.tools.conda.channels import ChannelNames, rattler_alias, without_login
+from elt_env.tools.conda.channels import CONDA_DEFAULTS, ChannelNames, rattler_alias, without_login
 from elt_env.tools.condarc import read_conda_settings
 from tests.support.real_conda import RealConda, installed_conda
 
@@ -50,7 +50,7 @@ for settings, names in json.load(open(sys.argv[1])):
 print(json.dumps(found))
 """
 _ALIAS = "https://conda.example.invalid"
-_DEFAULTS = ["https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r"]
+_DEFAULTS = list(CONDA_DEFAULTS)
 _MARKS = ["", "", "", "  #!final", "  #!top", "  #!bottom", "  # final", " #comment"]
 _ITEMS = ["forge", "company", "defaults", "https://h.invalid/a", "file:///x", "$CHAN", "'${CHAN}x'"]
 _PLACES = [
@@ -144,7 +144,8 @@ def _ours(environ: dict[str, str]) -> dict[str, Any]:
         "channels": list(found.channels) or ["defaults"],
         "channel_alias": found.channel_alias or rattler_alias(),
         "default_channels": list(found.default_channels) or _DEFAULTS,
-        "custom_channels": found.custom_channels or {"pkgs/pro": "https://repo.anaconda.com"},
+        "custom_channels": found.custom_channels
+        or {"pkgs/pro": CONDA_DEFAULTS[0].removesuffix("/pkgs/main")},
         "custom_multichannels": {
             name: list(listed) for name, listed in found.custom_multichannels.items()
         },

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from elt_env.errors import SpecError
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.tools.conda.channels import (
+    CONDA_DEFAULTS,
     ChannelNames,
     find_channels,
     is_from,
@@ -66,11 +67,10 @@ def test_what_a_channel_stands_for(channel: str, urls: list[str]) -> None:
 
 
 def test_defaults_are_condas_where_nothing_says_otherwise() -> None:
-    assert ChannelNames(_ALIAS).urls("defaults") == (
-        "https://repo.anaconda.com/pkgs/main",
-        "https://repo.anaconda.com/pkgs/r",
-    )
-    assert ChannelNames(_ALIAS).urls("pkgs/r") == ("https://repo.anaconda.com/pkgs/r",)
+    main, r = ChannelNames(_ALIAS).urls("defaults")
+    assert (main, r) == CONDA_DEFAULTS
+    assert main.endswith("/pkgs/main")
+    assert ChannelNames(_ALIAS).urls("pkgs/r") == (r,)
 
 
 def test_what_cannot_be_a_channel() -> None:
