@@ -127,6 +127,8 @@ class MeltanoProject:
             system.mkdir(parents=True, exist_ok=True)
             self.system.mkdir(parents=True, exist_ok=True)
         own = {
+            # A variable of the spec would lead to the project that this one is a copy of.
+            "MELTANO_PROJECT_ROOT": str(self.path),
             "MELTANO_SYS_DIR_ROOT": str(system),
             "MELTANO_DATABASE_URI": f"sqlite:///{self.system / 'meltano.db'}",
             "XDG_STATE_HOME": str(self.system / "state"),  # where its logs go
