@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from elt_env.model.evidence import Status
 from elt_env.model.extras import missing_distribution, missing_package, needed_by_extras
@@ -13,6 +13,7 @@ from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
+_NAMED = 3
 _NOTHING = "which nothing here requires"
 # What the tools load only when they talk to BigQuery, which no run on DuckDB does.
 _UNTOUCHED = {
@@ -128,9 +129,21 @@ def _judge(
     )
     if lines:
         return Finding("failed", first(lines), log)
-    notes = "".join(f"; {each.module} {excused[each.module]}" for each in faults)
+    notes = "".join(f"; {each}" for each in _notes([each.module for each in faults], excused))
     status: Status = "warned" if any(_NOTHING in each for each in excused.values()) else "passed"
     return Finding(status, f"{len(results) - len(faults)} modules import{notes}", log)
+
+
+def _notes(modules: Sequence[str], excused: Mapping[str, str]) -> Iterator[str]:
+    """Yield why modules are excused; of many with one reason the first is named."""
+    of_reason: dict[str, list[str]] = {}
+    for module in modules:
+        of_reason.setdefault(excused[module], []).append(module)
+    for reason, named in of_reason.items():
+        if len(named) > _NAMED:
+            yield f"{named[0]} {reason}; so it is with {len(named) - 1} more"
+        else:
+            yield from (f"{each} {reason}" for each in named)
 
 
 def _is_allowed(module: str, allowed: tuple[str, ...]) -> bool:

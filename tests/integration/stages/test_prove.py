@@ -181,7 +181,8 @@ def test_imports_of_a_lock_with_modules_of_all_kinds(sample: Sample, tmp_path: P
     sample.offer_pip("quitter", {"quitter.py": "import os; os._exit(4)\n"})
     sample.offer_pip("optional", {"optional/__init__.py": "import absentee\n"})
     sample.offer_pip("library", {"library.so": b"\x7fELF"})
-    stubs = {"stubs/__init__.py": "", "stubs_grpc.py": "from absentee.aio import Channel\n"}
+    stubs = {f"stubs_{each}.py": "from absentee.aio import Channel\n" for each in "abcd"}
+    stubs["stubs/__init__.py"] = ""
     sample.offer_pip("stubs", stubs)
     extra = ['far-db; extra == "all"']
     sample.offer_pip("driver", {"driver.py": "import far_db\n"}, requires=extra)
@@ -211,7 +212,7 @@ def test_imports_of_a_lock_with_modules_of_all_kinds(sample: Sample, tmp_path: P
     assert passed.detail == (
         "4 modules import; driver wants far-db, of an extra; library allowed to fail; "
         "optional allowed to fail; quitter allowed to fail; "
-        "stubs_grpc wants absentee, which nothing here requires"
+        "stubs_a wants absentee, which nothing here requires; so it is with 3 more"
     )
     assert "solar.wind  ok" in log(lenient, passed.log)
 
