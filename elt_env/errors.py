@@ -7,7 +7,8 @@ trying the same thing again can help; Dagster and the command line read both.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 
 class EltEnvError(Exception):
@@ -44,10 +45,42 @@ class PolicyError(InputError):
     """A policy key or a command line value is unknown or has no usable value."""
 
 
+@dataclass(frozen=True)
+class Fact:
+    """Something that needs something, as part of an explanation.
+
+    Attributes:
+        needy: who needs it, for a person, as in `conda's pandas 2.0`.
+        name: the name of who needs it.
+        need: the name of what is needed.
+        bound: within which bound, as its owner writes it; "" for any version.
+        owner: the half that `needy` is of, or the spec.
+        verb: what stands between the two.
+    """
+
+    needy: str
+    name: str
+    need: str
+    bound: str
+    owner: Literal["conda", "pip", "spec"]
+    verb: str = "needs"
+
+    def __str__(self) -> str:
+        return f"{self.needy} {self.verb} {self.need} {self.bound}".rstrip()
+
+
 class UnsatisfiableError(EltEnvError):
-    """No set of packages satisfies what was asked for."""
+    """No set of packages satisfies what was asked for.
+
+    Attributes:
+        facts: who needs what, as far as it explains that; empty where nobody knows.
+    """
 
     exit_code = 3
+
+    def __init__(self, problem: str, remedy: str, facts: tuple[Fact, ...] = ()) -> None:
+        super().__init__(problem, remedy)
+        self.facts = facts
 
 
 class CondaUnsatisfiableError(UnsatisfiableError):
@@ -83,6 +116,18 @@ class ChannelUnreachableError(NetworkError):
 
 class IndexUnreachableError(NetworkError):
     """The package index did not answer, or not with a package list."""
+
+
+class NoReleaseError(IndexUnreachableError):
+    """The package index answers with nothing that may be taken of a distribution.
+
+    Attributes:
+        name: the distribution's normalized name.
+    """
+
+    def __init__(self, name: str, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.name = name
 
 
 class CertificateError(NetworkError):

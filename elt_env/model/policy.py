@@ -125,6 +125,9 @@ class Policy(_Frozen):
     undated_releases: Literal["hold", "take"] = Field(
         "hold", description="what a cool-down makes of files without an upload time"
     )
+    prefer: tuple[str, ...] = Field(
+        (), description="packages that are as new as they can be before all others, in this order"
+    )
     wheels_only: bool = Field(default=True, description="lock wheels only, never an sdist")
     allow_sdist: tuple[str, ...] = Field((), description="distributions that may be an sdist")
     channel_fallback: Literal["host", "none"] = Field(

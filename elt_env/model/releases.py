@@ -93,6 +93,13 @@ def usable(found: Iterable[News]) -> tuple[News, ...]:
     return tuple(each for each in found if each.usable)
 
 
+def excluded_by_python(page: ProjectPage, python: str) -> tuple[str, ...]:
+    """Return the versions none of whose files admits a full Python version by Requires-Python."""
+    versions = _by_version(page).items()
+    found = (text for text, files in versions if not any(_runs_on(each, python) for each in files))
+    return tuple(sorted(found, key=Version))
+
+
 def yanked(package: Package, page: ProjectPage) -> str | None:
     """Return why the locked file was yanked (PEP 592), "" without a reason; None when it was not.
 

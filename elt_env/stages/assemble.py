@@ -26,7 +26,7 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
     others = tuple(each for each in mine if each.name not in named)
     files = toolbox.resolver.files(others, agreement.request, say)
     found = (*directs, *(_hashed(each, toolbox) for each in files))
-    pip = with_requires_python(found, question.previous, toolbox, say)
+    pip = with_requires_python(found, question.previous, agreement.pages, toolbox, say)
     return Lock(
         target=question.target,
         spec_digest=question.spec.digest,

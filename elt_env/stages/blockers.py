@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from elt_env.errors import (
     DisagreementError,
+    Fact,
     NoWheelError,
     PackageNotFoundError,
     ToolError,
@@ -31,9 +32,6 @@ from elt_env.tools.pip.port import Resolved
 from elt_env.tools.pip.uv_explanation import blockers as read_explanation
 from elt_env.tools.toolbox import Toolbox
 
-_SIDE = re.compile(
-    r"^  pip: +(?P<needy>[^,\n]+?)(?:, .*)? need (?P<name>\S+) (?P<bound>\S+)$", re.MULTILINE
-)
 _NOT_BUILT = re.compile(
     r"(?P<what>\S+) cannot be built from its sdist|Failed to (?:\w+ and )?build `(?P<other>[^`]+)`"
 )
@@ -70,7 +68,8 @@ def of_resolve(
         NetworkError: an index does not answer any more.
     """
     if isinstance(error, DisagreementError):
-        return _of_disagreement(error, _freely(question, answer, toolbox))
+        sides = _of_facts(error, _freely(question, answer, toolbox))
+        return sides or (Blocker("pin", ("conda and pip",), _head(error.problem)),)
     found: list[Blocker] = []
     for each in question.spec.pip:
         request = resolve_request(_asking(question, pip=(each,)), answer, toolbox)
@@ -78,7 +77,7 @@ def of_resolve(
             toolbox.resolver.resolve(replace(request, pins=()), _unheard)
         except UnsatisfiableError as alone:
             found += _of_pip(alone, (each,))
-    return _distinct(found) or _of_pip(error, question.spec.pip)
+    return _distinct(found) or _of_facts(error, ()) or _of_pip(error, question.spec.pip)
 
 
 def of_build(error: ToolError) -> tuple[Blocker, ...]:
@@ -148,21 +147,25 @@ def _of_pip(error: UnsatisfiableError, asked: tuple[str, ...]) -> tuple[Blocker,
     return (Blocker("missing wheel" if wheel else "pin", names[:1], text),)
 
 
-def _of_disagreement(error: DisagreementError, free: tuple[Resolved, ...]) -> tuple[Blocker, ...]:
+def _of_facts(error: UnsatisfiableError, free: tuple[Resolved, ...]) -> tuple[Blocker, ...]:
+    """Return what pip's packages ask of one that others want otherwise, by an explanation."""
     text = _head(error.problem)
+    bounds: dict[str, set[str]] = {}
+    for fact in error.facts:
+        bounds.setdefault(fact.need, set()).add(fact.bound)
     sides = tuple(
-        Blocker("pin", _side(each["needy"], each["name"], each["bound"], free), text)
-        for each in _SIDE.finditer(error.problem)
+        Blocker("declared bound" if fact.need == "python" else "pin", _side(fact, free), text)
+        for fact in error.facts
+        if fact.owner != "conda" and (len(bounds[fact.need]) > 1 or fact.need == "python")
     )
-    return sides or (Blocker("pin", ("conda and pip",), text),)
+    return _distinct(sides)
 
 
-def _side(needy: str, name: str, bound: str, free: tuple[Resolved, ...]) -> tuple[str, ...]:
-    """Return the chain to what pip's packages ask of one that conda owns."""
-    own = needy.removeprefix("the spec's ")
-    if own != needy:
-        return (own,)
-    return (*chain_to(needy.split(maxsplit=1)[0], free), f"{name} {to_pep440(bound) or bound}")
+def _side(fact: Fact, free: tuple[Resolved, ...]) -> tuple[str, ...]:
+    """Return the chain to what a fact is about."""
+    if fact.owner == "spec":
+        return (fact.name,)
+    return (*chain_to(fact.name, free), f"{fact.need} {fact.bound}".rstrip())
 
 
 def _head(text: str) -> str:

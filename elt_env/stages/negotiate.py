@@ -1,15 +1,16 @@
-"""Negotiate: conda and pip until both can live with the same versions.
+"""Negotiate: the versions that both halves can live with, the best there are.
 
-Conda answers first and owns what it answers. Where pip finds no solution beside it, the smallest
-set of conda-owned distributions that stand in pip's way is looked for, conda is given the bounds
-that pip's packages put on them, and solves again. What a person pinned is never moved: it stays
-a requirement of the conda solve, and a bound against it has no solution.
+One resolve chooses the versions of both halves (see `joint_shelf`). What only conda can tell, that
+it cannot have a set of builds together, and what the metadata do not tell the resolver, are learned
+and respected by the next resolve. Each time more is excluded, and nothing that could be part of an
+answer, so that it ends with an answer or with the proof that there is none. Then it is asked for a
+better one by the rule of `best_answer`, until there is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -18,25 +19,25 @@ from packaging.version import Version
 
 from elt_env.errors import (
     CondaUnsatisfiableError,
-    DisagreementError,
     TimeLimitError,
     UnsatisfiableError,
 )
-from elt_env.model.conda_spec import from_pep440, to_pep440
-from elt_env.model.lock import Bound, HeldBack
-from elt_env.stages.constraints import within_constraints
+from elt_env.model.best_answer import better
+from elt_env.model.conda_spec import CondaSpec, from_pep440
+from elt_env.model.lock import Bound, HeldBack, Package, with_required_by
+from elt_env.model.project_page import ProjectPage
+from elt_env.stages.conflict import explained
+from elt_env.stages.joint import Choice, JointProblem
 from elt_env.stages.question import Question
-from elt_env.stages.solve import CondaAnswer, solve_with
+from elt_env.stages.solve import CondaAnswer, as_requirement, solve_request, stock_host_channel
 from elt_env.tools.pip import ResolveRequest
-from elt_env.tools.pip.direct_wheels import DirectWheel
 from elt_env.tools.pip.port import Resolved
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.wheel_metadata import read_wheel_metadata
 
-_ROUNDS = 6
-# Pip has an answer without conda: whatever it misses beside conda is a conflict with conda.
-_CONFLICTS = (UnsatisfiableError, TimeLimitError)
+_NO_BUILD = "elt_env_none"
+_PATIENCE = 120.0  # seconds that the search for one better answer may take
 
 
 @dataclass(frozen=True)
@@ -44,104 +45,42 @@ class Agreement:
     """What both sides can live with: conda's answer and pip's, made under it.
 
     Attributes:
-        held_back: what a person asked of pip that is older than it would be without conda.
+        held_back: what a person asked for that is older than its newest version.
+        pages: those of the index that were read, by distribution.
     """
 
     conda: CondaAnswer
     pip: tuple[Resolved, ...]
     request: ResolveRequest
     held_back: tuple[HeldBack, ...] = ()
+    pages: Mapping[str, ProjectPage] = field(default_factory=dict)
 
 
 def agree(question: Question, first: CondaAnswer, toolbox: Toolbox, say: Say) -> Agreement:
-    """Return an answer of both halves, starting from conda's `first`.
-
-    Conda yields, within what a person pinned, to what pip would choose of the requested tools
-    if conda were not there; where it cannot, they are held back, and the answer says so.
+    """Return the best answer of both halves, where `first` is conda's own.
 
     Raises:
         PipConflictError: pip has no solution even where conda is not in its way.
         DisagreementError: each side has solutions, but they have none in common.
     """
-    first = within_constraints(question, first, toolbox, say)
-    request = resolve_request(question, first, toolbox)
-    say(f"pip: resolving {len(request.requirements)} requirements in one command")
-    free = toolbox.resolver.resolve(replace(request, pins=(), fresh=True), say)
-    wish = _wish(question, first, free, toolbox)
-    try:
-        agreement = _agree(question, first, wish, toolbox, say)
-    except DisagreementError as error:
-        say(f"negotiation: the newest versions are not possible: {error.problem}")
-        agreement = _agree(question, first, (), toolbox, say)
-    held_back = _held_back(free, agreement.pip)
-    for each in held_back:
-        say(f"WARNING: {each}")
-    return replace(agreement, held_back=held_back)
-
-
-def _wish(
-    question: Question, first: CondaAnswer, free: tuple[Resolved, ...], toolbox: Toolbox
-) -> tuple[str, ...]:
-    """Return the least versions of the requested tools for which conda is to yield.
-
-    They are what pip would choose beside nothing but what a person pinned for conda.
-    """
-    pinned = tuple(
-        f"{distribution}{bound}"
-        for spec in question.spec.conda
-        for package in first.packages
-        if package.name == spec.name and package.conda
-        for distribution, _ in package.conda.distributions
-        if (bound := to_pep440(spec.version))
-    )
-    best = free
-    if pinned:
-        request = resolve_request(question, first, toolbox)
-        request = replace(request, pins=(), bounds=(*request.bounds, *pinned))
+    failure: UnsatisfiableError | None = None
+    problems: list[JointProblem] = []
+    for python in _pythons(question, first, toolbox):
+        asked = solve_request(question, first.channels, first.source, toolbox)
+        offered = toolbox.conda.offered(asked) if first.source == "remote" else None
+        problem = JointProblem(question, python, toolbox, say, offered, asked.specs)
+        problems.append(problem)
         try:
-            best = toolbox.resolver.resolve(request, lambda _: None)
-        except UnsatisfiableError:
-            return ()
-    mine = [each for each in best if each.requested and each.name not in first.owned]
-    return tuple(f"{each.name}>={each.version}" for each in mine)
-
-
-def _held_back(free: tuple[Resolved, ...], agreed: tuple[Resolved, ...]) -> tuple[HeldBack, ...]:
-    possible = {each.name: each.version for each in free if each.requested}
-    return tuple(
-        HeldBack(each.name, each.version, possible[each.name])
-        for each in agreed
-        if each.name in possible and Version(each.version) < Version(possible[each.name])
-    )
-
-
-def _agree(
-    question: Question, first: CondaAnswer, wish: tuple[str, ...], toolbox: Toolbox, say: Say
-) -> Agreement:
-    answer = first
-    for _ in range(_ROUNDS):
-        request = resolve_request(question, answer, toolbox)
-        request = replace(request, bounds=(*request.bounds, *wish))
-        say(f"pip: resolving beside the {len(request.pins)} distributions that conda owns")
-        try:
-            return Agreement(answer, toolbox.resolver.resolve(request, say), request)
-        except _CONFLICTS as conflict:
-            bounds = _Search(request, answer, question.directs, toolbox, say).bounds(conflict)
-        for bound in bounds:
-            say(
-                f"negotiation: conda's {bound.name} {bound.refused} does not suit "
-                f"{', '.join(bound.required_by)}; asking conda for {bound}"
-            )
-        answer = _solve_again(question, answer, bounds, toolbox, say)
-    raise DisagreementError(
-        f"conda and pip did not agree on {question.target} in {_ROUNDS} rounds. Bounds so far: "
-        + ", ".join(str(each) for each in answer.bounds),
-        "Pin one of these packages in the spec to a version that both sides can use.",
-    )
+            return _Negotiation(problem, first, say).agreement()
+        except UnsatisfiableError as error:
+            failure = failure or error
+    if failure is None:
+        raise AssertionError
+    raise explained(problems[0], failure, say) from failure
 
 
 def resolve_request(question: Question, answer: CondaAnswer, toolbox: Toolbox) -> ResolveRequest:
-    """Return what pip is asked beside conda's answer."""
+    """Return what pip alone is asked beside conda's answer."""
     return ResolveRequest(
         requirements=question.pip,
         python=answer.python,
@@ -160,133 +99,180 @@ def resolve_request(question: Question, answer: CondaAnswer, toolbox: Toolbox) -
     )
 
 
-def _solve_again(
-    question: Question,
-    answer: CondaAnswer,
-    bounds: tuple[Bound, ...],
-    toolbox: Toolbox,
-    say: Say,
-) -> CondaAnswer:
-    merged = _merge(answer.bounds, bounds)
-    try:
-        return solve_with(question, answer.source, merged, toolbox, say)
-    except CondaUnsatisfiableError as error:
-        sides = "\n".join(
-            f"  pip:   {', '.join(each.required_by)} need {each}\n"
-            f"  conda: {_conda_side(each, answer, question)}"
-            for each in bounds
-        )
-        raise DisagreementError(
-            f"conda and pip cannot agree on {', '.join(each.name for each in bounds)}:\n{sides}\n"
-            f"{error.problem}",
-            "Loosen one of the two sides in the spec.",
-        ) from error
+def _pythons(question: Question, first: CondaAnswer, toolbox: Toolbox) -> tuple[str, ...]:
+    """Return the full versions of the target's Python that conda has, its own choice first."""
+    if first.source == "host":
+        return (first.python,)
+    found = toolbox.conda.releases(first.channels, "python", question.target.platform)
+    minor = f"{question.target.python}."
+    others = [each.version for each in found if f"{each.version}.".startswith(minor)]
+    return tuple(dict.fromkeys([first.python, *others]))
 
 
-def _conda_side(bound: Bound, answer: CondaAnswer, question: Question) -> str:
-    pinned = [str(each) for each in question.spec.conda if each.name == bound.name and each.version]
-    if pinned:
-        return f"the spec asks for {pinned[0]}"
-    needs = [
-        f"{package.name} {package.version} needs {dependency}"
-        for package in answer.packages
-        for dependency in (package.conda.depends if package.conda else ())
-        if dependency.split()[0] == bound.name
-    ]
-    return "; ".join(needs) or f"has {bound.name} {bound.refused}"
-
-
-def _merge(old: tuple[Bound, ...], new: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    merged = {each.name: each for each in old}
-    for each in new:
-        before = merged.get(each.name)
-        if before is not None:
-            joined = ",".join(sorted({*before.version.split(","), *each.version.split(",")}))
-            names = tuple(sorted({*before.required_by, *each.required_by}))
-            merged[each.name] = replace(each, version=joined, required_by=names)
-        else:
-            merged[each.name] = each
-    return tuple(sorted(merged.values(), key=lambda each: each.name))
-
-
-class _Search:
-    """Looks for the conda-owned distributions that stand in pip's way."""
-
-    def __init__(
-        self,
-        request: ResolveRequest,
-        answer: CondaAnswer,
-        directs: tuple[DirectWheel, ...],
-        toolbox: Toolbox,
-        say: Say,
-    ) -> None:
-        self._request = request
-        self._answer = answer
-        self._toolbox = toolbox
+class _Negotiation:
+    def __init__(self, problem: JointProblem, first: CondaAnswer, say: Say) -> None:
+        self._problem = problem
+        self._first = first
         self._say = say
-        self._directs = directs
+        self._question = problem.question
+        self._toolbox = problem.toolbox
 
-    def bounds(self, conflict: Exception) -> tuple[Bound, ...]:
-        """Return the bounds on conda that make pip's requirements possible.
-
-        Raises:
-            PipConflictError: pip has no solution of its own.
-            DisagreementError: no bound would change conda's answer.
-        """
-        free = self._toolbox.resolver.resolve(replace(self._request, pins=()), self._say)
-        pins, answer = self._most_pins(free)
-        culprits = [
-            each
-            for each in answer
-            if each.name in self._answer.owned
-            and (each.name, self._answer.owned[each.name]) not in pins
-        ]
-        bounds = tuple(
-            bound for each in culprits if (bound := self._bound(each, answer)) is not None
-        )
-        if not bounds:
-            names = ", ".join(f"{each.name} {self._answer.owned[each.name]}" for each in culprits)
-            raise DisagreementError(
-                f"pip finds no solution beside conda's {names or 'packages'}, and nothing says "
-                f"which other versions it could use.\n{conflict}",
-                "Pin these packages on the conda side of the spec to versions that pip can use.",
+    def agreement(self) -> Agreement:
+        """Return the best answer that holds for conda as well."""
+        while True:
+            choice = self._best()
+            conda = self._settled(choice)
+            if conda is not None:
+                break
+        held_back = self._held_back(choice)
+        bounds = self._bounds(choice, conda)
+        for each in bounds:
+            self._say(
+                f"negotiation: conda's {each.name} {each.refused} does not suit "
+                f"{', '.join(each.required_by)}; conda gets {each}"
             )
-        return bounds
-
-    def _most_pins(
-        self, free: tuple[Resolved, ...]
-    ) -> tuple[tuple[tuple[str, str], ...], tuple[Resolved, ...]]:
-        """Return as many of conda's pins as pip can live with, and pip's answer under them."""
-        versions = {each.name: each.version for each in free}
-        pins = self._request.pins
-        harmless = tuple(
-            pin
-            for pin in pins
-            if pin[0] not in versions or Version(pin[1]) == Version(versions[pin[0]])
+        for held in held_back:
+            self._say(f"WARNING: {held}")
+        request = replace(
+            self._problem.request(),
+            requirements=self._question.pip,
+            pins=tuple(sorted(conda.owned.items())),
+            allow_sdist=choice.sdists,
         )
-        answer = self._try(harmless)
-        held, best = ((), free) if answer is None else (harmless, answer)
-        for pin in sorted(set(pins) - set(held), key=self._importance):
-            answer = self._try((*held, pin))
-            if answer is not None:
-                held, best = (*held, pin), answer
-        return held, best
+        pages = self._problem.pages.known
+        return Agreement(replace(conda, bounds=bounds), choice.resolved, request, held_back, pages)
 
-    def _importance(self, pin: tuple[str, str]) -> tuple[bool, str]:
-        return (not self._answer.owner(pin[0]).requested, pin[0])
+    def _best(self) -> Choice:
+        """Return the best choice by the rule, as far as the resolver can tell."""
+        choice = self._allowed(())
+        prefer = self._toolbox.policy.prefer
+        while True:
+            contenders, places = self._problem.contenders(choice)
+            aims = better(contenders, places, prefer)
+            if not aims:
+                return choice
+            try:
+                choice = self._allowed(aims, _PATIENCE)
+            except UnsatisfiableError:
+                return choice
+            except TimeLimitError:
+                self._say("WARNING: pip: the search for newer versions took too long and was ended")
+                return choice
 
-    def _try(self, pins: tuple[tuple[str, str], ...]) -> tuple[Resolved, ...] | None:
-        request = replace(self._request, pins=tuple(sorted(pins)))
-        try:
-            return self._toolbox.resolver.resolve(request, lambda _: None)
-        except _CONFLICTS:
+    def _allowed(self, aims: tuple[tuple[str, ...], ...], limit: float | None = None) -> Choice:
+        while True:
+            choice = self._problem.resolve(self._say, aims, limit=limit)
+            if not self._problem.ban_by_python(choice):
+                return choice
+
+    def _settled(self, choice: Choice) -> CondaAnswer | None:
+        """Return conda's answer to a choice; None where something was learned instead."""
+        if self._problem.half is None:
+            return self._settled_on_host(choice)
+        half = self._problem.half
+        chosen = {name: half.build(name, number) for name, number in choice.builds.items()}
+        carriers = [each for name, each in chosen.items() if name in half.python_packages()]
+        if self._problem.look_into(carriers):
             return None
+        for limits in (self._few_limits(chosen), self._all_limits(chosen)):
+            try:
+                packages = self._solve(limits)
+            except CondaUnsatisfiableError as error:
+                self._say(f"negotiation: conda refuses a choice: {error.problem.splitlines()[0]}")
+                continue
+            if self._problem.learn_clashes(packages, choice):
+                return None
+            if self._fit(packages, choice):
+                return CondaAnswer(self._first.channels, self._first.source, packages)
+        self._problem.learned.refused.append(dict(choice.builds))
+        return None
 
-    def _wheels(self, needy: tuple[Resolved, ...]) -> Iterator[tuple[Resolved, Path]]:
+    def _solve(self, limits: tuple[CondaSpec, ...]) -> tuple[Package, ...]:
+        first = self._first
+        request = solve_request(self._question, first.channels, first.source, self._toolbox)
+        request = replace(request, constraints=(*request.constraints, *limits))
+        return with_required_by(self._toolbox.conda.solve(request, self._say))
+
+    def _few_limits(self, chosen: Mapping[str, Package]) -> tuple[CondaSpec, ...]:
+        """Return what a solve must keep to so that it fits pip's half; else it is conda's own."""
+        half = self._problem.half
+        if half is None:
+            return ()
+        carriers = set(half.python_packages())
+        limits = []
+        for name, build in chosen.items():
+            if name in carriers:
+                limits.append(_exactly(build))
+            elif name in half.requested:
+                limits.append(CondaSpec(name, f"=={build.version}"))
+        limits += [CondaSpec(name, "*", _NO_BUILD) for name in sorted(carriers - chosen.keys())]
+        return tuple(limits)
+
+    def _all_limits(self, chosen: Mapping[str, Package]) -> tuple[CondaSpec, ...]:
+        return tuple(map(_exactly, chosen.values()))
+
+    @staticmethod
+    def _fit(packages: tuple[Package, ...], choice: Choice) -> bool:
+        """Tell whether conda brings of the chosen distributions just those that are to be its."""
+        owned = {
+            name: version
+            for each in packages
+            for name, version in (each.conda.distributions if each.conda else ())
+        }
+        return all(
+            (each.name in choice.stubs) == (each.name in owned)
+            and Version(owned.get(each.name, each.version)) == Version(each.version)
+            for each in choice.resolved
+        )
+
+    def _settled_on_host(self, choice: Choice) -> CondaAnswer:
+        """Return conda's answer from the host channel, with the versions of a choice."""
+        names = _closure(choice, {as_requirement(each) for each in self._question.spec.conda})
+        chosen = tuple(each for each in choice.resolved if each.name in names)
+        same = all(self._first.owned.get(each.name) == each.version for each in chosen)
+        if same and set(self._first.owned) <= names:
+            return self._first
+        request = replace(self._problem.request(), allow_sdist=choice.sdists)
+        limits = stock_host_channel(self._question, chosen, request, self._toolbox, self._say)
+        packages = self._solve(limits)
+        return CondaAnswer(self._first.channels, "host", packages)
+
+    def _held_back(self, choice: Choice) -> tuple[HeldBack, ...]:
+        contenders, places = self._problem.contenders(choice)
+        return tuple(
+            HeldBack(each.name, self._version(choice, each.name), each.steps[0].version)
+            for each in contenders
+            if places[each.name]
+        )
+
+    def _version(self, choice: Choice, name: str) -> str:
+        half = self._problem.half
+        if half is not None and name in choice.builds:
+            return half.build(name, choice.builds[name]).version
+        return choice.version(name) or ""
+
+    def _bounds(self, choice: Choice, conda: CondaAnswer) -> tuple[Bound, ...]:
+        """Return where conda has another version than alone, and who of pip's half needs it."""
+        before, now = self._newest_owned() | self._first.owned, conda.owned
+        moved = [each for each in choice.resolved if each.name in before and each.name in now]
+        moved = [each for each in moved if before[each.name] != now[each.name]]
+        found = (self._bound(each, before[each.name], choice, conda) for each in moved)
+        return tuple(sorted((each for each in found if each), key=lambda each: each.name))
+
+    def _asked_by_spec(self, name: str) -> list[tuple[str, SpecifierSet]]:
+        spec = self._question.spec
+        lines = [(f"the spec's {each}", each) for each in spec.pip]
+        lines += [(f"the spec's constraint {each}", each) for each in spec.constraints]
+        found = ((who, Requirement(each)) for who, each in lines)
+        return [(who, each.specifier) for who, each in found if each.name == name]
+
+    def _wheels(
+        self, needy: tuple[Resolved, ...], request: ResolveRequest
+    ) -> Iterator[tuple[Resolved, Path]]:
         """Yield the wheel of each; an sdist need not say what its wheel will ask for."""
-        directs = {each.direct.name: each.path for each in self._directs}
+        directs = {each.direct.name: each.path for each in self._question.directs}
         asked = tuple(each for each in needy if each.name not in directs)
-        files = self._toolbox.resolver.files(asked, self._request, lambda _: None)
+        files = self._toolbox.resolver.files(asked, request, lambda _: None)
         by_name = {each.name: each for each in files if each.file_name.endswith(".whl")}
         for each in needy:
             file = by_name.get(each.name)
@@ -295,34 +281,66 @@ class _Search:
             elif file is not None:
                 yield each, self._toolbox.downloads.fetch(file.url, file.sha256)
 
-    def _bound(self, culprit: Resolved, answer: tuple[Resolved, ...]) -> Bound | None:
+    def _newest_owned(self) -> dict[str, str]:
+        """Return the newest version of each distribution that conda could bring."""
+        stubs: dict[str, list[str]] = {}
+        for each in self._problem.shelf().all_stubs:
+            stubs.setdefault(each.name, []).append(each.version)
+        return {name: max(versions, key=Version) for name, versions in stubs.items()}
+
+    def _bound(
+        self, moved: Resolved, before: str, choice: Choice, conda: CondaAnswer
+    ) -> Bound | None:
         """Return the bound that pip's packages put on a distribution; None when they put none."""
         needy = tuple(
             each
-            for each in answer
-            if each.name in culprit.required_by and each.name not in self._answer.owned
+            for each in choice.resolved
+            if each.name in moved.required_by and each.name not in conda.owned
         )
         bound = SpecifierSet()
         blamed = []
-        current = self._answer.owned[culprit.name]
-        for package, wheel in self._wheels(needy):
-            theirs = read_wheel_metadata(wheel).bound_on(culprit.name, self._answer.python)
+        request = replace(self._problem.request(), allow_sdist=choice.sdists)
+        asked = [
+            (f"{package.name} {package.version}", read_wheel_metadata(wheel))
+            for package, wheel in self._wheels(needy, request)
+        ]
+        bounds = [(who, each.bound_on(moved.name, conda.python)) for who, each in asked]
+        for who, theirs in [*bounds, *self._asked_by_spec(moved.name)]:
             bound &= theirs
-            if not theirs.contains(current, prereleases=True):
-                blamed.append(f"{package.name} {package.version}")
-        for requirement in map(Requirement, self._request.requirements):
-            if requirement.name == culprit.name:
-                bound &= requirement.specifier
-                if not requirement.specifier.contains(current, prereleases=True):
-                    blamed.append(f"the spec's {requirement}")
-        if bound.contains(current, prereleases=True):
-            bound &= SpecifierSet(f"=={culprit.version}")
+            if not theirs.contains(before, prereleases=True):
+                blamed.append(who)
+        if bound.contains(before, prereleases=True):
+            if self._first.owned.get(moved.name) != before:
+                return None
+            bound &= SpecifierSet(f"=={moved.version}")
             blamed = blamed or [f"{each.name} {each.version}" for each in needy]
         if not blamed:
             return None
+        owner = conda.owner(moved.name)
+        refused = next((p.version for p in self._first.packages if p.name == owner.name), before)
         return Bound(
-            name=self._answer.owner(culprit.name).name,
+            name=owner.name,
             version=from_pep440(bound),
-            refused=current,
+            refused=refused,
             required_by=tuple(sorted(blamed)),
         )
+
+
+def _exactly(build: Package) -> CondaSpec:
+    return CondaSpec(build.name, f"=={build.version}", build.build or "")
+
+
+def _closure(choice: Choice, requirements: set[str]) -> set[str]:
+    """Return the names of all distributions that some requirements lead to."""
+    needs: dict[str, list[str]] = {}
+    for each in choice.resolved:
+        for other in each.required_by:
+            needs.setdefault(other, []).append(each.name)
+    ahead = [Requirement(each).name for each in requirements]
+    found: set[str] = set()
+    while ahead:
+        name = ahead.pop()
+        if name not in found:
+            found.add(name)
+            ahead += needs.get(name, [])
+    return found

@@ -101,14 +101,25 @@ def ask(  # noqa: PLR0913  # one keyword for each part of a question
 
 def rules_for(lock: Lock, spec: Spec, toolbox: Toolbox) -> Rules:
     """Return what a release must fulfil, as of now, to take a place in a lock of that spec."""
-    policy = toolbox.policy
+    now = toolbox.now().replace(microsecond=0)
+    return _rules(spec, lock.python.version, lock.target.platform, now, toolbox.policy)
+
+
+def release_rules(question: Question, python: str, toolbox: Toolbox) -> Rules:
+    """Return what a release must fulfil to be an answer under that full Python version."""
+    policy, limit = toolbox.policy, question.exclude_newer
+    now = limit + policy.cooldown if limit else toolbox.now().replace(microsecond=0)
+    return _rules(question.spec, python, question.target.platform, now, policy)
+
+
+def _rules(spec: Spec, python: str, platform: str, now: datetime, policy: Policy) -> Rules:
     return Rules(
         spec=spec.source,
         requirements=spec.pip,
-        python=lock.python.version,
-        platform=lock.target.platform,
-        tags=frozenset(wheel_tags(lock.python.version)),
-        now=toolbox.now().replace(microsecond=0),
+        python=python,
+        platform=platform,
+        tags=frozenset(wheel_tags(python)),
+        now=now,
         cooldown=policy.cooldown,
         not_held=_not_held(policy),
         undated=policy.undated_releases,

@@ -15,7 +15,11 @@ from elt_env.tools.toolbox import Toolbox
 
 
 def with_requires_python(
-    packages: tuple[Package, ...], previous: Lock | None, toolbox: Toolbox, say: Say
+    packages: tuple[Package, ...],
+    previous: Lock | None,
+    pages: Mapping[str, ProjectPage],
+    toolbox: Toolbox,
+    say: Say,
 ) -> tuple[Package, ...]:
     """Return pip's packages with the Pythons they are for.
 
@@ -26,16 +30,18 @@ def with_requires_python(
     Args:
         packages: pip's packages.
         previous: the lock before.
+        pages: those that were read already, by name.
         toolbox: whose indexes are asked.
         say: given what is not known.
     """
     known = {each.sha256: each.requires_python for each in previous.pip} if previous else {}
     asked = {
-        each.name: each.index for each in packages if each.index and not known.get(each.sha256)
+        each.name: each.index
+        for each in packages
+        if each.index and not known.get(each.sha256) and each.name not in pages
     }
-    pages: Mapping[str, ProjectPage] = {}
     try:
-        pages = toolbox.package_index.look(asked).pages if asked else {}
+        pages = {**pages, **(toolbox.package_index.look(asked).pages if asked else {})}
     except IndexUnreachableError as error:
         say(f"WARNING: which Pythons the packages are for is not known: {one_line(error.problem)}")
     return tuple(

@@ -22,6 +22,7 @@ from elt_env.model.lock import (
     owned_distributions,
     with_required_by,
 )
+from elt_env.model.names import normalize
 from elt_env.model.spec import Spec
 from elt_env.stages.host_builds import builds_elsewhere
 from elt_env.stages.question import Question
@@ -85,7 +86,7 @@ def solve(question: Question, toolbox: Toolbox, say: Say) -> CondaAnswer:
     channels = remote_channels(question.spec, toolbox)
     say(f"conda: solving {question.target} from {', '.join(channels)}")
     try:
-        return solve_with(question, "remote", (), toolbox, say)
+        return solve_with(question, "remote", toolbox, say)
     except ChannelUnreachableError as error:
         if toolbox.policy.channel_fallback == "none":
             raise
@@ -94,45 +95,48 @@ def solve(question: Question, toolbox: Toolbox, say: Say) -> CondaAnswer:
             "WARNING: using the HOST CHANNEL in its place (channel-fallback = host): conda "
             "packages made of this machine's own Python and of wheels."
         )
-    return solve_with(question, "host", (), toolbox, say)
+    return solve_with(question, "host", toolbox, say)
 
 
 def solve_with(
-    question: Question,
-    source: ChannelSource,
-    bounds: tuple[Bound, ...],
-    toolbox: Toolbox,
-    say: Say,
+    question: Question, source: ChannelSource, toolbox: Toolbox, say: Say
 ) -> CondaAnswer:
-    """Return conda's answer from one source of channels under bounds that pip can live with.
+    """Return conda's own answer from one source of channels.
 
     Raises: as `solve`.
     """
-    limits = tuple(CondaSpec(each.name, each.version) for each in bounds)
-    keep = question.keep_conda(source)
+    limits: tuple[CondaSpec, ...] = ()
     if source == "remote":
         channels = remote_channels(question.spec, toolbox)
     else:
-        limits += _stock_with_builds(question, bounds, toolbox, say)
         channels = (toolbox.host_channel.url,)
+        limits = _stock_with_builds(question, toolbox, say)
+    request = solve_request(question, channels, source, toolbox)
+    request = replace(request, constraints=limits)
+    packages = with_required_by(toolbox.conda.solve(request, say))
+    if request.exclude_newer is not None:
+        _tell_undated(packages, say)
+    return CondaAnswer(channels, source, packages)
+
+
+def solve_request(
+    question: Question, channels: tuple[str, ...], source: ChannelSource, toolbox: Toolbox
+) -> SolveRequest:
+    """Return what is asked of conda alone."""
+    keep = question.keep_conda(source)
+    if source == "host":
         # The solver would offer any that is kept, those of an earlier host channel too.
         keep = tuple(each for each in keep if each.url.startswith(f"{channels[0]}/"))
-    spec = question.spec
-    request = SolveRequest(
+    return SolveRequest(
         channels=channels,
-        specs=(CondaSpec("python", f"={question.target.python}"), *_asked(spec, source)),
+        specs=(CondaSpec("python", f"={question.target.python}"), *_asked(question.spec, source)),
         platform=question.target.platform,
-        constraints=limits,
-        # The host channel's limits were found under the same date; its packages are of today.
+        # What the host channel holds was found under the same date; its packages are of today.
         exclude_newer=question.exclude_newer if source == "remote" else None,
         not_held=question.not_held,
         keep=keep,
         priority=toolbox.channels.priority,
     )
-    packages = with_required_by(toolbox.conda.solve(request, say))
-    if request.exclude_newer is not None:
-        _tell_undated(packages, say)
-    return CondaAnswer(channels, source, packages, bounds)
 
 
 def _tell_undated(packages: tuple[Package, ...], say: Say) -> None:
@@ -165,15 +169,14 @@ def remote_channels(spec: Spec, toolbox: Toolbox) -> tuple[str, ...]:
     return found
 
 
-def _stock_with_builds(
-    question: Question, bounds: tuple[Bound, ...], toolbox: Toolbox, say: Say
-) -> tuple[CondaSpec, ...]:
+def _stock_with_builds(question: Question, toolbox: Toolbox, say: Say) -> tuple[CondaSpec, ...]:
     """Stock the host channel; where it cannot have the builds of the spec, these are named first.
 
-    Raises: as `stock_host_channel`.
+    Raises: as `_resolve_stock` and `stock_host_channel`.
     """
     try:
-        limits = stock_host_channel(question, bounds, toolbox, say)
+        resolved, request = _resolve_stock(question, toolbox, say)
+        limits = stock_host_channel(question, resolved, request, toolbox, say)
     except (ChannelUnreachableError, CondaUnsatisfiableError) as error:
         cause = error.problem
         missing = builds_elsewhere(question.spec, question.target.platform, toolbox, cause=cause)
@@ -187,31 +190,20 @@ def _stock_with_builds(
 
 
 def stock_host_channel(
-    question: Question, bounds: tuple[Bound, ...], toolbox: Toolbox, say: Say
+    question: Question,
+    resolved: tuple[Resolved, ...],
+    request: ResolveRequest,
+    toolbox: Toolbox,
+    say: Say,
 ) -> tuple[CondaSpec, ...]:
-    """Put this machine's Python, and wheels of what the spec asks of conda, into the host channel.
+    """Put this machine's Python and the wheels of what was resolved into the host channel.
 
-    Afterwards it offers the newest versions that satisfy the spec and `bounds`, beside whatever
-    it offered before. Returned are these versions as upper bounds: what an earlier lock left there
-    makes no difference.
+    Returned are their versions as bounds: what an earlier lock left there makes no difference.
 
     Raises:
-        ChannelUnreachableError: something is asked of conda that no wheel can stand in for.
-        CondaUnsatisfiableError: the index has no versions that fit.
         ToolError: this machine has no such Python.
     """
     interpreter = find_interpreter(question.target.python)
-    request = ResolveRequest(
-        requirements=tuple(_as_requirement(each) for each in question.spec.conda),
-        python=interpreter.version,
-        bounds=tuple(f"{each.name}{to_pep440(each.version)}" for each in bounds),
-        exclude_newer=question.exclude_newer,
-        not_held=question.not_held,
-        undated=question.undated,
-        keep=tuple((each.name, each.version) for each in question.keep_conda("host")),
-        fresh=not bounds,
-    )
-    resolved = _resolve_stock(request, question.spec, toolbox, say)
     channel = toolbox.host_channel
     channel.add_interpreter(interpreter, say)
     locked = toolbox.resolver.files(resolved, request, say)
@@ -220,22 +212,39 @@ def stock_host_channel(
     ]
     channel.add_wheels(wheels, question.target.python, say)
     channel.index(say)
-    return tuple(CondaSpec(each.name, f"<={each.version}") for each in resolved)
+    return tuple(CondaSpec(each.name, f"=={each.version}") for each in resolved)
 
 
 def _resolve_stock(
-    request: ResolveRequest, spec: Spec, toolbox: Toolbox, say: Say
-) -> tuple[Resolved, ...]:
+    question: Question, toolbox: Toolbox, say: Say
+) -> tuple[tuple[Resolved, ...], ResolveRequest]:
+    """Return what the host channel is to hold for the spec's conda half, and how it was asked for.
+
+    Raises:
+        ChannelUnreachableError: something is asked of conda that no wheel can stand in for.
+        CondaUnsatisfiableError: the index has no versions that fit.
+        ToolError: this machine has no such Python.
+    """
+    request = ResolveRequest(
+        requirements=tuple(as_requirement(each) for each in question.spec.conda),
+        python=find_interpreter(question.target.python).version,
+        exclude_newer=question.exclude_newer,
+        not_held=question.not_held,
+        undated=question.undated,
+        keep=tuple((each.name, each.version) for each in question.keep_conda("host")),
+        fresh=True,
+    )
     refused: UnsatisfiableError | None = None
+    spec = question.spec
     lacks = python_lack(spec, request.python)
     if not lacks and all(is_distribution(each.name) for each in spec.conda):
         try:
-            return toolbox.resolver.resolve(request, say)
+            return toolbox.resolver.resolve(request, say), request
         except UnsatisfiableError as error:
             refused = error
     is_lack = isinstance(refused, (PackageNotFoundError, NoWheelError))
     cause = refused.problem if refused and is_lack else ""
-    lack = None if request.bounds else no_stand_in(spec, request, toolbox, cause)
+    lack = no_stand_in(spec, request, toolbox, cause)
     if refused is None or lack is not None:
         raise (lack or ValueError(spec)) from refused
     raise CondaUnsatisfiableError(
@@ -243,6 +252,7 @@ def _resolve_stock(
     ) from refused
 
 
-def _as_requirement(spec: CondaSpec) -> str:
+def as_requirement(spec: CondaSpec) -> str:
+    """Return a conda requirement as one for pip, where the host channel stands in for conda."""
     bound = to_pep440(spec.version)
-    return f"{spec.name}{bound if bound is not None else SpecifierSet()}"
+    return f"{normalize(spec.name)}{bound if bound is not None else SpecifierSet()}"

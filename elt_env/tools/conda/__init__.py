@@ -1,6 +1,6 @@
 """Conda: what the stages ask of it, and the tools that can do it."""
 
-from elt_env.tools.conda.port import ChannelRelease, CondaTool, SolveRequest
+from elt_env.tools.conda.port import Carried, ChannelRelease, CondaTool, Offered, SolveRequest
 from elt_env.tools.conda.rattler_tool import Rattler
 
-__all__ = ["ChannelRelease", "CondaTool", "Rattler", "SolveRequest"]
+__all__ = ["Carried", "ChannelRelease", "CondaTool", "Offered", "Rattler", "SolveRequest"]

@@ -15,7 +15,7 @@ from elt_env.model.names import normalize
 
 _DIST_INFO = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)\.dist-info")
 _EGG_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py3\.\d+)?\.egg-info")
-_METADATA = {"METADATA": _DIST_INFO, "PKG-INFO": _EGG_INFO}
+METADATA_FILES = {"METADATA": _DIST_INFO, "PKG-INFO": _EGG_INFO}
 
 
 async def paths_of(record: rattler.RepoDataRecord, client: rattler.Client) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def distributions_in(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
     found: dict[bool, dict[str, str]] = {True: {}, False: {}}
     for each in paths:
         path = PurePosixPath(each)
-        pattern = _METADATA.get(path.name)
+        pattern = METADATA_FILES.get(path.name)
         parent = path.parent
         if pattern is None and path.suffix == ".egg-info":
             pattern, parent = _EGG_INFO, path

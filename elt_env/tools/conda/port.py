@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -58,6 +58,45 @@ class ChannelRelease:
     build_number: int = 0
     depends: tuple[str, ...] = ()
     released_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A Python distribution in a conda package.
+
+    Attributes:
+        metadata: the fields of its METADATA or PKG-INFO; "" where it cannot be read.
+    """
+
+    name: str
+    version: str
+    metadata: str
+
+
+class Offered(Protocol):
+    """The builds that a solve may choose from.
+
+    A build that can have no place in any solution may be left out: one that is too young, of a
+    channel that another goes before, or at odds with the virtual packages of this machine.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all packages that the requirements can bring, sorted."""
+        ...
+
+    @property
+    def constrained(self) -> frozenset[str]:
+        """The names that some build does not need, but has a requirement on where it is there."""
+        ...
+
+    def builds(self, name: str) -> tuple[Package, ...]:
+        """Return the builds of a package, the best first; () when there are none."""
+        ...
+
+    def matching(self, requirement: str) -> frozenset[int]:
+        """Return the positions in `builds` of what satisfies a requirement as repodata write it."""
+        ...
 
 
 class CondaTool(Protocol):
@@ -124,8 +163,27 @@ class CondaTool(Protocol):
         """
         ...
 
+    def offered(self, request: SolveRequest) -> Offered:
+        """Return what the request could bring; its `constraints` and `keep` are not used.
+
+        Raises: as `all_releases`.
+        """
+        ...
+
+    def carried(self, packages: Sequence[Package]) -> tuple[tuple[Carried, ...], ...]:
+        """Return the distributions that the archive of each package holds.
+
+        Raises:
+            NetworkError: an archive cannot be had or read.
+        """
+        ...
+
     def matches(self, spec: CondaSpec, package: Package) -> bool:
         """Tell whether a conda package satisfies a conda requirement."""
+        ...
+
+    def admits(self, requirement: str, version: str) -> bool:
+        """Tell whether a requirement as repodata write it admits a version without a build."""
         ...
 
     def link(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,7 +43,15 @@ from elt_env.tools.conda.channels import (
     rattler_alias,
 )
 from elt_env.tools.conda.distributions import paths_of
-from elt_env.tools.conda.port import ChannelRelease, SolveRequest
+from elt_env.tools.conda.offered import (
+    CarriedStore,
+    OfferedBuilds,
+    bare_record,
+    carried_by,
+    named_in,
+    offered,
+)
+from elt_env.tools.conda.port import Carried, ChannelRelease, Offered, SolveRequest
 from elt_env.tools.conda.progress import LinkProgress
 from elt_env.tools.conda.rattler_client import open_client
 from elt_env.tools.conda.records import as_utc, to_package, to_record
@@ -61,6 +69,7 @@ _PRIORITIES = {
     "flexible": rattler.ChannelPriority.Flexible,
     "disabled": rattler.ChannelPriority.Disabled,
 }
+_BREATH = 0.2  # seconds
 _WAITING_LIMIT = 900.0  # seconds that servers may ask for, all together
 # Where nobody answers, a person waits for the fallback; a download is worth more.
 _TRIES = 2
@@ -213,6 +222,41 @@ class Rattler:
 
         return self._patiently(look, unheard)
 
+    def offered(self, request: SolveRequest) -> Offered:
+        """Return what the request could bring; see CondaTool."""
+
+        async def read() -> OfferedBuilds:
+            gateway = self._gateway(open_client())
+            platforms = [rattler.Subdir(request.platform), rattler.Subdir("noarch")]
+            look = ChannelLook(gateway, platforms)
+            specs = [await self._located(each, look) for each in request.specs]
+            channels = self._channels(request.channels)
+            located = replace(request, specs=tuple(specs))
+            return await offered(gateway, channels, platforms, located)
+
+        try:
+            return self._run(read(), "conda channel look-up")
+        except GatewayError as error:
+            raise rattler_errors.channel(str(error), request.channels) from error
+
+    def carried(self, packages: Sequence[Package]) -> tuple[tuple[Carried, ...], ...]:
+        """Return the distributions that the archive of each package holds; see CondaTool."""
+        store = CarriedStore(self._cache / "carried")
+        known = tuple(store.read(each.sha256) for each in packages)
+        if all(each is not None for each in known):
+            return tuple(each for each in known if each is not None)
+        try:
+            return self._run(carried_by(packages, store, open_client()), "conda archive look-up")
+        except OSError as error:
+            urls = [each.url for each in packages]
+            about = next((each for each in urls if each in str(error)), urls[0])
+            raise rattler_errors.archive(str(error), about) from error
+
+    def admits(self, requirement: str, version: str) -> bool:
+        """Tell whether a requirement admits a version without a build; see CondaTool."""
+        record = bare_record(named_in(requirement), version)
+        return rattler.MatchSpec(requirement).matches(record)
+
     def matches(self, spec: CondaSpec, package: Package) -> bool:
         """Tell whether a conda package satisfies a conda requirement."""
         if spec.channel and not may_be_from(package.url, self._urls(spec.channel)):
@@ -291,7 +335,7 @@ class Rattler:
             finally:
                 # Without a breath before the loop closes, py-rattler's runtime can crash the
                 # interpreter at exit.
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(_BREATH)
 
         try:
             return asyncio.run(bounded())

@@ -13,6 +13,23 @@ from elt_env.tools.indexes import Indexes
 from elt_env.tools.process import Say
 
 
+class Shelf(Protocol):
+    """Distributions that a resolve may choose beside those of the indexes; none has any files."""
+
+    @property
+    def beside(self) -> tuple[tuple[str, str], ...]:
+        """The (name, version) pairs that stand beside the versions on the indexes."""
+        ...
+
+    def versions(self, name: str) -> tuple[str, ...] | None:
+        """Return the versions of what the indexes are not asked for; None for any other name."""
+        ...
+
+    def metadata(self, name: str, version: str) -> str:
+        """Return the core metadata of a version; KeyError where there is none."""
+        ...
+
+
 @dataclass(frozen=True)
 class ResolveRequest:
     """One question to a pip resolver: all requirements at once.
@@ -30,6 +47,8 @@ class ResolveRequest:
         fresh: ask the index itself, whatever it answered a moment ago.
         pre: take prereleases of everything.
         only_binary, no_binary: normalized names of which only wheels, only sdists are taken.
+        shelf: what may be chosen beside what is on the indexes.
+        limit: seconds that it may take; None means the tool's own limit.
         hashes: per normalized name the sha256 digests of which a file must have one.
     """
 
@@ -48,6 +67,8 @@ class ResolveRequest:
     only_binary: tuple[str, ...] = ()
     no_binary: tuple[str, ...] = ()
     hashes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    shelf: Shelf | None = None
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +80,7 @@ class Resolved:
             a wheel on this disk.
         required_by: names of the distributions of the answer that need it, sorted.
         requested: whether it is among the requirements.
+        on_shelf: whether it is of the request's shelf and not from an index.
     """
 
     name: str
@@ -66,6 +88,7 @@ class Resolved:
     index: str
     requested: bool
     required_by: tuple[str, ...]
+    on_shelf: bool = False
 
 
 class Resolver(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from urllib.parse import unquote
 
 from packaging.pylock import Package as LockedPackage
@@ -14,7 +15,7 @@ from elt_env.errors import NoWheelError
 from elt_env.model.lock import Package
 from elt_env.model.names import normalize
 from elt_env.tools.indexes import parse_index
-from elt_env.tools.pip.port import Resolved
+from elt_env.tools.pip.port import Resolved, Shelf
 from elt_env.tools.pip.wheels import best_wheel
 
 _PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>\S+)", re.IGNORECASE)
@@ -29,15 +30,19 @@ def pin_lines(pins: Iterable[tuple[str, str]]) -> str:
     return "".join(f"{name}=={version}\n" for name, version in pins)
 
 
-def read_annotated(text: str) -> tuple[Resolved, ...]:
+def read_annotated(text: str, shelf: Shelf | None = None) -> tuple[Resolved, ...]:
     """Return the answer that `uv pip compile` wrote with split annotations and index lines."""
+    beside = frozenset(shelf.beside) if shelf else frozenset()
     found: list[Resolved] = []
     for head, comments in _entries(text):
         index = next((each["index"] for line in comments if (each := _FROM.fullmatch(line))), None)
         vias = [each["what"].strip() for line in comments if (each := _VIA.fullmatch(line))]
         pin, file = _PIN.match(head), _FILE.match(head)
         if pin and index:
-            found.append(_resolved(pin["name"], pin["version"], vias, parse_index(index).url))
+            one = _resolved(pin["name"], pin["version"], vias, parse_index(index).url)
+            only = shelf is not None and shelf.versions(one.name) is not None
+            mark = only or (one.name, one.version) in beside
+            found.append(replace(one, on_shelf=mark))
         elif file:
             version = parse_wheel_filename(unquote(file["url"].rpartition("/")[2]))[1]
             found.append(_resolved(file["name"], str(version), vias, ""))

@@ -12,6 +12,7 @@ from elt_env.errors import (
     EltEnvError,
     IndexUnreachableError,
     IntegrityError,
+    NoReleaseError,
     NoWheelError,
     PackageNotFoundError,
     PipConflictError,
@@ -230,7 +231,8 @@ def _missing(text: str, request: ResolveRequest, where: str) -> EltEnvError | No
         and _TOO_YOUNG not in text
         and _decides(empty["name"], text, request)
     ):
-        return IndexUnreachableError(
+        return NoReleaseError(
+            normalize(empty["name"]),
             f"{where} answers with no file of '{empty['name']}': the package has no release there, "
             "or what answers is no package index.",
             "Look at that page in a browser; check the index URL in your pip or uv settings and "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,7 @@ from elt_env.tools.pip.direct_wheels import BuildRequest
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.pip_tool import Pip
 from elt_env.tools.pip.port import InstallRequest, Resolved, ResolveRequest
+from elt_env.tools.pip.shelf_server import ServedShelf, serving
 from elt_env.tools.pip.uv_answers import locked_file, pin_lines, read_annotated
 from elt_env.tools.process import Completed, Say, clean_environment, run
 
@@ -80,17 +82,19 @@ class Uv:
             output = place / "requirements.txt"
             if request.keep:
                 write_atomically(output, pin_lines(request.keep))
-            options = ["--generate-hashes", "--emit-index-annotation", "--no-header"]
+            options = ["--emit-index-annotation", "--no-header"]
             done = self._compile(output, request, request.requirements, options, say)
             withdrawn = uv_errors.yanked(done.stderr) & set(request.keep)
             if not withdrawn:
                 uv_errors.check_compile(done, request, self._indexes)
-                resolved = self._without_links(read_annotated(output.read_text(encoding="utf-8")))
+                resolved = self._without_links(
+                    read_annotated(output.read_text(encoding="utf-8"), request.shelf)
+                )
         if withdrawn:
             say(f"uv: yanked by now, so not kept: {', '.join(map('=='.join, sorted(withdrawn)))}")
             kept = tuple(each for each in request.keep if each not in withdrawn)
             return self._resolve(replace(request, keep=kept, fresh=False), say)
-        self._learn(each.index for each in resolved if each.index)
+        self._learn(each.index for each in resolved if each.index and not each.on_shelf)
         return resolved
 
     def _without_links(self, resolved: tuple[Resolved, ...]) -> tuple[Resolved, ...]:
@@ -107,7 +111,9 @@ class Uv:
         lifted = tuple(
             each
             for each in resolved
-            if each.name in self._dateless and each.name not in request.not_held
+            if each.name in self._dateless
+            and each.name not in request.not_held
+            and not each.on_shelf
         )
         limit = request.exclude_newer
         if limit is None or request.undated == "hold" or not lifted:
@@ -263,11 +269,13 @@ class Uv:
                 no_binary=request.no_binary,
             ),
             *(["--prerelease", "allow"] if request.pre else []),
-            *("--config-file", str(self._config(place, self._indexes, fresh=request.fresh))),
             *(*options, *self._date_options(request)),
             *(["--refresh"] if request.fresh else []),
         ]
-        return self._run(command, place, _without_answer(say))
+        with serving(request.shelf) if request.shelf else contextlib.nullcontext() as shelf:
+            config = self._config(place, self._indexes, fresh=request.fresh, shelf=shelf)
+            command += ["--config-file", str(config)]
+            return self._run(command, place, _without_answer(say), limit=request.limit)
 
     def _date_options(self, request: ResolveRequest) -> list[str]:
         if request.exclude_newer is None:
@@ -278,33 +286,36 @@ class Uv:
         ]
         return ["--exclude-newer", request.exclude_newer.isoformat(), *lifted]
 
-    def _run(
+    def _run(  # noqa: PLR0913, PLR0917  # the parts of one command
         self,
         command: list[str],
         place: Path,
         say: Say,
         indexes: Indexes | None = None,
         variables: Mapping[str, str] | None = None,
+        limit: float | None = None,
     ) -> Completed:
         """Run uv, again for as long as a server asks for that."""
         indexes = indexes or self._indexes
+        seconds = self._limit if limit is None else min(limit, self._limit)
 
         def once() -> Completed:
-            done = self._run_once(command, place, say, indexes, variables or {})
+            done = self._run_once(command, place, say, indexes, variables or {}, seconds)
             later = busy(done.stderr) if done.returncode else None
             if later:
                 raise later
             return done
 
-        return patiently(once, logins=Logins(indexes), tries=_TRIES, limit=self._limit, say=say)
+        return patiently(once, logins=Logins(indexes), tries=_TRIES, limit=seconds, say=say)
 
-    def _run_once(
+    def _run_once(  # noqa: PLR0913, PLR0917  # the parts of one command
         self,
         command: list[str],
         place: Path,
         say: Say,
         indexes: Indexes,
         variables: Mapping[str, str],
+        seconds: float,
     ) -> Completed:
         credentials = dict(variables)
         indexes = completed(indexes)
@@ -314,21 +325,35 @@ class Uv:
                 credentials[f"UV_INDEX_I{number}_PASSWORD"] = index.password
         return run(
             [uv.find_uv_bin(), *command[1:]],
-            limit=self._limit,
-            env=clean_environment(extra=credentials | {"NO_COLOR": "1"}),
+            limit=seconds,
+            env=clean_environment(extra=credentials | _besides_proxy() | {"NO_COLOR": "1"}),
             cwd=place,
             say=say,
             secrets=indexes.secrets,
         )
 
-    def _config(self, place: Path, indexes: Indexes, *, fresh: bool = False) -> Path:
+    def _config(
+        self,
+        place: Path,
+        indexes: Indexes,
+        *,
+        fresh: bool = False,
+        shelf: ServedShelf | None = None,
+    ) -> Path:
         """Write a uv.toml that names the indexes, and how long their answers count as new.
+
+        A shelf comes first, so that no index is asked for what only the shelf can have.
 
         Without a rule of ours for the pages, uv keeps to the index's own, and to `--refresh`.
         """
         rules = [f'files = "{_FOREVER}"'] + ([] if fresh else [f'api = "{_A_WHILE}"'])
-        lines = [f"find-links = {json.dumps(list(indexes.links))}"] if indexes.links else []
-        lines += ["no-index = true"] if indexes.no_index else []
+        links = [*indexes.links, *([shelf.links] if shelf else [])]
+        lines = [f"find-links = {json.dumps(links)}"] if links else []
+        lines += ["no-index = true"] if indexes.no_index and not shelf else []
+        if shelf:
+            alone = "true" if indexes.no_index else "false"
+            lines += ["[[index]]", 'name = "shelf"', f"url = {json.dumps(shelf.index)}"]
+            lines.append(f"default = {alone}")
         for number, index in enumerate(indexes.all):
             lines += [
                 "[[index]]",
@@ -358,6 +383,20 @@ class Uv:
             yield Path(name)
 
 
+<<<<<<< HEAD
+=======
+def _besides_proxy() -> dict[str, str]:
+    """Return the variables by which no proxy comes between uv and what is on loopback."""
+    known = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    both = ",".join([*filter(None, [known]), "127.0.0.1"])
+    return {"NO_PROXY": both, "no_proxy": both}
+
+
+def _unheard(line: str) -> None:
+    del line
+
+
+>>>>>>> 82d5c95 (One resolve chooses both halves: conda's side is data for the resolver, and the best answer is proven)
 def _without_answer(say: Say) -> Say:
     """Pass on what uv tells about its work; the answer is read from a file, errors are raised."""
 

@@ -45,7 +45,7 @@ def test_a_python_that_the_policy_does_not_list(scene: Scene) -> None:
 def test_an_index_without_upload_times(scene: Scene) -> None:
     scene.offer_pip("tool", "1.0")
     scene.index.fault = "no-upload-times"
-    with pytest.raises(PipConflictError, match="no upload times for tool"):
+    with pytest.raises(PipConflictError, match=r"1\.0 has no upload time"):
         scene.lock(pip=["tool"])
     made = scene.lock(pip=["tool"], policy={"cooldown": "0"})
     assert made.lock.package("pip", "tool").released_at is None

@@ -34,9 +34,9 @@ def test_where_both_agree_at_once_nothing_is_negotiated(scene: Scene) -> None:
     locked = scene.lock(conda=["pandas"], pip=["dbt"])
     assert versions_of(locked) == {"pandas": "2.0", "dateutil": "4.0", "dbt": "1.0"}
     assert (locked.lock.negotiated, locked.lock.held_back) == ((), ())
-    assert _resolves(scene) == 2
-    # Pages and metadata are asked for once by the answer without conda, and once for the rest.
-    assert scene.index.requests["/simple/dbt/"] <= 2
+    assert _resolves(scene) == 1
+    # By the resolve, and by the look for what is newest.
+    assert scene.index.requests["/simple/dbt/"] <= 3
 
 
 def test_conda_yields_what_pip_cannot_live_with(scene: Scene) -> None:
@@ -87,8 +87,7 @@ def test_two_culprits_at_once(scene: Scene) -> None:
     assert versions_of(locked)["click"] == "8.1"
     needs = {name: each.required_by for name, each in _bounds(locked).items()}
     assert needs == {"arrow": ("dbt 1.0",), "babel": ("meltano 3.0",)}
-    # Both are found in one round.
-    assert _resolves(scene) == 3
+    assert _resolves(scene) == 1
 
 
 def test_a_second_round_joins_the_bounds(scene: Scene) -> None:
@@ -205,8 +204,9 @@ def test_no_agreement_names_both_sides(scene: Scene) -> None:
     scene.offer_pip("agate", "1.7", requires=["dateutil<3"])
     with pytest.raises(DisagreementError, match="cannot agree on dateutil") as caught:
         scene.lock(conda=["pandas"], pip=["dbt"])
-    assert "agate 1.7 need" in caught.value.problem
-    assert "pandas 2.0 needs dateutil >=4" in caught.value.problem
+    assert "  conda: pandas\n  pip:   dbt\n" in caught.value.problem
+    assert "agate needs dateutil <3" in caught.value.problem
+    assert "conda's pandas 2.0 needs dateutil >=4" in caught.value.problem
     assert "Loosen" in caught.value.remedy
     assert caught.value.exit_code == 3
 
@@ -214,16 +214,17 @@ def test_no_agreement_names_both_sides(scene: Scene) -> None:
 def test_no_agreement_with_a_person(scene: Scene) -> None:
     scene.offer_both("dateutil", "2.9", "4.0")
     scene.offer_pip("dbt", "1.0", requires=["dateutil<3"])
-    with pytest.raises(DisagreementError, match=r"the spec asks for dateutil =4") as caught:
+    with pytest.raises(DisagreementError, match=r"conda: dateutil =4\n") as caught:
         scene.lock(conda=["dateutil=4"], pip=["dbt"])
-    assert "dbt 1.0 need" in caught.value.problem
+    assert "dbt needs dateutil <3" in caught.value.problem
+    assert "conda has dateutil 4.0" in caught.value.problem
 
 
 def test_no_agreement_with_the_pip_section_itself(scene: Scene) -> None:
     scene.offer_conda("numpy", "2.0")
     scene.offer_pip("numpy", "1.26", "2.0")
     scene.offer_conda("pandas", "2.0", depends=["python", "numpy"])
-    with pytest.raises(DisagreementError, match="the spec's numpy<2") as caught:
+    with pytest.raises(DisagreementError, match="the spec asks for numpy <2") as caught:
         scene.lock(conda=["pandas"], pip=["numpy<2"])
     assert "numpy" in caught.value.problem
 
@@ -237,7 +238,7 @@ def test_a_conflict_of_pip_alone_is_not_blamed_on_conda(scene: Scene) -> None:
     scene.offer_pip("dotenv", "1.0")
     with pytest.raises(PipConflictError, match="take part: dbt, meltano\n") as caught:
         scene.lock(conda=["pandas"], pip=["dbt", "meltano", "dotenv"])
-    assert "depend on click" in caught.value.problem
+    assert "meltano needs click >=8" in caught.value.problem
     assert "negotiation" not in scene.told
     assert caught.value.exit_code == 3
 
@@ -247,7 +248,7 @@ def test_what_the_index_does_not_have_is_said_at_once(scene: Scene, tmp_path: Pa
     scene.index.add(make_sdist(tmp_path, "source", "1.0"))
     with pytest.raises(PackageNotFoundError, match="'nope'"):
         scene.lock(conda=["lib"], pip=["nope"])
-    with pytest.raises(NoWheelError, match="source has no wheel"):
+    with pytest.raises(NoWheelError, match=r"1\.0 has no wheel"):
         scene.lock(conda=["lib"], pip=["source"])
     scene.index.fault = "html-nonsense"
     with pytest.raises(IndexUnreachableError, match="no package index"):

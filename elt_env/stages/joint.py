@@ -1,0 +1,569 @@
+"""The joint resolve: one request for both halves, and what was learned that it must respect."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from elt_env.errors import (
+    EltEnvError,
+    IndexUnreachableError,
+    NoReleaseError,
+    PipConflictError,
+    UnsatisfiableError,
+)
+from elt_env.model.best_answer import Contender, Places, steps
+from elt_env.model.conda_spec import CondaSpec
+from elt_env.model.lock import Package
+from elt_env.model.markers import applies
+from elt_env.model.names import normalize
+from elt_env.model.project_page import ProjectPage
+from elt_env.model.releases import News, Rules, excluded_by_python, news
+from elt_env.stages.joint_shelf import (
+    Alternative,
+    CondaHalf,
+    JointShelf,
+    constrains,
+    is_choice,
+    is_own,
+    named_in,
+)
+from elt_env.stages.question import Question, release_rules
+from elt_env.stages.solve import as_requirement
+from elt_env.tools.conda import Carried, Offered
+from elt_env.tools.pip import ResolveRequest
+from elt_env.tools.pip.port import Resolved
+from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
+
+_MODES = 8
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one joint resolve chose.
+
+    Attributes:
+        resolved: the distributions of pip's half and those of conda's that they touch, with their
+            own versions.
+        builds: the builds of conda's half by name, as numbers on the shelf.
+        stubs: which of the distributions are conda's: by name, the package and its build's number.
+        sdists: the distributions for which the resolve took sdists.
+    """
+
+    resolved: tuple[Resolved, ...]
+    builds: Mapping[str, int] = field(default_factory=dict)
+    stubs: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    sdists: tuple[str, ...] = ()
+
+    def version(self, name: str) -> str | None:
+        """Return the version of a distribution, or None where it was not chosen."""
+        return next((each.version for each in self.resolved if each.name == name), None)
+
+
+@dataclass
+class Learned:
+    """What the metadata that a resolver reads do not tell it.
+
+    Attributes:
+        banned: versions on the index that this Python may not have, by distribution.
+        refused: sets of builds that conda cannot have together, by package.
+        clashes: builds that do not suit a version of pip's half: package, numbers, the
+            requirement on the distribution, and its name.
+        absent: distributions that pip's half may not bring.
+    """
+
+    banned: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: list[Mapping[str, int]] = field(default_factory=list)
+    clashes: list[tuple[str, tuple[int, ...], str, str]] = field(default_factory=list)
+    absent: tuple[str, ...] = ()
+
+
+class Pages:
+    """The pages of projects, each read once, from the first index that has it.
+
+    Args:
+        toolbox: whose indexes are asked.
+        say: told what could not be read.
+    """
+
+    def __init__(self, toolbox: Toolbox, say: Say) -> None:
+        self._toolbox = toolbox
+        self._say = say
+        self._known: dict[str, ProjectPage] = {}
+        self._asked: set[tuple[str, str]] = set()
+        self._own: str | None = None
+
+    def learn(self, resolved: Iterable[Resolved]) -> None:
+        """Remember the index that the resolver has by itself, where no settings name one."""
+        if self._toolbox.indexes.default is None:
+            extra = {each.url for each in self._toolbox.indexes.extra}
+            new = sorted({each.index for each in resolved if not each.on_shelf} - extra)
+            self._own = new[0] if len(new) == 1 else self._own
+
+    def read(self, names: Iterable[str]) -> Mapping[str, ProjectPage]:
+        """Return the pages of projects; what no index has is left out, and what cannot be read."""
+        wanted = set(names)
+        urls = [each.url for each in self._toolbox.indexes.all]
+        for url in [*urls, *([self._own] if self._own else [])]:
+            missing = sorted(wanted - self._known.keys())
+            asked = {each: url for each in missing if (url, each) not in self._asked}
+            self._asked |= {(url, each) for each in asked}
+            if asked:
+                self._known |= self._look(asked)
+        return {each: self._known[each] for each in sorted(wanted & self._known.keys())}
+
+    @property
+    def known(self) -> Mapping[str, ProjectPage]:
+        """The pages that were read."""
+        return dict(self._known)
+
+    def _look(self, asked: Mapping[str, str]) -> Mapping[str, ProjectPage]:
+        try:
+            return self._toolbox.package_index.look(asked).pages
+        except IndexUnreachableError as error:
+            self._say(
+                "WARNING: which versions there are, and for which Pythons, is not known, so that "
+                f"the newest may not be found: {error.problem.splitlines()[0]}"
+            )
+            return {}
+
+
+class JointProblem:
+    """What is asked of both halves under one Python.
+
+    Args:
+        question: what to lock.
+        python: the full version of the Python.
+        toolbox: the tools.
+        say: told what could not be found out.
+        offered: what the channels offer; None where conda's half is made of the index's wheels.
+        specs: what is asked of conda, Python included.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  # the parts of one problem
+        self,
+        question: Question,
+        python: str,
+        toolbox: Toolbox,
+        say: Say,
+        offered: Offered | None,
+        specs: Sequence[CondaSpec] = (),
+    ) -> None:
+        self.question = question
+        self.python = python
+        self.toolbox = toolbox
+        self.offered = offered
+        self._specs = tuple(specs)
+        self.pages = Pages(toolbox, say)
+        self.learned = Learned()
+        self.half = self._half(question.spec.conda) if offered else None
+        self._carried: dict[str, tuple[Carried, ...]] = {}
+        self._fresh = True
+        if self.half is not None:
+            self._read_archives(self.half)
+
+    def _half(self, conda: Iterable[CondaSpec]) -> CondaHalf:
+        if self.offered is None:
+            raise ValueError(self.python)
+        wanted = {each.name for each in conda}
+        specs = (each for each in self._specs if each.name == "python" or each.name in wanted)
+        return CondaHalf(self.offered, map(str, specs), f"python =={self.python}")
+
+    def _read_archives(self, half: CondaHalf) -> None:
+        """Look into the archives at hand, and into the best build of each package elsewhere."""
+        wanted: list[Package] = []
+        for name in half.python_packages():
+            builds = [half.offered.builds(name)[each] for each in half.usable(name)]
+            near = [each for each in builds if each.url.startswith("file:")]
+            wanted += near or builds[:1]
+        self.look_into(wanted)
+
+    def look_into(self, builds: Sequence[Package]) -> bool:
+        """Read what builds carry; return whether one carries something else than was thought."""
+        new = [each for each in builds if each.sha256 not in self._carried]
+        before = [self._pairs(self.carried(each)) for each in new]
+        found = self.toolbox.conda.carried(new) if new else ()
+        self._carried |= {one.sha256: each for one, each in zip(new, found, strict=True)}
+        return any(
+            pairs != self._pairs(each) or any(one.metadata for one in each)
+            for pairs, each in zip(before, found, strict=True)
+        )
+
+    @staticmethod
+    def _pairs(carried: Iterable[Carried]) -> list[tuple[str, str]]:
+        return [(each.name, each.version) for each in carried]
+
+    def carried(self, build: Package) -> Sequence[Carried]:
+        """Return what a build carries: read from its archive, else as its best sibling does."""
+        known = self._carried.get(build.sha256)
+        if known is not None or self.half is None:
+            return known or ()
+        siblings = self.half.offered.builds(build.name)
+        best = next((each for each in siblings if each.sha256 in self._carried), None)
+        like = self._carried[best.sha256] if best else ()
+        return [Carried(each.name, build.version, "") for each in like]
+
+    def shelf(self, conda: Sequence[CondaSpec] | None = None) -> JointShelf:
+        """Return a new shelf, of a part of conda's requirements where these are given."""
+        if self.offered is None:
+            return JointShelf()
+        half = self.half if conda is None else self._half(conda)
+        return JointShelf(half, self.carried)
+
+    def resolve(  # one keyword for each way to ask
+        self,
+        say: Say,
+        aims: Sequence[Alternative] = (),
+        *,
+        limit: float | None = None,
+        pip: Sequence[str] | None = None,
+        conda: Sequence[CondaSpec] | None = None,
+    ) -> Choice:
+        """Return what the resolver chooses, by all that was learned so far.
+
+        Args:
+            say: told what the resolver says.
+            aims: sets of requirements of which one must hold.
+            limit: seconds that it may take; None means the tool's own limit.
+            pip: the requirements of pip's half; None means those of the spec.
+            conda: the requirements of conda's half; None means those of the spec.
+
+        Raises:
+            UnsatisfiableError: there is no such answer.
+            TimeLimitError: it took longer than `limit`.
+        """
+        failure: UnsatisfiableError | None = None
+        for absent in self._absences():
+            for sdists, bounds in self._modes():
+                try:
+                    return self._resolve(say, aims, limit, pip, conda, (*absent,), sdists, bounds)
+                except UnsatisfiableError as error:
+                    failure = failure or error
+        raise failure or AssertionError
+
+    def _absences(self) -> Iterator[tuple[str, ...]]:
+        """Yield the sets of distributions to do without, where conda's bounds are on pip's half."""
+        names = sorted({name for *_, name in self.learned.clashes})
+        for count in range(min(len(names), 3) + 1):
+            yield from itertools.combinations(names, count)
+
+    def _modes(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Yield the distributions to take as sdists, and the bounds that keep these to sdists.
+
+        A resolver takes wheels or sdists of a distribution; what may be an sdist is one only in
+        those versions of which no wheel fits.
+        """
+        policy = self.toolbox.policy
+        allowed = sorted(map(normalize, policy.allow_sdist)) if policy.wheels_only else []
+        mixed: list[tuple[str, str]] = []
+        always: list[str] = []
+        rules = replace(self.rules, allow_sdist=(), wheels_only=True, requirements=())
+        for name, page in (self.pages.read(allowed) if allowed else {}).items():
+            as_wheel = [each for each in _all_news(name, page, rules) if each.usable]
+            as_both = _all_news(name, page, replace(rules, allow_sdist=(name,)))
+            if len(as_wheel) == sum(each.usable for each in as_both):
+                continue
+            if as_wheel:
+                bound = ",".join(f"!={each.version}" for each in as_wheel)
+                mixed.append((name, f"{name}{bound}"))
+            else:
+                always.append(name)
+        for number in range(min(2 ** len(mixed), _MODES)):
+            chosen = [each for place, each in enumerate(mixed) if number >> place & 1]
+            names, bounds = [each for each, _ in chosen], [each for _, each in chosen]
+            yield (*always, *names), tuple(bounds)
+
+    def _resolve(  # noqa: PLR0913, PLR0917  # the parts of one request
+        self,
+        say: Say,
+        aims: Sequence[Alternative],
+        limit: float | None,
+        pip: Sequence[str] | None,
+        conda: Sequence[CondaSpec] | None,
+        absent: tuple[str, ...],
+        sdists: tuple[str, ...],
+        bounds: tuple[str, ...],
+    ) -> Choice:
+        spec, shelf = self.question.spec, self.shelf(conda)
+        asked = [*(self.question.pip if pip is None else pip)]
+        asked += shelf.roots
+        if self.offered is None:
+            asked += map(as_requirement, spec.conda if conda is None else conda)
+        choices = [*self._choices(shelf, absent), *([shelf.any_of(aims)] if aims else [])]
+        common = self.request()
+        request = replace(
+            common,
+            requirements=(*sorted(set(asked)), *choices),
+            bounds=(*common.bounds, *bounds, *self._bounds(absent)),
+            keep=self._keep(shelf),
+            allow_sdist=sdists,
+            shelf=shelf if self.offered is not None or choices else None,
+            limit=limit,
+            fresh=self._fresh,
+        )
+        self._fresh = False
+        say(f"pip: resolving {len(asked)} requirements of both halves" + (", newer" * bool(aims)))
+        try:
+            resolved = self.toolbox.resolver.resolve(request, say)
+        except NoReleaseError as error:
+            raise self._why_none(error) from error
+        self.pages.learn(resolved)
+        return _choice(resolved, shelf, sdists)
+
+    def _why_none(self, error: NoReleaseError) -> EltEnvError:
+        """Return why nothing may be taken of a distribution, where its page has files after all."""
+        page = self.pages.read([error.name]).get(error.name)
+        judged = _all_news(error.name, page, self.rules) if page else ()
+        if not judged:
+            return error
+        reasons = "; ".join(each.reason for each in judged[:3] if each.reason)
+        return PipConflictError(
+            f"No version of {error.name} on the index may be taken: {reasons}.",
+            "Ask for a version that may, or pin the one that you want.",
+        )
+
+    def request(self) -> ResolveRequest:
+        """Return what every request has in common."""
+        question, policy = self.question, self.toolbox.policy
+        return ResolveRequest(
+            requirements=(),
+            python=self.python,
+            exclude_newer=question.exclude_newer,
+            not_held=question.not_held,
+            undated=question.undated,
+            wheels_only=policy.wheels_only,
+            bounds=question.spec.constraints,
+            pre=question.options.pre,
+            only_binary=question.options.only_binary,
+            no_binary=question.options.no_binary,
+            hashes=question.options.hashes,
+        )
+
+    def _choices(self, shelf: JointShelf, absent: tuple[str, ...]) -> list[str]:
+        """Return the requirements that keep the resolver from what was refused."""
+        found = [
+            shelf.any_of([[shelf.other_than(name, [number])] for name, number in builds.items()])
+            for builds in self.learned.refused
+            if shelf.half
+        ]
+        for name, numbers, requirement, distribution in self.learned.clashes:
+            if distribution not in absent and shelf.half:
+                found.append(shelf.any_of([[shelf.other_than(name, numbers)], [requirement]]))
+        return found
+
+    def _bounds(self, absent: tuple[str, ...]) -> tuple[str, ...]:
+        banned = self.learned.banned.items()
+        bounds = [name + ",".join(f"!={each}" for each in versions) for name, versions in banned]
+        return (*bounds, *(f"{each}<0.dev0" for each in absent))
+
+    def _keep(self, shelf: JointShelf) -> tuple[tuple[str, str], ...]:
+        question = self.question
+        keep = dict(question.keep_pip)
+        if self.offered is None:
+            keep |= {each.name: each.version for each in question.keep_conda("host")}
+            return tuple(sorted(keep.items()))
+        found = list(keep.items())
+        for package in question.keep_conda("remote"):
+            found += shelf.preferences(package)
+        return tuple(sorted(found))
+
+    @property
+    def rules(self) -> Rules:
+        """What a release on the index must fulfil."""
+        return release_rules(self.question, self.python, self.toolbox)
+
+    def judged(self, name: str) -> tuple[News, ...]:
+        """Return what there is to say of each version of a distribution, newest first."""
+        page = self.pages.read([name]).get(name)
+        return _all_news(name, page, replace(self.rules, requirements=())) if page else ()
+
+    def has_sdist(self, name: str, version: str) -> bool:
+        """Tell whether the index has an sdist of a version."""
+        page = self.pages.read([name]).get(name)
+        return any(
+            not each.is_wheel and each.version == version and each.yanked is None
+            for each in (page.files if page else ())
+        )
+
+    def python_bound(self, name: str, version: str) -> str:
+        """Return the Requires-Python of a version on the index."""
+        page = self.pages.read([name]).get(name)
+        files = page.files if page else ()
+        return next((each.requires_python or "" for each in files if each.version == version), "")
+
+    def ban_by_python(self, choice: Choice) -> bool:
+        """Learn which versions of what was chosen are not for this Python; tell whether any are.
+
+        A resolver that leaves upper bounds of Requires-Python aside (uv) chooses what pip refuses.
+        """
+        mine = {each.name: each.version for each in choice.resolved if not each.on_shelf}
+        new = False
+        for name, page in self.pages.read(mine).items():
+            banned = excluded_by_python(page, self.python)
+            if Version(mine[name]) in map(Version, banned):
+                new |= self.learned.banned.get(name) != banned
+                self.learned.banned[name] = banned
+        return new
+
+    def learn_clashes(self, packages: Iterable[Package], choice: Choice) -> bool:
+        """Learn which of conda's bounds on what it does not bring do not hold for pip's half."""
+        pip = {each.name: each.version for each in choice.resolved if not each.on_shelf}
+        new = False
+        for package in packages:
+            for bound in constrains(package):
+                for name in self._distributions_of(named_in(bound)) & pip.keys():
+                    new |= self._clash(package, bound, name, pip[name])
+        return new
+
+    def _clash(self, package: Package, bound: str, name: str, version: str) -> bool:
+        if self.half is None or self.toolbox.conda.admits(bound, version):
+            return False
+        builds = self.half.offered.builds(package.name)
+        numbers = tuple(
+            self.half.number(package.name, place)
+            for place, each in enumerate(builds)
+            if bound in constrains(each)
+        )
+        versions = self._known_versions(name)
+        bad = [each for each in versions if not self.toolbox.conda.admits(bound, each)]
+        requirement = name + ",".join(f"!={each}" for each in sorted({*bad, version}))
+        entry = (package.name, numbers, requirement, name)
+        if entry in self.learned.clashes:
+            return False
+        self.learned.clashes.append(entry)
+        return True
+
+    def _known_versions(self, name: str) -> list[str]:
+        page = self.pages.read([name]).get(name)
+        return sorted({each.version for each in page.files}) if page else []
+
+    def _distributions_of(self, package: str) -> set[str]:
+        """Return the distributions that a conda package stands for; its own name in any case."""
+        found = {normalize(package)}
+        for build in self.offered.builds(package) if self.offered else ():
+            found |= {each.name for each in self._carried.get(build.sha256, ())}
+        return found
+
+    def contenders(self, choice: Choice) -> tuple[tuple[Contender, ...], Places]:
+        """Return what a person asked for, and which of its versions a choice has."""
+        found: list[tuple[Contender, int]] = []
+        shelf = self.shelf()
+        asked = [Requirement(each) for each in self.question.spec.pip]
+        names = {each.name for each in asked if applies(each, self.python)}
+        if self.offered is None:
+            names |= {normalize(each.name) for each in self.question.spec.conda}
+        else:
+            found += [
+                self._conda_contender(each.name, choice, shelf) for each in self.question.spec.conda
+            ]
+        pages = self.pages.read(names)
+        for name in sorted(names):
+            found.append(self._pip_contender(name, pages.get(name), choice, shelf))
+        usable = [(each, place) for each, place in found if each.steps and place >= 0]
+        return tuple(each for each, _ in usable), {each.name: place for each, place in usable}
+
+    def _conda_contender(
+        self, name: str, choice: Choice, shelf: JointShelf
+    ) -> tuple[Contender, int]:
+        half = self.half
+        if half is None or name not in choice.builds:
+            return Contender(name, ()), -1
+        specs = [each for each in half.specs if named_in(each) == name]
+        places = set(half.usable(name)).intersection(*(half.allowed(each) for each in specs))
+        rungs: list[tuple[str, float | None, int]] = []
+        for place in sorted(places):
+            build = half.offered.builds(name)[place]
+            if rungs and rungs[-1][0] == build.version:
+                rungs.pop()
+            day = build.released_at.timestamp() / 86400 if build.released_at else None
+            rungs.append((build.version, day, half.number(name, place)))
+        kept = {each.name: each.version for each in self.question.keep_conda("remote")}.get(name)
+        start = next((place for place, each in enumerate(rungs) if each[0] == kept), 0)
+        rungs = rungs[start:]
+        ladder = steps([(text, day, shelf.at_least(name, low)) for text, day, low in rungs])
+        return Contender(name, ladder), sum(low > choice.builds[name] for *_, low in rungs)
+
+    def _pip_contender(
+        self, name: str, page: ProjectPage | None, choice: Choice, shelf: JointShelf
+    ) -> tuple[Contender, int]:
+        rules = self.rules
+        constraints = self.question.spec.constraints
+        rules = replace(rules, requirements=(*rules.requirements, *constraints))
+        if self.offered is None:
+            extra = tuple(map(as_requirement, self.question.spec.conda))
+            rules = replace(rules, requirements=(*rules.requirements, *extra))
+        days: dict[Version, float | None] = {}
+        for each in _all_news(name, page, rules) if page else ():
+            if each.usable:
+                day = each.released_at.timestamp() / 86400 if each.released_at else None
+                days.setdefault(Version(Version(each.version).public), day)
+        bounds = [Requirement(each) for each in self.question.spec.pip]
+        for stub in shelf.stubs(name):
+            version = Version(stub.version)
+            if all(each.specifier.contains(version) for each in bounds if each.name == name):
+                days.setdefault(Version(version.public), None)
+        chosen = choice.version(name)
+        if chosen is None:
+            return Contender(name, ()), -1
+        kept = {**dict(self.question.keep_pip), **self._kept_host()}.get(name)
+        newest_first = sorted(days, reverse=True)
+        limit = Version(Version(kept).public) if kept else None
+        if limit in days:
+            newest_first = [each for each in newest_first if each <= limit]
+        ladder = steps([(str(each), days[each], f"{name}>={each}") for each in newest_first])
+        public = Version(Version(chosen).public)
+        return Contender(name, ladder), sum(each > public for each in newest_first)
+
+    def _kept_host(self) -> dict[str, str]:
+        if self.offered is not None:
+            return {}
+        return {each.name: each.version for each in self.question.keep_conda("host")}
+
+
+def _all_news(name: str, page: ProjectPage, rules: Rules) -> tuple[News, ...]:
+    return news(Package("pip", name, "0", url="", sha256=""), page, rules)
+
+
+def _choice(resolved: tuple[Resolved, ...], shelf: JointShelf, sdists: tuple[str, ...]) -> Choice:
+    """Return the answer in the terms of both halves, without what only the choices brought."""
+    builds = {}
+    stubs = {}
+    kept = _needed(resolved)
+    found = []
+    for each in resolved:
+        build = shelf.build_of(each.name, each.version)
+        stub = shelf.stub(each.name, each.version) if each.on_shelf else None
+        if build:
+            builds[build[0]] = build[1]
+        if stub:
+            stubs[each.name] = (stub.package, stub.number)
+        if not is_own(each.name) and each.name in kept:
+            found.append(
+                replace(
+                    each,
+                    version=stub.version if stub else each.version,
+                    required_by=tuple(one for one in each.required_by if not is_own(one)),
+                )
+            )
+    return Choice(tuple(found), builds, stubs, sdists)
+
+
+def _needed(resolved: tuple[Resolved, ...]) -> set[str]:
+    """Return the names that requirements lead to, choices aside."""
+    needs: dict[str, list[str]] = {}
+    for each in resolved:
+        for other in each.required_by:
+            needs.setdefault(other, []).append(each.name)
+    ahead = [each.name for each in resolved if each.requested and not is_choice(each.name)]
+    found: set[str] = set()
+    while ahead:
+        name = ahead.pop()
+        if name not in found:
+            found.add(name)
+            ahead += needs.get(name, [])
+    return found

@@ -1,0 +1,278 @@
+"""What the channels offer of everything that a conda half could bring, and what that carries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import rattler
+from rattler.exceptions import InvalidMatchSpecError
+from rattler.package.build_string import BuildString
+from rattler.package_streaming import PackageArchive
+
+from elt_env.model.lock import Package
+from elt_env.model.names import normalize
+from elt_env.tools.conda.channels import channel_of
+from elt_env.tools.conda.distributions import METADATA_FILES, distributions_in
+from elt_env.tools.conda.port import Carried, SolveRequest
+from elt_env.tools.conda.records import as_utc, to_package
+from elt_env.tools.files import write_atomically, writing
+
+_AT_ONCE = 16
+
+
+class OfferedBuilds:
+    """The builds that a solve may choose from, by the name of their package, the best first.
+
+    A build that can have no place in any solution is left out: one that is too young, or that
+    needs or excludes a virtual package as this machine has it.
+
+    Args:
+        records: the builds by name, the best first.
+        virtual: the virtual packages of this machine, name to version.
+    """
+
+    def __init__(
+        self,
+        records: Mapping[str, Sequence[rattler.RepoDataRecord]],
+        virtual: Mapping[str, rattler.PackageRecord],
+    ) -> None:
+        self._virtual = virtual
+        self._records = records
+        self._specs: dict[str, rattler.MatchSpec | None] = {}
+        self._fits: dict[str, bool] = {}
+        self._left: dict[str, tuple[rattler.RepoDataRecord, ...]] = {}
+        self._packages: dict[str, tuple[Package, ...]] = {}
+        self._constrained: frozenset[str] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all packages, sorted."""
+        return tuple(sorted(self._records))
+
+    @property
+    def constrained(self) -> frozenset[str]:
+        """The names that some build does not need, but has a requirement on where it is there."""
+        if self._constrained is None:
+            found = (
+                each for some in self._records.values() for one in some for each in one.constrains
+            )
+            self._constrained = frozenset(map(named_in, found))
+        return self._constrained
+
+    def builds(self, name: str) -> tuple[Package, ...]:
+        """Return the builds of a package, the best first; () when there are none."""
+        if name not in self._packages:
+            self._packages[name] = tuple(to_package(each, (), set()) for each in self.records(name))
+        return self._packages[name]
+
+    def records(self, name: str) -> tuple[rattler.RepoDataRecord, ...]:
+        """Return the builds of a package as rattler's records, in the order of `builds`."""
+        if name not in self._left:
+            self._left[name] = tuple(filter(self._has_place, self._records.get(name, ())))
+        return self._left[name]
+
+    def matching(self, requirement: str) -> frozenset[int]:
+        """Return the positions in `builds` of what satisfies a requirement as repodata write it.
+
+        The channel that it may name does not count: builds of other channels are not there.
+        """
+        spec = self._spec(requirement.rpartition("::")[2])
+        if spec is None or spec.name is None:
+            return frozenset()
+        records = self.records(named_in(requirement))
+        return frozenset(number for number, each in enumerate(records) if spec.matches(each))
+
+    def _spec(self, requirement: str) -> rattler.MatchSpec | None:
+        if requirement not in self._specs:
+            try:
+                self._specs[requirement] = rattler.MatchSpec(requirement)
+            except InvalidMatchSpecError:
+                self._specs[requirement] = None
+        return self._specs[requirement]
+
+    def _has_place(self, record: rattler.RepoDataRecord) -> bool:
+        return all(self._met(each, needed=True) for each in record.depends) and all(
+            self._met(each, needed=False) for each in record.constrains
+        )
+
+    def _met(self, requirement: str, *, needed: bool) -> bool:
+        """Tell whether a requirement on a virtual package holds; any other does here."""
+        if not requirement.lstrip().startswith("__"):
+            return True
+        if requirement not in self._fits:
+            virtual = self._virtual.get(named_in(requirement))
+            spec = self._spec(requirement)
+            met = not needed if virtual is None else spec is not None and spec.matches(virtual)
+            self._fits[requirement] = met
+        return self._fits[requirement]
+
+
+def named_in(requirement: str) -> str:
+    """Return the package's name in a requirement, as in `numpy >=1.2,<2 py311_*`."""
+    text = requirement.rpartition("::")[2].strip()
+    end = next((n for n, each in enumerate(text) if each in " =<>!~[;"), len(text))
+    return text[:end].lower()
+
+
+def _order(record: rattler.RepoDataRecord) -> tuple[Any, ...]:
+    """Return what solvers prefer a build by: no tracked features, version, build, date."""
+    dated = as_utc(record.timestamp)
+    return (
+        not record.track_features,
+        record.version,
+        record.build_number,
+        dated.timestamp() if dated else 0.0,
+        str(record.build),
+    )
+
+
+async def offered(
+    gateway: rattler.Gateway,
+    channels: Sequence[rattler.Channel],
+    platforms: Sequence[rattler.Subdir],
+    request: SolveRequest,
+) -> OfferedBuilds:
+    """Return all that could have a place in a solution; `request` names channels by URL.
+
+    With strict priority the first channel that has a package gives all of its builds; with
+    flexible priority its builds are better than any of a later channel. A requirement that names
+    a channel takes them from there.
+
+    Raises:
+        rattler.exceptions.GatewayError: a channel does not answer, or not with repodata.
+    """
+    specs = [str(replace(each, channel="", subdir="")) for each in request.specs]
+    answer = await gateway.query(list(channels), list(platforms), specs, recursive=True)
+    places = {each.base_url.rstrip("/"): number for number, each in enumerate(channels)}
+    named = {each.name: each.channel for each in request.specs if each.channel}
+    subdirs = {each.name: each.subdir for each in request.specs if each.subdir}
+    free = frozenset(request.not_held)
+    cut_off = as_utc(request.exclude_newer)
+    by_name: dict[str, list[tuple[int, rattler.RepoDataRecord]]] = {}
+    for record in (each for some in answer for each in some):
+        place = places.get(channel_of(record.url), len(places))
+        by_name.setdefault(record.name.normalized, []).append((place, record))
+    builds = {}
+    for name, found in by_name.items():
+        own = places.get(named.get(name, ""))
+        first = min(place for place, _ in found)
+        only = own if own is not None else first if request.priority == "strict" else None
+        kept = [
+            (0 if request.priority == "disabled" else -place, _order(record), record)
+            for place, record in found
+            if only in (None, place)
+            and subdirs.get(name, record.subdir) == record.subdir
+            and _old_enough(record, cut_off, free)
+        ]
+        kept.sort(key=lambda each: each[:2], reverse=True)
+        builds[name] = [record for *_, record in kept]
+    return OfferedBuilds(builds, _virtual_packages())
+
+
+def _old_enough(
+    record: rattler.RepoDataRecord, cut_off: datetime | None, free: frozenset[str]
+) -> bool:
+    if cut_off is None or normalize(record.name.normalized) in free:
+        return True
+    dated = as_utc(record.indexed_timestamp or record.timestamp)
+    return dated is None or dated <= cut_off
+
+
+def _virtual_packages() -> dict[str, rattler.PackageRecord]:
+    found = [each.into_generic() for each in rattler.VirtualPackage.detect()]
+    return {
+        each.name.normalized: bare_record(
+            each.name.normalized, str(each.version), str(each.build_string)
+        )
+        for each in found
+    }
+
+
+def bare_record(name: str, version: str, build: str = "0") -> rattler.PackageRecord:
+    """Return a record of nothing but what a requirement is about."""
+    return rattler.PackageRecord(
+        name=name, version=version, build=BuildString(build), build_number=0, subdir="noarch"
+    )
+
+
+class CarriedStore:
+    """Remembers what archives carry, by their sha256.
+
+    Args:
+        directory: may be removed at any time.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def read(self, sha256: str) -> tuple[Carried, ...] | None:
+        """Return what an archive carries, or None where that is not known yet."""
+        try:
+            found = json.loads(self._path(sha256).read_bytes())
+            return tuple(Carried(*each) for each in found)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, sha256: str, carried: Iterable[Carried]) -> None:
+        """Remember what an archive carries."""
+        rows = [[each.name, each.version, each.metadata] for each in carried]
+        with writing(self._directory):
+            self._path(sha256).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._path(sha256), json.dumps(rows))
+
+    def _path(self, sha256: str) -> Path:
+        return self._directory / sha256[:2] / f"{sha256}.json"
+
+
+async def carried_by(
+    packages: Sequence[Package], store: CarriedStore, client: rattler.Client
+) -> tuple[tuple[Carried, ...], ...]:
+    """Return the distributions in conda packages, read from the archives themselves.
+
+    Raises:
+        OSError: an archive cannot be had or read.
+    """
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(package: Package) -> tuple[Carried, ...]:
+        known = store.read(package.sha256)
+        if known is None:
+            async with gate:
+                known = await _read(package, client)
+            store.write(package.sha256, known)
+        return known
+
+    return tuple(await asyncio.gather(*map(one, packages)))
+
+
+async def _read(package: Package, client: rattler.Client) -> tuple[Carried, ...]:
+    address = urlsplit(package.url)
+    if address.scheme == "file":
+        archive = await PackageArchive.from_path(Path(unquote(address.path)))
+    else:
+        archive = await PackageArchive.from_url(client, package.url)
+    paths = [str(each.relative_path) for each in (await archive.paths_json()).paths]
+    metadata = {
+        each: found[0]
+        for each in paths
+        if PurePosixPath(each).name in METADATA_FILES and (found := distributions_in([each]))
+    }
+    texts = await archive.read_files(metadata) if metadata else {}
+    carried = {
+        found: (texts.get(path) or b"").decode("utf-8", errors="replace")
+        for path, found in metadata.items()
+    }
+    named = distributions_in(paths)
+    return tuple(Carried(*each, metadata=_head(carried.get(each, ""))) for each in named)
+
+
+def _head(metadata: str) -> str:
+    """Return the fields of METADATA without the description that may follow."""
+    return metadata.replace("\r\n", "\n").partition("\n\n")[0]
