@@ -1,11 +1,13 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check ui relock shell bench docs setup instance format lock-self system-tools clean
+.PHONY: help fuzz run test test-slow check ui relock shell bench docs setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
 PORT ?= 3000
+WORLDS ?= 1000
+SEED ?= 1
 # One more than CI has cores: a test waits for others a good part of its time.
 WORKERS ?= 3
 
@@ -47,6 +49,9 @@ ui: setup ## the web UI on http://127.0.0.1:3000 (PORT=8080 for another)
 
 bench: .venv/.ready ## packing an image beside what else there is, on what is built
 	@$(BIN)/python -m benchmarks.pack
+
+fuzz: .venv/.ready ## lock random worlds against all that is possible there (WORLDS=1000 SEED=1)
+	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.fuzz --worlds $(WORLDS) --seed $(SEED)
 
 # With bytecode: without, every command of a test compiles this project anew.
 PYTEST = env -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup

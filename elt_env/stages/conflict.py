@@ -24,7 +24,7 @@ from elt_env.model.markers import applies
 from elt_env.model.minimal import minimal
 from elt_env.model.names import normalize
 from elt_env.model.releases import News
-from elt_env.stages.joint import JointProblem
+from elt_env.stages.joint import JointProblem, Part
 from elt_env.stages.joint_shelf import constrains, depends, is_own, named_in
 from elt_env.tools.process import Say
 
@@ -61,6 +61,7 @@ def units_of(problem: JointProblem) -> tuple[Unit, ...]:
     return (
         *(Unit("conda", str(each), conda=each) for each in spec.conda),
         *(Unit("pip", each, pip=each) for each in pip),
+        *(Unit("constraint", each) for each in spec.constraints),
     )
 
 
@@ -85,13 +86,16 @@ def failure(
     problem: JointProblem, units: Sequence[Unit], more: Sequence[str] = ()
 ) -> EltEnvError | None:
     """Return the error that asking for these requirements alone ends in; None when it has none."""
-    pip = [each.pip for each in units if each.pip]
-    conda = [each.conda for each in units if each.conda]
+    part = Part(
+        tuple(each.pip for each in units if each.pip),
+        tuple(each.conda for each in units if each.conda),
+        tuple(each.text for each in units if each.side == "constraint"),
+    )
     aims = [tuple(more)] if more else []
     try:
-        choice = problem.resolve(_unheard, aims, pip=pip, conda=conda)
+        choice = problem.resolve(_unheard, aims, part=part)
         while problem.ban_by_python(choice):
-            choice = problem.resolve(_unheard, aims, pip=pip, conda=conda)
+            choice = problem.resolve(_unheard, aims, part=part)
     except UnsatisfiableError as error:
         return error
     except TimeLimitError:
@@ -107,12 +111,12 @@ def explained(problem: JointProblem, error: UnsatisfiableError, say: Say) -> Elt
     again = failure(problem, core)
     if again is None or not core:
         return error
-    if all(each.pip for each in core):
+    if not any(each.conda for each in core):
         return _of_pip(problem, core, again)
     facts = facts_of(problem, again.problem, core)
     shared = problem.shelf().stub_names
     names = sorted({each.need for each in facts if each.owner != "conda" and each.need in shared})
-    lines = [f"  {each.side + ':':<6} {each.text}" for each in core]
+    lines = [f"  {each.side}: {each.text}" for each in core]
     because = [f"  {each}" for each in facts[:_FACTS]]
     on = f" on {', '.join(names)}" if names else ""
     head = (
@@ -125,7 +129,7 @@ def explained(problem: JointProblem, error: UnsatisfiableError, say: Say) -> Elt
 
 def _of_pip(problem: JointProblem, core: Sequence[Unit], again: EltEnvError) -> EltEnvError:
     """Return the error for requirements of pip's half alone."""
-    if len(core) == 1:
+    if len(core) == 1 and core[0].pip:
         found = _unusable(problem, core[0])
         if found is not None:
             return found
@@ -212,7 +216,7 @@ def _asked(problem: JointProblem, core: Iterable[Unit]) -> list[Fact]:
     carried = problem.shelf().stub_names
     found = []
     for each in core:
-        requirement = Requirement(each.pip) if each.pip else None
+        requirement = None if each.conda else Requirement(each.text)
         if requirement and requirement.name in carried and str(requirement.specifier):
             text, bound = str(requirement), str(requirement.specifier)
             found.append(Fact("the spec", text, requirement.name, bound, "spec", "asks for"))

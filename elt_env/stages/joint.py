@@ -83,6 +83,15 @@ class Learned:
     absent: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Part:
+    """Requirements of the spec, maybe not all of them."""
+
+    pip: tuple[str, ...] = ()
+    conda: tuple[CondaSpec, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+
 class Pages:
     """The pages of projects, each read once, from the first index that has it.
 
@@ -215,14 +224,19 @@ class JointProblem:
         half = self.half if conda is None else self._half(conda)
         return JointShelf(half, self.carried)
 
+    @property
+    def whole(self) -> Part:
+        """All requirements of the spec."""
+        question = self.question
+        return Part(question.pip, question.spec.conda, question.spec.constraints)
+
     def resolve(  # one keyword for each way to ask
         self,
         say: Say,
         aims: Sequence[Alternative] = (),
         *,
         limit: float | None = None,
-        pip: Sequence[str] | None = None,
-        conda: Sequence[CondaSpec] | None = None,
+        part: Part | None = None,
     ) -> Choice:
         """Return what the resolver chooses, by all that was learned so far.
 
@@ -230,8 +244,7 @@ class JointProblem:
             say: told what the resolver says.
             aims: sets of requirements of which one must hold.
             limit: seconds that it may take; None means the tool's own limit.
-            pip: the requirements of pip's half; None means those of the spec.
-            conda: the requirements of conda's half; None means those of the spec.
+            part: the requirements that count; None means all of the spec.
 
         Raises:
             UnsatisfiableError: there is no such answer.
@@ -241,7 +254,7 @@ class JointProblem:
         for absent in self._absences():
             for sdists, bounds in self._modes():
                 try:
-                    return self._resolve(say, aims, limit, pip, conda, (*absent,), sdists, bounds)
+                    return self._resolve(say, aims, limit, part, (*absent,), sdists, bounds)
                 except UnsatisfiableError as error:
                     failure = failure or error
         raise failure or AssertionError
@@ -283,23 +296,22 @@ class JointProblem:
         say: Say,
         aims: Sequence[Alternative],
         limit: float | None,
-        pip: Sequence[str] | None,
-        conda: Sequence[CondaSpec] | None,
+        part: Part | None,
         absent: tuple[str, ...],
         sdists: tuple[str, ...],
         bounds: tuple[str, ...],
     ) -> Choice:
-        spec, shelf = self.question.spec, self.shelf(conda)
-        asked = [*(self.question.pip if pip is None else pip)]
-        asked += shelf.roots
+        part = part or self.whole
+        shelf = self.shelf(part.conda)
+        asked = [*part.pip, *shelf.roots]
         if self.offered is None:
-            asked += map(as_requirement, spec.conda if conda is None else conda)
+            asked += map(as_requirement, part.conda)
         choices = [*self._choices(shelf, absent), *([shelf.any_of(aims)] if aims else [])]
         common = self.request()
         request = replace(
             common,
             requirements=(*sorted(set(asked)), *choices),
-            bounds=(*common.bounds, *bounds, *self._bounds(absent)),
+            bounds=(*part.constraints, *bounds, *self._bounds(absent)),
             keep=self._keep(shelf),
             allow_sdist=sdists,
             shelf=shelf if self.offered is not None or choices else None,
@@ -337,7 +349,6 @@ class JointProblem:
             not_held=question.not_held,
             undated=question.undated,
             wheels_only=policy.wheels_only,
-            bounds=question.spec.constraints,
             pre=question.options.pre,
             only_binary=question.options.only_binary,
             no_binary=question.options.no_binary,

@@ -204,7 +204,7 @@ def test_no_agreement_names_both_sides(scene: Scene) -> None:
     scene.offer_pip("agate", "1.7", requires=["dateutil<3"])
     with pytest.raises(DisagreementError, match="cannot agree on dateutil") as caught:
         scene.lock(conda=["pandas"], pip=["dbt"])
-    assert "  conda: pandas\n  pip:   dbt\n" in caught.value.problem
+    assert "  conda: pandas\n  pip: dbt\n" in caught.value.problem
     assert "agate needs dateutil <3" in caught.value.problem
     assert "conda's pandas 2.0 needs dateutil >=4" in caught.value.problem
     assert "Loosen" in caught.value.remedy

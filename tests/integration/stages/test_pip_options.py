@@ -185,7 +185,7 @@ def test_constraints_bind_what_conda_owns(scene: Scene) -> None:
     assert found.lock.package("conda", "six").version == "1.16"
     assert versions(found) == {"tool": "1.0"}
     place(scene, "bounds.txt", "six<1\n")
-    with pytest.raises(DisagreementError, match=r"constraint six<1"):
+    with pytest.raises(DisagreementError, match=r"constraint: six<1"):
         scene.lock(conda=["six"], pip=["tool", "-c bounds.txt"])
 
 
