@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 from elt_env.model.names import normalize
 from elt_env.tools.pip.port import Shelf
 
+_OWN_ADDRESS = "127.0.0.2"
 _TAG = "py3-none-any.whl"
 _LONG_AGO = "2000-01-01T00:00:00Z"
 _JSON = "application/vnd.pypi.simple.v1+json"
@@ -27,10 +28,12 @@ class ServedShelf:
 
     Attributes:
         index: the URL of its simple API (PEP 691), for the names that only the shelf has.
+        host: the address in both URLs.
         links: the URL of a page with the files that stand beside those of the indexes.
     """
 
     index: str
+    host: str
     links: str
 
 
@@ -43,16 +46,25 @@ def serving(shelf: Shelf) -> Iterator[ServedShelf]:
         pass
 
     Handler.shelf, Handler.root = shelf, f"/{token}"
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _server(Handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        base = f"http://127.0.0.1:{server.server_port}/{token}"
+        host = str(server.server_address[0])
+        base = f"http://{host}:{server.server_port}/{token}"
         try:
-            yield ServedShelf(f"{base}/simple", f"{base}/links")
+            yield ServedShelf(f"{base}/simple", host, f"{base}/links")
         finally:
             server.shutdown()
             thread.join()
+
+
+def _server(handler: type[_Handler]) -> ThreadingHTTPServer:
+    """Return a server on an address of loopback that a user's own servers are not at, if it can."""
+    try:
+        return ThreadingHTTPServer((_OWN_ADDRESS, 0), handler)
+    except OSError:  # systems on which loopback is one address
+        return ThreadingHTTPServer(("127.0.0.1", 0), handler)
 
 
 class _Handler(BaseHTTPRequestHandler):

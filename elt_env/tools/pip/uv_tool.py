@@ -275,7 +275,10 @@ class Uv:
         with serving(request.shelf) if request.shelf else contextlib.nullcontext() as shelf:
             config = self._config(place, self._indexes, fresh=request.fresh, shelf=shelf)
             command += ["--config-file", str(config)]
-            return self._run(command, place, _without_answer(say), limit=request.limit)
+            variables = _besides_proxy(shelf.host) if shelf else {}
+            return self._run(
+                command, place, _without_answer(say), variables=variables, limit=request.limit
+            )
 
     def _date_options(self, request: ResolveRequest) -> list[str]:
         if request.exclude_newer is None:
@@ -326,7 +329,7 @@ class Uv:
         return run(
             [uv.find_uv_bin(), *command[1:]],
             limit=seconds,
-            env=clean_environment(extra=credentials | _besides_proxy() | {"NO_COLOR": "1"}),
+            env=clean_environment(extra=credentials | {"NO_COLOR": "1"}),
             cwd=place,
             say=say,
             secrets=indexes.secrets,
@@ -383,20 +386,13 @@ class Uv:
             yield Path(name)
 
 
-<<<<<<< HEAD
-=======
-def _besides_proxy() -> dict[str, str]:
-    """Return the variables by which no proxy comes between uv and what is on loopback."""
+def _besides_proxy(host: str) -> dict[str, str]:
+    """Return the variables by which no proxy comes between uv and a host."""
     known = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    both = ",".join([*filter(None, [known]), "127.0.0.1"])
+    both = ",".join([*filter(None, [known]), host])
     return {"NO_PROXY": both, "no_proxy": both}
 
 
-def _unheard(line: str) -> None:
-    del line
-
-
->>>>>>> 82d5c95 (One resolve chooses both halves: conda's side is data for the resolver, and the best answer is proven)
 def _without_answer(say: Say) -> Say:
     """Pass on what uv tells about its work; the answer is read from a file, errors are raised."""
 
