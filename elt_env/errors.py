@@ -56,6 +56,7 @@ class Fact:
         bound: within which bound, as its owner writes it; "" for any version.
         owner: the half that `needy` is of, or the spec.
         verb: what stands between the two.
+        which: the versions of `name` that need it (PEP 440), "" for all that take part.
     """
 
     needy: str
@@ -64,6 +65,7 @@ class Fact:
     bound: str
     owner: Literal["conda", "pip", "spec"]
     verb: str = "needs"
+    which: str = ""
 
     def __str__(self) -> str:
         return f"{self.needy} {self.verb} {self.need} {self.bound}".rstrip()
@@ -74,6 +76,7 @@ class UnsatisfiableError(EltEnvError):
 
     Attributes:
         facts: who needs what, as far as it explains that; empty where nobody knows.
+        explanation: all that the tool said, however long.
     """
 
     exit_code = 3
@@ -81,6 +84,7 @@ class UnsatisfiableError(EltEnvError):
     def __init__(self, problem: str, remedy: str, facts: tuple[Fact, ...] = ()) -> None:
         super().__init__(problem, remedy)
         self.facts = facts
+        self.explanation = self.problem
 
 
 class CondaUnsatisfiableError(UnsatisfiableError):

@@ -1,17 +1,17 @@
 """Which of several answers is the best: how far what was asked for lags behind its newest.
 
 The rule does not depend on the order of lines. First, what the policy prefers is as new as it can
-be, in the policy's order. Then what lags most lags as little as it can, then what lags most of the
-rest, and so on. Where two could change places, the one whose name comes first is the newer one. An
-answer in which something is newer and nothing is older is always better, so that in the best one
-nothing can be newer unless something else gets older.
+be, in the policy's order. Then all that was asked for lags as little as it can, taken together: in
+days, and in releases where the days are the same. Of answers that are alike in that, the names that
+come first are the newer ones. An answer in which something is newer and nothing is older is always
+better, so that in the best one nothing can be newer unless something else gets older.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 Lag = tuple[float, int]
 """Days between the newest version's release and this one's, and how many versions are newer."""
@@ -47,6 +47,9 @@ class Contender:
 Places = Mapping[str, int]
 """Which step of each contender an answer has; one beyond the last for an older version."""
 
+Clause = tuple[tuple[str, ...], ...]
+"""Sets of requirements of which one holds."""
+
 
 def steps(versions: Sequence[tuple[str, float | None, str]]) -> tuple[Step, ...]:
     """Return steps from (version, day of its release, at least it), newest version first.
@@ -70,78 +73,92 @@ def steps(versions: Sequence[tuple[str, float | None, str]]) -> tuple[Step, ...]
     )
 
 
-def better(
-    contenders: Sequence[Contender], places: Places, prefer: Sequence[str] = ()
-) -> tuple[tuple[str, ...], ...]:
-    """Return what an answer that is better than the given one fulfils: any of these sets.
+_Key = tuple[tuple[int, ...], float, int, tuple[int, ...]]
 
-    The sets that change most stand first. () when every contender has its newest version.
 
-    Args:
-        contenders: what was asked for, in any order.
-        places: what the answer has of them.
+@dataclass
+class BestSearch:
+    """The search for the best answer: what is known, and what a better one fulfils.
+
+    Every answer that is found rules out all in which nothing is newer, so that the search ends.
+
+    Attributes:
+        contenders: what was asked for, sorted by name.
         prefer: names that go before all others, the first most.
+        found: the answers so far.
     """
-    rank = {name: number for number, name in enumerate(prefer)}
-    order = sorted((each for each in contenders if each.steps), key=lambda each: each.name)
-    first = sorted((each for each in order if each.name in rank), key=lambda each: rank[each.name])
-    rest = [each for each in order if each.name not in rank]
-    if all(places[each.name] == 0 for each in order):
-        return ()
-    found = [tuple(each.steps[0].at_least for each in order)]
-    for number, each in enumerate(first):
-        if places[each.name]:
-            found.append((*_kept(first[:number], places), _newer(each, places)))
-    kept = _kept(first, places)
-    lagging = [each for each in rest if places[each.name]]
-    lagging.sort(key=lambda each: (_lag(each, places), each.name), reverse=True)
-    found += [(*kept, *_without(each, rest, places)) for each in lagging]
-    for each in lagging:
-        found += [(*kept, *some) for some in _swaps(each, rest, places)]
-    return tuple(dict.fromkeys(found))
 
+    contenders: tuple[Contender, ...]
+    prefer: tuple[str, ...] = ()
+    found: list[Places] = field(default_factory=list)
 
-def _without(lagging: Contender, rest: Sequence[Contender], places: Places) -> Iterator[str]:
-    """Yield that one is newer, and that none gets to lag as much that did not before."""
-    limit = _lag(lagging, places)
-    yield _newer(lagging, places)
-    for each in rest:
-        if each is lagging:
-            continue
-        if _lag(each, places) >= limit:
-            yield from _kept([each], places)
-        else:
-            yield next(one.at_least for one in reversed(each.steps) if one.lag < limit)
+    @property
+    def best(self) -> Places:
+        """The best of the answers so far."""
+        return min(self.found, key=self.key)
 
+    def key(self, places: Places) -> _Key:
+        """Return what answers are ordered by, the best first."""
+        rank = {name: number for number, name in enumerate(self.prefer)}
+        first = sorted(self._first(), key=lambda each: rank[each.name])
+        rest = [each for each in self.contenders if each.name not in rank]
+        lags = [_lag(each, places) for each in rest]
+        return (
+            tuple(places.get(each.name, 0) for each in first),
+            sum(days for days, _ in lags),
+            sum(count for _, count in lags),
+            tuple(places.get(each.name, 0) for each in rest),
+        )
 
-def _swaps(
-    lagging: Contender, rest: Sequence[Contender], places: Places
-) -> Iterator[tuple[str, ...]]:
-    """Yield that one is newer, and one with a later name lags as much in its place."""
-    limit = _lag(lagging, places)
-    others = [each for each in rest if each is not lagging]
-    before = [each for each in others if each.name < lagging.name]
-    for other in others:
-        step = next((one for one in other.steps if one.lag == limit), None)
-        if other.name < lagging.name or step is None or _lag(other, places) >= limit:
-            continue
-        third = [each for each in others if each is not other]
-        bounds = _without(lagging, [lagging, *third], places)
-        yield tuple(dict.fromkeys([*bounds, *_kept(before, places), step.at_least]))
+    def _first(self) -> list[Contender]:
+        return [each for each in self.contenders if each.name in self.prefer]
 
+    def better(self) -> tuple[Clause, ...]:
+        """Return what an answer that may be better fulfils: one set of each of these.
 
-def _newer(contender: Contender, places: Places) -> str:
-    return contender.steps[min(places[contender.name], len(contender.steps)) - 1].at_least
+        () when there can be none.
+        """
+        best = self.best
+        if not any(best.values()):
+            return ()
+        bounds = tuple(self._no_worse(best))
+        clauses = [self._not_below(each) for each in self.found]
+        return (*(((each,),) for each in bounds), *clauses)
 
+    def above_best(self) -> tuple[Clause, ...]:
+        """Return what an answer fulfils in which nothing is older than in the best one so far."""
+        best = self.best
+        if not any(best.values()):
+            return ()
+        kept = [
+            each.steps[best[each.name]].at_least
+            for each in self.contenders
+            if best.get(each.name, 0) < len(each.steps)
+        ]
+        return (*(((each,),) for each in kept), self._not_below(best))
 
-def _kept(contenders: Iterable[Contender], places: Places) -> tuple[str, ...]:
-    return tuple(
-        each.steps[places[each.name]].at_least
-        for each in contenders
-        if places[each.name] < len(each.steps)
-    )
+    def _no_worse(self, best: Places) -> list[str]:
+        """Return the bounds of any answer that does not lag more, all taken together."""
+        _, days, _, _ = self.key(best)
+        if days == math.inf or self._first():
+            return []
+        found = []
+        for each in self.contenders:
+            near = [step for step in each.steps if step.lag[0] <= days]
+            found.append(near[-1].at_least)
+        return found
+
+    def _not_below(self, places: Places) -> Clause:
+        """Return that something is newer than in an answer; what lags most stands first."""
+        lagging = [each for each in self.contenders if places.get(each.name, 0)]
+        lagging.sort(key=lambda each: (_lag(each, places), each.name), reverse=True)
+        newest = [each.steps[0].at_least for each in self.contenders]
+        found = [tuple(newest), *((each.steps[0].at_least,) for each in lagging)]
+        next_ones = ((each, min(places[each.name], len(each.steps)) - 1) for each in lagging)
+        found += [(each.steps[place].at_least,) for each, place in next_ones]
+        return tuple(dict.fromkeys(found))
 
 
 def _lag(contender: Contender, places: Places) -> Lag:
-    place = places[contender.name]
+    place = places.get(contender.name, 0)
     return contender.steps[place].lag if place < len(contender.steps) else (math.inf, place)

@@ -137,21 +137,24 @@ class Bound:
 
 @dataclass(frozen=True)
 class HeldBack:
-    """A requested pip package that is older than it would be without conda's packages.
+    """A requested package that is older than it would be if nothing else were asked for.
 
     Attributes:
         version: what is locked.
-        possible: what pip would choose alone.
+        possible: the newest that the spec's own requirement on it admits.
+        reason: who needs what, as far as that was found out; "" where it was not.
     """
 
     name: str
     version: str
     possible: str
+    reason: str = field(default="", compare=False)
 
     def __str__(self) -> str:
+        why = f": {self.reason}" if self.reason else ""
         return (
-            f"{self.name} {self.version} is locked; {self.possible} is not possible beside "
-            "what conda owns"
+            f"{self.name} {self.version} is locked; {self.possible} is not possible with all else "
+            f"that the spec asks for as new as it is{why}"
         )
 
 

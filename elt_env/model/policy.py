@@ -128,6 +128,12 @@ class Policy(_Frozen):
     prefer: tuple[str, ...] = Field(
         (), description="packages that are as new as they can be before all others, in this order"
     )
+    pre_releases: tuple[str, ...] = Field(
+        (), description="distributions of which pre-releases are taken like any other release"
+    )
+    yanked: Literal["take", "refuse"] = Field(
+        "take", description="what becomes of a yanked version that the spec pins exactly (PEP 592)"
+    )
     wheels_only: bool = Field(default=True, description="lock wheels only, never an sdist")
     allow_sdist: tuple[str, ...] = Field((), description="distributions that may be an sdist")
     channel_fallback: Literal["host", "none"] = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -93,11 +94,20 @@ def usable(found: Iterable[News]) -> tuple[News, ...]:
     return tuple(each for each in found if each.usable)
 
 
-def excluded_by_python(page: ProjectPage, python: str) -> tuple[str, ...]:
-    """Return the versions none of whose files admits a full Python version by Requires-Python."""
-    versions = _by_version(page).items()
-    found = (text for text, files in versions if not any(_runs_on(each, python) for each in files))
-    return tuple(sorted(found, key=Version))
+def excluded_by_python(page: ProjectPage, python: str, only: str | None = None) -> tuple[str, ...]:
+    """Return the versions none of whose files admits a full Python version by Requires-Python.
+
+    Args:
+        page: of the project.
+        python: as in `3.11.7`.
+        only: the one version to look at; None means all.
+    """
+    wanted = None if only is None else str(Version(only))
+    versions: dict[str, bool] = {}
+    for file in page.files:
+        if wanted in (None, file.version):
+            versions[file.version] = versions.get(file.version, False) or _runs_on(file, python)
+    return tuple(sorted((text for text, runs in versions.items() if not runs), key=Version))
 
 
 def yanked(package: Package, page: ProjectPage) -> str | None:
@@ -202,8 +212,13 @@ def _file_verdict(file: IndexFile, name: str, rules: Rules) -> _Verdict:
 
 def _runs_on(file: IndexFile, python: str) -> bool:
     """Tell whether a file's Requires-Python admits a Python; one that is invalid admits all."""
+    return _admits(file.requires_python or "", python)
+
+
+@functools.lru_cache(maxsize=4096)
+def _admits(requires_python: str, python: str) -> bool:
     try:
-        bound = SpecifierSet(file.requires_python or "")
+        bound = SpecifierSet(requires_python)
     except InvalidSpecifier:
         return True
     return bound.contains(python, prereleases=True)

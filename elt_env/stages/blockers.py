@@ -77,7 +77,8 @@ def of_resolve(
             toolbox.resolver.resolve(replace(request, pins=()), _unheard)
         except UnsatisfiableError as alone:
             found += _of_pip(alone, (each,))
-    return _distinct(found) or _of_facts(error, ()) or _of_pip(error, question.spec.pip)
+    free = _freely(question, answer, toolbox) if error.facts else ()
+    return _distinct(found) or _of_facts(error, free) or _of_pip(error, question.spec.pip)
 
 
 def of_build(error: ToolError) -> tuple[Blocker, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from elt_env.errors import (
@@ -26,6 +26,7 @@ from elt_env.model.names import normalize
 from elt_env.model.releases import News
 from elt_env.stages.joint import JointProblem, Part
 from elt_env.stages.joint_shelf import constrains, depends, is_own, named_in
+from elt_env.tools.declared import python_bound
 from elt_env.tools.process import Say
 
 _BOUNDS = r"[=<>!~][^\s,]*(?:,[=<>!~][^\s,]*)*"
@@ -38,6 +39,8 @@ _LIST = re.compile(
     rf"(?P<needy>{_NAME})(?:\[[^\]]*\])?(?P<which>{_BOUNDS})? depends? on:\n"
     r"(?P<needs>(?:\s{6,}\S+\n?)+)"
 )
+# What follows from what was said before is nobody's own need.
+_CONCLUSION = re.compile(r"we can conclude that.*?(?=\n\s*(?:And|Because)\b|\Z)", re.DOTALL)
 _FACTS = 8
 
 
@@ -91,11 +94,11 @@ def failure(
         tuple(each.conda for each in units if each.conda),
         tuple(each.text for each in units if each.side == "constraint"),
     )
-    aims = [tuple(more)] if more else []
+    clauses = [((each,),) for each in more]
     try:
-        choice = problem.resolve(_unheard, aims, part=part)
+        choice = problem.resolve(_unheard, clauses, part=part)
         while problem.ban_by_python(choice):
-            choice = problem.resolve(_unheard, aims, part=part)
+            choice = problem.resolve(_unheard, clauses, part=part)
     except UnsatisfiableError as error:
         return error
     except TimeLimitError:
@@ -105,7 +108,7 @@ def failure(
 
 def explained(problem: JointProblem, error: UnsatisfiableError, say: Say) -> EltEnvError:
     """Return the error that says which requirements of the spec cannot hold together, and why."""
-    for line in error.problem.splitlines():
+    for line in error.explanation.splitlines():
         say(f"uv: {plain(problem, line)}")
     core = smallest_conflict(problem, units_of(problem))
     again = failure(problem, core)
@@ -113,7 +116,7 @@ def explained(problem: JointProblem, error: UnsatisfiableError, say: Say) -> Elt
         return error
     if not any(each.conda for each in core):
         return _of_pip(problem, core, again)
-    facts = facts_of(problem, again.problem, core)
+    facts = facts_of(problem, _text(again), core)
     shared = problem.shelf().stub_names
     names = sorted({each.need for each in facts if each.owner != "conda" and each.need in shared})
     lines = [f"  {each.side}: {each.text}" for each in core]
@@ -135,7 +138,7 @@ def _of_pip(problem: JointProblem, core: Sequence[Unit], again: EltEnvError) -> 
             return found
     if not isinstance(again, PipConflictError):
         return again
-    facts = facts_of(problem, again.problem, core)
+    facts = facts_of(problem, _text(again), core)
     asked = ", ".join(each.text for each in core)
     because = "\n".join(f"  {each}" for each in facts[:_FACTS])
     return PipConflictError(
@@ -144,6 +147,10 @@ def _of_pip(problem: JointProblem, core: Sequence[Unit], again: EltEnvError) -> 
         again.remedy if len(core) > 1 else _one_remedy(problem, core[0]),
         facts,
     )
+
+
+def _text(error: EltEnvError) -> str:
+    return error.explanation if isinstance(error, UnsatisfiableError) else error.problem
 
 
 def _one_remedy(problem: JointProblem, unit: Unit) -> str:
@@ -191,7 +198,7 @@ def remedy_for(problem: JointProblem, name: str, judged: Sequence[News]) -> str:
 
 def facts_of(problem: JointProblem, text: str, core: Iterable[Unit]) -> tuple[Fact, ...]:
     """Return what an explanation of the resolver says of who needs what, in plain terms."""
-    flat = re.sub(r"\s+", " ", _LIST.sub(_spread, text))
+    flat = re.sub(r"\s+", " ", _LIST.sub(_spread, _CONCLUSION.sub("", text)))
     found: list[Fact] = []
     for each in _EDGE.finditer(flat):
         fact = _fact(
@@ -206,7 +213,7 @@ def facts_of(problem: JointProblem, text: str, core: Iterable[Unit]) -> tuple[Fa
     found.sort(key=lambda each: order[each.owner])
     for name, versions in problem.learned.banned.items():
         if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text):
-            bound = problem.python_bound(name, versions[-1])
+            bound = str(python_bound(problem.python_bound(name, versions[-1])))
             found.append(Fact(f"{name} {versions[-1]}", name, "python", bound, "pip"))
     return tuple(dict.fromkeys(found))
 
@@ -244,9 +251,8 @@ def _fact(problem: JointProblem, needy: tuple[str, str], need: tuple[str, str]) 
     who = f"{'conda' + chr(39) + 's ' if stub else ''}{needy[0]}"
     exact = which.startswith("==") and "," not in which
     label = f"{who} {which.removeprefix('==')}" if exact else f"{who}{' ' + which if which else ''}"
-    return Fact(
-        label, needy[0], need[0], need[1].partition("+conda")[0], "conda" if stub else "pip"
-    )
+    bound = need[1].partition("+conda")[0]
+    return Fact(label, needy[0], need[0], bound, "conda" if stub else "pip", which=which)
 
 
 def _carried_fact(problem: JointProblem, package: str, which: str, name: str) -> Fact | None:
@@ -274,8 +280,33 @@ def _conda_fact(problem: JointProblem, package: str, which: str, other: str) -> 
             if named_in(each) == other:
                 bound = each.strip()[len(other) :].strip()
                 who = f"conda's {package} {build.version}"
-                return Fact(who, package, other, bound, "conda")
+                return Fact(who, package, other, bound, "conda", which=f"=={build.version}")
     return None
+
+
+def reason_for(facts: Iterable[Fact], name: str, possible: str, chosen: Mapping[str, str]) -> str:
+    """Return what keeps a package from a version, by facts about what was chosen.
+
+    Either something that was chosen needs the package otherwise, or that version needs something
+    otherwise than it was chosen. "" where no such fact is known.
+    """
+    for fact in facts:
+        who, other = chosen.get(fact.name), chosen.get(fact.need)
+        by_chosen = fact.need == name and who and _covers(fact.which, who)
+        if by_chosen and not _covers(fact.bound, possible):
+            return f"{fact.name} {who} needs {name} {fact.bound}"
+        by_possible = fact.name == name and other and _covers(fact.which, possible)
+        if by_possible and fact.verb == "needs" and not _covers(fact.bound, other or ""):
+            return f"{name} {possible} needs {fact.need} {fact.bound}, which is {other}"
+    return ""
+
+
+def _covers(bound: str, version: str) -> bool:
+    """Tell whether a bound has a version; one that is not of PEP 440 has any."""
+    try:
+        return SpecifierSet(bound).contains(version, prereleases=True)
+    except InvalidSpecifier:
+        return True
 
 
 def plain(problem: JointProblem, text: str) -> str:

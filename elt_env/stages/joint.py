@@ -16,7 +16,7 @@ from elt_env.errors import (
     PipConflictError,
     UnsatisfiableError,
 )
-from elt_env.model.best_answer import Contender, Places, steps
+from elt_env.model.best_answer import Clause, Contender, Places, steps
 from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.lock import Package
 from elt_env.model.markers import applies
@@ -24,7 +24,6 @@ from elt_env.model.names import normalize
 from elt_env.model.project_page import ProjectPage
 from elt_env.model.releases import News, Rules, excluded_by_python, news
 from elt_env.stages.joint_shelf import (
-    Alternative,
     CondaHalf,
     JointShelf,
     constrains,
@@ -32,7 +31,7 @@ from elt_env.stages.joint_shelf import (
     is_own,
     named_in,
 )
-from elt_env.stages.question import Question, release_rules
+from elt_env.stages.question import Question, pre_release_bounds, release_rules
 from elt_env.stages.solve import as_requirement
 from elt_env.tools.conda import Carried, Offered
 from elt_env.tools.pip import ResolveRequest
@@ -233,7 +232,7 @@ class JointProblem:
     def resolve(  # one keyword for each way to ask
         self,
         say: Say,
-        aims: Sequence[Alternative] = (),
+        clauses: Sequence[Clause] = (),
         *,
         limit: float | None = None,
         part: Part | None = None,
@@ -242,7 +241,7 @@ class JointProblem:
 
         Args:
             say: told what the resolver says.
-            aims: sets of requirements of which one must hold.
+            clauses: sets of requirements, of each of which one must hold.
             limit: seconds that it may take; None means the tool's own limit.
             part: the requirements that count; None means all of the spec.
 
@@ -254,7 +253,7 @@ class JointProblem:
         for absent in self._absences():
             for sdists, bounds in self._modes():
                 try:
-                    return self._resolve(say, aims, limit, part, (*absent,), sdists, bounds)
+                    return self._resolve(say, clauses, limit, part, (*absent,), sdists, bounds)
                 except UnsatisfiableError as error:
                     failure = failure or error
         raise failure or AssertionError
@@ -294,7 +293,7 @@ class JointProblem:
     def _resolve(  # noqa: PLR0913, PLR0917  # the parts of one request
         self,
         say: Say,
-        aims: Sequence[Alternative],
+        clauses: Sequence[Clause],
         limit: float | None,
         part: Part | None,
         absent: tuple[str, ...],
@@ -306,12 +305,18 @@ class JointProblem:
         asked = [*part.pip, *shelf.roots]
         if self.offered is None:
             asked += map(as_requirement, part.conda)
-        choices = [*self._choices(shelf, absent), *([shelf.any_of(aims)] if aims else [])]
+        wanted = [each[0] if len(each) == 1 else [shelf.any_of(each)] for each in clauses]
+        choices = [*self._choices(shelf, absent), *(one for each in wanted for one in each)]
         common = self.request()
         request = replace(
             common,
             requirements=(*sorted(set(asked)), *choices),
-            bounds=(*part.constraints, *bounds, *self._bounds(absent)),
+            bounds=(
+                *part.constraints,
+                *pre_release_bounds(self.toolbox.policy),
+                *bounds,
+                *self._bounds(absent),
+            ),
             keep=self._keep(shelf),
             allow_sdist=sdists,
             shelf=shelf if self.offered is not None or choices else None,
@@ -319,7 +324,9 @@ class JointProblem:
             fresh=self._fresh,
         )
         self._fresh = False
-        say(f"pip: resolving {len(asked)} requirements of both halves" + (", newer" * bool(aims)))
+        say(
+            f"pip: resolving {len(asked)} requirements of both halves" + (", newer" * bool(clauses))
+        )
         try:
             resolved = self.toolbox.resolver.resolve(request, say)
         except NoReleaseError as error:
@@ -349,6 +356,7 @@ class JointProblem:
             not_held=question.not_held,
             undated=question.undated,
             wheels_only=policy.wheels_only,
+            yanked=policy.yanked,
             pre=question.options.pre,
             only_binary=question.options.only_binary,
             no_binary=question.options.no_binary,
@@ -415,8 +423,8 @@ class JointProblem:
         mine = {each.name: each.version for each in choice.resolved if not each.on_shelf}
         new = False
         for name, page in self.pages.read(mine).items():
-            banned = excluded_by_python(page, self.python)
-            if Version(mine[name]) in map(Version, banned):
+            if excluded_by_python(page, self.python, mine[name]):
+                banned = excluded_by_python(page, self.python)
                 new |= self.learned.banned.get(name) != banned
                 self.learned.banned[name] = banned
         return new
@@ -475,8 +483,12 @@ class JointProblem:
         pages = self.pages.read(names)
         for name in sorted(names):
             found.append(self._pip_contender(name, pages.get(name), choice, shelf))
-        usable = [(each, place) for each, place in found if each.steps and place >= 0]
-        return tuple(each for each, _ in usable), {each.name: place for each, place in usable}
+        usable: dict[str, tuple[Contender, int]] = {}
+        for each, place in found:
+            if each.steps and place >= 0:
+                usable.setdefault(each.name, (each, place))  # what conda owns is asked of conda
+        order = sorted(usable)
+        return tuple(usable[name][0] for name in order), {name: usable[name][1] for name in order}
 
     def _conda_contender(
         self, name: str, choice: Choice, shelf: JointShelf

@@ -19,16 +19,18 @@ from packaging.version import Version
 
 from elt_env.errors import (
     CondaUnsatisfiableError,
+    Fact,
     TimeLimitError,
     UnsatisfiableError,
 )
-from elt_env.model.best_answer import better
+from elt_env.model.best_answer import BestSearch, Clause
 from elt_env.model.conda_spec import CondaSpec, from_pep440
 from elt_env.model.lock import Bound, HeldBack, Package, with_required_by
+from elt_env.model.names import normalize
 from elt_env.model.project_page import ProjectPage
-from elt_env.stages.conflict import explained
+from elt_env.stages.conflict import explained, facts_of, reason_for
 from elt_env.stages.joint import Choice, JointProblem
-from elt_env.stages.question import Question
+from elt_env.stages.question import Question, pre_release_bounds
 from elt_env.stages.solve import CondaAnswer, as_requirement, solve_request, stock_host_channel
 from elt_env.tools.pip import ResolveRequest
 from elt_env.tools.pip.port import Resolved
@@ -36,6 +38,7 @@ from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.wheel_metadata import read_wheel_metadata
 
+_MOST_ANSWERS = 24  # after which the best of them is only raised
 _NO_BUILD = "elt_env_none"
 _PATIENCE = 120.0  # seconds that the search for one better answer may take
 
@@ -85,13 +88,14 @@ def resolve_request(question: Question, answer: CondaAnswer, toolbox: Toolbox) -
         requirements=question.pip,
         python=answer.python,
         pins=tuple(sorted(answer.owned.items())),
-        bounds=question.spec.constraints,
+        bounds=(*question.spec.constraints, *pre_release_bounds(toolbox.policy)),
         keep=question.keep_pip,
         exclude_newer=question.exclude_newer,
         not_held=question.not_held,
         undated=question.undated,
         wheels_only=toolbox.policy.wheels_only,
         allow_sdist=toolbox.policy.allow_sdist,
+        yanked=toolbox.policy.yanked,
         pre=question.options.pre,
         only_binary=question.options.only_binary,
         no_binary=question.options.no_binary,
@@ -116,6 +120,7 @@ class _Negotiation:
         self._say = say
         self._question = problem.question
         self._toolbox = problem.toolbox
+        self._facts: tuple[Fact, ...] = ()
 
     def agreement(self) -> Agreement:
         """Return the best answer that holds for conda as well."""
@@ -145,23 +150,28 @@ class _Negotiation:
     def _best(self) -> Choice:
         """Return the best choice by the rule, as far as the resolver can tell."""
         choice = self._allowed(())
-        prefer = self._toolbox.policy.prefer
-        while True:
-            contenders, places = self._problem.contenders(choice)
-            aims = better(contenders, places, prefer)
-            if not aims:
-                return choice
+        contenders, places = self._problem.contenders(choice)
+        search = BestSearch(contenders, tuple(map(normalize, self._toolbox.policy.prefer)))
+        choices = [choice]
+        search.found.append(places)
+        clauses = search.better()
+        while clauses:
             try:
-                choice = self._allowed(aims, _PATIENCE)
-            except UnsatisfiableError:
-                return choice
+                choices.append(self._allowed(clauses, _PATIENCE))
+            except UnsatisfiableError as error:
+                self._facts = facts_of(self._problem, error.explanation, ())
+                break
             except TimeLimitError:
                 self._say("WARNING: pip: the search for newer versions took too long and was ended")
-                return choice
+                break
+            search.found.append(self._problem.contenders(choices[-1])[1])
+            few = len(search.found) < _MOST_ANSWERS
+            clauses = search.better() if few else search.above_best()
+        return choices[search.found.index(search.best)]
 
-    def _allowed(self, aims: tuple[tuple[str, ...], ...], limit: float | None = None) -> Choice:
+    def _allowed(self, clauses: tuple[Clause, ...], limit: float | None = None) -> Choice:
         while True:
-            choice = self._problem.resolve(self._say, aims, limit=limit)
+            choice = self._problem.resolve(self._say, clauses, limit=limit)
             if not self._problem.ban_by_python(choice):
                 return choice
 
@@ -239,8 +249,17 @@ class _Negotiation:
 
     def _held_back(self, choice: Choice) -> tuple[HeldBack, ...]:
         contenders, places = self._problem.contenders(choice)
+        chosen = {each.name: each.version for each in choice.resolved}
+        chosen |= {
+            each: self._version(choice, each) for each in choice.builds if each not in chosen
+        }
         return tuple(
-            HeldBack(each.name, self._version(choice, each.name), each.steps[0].version)
+            HeldBack(
+                each.name,
+                self._version(choice, each.name),
+                each.steps[0].version,
+                reason_for(self._facts, each.name, each.steps[0].version, chosen),
+            )
             for each in contenders
             if places[each.name]
         )

@@ -115,7 +115,7 @@ def release_rules(question: Question, python: str, toolbox: Toolbox) -> Rules:
 def _rules(spec: Spec, python: str, platform: str, now: datetime, policy: Policy) -> Rules:
     return Rules(
         spec=spec.source,
-        requirements=spec.pip,
+        requirements=(*spec.pip, *pre_release_bounds(policy)),
         python=python,
         platform=platform,
         tags=frozenset(wheel_tags(python)),
@@ -126,6 +126,11 @@ def _rules(spec: Spec, python: str, platform: str, now: datetime, policy: Policy
         wheels_only=policy.wheels_only,
         allow_sdist=tuple(normalize(each) for each in policy.allow_sdist),
     )
+
+
+def pre_release_bounds(policy: Policy) -> tuple[str, ...]:
+    """Return the bounds that let pre-releases of single distributions in (PEP 440)."""
+    return tuple(f"{normalize(each)}>=0.dev0" for each in policy.pre_releases)
 
 
 def _not_held(policy: Policy) -> tuple[str, ...]:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from elt_env.errors import UnsatisfiableError
-from elt_env.model.lock import Lock
+from elt_env.model.lock import HeldBack, Lock
 from elt_env.stages.lock import lock
 from elt_env.tools.conda import rattler_tool
 from elt_env.tools.toolbox import Toolbox
@@ -60,10 +62,41 @@ def _faults(world: World, found: Lock, answers: list[Answer]) -> Iterator[str]:
         yield from _false_reason(world, each, answer)
 
 
-def _false_reason(world: World, held: object, answer: Answer) -> Iterator[str]:
-    del world, held, answer
-    return
-    yield
+_REASON = re.compile(
+    r"(?P<who>\S+) (?P<version>\S+) needs (?P<need>\S+) (?P<bound>[^\s,]+(?:,[<>=!~][^\s,]+)*)"
+    r"(?:, which is (?P<other>\S+))?"
+)
+
+
+def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]:
+    """Yield what is not so of the reason for which something is older than its newest version."""
+    found = _REASON.fullmatch(held.reason)
+    if not held.reason or found is None:
+        if held.reason:
+            yield f"a reason of another form: {held.reason}"
+        return
+    bounds = {
+        str(each.specifier)
+        for each in _needs(world, found["who"], found["version"])
+        if each.name == found["need"]
+    }
+    if str(SpecifierSet(found["bound"])) not in bounds:
+        yield f"a false reason: {held.reason}; it needs {bounds}"
+    chosen = {name: each.version for name, each in answer.builds.items()}
+    chosen |= answer.owned | {name: each.version for name, each in answer.releases.items()}
+    if found["other"] and chosen.get(found["need"]) != found["other"]:
+        yield f"a reason about another version: {held.reason}"
+
+
+def _needs(world: World, name: str, version: str) -> Iterator[Requirement]:
+    for build in (each for builds in world.conda.values() for each in builds):
+        if build in world.conda.get(name, ()) and build.version == version:
+            yield from map(Requirement, (*build.depends, *build.constrains))
+        if build.carries.get(name) == version:
+            yield from map(Requirement, build.requires.get(name, ()))
+    for release in world.index.get(name, ()):
+        if release.version == version:
+            yield from map(Requirement, (*release.requires, *release.extra))
 
 
 def _read(world: World, found: Lock) -> Answer | None:

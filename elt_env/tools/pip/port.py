@@ -47,6 +47,7 @@ class ResolveRequest:
         fresh: ask the index itself, whatever it answered a moment ago.
         pre: take prereleases of everything.
         only_binary, no_binary: normalized names of which only wheels, only sdists are taken.
+        yanked: what becomes of a yanked version that a requirement pins (PEP 592).
         shelf: what may be chosen beside what is on the indexes.
         limit: seconds that it may take; None means the tool's own limit.
         hashes: per normalized name the sha256 digests of which a file must have one.
@@ -67,6 +68,7 @@ class ResolveRequest:
     only_binary: tuple[str, ...] = ()
     no_binary: tuple[str, ...] = ()
     hashes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    yanked: Literal["take", "refuse"] = "take"
     shelf: Shelf | None = None
     limit: float | None = None
 

@@ -17,6 +17,7 @@ from elt_env.errors import (
     PackageNotFoundError,
     PipConflictError,
     ToolError,
+    UnsatisfiableError,
 )
 from elt_env.model.names import normalize
 from elt_env.tools.files import storage_error
@@ -76,11 +77,11 @@ def check_compile(done: Completed, request: ResolveRequest, indexes: Indexes) ->
     """
     text = done.stderr
     found = _YANKED.search(text)
-    if found:
+    if found and request.yanked == "refuse":
         reason = f": {found['reason']}" if found["reason"] else ""
         raise PipConflictError(
             f"{found['name']}=={found['version']} was yanked from the index{reason}.",
-            "Pin another version.",
+            'Pin another version, or set yanked = "take" in [tool.elt-env].',
         )
     if done.returncode:
         names = dateless(text)
@@ -96,6 +97,15 @@ def _no_upload_times(name: str) -> PipConflictError:
         f"The index gives no upload times for {name}, so the cool-down leaves none of its files.",
         "Use an index with upload times (PEP 700), or, in [tool.elt-env], set undated-releases = "
         f'"take" or list {name} in cooldown-exceptions.',
+    )
+
+
+def yanked_notes(text: str) -> tuple[str, ...]:
+    """Return what there is to say of each version of an answer that its index has withdrawn."""
+    return tuple(
+        f"{each['name']} {each['version']} was yanked from its index"
+        + (f": {each['reason']}" if each["reason"] else "")
+        for each in _YANKED.finditer(text)
     )
 
 
@@ -207,11 +217,14 @@ def other(text: str, code: int) -> ToolError:
 
 def _no_solution(text: str, request: ResolveRequest, where: str) -> EltEnvError:
     explanation = end_of(text, 3, head=_HEAD)
-    return (
+    found = (
         _missing(text, request, where)
         or _no_wheel(text, request, explanation)
         or _conflict(text, request, explanation)
     )
+    if isinstance(found, UnsatisfiableError):
+        found.explanation = text
+    return found
 
 
 def _missing(text: str, request: ResolveRequest, where: str) -> EltEnvError | None:

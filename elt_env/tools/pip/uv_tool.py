@@ -90,6 +90,8 @@ class Uv:
                 resolved = self._without_links(
                     read_annotated(output.read_text(encoding="utf-8"), request.shelf)
                 )
+                for note in uv_errors.yanked_notes(done.stderr):
+                    say(f"WARNING: {note}; it is taken since it is pinned")
         if withdrawn:
             say(f"uv: yanked by now, so not kept: {', '.join(map('=='.join, sorted(withdrawn)))}")
             kept = tuple(each for each in request.keep if each not in withdrawn)

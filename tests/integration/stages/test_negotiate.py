@@ -122,7 +122,8 @@ def test_what_a_person_pinned_for_conda_is_never_moved(scene: Scene) -> None:
     assert versions_of(locked) == {"protobuf": "6.0", "dbt": "1.5"}
     assert locked.lock.negotiated == ()
     assert locked.lock.held_back == (HeldBack("dbt", "1.5", "1.11"),)
-    assert "WARNING: dbt 1.5 is locked; 1.11 is not possible beside what conda owns" in scene.told
+    assert "WARNING: dbt 1.5 is locked; 1.11 is not possible with all else" in scene.told
+    assert "as new as it is: dbt 1.11 needs protobuf <6, which is 6.0" in scene.told
 
 
 def test_one_tool_that_must_be_held_back_holds_no_other_back(scene: Scene) -> None:
