@@ -83,7 +83,8 @@ def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]
     if str(SpecifierSet(found["bound"])) not in bounds:
         yield f"a false reason: {held.reason}; it needs {bounds}"
     chosen = {name: each.version for name, each in answer.builds.items()}
-    chosen |= answer.owned | {name: each.version for name, each in answer.releases.items()}
+    chosen |= dict(answer.owned)
+    chosen |= {name: each.version for name, each in answer.releases.items()}
     if found["other"] and chosen.get(found["need"]) != found["other"]:
         yield f"a reason about another version: {held.reason}"
 
