@@ -10,6 +10,7 @@ import click
 
 from elt_env.cli import image as images
 from elt_env.cli import release as releases
+from elt_env.cli import why as explaining
 from elt_env.cli.diff import diff
 from elt_env.cli.group import Group
 from elt_env.cli.lint import lint
@@ -314,6 +315,8 @@ for each in (
     releases.rollback,
     images.run_in_image,
     verify_target,
+    explaining.why,
+    explaining.why_not,
 ):
     main.add_command(each)
 

@@ -42,6 +42,10 @@ _LIST = re.compile(
 # What follows from what was said before is nobody's own need.
 _CONCLUSION = re.compile(r"we can conclude that.*?(?=\n\s*(?:And|Because)\b|\Z)", re.DOTALL)
 _FACTS = 8
+_YANKED = {
+    "take": "Ask for another version, or pin this one: {}.",
+    "refuse": 'Ask for another version than {}, or set yanked = "take" in [tool.elt-env].',
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def smallest_conflict(
     Args:
         problem: what is asked.
         units: requirements that cannot hold together.
-        more: requirements on pip's half that hold in any case.
+        more: constraints that hold in any case.
     """
 
     def fails(some: Sequence[Unit]) -> bool:
@@ -92,13 +96,12 @@ def failure(
     part = Part(
         tuple(each.pip for each in units if each.pip),
         tuple(each.conda for each in units if each.conda),
-        tuple(each.text for each in units if each.side == "constraint"),
+        (*(each.text for each in units if each.side == "constraint"), *more),
     )
-    clauses = [((each,),) for each in more]
     try:
-        choice = problem.resolve(_unheard, clauses, part=part)
+        choice = problem.resolve(_unheard, part=part)
         while problem.ban_by_python(choice):
-            choice = problem.resolve(_unheard, clauses, part=part)
+            choice = problem.resolve(_unheard, part=part)
     except UnsatisfiableError as error:
         return error
     except TimeLimitError:
@@ -108,7 +111,7 @@ def failure(
 
 def explained(problem: JointProblem, error: UnsatisfiableError, say: Say) -> EltEnvError:
     """Return the error that says which requirements of the spec cannot hold together, and why."""
-    for line in error.explanation.splitlines():
+    for line in error.explanation.splitlines() if error.explanation != error.problem else ():
         say(f"uv: {plain(problem, line)}")
     core = smallest_conflict(problem, units_of(problem))
     again = failure(problem, core)
@@ -167,6 +170,10 @@ def _unusable(problem: JointProblem, unit: Unit) -> EltEnvError | None:
     ]
     if not wanted or any(each.usable for each in wanted):
         return None
+    pinned = any(each.operator in ("==", "===") for each in requirement.specifier)
+    refused = problem.toolbox.policy.yanked == "refuse"
+    if pinned and not refused and "yanked" in wanted[0].reason:
+        return None  # that it was yanked is no reason against it
     reasons = "; ".join(each.reason for each in wanted[:3])
     kind = NoWheelError if "has no wheel" in wanted[0].reason else PipConflictError
     return kind(
@@ -187,7 +194,7 @@ def remedy_for(problem: JointProblem, name: str, judged: Sequence[News]) -> str:
     for sign, remedy in (
         ("has no wheel", "Ask for a version with a wheel for this platform and Python."),
         ("needs Python", "Ask for a version that this Python may have, or use another Python."),
-        ("yanked", f"Ask for another version, or pin this one: {name}=={newest.version}."),
+        ("yanked", _YANKED[problem.toolbox.policy.yanked].format(f"{name}=={newest.version}")),
         ("pre-release", f"Pin the pre-release that you want: {name}=={newest.version}."),
         ("no upload time", f'Set undated-releases = "take", or {listed}'),
     ):

@@ -69,9 +69,7 @@ def agree(question: Question, first: CondaAnswer, toolbox: Toolbox, say: Say) ->
     failure: UnsatisfiableError | None = None
     problems: list[JointProblem] = []
     for python in _pythons(question, first, toolbox):
-        asked = solve_request(question, first.channels, first.source, toolbox)
-        offered = toolbox.conda.offered(asked) if first.source == "remote" else None
-        problem = JointProblem(question, python, toolbox, say, offered, asked.specs)
+        problem = joint_problem(question, first, toolbox, say, python)
         problems.append(problem)
         try:
             return _Negotiation(problem, first, say).agreement()
@@ -80,6 +78,15 @@ def agree(question: Question, first: CondaAnswer, toolbox: Toolbox, say: Say) ->
     if failure is None:
         raise AssertionError
     raise explained(problems[0], failure, say) from failure
+
+
+def joint_problem(
+    question: Question, first: CondaAnswer, toolbox: Toolbox, say: Say, python: str | None = None
+) -> JointProblem:
+    """Return what is asked of both halves, under the Python of conda's own answer or another."""
+    asked = solve_request(question, first.channels, first.source, toolbox)
+    offered = toolbox.conda.offered(asked) if first.source == "remote" else None
+    return JointProblem(question, python or first.python, toolbox, say, offered, asked.specs)
 
 
 def resolve_request(question: Question, answer: CondaAnswer, toolbox: Toolbox) -> ResolveRequest:

@@ -1,0 +1,66 @@
+"""`elt-env why`, `elt-env why-not`: who brought a package, what keeps another version out."""
+
+from __future__ import annotations
+
+import re
+
+import click
+from packaging.requirements import InvalidRequirement, Requirement
+
+from elt_env.cli.targets import open_target
+from elt_env.cli.telling import teller
+from elt_env.errors import PolicyError
+from elt_env.model.target import PYTHON
+from elt_env.stages import why as stage
+from elt_env.stages.show import find_lock
+
+
+@click.command()
+@click.argument("target")
+@click.argument("name")
+def why(target: str, name: str) -> None:
+    """Print who brought the package NAME into the lock of TARGET, and what bounds it.
+
+    Every way is printed from what the spec asks for, on both sides, and each bound with its owner.
+
+    \b
+    Example:
+      elt-env why elt@3.11 six
+    """
+    place, toolbox = open_target(target)
+    for line in stage.why(find_lock(place.name, toolbox), name, toolbox):
+        click.echo(line)
+
+
+@click.command("why-not")
+@click.argument("target")
+@click.argument("wanted")
+def why_not(target: str, wanted: str) -> None:
+    """Print what keeps WANTED out of the lock of TARGET: a requirement, or a Python minor.
+
+    Printed are the fewest requirements of the spec that it cannot hold together with, who needs
+    what, and the fewest of them without which it is possible, each proven by a resolve. Nothing
+    that is in use changes.
+
+    \b
+    Examples:
+      elt-env why-not elt@3.11 'pandas>=3'
+      elt-env why-not elt@3.11 3.14
+    """
+    place, toolbox = open_target(target)
+    python = re.fullmatch(PYTHON, wanted)
+    if python:
+        place = toolbox.target(place.environment, wanted)
+    asked = "" if python else _requirement(wanted)
+    for line in stage.why_not(place, asked, toolbox, teller()).lines:
+        click.echo(line)
+
+
+def _requirement(text: str) -> str:
+    try:
+        return str(Requirement(text))
+    except InvalidRequirement as error:
+        raise PolicyError(
+            f"'{text}' is neither a requirement nor a Python minor.",
+            "Write it as in 'pandas>=3', or as in 3.14.",
+        ) from error
