@@ -10,7 +10,7 @@ import dagster as dg
 from elt_env.model.diff_render import to_markdown
 from elt_env.model.diff_report import DiffReport, Waiting, to_json
 from elt_env.model.evidence import Cell, Evidence
-from elt_env.model.lock import Lock, Package
+from elt_env.model.lock import HeldBack, Lock, Package
 from elt_env.stages.build import Built
 from elt_env.stages.lock import Locked
 from elt_env.stages.pack import Packed
@@ -48,6 +48,7 @@ def lock_metadata(locked: Locked) -> Metadata:
         "channels": dg.MetadataValue.json(list(lock.channels)),
         "indexes": dg.MetadataValue.json(list(lock.indexes)),
         "negotiated": dg.MetadataValue.md(_negotiated(lock)),
+        "not_newest": _not_newest(lock),
         **({"notes": dg.MetadataValue.md(_bulleted(lock.notes))} if lock.notes else {}),
         "exclude_newer": dg.MetadataValue.text(limit.isoformat() if limit else "no cool-down"),
         "conda_packages": dg.MetadataValue.int(len(lock.conda)),
@@ -182,6 +183,21 @@ def _row(package: Package) -> tuple[Cell, ...]:
 
 def _bulleted(lines: Iterable[str]) -> str:
     return "\n".join(f"- {each}" for each in lines)
+
+
+def _not_newest(lock: Lock) -> dg.TableMetadataValue:
+    """Return what a person asked for that is not at its newest version, and why."""
+    columns = ("package", "locked", "newest", "reason")
+    rows = [
+        (each.name, each.version, each.possible, each.reason or _all_else(lock, each))
+        for each in lock.held_back
+    ]
+    return _table(columns, rows)
+
+
+def _all_else(lock: Lock, held: HeldBack) -> str:
+    asked = f"{held.name}>={held.possible}"
+    return f"see: elt-env why-not {lock.target.name} '{asked}'"
 
 
 def _negotiated(lock: Lock) -> str:
