@@ -175,11 +175,16 @@ def _version_verdict(package: Package, version: Version, rules: Rules) -> _Verdi
 
 def _bound(name: str, rules: Rules) -> SpecifierSet:
     """Return what the spec asks of a distribution under the lock's Python."""
+    return _bound_in(name, rules.requirements, rules.python)
+
+
+@functools.lru_cache(maxsize=1024)
+def _bound_in(name: str, requirements: tuple[str, ...], python: str) -> SpecifierSet:
     bound = SpecifierSet()
-    for line in rules.requirements:
+    for line in requirements:
         if line.startswith(name):
             requirement = Requirement(line)
-            if requirement.name == name and applies(requirement, rules.python):
+            if requirement.name == name and applies(requirement, python):
                 bound &= requirement.specifier
     return bound
 

@@ -172,6 +172,7 @@ class JointProblem:
         self.half = self._half(question.spec.conda) if offered else None
         self._carried: dict[str, tuple[Carried, ...]] = {}
         self._fresh = True
+        self._ladders: dict[str, dict[Version, float | None]] = {}
         if self.half is not None:
             self._read_archives(self.half)
 
@@ -196,6 +197,7 @@ class JointProblem:
         new = [each for each in builds if each.sha256 not in self._carried]
         before = [self._pairs(self.carried(each)) for each in new]
         found = self.toolbox.conda.carried(new) if new else ()
+        self._ladders.clear()
         self._carried |= {one.sha256: each for one, each in zip(new, found, strict=True)}
         return any(
             pairs != self._pairs(each) or any(one.metadata for one in each)
@@ -514,6 +516,25 @@ class JointProblem:
     def _pip_contender(
         self, name: str, page: ProjectPage | None, choice: Choice, shelf: JointShelf
     ) -> tuple[Contender, int]:
+        if name not in self._ladders:
+            self._ladders[name] = self._possible(name, page, shelf)
+        days = self._ladders[name]
+        chosen = choice.version(name)
+        if chosen is None:
+            return Contender(name, ()), -1
+        kept = {**dict(self.question.keep_pip), **self._kept_host()}.get(name)
+        newest_first = sorted(days, reverse=True)
+        limit = Version(Version(kept).public) if kept else None
+        if limit in days:
+            newest_first = [each for each in newest_first if each <= limit]
+        ladder = steps([(str(each), days[each], f"{name}>={each}") for each in newest_first])
+        public = Version(Version(chosen).public)
+        return Contender(name, ladder), sum(each > public for each in newest_first)
+
+    def _possible(
+        self, name: str, page: ProjectPage | None, shelf: JointShelf
+    ) -> dict[Version, float | None]:
+        """Return the versions that a distribution could have alone, and the day of each."""
         rules = self.rules
         constraints = self.question.spec.constraints
         rules = replace(rules, requirements=(*rules.requirements, *constraints))
@@ -530,17 +551,7 @@ class JointProblem:
             version = Version(stub.version)
             if all(each.specifier.contains(version) for each in bounds if each.name == name):
                 days.setdefault(Version(version.public), None)
-        chosen = choice.version(name)
-        if chosen is None:
-            return Contender(name, ()), -1
-        kept = {**dict(self.question.keep_pip), **self._kept_host()}.get(name)
-        newest_first = sorted(days, reverse=True)
-        limit = Version(Version(kept).public) if kept else None
-        if limit in days:
-            newest_first = [each for each in newest_first if each <= limit]
-        ladder = steps([(str(each), days[each], f"{name}>={each}") for each in newest_first])
-        public = Version(Version(chosen).public)
-        return Contender(name, ladder), sum(each > public for each in newest_first)
+        return days
 
     def _kept_host(self) -> dict[str, str]:
         if self.offered is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
@@ -21,6 +22,7 @@ def best_wheel(wheels: Sequence[PackageWheel], python: str) -> PackageWheel | No
     return min(ranked, key=lambda each: each[0])[1] if ranked else None
 
 
+@functools.lru_cache(maxsize=32)
 def wheel_tags(python: str) -> tuple[str, ...]:
     """Return the tags of the wheels that fit CPython `python` on this machine, the best first.
 
