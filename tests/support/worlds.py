@@ -207,7 +207,7 @@ def _applies(requirement: Requirement) -> bool:
     return requirement.marker is None or requirement.marker.evaluate({"python_version": "3.11"})
 
 
-_VERSIONS = ("1.0", "2.0", "3.0")
+VERSIONS = ("1.0", "2.0", "3.0")
 
 
 class WorldMaker:
@@ -228,7 +228,7 @@ class WorldMaker:
         if pick.random() < 0.3:
             conda["duo"] = tuple(
                 Build(each, carries={"duo-one": f"{each}.80", "duo-two": each})
-                for each in _VERSIONS[: pick.randint(1, 3)]
+                for each in VERSIONS[: pick.randint(1, 3)]
             )
         known = [*shared, *tools, *(["duo-one", "duo-two"] if "duo" in conda else [])]
         index = {name: self._releases(name, known) for name in tools}
@@ -266,14 +266,14 @@ class WorldMaker:
         kind = self._random.random()
         if kind < 0.3:
             return name
-        version = self._random.choice(_VERSIONS)
+        version = self._random.choice(VERSIONS)
         operator = self._random.choice([">=", "<", "<", "<=", "==", "!="])
         return f"{name}{operator}{version}"
 
     def _builds(self, name: str, others: list[str], *, carries: bool) -> tuple[Build, ...]:
         pick = self._random
         found = []
-        for version in _VERSIONS[: pick.randint(1, 3)]:
+        for version in VERSIONS[: pick.randint(1, 3)]:
             rest = [each for each in others if each != name]
             depends = tuple(map(self._bound, self._some(rest, 0, min(2, len(rest)))))
             constrains = tuple(
@@ -299,7 +299,7 @@ class WorldMaker:
         pick = self._random
         found = []
         rest = [each for each in others if each != name]
-        for version in _VERSIONS[: pick.randint(1, 3)]:
+        for version in VERSIONS[: pick.randint(1, 3)]:
             requires = [self._bound(each) for each in self._some(rest, 0, min(2, len(rest)))]
             if requires and pick.random() < 0.15:
                 requires[0] += f"; python_version {pick.choice(['<', '>='])} '3.11'"
