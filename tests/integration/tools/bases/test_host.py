@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -133,7 +134,8 @@ def test_a_machine_without_certificates(
     offer: Provide, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host, "_CERTIFICATES", ("/nowhere",))
-    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    nothing = ssl.get_default_verify_paths()._replace(cafile=None)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nothing)
     with pytest.raises(ToolError, match="no certificates"):
         offer("host")
     assert not list(layout.path.rglob("blobs/sha256/*"))
