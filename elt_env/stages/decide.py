@@ -151,7 +151,10 @@ def _resolved(lock: Lock, sight: Sight, fingerprint: str, what: str, watcher: Wa
     except (CancelledError, TimeLimitError):
         return _left_to_a_run(lock, fingerprint, what, sight)
     if candidate is None:
-        told = f"the lock would not change for {what}: what is locked beside it does not admit it"
+        told = (
+            f"the lock would not change for {what}: what the spec asks for, and what is locked "
+            "beside it, admits nothing else"
+        )
         return _decided(fingerprint, told, sight)
     return _proposed(candidate, fingerprint, sight, watcher.toolbox.store)
 

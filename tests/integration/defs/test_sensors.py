@@ -161,6 +161,17 @@ def test_a_yank_of_what_is_pinned_leads_to_no_run(scene: Scene) -> None:
         assert f"nothing changed since the last decision: {told}" in tools.tick().skipped
 
 
+def test_a_yank_of_what_is_pinned_changes_no_lock_where_such_pins_are_taken(scene: Scene) -> None:
+    (wheel,) = scene.offer_pip("tool", "1.0")
+    with watched(scene, pip=["tool==1.0"]) as tools:
+        scene.index.yank(wheel)
+        told = (
+            "the lock would not change for tool 1.0 was yanked (broken): what the spec asks for, "
+            "and what is locked beside it, admits nothing else"
+        )
+        assert told in tools.tick().skipped
+
+
 def test_only_what_the_spec_names_is_watched_where_the_policy_says_so(scene: Scene) -> None:
     scene.offer_pip("part", "1.0")
     scene.offer_pip("tool", "1.0", requires=["part"])

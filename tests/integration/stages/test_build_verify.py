@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from elt_env.stages.build import advance, ensure_prefix
 from elt_env.tools.prefix import Prefix, Stage
 from elt_env.tools.toolbox import Toolbox
 from tests.support.sample import Sample, run_in, silent
+from tests.support.wheels import make_wheel
 
 Damage = Callable[[Prefix], object]
 
@@ -170,7 +172,10 @@ def test_a_wheel_that_overwrites_a_file_of_conda_is_named(sample: Sample, tmp_pa
 
 def test_conda_packages_that_miss_something_are_not_sealed(sample: Sample, tmp_path: Path) -> None:
     sample.offer_conda("needy", "1.0", {"needy.py": ""}, requires=["absentee>=3"])
-    lock = sample.lock(conda=["needy"])
+    sample.index.add(make_wheel(sample.root / "wheels", "absentee", "3.0"))
+    complete = sample.lock(conda=["needy"])
+    lock = replace(complete, packages=tuple(p for p in complete.packages if p.name != "absentee"))
+    assert lock.packages != complete.packages
 
     error = refused(lock, sample.toolbox(tmp_path))
 

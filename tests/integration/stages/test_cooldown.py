@@ -64,7 +64,7 @@ def test_files_without_an_upload_time(stocked: Scene) -> None:
     with pytest.raises(PipConflictError, match=r"2\.0 has no upload time") as caught:
         stocked.lock(**_ASKED)
     assert 'undated-releases = "take"' in caught.value.remedy
-    assert stocked.told.count("gives no upload times for app") == 1
+    assert stocked.told.count("uv: the index gives no upload times for app") == 1
     taken = stocked.lock(**_ASKED, policy={"undated-releases": "take"})
     assert versions_of(taken) == _OLD | {"app": "2.0", "dep": "2.0"}
 
