@@ -26,15 +26,22 @@ async def paths_of(record: rattler.RepoDataRecord, client: rattler.Client) -> tu
     Raises:
         OSError, ValueError, LookupError, TypeError: the archive cannot be read, or is none.
     """
-    address = urlsplit(record.url)
+    return tuple(await listed_paths(await open_archive(record.url, client)))
+
+
+async def open_archive(url: str, client: rattler.Client) -> PackageArchive:
+    """Return the archive of a conda package, to be read in parts.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    address = urlsplit(url)
     if address.scheme == "file":
-        archive = await PackageArchive.from_path(Path(unquote(address.path)))
-    else:
-        archive = await PackageArchive.from_url(client, record.url)
-    return tuple(await _listed(archive))
+        return await PackageArchive.from_path(Path(unquote(address.path)))
+    return await PackageArchive.from_url(client, url)
 
 
-async def _listed(archive: PackageArchive) -> list[str]:
+async def listed_paths(archive: PackageArchive) -> list[str]:
     """Return the paths that `info/paths.json` (CEP 34) lists, or else the `info/files` before it.
 
     Raises:

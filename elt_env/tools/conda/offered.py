@@ -9,17 +9,20 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import rattler
 from rattler.exceptions import InvalidMatchSpecError
 from rattler.package.build_string import BuildString
-from rattler.package_streaming import PackageArchive
 
 from elt_env.model.lock import Package
 from elt_env.model.names import normalize
 from elt_env.tools.conda.channels import channel_of
-from elt_env.tools.conda.distributions import METADATA_FILES, distributions_in
+from elt_env.tools.conda.distributions import (
+    METADATA_FILES,
+    distributions_in,
+    listed_paths,
+    open_archive,
+)
 from elt_env.tools.conda.port import Carried, SolveRequest
 from elt_env.tools.conda.records import as_utc, to_package
 from elt_env.tools.files import write_atomically, writing
@@ -237,7 +240,7 @@ async def carried_by(
     """Return the distributions in conda packages, read from the archives themselves.
 
     Raises:
-        OSError: an archive cannot be had or read.
+        OSError, ValueError, LookupError, TypeError: an archive cannot be had or read.
     """
     gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -253,12 +256,8 @@ async def carried_by(
 
 
 async def _read(package: Package, client: rattler.Client) -> tuple[Carried, ...]:
-    address = urlsplit(package.url)
-    if address.scheme == "file":
-        archive = await PackageArchive.from_path(Path(unquote(address.path)))
-    else:
-        archive = await PackageArchive.from_url(client, package.url)
-    paths = [str(each.relative_path) for each in (await archive.paths_json()).paths]
+    archive = await open_archive(package.url, client)
+    paths = await listed_paths(archive)
     metadata = {
         each: found[0]
         for each in paths

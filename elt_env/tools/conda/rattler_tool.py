@@ -247,7 +247,7 @@ class Rattler:
             return tuple(each for each in known if each is not None)
         try:
             return self._run(carried_by(packages, store, open_client()), "conda archive look-up")
-        except OSError as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             urls = [each.url for each in packages]
             about = next((each for each in urls if each in str(error)), urls[0])
             raise rattler_errors.archive(str(error), about) from error

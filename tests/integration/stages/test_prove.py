@@ -227,12 +227,13 @@ def test_only_the_first_of_many_faults_are_in_the_detail(
         record, "alpha/__init__.py", "\n".join([*(f"{n}.py,," for n in names), "alpha/__init__.py"])
     )
     for name in names:
-        (site / f"{name}.py").write_text("import absentee\n")
+        (site / f"{name}.py").write_text("raise ValueError('broken')\n")
 
     evidence = prove("imports", sample_lock, toolbox, silent)
 
+    assert evidence.status == "failed"
     assert evidence.detail.splitlines()[-1] == "and 3 more"
-    assert log(toolbox, evidence.log).count("absentee") == len(names)
+    assert log(toolbox, evidence.log).count("ValueError: broken") == len(names)
 
 
 def test_nothing_is_proven_of_a_prefix_that_is_not_there(

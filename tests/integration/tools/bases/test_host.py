@@ -134,7 +134,7 @@ def test_a_machine_without_certificates(
     offer: Provide, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host, "_CERTIFICATES", ("/nowhere",))
-    nothing = ssl.get_default_verify_paths()._replace(cafile=None)
+    nothing = ssl.get_default_verify_paths()._replace(cafile="")
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nothing)
     with pytest.raises(ToolError, match="no certificates"):
         offer("host")
