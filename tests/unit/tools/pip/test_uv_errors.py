@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from elt_env.errors import (
     EltEnvError,
     IndexUnreachableError,
     IntegrityError,
+    NoReleaseError,
     NoWheelError,
     PackageNotFoundError,
     PipConflictError,
@@ -87,9 +89,9 @@ MISMATCH = (
 )
 
 
-def _check(stderr: str, *requirements: str, code: int = 1, wheels_only: bool = True) -> None:
+def _check(stderr: str, *requirements: str, code: int = 1, **more: Any) -> None:
     done = Completed(("uv", "pip", "compile"), code, "", stderr, 0.1)
-    request = ResolveRequest(requirements, "3.11.5", wheels_only=wheels_only)
+    request = ResolveRequest(requirements, "3.11.5", **{"wheels_only": True, **more})
     uv_errors.check_compile(done, request, Indexes(Index(_URL)))
 
 
@@ -114,7 +116,7 @@ def test_a_success_is_one_whatever_uv_warns_of() -> None:
         (UNDATED, "delta", PipConflictError, "no upload times for delta", "undated-rel"),
         (SERVER_ERROR, "delta", IndexUnreachableError, _URL, "Check the network"),
         (REFUSED, "delta", IndexUnreachableError, "Connection refused", "Check the network"),
-        (NONSENSE, "delta", IndexUnreachableError, "'delta'", "browser"),
+        (NONSENSE, "delta", NoReleaseError, "'delta'", "browser"),
         (LOGIN, "delta", IndexUnreachableError, "401", "password"),
         ("error: No space left on device (os error 28)", "a", StorageError, "No space", "Free"),
         ("error: something new", "a", ToolError, "exit code 1: error: something new", "uv cache"),
@@ -147,12 +149,19 @@ def test_a_long_explanation_keeps_its_head_and_its_tail() -> None:
     assert any("lines left out" in line for line in lines)
 
 
-def test_a_yanked_pin_is_refused_although_uv_accepts_it() -> None:
+def test_a_yanked_pin_is_refused_where_the_policy_says_so() -> None:
     with pytest.raises(PipConflictError) as caught:
-        _check(YANKED, "bad==1.0", code=0)
+        _check(YANKED, "bad==1.0", code=0, yanked="refuse")
     assert "bad==1.0 was yanked" in caught.value.problem
     assert "broken build" in caught.value.problem
     assert "another version" in caught.value.remedy
+
+
+def test_a_yanked_pin_is_taken_as_pip_takes_it_and_said() -> None:
+    _check(YANKED, "bad==1.0", code=0)
+    (note,) = uv_errors.yanked_notes(YANKED)
+    assert note.startswith("bad 1.0 was yanked from its index")
+    assert "broken build" in note
 
 
 def test_whose_files_have_no_upload_time() -> None:
