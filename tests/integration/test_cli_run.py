@@ -25,7 +25,7 @@ from tests.support.loopback import running
 from tests.support.project import write_spec
 from tests.support.terminal import LIMIT, Terminal, make_terminal
 
-pytestmark = pytest.mark.xdist_group("cli_run")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cli_run")]
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,8 @@ from tests.support.project import make_project
 from tests.support.web_ui import WebUi, has_browser, web_ui
 from tests.support.wheels import make_wheel
 
+pytestmark = pytest.mark.slow
+
 TARGET = "elt@3.11"
 WORKSPACE = """load_from:
   - python_module:

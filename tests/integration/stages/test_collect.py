@@ -29,6 +29,8 @@ from tests.support.builder import Builder
 from tests.support.images import blobs, make_root_tar
 from tests.support.sample import Sample, run_in, silent
 
+pytestmark = pytest.mark.slow
+
 _NOW = timedelta(0)
 _LIMIT = 30.0
 
