@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,11 +55,14 @@ def variables(site: Site, reader: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", sorted(_PAGES, key=lambda each: each != "tutorial"))
-def test_a_page(page: str, reader: Path, variables: dict[str, str]) -> None:
+def test_a_page(
+    page: str, reader: Path, variables: dict[str, str], content: Mapping[str, Any]
+) -> None:
     script = as_script(REPOSITORY / "docs" / f"{page}.md")
+    # The index of the settings, or else the one that the resolver has by itself.
     index = find_indexes(open_project(reader).policy).default
-    if index is not None:
-        script = script.replace("https://reader:secret@packages.example/simple", index.url)
+    url = index.url if index else content["lock"]["indexes"][0]
+    script = script.replace("https://reader:secret@packages.example/simple", url)
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=reader,
