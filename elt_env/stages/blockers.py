@@ -28,6 +28,7 @@ from elt_env.stages.question import Question
 from elt_env.stages.solve import CondaAnswer, solve
 from elt_env.tools.conda.explanation import culprit_chain
 from elt_env.tools.declared import Declared
+from elt_env.tools.http_client import unheard
 from elt_env.tools.pip.port import Resolved
 from elt_env.tools.pip.uv_explanation import blockers as read_explanation
 from elt_env.tools.toolbox import Toolbox
@@ -53,7 +54,7 @@ def of_solve(
     found: list[Blocker] = []
     for each in question.spec.conda:
         try:
-            solve(_asking(question, conda=(each,)), toolbox, _unheard)
+            solve(_asking(question, conda=(each,)), toolbox, unheard)
         except UnsatisfiableError as alone:
             found += _of_conda(alone, each)
     return _distinct(found) or _of_conda(error, CondaSpec("python"))
@@ -74,7 +75,7 @@ def of_resolve(
     for each in question.spec.pip:
         request = resolve_request(_asking(question, pip=(each,)), answer, toolbox)
         try:
-            toolbox.resolver.resolve(replace(request, pins=()), _unheard)
+            toolbox.resolver.resolve(replace(request, pins=()), unheard)
         except UnsatisfiableError as alone:
             found += _of_pip(alone, (each,))
     free = _freely(question, answer, toolbox) if error.facts else ()
@@ -102,7 +103,7 @@ def _freely(question: Question, answer: CondaAnswer, toolbox: Toolbox) -> tuple[
     """Return what pip would choose without conda's packages, to tell who needs what."""
     request = resolve_request(question, answer, toolbox)
     try:
-        return toolbox.resolver.resolve(replace(request, pins=()), _unheard)
+        return toolbox.resolver.resolve(replace(request, pins=()), unheard)
     except UnsatisfiableError:
         return ()
 
@@ -111,10 +112,6 @@ def _asking(
     question: Question, *, conda: tuple[CondaSpec, ...] = (), pip: tuple[str, ...] = ()
 ) -> Question:
     return replace(question, spec=replace(question.spec, conda=conda, pip=pip))
-
-
-def _unheard(line: str) -> None:
-    del line
 
 
 def _of_conda(error: UnsatisfiableError, asked: CondaSpec) -> tuple[Blocker, ...]:

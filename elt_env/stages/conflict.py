@@ -27,6 +27,7 @@ from elt_env.model.releases import News
 from elt_env.stages.joint import JointProblem, Part
 from elt_env.stages.joint_shelf import constrains, depends, is_own, named_in
 from elt_env.tools.declared import python_bound
+from elt_env.tools.http_client import unheard
 from elt_env.tools.process import Say
 
 _BOUNDS = r"[=<>!~][^\s,]*(?:,[=<>!~][^\s,]*)*"
@@ -99,9 +100,9 @@ def failure(
         (*(each.text for each in units if each.side == "constraint"), *more),
     )
     try:
-        choice = problem.resolve(_unheard, part=part)
+        choice = problem.resolve(unheard, part=part)
         while problem.ban_by_python(choice):
-            choice = problem.resolve(_unheard, part=part)
+            choice = problem.resolve(unheard, part=part)
     except UnsatisfiableError as error:
         return error
     except TimeLimitError:
@@ -326,7 +327,3 @@ def plain(problem: JointProblem, text: str) -> str:
 
     text = re.sub(r"elt-(?:conda|room|need)-[a-z0-9]+", named, text)
     return re.sub(r"\+conda\.[a-z0-9]+\.\d+", " (conda's)", text)
-
-
-def _unheard(line: str) -> None:
-    del line

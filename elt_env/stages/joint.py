@@ -141,6 +141,23 @@ class Pages:
             return {}
 
 
+def common_request(question: Question, python: str, toolbox: Toolbox) -> ResolveRequest:
+    """Return what every request to the resolver for a question has in common."""
+    return ResolveRequest(
+        requirements=(),
+        python=python,
+        exclude_newer=question.exclude_newer,
+        not_held=question.not_held,
+        undated=question.undated,
+        wheels_only=toolbox.policy.wheels_only,
+        yanked=toolbox.policy.yanked,
+        pre=question.options.pre,
+        only_binary=question.options.only_binary,
+        no_binary=question.options.no_binary,
+        hashes=question.options.hashes,
+    )
+
+
 class JointProblem:
     """What is asked of both halves under one Python.
 
@@ -350,20 +367,7 @@ class JointProblem:
 
     def request(self) -> ResolveRequest:
         """Return what every request has in common."""
-        question, policy = self.question, self.toolbox.policy
-        return ResolveRequest(
-            requirements=(),
-            python=self.python,
-            exclude_newer=question.exclude_newer,
-            not_held=question.not_held,
-            undated=question.undated,
-            wheels_only=policy.wheels_only,
-            yanked=policy.yanked,
-            pre=question.options.pre,
-            only_binary=question.options.only_binary,
-            no_binary=question.options.no_binary,
-            hashes=question.options.hashes,
-        )
+        return common_request(self.question, self.python, self.toolbox)
 
     def _choices(self, shelf: JointShelf, absent: tuple[str, ...]) -> list[str]:
         """Return the requirements that keep the resolver from what was refused."""

@@ -29,7 +29,7 @@ from elt_env.model.lock import Bound, HeldBack, Package, with_required_by
 from elt_env.model.names import normalize
 from elt_env.model.project_page import ProjectPage
 from elt_env.stages.conflict import explained, facts_of, reason_for
-from elt_env.stages.joint import Choice, JointProblem
+from elt_env.stages.joint import Choice, JointProblem, common_request
 from elt_env.stages.question import Question, pre_release_bounds
 from elt_env.stages.solve import CondaAnswer, as_requirement, solve_request, stock_host_channel
 from elt_env.tools.pip import ResolveRequest
@@ -91,22 +91,13 @@ def joint_problem(
 
 def resolve_request(question: Question, answer: CondaAnswer, toolbox: Toolbox) -> ResolveRequest:
     """Return what pip alone is asked beside conda's answer."""
-    return ResolveRequest(
+    return replace(
+        common_request(question, answer.python, toolbox),
         requirements=question.pip,
-        python=answer.python,
         pins=tuple(sorted(answer.owned.items())),
         bounds=(*question.spec.constraints, *pre_release_bounds(toolbox.policy)),
         keep=question.keep_pip,
-        exclude_newer=question.exclude_newer,
-        not_held=question.not_held,
-        undated=question.undated,
-        wheels_only=toolbox.policy.wheels_only,
         allow_sdist=toolbox.policy.allow_sdist,
-        yanked=toolbox.policy.yanked,
-        pre=question.options.pre,
-        only_binary=question.options.only_binary,
-        no_binary=question.options.no_binary,
-        hashes=question.options.hashes,
     )
 
 
