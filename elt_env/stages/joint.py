@@ -435,6 +435,28 @@ class JointProblem:
                 self.learned.banned[name] = banned
         return new
 
+    def ban_pre_releases(self, choice: Choice, first: Choice) -> bool:
+        """Learn which pre-releases a choice has only because it was to be newer than the first one.
+
+        A resolver (uv) takes a pre-release where no final release fits, of which asking for a newer
+        one can be the cause. Tell whether there are any.
+        """
+        new = False
+        for name, ladder in self._ladders.items():
+            version, before = choice.version(name), first.version(name)
+            if version is None or before is None or Version(before).is_prerelease:
+                continue
+            known = set(self.learned.banned.get(name, ()))
+            unwanted = {
+                each
+                for each in (version, *self._known_versions(name))
+                if Version(each).is_prerelease and Version(Version(each).public) not in ladder
+            }
+            if version in unwanted - known:
+                self.learned.banned[name] = tuple(sorted(known | unwanted))
+                new = True
+        return new
+
     def learn_clashes(self, packages: Iterable[Package], choice: Choice) -> bool:
         """Learn which of conda's bounds on what it does not bring do not hold for pip's half."""
         pip = {each.name: each.version for each in choice.resolved if not each.on_shelf}

@@ -155,7 +155,7 @@ class _Negotiation:
         clauses = search.better()
         while clauses:
             try:
-                choices.append(self._allowed(clauses, _PATIENCE))
+                choices.append(self._newer(clauses, choice))
             except UnsatisfiableError as error:
                 self._facts = facts_of(self._problem, error.explanation, ())
                 break
@@ -166,6 +166,12 @@ class _Negotiation:
             few = len(search.found) < _MOST_ANSWERS
             clauses = search.better() if few else search.above_best()
         return choices[search.found.index(search.best)]
+
+    def _newer(self, clauses: tuple[Clause, ...], first: Choice) -> Choice:
+        while True:
+            choice = self._allowed(clauses, _PATIENCE)
+            if not self._problem.ban_pre_releases(choice, first):
+                return choice
 
     def _allowed(self, clauses: tuple[Clause, ...], limit: float | None = None) -> Choice:
         while True:

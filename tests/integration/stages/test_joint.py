@@ -217,6 +217,19 @@ def test_a_yanked_version_is_taken_where_it_is_pinned(scene: Scene) -> None:
         scene.lock(conda=["lib"], pip=["tool==2.0"], policy={"yanked": "refuse"}, upgrade=None)
 
 
+def test_no_pre_release_is_taken_because_it_is_newer(scene: Scene) -> None:
+    scene.offer_pip("a", "1.0", requires=["b<2"])
+    scene.offer_pip("b", "1.0")
+    scene.offer_pip("b", "2.0", requires=["a>=2"])
+    # They want nothing that is in the way of anything, unlike the last final release.
+    scene.offer_pip("b", "1.5a1")
+    scene.offer_pip("a", "1.1a1")
+    scene.offer_pip("b", "3.0a4")
+    locked = scene.lock(conda=[], pip=["a", "b"])
+    assert versions_of(locked) == {"a": "1.0", "b": "1.0"}
+    assert _possible(locked) == {"b": "2.0"}
+
+
 def test_prereleases_are_taken_of_what_the_policy_lists(scene: Scene) -> None:
     scene.offer_conda("lib", "1.0")
     for name in ("tool", "other"):
