@@ -1,6 +1,21 @@
 """Conda: what the stages ask of it, and the tools that can do it."""
 
-from elt_env.tools.conda.port import Carried, ChannelRelease, CondaTool, Offered, SolveRequest
+from elt_env.tools.conda.port import (
+    Carried,
+    ChannelRelease,
+    CondaTool,
+    LeftOut,
+    Offered,
+    SolveRequest,
+)
 from elt_env.tools.conda.rattler_tool import Rattler
 
-__all__ = ["Carried", "ChannelRelease", "CondaTool", "Offered", "Rattler", "SolveRequest"]
+__all__ = [
+    "Carried",
+    "ChannelRelease",
+    "CondaTool",
+    "LeftOut",
+    "Offered",
+    "Rattler",
+    "SolveRequest",
+]

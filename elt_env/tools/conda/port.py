@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.lock import Package
@@ -73,6 +73,23 @@ class Carried:
     metadata: str
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A build that satisfies a requirement, and that no solve may take all the same.
+
+    Attributes:
+        reason: it is too young, needs or excludes a virtual package as this machine has it, or lies
+            in a channel that another goes before.
+        what: the requirement on the virtual package, or the channel's URL.
+        here: the version of the virtual package on this machine; "" where it is not there.
+    """
+
+    package: Package
+    reason: Literal["young", "virtual", "channel"]
+    what: str = ""
+    here: str = ""
+
+
 class Offered(Protocol):
     """The builds that a solve may choose from.
 
@@ -80,9 +97,8 @@ class Offered(Protocol):
     channel that another goes before, or at odds with the virtual packages of this machine.
     """
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all packages that the requirements can bring, sorted."""
+    def asking(self, specs: Iterable[CondaSpec]) -> Offered:
+        """Return what is offered where other requirements are asked for, on packages known here."""
         ...
 
     @property
@@ -96,6 +112,14 @@ class Offered(Protocol):
 
     def matching(self, requirement: str) -> frozenset[int]:
         """Return the positions in `builds` of what satisfies a requirement as repodata write it."""
+        ...
+
+    def left_out(self, requirement: str) -> tuple[LeftOut, ...]:
+        """Return the builds that satisfy a requirement and may not be taken, newest first."""
+        ...
+
+    def versions(self, name: str) -> tuple[str, ...]:
+        """Return all versions of a package on the channels, taken or not, newest first."""
         ...
 
 
@@ -160,6 +184,13 @@ class CondaTool(Protocol):
             ChannelUnreachableError: a channel does not answer.
             NetworkError: a channel answers with something that is not repodata.
             TimeLimitError: a channel is too slow.
+        """
+        ...
+
+    def names(self, channels: tuple[str, ...], platform: str) -> tuple[str, ...]:
+        """Return the names of all packages on channels, sorted.
+
+        Raises: as `all_releases`.
         """
         ...
 

@@ -222,17 +222,30 @@ class Rattler:
 
         return self._patiently(look, unheard)
 
+    def names(self, channels: tuple[str, ...], platform: str) -> tuple[str, ...]:
+        """Return the names of all packages on channels; see CondaTool."""
+
+        async def read() -> list[rattler.PackageName]:
+            gateway = self._gateway(open_client())
+            subdirs = [rattler.Subdir(platform), rattler.Subdir("noarch")]
+            return await gateway.names(self._channels(channels), subdirs)
+
+        try:
+            found = self._run(read(), "conda channel look-up", min(self._limit, _LOOK_LIMIT))
+        except GatewayError as error:
+            raise rattler_errors.channel(str(error), channels) from error
+        return tuple(sorted({each.normalized for each in found}))
+
     def offered(self, request: SolveRequest) -> Offered:
         """Return what the request could bring; see CondaTool."""
 
         async def read() -> OfferedBuilds:
             gateway = self._gateway(open_client())
             platforms = [rattler.Subdir(request.platform), rattler.Subdir("noarch")]
-            look = ChannelLook(gateway, platforms)
-            specs = [await self._located(each, look) for each in request.specs]
             channels = self._channels(request.channels)
-            located = replace(request, specs=tuple(specs))
-            return await offered(gateway, channels, platforms, located)
+            named = {each.channel for each in request.specs if each.channel}
+            urls = {each: self.channel_urls([each]) for each in named}
+            return await offered(gateway, channels, platforms, request, urls)
 
         try:
             return self._run(read(), "conda channel look-up")
