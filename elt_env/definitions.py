@@ -11,6 +11,7 @@ from elt_env.defs.jobs import environment_jobs, executor
 from elt_env.defs.readiness import readiness_definitions
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
+from elt_env.defs.store_report import store_report_definitions
 from elt_env.defs.upkeep import upkeep_definitions
 from elt_env.defs.warehouse import warehouse_definitions
 from elt_env.defs.watch import watch_definitions
@@ -50,6 +51,7 @@ def project_definitions(project: Project) -> dg.Definitions:
     return dg.Definitions.merge(
         environments,
         watch_definitions(policy, environments.jobs or ()),
+        store_report_definitions(policy),
         upkeep_definitions(policy),
         warehouse_definitions(project),
         dg.Definitions(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import dagster as dg
 
+from elt_env.defs.levels import leveled
 from elt_env.defs.metadata import evidence_metadata
 from elt_env.defs.names import group_name, python_partitions
 from elt_env.defs.notices import tell
@@ -94,19 +95,19 @@ def _results(
 ) -> Iterator[dg.AssetCheckResult]:
     """Yield the results of the selected checks on a lock; at the end tell of those that failed."""
     names = {key.name for key in context.selected_asset_check_keys}
-    say = context.log.info
+    say = leveled(context.log)
     prover = make_prover(lock, toolbox, say, again=AGAIN in context.run.tags)
     failed = []
     for each in prover.results_as_known(names):
         if each.failed:
             context.log.error("%s failed: %s", each.check, each.detail)
             failed.append(f"{each.check}: {each.detail}")
-        yield _result(each, lock, toolbox)
+        yield result_of(each, lock, toolbox)
     if failed:
         tell("failed", "\n".join(failed), lock.target, toolbox, context.run, say)
 
 
-def _result(evidence: Evidence, lock: Lock, toolbox: Toolbox) -> dg.AssetCheckResult:
+def result_of(evidence: Evidence, lock: Lock, toolbox: Toolbox) -> dg.AssetCheckResult:
     """Return a check's evidence as Dagster takes it.
 
     A check that does not apply keeps nothing from being built. What could not run has not passed;
@@ -142,8 +143,8 @@ def _results_of_all_built(
             for each in _results(context, lock, toolbox, make_prover):
                 name = str(each.check_name)
                 found.setdefault(name, {})[python] = each
-                context.instance.report_runless_asset_event(
-                    _of_partition(each, keys[name].asset_key, python)
+                context.op_execution_context.log_event(
+                    evaluation(each, keys[name].asset_key, python)  # type: ignore[arg-type]  # taken
                 )
     for name, results in found.items():
         yield _together(name, results)
@@ -170,9 +171,10 @@ def _built(environment: str, toolbox: Toolbox, make_prover: MakeProver) -> list[
     return built
 
 
-def _of_partition(
+def evaluation(
     result: dg.AssetCheckResult, asset: dg.AssetKey, python: str
 ) -> dg.AssetCheckEvaluation:
+    """Return a check's result as an event of its own, for the partition of a Python."""
     return dg.AssetCheckEvaluation(
         asset_key=asset,
         check_name=str(result.check_name),

@@ -11,7 +11,6 @@ import dagster as dg
 # A step is `elt__lockfile.solve_conda`, that of the checks `elt__environment__prove`.
 _STEP = re.compile(r".*__\w+\.|.*__")
 _CONSEQUENCE = "Not executing."
-_LISTED = re.compile(r" [+-] |(image: )?(dbt|meltano|dagster): |\d{4}-\d\d-\d\dT\S+ \[(info|debug)")
 
 
 class _Short(logging.Formatter):
@@ -22,23 +21,18 @@ class _Short(logging.Formatter):
         step = _STEP.sub("", str(meta.get("step_key") or ""))
         message = _message(record, meta)
         head = f"{self.formatTime(record, '%H:%M:%S')}  {step:<16} "
-        if record.levelno >= logging.WARNING or message.startswith("WARNING"):
-            head += "" if message.startswith("WARNING") else f"{record.levelname}: "
-            return _red(head + message)
+        if record.levelno >= logging.WARNING:
+            return _red(f"{head}{record.levelname}: {message}")
         return head + message
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out what the run's log has and nobody reads twice.
-
-    That is the installer's list of packages, what the tools of the environment tell of their
-    own work, and that a failure keeps later steps from running.
-    """
+    """Leave out Dagster's bookkeeping, and that a failure keeps later steps from running."""
     meta = getattr(record, "dagster_meta", {})
     event = meta.get("dagster_event")
     bookkeeping = event is not None and not (event.is_step_failure or event.is_run_failure)
     message = str(meta.get("orig_message"))
-    return not (bookkeeping or _LISTED.match(message) or message.endswith(_CONSEQUENCE))
+    return not (bookkeeping or message.endswith(_CONSEQUENCE))
 
 
 def _message(record: logging.LogRecord, meta: Mapping[str, Any]) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 import dagster as dg
 
 from elt_env.model.diff_render import to_markdown
 from elt_env.model.diff_report import DiffReport, Waiting, to_json
 from elt_env.model.evidence import Cell, Evidence
+from elt_env.model.image import ImageRecord
 from elt_env.model.lock import HeldBack, Lock, Package
 from elt_env.stages.build import Built
 from elt_env.stages.lock import Locked
@@ -100,29 +102,35 @@ def prefix_metadata(lock: Lock, built: Built) -> Metadata:
 
 
 def image_metadata(packed: Packed, pushed: PushedImage | None) -> Metadata:
-    """Return what the image is made of, what of it is new, and how to use it."""
-    image = packed.image
+    """Return what the image is made of, what of it is new, where it went, and how to use it."""
+    outcome = "kept: it is what it was" if packed.kept else "packed"
+    where = [str(each) for each in pushed.references] if pushed else []
+    return {
+        **image_record_metadata(packed.image, packed.path, outcome),
+        "sbom": dg.MetadataValue.text(packed.sbom.digest),
+        "pushed_to": dg.MetadataValue.text("\n".join(where) or "nowhere: the policy names no push"),
+    }
+
+
+def image_record_metadata(image: ImageRecord, layout: Path, outcome: str) -> Metadata:
+    """Return what an image in a layout is made of, what of it is new, and how to use it."""
     fresh = sum(each.blob.size for each in image.layers if each.blob.digest not in image.reused)
     rows = [
         (each.holds, each.blob.size, _state(each.blob.digest in image.reused), each.blob.digest)
         for each in image.layers
     ]
     use = (
-        f"```\nskopeo inspect oci:{packed.path}:{image.name}\n"
-        f"podman pull oci:{packed.path}:{image.name}\n```"
+        f"```\nskopeo inspect oci:{layout}:{image.name}\npodman pull oci:{layout}:{image.name}\n```"
     )
-    where = [str(each) for each in pushed.references] if pushed else []
     return {
         "digest": dg.MetadataValue.text(image.digest),
-        "outcome": dg.MetadataValue.text("kept: it is what it was" if packed.kept else "packed"),
+        "outcome": dg.MetadataValue.text(outcome),
         "base": dg.MetadataValue.text(image.base),
         "bytes": dg.MetadataValue.int(image.size),
         "new_bytes": dg.MetadataValue.int(fresh),
         "layers": _table(("holds", "bytes", "state", "digest"), rows),
-        "sbom": dg.MetadataValue.text(packed.sbom.digest),
-        "pushed_to": dg.MetadataValue.text("\n".join(where) or "nowhere: the policy names no push"),
         "how_to_use": dg.MetadataValue.md(use),
-        "path": dg.MetadataValue.path(packed.path),
+        "path": dg.MetadataValue.path(layout),
     }
 
 

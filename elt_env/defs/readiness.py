@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from elt_env.defs.levels import leveled
 from elt_env.defs.metadata import Metadata, made
 from elt_env.defs.names import group_name
 from elt_env.defs.resources import EltProject, reporting
@@ -45,7 +46,7 @@ def readiness_asset(environment: str, owners: Sequence[str] = ()) -> dg.AssetsDe
         context: dg.AssetExecutionContext, project: EltProject
     ) -> dg.MaterializeResult[None]:
         """Look at each Python, in the policy or not; nothing that is in use changes."""
-        say = context.log.info
+        say = leveled(context.log)
         with reporting(context):
             toolbox = project.toolbox(environment)
             asked = _asked(environment, context.run.tags)

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from elt_env.defs.levels import leveled
 from elt_env.defs.names import group_name, python_partitions
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.resources import EltProject, work
@@ -30,7 +31,7 @@ def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
         with work(context, project, environment) as (toolbox, target):
             to = context.run.tags.get(TO) or None
             moved = rolling.roll_back(
-                target, toolbox, context.log.info, to=to, **mover(context.run)
+                target, toolbox, leveled(context.log), to=to, **mover(context.run)
             )
             context.log_event(
                 dg.AssetMaterialization(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from elt_env.defs.levels import leveled
 from elt_env.defs.notices import tell
 from elt_env.errors import EltEnvError, InputError
 from elt_env.model.target import Target
@@ -53,7 +54,7 @@ def work(
             yield toolbox, target
         except EltEnvError as error:
             if not _is_tried_again(error, context):
-                tell("blocked", error.problem, target, toolbox, context.run, context.log.info)
+                tell("blocked", error.problem, target, toolbox, context.run, leveled(context.log))
             raise
 
 

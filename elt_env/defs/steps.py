@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 import dagster as dg
 
+from elt_env.defs.levels import leveled
 from elt_env.defs.notices import tell
 from elt_env.defs.resources import work
 from elt_env.model.notice import Outcome
@@ -70,7 +71,7 @@ def step(body: Callable[..., _T]) -> Callable[..., _T]:
     def compute(context: dg.OpExecutionContext, **given: Any) -> Any:  # noqa: ANN401  # any step's
         (environment, _), *_ = (key.path for key in context.assets_def.keys)
         with work(context, context.resources.project, environment) as (toolbox, target):
-            at = Work(target, toolbox, context.log.info, context.run)
+            at = Work(target, toolbox, leveled(context.log), context.run)
             return body(at, *(given.get(name) for name in ins))
 
     return cast("Callable[..., _T]", compute)

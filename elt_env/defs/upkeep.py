@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.run_tags import IDENTITY
 from elt_env.model.collected import collected_text
@@ -17,7 +18,7 @@ def upkeep_definitions(policy: Policy) -> dg.Definitions:
     def collect_garbage(context: dg.OpExecutionContext, project: EltProject) -> None:
         """Remove what no release and no current lock refers to, and nobody used for a day."""
         with reporting(context):
-            found = collect(project.toolbox(environment), context.log.info)
+            found = collect(project.toolbox(environment), leveled(context.log))
             context.log.info(collected_text(found, dry_run=False))
             removed = "\n".join(f"- {each}" for each in found) or "Nothing."
             context.add_output_metadata(

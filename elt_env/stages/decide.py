@@ -85,12 +85,14 @@ class Outcome:
         memory: what to remember; None when nothing was decided.
         ask: the run to ask for.
         late: whether the tick had no time for it.
+        trouble: whether something kept it from being looked at.
     """
 
     told: str
     memory: Memory | None = None
     ask: Ask | None = None
     late: bool = False
+    trouble: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
+from dagster._core.events import StepMaterializationData
 
 from elt_env.cli import main
+from elt_env.definitions import project_definitions
+from elt_env.defs.resources import EltProject
+from elt_env.tools.settings import open_project
 from tests.support.channel import Channel
 from tests.support.index_server import IndexServer
 from tests.support.isolation import clear_settings
@@ -196,6 +201,63 @@ def test_a_failing_proof_leaves_the_release(forward: Terminal) -> None:
     assert re.search(r"imports failed: .*libfoo\.so\.1 is missing", refused.stderr)
     assert "Traceback" not in refused.stderr
     assert released(forward) == before
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as made:
+        yield made
+
+
+def _hears(terminal: Terminal, instance: dg.DagsterInstance) -> list[str]:
+    """Evaluate the sensor of the store as the daemon does; return what Dagster was told of."""
+    project = open_project(terminal.site.directory)
+    definitions = project_definitions(project)
+    resource = EltProject(directory=str(project.root))
+    with dg.build_sensor_context(
+        instance=instance,
+        definitions=definitions,
+        sensor_name="store_sensor",
+        resources={"project": resource},
+    ) as context:
+        asked = definitions.resolve_sensor_def("store_sensor").evaluate_tick(context).run_requests
+    if not asked:
+        return []
+    job = definitions.resolve_job_def("store_report")
+    done = job.execute_in_process(instance=instance, resources={"project": resource})
+    assert done.success
+    made = [
+        str(each.event_specific_data.materialization.asset_key.path[-1])
+        for each in done.all_events
+        if isinstance(each.event_specific_data, StepMaterializationData)
+    ]
+    checks = [each.check_name for each in done.get_asset_check_evaluations()]
+    return [*made, *checks]
+
+
+def test_dagster_hears_of_what_was_done_at_the_command_line(
+    forward: Terminal, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in forward.environment().items():
+        monkeypatch.setenv(name, value)
+    heard = _hears(forward, instance)
+    assert heard[:3] == ["lockfile", "environment", "release"]
+    assert {"pip_check", "imports", "isolation"} <= set(heard)
+    assert _hears(forward, instance) == []
+
+    release = dg.AssetKey(["elt", "release"])
+    ok(typed(forward, "rollback", forward.target, "--why", "dbt test fails"))
+    assert _hears(forward, instance) == ["release"]
+    event = instance.get_latest_materialization_event(release)
+    assert event
+    assert event.asset_materialization
+    told = event.asset_materialization
+    assert told.partition == forward.python
+    assert told.metadata["why"].value == "dbt test fails, by elt-env rollback"
+
+    ok(typed(forward, "doctor", forward.target, "--check", "imports", "--again"))
+    assert _hears(forward, instance) == ["imports"]
+    assert _hears(forward, instance) == []
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from elt_env.defs.assets import environment_assets
 from elt_env.defs.checks import environment_checks, image_checks
@@ -113,6 +114,12 @@ class Watched:
             found.skip_message or "",
             json.loads(found.cursor or "{}"),
         )
+
+    def failing_tick(self, sensor: str = PYPI) -> str:
+        """Evaluate a sensor that can look at nothing; return what its tick fails with."""
+        with pytest.raises(dg.Failure) as failure:
+            self.tick(sensor)
+        return str(failure.value.description)
 
     def edit(self, **options: Any) -> None:
         """Change the spec or the policy."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from elt_env.defs.levels import leveled
 from elt_env.defs.names import group_name
 from elt_env.defs.notices import tell
 from elt_env.defs.resources import EltProject
@@ -33,7 +34,7 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
         toolbox = project.toolbox(environment)
         detail = f"the run {name} of {run.job_name} was lost: {context.failure_event.message}"
         target = toolbox.target(environment, python)
-        tell("blocked", detail, target, toolbox, run, context.log.info)
+        tell("blocked", detail, target, toolbox, run, leveled(context.log))
         return None
 
     return lost_run

@@ -40,6 +40,12 @@ class Runs:
                 return f"run {run.run_id[:8]} ({_job(run)})"
         return ""
 
+    def at_work(self, target: Target) -> bool:
+        """Tell whether a run does something with the target at the moment."""
+        filters = dg.RunsFilter(tags={_PARTITION: target.python}, statuses=_BEGUN)
+        runs = [each.dagster_run for each in self._instance.get_run_records(filters)]
+        return any(_is_about(run, target.environment) and not self._is_dead(run) for run in runs)
+
     def ends(self, ask: Ask) -> list[Ended]:
         """Return how the runs that were asked for so ended, in the order in which they began."""
         keys = [_key(ask, number) for number in range(TRIES)]
@@ -116,6 +122,14 @@ def _locks(run: dg.DagsterRun, target: Target) -> bool:
     lockfile = dg.AssetKey([target.environment, "lockfile"])
     selected = run.asset_selection or ()
     return run.job_name in (f"{name}_build", f"{name}_relock") or lockfile in selected
+
+
+def _is_about(run: dg.DagsterRun, environment: str) -> bool:
+    selected = run.asset_selection or ()
+    name = group_name(environment)
+    return run.job_name.startswith(f"{name}_") or any(
+        key.path[0] == environment for key in selected
+    )
 
 
 class Claims:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import dagster as dg
 
+from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.runs import Runs, claims
 from elt_env.errors import EltEnvError
@@ -48,6 +50,7 @@ class Walk:
         self._tick = Tick(_SECONDS)
         self._told: list[str] = []
         self._requests: list[dg.RunRequest] = []
+        self._outcomes: list[Outcome] = []
         if note:
             self._tell(note)
 
@@ -68,7 +71,7 @@ class Walk:
         try:
             found = look(environment, minors, self.cursor, self._watcher(environment))
         except EltEnvError as error:
-            self._tell(f"{environment}: {error.problem} -> {error.remedy}")
+            self._take(environment, environment, _trouble(error))
             return
         for name, outcome in found.items():
             self._take(environment, name, outcome)
@@ -85,7 +88,13 @@ class Walk:
                         )
 
     def result(self) -> dg.SensorResult:
-        """Return the runs to be made, or why there are none."""
+        """Return the runs to be made, or why there are none.
+
+        Raises:
+            dagster.Failure: nothing could be looked at; the tick fails, and the next one looks.
+        """
+        if self._outcomes and all(each.trouble for each in self._outcomes):
+            raise dg.Failure("\n".join(self._told), allow_retries=False)
         cursor = self.cursor.to_json()
         if self._requests:
             return dg.SensorResult(run_requests=self._requests, cursor=cursor)
@@ -98,11 +107,12 @@ class Walk:
             PolicyError: the policy cannot be used, or has no such environment any more.
         """
         toolbox = self._project.toolbox(environment)
-        return watcher_of(toolbox, environment, self._tick, self._context.log.info)
+        return watcher_of(toolbox, environment, self._tick, leveled(self._context.log))
 
     def _take(self, environment: str, name: str, outcome: Outcome) -> None:
         """Tell an outcome, remember it and ask for its run."""
-        self._tell(f"{name}: {outcome.told}")
+        self._outcomes.append(outcome)
+        self._tell(f"{name}: {outcome.told}", logging.WARNING if outcome.trouble else logging.INFO)
         if outcome.memory is not None:
             self.cursor = self.cursor.with_memory(name, outcome.memory)
         if outcome.late:
@@ -110,9 +120,9 @@ class Walk:
         if outcome.ask is not None:
             self._requests.append(self._runs.request(outcome.ask, environment))
 
-    def _tell(self, line: str) -> None:
+    def _tell(self, line: str, level: int = logging.INFO) -> None:
         """Say something for a person."""
-        self._context.log.info(line)
+        self._context.log.log(level, line)
         self._told.append(line)
 
     def _attempt(self, environment: str, python: str, look: Look) -> Outcome:
@@ -124,7 +134,7 @@ class Walk:
                 return Outcome("is not in the policy any more; reload the definitions")
             return self._visit(watcher.toolbox.target(environment, python), look, watcher)
         except EltEnvError as error:
-            return Outcome(f"{error.problem} -> {error.remedy}")
+            return _trouble(error)
 
     def _visit(self, target: Target, look: Look, watcher: Watcher) -> Outcome:
         busy = self._runs.under_way(target)
@@ -146,3 +156,7 @@ class Walk:
             return replace(outcome, memory=outcome.memory or memory)
         other = claims.claim(str(store.home), target, self._name)
         return Outcome(f"{other} has just asked for a run", memory) if other else outcome
+
+
+def _trouble(error: EltEnvError) -> Outcome:
+    return Outcome(f"{error.problem} -> {error.remedy}", trouble=True)

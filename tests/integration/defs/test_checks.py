@@ -104,6 +104,7 @@ def test_without_a_python_every_built_one_is_checked(
     assert told(run)["imports"] == (True, "3.11: 3 modules import")
     assert of_partition(instance, "imports", "3.11") is True
     assert of_partition(instance, "imports", "3.12") is None
+    assert execute_checks(project, instance, "pip_check", "imports").success
 
 
 def test_a_failure_on_one_python_is_told_for_it_and_for_all(

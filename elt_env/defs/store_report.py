@@ -1,0 +1,235 @@
+"""What was made outside of Dagster, as by `elt-env` in a terminal, is told to it by a run."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.event_api import PartitionKeyFilter  # no public call knows of partitions
+
+from elt_env.defs.checks import evaluation, result_of
+from elt_env.defs.metadata import (
+    Metadata,
+    image_record_metadata,
+    lock_metadata,
+    prefix_metadata,
+)
+from elt_env.defs.release_metadata import release_metadata, release_version
+from elt_env.defs.resources import EltProject, reporting
+from elt_env.defs.run_tags import IDENTITY
+from elt_env.defs.sensors.runs import Runs
+from elt_env.defs.sensors.walk import Tracked
+from elt_env.model.evidence import Evidence
+from elt_env.model.lock import Lock
+from elt_env.model.policy import Policy
+from elt_env.model.summary import Summary
+from elt_env.model.target import Target
+from elt_env.stages.build import Built
+from elt_env.stages.explain_diff import read_report
+from elt_env.stages.lock import Locked
+from elt_env.stages.promote import Moved
+from elt_env.stages.show import previous_lock, show
+from elt_env.tools.toolbox import Toolbox
+
+JOB = "store_report"
+_SECONDS = 30
+_PAUSE = 600.0  # seconds
+_OUTSIDE = "made outside of Dagster"
+# https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events that are reported
+_DATA_VERSION = "dagster/data_version"
+
+Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
+
+
+def store_report_definitions(policy: Policy) -> dg.Definitions:
+    """Return the job `store_report`, and the sensor that runs it where there is something to tell.
+
+    A run tells it, since Dagster keeps only one result of a check that is not a run's.
+    """
+    tracked = {name: each.pythons for name, each in policy.environments.items()}
+
+    @dg.op
+    def report_store(context: dg.OpExecutionContext, project: EltProject) -> Iterator[Any]:
+        """Tell what the store has, and Dagster does not know."""
+        with reporting(context):
+            for target, toolbox in _targets(tracked, project):
+                for event in _unreported(target, toolbox, context.instance):
+                    context.log.info("%s: %s", target.name, _named(event))
+                    yield event
+        yield dg.Output(None)
+
+    @dg.job(
+        tags=IDENTITY,
+        description="Show in Dagster what `elt-env` locked, built, checked, packed, released or "
+        "rolled back at the command line.",
+    )
+    def store_report() -> None:
+        report_store()
+
+    return dg.Definitions(jobs=[store_report], sensors=[_sensor(policy, store_report, tracked)])
+
+
+def _sensor(policy: Policy, job: dg.JobDefinition, tracked: Tracked) -> dg.SensorDefinition:
+    status = dg.DefaultSensorStatus
+
+    @dg.sensor(
+        name="store_sensor",
+        job=job,
+        minimum_interval_seconds=_SECONDS,
+        default_status=status.RUNNING if policy.watch else status.STOPPED,
+        description="Runs `store_report` where the store has what Dagster does not know; what a "
+        "run is working on is left to that run.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, project: EltProject
+    ) -> dg.RunRequest | dg.SkipReason:
+        waits = _waits(context.instance)
+        if waits:
+            return dg.SkipReason(waits)
+        found = [
+            f"{target.name}: {_named(event)}"
+            for target, toolbox in _targets(tracked, project)
+            for event in _unreported(target, toolbox, context.instance)
+        ]
+        for each in found:
+            context.log.info(each)
+        return dg.RunRequest() if found else dg.SkipReason("Dagster knows all that is in the store")
+
+    return sensor
+
+
+def _waits(instance: dg.DagsterInstance) -> str:
+    """Return why no run is asked for yet: the last one is under way, or has just failed; or ""."""
+    last = next(iter(instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=1)), None)
+    if last is None or last.dagster_run.is_success:
+        return ""
+    name = last.dagster_run.run_id[:8]
+    if not last.dagster_run.is_finished:
+        return f"run {name} is under way"
+    age = time.time() - last.update_timestamp.timestamp()
+    return f"run {name} has failed; tried again after 10 minutes" if age < _PAUSE else ""
+
+
+def _targets(tracked: Tracked, project: EltProject) -> Iterator[tuple[Target, Toolbox]]:
+    """Yield each target of the definitions that the policy still has, and its tools.
+
+    Raises:
+        PolicyError: the policy cannot be used.
+    """
+    for environment, pythons in tracked.items():
+        toolbox = project.toolbox(environment)
+        for python in pythons:
+            if python in toolbox.environment.pythons:
+                yield toolbox.target(environment, python), toolbox
+
+
+def _unreported(target: Target, toolbox: Toolbox, instance: dg.DagsterInstance) -> Iterator[Event]:
+    """Yield what the store has of a target that Dagster does not know.
+
+    Raises:
+        EltEnvError: the target's records cannot be read.
+    """
+    if not Runs(instance).at_work(target):
+        summary = show(target, toolbox)
+        yield from _materializations(summary, toolbox, instance)
+        yield from _results(summary, toolbox, instance)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """An asset of a target that is in the store."""
+
+    asset: str
+    version: str
+    metadata: Callable[[], Metadata]
+
+
+def _materializations(
+    summary: Summary, toolbox: Toolbox, instance: dg.DagsterInstance
+) -> Iterator[dg.AssetMaterialization]:
+    """Yield what is in the store in another data version than Dagster heard of last."""
+    target = summary.target
+    for each in _made(summary, toolbox):
+        key = dg.AssetKey([target.environment, each.asset])
+        if each.version != _known_version(key, target.python, instance):
+            yield dg.AssetMaterialization(
+                key,
+                metadata=each.metadata(),
+                partition=target.python,
+                tags={_DATA_VERSION: each.version},
+            )
+
+
+def _made(summary: Summary, toolbox: Toolbox) -> Iterator[_Made]:
+    target, lock, image, release = summary.target, summary.lock, summary.image, summary.release
+    if lock is not None:
+        yield _Made("lockfile", lock.digest, lambda: lock_metadata(_locked(lock, target, toolbox)))
+    if lock is not None and summary.ready:
+        built = Built(Path(str(summary.prefix)), (_OUTSIDE,))
+        yield _Made("environment", lock.digest, lambda: prefix_metadata(lock, built))
+    if image is not None:
+        layout = Path(str(summary.layout))
+        yield _Made("image", image.digest, lambda: image_record_metadata(image, layout, _OUTSIDE))
+    if release is not None:
+        moved = Moved(release, summary.previous)
+        yield _Made(
+            "release", release_version(release), lambda: release_metadata(moved, target, toolbox)
+        )
+
+
+def _known_version(key: dg.AssetKey, python: str, instance: dg.DagsterInstance) -> str | None:
+    latest = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=key, asset_partitions=[python]), limit=1
+    ).records
+    event = latest[0].asset_materialization if latest else None
+    return (event.tags or {}).get(_DATA_VERSION) if event else None
+
+
+def _locked(lock: Lock, target: Target, toolbox: Toolbox) -> Locked:
+    before = previous_lock(target, toolbox)
+    report = read_report(toolbox.store, before.digest if before else None, lock.digest)
+    path = toolbox.store.lock_directory(lock.digest)
+    return Locked(lock, path, kept=False, reasons=(_OUTSIDE,), report=report)
+
+
+def _results(
+    summary: Summary, toolbox: Toolbox, instance: dg.DagsterInstance
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield the evidence of the current lock that is not what Dagster heard last of its check."""
+    lock = summary.lock
+    if lock is None:
+        return
+    keys = {each.check: _check_key(each, summary.target) for each in summary.evidence}
+    known = _known_moments(list(keys.values()), summary.target.python, instance)
+    for each in summary.evidence:
+        key = keys[each.check]
+        if known.get(key) != each.at.timestamp():
+            yield evaluation(result_of(each, lock, toolbox), key.asset_key, summary.target.python)
+
+
+def _check_key(evidence: Evidence, target: Target) -> dg.AssetCheckKey:
+    asset = "image" if evidence.image else "environment"
+    return dg.AssetCheckKey(dg.AssetKey([target.environment, asset]), evidence.check)
+
+
+def _known_moments(
+    keys: list[dg.AssetCheckKey], python: str, instance: dg.DagsterInstance
+) -> dict[dg.AssetCheckKey, object]:
+    """Return when the checks ended that Dagster heard of last, in seconds since the epoch."""
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
+        keys, PartitionKeyFilter(key=python)
+    )
+    return {
+        key: each.evaluation.metadata["checked_at"].value
+        for key, each in latest.items()
+        if each.evaluation and "checked_at" in each.evaluation.metadata
+    }
+
+
+def _named(event: Event) -> str:
+    """Return what an event is about, for a person."""
+    if isinstance(event, dg.AssetCheckEvaluation):
+        return f"{event.check_name} {'passed' if event.passed else 'did not pass'}"
+    return event.asset_key.path[-1]
