@@ -147,6 +147,7 @@ def build(  # noqa: PLR0913  # click passes them
             + "\n".join(each.detail for each in failed),
             f"Change the spec and build again. The log: {toolbox.store.home / failed[0].log}",
         )
+    building.require_as_sealed(Prefix(built.path, current))
     if directory:
         toolbox.store.write_lock(current)
         toolbox.store.set_current(target, current.digest, toolbox.now())

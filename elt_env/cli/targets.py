@@ -82,6 +82,12 @@ def prefix_to_use(name: str) -> Prefix:
 
 def _built(lock: Lock, store: Store, remedy: str) -> Prefix:
     prefix = Prefix(store.prefix_path(lock), lock)
+    if prefix.made_for:
+        raise InputError(
+            f"{prefix.path}, the prefix of {lock.target.name}, was built at {prefix.made_for}: its "
+            "store was moved or copied, and it does not work here.",
+            f"Build it again where it is now: {remedy}",
+        )
     if not prefix.ready:
         raise InputError(f"{lock.target.name} is not built.", f"Build it: {remedy}")
     return prefix

@@ -8,7 +8,7 @@ from typing import Literal
 
 from elt_env.model.bytecode import is_cached
 
-Part = Literal["lock", "prefix", "bytecode", "image"]
+Part = Literal["lock", "prefix", "bytecode", "image", "release"]
 Fault = Literal["is gone", "was changed", "was added", "has other permissions", "is not built"]
 
 
@@ -18,8 +18,8 @@ class Damage:
 
     Attributes:
         part: what it belongs to; `bytecode` is what a prefix holds below a `__pycache__`.
-        path: a file of a lock's directory or of a prefix, relative to it; else a blob's digest, or
-            "" where the whole part is meant.
+        path: a file of the directory of a lock, a prefix or a release, relative to it; `current`
+            for the link to a release; else a blob's digest, or "" where the whole part is meant.
     """
 
     part: Part

@@ -10,6 +10,9 @@ from typing import Literal
 Status = Literal["passed", "failed", "warned", "not_run"]
 Cell = str | int | float
 
+PREFIX = "the prefix"
+"""The name of the input that is what the prefix held when it was sealed."""
+
 _MOST_ROWS = 500
 _WIDEST = 500
 
@@ -81,9 +84,11 @@ class Evidence:
         """Return the names of the inputs that are not what they were, sorted.
 
         Where there are any, the evidence says nothing about today. A record that does not say what
-        the check read is one of a check that has changed.
+        the check read is one of a check that has changed. A prefix that is not there now is not
+        compared; whoever needs it finds it missing, and once it is built it is compared.
         """
         if not self.inputs:
             return ("the check",) if now else ()
         names = self.inputs.keys() | now.keys()
+        names -= set() if PREFIX in now else {PREFIX}
         return tuple(sorted(name for name in names if self.inputs.get(name) != now.get(name)))

@@ -26,6 +26,7 @@ class Summary:
         lock_path: directory of the lock's files.
         prefix: the directory the environment is or will be installed in.
         ready: whether it is installed and sealed.
+        made_for: the place that it was built in, when it was moved or copied from there.
         image: what was packed for the lock.
         layout: the directory of the OCI layout that holds it.
         release: the target's release; its lock may be another one.
@@ -38,6 +39,7 @@ class Summary:
     lock_path: Path | None = None
     prefix: Path | None = None
     ready: bool = False
+    made_for: str | None = None
     evidence: tuple[Evidence, ...] = ()
     image: ImageRecord | None = None
     layout: Path | None = None
@@ -51,7 +53,7 @@ class Summary:
             "target": self.target.name,
             "platform": self.target.platform,
             "lock": self._lock(),
-            "prefix": {"path": str(self.prefix), "ready": self.ready} if self.prefix else None,
+            "prefix": self._prefix(),
             "evidence": [_evidence(each) for each in self.evidence],
             "image": self._image(),
             "release": self._release(),
@@ -77,6 +79,12 @@ class Summary:
             "variables": dict(lock.variables),
             "notes": list(lock.notes),
         }
+
+    def _prefix(self) -> dict[str, Any] | None:
+        if self.prefix is None:
+            return None
+        elsewhere = {"made_for": self.made_for} if self.made_for else {}
+        return {"path": str(self.prefix), "ready": self.ready, **elsewhere}
 
     def _image(self) -> dict[str, Any] | None:
         image = self.image
@@ -116,6 +124,9 @@ class Summary:
         if self.prefix:
             state = "ready" if self.ready else "not built"
             lines.append(f"  prefix    {self.prefix} ({state})")
+            if self.made_for:
+                lines.append(f"            moved or copied from {self.made_for}; build it again:")
+                lines.append(f"            elt-env build {self.target.name}")
         if self.image:
             size = f"{self.image.size / 1e6:.0f} MB in {len(self.image.layers)} layers"
             lines.append(f"  image     {self.image.digest}")

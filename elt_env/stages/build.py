@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.errors import InputError, IntegrityError, ToolError
+from elt_env.model.damage import Damage, compare_lists
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.stages.recorded_files import install_request, settle_files
 from elt_env.tools.activation import keep_activation, link_scripts
 from elt_env.tools.bytecode import compile_prefix
 from elt_env.tools.conda_meta import close_to_conda
-from elt_env.tools.file_list import keep_list, list_files
+from elt_env.tools.file_list import keep_list, kept_list, list_path, list_quickly
 from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix, Stage
 from elt_env.tools.prefix_content import (
+    listed,
     require_conda_untouched,
     require_installed_is_locked,
     unfit,
@@ -68,11 +70,40 @@ def require_prefix(lock: Lock, toolbox: Toolbox, use: str) -> Prefix:
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     prefix.mark_used()
     if not prefix.ready:
+        state = f"was built at {prefix.made_for}" if prefix.made_for else "is not built"
         raise ToolError(
-            f"The prefix {prefix.path} is not built, so there is nothing to {use}.",
+            f"The prefix {prefix.path} {state}, so there is nothing to {use}.",
             f"Build it: elt-env build {lock.target.name}",
         )
     return prefix
+
+
+def changed_since_sealed(prefix: Prefix) -> tuple[Damage, ...]:
+    """Return what of a prefix is not what it was when it was sealed, as far as a quick look tells.
+
+    See `elt_env.tools.file_list.list_quickly` for what that sees; bytecode is left aside.
+    """
+    sealed = kept_list(prefix.path)
+    if sealed is None:
+        return (Damage("prefix", list_path(prefix.path).name, "is gone"),)
+    found = compare_lists(sealed.files, list_quickly(prefix.path, sealed))
+    return tuple(each for each in found if each.is_fault)
+
+
+def require_as_sealed(prefix: Prefix) -> None:
+    """Return when nothing has changed since a prefix was sealed; see `changed_since_sealed`.
+
+    Raises:
+        IntegrityError: files were changed, lost or added since; the first are named.
+    """
+    faults = [str(each) for each in changed_since_sealed(prefix)]
+    if faults:
+        name = prefix.lock.target.name
+        raise IntegrityError(
+            f"The prefix {prefix.path} of {name} is not what it was when it was built and sealed:"
+            f"\n  {listed(faults)}",
+            f"Mend it: elt-env verify {name} --repair",
+        )
 
 
 def ensure_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> Built:
@@ -104,13 +135,19 @@ def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> Built:
         reached = prefix.stage
         if reached is Stage.ABSENT:
             if prefix.path.exists():
-                say(f"prefix: {prefix.path} was left unfinished, building it again")
+                say(f"prefix: {_why_again(prefix)}, building it again")
             prefix.wipe()
         due = [stage for stage in _STEPS if reached < stage <= goal]
         for stage in due:
             with prefix.reaching(stage):
                 _STEPS[stage](prefix, toolbox, say)
     return Built(prefix.path, tuple(_STEPS[stage].__name__.lstrip("_") for stage in due))
+
+
+def _why_again(prefix: Prefix) -> str:
+    if prefix.made_for:
+        return f"{prefix.path} was moved or copied from {prefix.made_for}"
+    return f"{prefix.path} was left unfinished"
 
 
 def _require_platform(lock: Lock, toolbox: Toolbox) -> None:
@@ -125,7 +162,8 @@ def _require_platform(lock: Lock, toolbox: Toolbox) -> None:
 def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     say(f"prefix: {prefix.path}")
     asked = tuple(each.name for each in prefix.lock.conda if each.requested)
-    toolbox.conda.link(prefix.lock.conda, prefix.path, asked, say)
+    packages = tuple(map(toolbox.host_channel.found_here, prefix.lock.conda))
+    toolbox.conda.link(packages, prefix.path, asked, say)
     for each in link_scripts(prefix):
         say(f"WARNING: conda: {each} is not run: no script of a package is, to build a prefix")
 
@@ -145,7 +183,7 @@ def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     complete(prefix, toolbox, say)
     say("bytecode: compiling the modules, so that no tool does")
     compile_prefix(prefix, toolbox.policy.tool_limit.total_seconds(), say)
-    keep_list(prefix.path, list_files(prefix.path))
+    keep_list(prefix.path)
     say(f"prefix: {prefix.path} is sealed")
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from elt_env.errors import IntegrityError
 from elt_env.model.canonical import short
 from elt_env.model.release import Release, number_after, withdrawn
 from elt_env.model.target import Target
-from elt_env.stages.build import require_lock, require_prefix
+from elt_env.stages.build import require_as_sealed, require_lock, require_prefix
 from elt_env.stages.proof import Proof, examine, require_proven
 from elt_env.stages.push import push_release
 from elt_env.tools.process import Say
@@ -56,19 +57,23 @@ def promote(  # noqa: PLR0913  # the three of every stage, and what the history 
 
     Raises:
         ProofError: required evidence is missing or does not hold.
+        IntegrityError: the prefix is not what it was when it was sealed.
         PolicyError: the policy names a check that there is none of.
         InputError, ToolError: there is no lock, or its prefix is not built.
         RegistryError, StorageError, BusyError: the same call can be made again.
     """
     lock = toolbox.store.read_lock(digest, target) if digest else require_lock(target, toolbox)
-    with moving(target, toolbox) as (releases, history):
+    with moving(target, toolbox, say) as (releases, history):
         before = history[-1] if history else None
         if before and unasked and lock.digest in withdrawn(history):
             return _kept(before, f"{short(lock.digest)} was rolled back from", say)
         proof = require_proven(examine(lock, toolbox), toolbox)
         prefix = require_prefix(lock, toolbox, "promote")
         if before and _is_release(proof, before):
+            require_as_sealed(prefix)
             push_release(lock, before.image, toolbox, say)
+            if releases.mend(before, prefix.path):
+                say(f"promote: wrote the entry points of {target.name} again")
             return _kept(before, "it is that already", say)
         for each in proof.aside:
             say(f"promote: does not apply: {each}")
@@ -85,7 +90,9 @@ def promote(  # noqa: PLR0913  # the three of every stage, and what the history 
         )
         releases.prepare(release, prefix.path)
         say(f"promote: release {release.number} of {target.name} is prepared")
-        push_release(lock, release.image, toolbox, say)
+        require_as_sealed(prefix)
+        if push_release(lock, release.image, toolbox, say):
+            require_as_sealed(prefix)
         releases.switch(release)
     say(f"promote: {target.name} is now {lock.digest}, release {release.number}")
     return Moved(release, before)
@@ -97,8 +104,12 @@ def _kept(release: Release, why: str, say: Say) -> Moved:
 
 
 @contextmanager
-def moving(target: Target, toolbox: Toolbox) -> Iterator[tuple[ReleaseStore, tuple[Release, ...]]]:
+def moving(
+    target: Target, toolbox: Toolbox, say: Say
+) -> Iterator[tuple[ReleaseStore, tuple[Release, ...]]]:
     """Yield the releases, and the target's history, which nobody else adds to meanwhile.
+
+    A link to the release that is gone, or leads nowhere, is made again.
 
     Raises:
         BusyError: somebody else is at it for longer than the policy's `busy-limit`.
@@ -106,7 +117,15 @@ def moving(target: Target, toolbox: Toolbox) -> Iterator[tuple[ReleaseStore, tup
     """
     releases = ReleaseStore(toolbox.store.home)
     with releases.sole_mover(target.name, toolbox.policy.busy_limit.total_seconds()):
-        yield releases, releases.history(target.name)
+        try:
+            history = releases.history(target.name)
+        except IntegrityError:
+            lost = releases.lead(target.name)
+            if lost is None:
+                raise
+            say(f"WARNING: {lost}; it leads to the newest release again")
+            history = releases.history(target.name)
+        yield releases, history
 
 
 def _is_release(proof: Proof, release: Release) -> bool:

@@ -18,15 +18,18 @@ from typing import Any
 
 from elt_env.model.damage import Damage
 from elt_env.model.lock import Lock
+from elt_env.model.target import Target
 from elt_env.stages.build import ensure_prefix
 from elt_env.stages.pack import pack
+from elt_env.stages.promote import moving
 from elt_env.stages.second_prefix import second_prefix
 from elt_env.tools.bytecode import brought_bytecode, compile_prefix
-from elt_env.tools.file_list import keep_list, list_files, list_path
+from elt_env.tools.file_list import keep_list, list_path
 from elt_env.tools.files import write_atomically, writing
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
+from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.tree import differing
 
@@ -50,6 +53,20 @@ def repair(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) ->
         _repair_prefix(lock, [each for each in damages if each.part in _OF_PREFIX], toolbox, say)
     if "image" in parts:
         _repair_image(lock, toolbox, say)
+    _repair_release(lock, toolbox, say)
+
+
+def repair_pointer(target: Target, toolbox: Toolbox, say: Say) -> None:
+    """Lead the link to a target's release to the newest one, where it is gone or leads elsewhere.
+
+    Raises:
+        StorageError, BusyError: the next call takes it up again.
+    """
+    releases = ReleaseStore(toolbox.store.home)
+    with releases.sole_mover(target.name, toolbox.policy.busy_limit.total_seconds()):
+        lost = releases.lead(target.name)
+    if lost:
+        say(f"repair: {lost}; it leads to the newest release again")
 
 
 def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) -> None:
@@ -78,7 +95,7 @@ def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say:
                 donor.give(_conda_s_own(compiled, prefix), say)
         if lost:
             compile_prefix(prefix, limit, say, only=None if all_of_it else compiled)
-        keep_list(prefix.path, list_files(prefix.path))
+        keep_list(prefix.path)
 
 
 def _conda_s_own(paths: Sequence[str], prefix: Prefix) -> list[str]:
@@ -167,6 +184,17 @@ class _Donor:
             else:
                 writer.writerow((name, stated, size))
         return out.getvalue().encode()
+
+
+def _repair_release(lock: Lock, toolbox: Toolbox, say: Say) -> None:
+    """Write the entry points again where the lock is the release.
+
+    What was built again may lie in another place, and may have other programs.
+    """
+    with moving(lock.target, toolbox, say) as (releases, history):
+        if history and history[-1].digest == lock.digest:
+            for each in releases.mend(history[-1], toolbox.store.prefix_path(lock)):
+                say(f"repair: {each.path} of the release")
 
 
 def _repair_image(lock: Lock, toolbox: Toolbox, say: Say) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from elt_env.errors import InputError
 from elt_env.model.canonical import short
@@ -11,13 +10,14 @@ from elt_env.model.evidence import Status
 from elt_env.model.lock import Lock
 from elt_env.model.release import Release, number_after, step_back
 from elt_env.model.target import Target
-from elt_env.stages.build import ensure_prefix
+from elt_env.stages.build import changed_since_sealed, ensure_prefix, require_as_sealed
 from elt_env.stages.promote import Moved, moving
 from elt_env.stages.proof import examine, require_proven
 from elt_env.stages.push import push_release
+from elt_env.stages.repair import repair
+from elt_env.stages.verify import verify_prefix
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
-from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.toolbox import Toolbox
 
 
@@ -47,21 +47,26 @@ def roll_back(  # noqa: PLR0913  # the three of every stage, and what the histor
     Raises:
         InputError: there is nothing to go back to, or no lock with that digest.
         ProofError: it was never released, and is not proven.
-        IntegrityError: its lock is gone or was changed by hand.
+        IntegrityError: its lock is gone or was changed by hand, or its prefix changes meanwhile.
         RegistryError: the release has moved, but the registry's tag has not.
         NetworkError, StorageError, BusyError: the same call can be made again.
     """
-    history = ReleaseStore(toolbox.store.home).history(target.name)
+    with moving(target, toolbox, say) as (_, history):
+        pass
     digest = _destination(target, toolbox, history, to)
     lock = toolbox.store.read_lock(digest, target)
     then = next((each for each in reversed(history) if each.digest == digest), None)
     image, evidence = (then.image, then.evidence) if then else _proven(lock, toolbox)
-    path = _built(lock, toolbox, say)
-    with moving(target, toolbox) as (releases, now):
+    prefix = _built(lock, toolbox, say)
+    if then is None:
+        _proven(lock, toolbox)  # of what was just built, where it was not there
+    with moving(target, toolbox, say) as (releases, now):
         before = now[-1] if now else None
         if before and before.digest == digest:
             say(f"rollback: {target.name} is at {short(digest)} already")
             push_release(lock, before.image, toolbox, say)
+            if releases.mend(before, prefix.path):
+                say(f"rollback: wrote the entry points of {target.name} again")
             return Moved(before, before, f"{short(digest)} is it already")
         release = Release(
             number=number_after(before),
@@ -74,8 +79,9 @@ def roll_back(  # noqa: PLR0913  # the three of every stage, and what the histor
             by=by,
             evidence=evidence,
         )
-        releases.prepare(release, path)
+        releases.prepare(release, prefix.path)
         say(f"rollback: release {release.number} of {target.name} is prepared")
+        require_as_sealed(prefix)
         releases.switch(release)
         say(f"rollback: {target.name} is now {digest}, release {release.number}")
         push_release(lock, release.image, toolbox, say)
@@ -123,11 +129,16 @@ def _matching(start: str, history: Sequence[Release], target: Target, toolbox: T
     )
 
 
-def _built(lock: Lock, toolbox: Toolbox, say: Say) -> Path:
-    """Return the prefix of a lock, built again where it was collected."""
-    if not Prefix(toolbox.store.prefix_path(lock), lock).ready:
+def _built(lock: Lock, toolbox: Toolbox, say: Say) -> Prefix:
+    """Return the prefix of a lock, built again where it was collected, repaired where damaged."""
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    if not prefix.ready:
         say(f"rollback: the prefix of {short(lock.digest)} is gone; building it from its lock")
-    return ensure_prefix(lock, toolbox, say).path
+    elif changed_since_sealed(prefix):
+        say(f"rollback: the prefix of {short(lock.digest)} is damaged; mending it from its lock")
+        repair(lock, verify_prefix(lock, toolbox, say), toolbox, say)
+    ensure_prefix(lock, toolbox, say)
+    return prefix
 
 
 def _locked(toolbox: Toolbox) -> set[str]:

@@ -43,6 +43,7 @@ def show(target: Target, toolbox: Toolbox) -> Summary:
         lock_path=store.lock_directory(lock.digest),
         prefix=prefix.path,
         ready=prefix.ready,
+        made_for=prefix.made_for,
         evidence=store.evidence(lock.digest),
         image=images.image(lock.digest),
         layout=images.layout.path,

@@ -26,10 +26,12 @@ def locks_of(target: Target, toolbox: Toolbox) -> tuple[Lock, ...]:
 
     Raises:
         InputError: it has neither.
-        IntegrityError: a lock itself cannot be read.
+        IntegrityError: a lock itself cannot be read, or the link to the release leads elsewhere.
     """
     store = toolbox.store
-    release = ReleaseStore(store.home).current(target.name)
+    releases = ReleaseStore(store.home)
+    releases.require_led(target.name)
+    release = releases.current(target.name)
     released = (store.read_manifest(release.digest, target),) if release else ()
     pointer = store.pointer(target)
     if pointer is None:
@@ -40,7 +42,7 @@ def locks_of(target: Target, toolbox: Toolbox) -> tuple[Lock, ...]:
 
 
 def verify(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
-    """Return what of a lock, of its prefix and of its image is not as it was made.
+    """Return what of a lock, its prefix, its image and its entry points is not as it was made.
 
     Every file is read. A prefix or an image that was never made is no damage, unless the lock is
     the release. Other bytecode than was sealed is told, and is no fault. Nothing is changed.
@@ -53,9 +55,24 @@ def verify(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
         Damage("lock", name, "was changed" if (directory / name).exists() else "is gone")
         for name in damaged_files(directory, lock)
     ]
-    damages += _prefix_damages(lock, toolbox, say)
+    damages += verify_prefix(lock, toolbox, say)
+    damages += _entry_point_damages(lock, toolbox)
     damages += _image_damages(lock, toolbox, say)
     return tuple(damages)
+
+
+def verify_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
+    """Return the same of the lock's prefix alone."""
+    return tuple(_prefix_damages(lock, toolbox, say))
+
+
+def _entry_point_damages(lock: Lock, toolbox: Toolbox) -> tuple[Damage, ...]:
+    releases = ReleaseStore(toolbox.store.home)
+    release = releases.current(lock.target.name)
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    if release is None or release.digest != lock.digest or not prefix.ready:
+        return ()
+    return releases.damages(release, prefix.path)
 
 
 def _prefix_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
@@ -68,12 +85,12 @@ def _prefix_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
         else:
             say(f"verify: {prefix.path} is not built, so there is nothing to compare")
         return
-    listed = kept_list(prefix.path)
-    if listed is None:
+    sealed = kept_list(prefix.path)
+    if sealed is None:
         yield Damage("prefix", list_path(prefix.path).name, "is gone")
         return
-    say(f"verify: reading {len(listed)} files of {prefix.path}")
-    found = compare_lists(listed, list_files(prefix.path))
+    say(f"verify: reading {len(sealed.files)} files of {prefix.path}")
+    found = compare_lists(sealed.files, list_files(prefix.path))
     derived = sum(not each.is_fault for each in found)
     if derived:
         say(

@@ -4,17 +4,34 @@
 # ruff: noqa: PTH115, PTH118
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from elt_env.model.bytecode import is_cached
 from elt_env.tools.files import sha256_of, write_atomically
 from elt_env.tools.prefix import MARKER
 
 Listed = dict[str, str]
 """By path below the prefix: `644 <sha256>` of a file, `-> <target>` of a symbolic link."""
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """The list of a prefix, as it was kept.
+
+    Attributes:
+        files: what every file and symbolic link was.
+        stats: by path the size, the time of the last change (ns) and the inode of a file.
+    """
+
+    files: Listed
+    stats: Mapping[str, str]
 
 
 def list_path(prefix: Path) -> Path:
@@ -28,22 +45,69 @@ def list_files(prefix: Path) -> Listed:
     return {path: _described(os.path.join(root, path)) for path in sorted(_walk(root))}
 
 
-def keep_list(prefix: Path, listed: Mapping[str, str]) -> None:
-    """Keep the list of a prefix.
+def list_quickly(prefix: Path, sealed: Sealed) -> Listed:
+    """Return the same, without reading what looks as it did when the prefix was sealed.
+
+    A file whose size, time of the last change and inode are those of then counts as what it was;
+    any other is read. What is not seen is a change of a file's content after which its old time
+    was set again, and a disk that returns other bytes than it was given: `list_files` sees both.
+    """
+    root = os.fspath(prefix)
+    return {
+        path: _described(os.path.join(root, path), sealed.files.get(path), sealed.stats.get(path))
+        for path in sorted(_walk(root))
+    }
+
+
+def keep_list(prefix: Path) -> None:
+    """Keep the list of a prefix as it is now.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
-    write_atomically(list_path(prefix), json.dumps(listed, indent=0) + "\n")
+    root = os.fspath(prefix)
+    # Before anything is read: a file that changes meanwhile then has other stats than these.
+    stats = {path: _stats(os.lstat(os.path.join(root, path))) for path in _walk(root)}
+    content = {"files": list_files(prefix), "stats": stats}
+    write_atomically(list_path(prefix), json.dumps(content, indent=0) + "\n")
 
 
-def kept_list(prefix: Path) -> Listed | None:
+def kept_list(prefix: Path) -> Sealed | None:
     """Return the list that was kept for a prefix; None when it is gone or damaged."""
     try:
         content = json.loads(list_path(prefix).read_bytes())
-    except (OSError, ValueError):
+        sealed = Sealed(dict(content["files"]), dict(content["stats"]))
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return content if isinstance(content, dict) else None
+    texts = (*sealed.files.values(), *sealed.stats.values())
+    return sealed if all(isinstance(each, str) for each in texts) else None
+
+
+def seal_of(prefix: Path) -> str | None:
+    """Return the digest of what a prefix held when it was sealed; None without its list.
+
+    Left out is what differs each time a prefix is built at one place: bytecode, and what records
+    of conda and pip say of the installation itself.
+    """
+    try:
+        found = list_path(prefix).stat()
+    except OSError:
+        return None
+    return _seal_of(prefix, found.st_mtime_ns, found.st_ino)
+
+
+@lru_cache(maxsize=8)
+def _seal_of(prefix: Path, *_: int) -> str | None:
+    sealed = kept_list(prefix)
+    if sealed is None:
+        return None
+    content = {path: what for path, what in sealed.files.items() if not _varies(path)}
+    text = json.dumps(content, sort_keys=True)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _varies(path: str) -> bool:
+    return is_cached(path) or path.startswith("conda-meta/") or path.endswith(".dist-info/RECORD")
 
 
 def _walk(root: str, below: str = "") -> Iterator[str]:
@@ -56,8 +120,16 @@ def _walk(root: str, below: str = "") -> Iterator[str]:
                 yield path
 
 
-def _described(path: str) -> str:
+def _described(path: str, listed: str | None = None, stats: str | None = None) -> str:
+    """Return what a path is; with the hash that was listed where it has the same stats."""
     found = os.lstat(path)
     if stat.S_ISLNK(found.st_mode):
         return f"-> {os.readlink(path)}"
-    return f"{stat.S_IMODE(found.st_mode):o} {sha256_of(Path(path))}"
+    mode = f"{stat.S_IMODE(found.st_mode):o}"
+    if listed and stats == _stats(found) and not listed.startswith("-> "):
+        return f"{mode} {listed.partition(' ')[2]}"
+    return f"{mode} {sha256_of(Path(path))}"
+
+
+def _stats(found: os.stat_result) -> str:
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"

@@ -17,36 +17,48 @@ from elt_env.tools.environment_variables import FOREIGN, PLACES, read_activation
 
 _TEMPLATE = Path(__file__).with_name("launcher_environment.sh")
 _ENVIRONMENT = "environment.sh"
+# A store that was copied has launchers of the other one: beside them lies another environment.sh.
 _LAUNCHER = """\
 #!/bin/sh
-. {environment}
+_elt_place={environment}
+_elt_here=${{0%/*}}/../environment.sh
+if ! [ -f "$_elt_place" ] || {{ [ -f "$_elt_here" ] && ! [ "$_elt_here" -ef "$_elt_place" ]; }}
+then
+    printf '%s\\n' "elt-env: this launcher is for $_elt_place: the store was moved or copied." \\
+        '  -> Make it again where it is now: elt-env build {name}' >&2
+    exit 127
+fi
+. "$_elt_place"
 exec {program} "$@"
 """
 
 
-def write_launchers(directory: Path, place: Path, prefix: Path, name: str, digest: str) -> None:
-    """Write `bin/` into a directory, with a launcher for every program of a prefix.
+LauncherFiles = dict[str, tuple[bytes, int]]
+"""Content and mode by path."""
+
+
+def launcher_files(place: Path, prefix: Path, name: str, digest: str) -> LauncherFiles:
+    """Return a launcher for every program of a prefix, in `bin/`, and what they all read.
 
     A launcher becomes its program, which gets the arguments, streams and signals, and whose exit
     code counts. The variables are those of `elt-env run`, but for names that no shell takes: a
     POSIX shell may leave these out.
 
     Args:
-        directory: exists; `bin/` and `environment.sh` will be in it.
-        place: the absolute path that the directory will have for good.
+        place: the absolute path of the directory that they will be in for good.
         prefix: what is launched, by its absolute path.
         name: of the target, as in `elt@3.11`.
         digest: of the lock that the prefix was built from.
 
     Raises:
-        OSError: something cannot be written.
+        OSError: the prefix cannot be read.
     """
-    environment = _environment(prefix, name, digest)
-    _write(directory / _ENVIRONMENT, environment, 0o644)
-    (directory / "bin").mkdir()
+    files = {_ENVIRONMENT: (os.fsencode(_environment(prefix, name, digest)), 0o644)}
+    environment = _quoted(place / _ENVIRONMENT)
     for program in programs(prefix):
-        text = _LAUNCHER.format(environment=_quoted(place / _ENVIRONMENT), program=_quoted(program))
-        _write(directory / "bin" / program.name, text, 0o755)
+        text = _LAUNCHER.format(environment=environment, program=_quoted(program), name=name)
+        files[f"bin/{program.name}"] = os.fsencode(text), 0o755
+    return files
 
 
 def _environment(prefix: Path, name: str, digest: str) -> str:
@@ -76,12 +88,3 @@ def programs(prefix: Path) -> Iterator[Path]:
 
 def _quoted(path: Path) -> str:
     return shlex.quote(str(path))
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    """Write a new file; it is on the disk when this returns."""
-    with path.open("wb") as file:
-        file.write(os.fsencode(text))
-        file.flush()
-        os.fsync(file.fileno())
-    path.chmod(mode)

@@ -24,7 +24,7 @@ from elt_env.tools.process import Say
 
 MARKER = ".elt-env.json"
 """Name of the file that says how far a prefix has come."""
-_FORMAT = 4  # of how prefixes are built; one that was built otherwise is built again
+_FORMAT = 5  # of how prefixes are built; one that was built otherwise is built again
 _WAIT = 15.0
 
 
@@ -62,6 +62,9 @@ class Prefix:
 
     A marker inside names the stage it has reached. A step removes the marker before it changes
     anything and writes the next one after everything; a prefix without a marker was interrupted.
+
+    Its files name the place it was built in. The marker does too: moved or copied to another
+    place, a prefix is absent.
     """
 
     def __init__(self, path: Path, lock: Lock) -> None:
@@ -93,13 +96,34 @@ class Prefix:
     @property
     def stage(self) -> Stage:
         """The stage that was reached; ABSENT also for a prefix that was interrupted."""
+        found = self._marked()
+        if found is None:
+            return Stage.ABSENT
+        stage, place = found
+        return stage if self._is_at(place) else Stage.ABSENT
+
+    @property
+    def made_for(self) -> str | None:
+        """The place that it was built in, when that is another than where it is; else None."""
+        found = self._marked()
+        return None if found is None or self._is_at(found[1]) else found[1]
+
+    def _marked(self) -> tuple[Stage, str] | None:
+        """Return the stage and the place that the marker names, where it is this lock's."""
         try:
             content = json.loads((self.path / MARKER).read_text(encoding="utf-8"))
-            stage = Stage[content["stage"]]
+            stage, place = Stage[content["stage"]], str(content["place"])
             mine = (content["digest"], content["format"]) == (self.lock.digest, _FORMAT)
         except (OSError, ValueError, KeyError, TypeError):
-            return Stage.ABSENT
-        return stage if mine else Stage.ABSENT
+            return None
+        return (stage, place) if mine else None
+
+    def _is_at(self, place: str) -> bool:
+        """Tell whether a path leads to this directory, be it through links."""
+        try:
+            return Path(place).samefile(self.path)
+        except (OSError, ValueError):
+            return False
 
     @property
     def ready(self) -> bool:
@@ -118,7 +142,12 @@ class Prefix:
             self.path.mkdir(parents=True, exist_ok=True)
             marker.unlink(missing_ok=True)
             yield
-            content = {"stage": stage.name, "digest": self.lock.digest, "format": _FORMAT}
+            content = {
+                "stage": stage.name,
+                "digest": self.lock.digest,
+                "format": _FORMAT,
+                "place": str(self.path.absolute()),
+            }
             write_atomically(marker, json.dumps(content) + "\n")
 
     def wipe(self) -> None:

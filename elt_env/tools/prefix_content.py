@@ -155,7 +155,7 @@ def _not_as_locked(
     prefix: Prefix, faults: Sequence[str], remedy: str | None = None
 ) -> IntegrityError:
     return IntegrityError(
-        f"The prefix {prefix.path} is not what the lock says:\n  {_listed(faults)}",
+        f"The prefix {prefix.path} is not what the lock says:\n  {listed(faults)}",
         remedy or f"Build it again: elt-env build {prefix.lock.target.name}",
     )
 
@@ -165,13 +165,13 @@ def unfit(prefix: Prefix, faults: Iterable[str]) -> ProofError:
     name = prefix.lock.target.name
     return ProofError(
         f"The packages of the lock {prefix.lock.digest} do not fit together:\n"
-        f"  {_listed(list(faults))}",
+        f"  {listed(list(faults))}",
         f"Make a new lock: elt-env relock {name}; if it has the same fault, ask in the spec for "
         "another version, or for what is missing.",
     )
 
 
-def _listed(faults: Sequence[str]) -> str:
+def listed(faults: Sequence[str]) -> str:
     """Return the first of `faults`, and how many more there are."""
     more = f"\n  and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
     return "\n  ".join(faults[:_NAMED]) + more

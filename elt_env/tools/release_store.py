@@ -3,6 +3,7 @@
 Below `home`:
 
     releases/elt@3.11/000007/   one release: release.json and its launchers, never changed
+    releases/.records/elt@3.11/000007.json   its record, once it was the current one
     current/elt@3.11            a link to the newest one's directory
 
 The link is the pointer. A release is written whole beside the others, and becomes the current one
@@ -13,20 +14,25 @@ directory with a higher number is of a move that was interrupted, and the next o
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from elt_env.errors import IntegrityError
+from elt_env.model.canonical import digest_of
+from elt_env.model.damage import Damage, Fault
 from elt_env.model.release import Release, release_before
 from elt_env.tools.files import remove_tree, sync_directory, write_atomically, writing
-from elt_env.tools.launchers import write_launchers
+from elt_env.tools.launchers import LauncherFiles, launcher_files
 from elt_env.tools.one_at_a_time import one_at_a_time
 
 _FILE = "release.json"
+_RECORD = "its record"
 _WAIT = "Wait for it or end it, then run the same command; or raise busy-limit."
 _NUMBER = re.compile(r"[0-9]{6,}")
 _release: TypeAdapter[Release] = TypeAdapter(Release)
@@ -105,9 +111,9 @@ class ReleaseStore:
         remove_tree(new)
         remove_tree(place)
         with writing(place):
-            new.mkdir(parents=True)
-            write_launchers(new, place, prefix, release.target, release.digest)
-            write_atomically(new / _FILE, _release.dump_json(release, indent=1) + b"\n")
+            (new / "bin").mkdir(parents=True)
+            for path, (content, mode) in self._files(release, prefix).items():
+                _write_new(new / path, content, mode)
             sync_directory(new / "bin")
             new.replace(place)
             sync_directory(place.parent)
@@ -118,15 +124,97 @@ class ReleaseStore:
         Raises:
             StorageError: the disk is full or not writable; the one before still is.
         """
-        pointer = self._pointer(release.target)
+        with writing(self._pointer(release.target)):
+            self._lead_to(release.target, release.number)
+            write_atomically(self._copy(release.target, release.number), _with_checksum(release))
+
+    def damages(self, release: Release, prefix: Path) -> tuple[Damage, ...]:
+        """Return what of a release's entry points and record is not as it was written."""
         place = self._directory(release.target, release.number)
-        link = pointer.with_name(f".{pointer.name}")
+        wanted = self._files(release, prefix)
+        copy = self._copy(release.target, release.number)
+        found = [_damage(place / path, path, *each) for path, each in wanted.items()]
+        if copy.exists():  # a move that was interrupted right at its end wrote none
+            found.append(_damage(copy, _RECORD, _with_checksum(release), 0o644))
+        there = {path.relative_to(place).as_posix() for path in place.rglob("*")}
+        added = sorted(there - wanted.keys() - {"bin"})
+        found += [Damage("release", each, "was added") for each in added]
+        return tuple(each for each in found if each is not None)
+
+    def mend(self, release: Release, prefix: Path) -> tuple[Damage, ...]:
+        """Write again what `damages` finds of a release, each file at once; return that.
+
+        To be called by the sole mover.
+
+        Raises:
+            StorageError: the disk is full or not writable.
+        """
+        place = self._directory(release.target, release.number)
+        wanted = self._files(release, prefix)
+        copy = self._copy(release.target, release.number)
+        damages = self.damages(release, prefix)
+        for each in damages:
+            path = place / each.path
+            if each.path in wanted:
+                write_atomically(path, *wanted[each.path])
+            elif each.path == _RECORD:
+                write_atomically(copy, _with_checksum(release))
+            elif path.is_dir() and not path.is_symlink():
+                remove_tree(path)
+            else:
+                path.unlink(missing_ok=True)
+        if not copy.exists():
+            write_atomically(copy, _with_checksum(release))
+        return damages
+
+    def lead(self, name: str) -> Damage | None:
+        """Lead a target's pointer to its newest release again; return what was wrong with it.
+
+        To be called by the sole mover.
+
+        Raises:
+            StorageError: the disk is full or not writable.
+        """
+        pointer = self._pointer(name)
+        try:
+            if self._current_number(name) >= self._switched(name):
+                return None
+        except IntegrityError:
+            pass
+        fault: Fault = "was changed" if os.path.lexists(pointer) else "is gone"
         with writing(pointer):
-            pointer.parent.mkdir(parents=True, exist_ok=True)
-            link.unlink(missing_ok=True)
-            link.symlink_to(os.path.relpath(place, pointer.parent))
-            link.replace(pointer)
-            sync_directory(pointer.parent)
+            if pointer.is_dir() and not pointer.is_symlink():
+                remove_tree(pointer)
+            newest = self._switched(name) or max(self._numbers(name), default=0)
+            if newest:
+                self._lead_to(name, newest)
+            else:
+                pointer.unlink()
+        return Damage("release", f"current/{name}", fault)
+
+    def require_led(self, name: str) -> None:
+        """Return when a target's pointer leads to its newest release, or there is none.
+
+        Raises:
+            IntegrityError: it does not.
+        """
+        if self._current_number(name) < self._switched(name):
+            raise self._misled(name, "was set to an older one by hand")
+
+    def _lead_to(self, name: str, number: int) -> None:
+        pointer = self._pointer(name)
+        link = pointer.with_name(f".{pointer.name}")
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(self._directory(name, number), pointer.parent))
+        link.replace(pointer)
+        sync_directory(pointer.parent)
+
+    def _files(self, release: Release, prefix: Path) -> LauncherFiles:
+        """Return all files of a release: content and mode by path."""
+        place = self._directory(release.target, release.number)
+        files = launcher_files(place, prefix, release.target, release.digest)
+        return files | {_FILE: (_rendered(release), 0o644)}
 
     def _pointer(self, name: str) -> Path:
         return self.home / "current" / name
@@ -134,37 +222,49 @@ class ReleaseStore:
     def _directory(self, name: str, number: int) -> Path:
         return self.home / "releases" / name / f"{number:06}"
 
+    def _copy(self, name: str, number: int) -> Path:
+        """Return where a release's record is kept once more, since it was the current one."""
+        return self.home / "releases" / ".records" / name / f"{number:06}.json"
+
+    def _switched(self, name: str) -> int:
+        """Return the newest number that was the current one; 0 where that was not noted."""
+        return max(_numbers(self._copy(name, 0).parent), default=0)
+
     def _current_number(self, name: str) -> int:
         """Return the number that the pointer names; 0 before the first release."""
         pointer = self._pointer(name)
         try:
             place = pointer.readlink()
         except FileNotFoundError:
-            if max(self._numbers(name), default=0) > 1:
+            if self._switched(name) or max(self._numbers(name), default=0) > 1:
                 raise self._misled(name, "is gone") from None
             return 0
         except OSError as error:
             raise self._misled(name, "is no link to a release") from error
         if place.parent.name != name or not _NUMBER.fullmatch(place.name):
             raise self._misled(name, f"leads to {place}, which is no release of {name}")
-        return int(place.name)
+        number = int(place.name)
+        if number not in self._numbers(name):
+            raise self._misled(name, f"leads to release {number}, which is gone")
+        return number
 
     def _numbers(self, name: str) -> list[int]:
-        with contextlib.suppress(FileNotFoundError):
-            names = [each.name for each in (self.home / "releases" / name).iterdir()]
-            return sorted(int(each) for each in names if _NUMBER.fullmatch(each))
-        return []
+        """Return the numbers of the releases that are there, whole or in part, oldest first."""
+        places = (self.home / "releases" / name, self._copy(name, 0).parent)
+        return sorted({number for place in places for number in _numbers(place)})
 
     def _read(self, name: str, number: int) -> Release:
-        path = self._directory(name, number) / _FILE
-        try:
+        """Return the record of a release: what was kept once more, else what lies beside it."""
+        path, copy = self._directory(name, number) / _FILE, self._copy(name, number)
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return _checked(copy.read_bytes())
+        with contextlib.suppress(OSError, ValueError):
             return _release.validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise IntegrityError(
-                f"The release {path} cannot be read.",
-                "Restore it from a backup. Without one, move its directory away; if it is the "
-                f"current one, lead {self._pointer(name)} to another first.",
-            ) from error
+        raise IntegrityError(
+            f"The release {path} cannot be read, or was changed by hand; so was its copy {copy}.",
+            f"Restore one of them from a backup. Without one, move both, and {path.parent}, away; "
+            f"if it is the current one, lead {self._pointer(name)} to another first.",
+        )
 
     def _misled(self, name: str, what: str) -> IntegrityError:
         newest = max(self._numbers(name), default=0)
@@ -172,5 +272,52 @@ class ReleaseStore:
         where = os.path.relpath(self._directory(name, newest), pointer.parent)
         return IntegrityError(
             f"{pointer}, which leads to the release of {name}, {what}; the newest one is {newest}.",
-            f"Lead it there: ln -sfn {where} {pointer}",
+            f"Lead it there: elt-env verify {name} --repair; or ln -sfn {where} {pointer}",
         )
+
+
+def _rendered(release: Release) -> bytes:
+    return _release.dump_json(release, indent=1) + b"\n"
+
+
+def _with_checksum(release: Release) -> bytes:
+    """Return the record of a release, and the digest of all else in it."""
+    content = _release.dump_python(release, mode="json")
+    return json.dumps(content | {"checksum": digest_of(content)}, indent=1).encode() + b"\n"
+
+
+def _checked(text: bytes) -> Release:
+    """Return a release from its record; ValueError where that was changed after it was written."""
+    content = json.loads(text)
+    stated = content.pop("checksum")
+    if stated != digest_of(content):
+        raise ValueError(stated)
+    return _release.validate_python(content)
+
+
+def _numbers(directory: Path) -> list[int]:
+    with contextlib.suppress(FileNotFoundError):
+        names = [each.name.removesuffix(".json") for each in directory.iterdir()]
+        return [int(each) for each in names if _NUMBER.fullmatch(each)]
+    return []
+
+
+def _damage(path: Path, name: str, content: bytes, mode: int) -> Damage | None:
+    try:
+        found = path.lstat()
+        same = stat.S_ISREG(found.st_mode) and path.read_bytes() == content
+    except OSError:
+        return Damage("release", name, "is gone")
+    if not same:
+        return Damage("release", name, "was changed")
+    other = stat.S_IMODE(found.st_mode) != mode
+    return Damage("release", name, "has other permissions") if other else None
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    """Write a new file; it is on the disk when this returns."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(mode)

@@ -120,11 +120,11 @@ def _main() -> int:
     try:
         lock = read_lock_directory(Path(directory), None)
         toolbox = toolbox_of(open_project(Path(project)))
+        if goal == "repair":
+            repair(lock, verify(lock, toolbox, say), toolbox, say)
         built = ensure_prefix(lock, toolbox, say)
         if goal == "pack":
             pack(lock, toolbox, say)
-        elif goal == "repair":
-            repair(lock, verify(lock, toolbox, say), toolbox, say)
         elif goal == "gc":
             collect(toolbox, say, grace=timedelta(0))
     except EltEnvError as error:

@@ -12,6 +12,7 @@ from elt_env.model.lock import Lock
 from elt_env.stages.checks import CHECKS
 from elt_env.stages.checks.image import IMAGE_CHECKS
 from elt_env.stages.checks.inputs import check_inputs
+from elt_env.tools.file_list import keep_list
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.oci.layout import Layout
 from elt_env.tools.prefix import Prefix, Stage
@@ -39,7 +40,7 @@ def pretend_built(lock: Lock, toolbox: Toolbox, *programs: str) -> Path:
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     fake_prefix(prefix.path, *(programs or ("tool",)))
     with prefix.reaching(Stage.READY):
-        pass
+        keep_list(prefix.path)
     return prefix.path
 
 
@@ -85,5 +86,6 @@ def lose_image(lock: Lock, toolbox: Toolbox) -> None:
 def prepare(lock: Lock, toolbox: Toolbox) -> Path:
     """Make a lock the current one, built and proven; return its prefix."""
     keep_current(lock, toolbox)
+    prefix = pretend_built(lock, toolbox)
     pretend_proven(lock, toolbox)
-    return pretend_built(lock, toolbox)
+    return prefix

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from elt_env.model.release import Release
+from elt_env.tools.files import write_atomically
+from elt_env.tools.launchers import launcher_files
 from tests.support.locks import MOMENT, TARGET
 
 
@@ -48,3 +50,9 @@ def fake_prefix(directory: Path, *programs: str) -> Path:
         path.write_text('#!/bin/sh\nprintf "%s\\n" "$0" "$@"\n', encoding="utf-8")
         path.chmod(0o755)
     return directory
+
+
+def write_launchers(place: Path, prefix: Path, name: str, digest: str) -> None:
+    """Write the launchers of a prefix into a directory, where they stay."""
+    for path, (content, mode) in launcher_files(place, prefix, name, digest).items():
+        write_atomically(place / path, content, mode)

@@ -6,8 +6,11 @@ import platform
 from collections.abc import Mapping
 
 from elt_env.model.canonical import digest_of
+from elt_env.model.evidence import PREFIX
 from elt_env.model.lock import Lock
 from elt_env.stages.checks import smoke_dagster, smoke_dbt, smoke_meltano
+from elt_env.stages.checks.image import IMAGE_CHECKS
+from elt_env.tools.file_list import seal_of
 from elt_env.tools.smoke_projects import smoke_project
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.workplace import digest_of_project
@@ -30,12 +33,18 @@ _ENVIRONMENT_POLICY: dict[str, tuple[str, ...]] = {"imports": ("imports_allow",)
 
 
 def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:
-    """Return everything that a check reads beside the prefix or the image, by name.
+    """Return everything that a check reads beside the image, by name.
+
+    Of the prefix, it is what it held when it was sealed: built again at one place it holds the
+    same, and elsewhere it does not. A prefix that is not there is not among them.
 
     Raises:
         StorageError: a project cannot be read.
     """
     inputs = {"the check": str(_VERSIONS.get(name, 1)), "the machine": _machine(lock)}
+    seal = None if name in IMAGE_CHECKS else seal_of(toolbox.store.prefix_path(lock))
+    if seal:
+        inputs[PREFIX] = seal
     for project in _PROJECTS.get(name, ()):
         inputs[f"project {project}"] = digest_of_project(
             smoke_project(toolbox.project.root, project)

@@ -8,8 +8,10 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import rattler
 from filelock import FileLock, Timeout
@@ -18,6 +20,7 @@ from rattler.exceptions import CacheDirError, IoError
 from rattler.index import index_fs
 
 from elt_env.errors import BusyError, StorageError, TimeLimitError, ToolError
+from elt_env.model.lock import Package
 from elt_env.tools.files import remove_tree, writing
 from elt_env.tools.host_channel import python_package, wheel_package
 from elt_env.tools.host_channel.archive import Entry, PackageInfo, write_package
@@ -54,6 +57,16 @@ class HostChannel:
     def url(self) -> str:
         """The channel's file:// URL, percent-encoded."""
         return self._root.as_uri()
+
+    def found_here(self, package: Package) -> Package:
+        """Return a package of a host channel that was moved by where it lies in this one.
+
+        Any other package is returned as it is.
+        """
+        path = Path(unquote(urlsplit(package.url).path))
+        here = self._root.parent.joinpath(*path.parts[-3:])
+        of_host_channel = package.url.startswith("file:") and not path.exists()
+        return replace(package, url=here.as_uri()) if of_host_channel and here.exists() else package
 
     def add_interpreter(self, interpreter: Interpreter, say: Say) -> Path:
         """Make the conda package of an interpreter, and python_abi; return the former's path.

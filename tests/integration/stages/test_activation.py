@@ -23,13 +23,13 @@ from elt_env.tools.environment_variables import (
     user_environment,
 )
 from elt_env.tools.image_store import ImageStore
-from elt_env.tools.launchers import write_launchers
 from elt_env.tools.oci.reader import read_image
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.shells import shell_in
 from elt_env.tools.toolbox import Toolbox
 from tests.support.conda_packages import PLACEHOLDER, make_conda_package
 from tests.support.images import make_root_tar
+from tests.support.releases import write_launchers
 from tests.support.sample import Sample, silent
 
 _LIMIT = 60.0
@@ -162,7 +162,7 @@ def test_tools_and_persons_have_it_whatever_they_had(prefix: Prefix) -> None:
 
 
 def test_launchers_have_it(prefix: Prefix, tmp_path: Path) -> None:
-    write_launchers(tmp_path, tmp_path, prefix.path, "elt@3.11", prefix.lock.digest)
+    write_launchers(tmp_path, prefix.path, "elt@3.11", prefix.lock.digest)
     assert found_in(_told_by([str(tmp_path / "bin" / "python")])) == expected(str(prefix.path))
 
 

@@ -19,13 +19,13 @@ from elt_env.stages.verify import require_whole, verify
 from elt_env.tools.environment_variables import prefix_environment, user_environment
 from elt_env.tools.file_list import list_files
 from elt_env.tools.image_store import ImageStore
-from elt_env.tools.launchers import write_launchers
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import run
 from elt_env.tools.toolbox import Toolbox
 from tests.support.bytecode import bytecode
 from tests.support.conda_packages import PLACEHOLDER
 from tests.support.images import content_of, make_root_tar
+from tests.support.releases import write_launchers
 from tests.support.sample import Sample, silent
 
 _LIMIT = 60.0
@@ -147,7 +147,7 @@ def test_what_is_run_from_a_prefix_does_not_write_into_it(
     toolbox = sample.toolbox(tmp_path)
     prefix = built(lock, toolbox)
     sealed = list_files(prefix.path)
-    write_launchers(tmp_path, tmp_path, prefix.path, "elt@3.11", lock.digest)
+    write_launchers(tmp_path, prefix.path, "elt@3.11", lock.digest)
     for start, variables in (
         (prefix.python, user_environment(prefix.path)),
         (prefix.python, prefix_environment(prefix.path)),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from elt_env.tools.environment_variables import user_environment
-from elt_env.tools.launchers import write_launchers
+from tests.support.releases import write_launchers
 
 _LIMIT = 20.0
 _TOLD = """\
@@ -55,7 +55,7 @@ def launchers(place: Path) -> Path:
     (prefix / "bin" / "directory").mkdir()
     made = place / "release"
     made.mkdir()
-    write_launchers(made, made, prefix, "elt@3.11", "sha256:" + "a" * 64)
+    write_launchers(made, prefix, "elt@3.11", "sha256:" + "a" * 64)
     return made / "bin"
 
 

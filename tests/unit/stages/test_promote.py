@@ -145,6 +145,7 @@ def test_a_refusal_names_every_check_and_what_to_do(toolbox: Toolbox) -> None:
 def test_a_refusal_of_another_lock_says_how_to_make_it_the_current_one(toolbox: Toolbox) -> None:
     prepare(_LOCK, toolbox)
     toolbox.store.write_lock(_NEXT)
+    pretend_built(_NEXT, toolbox)
     with pytest.raises(ProofError) as raised:
         move(toolbox, _NEXT)
     place = toolbox.store.lock_directory(_NEXT.digest)

@@ -104,6 +104,8 @@ def test_a_lost_pointer_is_not_taken_for_no_release(releases: ReleaseStore, pref
         f"ln -sfn ../releases/{_NAME}/000002 {releases.home}/current/{_NAME}"
     )
     assert releases.targets() == (_NAME,)
+    assert str(releases.lead(_NAME)) == f"release: current/{_NAME} is gone"
+    assert releases.current(_NAME) == a_release(2, "b")
 
 
 @pytest.mark.parametrize("goal", ["../elsewhere", f"../releases/{_NAME}/latest", "000001"])
@@ -144,11 +146,15 @@ def test_a_damaged_record_is_named(releases: ReleaseStore, prefix: Path, damage:
     append(releases, prefix, a_release(1, "a"), a_release(2, "b"))
     path = releases.home / "releases" / _NAME / "000001" / "release.json"
     path.write_text(damage)
+    assert releases.history(_NAME)[0] == a_release(1, "a")  # as it was kept once more
+    copy = releases.home / "releases" / ".records" / _NAME / "000001.json"
+    copy.write_text(damage)
     with pytest.raises(IntegrityError, match="cannot be read") as raised:
         releases.history(_NAME)
     assert str(path) in raised.value.problem
     assert releases.current(_NAME) == a_release(2, "b")
     shutil.rmtree(path.parent)  # as the remedy says
+    copy.unlink()
     assert [each.number for each in releases.history(_NAME)] == [2]
 
 

@@ -1,0 +1,135 @@
+"""Entry points that were edited or deleted are named, and written again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from elt_env.errors import IntegrityError
+from elt_env.stages.promote import promote
+from elt_env.stages.repair import repair, repair_pointer
+from elt_env.stages.verify import locks_of, require_whole, verify
+from elt_env.tools.release_store import ReleaseStore
+from elt_env.tools.toolbox import Toolbox
+from tests.support.locks import lock_of, pip_package, python_package
+from tests.support.proving import prepare, toolbox_at
+from tests.support.sample import silent
+
+_A, _B = (lock_of(python_package(), pip_package("alpha", f"1.{n}")) for n in range(2))
+_TARGET = _A.target
+
+
+@pytest.fixture
+def toolbox(tmp_path: Path) -> Toolbox:
+    toolbox = toolbox_at(tmp_path)
+    for lock in (_A, _B):
+        prepare(lock, toolbox)
+        promote(_TARGET, toolbox, silent, trigger="", by="a test")
+    return toolbox
+
+
+def content(toolbox: Toolbox) -> dict[str, tuple[bytes, int]]:
+    root = toolbox.store.home / "releases" / _TARGET.name
+    return {
+        str(each.relative_to(root)): (each.read_bytes(), each.stat().st_mode)
+        for each in root.rglob("*")
+        if each.is_file()
+    }
+
+
+def edit(path: Path) -> None:
+    path.write_text(path.read_text().replace("000002", "000001").replace("promoted", "pr0moted"))
+    path.write_text(path.read_text() + "\n")
+
+
+def forbid(path: Path) -> None:
+    path.chmod(0o600)
+
+
+def stray(path: Path) -> None:
+    path.with_name("stray").write_text("#!/bin/sh\n")
+
+
+@pytest.mark.parametrize("change", [edit, Path.unlink, forbid, stray], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", ["bin/tool", "environment.sh", "release.json"])
+@pytest.mark.parametrize("by", ["repair", "build"])
+def test_a_file_is_named_and_written_again(
+    by: str, name: str, change: Callable[[Path], None], toolbox: Toolbox
+) -> None:
+    before = content(toolbox)
+    change(toolbox.store.home / "current" / _TARGET.name / name)
+    damages = verify(_B, toolbox, silent)
+    assert {each.part for each in damages} == {"release"}
+    with pytest.raises(IntegrityError, match="release: ") as raised:
+        require_whole(_B, damages)
+    assert "elt-env verify elt@3.11 --repair" in raised.value.remedy
+    if by == "repair":
+        repair(_B, damages, toolbox, silent)
+    else:
+        assert promote(_TARGET, toolbox, silent, trigger="", by="a test").kept
+    assert verify(_B, toolbox, silent) == ()
+    assert content(toolbox) == before
+
+
+def gone(link: Path) -> None:
+    link.unlink()
+
+
+def to_an_older_one(link: Path) -> None:
+    link.unlink()
+    link.symlink_to(f"../releases/{_TARGET.name}/000001")
+
+
+def to_nothing(link: Path) -> None:
+    link.unlink()
+    link.symlink_to(f"../releases/{_TARGET.name}/000009")
+
+
+def a_directory(link: Path) -> None:
+    goal = link.resolve()
+    link.unlink()
+    shutil.copytree(goal, link)
+
+
+@pytest.mark.parametrize(
+    "change", [gone, to_an_older_one, to_nothing, a_directory], ids=lambda f: f.__name__
+)
+def test_the_link_is_named_and_led_back(change: Callable[[Path], None], toolbox: Toolbox) -> None:
+    link = toolbox.store.home / "current" / _TARGET.name
+    change(link)
+    with pytest.raises(IntegrityError, match="which leads to the release") as raised:
+        locks_of(_TARGET, toolbox)
+    assert raised.value.remedy.startswith("Lead it there: elt-env verify elt@3.11 --repair")
+    repair_pointer(_TARGET, toolbox, silent)
+    assert [each.digest for each in locks_of(_TARGET, toolbox)] == [_B.digest]
+    assert verify(_B, toolbox, silent) == ()
+
+
+def test_a_link_that_is_gone_is_made_again_by_a_build(toolbox: Toolbox) -> None:
+    (toolbox.store.home / "current" / _TARGET.name).unlink()
+    said: list[str] = []
+    assert promote(_TARGET, toolbox, said.append, trigger="", by="a test").kept
+    assert any("current/elt@3.11 is gone" in line for line in said)
+    release = ReleaseStore(toolbox.store.home).current(_TARGET.name)
+    assert release is not None
+    assert (release.digest, release.number) == (_B.digest, 2)
+
+
+def test_the_only_release_is_not_taken_for_none(tmp_path: Path) -> None:
+    toolbox = toolbox_at(tmp_path)
+    prepare(_A, toolbox)
+    promote(_TARGET, toolbox, silent, trigger="", by="a test")
+    (toolbox.store.home / "current" / _TARGET.name).unlink()
+    with pytest.raises(IntegrityError, match="is gone"):
+        locks_of(_TARGET, toolbox)
+
+
+def test_a_directory_of_a_release_that_is_gone_is_written_again(toolbox: Toolbox) -> None:
+    before = content(toolbox)
+    shutil.rmtree(toolbox.store.home / "current" / _TARGET.name / "bin")
+    shutil.rmtree((toolbox.store.home / "current" / _TARGET.name).resolve())
+    repair(_B, verify(_B, toolbox, silent), toolbox, silent)
+    assert content(toolbox) == before
