@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from packaging.specifiers import SpecifierSet
 
 from elt_env.model.conda_spec import CondaSpec, to_pep440
-from elt_env.model.faults import WrittenError
+from elt_env.model.faults import WrittenError, refuse_many
 
 # PEP 440 and conda order versions with letters in other ways; no emptiness is claimed of those.
 _PLAIN = re.compile(r"[0-9.*<>=!~,|]*")
@@ -22,6 +22,7 @@ def join_specs(one: CondaSpec, other: CondaSpec) -> CondaSpec:
     Raises:
         WrittenError: nothing can be both.
     """
+    refuse_many(len(re.findall(r"[,|]", one.version + other.version)), one.name)
     fields = dict(one.fields)
     for key, value in other.fields:
         fields[key] = _same(f"a {key}", fields.get(key, ""), value)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import Version
 
-from elt_env.model.faults import WrittenError
+from elt_env.model.faults import WrittenError, refuse_excess, refuse_many
 
 _NAME = re.compile(
     r"(?P<name>[a-z0-9_][a-z0-9_.-]*)(?P<rest>[\s=<>!~].*)?", re.ASCII | re.IGNORECASE
@@ -106,13 +106,16 @@ def parse_conda_spec(text: str) -> CondaSpec:
     Raises:
         WrittenError: `text` is none of these; the message says what is wrong with it.
     """
+    refuse_excess(text)
     try:
-        return _parse(text)
+        spec = _parse(text)
     except WrittenError as error:
         better = _suggestion(text) if error.remedy == _FORMS else None
         if better is None:
             raise
         raise _error(error.problem, f"Write '{better}'.") from None
+    refuse_many(len(re.findall(r"[,|]", spec.version)), spec.name)
+    return spec
 
 
 def _parse(text: str) -> CondaSpec:

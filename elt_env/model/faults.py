@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elt_env.errors import SpecError
+from elt_env.model.credentials import without_credentials
+from elt_env.model.limits import MOST_BOUNDS, MOST_DEPTH, MOST_FAULTS, MOST_WIDTH
 
 
 @dataclass(frozen=True, order=True)
@@ -62,7 +64,41 @@ class FaultsError(SpecError):
         if len(faults) == 1:
             super().__init__(f"{faults[0].place}: {faults[0].problem}", faults[0].remedy)
             return
+        more = "\n... and more" if len(faults) > MOST_FAULTS else ""
         super().__init__(
-            "\n".join(map(str, faults)),
-            f"Correct these {len(faults)} faults; what is left is told by: elt-env lint {source}",
+            "\n".join(map(str, faults[:MOST_FAULTS])) + more,
+            f"Correct these {min(len(faults), MOST_FAULTS)} faults; what is left is told by: "
+            f"elt-env lint {source}",
+        )
+
+
+def refuse_many(bounds: int, name: str) -> None:
+    """Return when a package has no more bounds than one may have.
+
+    Raises:
+        WrittenError: it has more.
+    """
+    if bounds > MOST_BOUNDS:
+        raise WrittenError(
+            f"{name} has more than {MOST_BOUNDS} bounds, all lines together",
+            "Write the versions that you want, as in 'NAME>=1.2,<2'.",
+        )
+
+
+def refuse_excess(text: str) -> None:
+    """Return when a requirement is no longer, and has no more parentheses, than one may.
+
+    Raises:
+        WrittenError: it is, or has.
+    """
+    if text.count("(") > MOST_DEPTH:
+        raise WrittenError(
+            f"a requirement has more than {MOST_DEPTH} parentheses",
+            "Write it without most of them.",
+        )
+    if len(text) > MOST_WIDTH:
+        start = without_credentials(text[:40])
+        raise WrittenError(
+            f"'{start} ...' has {len(text)} characters, more than any requirement needs",
+            "Write one requirement a line.",
         )

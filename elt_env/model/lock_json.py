@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from elt_env.errors import IntegrityError
 from elt_env.model.canonical import digest_of
+from elt_env.model.limits import load_json
 from elt_env.model.lock import SCHEMA, Lock
 
 FILE_NAME = "lock.json"
@@ -53,7 +54,7 @@ def parse(text: str, source: str, remedy: str) -> Lock:
 
 def _content(text: str, source: str, remedy: str) -> dict[str, Any]:
     try:
-        content = json.loads(text)
+        content = load_json(text)
     except ValueError as error:
         raise IntegrityError(f"{source} is not JSON: {error}.", remedy) from error
     if not isinstance(content, dict):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator
+from typing import NoReturn
 
 import yaml
 
 from elt_env.model.faults import Fault, FaultsError
+from elt_env.model.limits import MOST_DEPTH, MOST_VALUES, MOST_YAML_BYTES
 
 _TEXT = "tag:yaml.org,2002:str"
 _MAP = "tag:yaml.org,2002:map"
@@ -17,6 +19,7 @@ _WORDS = {"true": "True", "false": "False"}
 _NOTHING = ("", "~", "null")
 _INTEGER = re.compile(r"[-+]?[0-9][0-9_]*")
 _BASED = re.compile(r"0(?:x[0-9a-f]+|o[0-7]+)", re.IGNORECASE)
+_LONGEST_NUMBER = 100  # characters; beyond, and far below what Python reads, nobody means a number
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
@@ -27,13 +30,76 @@ def read_mapping(text: str, source: str, example: str) -> yaml.MappingNode:
         FaultsError: `text` is not YAML, or has something else at its top.
     """
     try:
-        node = yaml.compose(text.removeprefix("\ufeff"), yaml.SafeLoader)
+        node = compose(text.removeprefix("\ufeff"))
     except yaml.YAMLError as error:
         raise _syntax(error, source, example) from error
     if not isinstance(node, yaml.MappingNode) or node.tag != _MAP:
         fault = Fault(source, 0, "a mapping is expected at the top.", example)
         raise FaultsError((fault,), source)
     return node
+
+
+def compose(text: str) -> yaml.Node | None:
+    """Return the node at the top of a document; None where it is empty.
+
+    Raises:
+        yaml.YAMLError: `text` is not YAML, or goes beyond the limits of `elt_env.model.limits`.
+    """
+    if len(text) > MOST_YAML_BYTES:
+        raise yaml.YAMLError(f"it is larger than {MOST_YAML_BYTES >> 20} MiB")
+    loader = _Limited(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+class _Limited(yaml.SafeLoader):
+    """Composes a document, and gives up on one that is too large as soon as that shows.
+
+    An alias counts as what it stands for, so that whoever walks through the nodes meets no more
+    than MOST_VALUES, and comes to an end.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._count = 0
+        self._sizes: dict[int, tuple[int, int]] = {}  # of a node: values in it, levels below it
+        self._deepest = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose the next node, as the base class does."""
+        if self.check_event(yaml.AliasEvent):
+            return self._alias(parent, index)
+        before, outer = self._count, self._deepest
+        self._depth += 1
+        self._deepest = self._depth
+        self._add(1, 0)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._sizes[id(node)] = self._count - before, self._deepest - self._depth
+        self._depth -= 1
+        self._deepest = max(outer, self._deepest)
+        return node
+
+    def _alias(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        node: yaml.Node | None = super().compose_node(parent, index)
+        if id(node) not in self._sizes:
+            self._refuse("an alias stands for what it is in")
+        count, levels = self._sizes[id(node)]
+        self._deepest = max(self._deepest, self._depth + 1 + levels)
+        self._add(count, 1 + levels)
+        return node
+
+    def _add(self, values: int, levels: int) -> None:
+        self._count += values
+        if self._count > MOST_VALUES:
+            self._refuse(f"it has more than {MOST_VALUES} values")
+        if self._depth + levels > MOST_DEPTH:
+            self._refuse(f"more than {MOST_DEPTH} values are nested in each other")
+
+    def _refuse(self, problem: str) -> NoReturn:
+        raise yaml.MarkedYAMLError(None, None, problem, self.get_mark())
 
 
 def _syntax(error: yaml.YAMLError, source: str, example: str) -> FaultsError:
@@ -83,7 +149,7 @@ def scalar_of(node: yaml.Node) -> str | None:
     if not isinstance(node, yaml.ScalarNode) or is_nothing(node):
         return None
     value = str(node.value)
-    if node.style:
+    if node.style or len(value) > _LONGEST_NUMBER:
         return value
     if _INTEGER.fullmatch(value):
         return str(int(value))

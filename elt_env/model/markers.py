@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from packaging.markers import default_environment
+from packaging.markers import (
+    Marker,
+    UndefinedComparison,
+    UndefinedEnvironmentName,
+    default_environment,
+)
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from elt_env.model.faults import WrittenError
 from elt_env.model.names import normalize
 
 
@@ -31,3 +37,18 @@ def bound_on(name: str, requires: Iterable[Requirement], python: str) -> Specifi
         if normalize(each.name) == name and applies(each, python):
             bound &= each.specifier
     return bound
+
+
+def require_meaning(marker: Marker) -> None:
+    """Return when a marker can be true or false (PEP 508: what it compares, it can compare).
+
+    Raises:
+        WrittenError: it can be neither.
+    """
+    try:
+        marker.evaluate({"extra": ""})
+    except (UndefinedComparison, UndefinedEnvironmentName) as error:
+        raise WrittenError(
+            f"the marker '{marker}' compares what cannot be compared",
+            "Compare a variable with a text, as in python_version < '3.12'.",
+        ) from error

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from elt_env.model.limits import load_json
+
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -153,7 +155,7 @@ def parse_manifest(data: bytes) -> Manifest:
     Raises:
         ValueError: it is none.
     """
-    content = json.loads(data)
+    content = load_json(data)
     if not isinstance(content, dict) or "config" not in content:
         raise ValueError("not an image manifest")
     subject = content.get("subject")
@@ -217,7 +219,7 @@ def parse_config(data: bytes) -> ImageConfig:
     Raises:
         ValueError: it is none.
     """
-    content = json.loads(data)
+    content = load_json(data)
     try:
         run = content.get("config") or {}
         diff_ids = tuple(map(str, content["rootfs"]["diff_ids"]))
@@ -246,7 +248,7 @@ def parse_index(data: bytes) -> tuple[Descriptor, ...]:
         ValueError: it is no index.
     """
     try:
-        listed = json.loads(data)["manifests"]
+        listed = load_json(data)["manifests"]
         return tuple(map(parse_descriptor, listed))
     except (TypeError, KeyError) as error:
         raise ValueError("not an image index") from error

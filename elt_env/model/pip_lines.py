@@ -27,7 +27,9 @@ from elt_env.model.direct import (
     refuse_credentials,
     split_url,
 )
-from elt_env.model.faults import Fault, WrittenError
+from elt_env.model.faults import Fault, WrittenError, refuse_excess, refuse_many
+from elt_env.model.limits import MOST_DEPTH, MOST_FAULTS, MOST_FILES, MOST_REQUIREMENTS
+from elt_env.model.markers import require_meaning
 from elt_env.model.names import normalize
 from elt_env.model.pip_options import PipOptions, hashes_of, parse_options, refuse_pointless
 from elt_env.model.requirement_faults import explain
@@ -118,12 +120,22 @@ class _Reading:
     files: set[str] = field(default_factory=set)
     lines: dict[str, tuple[str, int]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    count: int = 0
+    included: int = 0
+    asked: dict[tuple[str, str], SpecifierSet] = field(default_factory=dict)
+    urls: dict[tuple[str, str], DirectRequirement] = field(default_factory=dict)
 
     def read(
         self, lines: Iterable[Line], source: str, within: tuple[str, ...], *, constraint: bool
     ) -> None:
         """Read lines of `source`, which the files `within` lead to."""
         for number, text in lines:
+            self.count += 1
+            if self.count == MOST_REQUIREMENTS + 1:
+                problem = f"there are more than {MOST_REQUIREMENTS} lines for pip, files included."
+                self.faults.append(Fault(source, number, problem, "Ask for less in one spec."))
+            if self.count > MOST_REQUIREMENTS or len(self.faults) > MOST_FAULTS:
+                return
             try:
                 self._line(text, source, number, within, constraint=constraint)
             except WrittenError as error:
@@ -135,6 +147,7 @@ class _Reading:
         for url in re.findall(r"[^\s='\"]+://[^\s'\"]+", text):
             refuse_credentials(url, variables=True)
         asked, rest = _split(text)
+        refuse_excess(asked)
         options = parse_options(rest)
         if asked:
             found = self._asked(asked, hashes_of(options), source, constraint=constraint)
@@ -161,6 +174,13 @@ class _Reading:
         if path in within:
             chain = " -> ".join((*within[within.index(path) :], path))
             raise WrittenError(f"it includes itself: {chain}", "Remove one of these lines.")
+        self.included += 1
+        if self.included > MOST_FILES or len(within) > MOST_DEPTH:
+            raise WrittenError(
+                f"it includes {name}, and more than {MOST_FILES} files are included, or more than "
+                f"{MOST_DEPTH} in each other",
+                "Write it into fewer files.",
+            )
         try:
             text = self.reader(path)
         except OSError as error:
@@ -209,17 +229,18 @@ class _Reading:
     def _refuse_contradiction(self, requirement: Requirement) -> None:
         """Return when some version satisfies all that is asked of a package under one marker."""
         key = requirement.name, str(requirement.marker)
-        before = [each for each in self.requirements if (each.name, str(each.marker)) == key]
+        before = self.asked.get(key)
         asked = SpecifierSet(str(requirement.specifier), prereleases=True)
-        for each in before:
-            asked &= each.specifier
-        if before and asked.is_unsatisfiable():
+        asked = asked if before is None else asked & before
+        refuse_many(len(asked), requirement.name)
+        if before is not None and asked.is_unsatisfiable():
             source, line = self.lines[requirement.name]
             raise WrittenError(
                 f"no version of {requirement.name} satisfies '{asked}', as it is asked for on "
                 f"line {line} of {source} and here",
                 "Keep one of the two, or make them meet.",
             )
+        self.asked[key] = asked
 
     def _add_direct(self, direct: DirectRequirement, *, constraint: bool) -> None:
         if constraint:
@@ -227,12 +248,12 @@ class _Reading:
                 f"the constraint on {direct.name} is a URL",
                 "Write the URL where the package is asked for, and a version here.",
             )
-        for other in self.directs:
-            if (other.name, other.marker) == (direct.name, direct.marker) and other != direct:
-                raise WrittenError(
-                    f"{direct.name} is named with two URLs, {other.url} and {direct.url}",
-                    "Keep one of them.",
-                )
+        other = self.urls.setdefault((direct.name, direct.marker), direct)
+        if other != direct:
+            raise WrittenError(
+                f"{direct.name} is named with two URLs, {other.url} and {direct.url}",
+                "Keep one of them.",
+            )
         self.directs.append(direct)
 
     def _settings(self, options: Values, source: str) -> None:
@@ -333,11 +354,15 @@ def _is_path(text: str) -> bool:
 
 
 def _marker(marker: str, text: str) -> str:
+    if not marker:
+        return ""
     try:
-        return str(Marker(marker)) if marker else ""
+        read = Marker(marker)
     except InvalidMarker as error:
         name = text.partition("@")[0].strip()
         raise WrittenError(*explain(f"{name}; {marker}")) from error
+    require_meaning(read)
+    return str(read)
 
 
 def _requirement(text: str) -> Requirement:
@@ -350,6 +375,8 @@ def _requirement(text: str) -> Requirement:
     if requirement.url or requirement.name.endswith("-"):
         raise WrittenError(*explain(without_credentials(text)))
     requirement.extras = {normalize(each) for each in requirement.extras}
+    if requirement.marker is not None:
+        require_meaning(requirement.marker)
     return requirement
 
 

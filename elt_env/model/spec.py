@@ -22,6 +22,7 @@ from elt_env.model.credentials import (
 )
 from elt_env.model.direct import DirectRequirement
 from elt_env.model.faults import Fault, FaultsError, WrittenError
+from elt_env.model.limits import MOST_FAULTS
 from elt_env.model.marked_yaml import (
     is_nothing,
     items_of,
@@ -281,6 +282,8 @@ class _Reading:
         conda: dict[str, tuple[CondaSpec, int]] = {}
         lines: list[Line] = []
         for item in items:
+            if len(self._faults) > MOST_FAULTS:
+                break
             text = text_of(item)
             if text is not None:
                 self._add_conda(text, line_of(item), conda)

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from elt_env.errors import PolicyError
 
-ENVIRONMENT = r"[a-z0-9][a-z0-9_-]*"
+ENVIRONMENT = r"[a-z0-9][a-z0-9_-]{0,99}"
 """What the name of an environment looks like: it becomes part of file names."""
 
 PYTHON = r"3\.(?:0|[1-9][0-9]*)"
@@ -72,5 +72,5 @@ def environment_name(name: str, path: PurePath) -> str:
     """
     stem = path.name.partition(".")[0]
     texts = (name, "" if stem.lower() in _GENERIC else stem, path.parent.name)
-    names = (_NO_PART_OF_A_NAME.sub("-", each.lower()).strip("-_") for each in texts)
+    names = (_NO_PART_OF_A_NAME.sub("-", each.lower())[:64].strip("-_") for each in texts)
     return next((each for each in names if each), _GENERIC[0])

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from elt_env.errors import TimeLimitError
 from elt_env.model.activation import Activation, is_link_script
+from elt_env.model.limits import load_json
 from elt_env.tools.environment_variables import ACTIVATION, clean_environment
 from elt_env.tools.files import write_atomically, writing
 from elt_env.tools.prefix import Prefix
@@ -120,7 +121,7 @@ def _of_packages(prefix: Prefix, omitted: list[str]) -> Iterator[tuple[str, str]
     """Yield the variables of the files in env_vars.d; of one name, the last one counts."""
     for path in sorted((prefix.path / _VARIABLES).glob("*")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = load_json(path.read_text(encoding="utf-8"))
             # conda exports a name in capitals (envvars_force_uppercase).
             found = [(str(name).upper(), str(value)) for name, value in content.items()]
         except (OSError, ValueError, AttributeError):

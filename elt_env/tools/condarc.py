@@ -20,7 +20,9 @@ import yaml
 
 from elt_env.errors import PolicyError
 from elt_env.model.credentials import without_credentials
+from elt_env.model.marked_yaml import compose
 from elt_env.model.policy import ChannelPriority
+from elt_env.tools.input_files import read_text
 
 _NAMES = (".condarc", "condarc")
 _SUFFIXES = (".yml", ".yaml")
@@ -190,8 +192,8 @@ def _expanded(place: Path) -> Iterator[Path]:
 def _read(path: Path, ignored: list[str]) -> _Place:
     """Return what a file says; like conda, leave one aside that is not YAML."""
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        text = read_text(path)
+        node = compose(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""

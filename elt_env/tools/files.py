@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from elt_env.errors import StorageError
+from elt_env.tools.input_files import open_file
 
 _CHUNK = 1 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -79,7 +80,7 @@ def sync_directory(directory: Path) -> None:
 def sha256_of(path: Path) -> str:
     """Return the hex sha256 of a file's content."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

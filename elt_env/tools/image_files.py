@@ -7,7 +7,6 @@ into the prefix later does not.
 from __future__ import annotations
 
 import csv
-import json
 import os
 import posixpath
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 from elt_env.errors import IntegrityError
 from elt_env.model.bytecode import is_cached, parse_bytecode
 from elt_env.model.layering import Owner
+from elt_env.model.limits import load_json
 from elt_env.model.names import normalize
 from elt_env.tools.conda_meta import FROZEN, HISTORY
 from elt_env.tools.prefix import Distribution, Prefix
@@ -107,7 +107,7 @@ def _counted(name: str, size: int) -> int:
 
 def _of_conda(prefix: Prefix) -> Iterator[PackageFiles]:
     for path in sorted((prefix.path / "conda-meta").glob("*.json")):
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = load_json(path.read_text(encoding="utf-8"))
         owner = Owner("conda", content["name"])
         record = f"conda-meta/{path.name}"
         entries = content.get("paths_data", {}).get("paths", ())

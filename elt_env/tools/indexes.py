@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from elt_env.errors import PolicyError, SpecError
 from elt_env.model.pip_options import PipOptions
 from elt_env.model.policy import Policy
+from elt_env.tools.input_files import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -230,7 +231,7 @@ def pip_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     for path in _pip_files(environ.get("PIP_CONFIG_FILE"), *_homes(environ)):
         parser = configparser.RawConfigParser()
         with contextlib.suppress(OSError, configparser.Error, UnicodeDecodeError):
-            parser.read(path, encoding="utf-8")
+            parser.read_string(read_text(path))
         for section in ("install", "global"):
             if parser.has_section(section):
                 for key, value in parser.items(section):
@@ -267,8 +268,8 @@ def _pip_files(named: str | None, home: Path, config: Path) -> tuple[Path, ...]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return tomllib.loads(read_text(path))
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

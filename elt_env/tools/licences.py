@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
 from elt_env.errors import IntegrityError
+from elt_env.model.limits import load_json
 from elt_env.model.lock import Manager
 from elt_env.tools.prefix import Prefix
 
@@ -34,7 +34,7 @@ def licences(prefix: Prefix) -> Mapping[tuple[Manager, str], str]:
 def _of_conda(prefix: Prefix) -> Iterator[tuple[tuple[Manager, str], str]]:
     for path in sorted((prefix.path / "conda-meta").glob("*.json")):
         try:
-            record = json.loads(_read(path, prefix))
+            record = load_json(_read(path, prefix))
             name, licence = record["name"], record.get("license")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _unreadable(path, prefix) from error

@@ -8,7 +8,6 @@ NETRC names, or ~/.netrc), and of the `keyring` program where pip's or uv's sett
 from __future__ import annotations
 
 import base64
-import json
 import netrc
 import os
 import shutil
@@ -20,8 +19,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from elt_env.errors import PolicyError, ToolError
+from elt_env.model.limits import load_json
 from elt_env.tools.condarc import read_conda_settings
 from elt_env.tools.indexes import Index, Indexes, pip_settings, uv_settings
+from elt_env.tools.input_files import cause, read_bytes, read_text
 from elt_env.tools.process import run
 
 _KEYRING_LIMIT = 20.0  # seconds; it may ask a locked store
@@ -103,9 +104,11 @@ class Logins:
         host = urlsplit(url).hostname
         if not host:
             return None
+        named = self._environ.get("NETRC")
         try:
-            found = netrc.netrc(self._environ.get("NETRC")).authenticators(host)
-        except (OSError, netrc.NetrcParseError):
+            read_bytes(Path(named or Path("~/.netrc").expanduser()))  # not for long, whatever it is
+            found = netrc.netrc(named).authenticators(host)
+        except (OSError, UnicodeDecodeError, RuntimeError, netrc.NetrcParseError):
             return None
         return Login(found[0], found[2] or "") if found else None
 
@@ -172,9 +175,11 @@ def read_auth_file(environ: Mapping[str, str]) -> Mapping[str, object]:
     named = environ.get("RATTLER_AUTH_FILE")
     path = Path(named) if named else home / ".rattler" / "credentials.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
+        content = load_json(read_text(path))
+    except (FileNotFoundError, NotADirectoryError):
         return of_settings
+    except OSError as error:
+        raise auth_file_error(path, cause(error)) from error
     except ValueError as error:
         raise auth_file_error(path, str(error)) from None
     return of_settings | content if isinstance(content, dict) else of_settings

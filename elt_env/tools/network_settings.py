@@ -28,6 +28,7 @@ from elt_env.errors import PolicyError
 from elt_env.tools.condarc import read_conda_settings
 from elt_env.tools.files import write_atomically
 from elt_env.tools.indexes import pip_settings, uv_settings
+from elt_env.tools.input_files import cause, read_bytes
 
 # RFC 7468; OpenSSL writes the second form with what a certificate is trusted for.
 _CERTIFICATE = re.compile(
@@ -188,8 +189,7 @@ def _certificates(named: Named) -> tuple[str, ...]:
         found = _read(path, _stamp(path))
     except OSError as error:
         raise PolicyError(
-            f"{named.source} names certificates in {path}, which cannot be read: "
-            f"{os.strerror(error.errno or 0)}.",
+            f"{named.source} names certificates in {path}, which cannot be read: {cause(error)}.",
             f"Correct {named.source}, or remove it.",
         ) from error
     if not found:
@@ -210,7 +210,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _read(path: Path, stamp: tuple[int, int]) -> tuple[str, ...]:
     del stamp
     files = [each for each in sorted(path.iterdir()) if each.is_file()] if path.is_dir() else [path]
-    texts = (each.read_text(encoding="utf-8", errors="replace") for each in files)
+    texts = (read_bytes(each).decode("utf-8", "replace") for each in files)
     return tuple(dict.fromkeys(found[0] for text in texts for found in _CERTIFICATE.finditer(text)))
 
 

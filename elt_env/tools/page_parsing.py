@@ -7,7 +7,6 @@ well.
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from packaging.version import InvalidVersion, Version
 
+from elt_env.model.limits import load_json
 from elt_env.model.names import normalize
 from elt_env.model.project_page import IndexFile, ProjectPage
 
@@ -79,7 +79,7 @@ def _decoded(body: bytes, charset: str) -> str:
 
 def _json_entries(body: bytes, name: str) -> list[dict[str, object]]:
     try:
-        document = json.loads(body)
+        document = load_json(body)
     except (ValueError, RecursionError) as error:
         message = "it is not valid JSON, or cut off"
         raise ValueError(message) from error

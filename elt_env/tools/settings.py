@@ -21,8 +21,10 @@ from pydantic_settings import (
 )
 
 from elt_env.errors import PolicyError, SpecError
+from elt_env.model.limits import require_shallow
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.spec import Spec
+from elt_env.tools.input_files import cause, read_text
 from elt_env.tools.spec_file import read_spec
 from elt_env.tools.unlisted import read_unlisted, record_path, remembers
 
@@ -169,15 +171,24 @@ def _implied_policy(root: Path) -> Policy:
 def _read_table(path: Path) -> dict[str, Any] | None:
     """Return the policy's table with field names for keys, or None when the file has none."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError, UnicodeDecodeError):
         return None
+    except OSError as error:
+        raise PolicyError(
+            f"{path} cannot be read: {cause(error)}.",
+            "Put the project's file there, or change into another directory.",
+        ) from error
     if "elt-env" not in text:
         return None
     try:
-        tools = tomllib.loads(text).get("tool")
-    except tomllib.TOMLDecodeError as error:
+        content = tomllib.loads(text)
+        require_shallow(content)
+    except RecursionError:
+        raise PolicyError(f"{path} is nested too deeply.", "Correct it there.") from None
+    except ValueError as error:
         raise PolicyError(f"{path} is not valid TOML: {error}.", "Correct it there.") from error
+    tools = content.get("tool")
     table = tools.get("elt-env") if isinstance(tools, dict) else None
     if table is None:
         return None

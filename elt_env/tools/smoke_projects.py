@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from elt_env.tools.input_files import read_text
+
 _HERE = Path(__file__).resolve().parent
 # In the source tree they lie beside the package; the wheel has them in it.
 _SHIPPED = (_HERE / "projects", _HERE.parents[1])
@@ -27,6 +29,6 @@ def smoke_project(root: Path, name: str) -> Path:
 def _is_ours(project: Path) -> bool:
     file, mark = _MARKS[project.name]
     try:
-        return mark in (project / file).read_text(encoding="utf-8")
+        return mark in read_text(project / file)
     except (OSError, UnicodeDecodeError):
         return False

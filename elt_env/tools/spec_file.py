@@ -7,6 +7,7 @@ from pathlib import Path
 
 from elt_env.errors import SpecError
 from elt_env.model.spec import Spec, parse_spec
+from elt_env.tools.input_files import cause, read_bytes
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -23,17 +24,18 @@ def read_spec(root: Path, name: str, remedy: str = "Name a file that is there.")
         SpecError: the file is missing or cannot be used; all that is wrong is said at once.
     """
     try:
-        text = read_text(root / name)
+        text = _read_text(root / name)
     except FileNotFoundError as error:
         raise SpecError(f"The spec {name} does not exist in {root.absolute()}.", remedy) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(
-            f"The spec {name} cannot be read: {error}.", "Make it a readable UTF-8 text file."
+            f"The spec {name} cannot be read: {cause(error)}.",
+            "Make it a readable UTF-8 text file.",
         ) from error
-    return parse_spec(text, name, lambda path: read_text(root / path))
+    return parse_spec(text, name, lambda path: _read_text(root / path))
 
 
-def read_text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     """Return a text that any editor wrote: UTF-8 with or without a mark, or UTF-16 with one.
 
     The latter is what `conda env export >` makes in PowerShell.
@@ -42,5 +44,5 @@ def read_text(path: Path) -> str:
         OSError: it cannot be read.
         UnicodeDecodeError: it is neither.
     """
-    content = path.read_bytes()
+    content = read_bytes(path)
     return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")

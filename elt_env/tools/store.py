@@ -27,9 +27,11 @@ from elt_env.errors import IntegrityError
 from elt_env.model import conda_lock, lock_json, pylock, requirements
 from elt_env.model.canonical import short
 from elt_env.model.evidence import Evidence
+from elt_env.model.limits import MOST_LOCK_BYTES
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.input_files import cause, read_bytes, read_text
 
 _evidence: TypeAdapter[Evidence] = TypeAdapter(Evidence)
 _RELOCK = "Make a new one with: elt-env relock {target}"
@@ -210,9 +212,9 @@ def _read_manifest(directory: Path, target: Target | None) -> Lock:
     remedy = _RELOCK.format(target=target.name if target else "TARGET")
     path = directory / lock_json.FILE_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, MOST_LOCK_BYTES)
     except (OSError, UnicodeDecodeError) as error:
-        raise IntegrityError(f"The lock {path} cannot be read: {error}.", remedy) from error
+        raise IntegrityError(f"The lock {path} cannot be read: {cause(error)}.", remedy) from error
     lock = lock_json.parse(text, str(path), remedy)
     if target is not None and lock.target != target:
         raise IntegrityError(
@@ -242,6 +244,6 @@ def _derived_files(lock: Lock) -> dict[str, str]:
 
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_bytes(path, MOST_LOCK_BYTES)
     except OSError:
         return None

@@ -15,6 +15,7 @@ from typing import IO, cast
 import zstandard
 
 from elt_env.errors import PolicyError
+from elt_env.tools.input_files import open_file
 
 _GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 _DAMAGE = (
@@ -31,7 +32,7 @@ def plain(path: Path) -> Iterator[IO[bytes]]:
         PolicyError: it cannot be read, or it is damaged: also where the block finds that out.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(len(_XZ))
             file.seek(0)
             with _decompressed(file, start) as content:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import rattler
 from rattler.package_streaming import PackageArchive
 
+from elt_env.model.limits import load_json
 from elt_env.model.names import normalize
 
 _DIST_INFO = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)\.dist-info")
@@ -50,7 +50,7 @@ async def listed_paths(archive: PackageArchive) -> list[str]:
     # One after the other: a `.tar.bz2` is unpacked up to the last that was asked for.
     paths = await archive.read_file("info/paths.json")
     if paths is not None:
-        return [str(entry["_path"]) for entry in json.loads(paths)["paths"]]
+        return [str(entry["_path"]) for entry in load_json(paths)["paths"]]
     files = await archive.read_file("info/files")
     if files is None:
         message = "it has neither info/paths.json nor info/files"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from elt_env.errors import TimeLimitError, ToolError
+from elt_env.model.limits import load_json
+from elt_env.tools.input_files import read_bytes
 from elt_env.tools.process import run
 
 _HELPER_LIMIT = 30.0  # seconds; one may ask a cloud for a short-lived password
@@ -87,7 +88,7 @@ def _files() -> Iterator[Path]:
 def _search(path: Path, registry: str, repository: str) -> Iterator[tuple[str, Login | None]]:
     """Yield where in a file was looked, and what was found there."""
     try:
-        content = json.loads(path.read_bytes())
+        content = load_json(read_bytes(path))
     except FileNotFoundError:
         yield f"{path} (not there)", None
         return
@@ -168,7 +169,7 @@ def _ask_helper(name: str, registry: str, path: Path) -> tuple[str, Login | None
 
 def _told(place: str, output: str) -> tuple[str, Login | None]:
     try:
-        answer = json.loads(output)
+        answer = load_json(output)
         username, secret = str(answer["Username"]), str(answer["Secret"])
     except (ValueError, KeyError, TypeError):
         return f"{place}, which answered with nonsense", None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import httpx
 
 from elt_env.errors import InputError, RegistryError
+from elt_env.model.limits import load_json
 
 _SHOWN = 300
 _AGAIN = "then run the same command again; what was sent is not sent twice."
@@ -50,7 +50,7 @@ class Said:
 def read_said(status: int, body: bytes, mask: Callable[[str], str]) -> Said:
     """Return what an answer says; a body that is not the specification's is left out."""
     try:
-        errors = json.loads(body)["errors"]
+        errors = load_json(body)["errors"]
         codes = tuple(str(each.get("code", "")) for each in errors)
         words = "; ".join(str(each.get("message") or each.get("code")) for each in errors)
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -5,13 +5,12 @@ OCI Distribution Specification 1.1.
 
 from __future__ import annotations
 
-import json
-
 import httpx
 
 from elt_env.errors import IntegrityError, RegistryError
 from elt_env.model import oci
 from elt_env.model.image_reference import Reference
+from elt_env.model.limits import load_json
 from elt_env.model.oci import Descriptor, Manifest
 from elt_env.tools.oci.layout import Layout
 from elt_env.tools.oci.registry_client import Answer, RegistryClient
@@ -97,7 +96,7 @@ def _index(data: bytes) -> dict[str, list[dict[str, object]]]:
     """Return an index of referrers as it is; anything else is none."""
     try:
         oci.parse_index(data)
-        content: dict[str, list[dict[str, object]]] = json.loads(data)
+        content: dict[str, list[dict[str, object]]] = load_json(data)
     except ValueError:
         return {}
     return content

@@ -1,0 +1,78 @@
+"""How much a file that a person hands over may hold: one rule, whatever the file is.
+
+What goes beyond is refused at once and in a sentence. Each limit is far above what such files are
+in the field, and low enough that whatever stays below it is read in about a second.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MOST_BYTES = 4 << 20
+"""Bytes of a text that a person writes: a spec, requirements with hashes, settings, a policy."""
+
+MOST_LOCK_BYTES = 16 << 20
+"""Bytes of a file that this program writes, such as a lock.json of thousands of packages."""
+
+MOST_YAML_BYTES = 1 << 20
+"""Bytes of a YAML file, whose reader is slow."""
+
+MOST_DEPTH = 40
+"""Values inside of values, in YAML, JSON or TOML; parentheses of a marker."""
+
+MOST_VALUES = 10_000
+"""Values of a YAML document, an alias counted as what it stands for."""
+
+MOST_REQUIREMENTS = 2_000
+"""Requirements of a spec for pip, with those of all files that it includes."""
+
+MOST_FILES = 100
+"""Files that a spec includes, each as often as it is included."""
+
+MOST_BOUNDS = 50
+"""Bounds on one package."""
+
+MOST_FAULTS = 50
+"""Faults of a file after which it is read no further."""
+
+MOST_WIDTH = 2_000
+"""Characters of one requirement, without the options behind it."""
+
+
+def load_json(text: str | bytes) -> Any:  # noqa: ANN401  # whatever JSON can hold
+    """Return what a JSON text holds.
+
+    Raises:
+        ValueError: it is not JSON, or has more than MOST_DEPTH values inside of each other.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError(_too_deep()) from None
+    require_shallow(content)
+    return content
+
+
+def require_shallow(content: object) -> None:
+    """Return when what JSON or TOML holds has no more than MOST_DEPTH values in each other.
+
+    Raises:
+        ValueError: it has.
+    """
+    level = [content]
+    for _ in range(MOST_DEPTH + 1):
+        level = [inside for each in level for inside in _inside(each)]
+        if not level:
+            return
+    raise ValueError(_too_deep())
+
+
+def _inside(value: object) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _too_deep() -> str:
+    return f"more than {MOST_DEPTH} values are nested in each other"

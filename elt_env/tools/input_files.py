@@ -1,0 +1,74 @@
+"""Files that a person hands over: read whole, if they are files and not larger than such are."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+from elt_env.model.limits import MOST_BYTES
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file of any size to read it; of `/dev/null`, people's name for "none", nothing comes.
+
+    It never waits for a writer, whatever `path` is.
+
+    Raises:
+        OSError: it cannot be read, or is no file; `strerror` says which.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    state = os.fstat(handle)
+    if stat.S_ISREG(state.st_mode) or _is_null(state):
+        return open(handle, "rb")  # noqa: PTH123  # a descriptor, for the caller to close
+    os.close(handle)
+    kind = _KINDS.get(stat.S_IFMT(state.st_mode), "something else")
+    raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        OSError: as `open_file`, or it is larger than `most` bytes; `strerror` says which.
+    """
+    with open_file(path) as file:
+        parts, left = [], most + 1
+        while left and (part := file.read(left)):
+            parts.append(part)
+            left -= len(part)
+    if not left:
+        raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB", str(path))
+    return b"".join(parts)
+
+
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
+    """Return the content of a UTF-8 text file.
+
+    Raises:
+        OSError: as `read_bytes`.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return read_bytes(path, most).decode("utf-8")
+
+
+def cause(error: OSError | ValueError) -> str:
+    """Return why a file could not be read, for a message."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 text (byte {error.start})"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _is_null(state: os.stat_result) -> bool:
+    null = os.stat(os.devnull)  # noqa: PTH116  # what a path has no word for
+    return stat.S_ISCHR(state.st_mode) and state.st_rdev == null.st_rdev
