@@ -19,6 +19,7 @@ from elt_env.cli.targets import lock_in, open_target, prefix_to_use
 from elt_env.cli.telling import teller
 from elt_env.cli.upkeep import gc, verify_target
 from elt_env.errors import PolicyError, ProofError
+from elt_env.model.diff import count
 from elt_env.model.diff_render import body, headline
 from elt_env.model.summary import evidence_text, next_of_file, next_steps, packages_text
 from elt_env.stages import build as building
@@ -26,6 +27,7 @@ from elt_env.stages import lock as locking
 from elt_env.stages import settings_report
 from elt_env.stages import show as showing
 from elt_env.stages.from_file import LockedFile, is_file, lock_file
+from elt_env.stages.notify import notify
 from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, prove_all
 from elt_env.tools.environment_variables import read_activation, user_environment
 from elt_env.tools.interpreters import list_interpreters
@@ -33,7 +35,7 @@ from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say, run_interactive
 from elt_env.tools.settings import open_project
 from elt_env.tools.shells import own_command, shell_in
-from elt_env.tools.toolbox import open_toolbox
+from elt_env.tools.toolbox import Toolbox, open_toolbox
 
 _TARGET = click.argument("name", metavar="TARGET")
 _TARGET_OR_FILE = click.argument("name", metavar="TARGET|FILE")
@@ -75,7 +77,10 @@ def lock(name: str, python: str | None, called: str | None) -> None:
       elt-env lock elt@3.11
       elt-env lock path/to/environment.yml --python 3.11
     """
-    _print_locked(_locked(name, python, called, teller()).locked)
+    say = teller()
+    found = _locked(name, python, called, say)
+    _tell_locked(found.locked, found.toolbox, say)
+    _print_locked(found.locked)
 
 
 @main.command()
@@ -90,7 +95,9 @@ def relock(name: str, packages: tuple[str, ...]) -> None:
       elt-env relock elt@3.11 -P dagster -P duckdb
     """
     target, toolbox = open_target(name)
-    locked = locking.lock(target, toolbox, teller(), upgrade=packages or None)
+    say = teller()
+    locked = locking.lock(target, toolbox, say, upgrade=packages or None)
+    _tell_locked(locked, toolbox, say)
     _print_locked(locked)
 
 
@@ -136,11 +143,14 @@ def build(  # noqa: PLR0913  # click passes them
         found = _locked(name, python, called, say)
         target, toolbox, locked = found.target, found.toolbox, found.locked
         current = locked.lock
+        _tell_locked(locked, toolbox, say)
     built = building.ensure_prefix(current, toolbox, say)
     results = prove_all(current, toolbox, say, names=CHECKS, again=again)
     click.echo(f"{target.name} {current.digest}\n{built.path}")
     failed = [each for each in results if each.failed]
     if failed:
+        details = "\n".join(f"{each.check}: {each.detail}" for each in failed)
+        notify(target, toolbox, say, "failed", details)
         names = ", ".join(each.check for each in failed)
         raise ProofError(
             f"{target.name} is built, but does not hold: {names}\n"
@@ -346,6 +356,13 @@ def _say_omitted(prefix: Prefix) -> None:
             f"elt-env doctor {prefix.lock.target.name} --check conda_scripts",
             err=True,
         )
+
+
+def _tell_locked(locked: locking.Locked, toolbox: Toolbox, say: Say) -> None:
+    """Tell the webhook of the policy of a new lock, if there is one."""
+    if not locked.kept:
+        trigger = "; ".join(locked.reasons)
+        notify(locked.lock.target, toolbox, say, "relocked", count(locked.changes), trigger=trigger)
 
 
 def _print_locked(locked: locking.Locked) -> None:

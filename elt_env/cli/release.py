@@ -13,6 +13,8 @@ from elt_env.cli.targets import open_target
 from elt_env.cli.telling import teller
 from elt_env.model.lock import Lock
 from elt_env.model.release_log import log_text
+from elt_env.model.target import Target
+from elt_env.stages.notify import notify
 from elt_env.stages.promote import Moved
 from elt_env.stages.promote import promote as promote_lock
 from elt_env.stages.release_log import release_log
@@ -41,7 +43,9 @@ def promote(name: str, why: str | None) -> None:
       elt-env promote elt@3.11 --why "the nightly run needs dbt 1.11.16"
     """
     target, toolbox = open_target(name)
-    moved = promote_lock(target, toolbox, teller(), trigger=why or by_hand(), by="elt-env promote")
+    say = teller()
+    moved = promote_lock(target, toolbox, say, trigger=why or by_hand(), by="elt-env promote")
+    _tell_moved(moved, target, toolbox, say)
     _print_moved(moved, ReleaseStore(toolbox.store.home))
 
 
@@ -61,9 +65,9 @@ def rollback(name: str, to: str | None, why: str | None) -> None:
       elt-env rollback elt@3.11 --to 8c889c6ab17a --why "dbt test fails since Monday"
     """
     target, toolbox = open_target(name)
-    moved = roll_back(
-        target, toolbox, teller(), to=to, trigger=why or by_hand(), by="elt-env rollback"
-    )
+    say = teller()
+    moved = roll_back(target, toolbox, say, to=to, trigger=why or by_hand(), by="elt-env rollback")
+    _tell_moved(moved, target, toolbox, say)
     _print_moved(moved, ReleaseStore(toolbox.store.home))
     if not moved.kept:
         click.echo(f"Forward again: {own_command(sys.argv[0])} promote {target.name}")
@@ -104,7 +108,7 @@ def promote_built(lock: Lock, toolbox: Toolbox, say: Say, reasons: Sequence[str]
         say(f"promote: waits for a person: elt-env promote {lock.target.name}")
         return
     trigger = "; ".join(reasons) or by_hand()
-    promote_lock(
+    moved = promote_lock(
         lock.target,
         toolbox,
         say,
@@ -113,6 +117,7 @@ def promote_built(lock: Lock, toolbox: Toolbox, say: Say, reasons: Sequence[str]
         trigger=trigger,
         by="elt-env build",
     )
+    _tell_moved(moved, lock.target, toolbox, say)
 
 
 def by_hand() -> str:
@@ -121,6 +126,14 @@ def by_hand() -> str:
         return f"asked for by {getpass.getuser()}"
     except (KeyError, OSError):  # nobody with this number
         return "asked for by hand"
+
+
+def _tell_moved(moved: Moved, target: Target, toolbox: Toolbox, say: Say) -> None:
+    """Tell the webhook of the policy, if there is one."""
+    if not moved.kept:
+        release = moved.release
+        detail = f"{release.action}: the lock {release.digest}"
+        notify(target, toolbox, say, "promoted", detail, trigger=release.trigger)
 
 
 def _print_moved(moved: Moved, releases: ReleaseStore) -> None:

@@ -4,6 +4,7 @@ import dagster as dg
 
 from elt_env.defs.levels import leveled
 from elt_env.defs.names import group_name, python_partitions
+from elt_env.defs.notices import tell
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.resources import EltProject, work
 from elt_env.defs.run_tags import IDENTITY, TO, mover
@@ -33,6 +34,9 @@ def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
             moved = rolling.roll_back(
                 target, toolbox, leveled(context.log), to=to, **mover(context.run)
             )
+            if not moved.kept:
+                detail = f"{moved.release.action}: the lock {moved.release.digest}"
+                tell("promoted", detail, target, toolbox, context.run, leveled(context.log))
             context.log_event(
                 dg.AssetMaterialization(
                     key,

@@ -19,6 +19,7 @@ from elt_env.definitions import project_definitions
 from elt_env.defs.resources import EltProject
 from elt_env.tools.settings import open_project
 from tests.support.channel import Channel
+from tests.support.chat import chatting
 from tests.support.index_server import IndexServer
 from tests.support.isolation import clear_settings
 from tests.support.loopback import running
@@ -191,18 +192,6 @@ def test_what_is_not_proven_is_refused_by_name(forward: Terminal) -> None:
     assert show(other)["release"] is None
 
 
-def test_a_failing_proof_leaves_the_release(forward: Terminal) -> None:
-    before = released(forward)
-    forward.offer("tool", "2.0", requires=["part"], files=_BROKEN)
-    ok(typed(forward, "relock", forward.target, "-P", "tool"))
-    assert typed(forward, "build", forward.target).exit_code == 8
-    refused = typed(forward, "promote", forward.target)
-    assert refused.exit_code == 8
-    assert re.search(r"imports failed: .*libfoo\.so\.1 is missing", refused.stderr)
-    assert "Traceback" not in refused.stderr
-    assert released(forward) == before
-
-
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as made:
@@ -258,6 +247,37 @@ def test_dagster_hears_of_what_was_done_at_the_command_line(
     ok(typed(forward, "doctor", forward.target, "--check", "imports", "--again"))
     assert _hears(forward, instance) == ["imports"]
     assert _hears(forward, instance) == []
+
+
+def test_the_webhook_hears_of_what_was_done_at_the_command_line(forward: Terminal) -> None:
+    with chatting() as chat:
+        told = {"ELT_ENV_NOTIFY_WEBHOOK": chat.url, "CHAT_TOKEN": "secret"}
+        ok(typed(forward, "rollback", forward.target, "--why", "dbt test fails", **told))
+        ok(typed(forward, "promote", forward.target, **told))
+        ok(typed(forward, "promote", forward.target, **told))
+        forward.offer("part", "1.2")
+        ok(typed(forward, "relock", forward.target, "-P", "part", **told))
+        ok(typed(forward, "build", forward.target, **told))
+    assert [each["outcome"] for each in chat.taken] == [
+        *("promoted", "promoted"),
+        *("relocked", "promoted"),
+    ]
+    first, _, last, _ = chat.taken
+    assert (first["target"], first["trigger"]) == (forward.target, "dbt test fails")
+    assert first["detail"].startswith("rolled back: the lock sha256:")
+    assert last["detail"] == "1 upgraded"
+
+
+def test_a_failing_proof_leaves_the_release(forward: Terminal) -> None:
+    before = released(forward)
+    forward.offer("tool", "2.0", requires=["part"], files=_BROKEN)
+    ok(typed(forward, "relock", forward.target, "-P", "tool"))
+    assert typed(forward, "build", forward.target).exit_code == 8
+    refused = typed(forward, "promote", forward.target)
+    assert refused.exit_code == 8
+    assert re.search(r"imports failed: .*libfoo\.so\.1 is missing", refused.stderr)
+    assert "Traceback" not in refused.stderr
+    assert released(forward) == before
 
 
 @pytest.mark.parametrize(
