@@ -11,6 +11,7 @@ import click
 from elt_env.cli import image as images
 from elt_env.cli import release as releases
 from elt_env.cli import why as explaining
+from elt_env.cli.checks import check, doctor
 from elt_env.cli.diff import diff
 from elt_env.cli.group import Group
 from elt_env.cli.lint import lint
@@ -21,14 +22,15 @@ from elt_env.cli.upkeep import gc, verify_target
 from elt_env.errors import PolicyError, ProofError
 from elt_env.model.diff import count
 from elt_env.model.diff_render import body, headline
-from elt_env.model.summary import evidence_text, next_of_file, next_steps, packages_text
+from elt_env.model.summary import next_of_file, next_steps, packages_text
 from elt_env.stages import build as building
 from elt_env.stages import lock as locking
 from elt_env.stages import settings_report
 from elt_env.stages import show as showing
+from elt_env.stages.checks.registry import build_checks, is_blocking
 from elt_env.stages.from_file import LockedFile, is_file, lock_file
 from elt_env.stages.notify import notify
-from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, prove_all
+from elt_env.stages.prove import prove_all
 from elt_env.tools.environment_variables import read_activation, user_environment
 from elt_env.tools.interpreters import list_interpreters
 from elt_env.tools.prefix import Prefix
@@ -145,9 +147,10 @@ def build(  # noqa: PLR0913  # click passes them
         current = locked.lock
         _tell_locked(locked, toolbox, say)
     built = building.ensure_prefix(current, toolbox, say)
-    results = prove_all(current, toolbox, say, names=CHECKS, again=again)
+    policy = toolbox.environment
+    results = prove_all(current, toolbox, say, names=build_checks(policy), again=again)
     click.echo(f"{target.name} {current.digest}\n{built.path}")
-    failed = [each for each in results if each.failed]
+    failed = [each for each in results if each.failed and is_blocking(each.check, policy)]
     if failed:
         details = "\n".join(f"{each.check}: {each.detail}" for each in failed)
         notify(target, toolbox, say, "failed", details)
@@ -205,37 +208,6 @@ def show(
     if hints:
         entry = summary.entry_points if summary.release else None
         click.echo("\n" + next_steps(target, own_command(sys.argv[0]), entry))
-
-
-@main.command()
-@click.argument("name", metavar="TARGET", required=False)
-@click.option(
-    "--check",
-    "names",
-    metavar="CHECK",
-    multiple=True,
-    type=click.Choice(list(HEALTH_CHECKS)),
-    help="Run only this one.",
-)
-@click.option("--again", is_flag=True, help="Run the checks again, even those that held.")
-def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # noqa: FBT001  # click passes it
-    """Run every health check on TARGET, the policy's first by default, and print a table.
-
-    \b
-    Examples:
-      elt-env doctor elt@3.11
-      elt-env doctor elt@3.11 --check native_libraries --again
-    """
-    target, toolbox = open_target(name or open_project().first)
-    current = building.require_lock(target, toolbox)
-    results = prove_all(current, toolbox, teller(), names=names or None, again=again)
-    click.echo(evidence_text(results))
-    failed = [each.check for each in results if each.failed]
-    if failed:
-        raise ProofError(
-            f"{target.name} does not hold: {', '.join(failed)}",
-            f"The logs are in {toolbox.store.log_path(current.digest, failed[0]).parent}",
-        )
 
 
 @main.command(context_settings={"allow_interspersed_args": False})
@@ -315,7 +287,9 @@ def _list_pythons() -> None:
 
 
 for each in (
+    check,
     diff,
+    doctor,
     gc,
     releases.history,
     images.image,

@@ -8,7 +8,7 @@ from elt_env.cli.targets import open_target
 from elt_env.cli.telling import teller
 from elt_env.errors import PolicyError
 from elt_env.model.collected import collected_text
-from elt_env.model.policy import parse_duration
+from elt_env.model.durations import parse_duration
 from elt_env.stages.collect import collect
 from elt_env.stages.repair import repair, repair_pointer
 from elt_env.stages.verify import locks_of, require_whole, verify

@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import dagster as dg
 
@@ -17,9 +17,10 @@ from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.stages import build
-from elt_env.stages.checks import NOT_BLOCKING
+from elt_env.stages.checks import registry
 from elt_env.stages.checks.applies import lacking
-from elt_env.stages.prove import HEALTH_CHECKS, IMAGE_CHECKS, Prover, image_prover, prefix_prover
+from elt_env.stages.checks.registry import descriptions, health_checks, is_blocking
+from elt_env.stages.prove import Prover, image_prover, prefix_prover
 from elt_env.tools.toolbox import Toolbox
 
 MakeProver = Callable[..., Prover]
@@ -30,13 +31,13 @@ def environment_checks(
     environment: str, policy: EnvironmentPolicy
 ) -> list[dg.AssetChecksDefinition]:
     """Return the checks on the asset `<environment>/environment`."""
-    specs = check_specs(environment, "environment", HEALTH_CHECKS, policy)
+    specs = check_specs(environment, "environment", health_checks(policy), policy)
     return [checks_op(environment, "environment", specs, prefix_prover)]
 
 
 def image_checks(environment: str, policy: EnvironmentPolicy) -> list[dg.AssetChecksDefinition]:
     """Return the checks on the asset `<environment>/image`."""
-    specs = check_specs(environment, "image", IMAGE_CHECKS, policy)
+    specs = check_specs(environment, "image", registry.image_checks(policy), policy)
     return [checks_op(environment, "image", specs, image_prover)]
 
 
@@ -46,9 +47,10 @@ def check_keys(environment: str, *names: str) -> list[dg.AssetCheckKey]:
 
 
 def check_specs(
-    environment: str, asset: str, checks: Mapping[str, object], policy: EnvironmentPolicy
+    environment: str, asset: str, checks: Iterable[str], policy: EnvironmentPolicy
 ) -> list[dg.AssetCheckSpec]:
     """Return what Dagster is to know about the checks on the asset `<environment>/<asset>`."""
+    said = descriptions(policy)
     with warnings.catch_warnings():
         # Partitioned checks are marked as a preview; a check without its Python says nothing.
         warnings.simplefilter("ignore", dg.PreviewWarning)
@@ -56,11 +58,11 @@ def check_specs(
             dg.AssetCheckSpec(
                 name,
                 asset=[environment, asset],
-                description=check.__doc__,
-                blocking=name not in NOT_BLOCKING,
+                description=said[name],
+                blocking=is_blocking(name, policy),
                 partitions_def=python_partitions(policy),
             )
-            for name, check in checks.items()
+            for name in checks
         ]
 
 

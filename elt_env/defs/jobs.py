@@ -12,11 +12,14 @@ from elt_env.defs.names import group_name
 from elt_env.defs.run_tags import AGAIN, BY_ITSELF, EVERYTHING, IDENTITY, UPGRADE
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.stages.checks import NOT_BLOCKING
-from elt_env.stages.prove import HEALTH_CHECKS, SMOKE_CHECKS
+from elt_env.stages.checks.registry import descriptions, health_checks
+from elt_env.stages.prove import SMOKE_CHECKS
 
 
 def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
-    """Return the jobs `<environment>_build`, `_relock`, `_health`, and one a smoke check.
+    """Return the jobs `<environment>_build`, `_relock`, `_health`, and one for each check.
+
+    A job runs each smoke check, and each check of the policy's own.
 
     The first two end with a proven environment, which is the release where the policy promotes by
     itself: `build` keeps the lock while it satisfies, `relock` upgrades it. The others run checks
@@ -42,13 +45,18 @@ def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definiti
         f"With the tag {UPGRADE} set to names, as in 'dagster,duckdb', upgrade only these.",
     )
     health = _checking_job(
-        environment, "health", HEALTH_CHECKS, "Run every health check on what is locked."
+        environment, "health", health_checks(policy), "Run every health check on what is locked."
     )
+    said = descriptions(policy)
     smoke = [
-        _checking_job(environment, each, (each,), f"{check.__doc__} On what is locked.")
-        for each, check in SMOKE_CHECKS.items()
+        _checking_job(environment, each, (each,), f"{said[each]} On what is locked.")
+        for each in SMOKE_CHECKS
     ]
-    return dg.Definitions(jobs=[build, relock, health, *smoke])
+    own = [
+        _checking_job(environment, each, (each,), f"{said[each]} On what is locked.")
+        for each in policy.checks
+    ]
+    return dg.Definitions(jobs=[build, relock, health, *smoke, *own])
 
 
 def _checking_job(environment: str, job: str, checks: Iterable[str], description: str) -> Any:  # noqa: ANN401  # Dagster keeps the class to itself

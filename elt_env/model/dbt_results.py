@@ -20,12 +20,14 @@ class NodeResult:
         status: dbt's word, as in `success`, `pass`, `fail`, `error`, `skipped`, `warn`.
         seconds: how long it took.
         message: dbt's own words, or "".
+        compiled: the SQL that was run, or "".
     """
 
     node: str
     status: str
     seconds: float
     message: str = ""
+    compiled: str = ""
 
     @property
     def kind(self) -> str:
@@ -68,6 +70,7 @@ def parse(text: str) -> tuple[NodeResult, ...]:
                 status=each["status"],
                 seconds=float(each["execution_time"]),
                 message=str(each["message"] or "").strip(),
+                compiled=str(each.get("compiled_code") or ""),
             )
             for each in json.loads(text)["results"]
         )

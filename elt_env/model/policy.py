@@ -9,42 +9,12 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from elt_env.model.credentials import WHERE_CREDENTIALS_BELONG, channel_carries_credentials
+from elt_env.model.durations import Duration
+from elt_env.model.own_checks import CheckName, OwnCheck, ambiguities
 from elt_env.model.target import ENVIRONMENT, PYTHON
-
-_UNITS = {
-    "minute": timedelta(minutes=1),
-    "hour": timedelta(hours=1),
-    "day": timedelta(days=1),
-    "week": timedelta(weeks=1),
-}
-_DURATION = re.compile(rf"(?P<count>[0-9]+) ?(?P<unit>{'|'.join(_UNITS)})s?")
-_LONGEST = timedelta(days=36525)
-
-
-def parse_duration(value: object) -> timedelta:
-    """Return what `3 days`, `12 hours`, `1 week` or `0` means; a timedelta is left as it is.
-
-    Raises:
-        ValueError: none of these, or longer than a century.
-    """
-    if isinstance(value, timedelta):
-        return value
-    text = str(value).strip()
-    if text == "0":
-        return timedelta(0)
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise ValueError("write a number and a unit, as in '3 days', '12 hours' or '0'")
-    count, unit = int(found["count"]), _UNITS[found["unit"]]
-    if count > _LONGEST / unit:
-        raise ValueError("nothing here takes longer than a century")
-    return count * unit
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 
 
 def _python_minor(text: str) -> str:
@@ -109,6 +79,9 @@ class EnvironmentPolicy(_Frozen):
         None,
         description="where a new image is pushed to, as `registry.example/team/elt`, by the start "
         "of the lock's digest; the tag of the Python minor moves with the release",
+    )
+    checks: dict[CheckName, OwnCheck] = Field(
+        default_factory=dict, description="the team's own checks by name"
     )
 
 
@@ -229,4 +202,7 @@ class Policy(_Frozen):
             other = seen.setdefault(name.replace("-", "_"), name)
             if other != name:
                 raise ValueError(f"'{other}' and '{name}' cannot be told apart; rename one")
+        doubts = [*ambiguities({name: each.checks for name, each in value.items()})]
+        if doubts:
+            raise ValueError("; ".join(doubts))
         return value

@@ -18,11 +18,10 @@ from elt_env.model.project_page import ProjectPage
 from elt_env.model.target import Target
 from elt_env.model.watch import Ask, Memory, Sight, shortened, trigger_text
 from elt_env.stages.candidate import Candidate, find_candidate
-from elt_env.stages.checks import NOT_BLOCKING
+from elt_env.stages.checks.registry import is_blocking
 from elt_env.tools.cancelling import ended_by
 from elt_env.tools.package_index import PackageIndex
 from elt_env.tools.process import Say
-from elt_env.tools.store import Store
 from elt_env.tools.toolbox import Toolbox, open_toolbox
 
 _TO_RESOLVE = 20.0  # seconds without which a new lock is not begun
@@ -158,7 +157,7 @@ def _resolved(lock: Lock, sight: Sight, fingerprint: str, what: str, watcher: Wa
             "beside it, admits nothing else"
         )
         return _decided(fingerprint, told, sight)
-    return _proposed(candidate, fingerprint, sight, watcher.toolbox.store)
+    return _proposed(candidate, fingerprint, sight, watcher.toolbox)
 
 
 def _decided(fingerprint: str, told: str, sight: Sight) -> Outcome:
@@ -206,11 +205,11 @@ def _left_to_a_run(lock: Lock, fingerprint: str, what: str, sight: Sight) -> Out
     return Outcome(told, Memory(fingerprint, told, ask), ask)
 
 
-def _proposed(candidate: Candidate, fingerprint: str, sight: Sight, store: Store) -> Outcome:
+def _proposed(candidate: Candidate, fingerprint: str, sight: Sight, toolbox: Toolbox) -> Outcome:
     """Ask for a run that makes a candidate the lock, unless it is known to fail."""
     digest = candidate.lock.digest
     trigger = trigger_text(candidate.changes, sight)
-    failed = failed_checks(digest, store)
+    failed = failed_checks(digest, toolbox)
     if failed:
         told = f"the lock {short(digest)} for {trigger} failed {', '.join(failed)} before"
         return _decided(
@@ -228,11 +227,12 @@ def _proposed(candidate: Candidate, fingerprint: str, sight: Sight, store: Store
     return Outcome(told, Memory(fingerprint, told, ask), ask)
 
 
-def failed_checks(digest: str | None, store: Store) -> tuple[str, ...]:
+def failed_checks(digest: str | None, toolbox: Toolbox) -> tuple[str, ...]:
     """Return the names of the blocking checks that failed on a lock; none where there is no lock.
 
     Raises:
         IntegrityError: a record cannot be read.
     """
-    evidence = store.evidence(digest) if digest else ()
-    return tuple(each.check for each in evidence if each.failed and each.check not in NOT_BLOCKING)
+    evidence = toolbox.store.evidence(digest) if digest else ()
+    policy = toolbox.environment
+    return tuple(each.check for each in evidence if each.failed and is_blocking(each.check, policy))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from elt_env.errors import PolicyError, ProofError
@@ -10,12 +10,13 @@ from elt_env.model.canonical import short
 from elt_env.model.evidence import Evidence, Status
 from elt_env.model.image import ImageRecord
 from elt_env.model.lock import Lock
+from elt_env.model.policy import EnvironmentPolicy
 from elt_env.model.shortfall import Requirement, Shortfall
 from elt_env.model.target import Target
-from elt_env.stages.checks import CHECKS, HEALTH_CHECKS
+from elt_env.stages.checks import CHECKS
 from elt_env.stages.checks.applies import lacking
-from elt_env.stages.checks.image import IMAGE_CHECKS
 from elt_env.stages.checks.inputs import check_inputs
+from elt_env.stages.checks.registry import health_checks, image_checks, is_blocking
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.toolbox import Toolbox
 
@@ -63,18 +64,20 @@ def examine(lock: Lock, toolbox: Toolbox) -> Proof:
     policy = toolbox.environment
     image = ImageStore(toolbox.store.home).image(lock.digest)
     aside = {name: lacking(name, lock) for name in CHECKS}
-    default = [name for name in CHECKS if not aside[name]]
+    on_image = tuple(image_checks(policy))
+    default = [name for name in CHECKS if not aside[name]] + [*policy.checks]
     if image or policy.push:
-        default += IMAGE_CHECKS
+        default += on_image
+    default = [name for name in default if is_blocking(name, policy)]
     chosen = policy.required_checks
     required = tuple(default) if chosen is None else chosen
-    _require_known(required, "required-checks", lock.target)
-    _require_known(policy.accept_not_run, "accept-not-run", lock.target)
+    for key in ("required_checks", "accept_not_run"):
+        _require_known(key, policy, lock.target)
     evidence = {each.check: each for each in toolbox.store.evidence(lock.digest)}
     requirement = Requirement(
         checks=required,
         may_not_run=policy.accept_not_run,
-        image_checks=IMAGE_CHECKS,
+        image_checks=on_image,
         image=image.digest if image else None,
         inputs={name: check_inputs(name, lock, toolbox) for name in required},
     )
@@ -121,7 +124,7 @@ def _remedies(proof: Proof, toolbox: Toolbox) -> list[str]:
     if any(each.lack == "failed" for each in lacks):
         lines.append(f"Change the spec and build again: elt-env build {name}")
     missing = [each.check for each in lacks if each.lack == "missing"]
-    health = [each for each in missing if each in HEALTH_CHECKS]
+    health = [each for each in missing if each in health_checks(toolbox.environment)]
     if health:
         asked = " ".join(f"--check {each}" for each in health)
         lines.append(f"Run what is missing: elt-env doctor {name} {asked}")
@@ -136,13 +139,13 @@ def _remedies(proof: Proof, toolbox: Toolbox) -> list[str]:
     return lines
 
 
-def _require_known(names: Collection[str], key: str, target: Target) -> None:
-    known = (*HEALTH_CHECKS, *IMAGE_CHECKS)
-    unknown = [each for each in names if each not in known]
+def _require_known(key: str, policy: EnvironmentPolicy, target: Target) -> None:
+    known = (*health_checks(policy), *image_checks(policy))
+    unknown = [each for each in getattr(policy, key) or () if each not in known]
     if unknown:
         raise PolicyError(
-            f"'{key}' of the environment '{target.environment}' names {_listed(unknown)}, and "
-            "there is no such check.",
+            f"'{key.replace('_', '-')}' of the environment '{target.environment}' names "
+            f"{_listed(unknown)}, and there is no such check.",
             f"Choose from: {', '.join(known)}",
         )
 

@@ -17,6 +17,7 @@ from elt_env.stages.build import require_prefix
 from elt_env.stages.checks import CHECKS, HEALTH_CHECKS, SMOKE_CHECKS, Check, Finding
 from elt_env.stages.checks.image import IMAGE_CHECKS, ImageUnderTest
 from elt_env.stages.checks.inputs import check_inputs
+from elt_env.stages.checks.registry import health_checks, image_checks
 from elt_env.tools.cancelling import ended_by
 from elt_env.tools.files import write_atomically
 from elt_env.tools.image_store import ImageStore, require_image
@@ -104,7 +105,9 @@ def prefix_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False
         ToolError: the prefix is not there to be checked.
     """
     prefix = require_prefix(lock, toolbox, "check")
-    checks = {name: partial(check, prefix) for name, check in HEALTH_CHECKS.items()}
+    checks = {
+        name: partial(check, prefix) for name, check in health_checks(toolbox.environment).items()
+    }
     return Prover(checks, lock, toolbox, say, again)
 
 
@@ -118,7 +121,9 @@ def image_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False)
     image = require_image(lock, images)
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     subject = ImageUnderTest(prefix, image.manifest, images.layout)
-    checks = {name: partial(check, subject) for name, check in IMAGE_CHECKS.items()}
+    checks = {
+        name: partial(check, subject) for name, check in image_checks(toolbox.environment).items()
+    }
     return Prover(checks, lock, toolbox, say, again, image.digest)
 
 

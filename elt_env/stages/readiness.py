@@ -29,9 +29,10 @@ from elt_env.model.target import Target
 from elt_env.stages import blockers
 from elt_env.stages.assemble import assemble
 from elt_env.stages.build import ensure_prefix
+from elt_env.stages.checks.registry import build_checks, is_blocking
 from elt_env.stages.directs import prepare
 from elt_env.stages.negotiate import agree, resolve_request
-from elt_env.stages.prove import CHECKS, prove_all
+from elt_env.stages.prove import prove_all
 from elt_env.stages.question import Question, ask
 from elt_env.stages.solve import CondaAnswer, solve
 from elt_env.tools.declared import python_bound, read_declared
@@ -210,9 +211,11 @@ def _prove(lock: Lock, toolbox: Toolbox, say: Say, *, known: tuple[Evidence, ...
         return replace(look, blocked_by=(unfit,))
     except ToolError as error:
         return replace(look, blocked_by=_unbuilt(error))
-    evidence = tuple(each for each in known if each.check in CHECKS)
-    if len(evidence) < len(CHECKS):
-        evidence = prove_all(lock, toolbox, say, names=CHECKS)
+    policy = toolbox.environment
+    names = tuple(each for each in build_checks(policy) if is_blocking(each, policy))
+    evidence = tuple(each for each in known if each.check in names)
+    if len(evidence) < len(names):
+        evidence = prove_all(lock, toolbox, say, names=names)
     return after_checks(look, prefix, evidence)
 
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from urllib.parse import quote
 
 from elt_env.model.credentials import without_credentials
 
 _HIDDEN = "***"
+_TELLING = 4  # characters
+
+
+def spellings(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts that give away the values of variables: themselves, as JSON, line by line.
+
+    A value or line of fewer than four characters gives nothing away, and would be found everywhere.
+    """
+    found: set[str] = set()
+    for value in values:
+        lines = value.splitlines()
+        found |= {value, json.dumps(value)[1:-1], repr(value)[1:-1], *lines}
+        found |= {each.strip() for each in lines}
+    return tuple(sorted(each for each in found if len(each) >= _TELLING))
 
 
 def masking(secrets: Collection[str]) -> Callable[[str], str]:

@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,6 +23,8 @@ from elt_env.tools.files import remove_tree, sha256_of, write_atomically, writin
 from elt_env.tools.http_errors import refusal
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.logins import completed
+from elt_env.tools.masking import spellings
+from elt_env.tools.meltano_file import read_meltano
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Completed, Say, end_of, run
 
@@ -34,7 +36,7 @@ _MISMATCH = re.compile(r"Hash mismatch for `(?P<what>[^`]+)`")
 _UNREACHED = re.compile(
     r"error sending request|could not connect|connection refused|dns error|HTTP status server error"
 )
-_QUIET = {
+QUIET = {
     "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
     "MELTANO_DISABLE_TRACKING": "true",
     "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
@@ -52,6 +54,7 @@ class MeltanoProject:
         prefix: whose `meltano` it is.
         indexes: where plugins come from.
         limit: seconds that one command may take.
+        handed_on: variables of the caller's that it gets, whose values are secrets.
     """
 
     path: Path
@@ -59,6 +62,7 @@ class MeltanoProject:
     prefix: Prefix
     indexes: Indexes
     limit: float
+    handed_on: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def run(self, arguments: list[str], variables: Mapping[str, str], say: Say) -> Completed:
         """Run `meltano` with these arguments; its exit code is left to the caller.
@@ -111,12 +115,13 @@ class MeltanoProject:
     def _install(self, shared: Path, say: Say) -> None:
         say(f"meltano: installing the plugins into {shared}")
         remove_tree(shared)
-        variables = _index_variables(completed(self.indexes)) | {
+        variables = index_variables(completed(self.indexes)) | {
             "UV_VENV_RELOCATABLE": "1",
             "UV_COMPILE_BYTECODE": "1",
         }
         done = self._meltano(["install"], shared, variables, say)
-        if done.returncode or not list(shared.glob("*/*/venv")):
+        wanted = any(each.pip_url for each in read_meltano(self.path).plugins)
+        if done.returncode or (wanted and not list(shared.glob("*/*/venv"))):
             raise _install_error(done.stdout)
         write_atomically(shared / _MARKER, json.dumps({"command": done.command}) + "\n")
 
@@ -136,15 +141,17 @@ class MeltanoProject:
         return run(
             [self.prefix.path / "bin" / "meltano", *arguments],
             limit=self.limit,
-            env=prefix_environment(self.prefix.path, extra=_QUIET | own | dict(variables)),
+            env=prefix_environment(
+                self.prefix.path, extra=QUIET | {**self.handed_on, **own, **variables}
+            ),
             cwd=self.path,
             say=say,
-            secrets=completed(self.indexes).secrets,
+            secrets=(*completed(self.indexes).secrets, *spellings(self.handed_on.values())),
             merge=True,
         )
 
 
-def _index_variables(indexes: Indexes) -> dict[str, str]:
+def index_variables(indexes: Indexes) -> dict[str, str]:
     """Return the variables that tell uv of the indexes; it is Meltano that starts uv."""
     variables = {}
     if indexes.default is not None:

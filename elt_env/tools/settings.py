@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from elt_env.errors import PolicyError, SpecError
 from elt_env.model.limits import require_shallow
+from elt_env.model.own_checks import KINDS, PLACES
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.spec import Spec
 from elt_env.tools.input_files import cause, read_text
@@ -197,8 +198,16 @@ def _read_table(path: Path) -> dict[str, Any] | None:
     fields: dict[str, Any] = _fields(table)
     environments = fields.get("environments")
     if isinstance(environments, dict):
-        named = {name: _fields(each) for name, each in environments.items()}
+        named = {name: _environment_fields(each) for name, each in environments.items()}
         fields["environments"] = named
+    return fields
+
+
+def _environment_fields(table: Any) -> Any:  # noqa: ANN401  # as for _fields
+    fields = _fields(table)
+    if isinstance(fields, dict) and isinstance(fields.get("checks"), dict):
+        checks = fields["checks"].items()
+        return {**fields, "checks": {name: _fields(each) for name, each in checks}}
     return fields
 
 
@@ -265,15 +274,20 @@ def _read_policy(root: Path, table: dict[str, Any]) -> Policy:
 
     _refuse_unknown_variables()
     try:
-        return Settings()
+        policy: Policy = Settings()
     except ValidationError as error:
-        raise _policy_error(root, error) from error
+        faults = [*_faults(error), *_missing_places(root, table.get("environments"))]
+        raise _policy_error(root, faults) from error
     except SettingsError as error:
         cause = str(error).partition(" from source")[0]
         raise PolicyError(
             f"A variable {_PREFIX}* cannot be read: {cause}.",
             f'Write a list as JSON, as in {_PREFIX}ALLOW_SDIST=\'["a", "b"]\'. {_SEE}',
         ) from error
+    missing = [*_missing_places(root, policy.model_dump()["environments"])]
+    if missing:
+        raise _policy_error(root, missing)
+    return policy
 
 
 def _refuse_unknown_variables() -> None:
@@ -284,27 +298,65 @@ def _refuse_unknown_variables() -> None:
             raise PolicyError(f"The variable {name} stands for no key of the policy.", _SEE)
 
 
-def _policy_error(root: Path, error: ValidationError) -> PolicyError:
+def _policy_error(root: Path, faults: Sequence[str]) -> PolicyError:
+    where = f"(in {root / _FILE} or {_PREFIX}*)"
+    if len(faults) == 1:
+        return PolicyError(f"[tool.elt-env] {faults[0]} {where}.", _SEE)
+    listed = "\n".join(f"  {each}" for each in faults)
+    return PolicyError(f"[tool.elt-env] has {len(faults)} faults {where}:\n{listed}", _SEE)
+
+
+def _faults(error: ValidationError) -> list[str]:
     # An unknown key is often the misspelt one that is missing as well.
-    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    problem = f"[tool.elt-env] {_key(first)}: {_message(first)} (in {root / _FILE} or {_PREFIX}*)."
-    return PolicyError(problem, _SEE)
+    ordered = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    return list(dict.fromkeys(f"{_key(each)}: {_message(each)}" for each in ordered))
+
+
+def _missing_places(root: Path, environments: object) -> Iterator[str]:
+    """Yield a fault for each directory that an own check reads and that is not there."""
+    for environment, table in environments.items() if isinstance(environments, dict) else ():
+        checks = table.get("checks") if isinstance(table, dict) else None
+        for name, check in checks.items() if isinstance(checks, dict) else ():
+            for key in PLACES if isinstance(check, dict) else ():
+                place = check.get(key)
+                if isinstance(place, str) and place and not own_place(root, place).is_dir():
+                    where = f"environments.{environment}.checks.{name}.{key}"
+                    yield f"{where}: there is no directory {own_place(root, place)}"
+
+
+def own_place(root: Path, place: str) -> Path:
+    """Return the directory that a check's key names: relative to the project's root, `~` known."""
+    try:
+        return Path(os.path.normpath(root / Path(place).expanduser()))
+    except RuntimeError:  # the home of a user who is not there
+        return root / place
 
 
 def _key(details: ErrorDetails) -> str:
     parts = [str(part) for part in details["loc"] if part != "[key]"]
     names = [1] if parts[:1] == ["environments"] else []
+    if parts[2:3] == ["checks"]:
+        names.append(3)
+        # Within a check, pydantic names the kind that it took it for.
+        parts[4:] = parts[5:] if parts[4:5] and parts[4] in KINDS else parts[4:]
+        if details["type"].startswith("union_tag"):
+            parts.append("kind")
     return ".".join(
         part if place in names else part.replace("_", "-") for place, part in enumerate(parts)
     )
 
 
 def _message(details: ErrorDetails) -> str:
+    kinds = ", ".join(f"'{each}'" for each in KINDS)
     if details["type"] == "extra_forbidden":
         return "there is no such key"
     if details["type"] == "missing":
         return "it is missing"
-    if details["type"] in ("dict_type", "model_type"):
+    if details["type"] == "union_tag_not_found":
+        return f"it is missing; write one of {kinds}"
+    if details["type"] == "union_tag_invalid":
+        return f"there is no kind '{details['ctx']['tag']}'; write one of {kinds}"
+    if details["type"] in ("dict_type", "model_type", "model_attributes_type"):
         return "it is not a table"
     return details["msg"].removeprefix("Value error, ")
 

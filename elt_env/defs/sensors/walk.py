@@ -140,10 +140,9 @@ class Walk:
         busy = self._runs.under_way(target)
         if busy:
             return Outcome(f"{busy} is under way; looked at again when it has ended")
-        store = watcher.toolbox.store
         memory, came_of_it = self.cursor.of(target.name), ""
         if memory.asked is not None:
-            failed = failed_checks(memory.asked.candidate, store)
+            failed = failed_checks(memory.asked.candidate, watcher.toolbox)
             end = settled(memory.asked, self._runs.ends(memory.asked), failed)
             if end is None:
                 return Outcome(f"asking again: {memory.asked.trigger}", memory, memory.asked)
@@ -154,7 +153,7 @@ class Walk:
             outcome = replace(outcome, told=f"{came_of_it}; {outcome.told}")
         if outcome.ask is None:
             return replace(outcome, memory=outcome.memory or memory)
-        other = claims.claim(str(store.home), target, self._name)
+        other = claims.claim(str(watcher.toolbox.store.home), target, self._name)
         return Outcome(f"{other} has just asked for a run", memory) if other else outcome
 
 

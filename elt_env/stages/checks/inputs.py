@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from elt_env.model.canonical import digest_of
 from elt_env.model.evidence import PREFIX
 from elt_env.model.lock import Lock
+from elt_env.model.own_checks import IN_IMAGE
 from elt_env.stages.checks import smoke_dagster, smoke_dbt, smoke_meltano
 from elt_env.stages.checks.image import IMAGE_CHECKS
+from elt_env.stages.checks.own import own_check_inputs
 from elt_env.tools.file_list import seal_of
 from elt_env.tools.smoke_projects import smoke_project
 from elt_env.tools.toolbox import Toolbox
@@ -41,10 +43,14 @@ def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:
     Raises:
         StorageError: a project cannot be read.
     """
+    own = toolbox.environment.checks.get(name.removesuffix(IN_IMAGE))
+    on_image = name in IMAGE_CHECKS or (own is not None and name.endswith(IN_IMAGE))
     inputs = {"the check": str(_VERSIONS.get(name, 1)), "the machine": _machine(lock)}
-    seal = None if name in IMAGE_CHECKS else seal_of(toolbox.store.prefix_path(lock))
+    seal = None if on_image else seal_of(toolbox.store.prefix_path(lock))
     if seal:
         inputs[PREFIX] = seal
+    if own is not None:
+        return {**inputs, **own_check_inputs(own, toolbox)}
     for project in _PROJECTS.get(name, ()):
         inputs[f"project {project}"] = digest_of_project(
             smoke_project(toolbox.project.root, project)

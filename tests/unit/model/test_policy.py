@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from elt_env.model.policy import EnvironmentPolicy, Policy, parse_duration
+from elt_env.model.durations import parse_duration
+from elt_env.model.policy import EnvironmentPolicy, Policy
 
 _ELT = {"spec": "elt.yml", "pythons": ["3.11"]}
 

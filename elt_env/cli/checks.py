@@ -1,0 +1,93 @@
+"""The commands that run checks: `doctor` and `check`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import click
+
+from elt_env.cli.targets import open_target
+from elt_env.cli.telling import teller
+from elt_env.errors import PolicyError, ProofError, ToolError
+from elt_env.model.evidence import Evidence
+from elt_env.model.lock import Lock
+from elt_env.model.summary import evidence_text
+from elt_env.stages import build as building
+from elt_env.stages.checks.registry import health_checks, image_checks
+from elt_env.stages.prove import prove_all, prove_image
+from elt_env.tools.process import Say
+from elt_env.tools.settings import open_project
+from elt_env.tools.toolbox import Toolbox
+
+
+@click.command()
+@click.argument("name", metavar="TARGET", required=False)
+@click.option("--check", "names", metavar="CHECK", multiple=True, help="Run only this one.")
+@click.option("--again", is_flag=True, help="Run the checks again, even those that held.")
+def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # noqa: FBT001  # click passes it
+    """Run every health check on TARGET, the policy's first by default, and print a table.
+
+    The checks of the policy's own are among them.
+
+    \b
+    Examples:
+      elt-env doctor elt@3.11
+      elt-env doctor elt@3.11 --check native_libraries --again
+    """
+    target, toolbox = open_target(name or open_project().first)
+    _require_known(names, health_checks(toolbox.environment), "doctor --check")
+    current = building.require_lock(target, toolbox)
+    results = prove_all(current, toolbox, teller(), names=names or None, again=again)
+    click.echo(evidence_text(results))
+    failed = [each.check for each in results if each.failed]
+    if failed:
+        raise ProofError(
+            f"{target.name} does not hold: {', '.join(failed)}",
+            f"The logs are in {toolbox.store.log_path(current.digest, failed[0]).parent}",
+        )
+
+
+@click.command()
+@click.argument("name", metavar="TARGET")
+@click.argument("check_name", metavar="CHECK")
+def check(name: str, check_name: str) -> None:
+    """Run one CHECK on TARGET, whether it held before or not, and print what it saw.
+
+    It is one that every environment has, or one of the policy's own:
+    [tool.elt-env.environments.NAME.checks.CHECK]. The exit code is 0 if it holds, 8 if it failed,
+    9 if it could not run.
+
+    \b
+    Examples:
+      elt-env check elt@3.11 analytics
+      elt-env check elt@3.11 dbt_smoke
+      elt-env check elt@3.11 image_runs
+    """
+    target, toolbox = open_target(name)
+    policy = toolbox.environment
+    _require_known([check_name], [*health_checks(policy), *image_checks(policy)], "check")
+    lock = building.require_lock(target, toolbox)
+    evidence = _run(check_name, lock, toolbox, teller())
+    click.echo(evidence_text((evidence,)))
+    log = f"Its log: {toolbox.store.home / evidence.log}"
+    if evidence.failed:
+        raise ProofError(f"{check_name} failed on {target.name}.", log)
+    if not evidence.holds:
+        raise ToolError(f"{check_name} could not run on {target.name}.", log)
+
+
+def _run(name: str, lock: Lock, toolbox: Toolbox, say: Say) -> Evidence:
+    on_prefix = name in health_checks(toolbox.environment)
+    prove = prove_all if on_prefix else prove_image
+    (evidence,) = prove(lock, toolbox, say, names=[name], again=True)
+    return evidence
+
+
+def _require_known(names: Collection[str], known: Collection[str], what: str) -> None:
+    unknown = [each for each in names if each not in known]
+    if unknown:
+        raise PolicyError(
+            f"elt-env {what}: there is no check '{unknown[0]}'.",
+            f"Choose from: {', '.join(known)}; or write one into the policy: "
+            "docs/how-to/prove-with-your-own-project.md",
+        )
