@@ -91,3 +91,27 @@ def test_each_check_says_what_holds_and_whether_it_blocks(defs: dg.Definitions) 
     assert {each.key.name for each in nodes if not each.blocking} == set(NOT_BLOCKING)
     assert all(each.description for each in nodes)
     assert {each.partitions_def for each in nodes} == {python_partitions(_POLICY)}
+
+
+def test_a_check_of_the_policys_own_is_one_of_the_environment_and_has_a_job() -> None:
+    own = {
+        "analytics": {"kind": "command", "run": "true", "in_image": True},
+        "nightly": {"kind": "command", "run": "true", "blocking": False},
+    }
+    policy = EnvironmentPolicy.model_validate({**_POLICY.model_dump(), "checks": own})
+    defs = dg.Definitions.merge(
+        environment_definitions("my-elt", policy),
+        dg.Definitions(resources={"project": EltProject()}),
+    )
+    nodes = defs.resolve_asset_graph().asset_check_keys
+    assert {each.name for each in nodes} >= {"analytics", "nightly", "analytics_in_image"}
+    blocking = {
+        each.key.name: each.blocking
+        for definition in defs.asset_checks or ()
+        for each in definition.check_specs
+        if each.key.name in ("analytics", "nightly", "analytics_in_image")
+    }
+    assert blocking == {"analytics": True, "nightly": False, "analytics_in_image": True}
+    assert _checks(defs, "my_elt_analytics") == {"analytics"}
+    assert _checks(defs, "my_elt_build") >= {"analytics", "nightly", "analytics_in_image"}
+    assert "analytics" in _checks(defs, "my_elt_health")

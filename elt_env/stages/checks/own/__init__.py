@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 from elt_env.errors import ToolError
 from elt_env.model.canonical import digest_of
@@ -21,7 +20,6 @@ from elt_env.stages.checks.own.dagster import validate_dagster
 from elt_env.stages.checks.own.dbt import run_dbt
 from elt_env.stages.checks.own.meltano import run_meltano
 from elt_env.stages.checks.own.pytest import run_pytest
-from elt_env.tools.settings import own_place
 from elt_env.tools.toolbox import Toolbox
 
 __all__ = ["description", "own_check_inputs", "own_checks", "own_image_checks"]
@@ -78,13 +76,13 @@ def own_check_inputs(check: OwnCheck, toolbox: Toolbox) -> Mapping[str, str]:
         if value not in (None, [], ()):
             inputs[f"policy {key.replace('_', '-')}"] = digest_of(value)
     for key, place in check.places.items():
-        inputs[f"{key} {place}"] = _digest(check, key, own_place(toolbox.project.root, place))
+        inputs[f"{key} {place}"] = _digest(check, key, place, toolbox)
     return inputs
 
 
-def _digest(check: OwnCheck, key: str, place: Path) -> str:
+def _digest(check: OwnCheck, key: str, place: str, toolbox: Toolbox) -> str:
     try:
-        return files_of(check, key, place).digest()
+        return files_of(check, key, place, toolbox).digest()
     except ToolError as error:
         # The check says it at length, and is not run.
         return f"unusable: {error.problem}"

@@ -124,7 +124,7 @@ class OwnBench:
         )
         if inside is not None and inside.is_dir():
             return inside
-        return files_of(self.check, key, source).copy_to(self.place.path / key)
+        return files_of(self.check, key, written, self.toolbox).copy_to(self.place.path / key)
 
 
 @dataclass(frozen=True)
@@ -153,10 +153,12 @@ class Kind:
             )
 
 
-def files_of(check: OwnCheck, key: str, place: Path, stores: tuple[Path, ...] = ()) -> ProjectFiles:
-    """Return what belongs to a directory that a key of a check names."""
+def files_of(check: OwnCheck, key: str, written: str, toolbox: Toolbox) -> ProjectFiles:
+    """Return what belongs to the directory that a key of a check names."""
+    project = toolbox.project
     own = _LEFT_OUT.get(check.kind, ()) if key == "project" else ()
-    return ProjectFiles(place, (*check.exclude, *own), stores)
+    place = own_place(project.root, written)
+    return ProjectFiles(place, (*check.exclude, *own), (project.home,))
 
 
 def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
@@ -265,7 +267,7 @@ def _copied(check: OwnCheck, toolbox: Toolbox, place: Workplace) -> Path:
         return place.directory("project")
     source = own_place(toolbox.project.root, written)
     copy = place.path / "project" / (source.name or "project")
-    return files_of(check, "project", source, (toolbox.project.home,)).copy_to(copy)
+    return files_of(check, "project", written, toolbox).copy_to(copy)
 
 
 def _guarded(bench: OwnBench, body: Callable[[OwnBench], Finding]) -> Finding:
