@@ -206,8 +206,7 @@ def show(
     if packages and summary.lock:
         click.echo(packages_text(summary.lock))
     if hints:
-        entry = summary.entry_points if summary.release else None
-        click.echo("\n" + next_steps(target, own_command(sys.argv[0]), entry))
+        click.echo("\n" + next_steps(summary, own_command(sys.argv[0])))
 
 
 @main.command(context_settings={"allow_interspersed_args": False})

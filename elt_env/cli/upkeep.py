@@ -10,7 +10,7 @@ from elt_env.errors import PolicyError
 from elt_env.model.collected import collected_text
 from elt_env.model.durations import parse_duration
 from elt_env.stages.collect import collect
-from elt_env.stages.repair import repair, repair_pointer
+from elt_env.stages.repair import mend
 from elt_env.stages.verify import locks_of, require_whole, verify
 from elt_env.tools.settings import open_project
 from elt_env.tools.toolbox import open_toolbox
@@ -44,8 +44,8 @@ def gc(dry_run: bool, unused_for: str) -> None:  # noqa: FBT001  # click passes 
 
 @click.command("verify")
 @click.argument("name", metavar="TARGET")
-@click.option("--repair", "mend", is_flag=True, help="Make again what is damaged.")
-def verify_target(name: str, mend: bool) -> None:  # noqa: FBT001  # click passes it
+@click.option("--repair", "mends", is_flag=True, help="Make again what is damaged.")
+def verify_target(name: str, mends: bool) -> None:  # noqa: FBT001  # click passes it
     """Read every file of TARGET's locks, prefixes, images and entry points; name what was changed.
 
     The release is looked at, and the current lock where it is another. What is damaged can be
@@ -58,14 +58,10 @@ def verify_target(name: str, mend: bool) -> None:  # noqa: FBT001  # click passe
     """
     target, toolbox = open_target(name)
     say = teller()
-    if mend:
-        repair_pointer(target, toolbox, say)
-    for lock in locks_of(target, toolbox):
-        damages = verify(lock, toolbox, say)
-        for each in damages if mend else ():
+    if mends:
+        for each in mend(target, toolbox, say):
             click.echo(each)
-        if damages and mend:
-            repair(lock, damages, toolbox, say)
-            damages = verify(lock, toolbox, say)
-        require_whole(lock, damages)
+    for lock in locks_of(target, toolbox):
+        if not mends:
+            require_whole(lock, verify(lock, toolbox, say))
         click.echo(f"{target.name} {lock.digest} is as it was made")

@@ -13,6 +13,7 @@ from elt_env.model.diff_report import DiffReport, Waiting, to_json
 from elt_env.model.evidence import Cell, Evidence
 from elt_env.model.image import ImageRecord
 from elt_env.model.lock import HeldBack, Lock, Package
+from elt_env.model.summary import first_tool
 from elt_env.stages.build import Built
 from elt_env.stages.lock import Locked
 from elt_env.stages.pack import Packed
@@ -91,7 +92,7 @@ def _waiting_table(waiting: Iterable[Waiting]) -> dg.TableMetadataValue:
 def prefix_metadata(lock: Lock, built: Built) -> Metadata:
     """Return where the environment is, what was done and how to use it."""
     name = lock.target.name
-    use = f"```\nelt-env run {name} -- dbt --version\nelt-env shell {name}\n```"
+    use = f"```\nelt-env run {name} -- {first_tool(lock)} --version\nelt-env shell {name}\n```"
     return {
         "digest": dg.MetadataValue.text(lock.digest),
         "steps": dg.MetadataValue.text(", ".join(built.steps) or "nothing, it was there"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 
 from elt_env.defs.metadata import Metadata, package_table
@@ -11,6 +13,7 @@ from elt_env.model.diff_report import DiffReport, explained
 from elt_env.model.lock import Lock
 from elt_env.model.release import Release
 from elt_env.model.release_log import Entry
+from elt_env.model.summary import first_tool
 from elt_env.model.target import Target
 from elt_env.stages.promote import Moved
 from elt_env.stages.proof import examine
@@ -21,8 +24,8 @@ from elt_env.tools.toolbox import Toolbox
 _ROWS = 50
 _USE = """\
 ```sh
-{entry}/dbt --version  # from anywhere, without activation; a switch disturbs nothing
-elt-env run {name} -- dbt --version
+{entry}/{tool} --version  # from anywhere, without activation; a switch disturbs nothing
+elt-env run {name} -- {tool} --version
 elt-env shell {name}
 elt-env rollback {name}  # to the release before
 ```"""
@@ -49,10 +52,14 @@ def release_metadata(moved: Moved, target: Target, toolbox: Toolbox) -> Metadata
         "change_count": dg.MetadataValue.int(len(entries[-1].changes or ())),
         "proven": _proof_table(lock, toolbox),
         "packages": package_table(lock.packages),
-        "how_to_use": dg.MetadataValue.md(_USE.format(entry=entry, name=release.target)),
+        "how_to_use": dg.MetadataValue.md(_use(entry, lock)),
         "history": _history_table(entries),
         "path": dg.MetadataValue.path(entry),
     }
+
+
+def _use(entry: Path, lock: Lock) -> str:
+    return _USE.format(entry=entry, tool=first_tool(lock), name=lock.target.name)
 
 
 def _changes(entry: Entry, lock: Lock) -> str:

@@ -187,20 +187,21 @@ def _package_line(package: Package) -> str:
     return f"  {package.manager:<5} {package.name} {package.version}  {released}  {why}"
 
 
-def next_steps(target: Target, command: str, entry_points: Path | None = None) -> str:
+def next_steps(summary: Summary, command: str) -> str:
     """Return what a person may want to type next.
 
     Args:
-        target: what they have built.
+        summary: what is known of the target.
         command: how they call elt-env.
-        entry_points: where the released programs are, if there is a release.
     """
-    released = [(f"{entry_points}/dbt --version", "the released dbt, from anywhere")]
+    target, tool = summary.target, first_tool(summary.lock)
+    released = [(f"{summary.entry_points}/{tool} --version", f"the released {tool}, from anywhere")]
+    image = [(f"{command} run-image {target.name} -- {tool} --version", "the same in its image")]
     rows = [
-        *(released if entry_points else []),
-        (f"{command} run {target.name} -- dbt --version", "run a tool of the environment"),
+        *(released if summary.release else []),
+        (f"{command} run {target.name} -- {tool} --version", "run a tool of the environment"),
         (f"{command} shell {target.name}", "a shell in which its tools come first"),
-        (f"{command} run-image {target.name} -- dbt --version", "the same in its image"),
+        *(image if summary.image else []),
         (f"{command} show {target.name} --packages", "every package, and why it is there"),
         ("make relock", "upgrade within the spec, build and prove"),
         ("make ui", "watch and materialize in the web UI"),
@@ -216,9 +217,7 @@ def next_of_file(summary: Summary, command: str, spec: str) -> str:
         command: how they call elt-env.
         spec: the path of the file.
     """
-    target, lock = summary.target, summary.lock
-    held = lock.distributions if lock else {}
-    tool = next((tool for name, tool in _TOOLS.items() if name in held), "python")
+    target, tool = summary.target, first_tool(summary.lock)
     released = [(f"{summary.entry_points}/{tool} --version", f"the released {tool}, from anywhere")]
     return _next(
         [
@@ -230,6 +229,12 @@ def next_of_file(summary: Summary, command: str, spec: str) -> str:
             (f"{command} relock {target.name}", "upgrade the lock within the file; then build"),
         ]
     )
+
+
+def first_tool(lock: Lock | None) -> str:
+    """Return the program of a lock that a person tries first."""
+    held = lock.distributions if lock else {}
+    return next((tool for name, tool in _TOOLS.items() if name in held), "python")
 
 
 def _next(rows: Sequence[tuple[str, str]]) -> str:

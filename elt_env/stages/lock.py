@@ -144,7 +144,7 @@ def _require_listed(target: Target, toolbox: Toolbox) -> None:
             spec = toolbox.environment.spec
             remedy = f"Build it for that one too: elt-env build {spec} --python {target.python}"
         raise PolicyError(
-            f"Python {target.python} is not listed for '{target.environment}' ({listed} is).",
+            f"Python {target.python} is not listed for '{target.environment}', which has {listed}.",
             remedy,
         )
 

@@ -23,6 +23,7 @@ from elt_env.stages.build import ensure_prefix
 from elt_env.stages.pack import pack
 from elt_env.stages.promote import moving
 from elt_env.stages.second_prefix import second_prefix
+from elt_env.stages.verify import locks_of, require_whole, verify
 from elt_env.tools.bytecode import brought_bytecode, compile_prefix
 from elt_env.tools.file_list import keep_list, list_path
 from elt_env.tools.files import write_atomically, writing
@@ -36,6 +37,26 @@ from elt_env.tools.tree import differing
 _ENTRY_POINT = "unix_python_entry_point"
 _RECORD = ".dist-info/RECORD"
 _OF_PREFIX = ("prefix", "bytecode")
+
+
+def mend(target: Target, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
+    """Make again what is damaged of a target's locks; return what was, once all of it is whole.
+
+    Raises:
+        IntegrityError: something is damaged still; or as `repair` says.
+        InputError: the target has no lock.
+    """
+    repair_pointer(target, toolbox, say)
+    found: list[Damage] = []
+    for lock in locks_of(target, toolbox):
+        damages = verify(lock, toolbox, say)
+        for each in damages:
+            say(f"verify: {each}")
+        if damages:
+            repair(lock, damages, toolbox, say)
+            require_whole(lock, verify(lock, toolbox, say))
+        found += damages
+    return tuple(found)
 
 
 def repair(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) -> None:

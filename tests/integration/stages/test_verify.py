@@ -15,6 +15,7 @@ from elt_env.model.damage import Damage
 from elt_env.model.lock import Lock
 from elt_env.stages.build import ensure_prefix
 from elt_env.stages.pack import pack
+from elt_env.stages.repair import mend as mend_target
 from elt_env.stages.repair import repair
 from elt_env.stages.verify import require_whole, verify
 from elt_env.tools.file_list import list_files, list_path
@@ -52,6 +53,14 @@ def test_what_was_just_built_is_whole(sample_lock: Lock, toolbox: Toolbox) -> No
     before = list_files(prefix_of(sample_lock, toolbox).path)
     assert verify(sample_lock, toolbox, silent) == ()
     assert list_files(prefix_of(sample_lock, toolbox).path) == before
+
+
+def test_a_target_is_mended_once(sample_lock: Lock, toolbox: Toolbox) -> None:
+    toolbox.store.set_current(sample_lock.target, sample_lock.digest, toolbox.now())
+    overwrite(prefix_of(sample_lock, toolbox).site_packages / "alpha" / "__init__.py")
+    (damage,) = mend_target(sample_lock.target, toolbox, silent)
+    assert "alpha/__init__.py" in str(damage)
+    assert mend_target(sample_lock.target, toolbox, silent) == ()
 
 
 def overwrite(path: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_promotion_shows_what_it_is_what_changed_its_proof_and_its_use(
     assert content["why"].startswith("alpha 1.0 → 1.1, by job elt_promote, run ")
     assert "alpha" in content["changes"]
     assert content["change_count"] == 1
-    assert f"{content['path']}/dbt --version" in content["how_to_use"]
+    assert f"{content['path']}/python --version" in content["how_to_use"]
     assert {each.data["check"] for each in content["proven"].records} >= {"pip_check", "imports"}
     assert [each.data["number"] for each in content["history"].records] == [2, 1]
     last = history(toolbox)[-1]
@@ -128,6 +128,19 @@ def test_a_roll_back_to_a_digest(toolbox: Toolbox, defs: dg.Definitions) -> None
     third = lock_of(python_package(), pip_package("alpha", "1.2"))
     release(toolbox, defs, _OLD, _NEW, third)
     assert shown(run(defs, "elt_rollback", to=_OLD.digest[7:19]))["digest"] == _OLD.digest
+
+
+def test_where_to_and_why_can_be_typed_into_the_launchpad(
+    toolbox: Toolbox, defs: dg.Definitions
+) -> None:
+    release(toolbox, defs, _OLD, _NEW)
+    config = {"to": _OLD.digest[7:19], "why": "dbt test fails"}
+    done = defs.resolve_job_def("elt_rollback").execute_in_process(
+        partition_key="3.11", run_config={"ops": {"elt_roll_back": {"config": config}}}
+    )
+    content = shown(done)
+    assert content["digest"] == _OLD.digest
+    assert content["why"].startswith("dbt test fails, by job elt_rollback")
 
 
 def a_run(job: str, **tags: str) -> dg.DagsterRun:

@@ -162,8 +162,18 @@ def test_what_is_not_as_it_should_be_is_said(summary: Summary, said: str) -> Non
 
 
 def test_the_next_steps_can_be_typed_as_they_stand() -> None:
-    steps = next_steps(TARGET, ".venv/bin/elt-env")
+    with_dbt = lock_of(pip_package("dbt-core", requested=True))
+    built = replace(_SUMMARY, lock=with_dbt)
+    steps = next_steps(built, ".venv/bin/elt-env")
     assert ".venv/bin/elt-env run elt@3.11 -- dbt --version" in steps
     assert ".venv/bin/elt-env shell elt@3.11" in steps
     entry = Path("/store/current/elt@3.11/bin")
-    assert f"  {entry}/dbt --version" in next_steps(TARGET, "elt-env", entry)
+    released = replace(built, release=a_release(1, "a"), entry_points=entry)
+    assert f"  {entry}/dbt --version" in next_steps(released, "elt-env")
+
+
+def test_the_next_steps_name_no_tool_that_is_not_there() -> None:
+    steps = next_steps(_SUMMARY, "elt-env")
+    assert "elt-env run elt@3.11 -- python --version" in steps
+    assert "dbt" not in steps
+    assert "run-image" not in steps
