@@ -56,12 +56,14 @@ def look_at_minors(
 ) -> dict[str, Outcome]:
     """Look for Python minors after the tracked ones; ask for a readiness run of each version once.
 
-    Returned is what came of it by the target that would be new, as in `elt@3.14`.
+    What is there at the first look, when `cursor` of the tick before knows nothing, is left to a
+    person. Returned is what came of it by the target that would be new, as in `elt@3.14`.
 
     Raises: as `look_at_python`.
     """
     toolbox = watcher.toolbox
     offer = _offer(toolbox.target(environment, tracked[0]), watcher)
+    is_first = not any(each.startswith(f"{environment}@") for each in cursor.targets)
     found: dict[str, Outcome] = {}
     for each in new_minors(tracked, offer.pythons, _rules(environment, offer, toolbox)):
         minor = ".".join(each.version.split(".")[:2])
@@ -70,7 +72,13 @@ def look_at_minors(
         if not each.usable:
             found[name] = Outcome(f"{each.name} {each.reason}")
         elif cursor.of(name).fingerprint == fingerprint:
-            found[name] = Outcome(f"python {each.version} was looked at: see python_readiness")
+            found[name] = Outcome(cursor.of(name).outcome)
+        elif is_first:
+            told = (
+                f"python {each.version} is {offer.place}; on which Pythons the environment can be "
+                f"had, the asset {environment}/python_readiness tells"
+            )
+            found[name] = Outcome(told, Memory(fingerprint, told))
         else:
             told = f"python {each.version} is new {offer.place}: a readiness run was asked for"
             ask = Ask(

@@ -43,6 +43,7 @@ class Walk:
 
     def __init__(self, name: str, context: dg.SensorEvaluationContext, project: EltProject) -> None:
         self.cursor, note = read_cursor(context.cursor)
+        self._before = self.cursor
         self._name = name
         self._context = context
         self._project = project
@@ -69,7 +70,7 @@ class Walk:
             self._tell(f"{environment}: no time left in this tick to look for new Pythons")
             return
         try:
-            found = look(environment, minors, self.cursor, self._watcher(environment))
+            found = look(environment, minors, self._before, self._watcher(environment))
         except EltEnvError as error:
             self._take(environment, environment, _trouble(error))
             return

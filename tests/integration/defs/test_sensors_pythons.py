@@ -36,16 +36,25 @@ def test_a_new_patch_leads_to_a_run_of_its_partition(tools: Watched) -> None:
     )
 
 
+def test_a_minor_that_is_there_at_the_first_look_is_left_to_a_person(tools: Watched) -> None:
+    for _ in range(2):
+        seen = tools.tick(PYTHONS)
+        assert not seen.requests
+        assert "elt@3.12: python 3.12.1 is in file:" in seen.skipped
+        assert "the asset elt/python_readiness tells" in seen.skipped
+
+
 def test_a_new_minor_is_looked_at_once_a_version(tools: Watched) -> None:
-    request = tools.tick(PYTHONS).request
-    assert (request.job_name, request.partition_key) == ("elt_python_readiness", None)
-    assert request.run_key == "elt python 3.12.1"
-    assert request.tags[PYTHONS_TAG] == "3.12"
-    assert "elt@3.12: python 3.12.1 was looked at" in tools.tick(PYTHONS).skipped
+    tools.tick(PYTHONS)
     _offer_python(tools.scene, "3.12.2")
     _offer_python(tools.scene, "3.13.0rc1")
-    assert tools.tick(PYTHONS).request.run_key == "elt python 3.12.2"
-    assert "elt@3.13: python 3.13.0rc1 is a pre-release" in tools.tick(PYTHONS).skipped
+    request = tools.tick(PYTHONS).request
+    assert (request.job_name, request.partition_key) == ("elt_python_readiness", None)
+    assert request.run_key == "elt python 3.12.2"
+    assert request.tags[PYTHONS_TAG] == "3.12"
+    skipped = tools.tick(PYTHONS).skipped
+    assert "elt@3.12: python 3.12.2 is new in file:" in skipped
+    assert "elt@3.13: python 3.13.0rc1 is a pre-release" in skipped
 
 
 def test_where_no_channel_answers_this_machines_pythons_count_if_the_policy_says_so(
