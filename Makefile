@@ -1,7 +1,7 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help fuzz run test test-slow check ui relock shell bench docs setup instance format lock-self system-tools clean
+.PHONY: help fuzz stacks run test test-slow check ui relock shell bench docs setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
@@ -53,6 +53,9 @@ bench: .venv/.ready ## packing an image beside what else there is, on what is bu
 fuzz: .venv/.ready ## lock random worlds against all that is possible there (WORLDS=1000 SEED=1)
 	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.fuzz --worlds $(WORLDS) --seed $(SEED)
 
+stacks: .venv/.ready ## build popular stacks and say which are released (STACKS="meltano dlt")
+	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.stacks $(STACKS)
+
 # With bytecode: without, every command of a test compiles this project anew.
 PYTEST = env -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
@@ -100,7 +103,7 @@ system-tools: ## what some tests use, with apt
 	$(SUDO) apt-get update -qq
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	  bubblewrap buildah chromium docker-registry fonts-dejavu-core gcc libc6-dev mmdebstrap \
-	  mount openssl python3-venv skopeo umoci zstd
+	  mount openssl postgresql python3-venv skopeo umoci zstd
 
 clean: ## remove what the targets made, but not the store
 	rm -rf .venv .dagster .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -156,6 +156,7 @@ def _validate(bench: _Inside) -> None:
     variables = smoke_dbt.dbt_variables(bench, rows) | {
         "DAGSTER_HOME": str(home),
         "PYTHONWARNINGS": "ignore",
+        "SMOKE_PARTS": "pandas dbt",
         "SMOKE_ROWS": str(rows / LOADED),
         "SMOKE_DBT": str(project),
         "SMOKE_DBT_TOOL": str(bench.prefix.path / "bin" / "dbt"),

@@ -20,6 +20,8 @@ from elt_env.tools.workplace import Workplace, workplace
 LIMIT = 600.0
 """Seconds that one command of a smoke check may take, if the policy's tool-limit is not less."""
 
+# A server of a check's own is reached without a proxy.
+_LOOPBACK = dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost")
 _DETAIL = " - DEBUG - "  # Dagster's word for what is of no interest while all goes well
 
 
@@ -63,6 +65,22 @@ class Bench:
             cwd=self.place.path,
             say=lambda line: (self.note if _DETAIL in line else self.say)(f"{tool}: {line}"),
             merge=True,
+        )
+
+    def run_probe(
+        self, program: Path, *arguments: str | Path, variables: Mapping[str, str]
+    ) -> Completed:
+        """Run a program of this package with the prefix's interpreter, apart from all else.
+
+        Raises:
+            TimeLimitError: it was still running at the limit.
+        """
+        return run(
+            [self.prefix.python, "-I", "-B", "-W", "ignore", program, *arguments],
+            limit=self.limit,
+            env=prefix_environment(self.prefix.path, extra=_LOOPBACK | dict(variables)),
+            cwd=self.place.path,
+            say=self.note,
         )
 
     def rows(self) -> tuple[Row, ...]:

@@ -1,46 +1,131 @@
-"""dbt of the built environment builds the project over its own lock, on DuckDB."""
+"""What dbt of the built environment does with its adapters: on DuckDB it builds a project."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from elt_env.errors import ProofError
 from elt_env.model import dbt_results
 from elt_env.model.dbt_results import NodeResult
+from elt_env.model.evidence import Status
+from elt_env.model.lock_rows import to_json_lines
 from elt_env.stages.checks.finding import Finding
 from elt_env.stages.checks.smoke import LIMIT, Bench, Needs, conduct, last_words
-from elt_env.stages.checks.smoke_meltano import load
+from elt_env.stages.checks.smoke_meltano import LOADED, load
+from elt_env.tools import probes
 from elt_env.tools.duckdb_file import query
+from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import Completed, Say
+from elt_env.tools.process import Completed, Say, end_of
 from elt_env.tools.toolbox import Toolbox
 
 PROJECT = "dbt_project"
 SCHEMA = "elt"
 
-NEEDS = Needs((PROJECT, "meltano"), ("dbt-core", "dbt-duckdb", "meltano"))
+NEEDS = Needs((PROJECT, "meltano"), ("dbt-core",))
+_PROBES = Path(probes.__file__).parent
+_ADAPTERS = _PROBES / "dbt_adapters.py"
+_ADAPTER_PROJECT = _PROBES / "adapter_project"
+_ADAPTER = re.compile(r"dbt/adapters/(?P<type>\w+)/__init__\.py")
 _RESULTS = "run_results.json"
 _FILE = "smoke.duckdb"
 _NAMED = 3
+_WORST: tuple[Status, ...] = ("failed", "not_run", "warned", "passed")
 _LOST = "Packages got lost on the way"
 _CLOCK = re.compile(r"^\d\d:\d\d:\d\d +")
 _SAID = re.compile(r"Encountered an error|Error", re.IGNORECASE)
 
 
 def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT) -> Finding:
-    """The project builds and its tests hold, and no package is lost from the lock to the mart."""
+    """Every adapter of the lock works with its dbt, as far as that goes without a connection.
+
+    On DuckDB the smoke project builds over the rows of the lock, which Meltano loads where it is
+    in the lock; its tests hold, and no package is lost. SQLite is run for real as well. Of any
+    other adapter the connection classes and the client import, and a small project with a profile
+    of its type is parsed and compiled.
+    """
     return conduct(_check, NEEDS, prefix, toolbox, say, limit=limit)
 
 
 def _check(bench: Bench) -> Finding:
+    types = _adapter_types(bench.prefix)
+    findings = []
+    if "duckdb" in types:
+        findings.append(_build_rows(bench))
+    others = [each for each in types if each != "duckdb"]
+    if others:
+        findings.append(_try_adapters(bench, others))
+    if not findings:
+        done = bench.run("dbt", "--help", variables={})
+        answers = "dbt answers" if not done.returncode else f"dbt --help:\n{last_words(done)}"
+        status: Status = "failed" if done.returncode else "passed"
+        findings.append(Finding(status, f"{answers}; there is no adapter to run it with"))
+    return _together(findings)
+
+
+def _build_rows(bench: Bench) -> Finding:
+    if "meltano" not in bench.lock.distributions:
+        rows = bench.place.directory("rows")
+        write_atomically(rows / LOADED, to_json_lines(bench.rows()))
+        return build(bench, rows)
     loaded = load(bench)
     finding = build(bench, loaded.directory)
     # load() returns only when what was extracted was loaded.
-    rows = loaded.rows.total()
-    return replace(finding, counts={"extracted_rows": rows, "loaded_rows": rows, **finding.counts})
+    number = loaded.rows.total()
+    counts = {"extracted_rows": number, "loaded_rows": number, **finding.counts}
+    return replace(finding, counts=counts)
+
+
+def _adapter_types(prefix: Prefix) -> tuple[str, ...]:
+    """Return the types of the adapters that the installed distributions bring, sorted."""
+    found = {
+        match["type"]
+        for each in prefix.distributions()
+        if "dbt" in each.name
+        for match in map(_ADAPTER.fullmatch, each.files)
+        if match
+    }
+    there = prefix.site_packages / "dbt" / "include"
+    return tuple(sorted(each for each in found if (there / each).is_dir()))
+
+
+def _try_adapters(bench: Bench, types: Sequence[str]) -> Finding:
+    project = bench.place.copy_of(_ADAPTER_PROJECT)
+    variables = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    done = bench.run_probe(_ADAPTERS, project, *types, variables=variables)
+    shown = [json.loads(line) for line in done.stdout.splitlines()]
+    faults = [f"{each['part']}: {each['fault']}" for each in shown if each["fault"]]
+    if len(shown) < len(types):
+        end = end_of(done.stderr, 10)
+        faults.append(
+            f"{types[len(shown)]}: the interpreter ended with exit code {done.returncode}: {end}"
+        )
+    log = "\n".join(f"{e['seconds']:8.2f} s  {e['part']}: {e['fault'] or e['note']}" for e in shown)
+    if faults:
+        return Finding("failed", "\n".join(faults), log)
+    said = [
+        f"{each['part']}: {each['note']}" + (f"; left out: {each['left']}" if each["left"] else "")
+        for each in shown
+    ]
+    return Finding("passed", "; ".join(said), log, counts={"adapters": len(shown)})
+
+
+def _together(findings: Sequence[Finding]) -> Finding:
+    """Return several findings as one: the worst status, the table of the first that has one."""
+    worst = min(findings, key=lambda each: _WORST.index(each.status))
+    is_bad = worst.status in {"failed", "not_run"}
+    details = [each.detail for each in findings if each.status == worst.status or not is_bad]
+    return Finding(
+        worst.status,
+        ("\n" if is_bad else "; ").join(details),
+        "\n".join(each.log for each in findings if each.log),
+        counts={name: count for each in findings for name, count in each.counts.items()},
+        table=next((each.table for each in findings if each.table), None),
+    )
 
 
 def build(bench: Bench, loaded: Path) -> Finding:
