@@ -33,10 +33,10 @@ class SingerRows:
         found = [] if mapped else _lost(self.extracted, self.received, "extracted", "received")
         if self.loaded is not None:
             total, received = self.loaded.total(), self.received.total()
-            if total < received or (total > received and wanted is None):
-                found += _lost(self.received, self.loaded, "received", "loaded") or [
-                    f"{received} rows were received and {total} loaded"
-                ]
+            named = self.loaded.keys() <= self.received.keys()
+            lost = _lost(self.received, self.loaded, "received", "loaded") if named else []
+            if lost or total != received:
+                found += lost or [f"{received} rows were received and {total} loaded"]
         for number, word in ((self.extracted, "extracted"), (self.loaded, "loaded")):
             if wanted is not None and number is not None and number.total() != wanted:
                 found.append(f"{wanted} rows have to arrive, and {number.total()} were {word}")

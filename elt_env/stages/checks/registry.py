@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from elt_env.model.own_checks import IN_IMAGE
 from elt_env.model.policy import EnvironmentPolicy
-from elt_env.stages.checks import CHECKS, HEALTH_CHECKS, NOT_BLOCKING
+from elt_env.stages.checks import CHECKS, HEALTH_CHECKS
 from elt_env.stages.checks.finding import Check
 from elt_env.stages.checks.image import IMAGE_CHECKS
 from elt_env.stages.checks.image_subject import ImageCheck
@@ -29,9 +29,9 @@ def build_checks(policy: EnvironmentPolicy) -> tuple[str, ...]:
 
 
 def is_blocking(name: str, policy: EnvironmentPolicy) -> bool:
-    """Tell whether nothing is released while that check does not hold."""
+    """Tell whether nothing is released while that check does not hold; not of one that is gone."""
     own = _own(policy).get(name)
-    return name not in NOT_BLOCKING if own is None else own
+    return name in CHECKS or name in IMAGE_CHECKS if own is None else own
 
 
 def descriptions(policy: EnvironmentPolicy) -> Mapping[str, str]:

@@ -12,9 +12,11 @@ import pytest
 from elt_env.errors import ProofError
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
+from elt_env.stages.pack import pack
 from elt_env.stages.promote import promote
-from elt_env.stages.prove import prove_all
+from elt_env.stages.prove import prove_all, prove_image
 from elt_env.tools.project_copy import MOST_BYTES
+from elt_env.tools.sandbox.rooted import Bubblewrap, Namespaces
 from elt_env.tools.toolbox import Toolbox
 from tests.support.isolation import clear_settings
 from tests.support.own_checks import offer_tools, own_toolbox
@@ -359,3 +361,31 @@ def test_a_project_that_is_too_large_or_odd(root: Path, tools_lock: Lock, team: 
     assert 'exclude = ["data"]' in log_of(root, found)
     keys["run"] = "sh -c 'test -f a.txt && ! test -e data && ! test -e pipe && ! test -e up'"
     assert run_one(root, tools_lock, **keys, exclude=["data"]).status == "passed"
+
+
+def test_a_check_runs_in_the_image_as_well(
+    root: Path, tools_lock: Lock, team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if Bubblewrap.fault() and Namespaces.fault():
+        pytest.skip("no sandbox works here")
+    monkeypatch.setenv("SHOP_PASSWORD", "s3cr3t-value")
+    script = (
+        "import os, pathlib, sys\npathlib.Path('data.txt').write_text('written')\n"
+        "print(sys.prefix, os.environ['SHOP_PASSWORD'], len(os.environ['SHOP_PASSWORD']))\n"
+    )
+    project = write(team / "scripts", {"check.py": script, "data.txt": "content\n"})
+    check = {
+        "kind": "command",
+        "project": str(project),
+        "run": "python check.py",
+        "environment": ["SHOP_PASSWORD"],
+        "in-image": True,
+    }
+    toolbox = own_toolbox(root, tools_lock, {"own": check})
+    pack(tools_lock, toolbox, silent)
+
+    (found,) = prove_image(tools_lock, toolbox, silent, names=["own_in_image"])
+
+    assert (found.status, found.detail) == ("passed", "exit code 0: /opt/elt *** 12")
+    assert found.image is not None
+    assert (project / "data.txt").read_text() == "content\n"

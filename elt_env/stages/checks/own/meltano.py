@@ -170,7 +170,8 @@ def _by_stream(counted: dict[str, int], streams: Counter[str]) -> Counter[str]:
     for path, number in counted.items():
         stem = os.path.basename(path).partition(".")[0]  # noqa: PTH119  # of a pattern
         fits = [each for each in streams if stem == each or stem.startswith(f"{each}-")]
-        loaded[max(fits, key=len) if fits else path] += number
+        only = next(iter(streams)) if len(streams) == 1 else path
+        loaded[max(fits, key=len) if fits else only] += number
     return loaded
 
 
