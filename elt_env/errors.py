@@ -156,6 +156,10 @@ class IntegrityError(EltEnvError):
     exit_code = 5
 
 
+class SourceError(IntegrityError):
+    """A package would come from another index or channel than was recorded, or decided."""
+
+
 class StorageError(EltEnvError):
     """The store cannot be written: permissions, or no space left."""
 

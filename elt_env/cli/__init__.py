@@ -88,17 +88,26 @@ def lock(name: str, python: str | None, called: str | None) -> None:
 @main.command()
 @_TARGET
 @click.option("-P", "--package", "packages", multiple=True, help="Upgrade only this one.")
-def relock(name: str, packages: tuple[str, ...]) -> None:
+@click.option(
+    "--accept-index",
+    "accepted",
+    metavar="PACKAGE",
+    multiple=True,
+    help="Take this one from another index or channel than before.",
+)
+def relock(name: str, packages: tuple[str, ...], accepted: tuple[str, ...]) -> None:
     """Upgrade the lock of TARGET within spec and policy, and say what changed.
 
     \b
     Examples:
       elt-env relock elt@3.11
       elt-env relock elt@3.11 -P dagster -P duckdb
+      elt-env relock elt@3.11 --accept-index corp-lib
     """
     target, toolbox = open_target(name)
     say = teller()
-    locked = locking.lock(target, toolbox, say, upgrade=packages or None)
+    upgrade = packages or None
+    locked = locking.lock(target, toolbox, say, upgrade=upgrade, accepted=accepted)
     _tell_locked(locked, toolbox, say)
     _print_locked(locked)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from elt_env.model.diff import SIGNS, Kind, count_kinds, from_to
 from elt_env.model.diff_report import DiffReport, Explained, Side, Waiting
+from elt_env.model.sources import SourceChange
 
 _WIDTH = 100  # columns of a terminal
 _NAME_WIDTH = 42  # so wide the first column gets at most
@@ -45,6 +46,9 @@ def body(report: DiffReport) -> list[str]:
         width = max((len(_name(each)) for each in report.changes), default=0)
         changes = [_text_of(each, min(width, _NAME_WIDTH)) for each in report.changes]
         lines = [line for change in changes for line in change]
+    if report.sources:
+        lines += ["from another index or channel than before:"]
+        lines += [f"    {each}" for each in _sources(report.sources)]
     if report.held_back:
         waiting = [f"    {_waiting(each)}" for each in report.held_back]
         lines += ["held back by the cool-down:", *waiting]
@@ -61,6 +65,7 @@ def headline(report: DiffReport) -> str:
         return f"first lock: {len(report.changes)} packages: {halves}; {asked} asked for{size}"
     parts = [count_kinds(each.kind for each in report.changes)]
     alarms = [(report.majors, "major"), (report.yanked, "yanked")]
+    alarms.append((len(report.sources), "from another index or channel"))
     parts += [f"{number} {word}" for number, word in alarms if number]
     return "; ".join(filter(None, [*parts, _size_change(report)]))
 
@@ -135,6 +140,14 @@ def _listed(names: Sequence[str], width: int) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
+def _sources(changes: Iterable[SourceChange]) -> list[str]:
+    """Return a line for each pair of places, with the names that went from one to the other."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for each in changes:
+        names.setdefault((each.old, each.new), []).append(each.name)
+    return [f"{_listed(each, _WIDTH)}: {old} → {new}" for (old, new), each in names.items()]
+
+
 def _waiting(each: Waiting) -> str:
     return (
         f"{each.name} {each.locked} → {each.newer} ({each.manager}), out since "
@@ -151,6 +164,9 @@ def to_markdown(report: DiffReport) -> str:
         parts.append(f"All of them: `elt-env show {report.target} --packages`")
     elif report.changes:
         parts.append(_table(_HEADER, map(_row, report.changes)))
+    if report.sources:
+        parts.append("**From another index or channel than before:**")
+        parts.append("\n".join(f"- {_plain(each)}" for each in _sources(report.sources)))
     if report.held_back:
         parts.append("Held back by the cool-down:")
         parts.append("\n".join(f"- {_plain(_waiting(each))}" for each in report.held_back))

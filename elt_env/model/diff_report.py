@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from elt_env.model.diff import SIGNS, Change, Kind, Level
 from elt_env.model.lock import Manager, Package
+from elt_env.model.sources import SourceChange
 
 SCHEMA = 1
 """Version of the report as JSON; a change of meaning raises it."""
@@ -149,6 +150,7 @@ class DiffReport:
             bytes; of each, what a person asked for before what others need; then by name.
         held_back: what the cool-down held back at that moment, sorted by name.
         notes: what could not be found out, and why, a line each.
+        sources: what comes from another index or channel than before, by name.
     """
 
     target: str
@@ -158,6 +160,7 @@ class DiffReport:
     changes: tuple[Explained, ...]
     held_back: tuple[Waiting, ...] = ()
     notes: tuple[str, ...] = ()
+    sources: tuple[SourceChange, ...] = ()
 
     def __post_init__(self) -> None:
         """Put the changes into their one order."""

@@ -35,6 +35,12 @@ def _owner(text: str) -> str:
     return text
 
 
+def _package_names(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*\*?", text) is None:
+        raise ValueError(f"'{text}' is no name: write one, or how names begin, as in 'corp-*'")
+    return text
+
+
 def _bare_channel_url(text: str) -> str:
     if text == "nodefaults":
         raise ValueError("'nodefaults' is no channel; none but those that are listed are taken")
@@ -46,6 +52,7 @@ def _bare_channel_url(text: str) -> str:
 ChannelUrl = Annotated[str, AfterValidator(_bare_channel_url)]
 ChannelPriority = Literal["strict", "flexible", "disabled"]
 Owner = Annotated[str, AfterValidator(_owner)]
+PackageNames = Annotated[str, AfterValidator(_package_names)]
 PythonMinor = Annotated[str, AfterValidator(_python_minor)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 
@@ -129,6 +136,17 @@ class Policy(_Frozen):
         None, description="URL of the package index, when not the one of the pip or uv settings"
     )
     extra_indexes: tuple[str, ...] = Field((), description="URLs of further package indexes")
+    index_names: dict[str, tuple[PackageNames, ...]] = Field(
+        {}, description="by URL of an index, the names or prefixes (`corp-*`) that are its own"
+    )
+    channel_names: dict[str, tuple[PackageNames, ...]] = Field(
+        {}, description="by URL or name of a channel, the names or prefixes that are its own"
+    )
+    index_policy: Literal["warn", "strict"] = Field(
+        "warn",
+        description="what becomes of a name that several indexes have, when it is locked for the "
+        "first time and `index-names` does not say whose it is",
+    )
     busy_limit: Duration = Field(
         timedelta(minutes=30), description="how long to wait for another builder of a prefix"
     )

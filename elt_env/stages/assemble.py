@@ -12,13 +12,18 @@ from elt_env.stages.directs import locked_directs
 from elt_env.stages.negotiate import Agreement
 from elt_env.stages.question import Question
 from elt_env.stages.requires_python import with_requires_python
+from elt_env.stages.sources import require_sources
 from elt_env.tools.files import sha256_of
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
 
 def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Say) -> Lock:
-    """Return the lock that an agreement makes; nothing is written."""
+    """Return the lock that an agreement makes; nothing is written.
+
+    Raises:
+        SourceError: a package would come from elsewhere than before; see `require_sources`.
+    """
     conda = agreement.conda
     mine = tuple(each for each in agreement.pip if each.name not in conda.owned)
     directs = locked_directs(question.directs, mine)
@@ -27,7 +32,7 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
     files = toolbox.resolver.files(others, agreement.request, say)
     found = (*directs, *(_hashed(each, toolbox) for each in files))
     pip = with_requires_python(found, question.previous, agreement.pages, toolbox, say)
-    return Lock(
+    lock = Lock(
         target=question.target,
         spec_digest=question.spec.digest,
         requirements=requirement_lines(question.spec),
@@ -44,6 +49,7 @@ def assemble(question: Question, agreement: Agreement, toolbox: Toolbox, say: Sa
         variables=question.spec.variables,
         notes=_notes(agreement.conda.packages),
     )
+    return require_sources(lock, question, toolbox, say)
 
 
 def _notes(packages: Iterable[Package]) -> tuple[str, ...]:

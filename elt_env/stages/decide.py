@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from elt_env.errors import TimeLimitError, UnsatisfiableError
+from elt_env.errors import SourceError, TimeLimitError, UnsatisfiableError
 from elt_env.model.canonical import short
 from elt_env.model.lock import Lock, Package
 from elt_env.model.project_page import ProjectPage
@@ -19,6 +19,7 @@ from elt_env.model.target import Target
 from elt_env.model.watch import Ask, Memory, Sight, shortened, trigger_text
 from elt_env.stages.candidate import Candidate, find_candidate
 from elt_env.stages.checks.registry import is_blocking
+from elt_env.stages.notify import notify
 from elt_env.tools.cancelling import ended_by
 from elt_env.tools.package_index import PackageIndex
 from elt_env.tools.process import Say
@@ -149,6 +150,11 @@ def _resolved(lock: Lock, sight: Sight, fingerprint: str, what: str, watcher: Wa
     except UnsatisfiableError as error:
         problem = shortened(error.problem)
         return _decided(fingerprint, f"{what}, but no new lock is possible: {problem}", sight)
+    except SourceError as error:
+        notify(lock.target, watcher.toolbox, watcher.say, "blocked", str(error), trigger=what)
+        told = f"{what}, but no new lock is made: {error.problem} -> {error.remedy}"
+        watcher.say(f"WARNING: {lock.target.name}: {error.problem}")
+        return _decided(fingerprint, told, sight)
     except (CancelledError, TimeLimitError):
         return _left_to_a_run(lock, fingerprint, what, sight)
     if candidate is None:

@@ -24,6 +24,7 @@ from elt_env.model.diff_report import (
 from elt_env.model.lock import Lock, Manager, Package
 from elt_env.model.project_page import ProjectPage
 from elt_env.model.releases import yanked
+from elt_env.model.sources import source_changes
 from elt_env.stages.held import asked_of, held_by_cooldown
 from elt_env.tools.core_metadata import installed_project_urls, offered_project_urls
 from elt_env.tools.files import write_atomically
@@ -109,6 +110,7 @@ def _report(  # noqa: PLR0913, PLR0917  # what a report is made of
         at=new.locked_at,
         changes=tuple(found),
         notes=facts.notes,
+        sources=source_changes(old, new),
     )
 
 

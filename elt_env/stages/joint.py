@@ -105,6 +105,7 @@ class Pages:
         self._known: dict[str, ProjectPage] = {}
         self._asked: set[tuple[str, str]] = set()
         self._own: str | None = None
+        self._unknown: set[str] = set()
 
     def learn(self, resolved: Iterable[Resolved]) -> None:
         """Remember the index that the resolver has by itself, where no settings name one."""
@@ -118,7 +119,7 @@ class Pages:
         wanted = set(names)
         urls = [each.url for each in self._toolbox.indexes.all]
         for url in [*urls, *([self._own] if self._own else [])]:
-            missing = sorted(wanted - self._known.keys())
+            missing = sorted(wanted - self._known.keys() - self._unknown)
             asked = {each: url for each in missing if (url, each) not in self._asked}
             self._asked |= {(url, each) for each in asked}
             if asked:
@@ -132,8 +133,10 @@ class Pages:
 
     def _look(self, asked: Mapping[str, str]) -> Mapping[str, ProjectPage]:
         try:
-            return self._toolbox.package_index.look(asked).pages
+            return self._toolbox.package_index.look(asked, may_lack=True).pages
         except IndexUnreachableError as error:
+            # It may have them: what the next index has of that name is not theirs.
+            self._unknown |= asked.keys()
             self._say(
                 "WARNING: which versions there are, and for which Pythons, is not known, so that "
                 f"the newest may not be found: {error.problem.splitlines()[0]}"

@@ -63,11 +63,17 @@ class Resolution:
 
 
 def examine(
-    target: Target, toolbox: Toolbox, say: Say, *, upgrade: tuple[str, ...] | None = ()
+    target: Target,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    upgrade: tuple[str, ...] | None = (),
+    accepted: tuple[str, ...] = (),
 ) -> Locked | Question:
     """Return the target's lock when it can be kept, else the question for a new one.
 
-    Reads files only. `upgrade` names packages to upgrade; None means all of them.
+    Reads files only. `upgrade` names packages to upgrade; None means all of them. `accepted` are
+    those that may come from another index or channel than before.
 
     Raises:
         SpecError: the spec cannot be used.
@@ -84,9 +90,11 @@ def examine(
         if upgrade is not None:
             raise
         say(f"WARNING: {error.problem}")
-        return ask(target, spec, toolbox, reasons=("the current lock was damaged",))
+        reasons: tuple[str, ...] = ("the current lock was damaged",)
+        return ask(target, spec, toolbox, reasons=reasons, accepted=accepted)
     if lock is None:
-        return ask(target, spec, toolbox, reasons=("there is no lock yet",))
+        reasons = ("there is no lock yet",)
+        return ask(target, spec, toolbox, reasons=reasons, accepted=accepted)
     _require_locked(upgrade or (), lock)
     moved = changed_places(lock, spec, toolbox.policy)
     if upgrade == ():
@@ -102,7 +110,13 @@ def examine(
     if moved:
         say("lock: packages come from other places now, so all of them may change")
         upgrade = None
-    return ask(target, spec, toolbox, upgrade=upgrade, previous=lock, reasons=reasons)
+    return ask(
+        *(target, spec, toolbox),
+        upgrade=upgrade,
+        previous=lock,
+        reasons=reasons,
+        accepted=accepted,
+    )
 
 
 def _keep(lock: Lock, reason: str, toolbox: Toolbox, say: Say) -> Locked:
@@ -165,6 +179,7 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
     say: Say,
     *,
     upgrade: tuple[str, ...] | None = (),
+    accepted: tuple[str, ...] = (),
     candidate: str | None = None,
     trigger: str = "",
 ) -> Locked | Solved | Resolution:
@@ -175,6 +190,7 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
         toolbox: the tools of its environment.
         say: told what is done.
         upgrade: names of packages to upgrade; None means all of them.
+        accepted: names of packages that may come from another index or channel than before.
         candidate: digest of a lock in the store that is the whole answer, as long as it satisfies
             and no newer lock became the current one; else it is said why not, and left aside.
         trigger: why that candidate was made.
@@ -186,7 +202,7 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
         if taken is not None:
             return taken
         upgrade = _still_locked(upgrade, target, toolbox)
-    found = examine(target, toolbox, say, upgrade=upgrade)
+    found = examine(target, toolbox, say, upgrade=upgrade, accepted=accepted)
     if isinstance(found, Locked):
         return found
     question = prepare(found, toolbox, say)
@@ -287,12 +303,17 @@ def _satisfying(question: Question, toolbox: Toolbox) -> Lock | None:
 
 
 def lock(
-    target: Target, toolbox: Toolbox, say: Say, *, upgrade: tuple[str, ...] | None = ()
+    target: Target,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    upgrade: tuple[str, ...] | None = (),
+    accepted: tuple[str, ...] = (),
 ) -> Locked:
     """Return the target's lock: kept while it satisfies, else solved, resolved and written.
 
     Raises:
         EltEnvError: as the steps say; the current lock stays what it was.
     """
-    found = solve_unless_kept(target, toolbox, say, upgrade=upgrade)
+    found = solve_unless_kept(target, toolbox, say, upgrade=upgrade, accepted=accepted)
     return write(resolve(found, toolbox, say), toolbox, say)

@@ -30,6 +30,7 @@ class Question:
         upgrade: names that may move away from `previous`; None means all may.
         reasons: why there is a question at all, for a person.
         directs: the wheels of what the spec names by URL.
+        accepted: names of packages that may come from another index or channel than before.
     """
 
     target: Target
@@ -41,6 +42,7 @@ class Question:
     not_held: tuple[str, ...] = ()
     undated: Literal["hold", "take"] = "hold"
     directs: tuple[DirectWheel, ...] = ()
+    accepted: tuple[str, ...] = ()
 
     @property
     def pip(self) -> tuple[str, ...]:
@@ -84,6 +86,7 @@ def ask(  # noqa: PLR0913  # one keyword for each part of a question
     upgrade: tuple[str, ...] | None = (),
     previous: Lock | None = None,
     reasons: tuple[str, ...] = (),
+    accepted: tuple[str, ...] = (),
 ) -> Question:
     """Return the question for `target` as of now, the policy's cool-down applied."""
     cooldown = toolbox.policy.cooldown
@@ -96,6 +99,7 @@ def ask(  # noqa: PLR0913  # one keyword for each part of a question
         reasons=reasons,
         not_held=_not_held(toolbox.policy),
         undated=toolbox.policy.undated_releases,
+        accepted=accepted,
     )
 
 

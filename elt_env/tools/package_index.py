@@ -65,10 +65,11 @@ class PackageIndex:
         self._cache = PageCache(cache)
         self._limit = limit
 
-    def look(self, asked: Mapping[str, str]) -> Looked:
+    def look(self, asked: Mapping[str, str], *, may_lack: bool = False) -> Looked:
         """Return what the indexes say about projects: normalized name to the index's URL.
 
-        Every project is in the answer: in its pages or among those that are gone.
+        Every project is in the answer: in its pages or among those that are gone. Unless an index
+        `may_lack` them, one that has none of several is taken for one that is not there.
 
         Raises:
             IndexUnreachableError: an index does not answer for some project, or not in time, or
@@ -84,7 +85,8 @@ class PackageIndex:
             look = _Look(client, self._cache, timer)
             answers = look.at_all(asked)
         gone = tuple(sorted(name for name, page in answers.items() if page is None))
-        index_errors.refuse_empty(asked, gone)
+        if not may_lack:
+            index_errors.refuse_empty(asked, gone)
         return Looked(
             pages={name: page for name, page in answers.items() if page is not None},
             gone=gone,

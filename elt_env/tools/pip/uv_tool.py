@@ -134,6 +134,8 @@ class Uv:
             output = place / "pylock.toml"
             options = ["--format", "pylock.toml", "--no-deps", "--no-header"]
             done = self._compile(output, replace(request, fresh=False), pins, options, say)
+            if done.returncode:  # a page that an index has lost since stays in uv's cache
+                done = self._compile(output, replace(request, fresh=True), pins, options, say)
             uv_errors.check_compile(done, request, self._indexes)
             text = output.read_text(encoding="utf-8")
         by_name = {each.name: each for each in resolved}

@@ -139,6 +139,7 @@ def test_the_json_has_its_keys() -> None:
             }
         ],
         "notes": ["a note"],
+        "sources": [],
         "counts": {
             **dict.fromkeys(("all", "upgraded", "major"), 1),
             **dict.fromkeys(("added", "removed", "downgraded", "rebuilt", "moved"), 0),
