@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from elt_env.errors import EltEnvError
+from elt_env.tools.masking import hidden
 
 
 class Group(click.Group):
@@ -25,7 +26,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except EltEnvError as error:
-            click.echo(f"elt-env: {error}", err=True)
+            click.echo(hidden(f"elt-env: {error}"), err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("elt-env: interrupted; the same command takes it up again", err=True)

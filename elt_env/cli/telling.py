@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import click
 
+from elt_env.tools.masking import hidden
+
 
 def teller() -> Callable[[str], None]:
     """Return what prints a line to stderr, with the seconds since now before it."""
     start = time.monotonic()
 
     def say(line: str) -> None:
-        click.echo(f"{time.monotonic() - start:6.1f} s  {line}", err=True)
+        click.echo(f"{time.monotonic() - start:6.1f} s  {hidden(line)}", err=True)
 
     return say

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
+from elt_env.tools.masking import hidden
 from elt_env.tools.process import Say
 
 _WARNING = "WARNING: "
@@ -19,6 +20,7 @@ def leveled(log: logging.Logger) -> Say:
     """
 
     def say(line: str) -> None:
+        line = hidden(line)
         if line.startswith(_WARNING):
             log.warning(line.removeprefix(_WARNING))
         else:

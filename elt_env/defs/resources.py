@@ -12,6 +12,7 @@ from elt_env.defs.levels import leveled
 from elt_env.defs.notices import tell
 from elt_env.errors import EltEnvError, InputError
 from elt_env.model.target import Target
+from elt_env.tools.masking import hidden
 from elt_env.tools.settings import open_project
 from elt_env.tools.toolbox import Toolbox, open_toolbox
 
@@ -54,7 +55,14 @@ def work(
             yield toolbox, target
         except EltEnvError as error:
             if not _is_tried_again(error, context):
-                tell("blocked", error.problem, target, toolbox, context.run, leveled(context.log))
+                tell(
+                    "blocked",
+                    hidden(error.problem),
+                    target,
+                    toolbox,
+                    context.run,
+                    leveled(context.log),
+                )
             raise
 
 
@@ -70,13 +78,13 @@ def reporting(context: Context) -> Iterator[None]:
     except EltEnvError as error:
         # Not a RetryPolicy: under one, Dagster takes a cancelled run for a step to try again.
         if _is_tried_again(error, context):
-            context.log.warning("%s\ntrying again in %d s", error, _RETRY_SECONDS)
+            context.log.warning("%s\ntrying again in %d s", hidden(str(error)), _RETRY_SECONDS)
             raise dg.RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from error
         raise dg.Failure(
-            description=str(error),
+            description=hidden(str(error)),
             metadata={
-                "problem": error.problem,
-                "remedy": error.remedy,
+                "problem": hidden(error.problem),
+                "remedy": hidden(error.remedy),
                 "may_go_away": error.retryable,
             },
             allow_retries=False,

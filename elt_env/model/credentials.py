@@ -13,6 +13,13 @@ _ENCODED_URL = re.compile(r"""(?<=%3A%2F%2F)[^\s"'<>\\`&/]+""", re.IGNORECASE)
 # RFC 3986, 3.2.1: what stands before the @ of an authority. It is hidden whole, since servers take
 # tokens as the user name too; only "git" is everybody's name on ssh hosts.
 _USERINFO = re.compile(r"(?!git@)[^/?#]+(?:@|%40)")
+# A password with a slash, a question mark or a hash in it, which has to be percent-encoded: what
+# is no port stands behind the colon of a name, or a host behind an @ that no path has there.
+_PORT = re.compile(r"[^/?#@:]*(?:$|[/?#]|:(?:[0-9]*|\$\{\w+\}|PORT)(?=[/?#.,;:)\]}]|$))|\[")
+_MALFORMED = re.compile(r"[^/?#@:]+:[^@]+?[/?#].*@|[^/?#@:]+:[^/?#@]+(?=[/?#]|$)")
+_SPLIT_LOGIN = re.compile(
+    r"[^/?#@:.]+(?::[0-9]+)?[/?#][^@]*[^/@]@(?=[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}[:/])"
+)
 # The token of a conda channel is a path segment after /t/: conda.common.url.split_anaconda_token.
 _TOKEN = re.compile(r"(?<=/t/)[^/?#]+")
 # A parameter of a query or a fragment: its name and its value.
@@ -22,6 +29,10 @@ _SECRET = re.compile(
     r"authorization|(?<![a-z])(?:auth|key|sig|pass|pat|pwd|sas|session|user|login)(?![a-z])",
     re.IGNORECASE,
 )
+# A token in a path, as some indexes have: letters of both cases and digits, in no words.
+_SEGMENT = re.compile(r"(?<=/)[A-Za-z0-9]{16,}(?=[/?#]|$)")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_LENGTH_OF_WORDS = 3  # on average, of what people name; random texts have about 2
 _RELATIVE_TOKEN = re.compile(r"/*t/[^/?#]+")
 _LEVELS = 3  # how often a URL may be percent-encoded
 
@@ -33,20 +44,26 @@ WHERE_CREDENTIALS_BELONG = (
 """The remedy for a URL with a credential in it."""
 
 
-def without_credentials(text: str) -> str:
+def without_credentials(text: str, *, guess: bool = True) -> str:
     """Return `text` with `***` where its URLs carry a user name, a password or a token.
 
-    Those are what stands before the `@` of an authority, the segment after `/t/` in a path, and
-    the values of parameters such as `token` or `X-Amz-Signature`, also percent-encoded. In a
-    `file://` URL nothing but the first can be one.
+    Those are what stands before the `@` of an authority, also where a password has a `/` that
+    should be encoded; the segment after `/t/` in a path, and one that looks random; the values of
+    parameters such as `token` or `X-Amz-Signature`, also percent-encoded. In a `file://` URL
+    nothing but the first can be one.
+
+    Args:
+        text: any text, with or without URLs.
+        guess: whether what looks random counts.
     """
     masked = _URL.sub(_mask_url, text)
-    return _ENCODED_URL.sub(_mask_encoded, masked)
+    masked = _ENCODED_URL.sub(_mask_encoded, masked)
+    return _URL.sub(_mask_guessed, masked) if guess else masked
 
 
-def carries_credentials(text: str) -> bool:
-    """Tell whether a URL in `text` carries a credential."""
-    return without_credentials(text) != text
+def carries_credentials(text: str, *, guess: bool = True) -> bool:
+    """Tell whether a URL in `text` carries a credential; see `without_credentials`."""
+    return without_credentials(text, guess=guess) != text
 
 
 def channel_carries_credentials(channel: str) -> bool:
@@ -102,10 +119,30 @@ def _masked(rest: str, *, is_local: bool) -> str:
 
 
 def _masked_once(rest: str, *, is_local: bool) -> str:
-    userinfo = _USERINFO.match(rest)
+    userinfo = _USERINFO.match(rest) or _malformed(rest)
     if userinfo:
-        rest = f"{_HIDDEN}@{rest[userinfo.end() :]}"
-    return rest if is_local else _PARAMETER.sub(_mask_parameter, _TOKEN.sub(_HIDDEN, rest))
+        at = "@" if userinfo[0].lower().endswith(("@", "%40")) else ""
+        rest = f"{_HIDDEN}{at}{rest[userinfo.end() :]}"
+    if is_local:
+        return rest
+    return _PARAMETER.sub(_mask_parameter, _TOKEN.sub(_HIDDEN, rest))
+
+
+def _malformed(rest: str) -> re.Match[str] | None:
+    """Return the login that is no userinfo, for what should be percent-encoded in it."""
+    is_port = _PORT.match(rest) is not None
+    return _SPLIT_LOGIN.match(rest) or (None if is_port else _MALFORMED.match(rest))
+
+
+def _mask_guessed(found: re.Match[str]) -> str:
+    is_local = found.string[: found.start()].endswith("file://")
+    return found[0] if is_local else _SEGMENT.sub(_mask_random, found[0])
+
+
+def _mask_random(found: re.Match[str]) -> str:
+    kinds = all(re.search(kind, found[0]) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    words = _WORD.findall(found[0])
+    return _HIDDEN if kinds and len(found[0]) < _LENGTH_OF_WORDS * len(words) else found[0]
 
 
 def _mask_parameter(found: re.Match[str]) -> str:

@@ -17,6 +17,7 @@ from elt_env.tools.bytecode import compile_prefix
 from elt_env.tools.conda_meta import close_to_conda
 from elt_env.tools.file_list import keep_list, kept_list, list_path, list_quickly
 from elt_env.tools.files import write_atomically
+from elt_env.tools.masking import hidden
 from elt_env.tools.prefix import Prefix, Stage
 from elt_env.tools.prefix_content import (
     listed,
@@ -227,7 +228,7 @@ def _logged(path: Path, say: Say) -> Iterator[Say]:
     lines: list[str] = []
 
     def tell(line: str) -> None:
-        lines.append(line)
+        lines.append(hidden(line))
         say(line)
 
     try:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elt_env.errors import IntegrityError, PolicyError, SpecError
+from elt_env.errors import InputError, IntegrityError, PolicyError, SpecError
+from elt_env.model.credentials import carries_credentials, channel_host
 from elt_env.model.diff import Change, compare, count
 from elt_env.model.diff_report import DiffReport
 from elt_env.model.lock import Lock
@@ -256,7 +257,23 @@ def resolve(found: Locked | Solved | Resolution, toolbox: Toolbox, say: Say) -> 
         return found
     refuse_both_sides(found.question.spec, found.answer)
     agreement = agree(found.question, found.answer, toolbox, say)
-    return Resolution(found.question, assemble(found.question, agreement, toolbox, say))
+    lock = assemble(found.question, agreement, toolbox, say)
+    _refuse_credentials(lock)
+    return Resolution(found.question, lock)
+
+
+def _refuse_credentials(lock: Lock) -> None:
+    """Return when no URL of a lock, which others read, has a credential.
+
+    What merely looks like one in a path is told by whoever gave the index.
+    """
+    for each in lock.packages:
+        if carries_credentials(each.url, guess=False):
+            raise InputError(
+                f"The URL of {each.file_name.partition('?')[0]} at {channel_host(each.url)} "
+                "carries a credential, which would stand in the lock.",
+                "Use an index or a channel whose links have none; a login belongs into ~/.netrc.",
+            )
 
 
 def write(found: Locked | Resolution, toolbox: Toolbox, say: Say) -> Locked:

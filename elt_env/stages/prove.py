@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from elt_env.errors import BusyError, NetworkError, TimeLimitError, ToolError
@@ -21,6 +21,7 @@ from elt_env.stages.checks.registry import health_checks, image_checks
 from elt_env.tools.cancelling import ended_by
 from elt_env.tools.files import write_atomically
 from elt_env.tools.image_store import ImageStore, require_image
+from elt_env.tools.masking import hidden
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
@@ -223,6 +224,7 @@ class Prover:
         self, name: str, finding: Finding, seconds: float, inputs: Mapping[str, str]
     ) -> Evidence:
         store = self.toolbox.store
+        finding = replace(finding, detail=hidden(finding.detail), log=hidden(finding.log))
         path = store.log_path(self.lock.digest, name)
         write_atomically(path, finding.log + "\n")
         evidence = Evidence(

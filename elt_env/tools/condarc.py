@@ -323,7 +323,10 @@ class _Merged:
     def _text(self, part: _Part, key: str) -> str:
         if not isinstance(part.value, str):
             raise self.refuse(key, "has no text for its value")
-        return _VARIABLE.sub(self._variable, part.value.strip())
+        text = _VARIABLE.sub(self._variable, part.value.strip())
+        if "://" in text and not _is_url(text):
+            raise self.refuse(key, "has a value that is no URL")
+        return text
 
     def _variable(self, found: re.Match[str]) -> str:
         return self._environ.get(found["plain"] or found["braced"], found[0])
@@ -367,6 +370,13 @@ def _until_final(items: Sequence[_Item], flag: Callable[[_Item], str]) -> Sequen
         if flag(each) == "final":
             return items[: number + 1]
     return items
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return (urlsplit(text).port or 0) >= 0
+    except ValueError:  # brackets that are no IPv6 address, or a password with a slash
+        return False
 
 
 def _login(url: str) -> tuple[str, dict[str, object]]:

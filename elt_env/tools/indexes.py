@@ -19,9 +19,11 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from elt_env.errors import PolicyError, SpecError
+from elt_env.model.credentials import carries_credentials, without_credentials
 from elt_env.model.pip_options import PipOptions
 from elt_env.model.policy import Policy
 from elt_env.tools.input_files import read_text
+from elt_env.tools.masking import remember
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -114,17 +116,27 @@ def parse_index(text: str, named_by: str = "an index") -> Index:
     try:
         address = urlsplit(text.strip())
         usable = bool(address.hostname) if address.scheme != "file" else bool(address.path)
-    except ValueError:  # brackets that are no IPv6 address
+        usable = usable and (address.port or 0) >= 0
+    except ValueError:  # brackets that are no IPv6 address, or a password with a slash
         usable = False
     if not usable or address.scheme not in _SCHEMES:
-        shown = text.strip().rpartition("@")[2]  # what stands before the @ may be a password
+        # What stands before the @ may be a password.
+        shown = without_credentials(text.strip().rpartition("@")[2])
         raise PolicyError(
             f"{named_by}: '{shown}' is not the URL of a package index.",
             "Write its simple API, as in https://packages.example/simple",
         )
     host = address.netloc.rpartition("@")[2]
     bare = urlunsplit(address._replace(netloc=host, fragment="", query=""))
+    if carries_credentials(bare):
+        raise PolicyError(
+            f"{named_by}: the path of the URL at {address.hostname} carries a token, which would "
+            "stand in every lock.",
+            "Name the index without it, and give the token as a login, as the index's own pages "
+            "say: into ~/.netrc, or before the host, as in https://USER:TOKEN@HOST/simple",
+        )
     username, password = (unquote(each or "") for each in (address.username, address.password))
+    remember(password)
     return Index(bare.rstrip("/"), username, password)
 
 

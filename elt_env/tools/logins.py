@@ -23,6 +23,7 @@ from elt_env.model.limits import load_json
 from elt_env.tools.condarc import read_conda_settings
 from elt_env.tools.indexes import Index, Indexes, pip_settings, uv_settings
 from elt_env.tools.input_files import cause, read_bytes, read_text
+from elt_env.tools.masking import remember
 from elt_env.tools.process import run
 
 _KEYRING_LIMIT = 20.0  # seconds; it may ask a locked store
@@ -42,6 +43,9 @@ class Login:
     password: str = ""
     bearer: str = ""
     conda_token: str = ""
+
+    def __post_init__(self) -> None:
+        remember(self.password, self.bearer, self.conda_token)
 
     def __repr__(self) -> str:
         return "Login()"

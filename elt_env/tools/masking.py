@@ -11,6 +11,9 @@ from elt_env.model.credentials import without_credentials
 
 _HIDDEN = "***"
 _TELLING = 4  # characters
+_SHORTEST = 6  # characters of a secret that is hidden wherever it stands
+
+_remembered: set[str] = set()
 
 
 def spellings(values: Iterable[str]) -> tuple[str, ...]:
@@ -26,8 +29,20 @@ def spellings(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(each for each in found if len(each) >= _TELLING))
 
 
+def remember(*secrets: str) -> None:
+    """Let these be hidden from now on in all that this process shows, logs or stores."""
+    _remembered.update(each for each in secrets if len(each) >= _SHORTEST)
+
+
+def hidden(text: str) -> str:
+    """Return `text` without the credentials of URLs, and without what `remember` was told."""
+    return without_credentials(masking(tuple(_remembered))(text))
+
+
 def masking(secrets: Collection[str]) -> Callable[[str], str]:
-    """Return a function that replaces secrets and the credentials of URLs by ***.
+    """Return a function that replaces secrets and the certain credentials of URLs by ***.
+
+    What it is given may be read by a program afterwards; `hidden` is for what people read.
 
     Args:
         secrets: texts to hide as they are and percent-encoded; empty ones are ignored.
@@ -37,7 +52,7 @@ def masking(secrets: Collection[str]) -> Callable[[str], str]:
     known = re.compile("|".join(re.escape(each) for each in sorted(forms, key=len, reverse=True)))
 
     def mask(text: str) -> str:
-        hidden = known.sub(_HIDDEN, text) if forms else text
-        return without_credentials(hidden)
+        masked = known.sub(_HIDDEN, text) if forms else text
+        return without_credentials(masked, guess=False)
 
     return mask

@@ -18,6 +18,7 @@ from typing import Any
 from elt_env.errors import TimeLimitError, ToolError
 from elt_env.model.limits import load_json
 from elt_env.tools.input_files import read_bytes
+from elt_env.tools.masking import remember
 from elt_env.tools.process import run
 
 _HELPER_LIMIT = 30.0  # seconds; one may ask a cloud for a short-lived password
@@ -37,6 +38,9 @@ class Login:
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        remember(self.password, self.identity_token)
 
     @property
     def basic(self) -> str:

@@ -34,6 +34,31 @@ from elt_env.model.credentials import (
         ("file:///mnt/t/channel/noarch", "file:///mnt/t/channel/noarch"),
         ("https://host.invalid/a@b", "https://host.invalid/a@b"),
         ("pandas >=2", "pandas >=2"),
+        ("http://user:pa/ss@host/simple", "http://***@host/simple"),
+        ("http://user:pa?ss@host/simple x", "http://***@host/simple x"),
+        ("http://user:pa#s@s@host/simple", "http://***@host/simple"),
+        ("http://user:12/3@host.example/simple", "http://***@host.example/simple"),
+        ("https://tok/en@host.example/simple", "https://***@host.example/simple"),
+        ("https://h.invalid/CmmTZPjRuqu4qoED/simple", "https://h.invalid/***/simple"),
+        ("https://h.invalid/a1B2c3D4e5F6g7H8", "https://h.invalid/***"),
+        ("https://h.invalid/MyCompany2Python/x", "https://h.invalid/MyCompany2Python/x"),
+        ("https://h:8080/npm/@scope.ab/x", "https://h:8080/npm/@scope.ab/x"),
+        ("https://intranet/r.git@v1.0/x", "https://intranet/r.git@v1.0/x"),
+        ("https://h.invalid:8443/a:b@c/x", "https://h.invalid:8443/a:b@c/x"),
+        (
+            "https://h.invalid/r.git@main#subdirectory=x",
+            "https://h.invalid/r.git@main#subdirectory=x",
+        ),
+        ("http://[::1]:8080/a@b", "http://[::1]:8080/a@b"),
+        (
+            f"https://h.invalid/packages/{'0a' * 30}/a-1.whl",
+            f"https://h.invalid/packages/{'0a' * 30}/a-1.whl",
+        ),
+        (
+            "https://h.invalid/0a1b2c3d-0000-4000-8000-0123456789ab/simple",
+            "https://h.invalid/0a1b2c3d-0000-4000-8000-0123456789ab/simple",
+        ),
+        ("http://HOST:PORT/simple or a@b", "http://HOST:PORT/simple or a@b"),
     ],
 )
 def test_credentials_of_urls_are_hidden_and_nothing_else(text: str, shown: str) -> None:
@@ -44,6 +69,13 @@ def test_credentials_of_urls_are_hidden_and_nothing_else(text: str, shown: str) 
 def test_no_userinfo_survives(userinfo: str, around: str) -> None:
     shown = without_credentials(f"{around} https://{userinfo}@host.invalid/ {around}")
     assert f"{userinfo}@" not in shown
+
+
+@given(st.from_regex(r"[A-Z0-9._~!$&()*+,;=%/?#@-]{4,12}", fullmatch=True))
+def test_no_password_survives_that_should_have_been_encoded(password: str) -> None:
+    shown = without_credentials(f"see http://user:x{password}x@host.invalid/simple for more")
+    assert shown.endswith("@host.invalid/simple for more")
+    assert f"x{password}x" not in shown
 
 
 @given(st.text(max_size=60))

@@ -1,0 +1,177 @@
+"""Secrets planted wherever a person can have one: whatever was printed or made is searched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from elt_env.cli import main
+from elt_env.tools.masking import hidden, masking, remember
+from tests.support.channel import Channel
+from tests.support.index_server import IndexServer, dead_url
+from tests.support.isolation import clear_settings
+from tests.support.loopback import running
+from tests.support.terminal import Terminal, make_terminal
+
+_SECRET = "pX7unguessable9q"  # noqa: S105  # of servers of these tests
+_HOST = dead_url().partition("://")[2].partition("/")[0]
+
+# What a person writes by mistake, or because a server wants it so.
+_URLS = {
+    "a password": f"http://reader:{_SECRET}@{_HOST}/simple",
+    "a user name": f"http://{_SECRET}@{_HOST}/simple",
+    "a password with a slash": f"http://reader:{_SECRET}/{_SECRET}@{_HOST}/simple",
+    "a password with a question mark": f"http://reader:{_SECRET}?{_SECRET}@{_HOST}/simple",
+    "a password with a hash": f"http://reader:{_SECRET}#{_SECRET}@{_HOST}/simple",
+    "a password with an at sign": f"http://reader:{_SECRET}@{_SECRET}@{_HOST}/simple",
+    "a token after t": f"http://{_HOST}/t/{_SECRET}/simple",
+    "a token in the path": f"http://{_HOST}/{_SECRET}/simple",
+    "a token in a query": f"http://{_HOST}/simple?token={_SECRET}",
+    "a signature": f"http://{_HOST}/simple?X-Amz-Signature={_SECRET}&n=1",
+    "a broken address": f"http://reader:{_SECRET}@[{_HOST}/simple",
+}
+_PLACES: Mapping[str, str] = {
+    "the policy's index": "ELT_ENV_INDEX",
+    "further indexes": "ELT_ENV_EXTRA_INDEXES",
+    "uv's index": "UV_DEFAULT_INDEX",
+    "pip's index": "PIP_INDEX_URL",
+    "a proxy": "HTTP_PROXY",
+    "the alias of channels": "CONDA_CHANNEL_ALIAS",
+    "the channels of conda": "CONDA_CHANNELS",
+    "the base of images": "ELT_ENV_IMAGE_BASE",
+    "the hook for notices": "ELT_ENV_NOTIFY_WEBHOOK",
+}
+_LINES = {
+    "an index": "--index-url {}",
+    "a further index": "--extra-index-url {}",
+    "a place of archives": "--find-links {}",
+    "an archive": "tool @ {}/tool-1.0-py3-none-any.whl",
+    "a repository": "tool @ git+{}.git@main",
+    "an editable repository": "-e git+{}.git@main#egg=tool",
+    "an included file": "-r {}/more.txt",
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory with a spec, in which a command fails fast."""
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("HOME", str(tmp_path / "person"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    _write_spec(channel.url, "tool")
+    return tmp_path
+
+
+def _write_spec(channel: str, *pip: str) -> None:
+    dependencies = ["python=3.11", {"pip": list(pip)}]
+    content = {"name": "x", "channels": [channel], "dependencies": dependencies}
+    Path("environment.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def _output(*arguments: str) -> str:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code != 0
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.output
+
+
+def _assert_nowhere(root: Path, secret: str, *but: Path) -> None:
+    """Fail when a file below `root` has the secret in it; `but` are where it was planted."""
+    files = [each for each in root.rglob("*") if each.is_file() and each not in but]
+    assert files
+    found = [each for each in files if secret.encode() in each.read_bytes()]
+    assert not found
+    assert not [each for each in root.rglob("*") if secret in each.name]
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize("where", _PLACES)
+def test_no_setting_with_a_secret_is_printed_or_kept(
+    place: Path, monkeypatch: pytest.MonkeyPatch, where: str, url: str
+) -> None:
+    text = json.dumps([_URLS[url]]) if "EXTRA" in _PLACES[where] else _URLS[url]
+    monkeypatch.setenv(_PLACES[where], text)
+    assert _SECRET not in _output("lock", "./environment.yml")
+    assert _SECRET not in CliRunner().invoke(main, ["show", "--settings"]).output
+    _assert_nowhere(place, _SECRET)
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize("what", _LINES)
+def test_no_line_of_a_spec_with_a_secret_is_printed_or_kept(
+    place: Path, channel: Channel, what: str, url: str
+) -> None:
+    _write_spec(channel.url, _LINES[what].format(_URLS[url]))
+    for command in ("lint", "lock"):
+        assert _SECRET not in _output(command, "./environment.yml")
+    _assert_nowhere(place, _SECRET, Path("environment.yml").absolute())
+
+
+@pytest.mark.parametrize("url", _URLS)
+def test_no_channel_with_a_secret_is_printed_or_kept(place: Path, url: str) -> None:
+    _write_spec(_URLS[url], "tool")
+    assert _SECRET not in _output("lock", "./environment.yml")
+    Path("environment.yml").write_text(f"dependencies: ['{_URLS[url]}::python=3.11']\n")
+    assert _SECRET not in _output("lock", "./environment.yml")
+    _assert_nowhere(place, _SECRET, Path("environment.yml").absolute())
+
+
+def test_what_is_remembered_is_hidden_in_every_text() -> None:
+    remember("open sesame/9", "short")
+    assert (
+        hidden("it was open sesame/9, or open%20sesame%2F9; short") == "it was ***, or ***; short"
+    )
+    # A program's answer is left as it is, since it may be the password that was asked for.
+    assert masking(["more"])("open sesame/9 and more") == "open sesame/9 and ***"
+
+
+@pytest.fixture(scope="module")
+def private(
+    shared_python: Channel, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Terminal, subprocess.CompletedProcess[str]]]:
+    """A person whose index wants a password, which stands in the policy, and what a build said."""
+    with pytest.MonkeyPatch.context() as patch, running(IndexServer()) as index:
+        clear_settings(patch, keep_registry=False)
+        index.credentials = ("reader", _SECRET)
+        index.fault = "refuse-auth"
+        terminal = make_terminal(tmp_path_factory.mktemp("private"), shared_python, index)
+        policy = terminal.site.directory / "pyproject.toml"
+        policy.write_text(policy.read_text().replace(index.url, index.url_with_credentials))
+        yield terminal, terminal.type("build", terminal.target)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("leaks")
+def test_nothing_that_a_build_makes_has_the_password(
+    private: tuple[Terminal, subprocess.CompletedProcess[str]],
+) -> None:
+    terminal, done = private
+    assert done.returncode == 0, done.stderr
+    assert _SECRET not in done.stdout + done.stderr
+    policy = terminal.site.directory / "pyproject.toml"
+    _assert_nowhere(terminal.root, _SECRET, policy)
+    for command in (["show", terminal.target, "--json"], ["show", terminal.target, "--settings"]):
+        assert _SECRET not in terminal.type(*command).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("leaks")
+def test_an_index_that_refuses_is_named_without_the_password(
+    private: tuple[Terminal, subprocess.CompletedProcess[str]],
+) -> None:
+    terminal, _ = private
+    terminal.index.credentials = ("reader", "another")
+    try:
+        done = terminal.type("relock", terminal.target)
+    finally:
+        terminal.index.credentials = ("reader", _SECRET)
+    assert done.returncode != 0
+    assert _SECRET not in done.stdout + done.stderr
