@@ -101,7 +101,7 @@ def failure(
     )
     try:
         choice = problem.resolve(unheard, part=part)
-        while problem.ban_by_python(choice):
+        while problem.ban(choice):
             choice = problem.resolve(unheard, part=part)
     except UnsatisfiableError as error:
         return error

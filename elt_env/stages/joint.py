@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -13,6 +14,7 @@ from elt_env.errors import (
     EltEnvError,
     IndexUnreachableError,
     NoReleaseError,
+    PackageNotFoundError,
     PipConflictError,
     UnsatisfiableError,
 )
@@ -39,8 +41,6 @@ from elt_env.tools.pip.port import Resolved
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
-_MODES = 8
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -64,21 +64,36 @@ class Choice:
         return next((each.version for each in self.resolved if each.name == name), None)
 
 
+class Clash(NamedTuple):
+    """Builds of conda's half that do not suit versions of what pip's half brings.
+
+    Attributes:
+        package, numbers: the builds.
+        requirement: what suits them of the distribution.
+    """
+
+    package: str
+    numbers: tuple[int, ...]
+    requirement: str
+    distribution: str
+
+
 @dataclass
 class Learned:
     """What the metadata that a resolver reads do not tell it.
 
     Attributes:
         banned: versions on the index that this Python may not have, by distribution.
+        early: pre-releases that may not be taken, by distribution.
         refused: sets of builds that conda cannot have together, by package.
-        clashes: builds that do not suit a version of pip's half: package, numbers, the
-            requirement on the distribution, and its name.
+        clashes: builds that do not suit a version of pip's half.
         absent: distributions that pip's half may not bring.
     """
 
     banned: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    early: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refused: list[Mapping[str, int]] = field(default_factory=list)
-    clashes: list[tuple[str, tuple[int, ...], str, str]] = field(default_factory=list)
+    clashes: list[Clash] = field(default_factory=list)
     absent: tuple[str, ...] = ()
 
 
@@ -104,6 +119,7 @@ class Pages:
         self._say = say
         self._known: dict[str, ProjectPage] = {}
         self._asked: set[tuple[str, str]] = set()
+        self._gone: set[tuple[str, str]] = set()
         self._own: str | None = None
         self._unknown: set[str] = set()
 
@@ -131,9 +147,15 @@ class Pages:
         """The pages that were read."""
         return dict(self._known)
 
+    def is_nowhere(self, name: str) -> bool:
+        """Tell whether all indexes answer that they have no such project."""
+        self.read([name])
+        asked = {each for each in self._asked if each[1] == name}
+        return bool(asked) and asked <= self._gone
+
     def _look(self, asked: Mapping[str, str]) -> Mapping[str, ProjectPage]:
         try:
-            return self._toolbox.package_index.look(asked, may_lack=True).pages
+            looked = self._toolbox.package_index.look(asked, may_lack=True)
         except IndexUnreachableError as error:
             # It may have them: what the next index has of that name is not theirs.
             self._unknown |= asked.keys()
@@ -142,6 +164,8 @@ class Pages:
                 f"the newest may not be found: {error.problem.splitlines()[0]}"
             )
             return {}
+        self._gone |= {(asked[each], each) for each in looked.gone}
+        return looked.pages
 
 
 def common_request(question: Question, python: str, toolbox: Toolbox) -> ResolveRequest:
@@ -282,35 +306,43 @@ class JointProblem:
 
     def _absences(self) -> Iterator[tuple[str, ...]]:
         """Yield the sets of distributions to do without, where conda's bounds are on pip's half."""
-        names = sorted({name for *_, name in self.learned.clashes})
-        for count in range(min(len(names), 3) + 1):
-            yield from itertools.combinations(names, count)
+        yield from _subsets(sorted({each.distribution for each in self.learned.clashes}))
 
     def _modes(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
         """Yield the distributions to take as sdists, and the bounds that keep these to sdists.
 
         A resolver takes wheels or sdists of a distribution; what may be an sdist is one only in
-        those versions of which no wheel fits.
+        those versions of which no wheel fits, and never what conda brings.
         """
         policy = self.toolbox.policy
         allowed = sorted(map(normalize, policy.allow_sdist)) if policy.wheels_only else []
-        mixed: list[tuple[str, str]] = []
+        either: dict[str, str] = {}
         always: list[str] = []
-        rules = replace(self.rules, allow_sdist=(), wheels_only=True, requirements=())
+        stubs = self.shelf().stub_names if allowed else ()
         for name, page in (self.pages.read(allowed) if allowed else {}).items():
-            as_wheel = [each for each in _all_news(name, page, rules) if each.usable]
-            as_both = _all_news(name, page, replace(rules, allow_sdist=(name,)))
-            if len(as_wheel) == sum(each.usable for each in as_both):
+            as_wheel = self._installable(name, page, allow_sdist=())
+            if len(as_wheel) == len(self._installable(name, page, allow_sdist=(name,))):
                 continue
-            if as_wheel:
-                bound = ",".join(f"!={each.version}" for each in as_wheel)
-                mixed.append((name, f"{name}{bound}"))
+            if as_wheel or name in stubs:
+                either[name] = ",".join(f"!={each.version}" for each in as_wheel)
             else:
                 always.append(name)
-        for number in range(min(2 ** len(mixed), _MODES)):
-            chosen = [each for place, each in enumerate(mixed) if number >> place & 1]
-            names, bounds = [each for each, _ in chosen], [each for _, each in chosen]
-            yield (*always, *names), tuple(bounds)
+        for names in _subsets(either):
+            bounds = tuple(f"{each}{either[each]}" for each in names if either[each])
+            yield (*always, *names), bounds
+
+    def _installable(
+        self, name: str, page: ProjectPage, allow_sdist: tuple[str, ...]
+    ) -> list[News]:
+        """Return the versions that have a file for this Python and platform, withdrawn or not."""
+        rules = replace(
+            self.rules,
+            allow_sdist=allow_sdist,
+            wheels_only=True,
+            requirements=(f"{name}>=0.dev0",),
+        )
+        files = tuple(replace(each, yanked=None) for each in page.files)
+        return [each for each in _all_news(name, replace(page, files=files), rules) if each.usable]
 
     def _resolve(  # noqa: PLR0913, PLR0917  # the parts of one request
         self,
@@ -357,12 +389,17 @@ class JointProblem:
         return _choice(resolved, shelf, sdists)
 
     def _why_none(self, error: NoReleaseError) -> EltEnvError:
-        """Return why nothing may be taken of a distribution, where its page has files after all."""
+        """Return why nothing may be taken of a distribution, by what its page has."""
         page = self.pages.read([error.name]).get(error.name)
+        if page is None and self.pages.is_nowhere(error.name):
+            return PackageNotFoundError(
+                f"No package '{error.name}' on the index.",
+                "Add the index that has it as extra-indexes in [tool.elt-env].",
+            )
         judged = _all_news(error.name, page, self.rules) if page else ()
-        if not judged:
-            return error
         reasons = "; ".join(each.reason for each in judged[:3] if each.reason)
+        if not reasons:
+            return error
         return PipConflictError(
             f"No version of {error.name} on the index may be taken: {reasons}.",
             "Ask for a version that may, or pin the one that you want.",
@@ -379,13 +416,14 @@ class JointProblem:
             for builds in self.learned.refused
             if shelf.half
         ]
-        for name, numbers, requirement, distribution in self.learned.clashes:
-            if distribution not in absent and shelf.half:
-                found.append(shelf.any_of([[shelf.other_than(name, numbers)], [requirement]]))
+        for each in self.learned.clashes:
+            if each.distribution not in absent and shelf.half:
+                barred = shelf.other_than(each.package, each.numbers)
+                found.append(shelf.any_of([[barred], [each.requirement]]))
         return found
 
     def _bounds(self, absent: tuple[str, ...]) -> tuple[str, ...]:
-        banned = self.learned.banned.items()
+        banned = (*self.learned.banned.items(), *self.learned.early.items())
         bounds = [name + ",".join(f"!={each}" for each in versions) for name, versions in banned]
         return (*bounds, *(f"{each}<0.dev0" for each in absent))
 
@@ -424,10 +462,12 @@ class JointProblem:
         files = page.files if page else ()
         return next((each.requires_python or "" for each in files if each.version == version), "")
 
-    def ban_by_python(self, choice: Choice) -> bool:
-        """Learn which versions of what was chosen are not for this Python; tell whether any are.
+    def ban(self, choice: Choice) -> bool:
+        """Learn which versions of what was chosen may not be taken; tell whether any are new.
 
-        A resolver that leaves upper bounds of Requires-Python aside (uv) chooses what pip refuses.
+        A resolver that leaves upper bounds of Requires-Python aside (uv) chooses what pip refuses,
+        and takes a pre-release where nothing else fits the rest, not only where nothing else fits
+        what asks for it (PEP 440).
         """
         mine = {each.name: each.version for each in choice.resolved if not each.on_shelf}
         new = False
@@ -436,43 +476,47 @@ class JointProblem:
                 banned = excluded_by_python(page, self.python)
                 new |= self.learned.banned.get(name) != banned
                 self.learned.banned[name] = banned
+            if Version(mine[name]).is_prerelease and name not in self.learned.early:
+                early = self._needless_pre_releases(name, page)
+                new |= bool(early)
+                self.learned.early |= {name: early} if early else {}
         return new
 
-    def ban_pre_releases(self, choice: Choice, first: Choice) -> bool:
-        """Learn which pre-releases a choice has only because it was to be newer than the first one.
+    def _needless_pre_releases(self, name: str, page: ProjectPage) -> tuple[str, ...]:
+        """Return the pre-releases of what the spec asks for, where it could have another release.
 
-        A resolver (uv) takes a pre-release where no final release fits, of which asking for a newer
-        one can be the cause. Tell whether there are any.
+        () where the spec or the policy lets pre-releases in.
         """
-        new = False
-        for name, ladder in self._ladders.items():
-            version, before = choice.version(name), first.version(name)
-            if version is None or before is None or Version(before).is_prerelease:
-                continue
-            known = set(self.learned.banned.get(name, ()))
-            unwanted = {
-                each
-                for each in (version, *self._known_versions(name))
-                if Version(each).is_prerelease and Version(Version(each).public) not in ladder
-            }
-            if version in unwanted - known:
-                self.learned.banned[name] = tuple(sorted(known | unwanted))
-                new = True
-        return new
+        asked = any(Requirement(each).name == name for each in self.question.spec.pip)
+        alone = self._possible(name, page, self.shelf()) if asked else {}
+        if not alone or self.question.options.pre or any(each.is_prerelease for each in alone):
+            return ()
+        early = {each.version for each in page.files if Version(each.version).is_prerelease}
+        return tuple(sorted(early, key=Version))
 
-    def learn_clashes(self, packages: Iterable[Package], choice: Choice) -> bool:
-        """Learn which of conda's bounds on what it does not bring do not hold for pip's half."""
+    def clashes(self, packages: Iterable[Package], choice: Choice) -> list[Clash]:
+        """Return which of conda's bounds on what it does not bring do not hold for pip's half."""
         pip = {each.name: each.version for each in choice.resolved if not each.on_shelf}
-        new = False
-        for package in packages:
-            for bound in constrains(package):
-                for name in self._distributions_of(named_in(bound)) & pip.keys():
-                    new |= self._clash(package, bound, name, pip[name])
-        return new
+        packages = tuple(packages)
+        there = {each.name for each in packages}
+        return [
+            self._clash(package, bound, name, pip[name])
+            for package in packages
+            for bound in constrains(package)
+            if named_in(bound) not in there
+            for name in sorted(self._distributions_of(named_in(bound)) & pip.keys())
+            if not self.toolbox.conda.admits(bound, pip[name])
+        ]
 
-    def _clash(self, package: Package, bound: str, name: str, version: str) -> bool:
-        if self.half is None or self.toolbox.conda.admits(bound, version):
-            return False
+    def learn_clashes(self, found: Iterable[Clash]) -> bool:
+        """Respect clashes from now on; return whether one of them is new."""
+        new = [each for each in found if each not in self.learned.clashes]
+        self.learned.clashes += dict.fromkeys(new)
+        return bool(new)
+
+    def _clash(self, package: Package, bound: str, name: str, version: str) -> Clash:
+        if self.half is None:
+            raise ValueError(bound)
         builds = self.half.offered.builds(package.name)
         numbers = tuple(
             self.half.number(package.name, place)
@@ -482,11 +526,7 @@ class JointProblem:
         versions = self._known_versions(name)
         bad = [each for each in versions if not self.toolbox.conda.admits(bound, each)]
         requirement = name + ",".join(f"!={each}" for each in sorted({*bad, version}))
-        entry = (package.name, numbers, requirement, name)
-        if entry in self.learned.clashes:
-            return False
-        self.learned.clashes.append(entry)
-        return True
+        return Clash(package.name, numbers, requirement, name)
 
     def _known_versions(self, name: str) -> list[str]:
         page = self.pages.read([name]).get(name)
@@ -586,6 +626,13 @@ class JointProblem:
         if self.offered is not None:
             return {}
         return {each.name: each.version for each in self.question.keep_conda("host")}
+
+
+def _subsets(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """Yield all sets of some names, the smallest first."""
+    known = tuple(names)
+    for count in range(len(known) + 1):
+        yield from itertools.combinations(known, count)
 
 
 def _all_news(name: str, page: ProjectPage, rules: Rules) -> tuple[News, ...]:

@@ -155,7 +155,7 @@ class _Negotiation:
         clauses = search.better()
         while clauses:
             try:
-                choices.append(self._newer(clauses, choice))
+                choices.append(self._allowed(clauses, _PATIENCE))
             except UnsatisfiableError as error:
                 self._facts = facts_of(self._problem, error.explanation, ())
                 break
@@ -167,16 +167,10 @@ class _Negotiation:
             clauses = search.better() if few else search.above_best()
         return choices[search.found.index(search.best)]
 
-    def _newer(self, clauses: tuple[Clause, ...], first: Choice) -> Choice:
-        while True:
-            choice = self._allowed(clauses, _PATIENCE)
-            if not self._problem.ban_pre_releases(choice, first):
-                return choice
-
     def _allowed(self, clauses: tuple[Clause, ...], limit: float | None = None) -> Choice:
         while True:
             choice = self._problem.resolve(self._say, clauses, limit=limit)
-            if not self._problem.ban_by_python(choice):
+            if not self._problem.ban(choice):
                 return choice
 
     def _settled(self, choice: Choice) -> CondaAnswer | None:
@@ -194,9 +188,10 @@ class _Negotiation:
             except CondaUnsatisfiableError as error:
                 self._say(f"negotiation: conda refuses a choice: {error.problem.splitlines()[0]}")
                 continue
-            if self._problem.learn_clashes(packages, choice):
+            clashes = self._problem.clashes(packages, choice)
+            if self._problem.learn_clashes(clashes):
                 return None
-            if self._fit(packages, choice):
+            if not clashes and self._fit(packages, choice):
                 return CondaAnswer(self._first.channels, self._first.source, packages)
         self._problem.learned.refused.append(dict(choice.builds))
         return None

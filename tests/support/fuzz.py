@@ -8,25 +8,48 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.support.locked_worlds import check_world
+from tests.support.world_maker import WorldMaker
+from tests.support.world_shrinker import shown, shrunk
+from tests.support.worlds import World
 
 
-def faults_of(seed: int) -> tuple[int, list[str]]:
-    """Return a seed and what is wrong with the lock of its world."""
+def faults_in(world: World) -> list[str]:
+    """Return what is wrong with what becomes of a world."""
     with (
         tempfile.TemporaryDirectory(prefix="elt-env-world-") as name,
         pytest.MonkeyPatch.context() as patch,
     ):
         try:
-            return seed, check_world(seed, Path(name), patch)
+            return check_world(world, Path(name), patch)
         except Exception:  # noqa: BLE001  # it is told, and the next world follows
-            return seed, [f"crash: {traceback.format_exc()}"]
+            return [f"crash: {traceback.format_exc()}"]
+
+
+def report_on(seed: int) -> tuple[int, str]:
+    """Return a seed and what is wrong with its world, with the smallest that shows it; or ""."""
+    world = WorldMaker(seed).make()
+    faults = faults_in(world)
+    if not faults:
+        return seed, ""
+    small, still = shrunk(world, faults[0], faults_in)
+    return seed, f"seed {seed}: {faults[0]}\nsmallest:\n{shown(small)}\n{still}\n"
+
+
+def _reports(seeds: list[int], jobs: int) -> Iterator[tuple[int, str]]:
+    if jobs == 1:
+        yield from map(report_on, seeds)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(report_on, seeds)
 
 
 def main() -> int:
@@ -37,16 +60,19 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", type=int, nargs="*", help="these seeds alone")
     options = parser.parse_args()
-    sys.stdout.write(f"seeds {options.seed} to {options.seed + options.worlds - 1}\n")
+    seeds = options.only or [*range(options.seed, options.seed + options.worlds)]
+    sys.stdout.write(f"seeds {seeds[0]} to {seeds[-1]}\n")
+    started = time.monotonic()
     wrong = 0
-    with ProcessPoolExecutor(options.jobs) as pool:
-        seeds = options.only or range(options.seed, options.seed + options.worlds)
-        for seed, faults in pool.map(faults_of, seeds):
-            for each in faults:
-                wrong += 1
-                sys.stdout.write(f"seed {seed}: {each}\n")
-                sys.stdout.flush()
-    sys.stdout.write(f"{options.worlds} worlds, {wrong} faults\n")
+    for _, report in _reports(seeds, options.jobs):
+        if report:
+            wrong += 1
+            sys.stdout.write(report + "\n")
+            sys.stdout.flush()
+    minutes = (time.monotonic() - started) / 60
+    sys.stdout.write(
+        f"{len(seeds)} worlds, {wrong} of them wrong; {len(seeds) / minutes:.0f} a minute\n"
+    )
     return 1 if wrong else 0
 
 

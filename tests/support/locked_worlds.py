@@ -4,193 +4,282 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterator
-from datetime import datetime, timezone
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
 from elt_env.errors import UnsatisfiableError
-from elt_env.model.lock import HeldBack, Lock
-from elt_env.stages.lock import lock
+from elt_env.model.lock import Lock
+from elt_env.stages.lock import Resolution, resolve, solve_unless_kept
 from elt_env.tools.conda import rattler_tool
 from elt_env.tools.toolbox import Toolbox
 from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import IndexServer
-from tests.support.locking import LONG_AGO
 from tests.support.loopback import running
 from tests.support.project import ENVIRONMENT, make_project, toolbox_of
-from tests.support.wheels import core_metadata, escaped, make_wheel
-from tests.support.worlds import PYTHON, VERSIONS, Answer, Build, World, WorldMaker
+from tests.support.wheels import core_metadata, escaped, make_sdist, make_wheel
+from tests.support.world_reasons import false_conflict, false_reasons
+from tests.support.worlds import Answer, Build, Release, Spec, World
+
+_TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def check_world(seed: int, place: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return what is wrong with the lock of the world of a seed; () when nothing is."""
+@dataclass(frozen=True)
+class Outcome:
+    """What locking a world came to.
+
+    Attributes:
+        lock: None where it was refused.
+        error: why it was refused.
+        said: what was said meanwhile.
+    """
+
+    lock: Lock | None
+    error: UnsatisfiableError | None
+    said: tuple[str, ...]
+
+
+def check_world(world: World, place: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what is wrong with what becomes of a world; [] when nothing is.
+
+    Args:
+        place: an empty directory.
+    """
     monkeypatch.setattr(rattler_tool, "_BREATH", 0.0)
-    monkeypatch.setenv("UV_CACHE_DIR", str(place / "uv"))
-    world = WorldMaker(seed).make()
-    answers = list(world.answers())
+    monkeypatch.setenv("UV_CACHE_DIR", str(_uv_cache(place / "uv")))
     with running(IndexServer()) as index:
         index.core_metadata = True
-        made = _made(world, place, index)
-        try:
-            found = lock(made.target(ENVIRONMENT, "3.11"), made, lambda _: None).lock
-        except UnsatisfiableError as error:
-            if not answers:
-                return []
-            return [f"missed: {_shown(world, answers[0])}\n{error}"]
-    return list(_faults(world, found, answers))
+        scene = _Scene(world, place, index)
+        found = scene.lock(world.spec)
+        faults = [*faults_of(world, found)]
+        if found.lock is not None and not faults and world.seed % 2 == 0:
+            spec = Spec(*(each[::-1] for each in (world.spec.conda, world.spec.pip)))
+            again = scene.lock(replace(spec, constraints=world.spec.constraints[::-1]))
+            if again.lock is None or again.lock.digest != found.lock.digest:
+                faults.append(f"another order of lines, another lock: {_listed(again.lock)}")
+    return faults
 
 
-def _faults(world: World, found: Lock, answers: list[Answer]) -> Iterator[str]:
-    answer = _read(world, found)
-    if answer is None or answer not in answers:
-        packages = [f"{each.manager}:{each.name}={each.version}" for each in found.packages]
-        yield f"unsound: {packages}"
+def _uv_cache(own: Path) -> Path:
+    """Return a cache in which nothing is known but the interpreter, which takes long to ask."""
+    shared = Path(os.environ.get("UV_CACHE_DIR") or Path.home() / ".cache" / "uv")
+    for known in shared.glob("interpreter-*"):
+        shutil.copytree(known, own / known.name)
+    return own
+
+
+def faults_of(world: World, found: Outcome) -> Iterator[str]:
+    """Yield what is wrong with an outcome."""
+    if found.lock is None:
+        possible = next(world.answers(), None)
+        if possible is not None:
+            yield f"missed: {possible}\n{found.error}"
+        elif found.error is not None:
+            yield from false_conflict(world, found.error)
         return
-    vectors = {each.vector(world.requested) for each in answers}
-    mine = answer.vector(world.requested)
-    for other in sorted(vectors):
-        if other != mine and all(a >= b for a, b in zip(other, mine, strict=True)):
-            yield f"needlessly old: {world.requested} {mine}, and {other} is possible"
-            break
-    for each in found.held_back:
-        yield from _false_reason(world, each, answer)
-
-
-_REASON = re.compile(
-    r"(?P<who>\S+) (?P<version>\S+) needs (?P<need>\S+) (?P<bound>[^\s,]+(?:,[<>=!~][^\s,]+)*)"
-    r"(?:, which is (?P<other>\S+))?"
-)
-
-
-def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]:
-    """Yield what is not so of the reason for which something is older than its newest version."""
-    found = _REASON.fullmatch(held.reason)
-    if not held.reason or found is None:
-        if held.reason:
-            yield f"a reason of another form: {held.reason}"
+    best = min(world.answers(), key=world.key, default=None)
+    answer = _read(world, found.lock)
+    if best is None or answer is None or not _is_answer(world, answer):
+        yield f"unsound: {_listed(found.lock)}"
         return
-    # A resolver writes a bound in the shortest way that leaves the same of the known versions.
-    known = {*VERSIONS, *(f"{each}.80" for each in VERSIONS)}
-    said = set(SpecifierSet(found["bound"]).filter(known))
-    needs = _needs(world, found["who"], found["version"])
-    left = [set(each.specifier.filter(known)) for each in needs if each.name == found["need"]]
-    offered = {each.version for each in world.index.get(found["need"], ())}
-    offered |= {each.version for each in world.conda.get(found["need"], ())}
-    if not any(each & offered == said & offered for each in left):
-        yield f"a false reason: {held.reason}"
-    chosen = {name: each.version for name, each in answer.builds.items()}
-    chosen |= dict(answer.owned)
-    chosen |= {name: each.version for name, each in answer.releases.items()}
-    if found["other"] and chosen.get(found["need"]) != found["other"]:
-        yield f"a reason about another version: {held.reason}"
+    if answer.python != best.python:
+        yield f"another Python than {best}"
+    elif world.key(answer) != world.key(best):
+        yield (
+            f"not the best: {_asked(world, answer)} {world.key(answer)}, "
+            f"and {_asked(world, best)} {world.key(best)} is possible"
+        )
+    yield from _needless_sdists(answer, found.lock)
+    yield from false_reasons(world, answer, found.lock, found.said)
 
 
-def _needs(world: World, name: str, version: str) -> Iterator[Requirement]:
-    for build in (each for builds in world.conda.values() for each in builds):
-        if build in world.conda.get(name, ()) and build.version == version:
-            yield from map(Requirement, (*build.depends, *build.constrains))
-        if build.carries.get(name) == version:
-            yield from map(Requirement, build.requires.get(name, ()))
-    for release in world.index.get(name, ()):
-        if release.version == version:
-            yield from map(Requirement, (*release.requires, *release.extra))
+def _is_answer(world: World, answer: Answer) -> bool:
+    """Tell whether trying finds that answer."""
+    only = replace(world, pythons=(answer.python,))
+    return any(each == answer for each in only.answers())
+
+
+def _asked(world: World, answer: Answer) -> dict[str, str]:
+    versions = answer.versions
+    return {name: versions[name] for name in world.requested(answer.python)}
+
+
+def _needless_sdists(answer: Answer, lock: Lock) -> Iterator[str]:
+    for package in lock.pip:
+        is_wheel = package.file_name.endswith(".whl")
+        if is_wheel != (answer.releases[package.name].files != "sdist"):
+            yield f"a file of the wrong kind: {package.file_name}"
+
+
+def _listed(lock: Lock | None) -> list[str]:
+    if lock is None:
+        return ["refused"]
+    return [f"{each.manager}:{each.name}={each.version}={each.build}" for each in lock.packages]
 
 
 def _read(world: World, found: Lock) -> Answer | None:
+    """Return the answer that a lock is; None where it holds what the world has not."""
     builds: dict[str, Build] = {}
     for package in found.conda:
-        if package.name != "python":
-            offered = world.conda[package.name]
-            fitting = (each for each in offered if each.version == package.version)
-            builds[package.name] = next(fitting)
-    owned = {name: one for each in builds.values() for name, one in each.carries.items()}
-    releases = {}
+        if package.name == "python":
+            continue
+        channel = int(re.findall(r"/channel(\d)/", package.url)[0])
+        wanted = (package.version, package.build, channel)
+        builds[package.name] = next(
+            each
+            for each in world.conda[package.name]
+            if (each.version, each.string, each.channel) == wanted
+        )
+    releases: dict[str, Release] = {}
     for package in found.pip:
-        released = world.index[package.name]
-        releases[package.name] = next(r for r in released if r.version == package.version)
-    if set(owned) & set(releases):
-        return None
-    return Answer(builds, releases, owned)
+        offered = world.index.get(package.name, ())
+        releases[package.name] = next(r for r in offered if r.version == package.version)
+    answer = Answer(found.python.version, builds, releases)
+    return None if set(answer.owned) & set(releases) else answer
 
 
-def _shown(world: World, answer: Answer) -> str:
-    del world
-    builds = [f"{name} {each.version}" for name, each in answer.builds.items()]
-    releases = [f"{name} {each.version}" for name, each in answer.releases.items()]
-    return f"conda: {', '.join(builds)}; pip: {', '.join(releases)}"
+class _Scene:
+    """The channels, the index and the project of a world."""
 
+    def __init__(self, world: World, place: Path, index: IndexServer) -> None:
+        self._world = world
+        self._place = place
+        self._index = index
+        self._locks = 0
+        for number in range(world.channels):
+            self._fill_channel(number)
+        for name, releases in world.index.items():
+            for each in releases:
+                self._publish(name, each)
 
-def _made(world: World, place: Path, index: IndexServer) -> Toolbox:
-    channel = place / "channel"
-    now = datetime.now(timezone.utc)
-    python = {"subdir": "linux-64", "timestamp": LONG_AGO}
-    packages = [_package(channel, "python", PYTHON, python, {})]
-    for name, builds in world.conda.items():
-        for each in builds:
-            released = now if each.young else LONG_AGO
-            packages.append(_package(channel, name, each.version, *_content(each, released)))
-    _write_repodata(channel, packages)
-    for name, releases in world.index.items():
-        for release in releases:
-            wheel = make_wheel(
-                place / "wheels",
+    def lock(self, spec: Spec) -> Outcome:
+        """Lock a spec, without writing the lock."""
+        self._locks += 1
+        said: list[str] = []
+        toolbox = self._toolbox(spec)
+        target = toolbox.target(ENVIRONMENT, "3.11")
+        try:
+            found = resolve(solve_unless_kept(target, toolbox, said.append), toolbox, said.append)
+        except UnsatisfiableError as error:
+            return Outcome(None, error, tuple(said))
+        if not isinstance(found, Resolution):
+            raise TypeError(found)
+        return Outcome(found.lock, None, tuple(said))
+
+    def _toolbox(self, spec: Spec) -> Toolbox:
+        root = self._place / f"project{self._locks}"
+        pip = [*spec.pip]
+        if spec.constraints:
+            pip.append("-c constraints.txt")
+            (root / "environments").mkdir(parents=True)
+            lines = "\n".join(spec.constraints)
+            (root / "environments" / "constraints.txt").write_text(lines, encoding="utf-8")
+        policy = self._world.policy
+        project = make_project(
+            root,
+            channels=[self._channel(each).as_uri() for each in range(self._world.channels)],
+            index=self._index.url,
+            conda=[self._with_channel(each) for each in spec.conda],
+            pip=pip,
+            policy={
+                "channel-priority": policy.priority,
+                "prefer": list(policy.prefer),
+                "pre-releases": list(policy.pre_releases),
+                "allow-sdist": list(policy.allow_sdist),
+                "cooldown-exceptions": list(policy.exceptions),
+            },
+        )
+        return toolbox_of(project)
+
+    def _channel(self, number: int) -> Path:
+        return self._place / f"channel{number}"
+
+    def _with_channel(self, line: str) -> str:
+        channel, _, rest = line.rpartition("::")
+        return f"{self._channel(int(channel)).as_uri()}::{rest}" if channel else line
+
+    def _fill_channel(self, number: int) -> None:
+        channel = self._channel(number)
+        pythons = self._world.pythons if number == 0 else ()
+        packages = [_package(channel, "python", each, Build(each, native=True)) for each in pythons]
+        packages += [
+            _package(channel, name, each.version, each)
+            for name, builds in self._world.conda.items()
+            for each in builds
+            if each.channel == number
+        ]
+        _write_repodata(channel, packages)
+
+    def _publish(self, name: str, release: Release) -> None:
+        for make in (make_wheel, make_sdist):
+            if release.files == ("sdist" if make is make_wheel else "wheel"):
+                continue
+            file = make(
+                self._place / "files",
                 name,
                 release.version,
                 requires=release.requires,
                 requires_python=release.requires_python,
-                extras={"x": release.extra},
+                extras=release.extras,
             )
-            uploaded = now if release.young else LONG_AGO
-            index.add(wheel, uploaded=uploaded, yanked="broken" if release.yanked else None)
-    project = make_project(
-        place / "project",
-        channels=[channel.as_uri()],
-        index=index.url,
-        conda=[_spaced(each) for each in world.spec_conda],
-        pip=world.spec_pip,
-    )
-    return toolbox_of(project)
+            self._index.add(
+                file, uploaded=_day(release.age), yanked="broken" if release.yanked else None
+            )
 
 
-def _spaced(text: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[<>=!])", " ", text, count=1)
+def _day(age: int) -> datetime:
+    return _TODAY - timedelta(days=age)
 
 
-def _content(build: Build, released: datetime) -> tuple[dict[str, Any], dict[str, str]]:
-    files = {}
-    for each, version in build.carries.items():
-        info = f"site-packages/{escaped(each)}-{version}.dist-info"
-        files[f"{info}/METADATA"] = core_metadata(each, version, build.requires.get(each, ()))
-    index = {
-        "subdir": "noarch",
-        "depends": [*(("python",) if build.carries else ()), *map(_spaced, build.depends)],
-        "constrains": [*map(_spaced, build.constrains)],
-        "noarch": "python" if build.carries else "generic",
-        "timestamp": released,
-    }
-    return index, files
-
-
-def _package(
-    channel: Path, name: str, version: str, index: dict[str, Any], files: dict[str, str]
-) -> tuple[Path, dict[str, Any]]:
+def _package(channel: Path, name: str, version: str, build: Build) -> tuple[Path, dict[str, Any]]:
     """Make a package, and return it with its entry for the repodata."""
-    path = make_conda_package(channel, name, version, files=files, **index)
+    files = {}
+    for each, own in build.carries.items():
+        info = f"site-packages/{escaped(each)}-{own}.dist-info"
+        extras = build.extras.get(each, {})
+        metadata = core_metadata(each, own, build.requires.get(each, ()), None, extras)
+        files[f"{info}/METADATA"] = metadata
+    prefix = "" if not build.native else "lib/python3.11/"
+    fields: dict[str, Any] = {
+        "subdir": "linux-64" if build.native else "noarch",
+        "depends": [*build.depends],
+        "constrains": [*build.constrains],
+    }
+    if not build.native:
+        fields["noarch"] = "python" if build.carries else "generic"
+    path = make_conda_package(
+        channel,
+        name,
+        version,
+        files={f"{prefix}{path}": text for path, text in files.items()},
+        build=build.string,
+        build_number=build.number,
+        timestamp=_day(build.age),
+        **fields,
+    )
     data = path.read_bytes()
-    entry = {"name": name, "version": version, "build": "0", "build_number": 0, "depends": []}
-    entry |= index | {"timestamp": int(index["timestamp"].timestamp() * 1000)}
-    sums = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    return path, entry | sums
+    entry = {
+        "name": name,
+        "version": version,
+        "build": build.string,
+        "build_number": build.number,
+        "timestamp": int(_day(build.age).timestamp() * 1000),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size": len(data),
+    }
+    return path, entry | fields
 
 
-def _write_repodata(channel: Path, packages: list[tuple[Path, dict[str, Any]]]) -> None:
+def _write_repodata(channel: Path, packages: Iterable[tuple[Path, dict[str, Any]]]) -> None:
     """Write what conda-index would, without its look into each archive."""
+    packages = list(packages)
     for subdir in ("noarch", "linux-64"):
         found = {path.name: entry for path, entry in packages if path.parent.name == subdir}
         content = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": found}

@@ -88,6 +88,7 @@ def make_sdist(
     *,
     requires: Sequence[str] = (),
     requires_python: str | None = None,
+    extras: Mapping[str, Sequence[str]] | None = None,
 ) -> Path:
     """Write an sdist that builds without any download (PEP 517), and return its path.
 
@@ -95,11 +96,16 @@ def make_sdist(
     """
     stem = f"{escaped(name)}-{version}"
     wheel = make_wheel(
-        directory / "unpublished", name, version, requires=requires, requires_python=requires_python
+        directory / "unpublished",
+        name,
+        version,
+        requires=requires,
+        requires_python=requires_python,
+        extras=extras,
     )
     content = _as_bytes(
         {
-            "PKG-INFO": core_metadata(name, version, requires, requires_python, {}),
+            "PKG-INFO": core_metadata(name, version, requires, requires_python, extras),
             "pyproject.toml": _PYPROJECT,
             "backend.py": _BACKEND.format(wheel=wheel.name),
             wheel.name: wheel.read_bytes(),

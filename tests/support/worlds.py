@@ -1,318 +1,509 @@
-"""Small random worlds of both halves, and all that could be locked in them, found by trying.
+"""Small worlds of both halves, and all that could be locked in them, found by trying.
 
-A world has packages on a conda channel and distributions on an index, a few versions of each, and
-a spec. `World.answers` tries every set of versions, by the rules of conda and of pip, with no
-solver at hand.
+A world has packages on conda channels and distributions on an index, a few versions of each, a spec
+and a policy. `World.fits` says what the rules of conda, of pip and of the policy are;
+`World.answers` tries every set of versions, with no solver at hand.
 """
 
 from __future__ import annotations
 
-import itertools
-import random
-from collections.abc import Iterator, Mapping
+import functools
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
 
+from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-PYTHON = "3.11.5"
+COOLDOWN = 3
+"""Days that something has to be old; the policy's default."""
+
+_AGES = 10**6
+Kind = Literal["wheel", "sdist", "both"]
+
+VIRTUAL = {"__glibc": "2.30", "__linux": "4.0", "__unix": "0"}
+"""The virtual packages that every machine has on which the tests run, at least in that version."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """A version of a conda package.
+    """A build of a conda package.
 
     Attributes:
-        depends, constrains: as `name >=1,<2`, Python aside.
+        string, number: the build's.
+        depends, constrains: as `name >=1,<2 build`.
         carries: distributions: name to version.
         requires: what the metadata of the distributions ask for, by distribution.
+        extras: what they ask for with an extra, by distribution and extra.
+        age: days since it was made.
+        channel: which of the world's.
+        native: whether it is of the platform; else noarch, for Python where it carries something.
     """
 
     version: str
+    string: str = "0"
+    number: int = 0
     depends: tuple[str, ...] = ()
     constrains: tuple[str, ...] = ()
     carries: Mapping[str, str] = field(default_factory=dict)
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    young: bool = False
+    extras: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    age: int = 1000
+    channel: int = 0
+    native: bool = False
 
 
 @dataclass(frozen=True)
 class Release:
-    """A version of a distribution on the index."""
+    """A version of a distribution on the index.
+
+    Attributes:
+        requires: what it asks for (PEP 508).
+        extras: what it asks for with an extra.
+        age: days since it was uploaded.
+        files: of which kinds there are some.
+    """
 
     version: str
     requires: tuple[str, ...] = ()
-    extra: tuple[str, ...] = ()
+    extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     requires_python: str | None = None
     yanked: bool = False
-    young: bool = False
+    age: int = 1000
+    files: Kind = "wheel"
 
 
 @dataclass(frozen=True)
-class World:
-    """What is offered, and what is asked for.
+class Spec:
+    """What is asked for: conda's half (`0::a >=1` names a channel), pip's, and `-c`."""
 
-    Attributes:
-        conda: the channel's packages by name; versions newest last.
-        index: the index's distributions by name; versions newest last.
-        spec_conda, spec_pip: the spec's requirements.
-    """
+    conda: tuple[str, ...] = ()
+    pip: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
 
-    seed: int
-    conda: Mapping[str, tuple[Build, ...]]
-    index: Mapping[str, tuple[Release, ...]]
-    spec_conda: tuple[str, ...]
-    spec_pip: tuple[str, ...]
 
-    @property
-    def requested(self) -> tuple[str, ...]:
-        """Who is asked for, by half and name, as `conda:a` and `pip:t`."""
-        return (
-            *(f"conda:{Requirement(each).name}" for each in self.spec_conda),
-            *(f"pip:{Requirement(each).name}" for each in self.spec_pip),
-        )
+@dataclass(frozen=True)
+class Policy:
+    """The keys of the policy that a lock depends on."""
 
-    def answers(
-        self, conda: tuple[str, ...] | None = None, pip: tuple[str, ...] | None = None
-    ) -> Iterator[Answer]:
-        """Yield every set of versions that can be locked, for these requirements of the spec."""
-        asked = self.spec_pip if pip is None else pip
-        for builds in self._conda_solutions(self.spec_conda if conda is None else conda):
-            owned = {
-                name: version for each in builds.values() for name, version in each.carries.items()
-            }
-            if sum(len(each.carries) for each in builds.values()) > len(owned):
-                continue  # two packages with one distribution
-            for releases in self._pip_solutions(builds, owned, asked):
-                yield Answer(builds, releases, owned)
-
-    def _conda_solutions(self, specs: tuple[str, ...]) -> Iterator[dict[str, Build]]:
-        names = sorted(self.conda)
-        choices = [[None, *(b for b in self.conda[name] if not b.young)] for name in names]
-        wanted = [Requirement(each) for each in specs]
-        for chosen in itertools.product(*choices):
-            builds = {name: each for name, each in zip(names, chosen, strict=True) if each}
-            if _conda_holds(builds, wanted):
-                yield builds
-
-    def _pip_solutions(
-        self, builds: Mapping[str, Build], owned: Mapping[str, str], asked: tuple[str, ...]
-    ) -> Iterator[dict[str, Release]]:
-        names = sorted(set(self.index) - set(owned))
-        choices = [
-            [None, *(r for r in self.index[name] if self._allowed(name, r, asked))]
-            for name in names
-        ]
-        for chosen in itertools.product(*choices):
-            releases = {name: each for name, each in zip(names, chosen, strict=True) if each}
-            if self.pip_holds(builds, owned, releases, asked):
-                yield releases
-
-    def _allowed(self, name: str, release: Release, asked: tuple[str, ...]) -> bool:
-        if release.young or not _admits(release.requires_python, PYTHON):
-            return False
-        if not release.yanked:
-            return True
-        pins = [Requirement(each) for each in asked if Requirement(each).name == name]
-        return any(str(each.specifier) == f"=={release.version}" for each in pins)
-
-    def pip_holds(
-        self,
-        builds: Mapping[str, Build],
-        owned: Mapping[str, str],
-        releases: Mapping[str, Release],
-        asked: tuple[str, ...],
-    ) -> bool:
-        """Tell whether pip's half fits, and holds nothing that nobody needs."""
-        versions = {**owned, **{name: each.version for name, each in releases.items()}}
-        for build in builds.values():
-            for each in map(Requirement, build.constrains):
-                version = releases[each.name].version if each.name in releases else None
-                if version and each.name not in builds and not each.specifier.contains(version):
-                    return False
-        metadata: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-            name: (requires, ())
-            for build in builds.values()
-            for name, requires in build.requires.items()
-        }
-        metadata |= {name: (each.requires, each.extra) for name, each in releases.items()}
-        needed: set[tuple[str, str]] = set()
-        ahead = [Requirement(each) for each in asked]
-        ahead += [Requirement(one) for name in owned for one in metadata.get(name, ((), ()))[0]]
-        ahead = [each for each in ahead if _applies(each)]
-        while ahead:
-            each = ahead.pop()
-            if each.name not in versions or not each.specifier.contains(versions[each.name]):
-                return False
-            for part in ("", *each.extras):
-                if (each.name, part) not in needed:
-                    needed.add((each.name, part))
-                    requires, extra = metadata.get(each.name, ((), ()))
-                    more = map(Requirement, extra if part else requires)
-                    ahead += [one for one in more if _applies(one)]
-        return set(releases) <= {name for name, _ in needed}
+    priority: Literal["strict", "flexible", "disabled"] = "strict"
+    prefer: tuple[str, ...] = ()
+    pre_releases: tuple[str, ...] = ()
+    allow_sdist: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A set of versions that can be locked."""
+    """A set of versions that can be locked: the Python, builds and releases by name."""
 
+    python: str
     builds: Mapping[str, Build]
     releases: Mapping[str, Release]
-    owned: Mapping[str, str]
 
-    def version(self, requested: str) -> Version:
-        """Return the version of what is asked for, as `conda:a` or `pip:t`."""
-        side, _, name = requested.partition(":")
-        if side == "conda":
-            return Version(self.builds[name].version)
-        release = self.releases.get(name)
-        return Version(release.version if release else self.owned[name])
+    @property
+    def owned(self) -> dict[str, str]:
+        """The distributions that conda brings: name to version."""
+        return {k: v for each in self.builds.values() for k, v in each.carries.items()}
 
-    def vector(self, requested: tuple[str, ...]) -> tuple[Version, ...]:
-        """Return the versions of what is asked for."""
-        return tuple(map(self.version, requested))
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of all there is, under the name of the package and of the distribution."""
+        found = {name: each.version for name, each in self.builds.items()} | self.owned
+        return found | {name: each.version for name, each in self.releases.items()}
 
-
-def _conda_holds(builds: Mapping[str, Build], wanted: list[Requirement]) -> bool:
-    if not all(_has(builds, each) for each in wanted):
-        return False
-    for build in builds.values():
-        if not all(_has(builds, each) for each in map(Requirement, build.depends)):
-            return False
-        for each in map(Requirement, build.constrains):
-            if each.name in builds and not _has(builds, each):
-                return False
-    reached: set[str] = set()
-    ahead = [each.name for each in wanted]
-    while ahead:
-        name = ahead.pop()
-        if name not in reached:
-            reached.add(name)
-            ahead += [each.name for each in map(Requirement, builds[name].depends)]
-    return reached == set(builds)
+    def __str__(self) -> str:
+        builds = [f"{name} {each.version} {each.string}" for name, each in self.builds.items()]
+        releases = [f"{name} {each.version}" for name, each in self.releases.items()]
+        return f"Python {self.python}; conda: {', '.join(builds)}; pip: {', '.join(releases)}"
 
 
-def _has(builds: Mapping[str, Build], wanted: Requirement) -> bool:
-    build = builds.get(wanted.name)
-    return build is not None and wanted.specifier.contains(build.version)
+Rung = tuple[int, Version]
+"""A version in the order of what is newer; that of a preferred channel counts as newer."""
+
+Key = tuple[tuple[int, ...], int, int, tuple[int, ...]]
 
 
-def _admits(bound: str | None, version: str) -> bool:
-    return SpecifierSet(bound or "").contains(version)
+@dataclass(frozen=True)
+class World:
+    """What is offered, what is asked for, and by which policy.
 
+    Attributes:
+        pythons: the full versions of Python on the first channel.
+        conda: the packages by name.
+        index: the distributions by name.
+    """
 
-def _applies(requirement: Requirement) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"python_version": "3.11"})
+    seed: int
+    pythons: tuple[str, ...]
+    conda: Mapping[str, tuple[Build, ...]]
+    index: Mapping[str, tuple[Release, ...]]
+    spec: Spec
+    policy: Policy = Policy()
 
+    @property
+    def channels(self) -> int:
+        """How many channels there are."""
+        return 1 + max((each.channel for some in self.conda.values() for each in some), default=0)
 
-VERSIONS = ("1.0", "2.0", "3.0")
+    def answers(self, spec: Spec | None = None) -> Iterator[Answer]:
+        """Yield all that can be locked for a spec, with the newest Python that has anything."""
+        spec = spec or self.spec
+        for python in sorted(self.pythons, key=Version, reverse=True):
+            found = False
+            for builds in self.conda_solutions(spec, python):
+                for each in self._with_releases(spec, python, builds):
+                    found = True
+                    yield each
+            if found:
+                return
 
+    def conda_solutions(self, spec: Spec, python: str) -> Iterator[dict[str, Build]]:
+        """Yield all that conda alone could bring."""
+        wanted = [each.rpartition("::")[2] for each in spec.conda]
+        yield from self._more_builds(spec, python, wanted, {})
 
-class WorldMaker:
-    """Makes a world of a seed: the same world of the same seed."""
+    def _more_builds(
+        self, spec: Spec, python: str, wanted: list[str], builds: dict[str, Build]
+    ) -> Iterator[dict[str, Build]]:
+        if not wanted:
+            if self._conda_fits(builds):
+                yield builds
+            return
+        first, *rest = wanted
+        name = named(first)
+        if name in builds:
+            if conda_admits(first, builds[name]):
+                yield from self._more_builds(spec, python, rest, builds)
+            return
+        for build in self.usable_builds(name, spec, python):
+            if conda_admits(first, build):
+                more = [each for each in build.depends if named(each) in self.conda]
+                yield from self._more_builds(spec, python, rest + more, {**builds, name: build})
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._random = random.Random(seed)  # noqa: S311  # no secret
-
-    def make(self) -> World:
-        """Return the world."""
-        pick = self._random
-        shared = ["a", "b", "c"][: pick.randint(1, 3)]
-        libraries = ["lib", "core"][: pick.randint(0, 2)]
-        tools = ["t1", "t2", "t3"][: pick.randint(1, 3)]
-        conda = {name: self._builds(name, shared + libraries, carries=True) for name in shared}
-        conda |= {name: self._builds(name, shared + libraries, carries=False) for name in libraries}
-        if pick.random() < 0.3:
-            conda["duo"] = tuple(
-                Build(each, carries={"duo-one": f"{each}.80", "duo-two": each})
-                for each in VERSIONS[: pick.randint(1, 3)]
-            )
-        known = [*shared, *tools, *(["duo-one", "duo-two"] if "duo" in conda else [])]
-        index = {name: self._releases(name, known) for name in tools}
-        for name in known:
-            if name not in index and pick.random() < 0.6:
-                index[name] = self._releases(name, shared)
-        spec_conda = self._some([*conda], 1, 2)
-        spec_pip = self._some(tools, 1, 3)
-        return World(
-            self._seed,
-            conda,
-            index,
-            tuple(self._asked(name, 0.35, conda[name]) for name in spec_conda),
-            tuple(self._asked_pip(name, index[name]) for name in spec_pip),
+    @staticmethod
+    def _conda_fits(builds: Mapping[str, Build]) -> bool:
+        carried = [name for each in builds.values() for name in each.carries]
+        return len(carried) == len(set(carried)) and all(
+            named(each) not in builds or conda_admits(each, builds[named(each)])
+            for build in builds.values()
+            for each in build.constrains
         )
 
-    def _some(self, names: list[str], least: int, most: int) -> list[str]:
-        count = min(len(names), self._random.randint(least, most))
-        return sorted(self._random.sample(names, count))
+    def usable_builds(self, name: str, spec: Spec, python: str) -> tuple[Build, ...]:
+        """Return the builds of a package that channels, policy, Python and machine leave."""
+        asked = [each.partition("::")[0] for each in spec.conda if _names_channel(each, name)]
+        every = self.conda.get(name, ())
+        lines = [each.rpartition("::")[2] for each in spec.conda]
+        bounds = [each for each in lines if named(each) == name]
+        fitting = [each for each in every if all(conda_admits(one, each) for one in bounds)]
+        only = {int(each) for each in asked}
+        if not only and self.policy.priority == "strict":
+            only = {min((each.channel for each in fitting), default=0)}
+        return tuple(
+            each
+            for each in fitting
+            if (not only or only == {each.channel})
+            and (each.age > COOLDOWN or name in self.policy.exceptions)
+            and all(self._has_place(one, python, needed=True) for one in each.depends)
+            and all(self._has_place(one, python, needed=False) for one in each.constrains)
+        )
 
-    def _asked(self, name: str, chance: float, offered: tuple[Build, ...]) -> str:
-        if self._random.random() >= chance:
-            return name
-        version = self._random.choice(offered).version
-        return f"{name}{self._random.choice(['==', '>=', '<=', '!='])}{version}"
+    def _has_place(self, requirement: str, python: str, *, needed: bool) -> bool:
+        name = named(requirement)
+        if name == "python":
+            return conda_admits(requirement, Build(python))
+        if name.startswith("__"):
+            version = VIRTUAL.get(name)
+            return not needed if version is None else conda_admits(requirement, Build(version))
+        return not needed or name in self.conda
 
-    def _asked_pip(self, name: str, offered: tuple[Release, ...]) -> str:
-        pick = self._random
-        extra = "[x]" if pick.random() < 0.2 else ""
-        if pick.random() >= 0.2:
-            return name + extra
-        return f"{name}{extra}{pick.choice(['==', '>=', '<=', '!='])}{pick.choice(offered).version}"
+    def _with_releases(
+        self, spec: Spec, python: str, builds: Mapping[str, Build]
+    ) -> Iterator[Answer]:
+        bare = Answer(python, builds, {})
+        wanted = [one for each in bare.owned for one in self._requires(bare, each, "")]
+        yield from self._more_releases(spec, bare, [*spec.pip, *wanted], frozenset())
 
-    def _bound(self, name: str) -> str:
-        kind = self._random.random()
-        if kind < 0.3:
-            return name
-        version = self._random.choice(VERSIONS)
-        operator = self._random.choice([">=", "<", "<", "<=", "==", "!="])
-        return f"{name}{operator}{version}"
+    def _more_releases(
+        self, spec: Spec, answer: Answer, wanted: list[str], done: frozenset[tuple[str, str]]
+    ) -> Iterator[Answer]:
+        """Yield what comes of an answer when further requirements are fulfilled.
 
-    def _builds(self, name: str, others: list[str], *, carries: bool) -> tuple[Build, ...]:
-        pick = self._random
-        found = []
-        for version in VERSIONS[: pick.randint(1, 3)]:
-            rest = [each for each in others if each != name]
-            depends = tuple(map(self._bound, self._some(rest, 0, min(2, len(rest)))))
-            constrains = tuple(
-                bound
-                for each in self._some([*rest, "t1"], 0, 1)
-                if pick.random() < 0.4 and "=" in (bound := self._bound(each)) + "<"
-            )
-            same = tuple(each for each in depends if pick.random() < 0.5 and "lib" not in each)
-            requires = tuple(each for each in same if "core" not in each)
-            found.append(
-                Build(
-                    version,
-                    depends,
-                    constrains,
-                    {name: version} if carries else {},
-                    {name: requires} if carries else {},
-                    young=pick.random() < 0.08,
-                )
-            )
-        return tuple(found)
+        `done` is whose requirements are among them already: distribution and extra.
+        """
+        if not wanted:
+            if self._constrains_fit(answer, spec):
+                yield answer
+            return
+        first, *rest = wanted
+        if not applies(first, answer.python):
+            yield from self._more_releases(spec, answer, rest, done)
+            return
+        asked = read(first)
+        version = answer.owned.get(asked.name)
+        if version is None and asked.name in answer.releases:
+            version = answer.releases[asked.name].version
+        if version is not None:
+            if not (_contains(asked, version) and self._in_constraints(spec, answer, asked.name)):
+                return
+            new = {(asked.name, each) for each in ("", *asked.extras)} - done
+            if asked.name in answer.owned:
+                new.discard((asked.name, ""))  # these were there from the start
+            more = [
+                one for name, extra in sorted(new) for one in self._requires(answer, name, extra)
+            ]
+            yield from self._more_releases(spec, answer, rest + more, done | new)
+            return
+        for release in self.usable_releases(asked.name, spec, answer.python):
+            if _contains(asked, release.version):
+                one = Answer(answer.python, answer.builds, {**answer.releases, asked.name: release})
+                yield from self._more_releases(spec, one, wanted, done)
 
-    def _releases(self, name: str, others: list[str]) -> tuple[Release, ...]:
-        pick = self._random
-        found = []
-        rest = [each for each in others if each != name]
-        for version in VERSIONS[: pick.randint(1, 3)]:
-            requires = [self._bound(each) for each in self._some(rest, 0, min(2, len(rest)))]
-            if requires and pick.random() < 0.15:
-                requires[0] += f"; python_version {pick.choice(['<', '>='])} '3.11'"
-            extra = [self._bound(each) for each in self._some(rest, 0, 1)]
-            bounds = [None] * 8 + [">=3.8,<3.11", ">=3.12", ">=3.8,!=3.11.*", ">=3.9,<3.13"]
-            found.append(
-                Release(
-                    version,
-                    tuple(requires),
-                    tuple(extra),
-                    pick.choice(bounds),
-                    yanked=pick.random() < 0.08,
-                    young=pick.random() < 0.08,
-                )
-            )
-        return tuple(found)
+    @staticmethod
+    def _in_constraints(spec: Spec, answer: Answer, name: str) -> bool:
+        version = answer.versions[name]
+        return all(
+            _contains(read(each), version)
+            for each in spec.constraints
+            if read(each).name == name and applies(each, answer.python)
+        )
+
+    def _requires(self, answer: Answer, name: str, extra: str) -> tuple[str, ...]:
+        release = answer.releases.get(name)
+        if release is not None:
+            return release.extras.get(extra, ()) if extra else release.requires
+        owner = next(each for each in answer.builds.values() if name in each.carries)
+        if extra:
+            return owner.extras.get(name, {}).get(extra, ())
+        return owner.requires.get(name, ())
+
+    def _constrains_fit(self, answer: Answer, spec: Spec) -> bool:
+        """Tell whether conda's bounds on what it does not bring hold for what pip brings.
+
+        And whether conda's distributions are within the spec's constraints.
+        """
+        if not all(self._in_constraints(spec, answer, each) for each in answer.owned):
+            return False
+        reachable = self.reachable(spec, answer.python)
+        return all(
+            conda_admits(each, Build(release.version))
+            for build in answer.builds.values()
+            for each in build.constrains
+            if named(each) not in answer.builds
+            for name, release in answer.releases.items()
+            if name in self._stands_for(named(each), reachable)
+        )
+
+    @staticmethod
+    def _stands_for(package: str, reachable: Mapping[str, tuple[Build, ...]]) -> set[str]:
+        """Return the distributions that a conda package is known to be."""
+        builds = reachable.get(package, ())
+        return {package, *(name for each in builds for name in each.carries)}
+
+    def reachable(self, spec: Spec, python: str) -> dict[str, tuple[Build, ...]]:
+        """Return the conda packages that the spec could bring, with the builds there are."""
+        ahead = [named(each.rpartition("::")[2]) for each in spec.conda]
+        found: dict[str, tuple[Build, ...]] = {}
+        while ahead:
+            name = ahead.pop()
+            if name in self.conda and name not in found:
+                found[name] = self.usable_builds(name, spec, python)
+                ahead += [named(one) for each in found[name] for one in each.depends]
+        return found
+
+    def usable_releases(self, name: str, spec: Spec, python: str) -> tuple[Release, ...]:
+        """Return the releases that the policy and the Python leave."""
+        lines = [read(each) for each in (*spec.pip, *spec.constraints) if applies(each, python)]
+        asked = [each for each in lines if each.name == name]
+        found = [
+            each
+            for each in self.index.get(name, ())
+            if (each.age > COOLDOWN or name in self.policy.exceptions)
+            and SpecifierSet(each.requires_python or "").contains(python, prereleases=True)
+            and (each.files != "sdist" or name in self.policy.allow_sdist)
+            and (not each.yanked or any(_pins(one, each.version) for one in asked))
+        ]
+        pre = self._may_be_pre_release(name, asked, spec, found, python)
+        return tuple(each for each in found if pre or not Version(each.version).is_prerelease)
+
+    def _may_be_pre_release(
+        self,
+        name: str,
+        asked: Sequence[Requirement],
+        spec: Spec,
+        found: Iterable[Release],
+        python: str,
+    ) -> bool:
+        """Tell whether pre-releases count: where a line names one, or no other satisfies them.
+
+        Of what the spec does not ask for, one may be what nothing else can stand in for.
+        """
+        carried = [v for n, v, _ in self._carried(spec, python) if n == name]
+        known = [*carried, *(each.version for each in found)]
+        final = [each for each in known if not Version(each).is_prerelease]
+        return (
+            name in self.policy.pre_releases
+            or any(one.prereleases for each in asked for one in each.specifier)
+            or not any(read(each).name == name for each in spec.pip)
+            or not any(all(_contains(each, version) for each in asked) for version in final)
+        )
+
+    def requested(self, python: str) -> tuple[str, ...]:
+        """Return the names of what is asked for, sorted."""
+        conda = {named(each.rpartition("::")[2]) for each in self.spec.conda}
+        return tuple(
+            sorted(conda | {read(each).name for each in self.spec.pip if applies(each, python)})
+        )
+
+    def ladder(self, name: str, python: str) -> dict[Rung, int]:
+        """Return what a requested package could be if it were alone, newest first, and its age."""
+        found: dict[Rung, int] = {}
+        lines = [each.rpartition("::")[2] for each in self.spec.conda]
+        asked = [each for each in lines if named(each) == name]
+        for build in self.usable_builds(name, self.spec, python) if asked else ():
+            if all(conda_admits(each, build) for each in asked):
+                rung = self.rung(build)
+                found[rung] = max(build.age, found.get(rung, 0))
+        if not asked:
+            for version, age in self._distributions(name, python):
+                rung = (0, Version(Version(version).public))
+                found[rung] = max(age, found.get(rung, 0))
+        return dict(sorted(found.items(), reverse=True))
+
+    def _distributions(self, name: str, python: str) -> Iterator[tuple[str, int]]:
+        """Yield the versions of a distribution that the spec's own lines on it leave."""
+        lines = [read(each) for each in (*self.spec.pip, *self.spec.constraints)]
+        bounds = [each for each in lines if each.name == name and applies(str(each), python)]
+        offered = [
+            (each.version, each.age) for each in self.usable_releases(name, self.spec, python)
+        ]
+        offered += [(v, age) for n, v, age in self._carried(self.spec, python) if n == name]
+        for version, age in offered:
+            if all(_contains(each, version) for each in bounds):
+                yield version, age
+
+    def _carried(self, spec: Spec, python: str) -> Iterator[tuple[str, str, int]]:
+        """Yield the distributions that conda could bring: name, version and age."""
+        for builds in self.reachable(spec, python).values():
+            for build in builds:
+                yield from ((name, version, build.age) for name, version in build.carries.items())
+
+    def rung(self, build: Build) -> Rung:
+        """Return where a build stands in the order of what is newer."""
+        flexible = self.policy.priority == "flexible"
+        return (-build.channel if flexible else 0, Version(build.version))
+
+    def rung_in(self, name: str, answer: Answer) -> Rung:
+        """Return where an answer stands with something that is asked for."""
+        if name in answer.builds:
+            return self.rung(answer.builds[name])
+        return (0, Version(Version(answer.versions[name]).public))
+
+    def key(self, answer: Answer) -> Key:
+        """Return what answers are ordered by, the best first; see docs/explanation.md."""
+        places, days, counts = {}, 0, 0
+        prefer = self.policy.prefer
+        for name in self.requested(answer.python):
+            ladder = self.ladder(name, answer.python)
+            rung = self.rung_in(name, answer)
+            places[name] = sum(each > rung for each in ladder)
+            if name not in prefer:
+                # As old as the youngest of those that are not newer.
+                age = min((ladder[each] for each in ladder if each <= rung), default=_AGES)
+                days += age - min(ladder.values()) if places[name] else 0
+                counts += places[name]
+        first = tuple(places[each] for each in prefer if each in places)
+        return first, days, counts, tuple(places[each] for each in places if each not in prefer)
+
+
+def named(requirement: str) -> str:
+    """Return the package's name in a requirement of conda."""
+    return requirement.partition(" ")[0]
+
+
+def _names_channel(requirement: str, name: str) -> bool:
+    return "::" in requirement and named(requirement.rpartition("::")[2]) == name
+
+
+def conda_admits(requirement: str, build: Build) -> bool:
+    """Tell whether a build satisfies `name [version [build string]]`."""
+    return _admits(requirement, build.version, build.string)
+
+
+@functools.cache
+def _admits(requirement: str, version: str, string: str) -> bool:
+    _, _, rest = requirement.partition(" ")
+    bound, _, pattern = rest.partition(" ")
+    return fnmatchcase(string, pattern or "*") and any(
+        all(_within(each, version) for each in some.split(",")) for some in bound.split("|")
+    )
+
+
+_ORDER = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+def _within(bound: str, version: str) -> bool:
+    """Tell whether a version is within one bound of conda, in versions that PEP 440 orders alike.
+
+    https://docs.conda.io/projects/conda/en/stable/user-guide/concepts/pkg-specs.html
+    """
+    if bound in ("", "*"):
+        return True
+    for sign, holds in _ORDER.items():
+        if bound.startswith(sign) and not bound.endswith("*"):
+            wanted = Version(bound.removeprefix(sign))
+            mine = Version(version)
+            if sign not in ("==", "!=") and wanted.local is None:
+                mine = Version(mine.public)
+            return bool(holds(mine, wanted))
+    if bound.startswith("~="):
+        return SpecifierSet(bound).contains(version, prereleases=True)
+    series = bound.removesuffix("*").strip("=.") if bound[0] == "=" or bound[-1] == "*" else ""
+    exactly = f"=={series}.*" if series else f"=={bound}"
+    return SpecifierSet(exactly).contains(version, prereleases=True)
+
+
+@functools.cache
+def read(line: str) -> Requirement:
+    """Return a requirement of pip's half."""
+    return Requirement(line)
+
+
+@functools.cache
+def applies(line: str, python: str) -> bool:
+    """Tell whether a requirement's marker holds; what is asked for with an extra has none of it."""
+    marker = read(line).marker
+    minor = ".".join(python.split(".")[:2])
+    machine = {name: str(value) for name, value in default_environment().items()}
+    machine |= {"python_version": minor, "python_full_version": python}
+    return marker is None or marker.evaluate(machine)
+
+
+@functools.cache
+def _specifier_has(specifier: str, version: str) -> bool:
+    return SpecifierSet(specifier).contains(version, prereleases=True)
+
+
+def _contains(asked: Requirement, version: str) -> bool:
+    return _specifier_has(str(asked.specifier), version)
+
+
+def _pins(asked: Requirement, version: str) -> bool:
+    """Tell whether a requirement is on just that version."""
+    return any(
+        each.operator == "==" and Version(each.version) == Version(version)
+        for each in asked.specifier
+        if not each.version.endswith("*")
+    )

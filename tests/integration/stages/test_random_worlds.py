@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.locked_worlds import check_world
+from tests.support.world_maker import WorldMaker
 
 _GROUPS = 10
 _EACH = 10
@@ -20,6 +21,6 @@ def test_locks_of_random_worlds(
     found = {
         seed: faults
         for seed in range(group * _EACH, (group + 1) * _EACH)
-        if (faults := check_world(seed, tmp_path / str(seed), monkeypatch))
+        if (faults := check_world(WorldMaker(seed).make(), tmp_path / str(seed), monkeypatch))
     }
     assert not found, f"again with: make fuzz WORLDS=1 SEED={next(iter(found))}"

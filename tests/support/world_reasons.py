@@ -1,0 +1,214 @@
+"""What is not so of the reasons that a lock of a world gives, and of a refusal."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from elt_env.errors import CondaUnsatisfiableError, PackageNotFoundError, UnsatisfiableError
+from elt_env.model.lock import HeldBack, Lock
+from tests.support.worlds import Answer, Build, Spec, World, applies, conda_admits, named, read
+
+
+def false_reasons(world: World, answer: Answer, lock: Lock, said: Sequence[str]) -> Iterator[str]:
+    """Yield what is not so of what is said to be held back, and of the warnings."""
+    expected = {}
+    for name in world.requested(answer.python):
+        ladder = [*world.ladder(name, answer.python)]
+        mine = world.rung_in(name, answer)
+        if ladder and ladder[0] > mine:
+            expected[name] = str(ladder[0][1])
+    told = {each.name: each.possible for each in lock.held_back}
+    if {name: SpecifierSet(f"=={each}") for name, each in told.items()} != {
+        name: SpecifierSet(f"=={each}") for name, each in expected.items()
+    }:
+        yield f"held back is {expected}, said was {told}"
+    for each in lock.held_back:
+        yield from _false_reason(world, each, answer)
+    for line in said:
+        if line.startswith("WARNING: "):
+            yield from _false_warning(line, answer, lock)
+
+
+def _false_warning(line: str, answer: Answer, lock: Lock) -> Iterator[str]:
+    if any(line == f"WARNING: {each}" for each in lock.held_back):
+        return
+    yanked = [
+        f"{k} {each.version} was yanked" for k, each in answer.releases.items() if each.yanked
+    ]
+    if "it is taken since it is pinned" in line and any(each in line for each in yanked):
+        return
+    yield f"a false warning, or a new one: {line}"
+
+
+_REASON = re.compile(
+    r"(?P<who>\S+) (?P<version>\S+) needs (?P<need>\S+)(?: (?P<bound>.*?))?"
+    r"(?:, which is (?P<other>\S+))?"
+)
+
+
+def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]:
+    """Yield what is not so of the reason for which something is older than its newest version."""
+    if not held.reason:
+        return
+    found = _REASON.fullmatch(held.reason)
+    if found is None:
+        yield f"a reason of another form: {held.reason}"
+        return
+    who, version, need = found["who"], found["version"], found["need"]
+    needs = [*_needs(world, who, version, need, answer.python)]
+    said = _left(world, need, found["bound"] or "")
+    if not any(_left(world, need, each) == said for each in needs):
+        yield f"a false reason: {held.reason}; {who} {version} needs {need} {needs}"
+    if found["other"] and answer.versions.get(need) != found["other"]:
+        yield f"a reason about another version: {held.reason}"
+    if not found["other"] and answer.versions.get(who) != version:
+        yield f"a reason about what is not locked: {held.reason}"
+
+
+def _known(world: World, name: str) -> set[str]:
+    """Return the versions that a world has of what has a name."""
+    found = {each.version for each in world.index.get(name, ())}
+    for package, builds in world.conda.items():
+        for each in builds:
+            found |= {each.carries[name]} if name in each.carries else set()
+            found |= {each.version} if package == name else set()
+    return found
+
+
+def _left(world: World, name: str, bound: str) -> frozenset[str]:
+    """Return what a bound, as either half writes it, leaves of the known versions."""
+    known = _known(world, name)
+    try:
+        within = SpecifierSet(bound)
+    except ValueError:
+        return frozenset(v for v in known if _conda_has(f"{name} {bound}", v))
+    return frozenset(v for v in known if within.contains(v, prereleases=True))
+
+
+def _conda_has(requirement: str, version: str) -> bool:
+    return conda_admits(requirement.rsplit(" ", requirement.count(" ") - 1)[0], Build(version))
+
+
+def _needs(world: World, who: str, version: str, need: str, python: str) -> Iterator[str]:
+    """Yield the bounds that a version of a package or distribution puts on another."""
+    for build in world.conda.get(who, ()):
+        if build.version == version:
+            some = (*build.depends, *build.constrains)
+            yield from (each.removeprefix(need).strip() for each in some if named(each) == need)
+    for line in _lines(world, who, version):
+        if read(line).name == need and applies(line, python):
+            yield str(read(line).specifier)
+
+
+def _lines(world: World, who: str, version: str) -> Iterator[str]:
+    """Yield what the metadata of a distribution ask for, with any extra."""
+    for build in (each for builds in world.conda.values() for each in builds):
+        if build.carries.get(who) == version:
+            yield from build.requires.get(who, ())
+            yield from itertools.chain(*build.extras.get(who, {}).values())
+    for release in world.index.get(who, ()):
+        if Version(release.version).public == Version(version).public:
+            yield from release.requires
+            yield from itertools.chain(*release.extras.values())
+
+
+_CORE = re.compile(r"^  (?P<side>conda|pip|constraint): (?P<text>.*)$", re.MULTILINE)
+_DIRECT = re.compile(r"Direct requirements that take part: (?P<all>.*)$", re.MULTILINE)
+_ONE = re.compile(r"No version of (?P<one>.*?)(?: on the index)? may be taken")
+
+
+def false_conflict(world: World, error: UnsatisfiableError) -> Iterator[str]:
+    """Yield what is not so of why nothing can be locked: its requirements are a smallest set."""
+    if isinstance(error, CondaUnsatisfiableError):
+        if any(True for each in world.pythons for _ in world.conda_solutions(world.spec, each)):
+            yield f"conda alone has solutions: {error}"
+        return
+    if isinstance(error, PackageNotFoundError):
+        name = re.findall(r"No package '(\S+)' on", str(error.problem))[0]
+        if name in world.index:
+            yield f"it is there: {error}"
+        return
+    core = _core_of(world, str(error.problem))
+    if core is None:
+        return  # it says what there is none of
+    if next(world.answers(core), None) is not None:
+        yield f"these can hold together: {core}\n{error}"
+        return
+    for smaller in _without_one(core):
+        if not _can_hold(world, smaller):
+            yield f"not a smallest set: {core}, {smaller} does\n{error}"
+            return
+
+
+def _can_hold(world: World, core: Spec) -> bool:
+    """Tell whether requirements hold, alone or with more of the spec's.
+
+    With more, more may be possible: what conda brings has other metadata than the index's.
+    """
+    rest = [
+        (part, line)
+        for part in ("conda", "pip", "constraints")
+        for line in getattr(world.spec, part)
+        if line not in getattr(core, part)
+    ]
+    for count in range(len(rest) + 1):
+        for some in itertools.combinations(rest, count):
+            more = {part: tuple(line for one, line in some if one == part) for part, _ in rest}
+            spec = Spec(
+                core.conda + more.get("conda", ()),
+                core.pip + more.get("pip", ()),
+                core.constraints + more.get("constraints", ()),
+            )
+            if next(world.answers(spec), None) is not None:
+                return True
+    return False
+
+
+def _core_of(world: World, problem: str) -> Spec | None:
+    by_side: dict[str, list[str]] = {"conda": [], "pip": [], "constraint": []}
+    found = [*_CORE.finditer(problem)]
+    for each in found:
+        by_side[each["side"]].append(each["text"])
+    direct = _DIRECT.search(problem)
+    if direct:
+        asked = {str(read(each)) for each in world.spec.pip}
+        bounds = {str(read(each)) for each in world.spec.constraints} - asked
+        for text in direct["all"].split(", "):
+            by_side["constraint" if str(read(text)) in bounds else "pip"].append(text)
+    one = _ONE.search(problem)
+    if one and not found:
+        by_side["pip"].append(one["one"])
+    if not any(by_side.values()):
+        return None
+    lines = {_plain(each): each for each in world.spec.conda}
+    conda = [lines.get(_plain(each), each) for each in by_side["conda"]]
+    return Spec(
+        tuple(conda),
+        _as_asked(by_side["pip"], world.spec.pip),
+        _as_asked(by_side["constraint"], world.spec.constraints),
+    )
+
+
+def _as_asked(texts: Iterable[str], lines: Iterable[str]) -> tuple[str, ...]:
+    """Return the lines of the spec that texts are about, however they are written there."""
+    known = {str(read(each)): each for each in lines}
+    return tuple(known.get(str(read(each)), each) for each in texts)
+
+
+def _plain(line: str) -> str:
+    """Return a requirement of conda without what is written anew: its channel and spaces."""
+    return re.sub(r"[ =*]", "", line.rpartition("::")[2])
+
+
+def _without_one(core: Spec) -> Iterator[Spec]:
+    for part in ("conda", "pip", "constraints"):
+        lines = getattr(core, part)
+        for number in range(len(lines)):
+            fields = {"conda": core.conda, "pip": core.pip, "constraints": core.constraints}
+            fields[part] = (*lines[:number], *lines[number + 1 :])
+            yield Spec(**fields)
