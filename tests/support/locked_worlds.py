@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -70,8 +69,9 @@ def check_world(world: World, place: Path, monkeypatch: pytest.MonkeyPatch) -> l
 def _uv_cache(own: Path) -> Path:
     """Return a cache in which nothing is known but the interpreter, which takes long to ask."""
     shared = Path(os.environ.get("UV_CACHE_DIR") or Path.home() / ".cache" / "uv")
+    own.mkdir(parents=True)
     for known in shared.glob("interpreter-*"):
-        shutil.copytree(known, own / known.name)
+        (own / known.name).symlink_to(known)
     return own
 
 

@@ -71,6 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
     shelf: Shelf
     root: str
     protocol_version = "HTTP/1.1"
+    # Headers and body are two writes; the second would wait 40 ms for a delayed ACK.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         """Answer with a page or with metadata."""
