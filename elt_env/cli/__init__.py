@@ -149,7 +149,7 @@ def build(  # noqa: PLR0913  # click passes them
     locked = None
     if directory:
         target, toolbox = open_target(name)
-        current = lock_in(directory, target)
+        current = lock_in(directory, target, toolbox, say)
     else:
         found = _locked(name, python, called, say)
         target, toolbox, locked = found.target, found.toolbox, found.locked

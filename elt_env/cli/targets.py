@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
 
-from elt_env.errors import InputError
+from elt_env.errors import InputError, IntegrityError
 from elt_env.model import lock_json
 from elt_env.model.canonical import short
 from elt_env.model.lock import Lock
+from elt_env.model.sources import hosts_of
 from elt_env.model.target import Target, parse_target
 from elt_env.stages.build import require_lock
 from elt_env.stages.from_file import environment_of, is_file
 from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import Say
 from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.settings import Project, open_project
 from elt_env.tools.store import Store, read_lock_directory
@@ -40,8 +43,11 @@ def full_name(name: str, project: Project) -> str:
     return f"{name}@{environment.pythons[0]}" if environment else name
 
 
-def lock_in(directory: str, target: Target) -> Lock:
+def lock_in(directory: str, target: Target, toolbox: Toolbox, say: Say) -> Lock:
     """Return the lock in a directory, which is one of the target.
+
+    Where the store has one of the same digest that one is returned: it holds the same, from the
+    places that this project takes it from. Of any other, the places are said that are asked.
 
     Raises:
         InputError: there is none.
@@ -52,7 +58,13 @@ def lock_in(directory: str, target: Target) -> Lock:
             f"There is no {lock_json.FILE_NAME} in {directory}.",
             f"Name the directory of a lock, as elt-env show {target.name} --json tells it.",
         )
-    return read_lock_directory(Path(directory), target)
+    lock = read_lock_directory(Path(directory), target)
+    with contextlib.suppress(IntegrityError):
+        own = toolbox.store.read_lock(lock.digest, target)
+        say(f"lock: {short(lock.digest)} is in the store already, whose places are asked")
+        return own
+    say(f"lock: {short(lock.digest)} of {directory} is fetched from {', '.join(hosts_of(lock))}")
+    return lock
 
 
 def prefix_to_use(name: str) -> Prefix:

@@ -11,8 +11,11 @@ from elt_env.errors import IntegrityError
 from elt_env.model.canonical import digest_of
 from elt_env.model.limits import load_json
 from elt_env.model.lock import SCHEMA, Lock
+from elt_env.model.lock_faults import faults
 
 FILE_NAME = "lock.json"
+
+_NAMED = 10
 
 _adapter: TypeAdapter[Lock] = TypeAdapter(Lock)
 
@@ -31,8 +34,8 @@ def parse(text: str, source: str, remedy: str) -> Lock:
     """Return the lock that a manifest holds.
 
     Raises:
-        IntegrityError: it is not a manifest of this schema, or was changed by hand; `source`
-            names it and `remedy` says what to do.
+        IntegrityError: it is not a manifest of this schema, was changed by hand, or has a field
+            that is not what it should be; `source` names it and `remedy` says what to do.
     """
     content = _content(text, source, remedy)
     if content.get("schema") != SCHEMA:
@@ -49,6 +52,11 @@ def parse(text: str, source: str, remedy: str) -> Lock:
     if lock.digest != content["digest"]:
         problem = f"{source} states the digest {content['digest']}, its content has {lock.digest}."
         raise IntegrityError(problem, remedy)
+    wrong = faults(lock)
+    if wrong:
+        more = f"\n  and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        listed = "\n  ".join(wrong[:_NAMED]) + more
+        raise IntegrityError(f"{source} is no lock that this project makes:\n  {listed}", remedy)
     return lock
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from elt_env.model.lock import Lock, Manager, Package
 from elt_env.model.names import normalize
@@ -21,6 +22,14 @@ def source_of(package: Package) -> str:
     if package.manager == "conda":
         return bare(package.url.rsplit("/", maxsplit=2)[0])
     return bare(package.index or package.url.rpartition("/")[0])
+
+
+def hosts_of(lock: Lock) -> tuple[str, ...]:
+    """Return the hosts that a lock's files come from, sorted; `this machine` for its own files."""
+    urls = [*lock.indexes, *(each.url for each in lock.packages)]
+    return tuple(
+        sorted({urlsplit(each).netloc.rpartition("@")[2] or "this machine" for each in urls})
+    )
 
 
 @dataclass(frozen=True)
