@@ -232,7 +232,7 @@ def test_show_lists_packages_with_their_reasons_and_the_next_commands(at_work: T
     text = at_work.type("show", at_work.target, "--packages", "--next").stdout
     assert re.search(r"^  pip   tool 1\.0  2020-01-01  asked for$", text, re.MULTILINE)
     assert re.search(r"^  pip   part 1\.0  2020-01-01  for tool$", text, re.MULTILINE)
-    assert f"run {at_work.target} -- dbt --version" in text
+    assert f"run {at_work.target} -- python --version" in text
 
 
 # Diff

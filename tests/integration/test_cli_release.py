@@ -119,7 +119,7 @@ def test_show_tells_the_release_and_the_one_before(forward: Terminal) -> None:
     assert shown["release"]["previous"] == history(forward)[0]["digest"]
     text = ok(typed(forward, "show", forward.target, "--next")).stdout
     assert re.search(rf"^  release +{digest}$", text, re.MULTILINE)
-    assert f"current/{forward.target}/bin/dbt --version" in text
+    assert f"current/{forward.target}/bin/python --version" in text
 
 
 def test_history_is_read_by_a_person(forward: Terminal) -> None:

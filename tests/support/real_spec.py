@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import uv
 
-from elt_env.tools.prefix import Prefix
+from elt_env.tools.prefix import MARKER, Prefix
 from tests.support.commands import Site
 
 Run = subprocess.CompletedProcess[str]
@@ -59,7 +60,17 @@ def copy_store(home: Path, directory: Path, target: str) -> Path:
     prefixes = [f"prefixes/{each.name}" for each in (home / "prefixes").glob(f"{target}-*")]
     for name in (*_STORE, *prefixes):
         shutil.copytree(home / name, directory / name, symlinks=True, copy_function=os.link)
+    for prefix in prefixes:
+        _settle(directory / prefix)
     return directory
+
+
+def _settle(prefix: Path) -> None:
+    """Let the marker of a prefix that was copied say that it was built where it is."""
+    marker = prefix / MARKER
+    content = json.loads(marker.read_text(encoding="utf-8")) | {"place": str(prefix)}
+    marker.unlink()
+    marker.write_text(json.dumps(content), encoding="utf-8")
 
 
 def overwrite(prefix: Prefix, *requirements: str) -> None:
