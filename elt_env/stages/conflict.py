@@ -221,8 +221,10 @@ def facts_of(problem: JointProblem, text: str, core: Iterable[Unit]) -> tuple[Fa
     found.sort(key=lambda each: order[each.owner])
     for name, versions in problem.learned.banned.items():
         if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text):
-            bound = str(python_bound(problem.python_bound(name, versions[-1])))
-            found.append(Fact(f"{name} {versions[-1]}", name, "python", bound, "pip"))
+            for version in reversed(versions):
+                bound = str(python_bound(problem.python_bound(name, version)))
+                which = f"=={version}"
+                found.append(Fact(f"{name} {version}", name, "python", bound, "pip", which=which))
     return tuple(dict.fromkeys(found))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from packaging.requirements import Requirement
@@ -95,6 +96,14 @@ class Learned:
     refused: list[Mapping[str, int]] = field(default_factory=list)
     clashes: list[Clash] = field(default_factory=list)
     absent: tuple[str, ...] = ()
+
+    @property
+    def excluded(self) -> dict[str, set[Version]]:
+        """The versions on the index that may not be taken, by distribution."""
+        found: dict[str, set[Version]] = {}
+        for name, versions in (*self.banned.items(), *self.early.items()):
+            found.setdefault(name, set()).update(map(Version, versions))
+        return found
 
 
 @dataclass(frozen=True)
@@ -296,13 +305,23 @@ class JointProblem:
             TimeLimitError: it took longer than `limit`.
         """
         failure: UnsatisfiableError | None = None
-        for absent in self._absences():
-            for sdists, bounds in self._modes():
-                try:
-                    return self._resolve(say, clauses, limit, part, (*absent,), sdists, bounds)
-                except UnsatisfiableError as error:
-                    failure = failure or error
+        ways = itertools.product(self._absences(), _subsets(self._ambiguous()), self._modes())
+        for absent, owned, (sdists, bounds) in ways:
+            try:
+                return self._resolve(say, clauses, limit, part, absent, owned, sdists, bounds)
+            except UnsatisfiableError as error:
+                failure = failure or error
         raise failure or AssertionError
+
+    def _ambiguous(self) -> tuple[str, ...]:
+        """Return the distributions that conda has in versions which the index's may not be.
+
+        A bound against a version is one against conda's of that version too (PEP 440, local
+        versions), so that it is left out where conda brings one of these.
+        """
+        shelf = self.shelf()
+        banned = self.learned.excluded
+        return tuple(sorted(each for each in banned if shelf.owning(each, banned[each])))
 
     def _absences(self) -> Iterator[tuple[str, ...]]:
         """Yield the sets of distributions to do without, where conda's bounds are on pip's half."""
@@ -351,6 +370,7 @@ class JointProblem:
         limit: float | None,
         part: Part | None,
         absent: tuple[str, ...],
+        owned: tuple[str, ...],
         sdists: tuple[str, ...],
         bounds: tuple[str, ...],
     ) -> Choice:
@@ -361,6 +381,8 @@ class JointProblem:
             asked += map(as_requirement, part.conda)
         wanted = [each[0] if len(each) == 1 else [shelf.any_of(each)] for each in clauses]
         choices = [*self._choices(shelf, absent), *(one for each in wanted for one in each)]
+        excluded = self.learned.excluded
+        choices += [shelf.any_of(shelf.owning(each, excluded[each])) for each in owned]
         common = self.request()
         request = replace(
             common,
@@ -369,7 +391,7 @@ class JointProblem:
                 *part.constraints,
                 *pre_release_bounds(self.toolbox.policy),
                 *bounds,
-                *self._bounds(absent),
+                *self._bounds(absent, owned),
             ),
             keep=self._keep(shelf),
             allow_sdist=sdists,
@@ -419,12 +441,17 @@ class JointProblem:
         for each in self.learned.clashes:
             if each.distribution not in absent and shelf.half:
                 barred = shelf.other_than(each.package, each.numbers)
-                found.append(shelf.any_of([[barred], [each.requirement]]))
+                others = shelf.owning(each.distribution)
+                found.append(shelf.any_of([[barred], [each.requirement], *others]))
         return found
 
-    def _bounds(self, absent: tuple[str, ...]) -> tuple[str, ...]:
-        banned = (*self.learned.banned.items(), *self.learned.early.items())
-        bounds = [name + ",".join(f"!={each}" for each in versions) for name, versions in banned]
+    def _bounds(self, absent: tuple[str, ...], owned: tuple[str, ...]) -> tuple[str, ...]:
+        excluded = self.learned.excluded.items()
+        bounds = [
+            name + ",".join(f"!={each}" for each in sorted(versions))
+            for name, versions in excluded
+            if name not in owned
+        ]
         return (*bounds, *(f"{each}<0.dev0" for each in absent))
 
     def _keep(self, shelf: JointShelf) -> tuple[tuple[str, str], ...]:
@@ -489,10 +516,25 @@ class JointProblem:
         """
         asked = any(Requirement(each).name == name for each in self.question.spec.pip)
         alone = self._possible(name, page, self.shelf()) if asked else {}
-        if not alone or self.question.options.pre or any(each.is_prerelease for each in alone):
+        usable = (Version(each.version) for each in self._usable(name, page))
+        let_in = self.question.options.pre or any(each.is_prerelease for each in usable)
+        if let_in or all(each.is_prerelease for each in alone):
             return ()
         early = {each.version for each in page.files if Version(each.version).is_prerelease}
         return tuple(sorted(early, key=Version))
+
+    def _usable(self, name: str, page: ProjectPage) -> list[News]:
+        """Return the versions on the index that what the spec says of a distribution admits."""
+        more = list(self.question.spec.constraints)
+        if self.offered is None:
+            more += map(as_requirement, self.question.spec.conda)
+        rules = replace(self.rules, requirements=(*self.rules.requirements, *more))
+        found = [each for each in _all_news(name, page, rules) if each.usable]
+        if found:
+            return found
+        # Where there is nothing else, pre-releases count (PEP 440).
+        rules = replace(rules, requirements=(*rules.requirements, f"{name}>=0.dev0"))
+        return [each for each in _all_news(name, page, rules) if each.usable]
 
     def clashes(self, packages: Iterable[Package], choice: Choice) -> list[Clash]:
         """Return which of conda's bounds on what it does not bring do not hold for pip's half."""
@@ -572,9 +614,8 @@ class JointProblem:
         rungs: list[tuple[str, float | None, int]] = []
         for place in sorted(places):
             build = half.offered.builds(name)[place]
-            if rungs and rungs[-1][0] == build.version:
-                rungs.pop()
-            day = build.released_at.timestamp() / 86400 if build.released_at else None
+            same = rungs.pop() if rungs and rungs[-1][0] == build.version else None
+            day = _first_day(same[1] if same else None, build.released_at)
             rungs.append((build.version, day, half.number(name, place)))
         kept = {each.name: each.version for each in self.question.keep_conda("remote")}.get(name)
         start = next((place for place, each in enumerate(rungs) if each[0] == kept), 0)
@@ -604,28 +645,37 @@ class JointProblem:
         self, name: str, page: ProjectPage | None, shelf: JointShelf
     ) -> dict[Version, float | None]:
         """Return the versions that a distribution could have alone, and the day of each."""
-        rules = self.rules
-        constraints = self.question.spec.constraints
-        rules = replace(rules, requirements=(*rules.requirements, *constraints))
-        if self.offered is None:
-            extra = tuple(map(as_requirement, self.question.spec.conda))
-            rules = replace(rules, requirements=(*rules.requirements, *extra))
         days: dict[Version, float | None] = {}
-        for each in _all_news(name, page, rules) if page else ():
-            if each.usable:
-                day = each.released_at.timestamp() / 86400 if each.released_at else None
-                days.setdefault(Version(Version(each.version).public), day)
-        bounds = [Requirement(each) for each in self.question.spec.pip]
+        for each in self._usable(name, page) if page else ():
+            version = Version(Version(each.version).public)
+            days[version] = _first_day(days.get(version), each.released_at)
+        spec = self.question.spec
+        bounds = [
+            each.specifier
+            for each in map(Requirement, (*spec.pip, *spec.constraints))
+            if each.name == name and applies(each, self.python)
+        ]
         for stub in shelf.stubs(name):
             version = Version(stub.version)
-            if all(each.specifier.contains(version) for each in bounds if each.name == name):
-                days.setdefault(Version(version.public), None)
+            if all(each.contains(version, prereleases=True) for each in bounds):
+                version = Version(version.public)
+                build = shelf.half.build(stub.package, stub.number) if shelf.half else None
+                released = build.released_at if build else None
+                days[version] = _first_day(days.get(version), released)
         return days
 
     def _kept_host(self) -> dict[str, str]:
         if self.offered is not None:
             return {}
         return {each.name: each.version for each in self.question.keep_conda("host")}
+
+
+def _first_day(known: float | None, moment: datetime | None) -> float | None:
+    """Return the earlier of two days since 1970; None where neither is known."""
+    if moment is None:
+        return known
+    day = moment.timestamp() / 86400
+    return day if known is None else min(known, day)
 
 
 def _subsets(names: Iterable[str]) -> Iterator[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.parser import HeaderParser
 
@@ -297,6 +297,20 @@ class JointShelf:
     def at_least(self, name: str, number: int) -> str:
         """Return the requirement that a build, or a better one, is chosen."""
         return f"{_CONDA}{_slug(name)}>={number}"
+
+    def owning(self, name: str, versions: Collection[Version] | None = None) -> list[Alternative]:
+        """Return the alternatives in which conda brings a distribution, of some versions or any."""
+        numbers: dict[str, set[int]] = {}
+        for stub in self.stubs(name):
+            if versions is None or Version(Version(stub.version).public) in versions:
+                numbers.setdefault(stub.package, set()).add(stub.number)
+        return [[self._one_of(package, some)] for package, some in sorted(numbers.items())]
+
+    def _one_of(self, name: str, numbers: set[int]) -> str:
+        if self.half is None:
+            raise ValueError(name)
+        every = [self.half.number(name, each) for each in self.half.usable(name)]
+        return f"{_CONDA}{_slug(name)}{_bounds(numbers, every)}"
 
     def other_than(self, name: str, numbers: Iterable[int]) -> str:
         """Return the requirement that none of these builds is chosen; maybe none at all."""

@@ -232,7 +232,9 @@ class WorldMaker:
         depends = [self._conda_bound(each, self._free) for each in self._some(rest, 0, 2)]
         constrains: list[str] = []
         if self._has("constrains"):
-            bounds = [self._conda_bound(each, 0.0) for each in self._some([*rest, *tools], 0, 1)]
+            # Solvers do not agree on what bounds say of local versions.
+            plain = [each for each in (*rest, *tools) if self._pools[each] is not _LOCAL]
+            bounds = [self._conda_bound(each, 0.0) for each in self._some(plain, 0, 1)]
             asked = {named(each) for each in depends}
             constrains += [each for each in bounds if named(each) not in asked]
         if self._has("virtual") and self._chance(0.3):
@@ -267,7 +269,10 @@ class WorldMaker:
         if kind == "string":
             return replace(first, string="1", age=self._age())
         if kind == "number":
-            return replace(first, string="1", number=1, depends=other.depends, age=self._age())
+            pythonic = [each for each in first.depends if each.startswith("python ")]
+            rest = [each for each in other.depends if not each.startswith("python ")]
+            depends = (*rest, *pythonic)
+            return replace(first, string="1", number=1, depends=depends, age=self._age())
         return replace(other, string="py311_1", number=self._random.choice((0, 1)))
 
     def _carries(self, name: str, version: str) -> dict[str, str]:

@@ -61,33 +61,37 @@ def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]
         return
     who, version, need = found["who"], found["version"], found["need"]
     needs = [*_needs(world, who, version, need, answer.python)]
-    said = _left(world, need, found["bound"] or "")
-    if not any(_left(world, need, each) == said for each in needs):
+    # A resolver writes a bound in the shortest way that leaves the same of what may be taken.
+    offered = _offered(world, need, answer.python)
+    said = _left(need, found["bound"] or "", offered)
+    if not any(_left(need, each, offered) == said for each in needs):
         yield f"a false reason: {held.reason}; {who} {version} needs {need} {needs}"
-    if found["other"] and answer.versions.get(need) != found["other"]:
+    locked = answer.python if need == "python" else answer.versions.get(need)
+    if found["other"] and locked != found["other"]:
         yield f"a reason about another version: {held.reason}"
     if not found["other"] and answer.versions.get(who) != version:
         yield f"a reason about what is not locked: {held.reason}"
 
 
-def _known(world: World, name: str) -> set[str]:
-    """Return the versions that a world has of what has a name."""
-    found = {each.version for each in world.index.get(name, ())}
-    for package, builds in world.conda.items():
-        for each in builds:
+def _offered(world: World, name: str, python: str) -> set[str]:
+    """Return the versions that may be taken of what has a name."""
+    if name == "python":
+        return {python}
+    found = {each.version for each in world.usable_releases(name, world.spec, python)}
+    for package in world.conda:
+        for each in world.usable_builds(package, world.spec, python):
             found |= {each.carries[name]} if name in each.carries else set()
             found |= {each.version} if package == name else set()
     return found
 
 
-def _left(world: World, name: str, bound: str) -> frozenset[str]:
-    """Return what a bound, as either half writes it, leaves of the known versions."""
-    known = _known(world, name)
+def _left(name: str, bound: str, offered: set[str]) -> frozenset[str]:
+    """Return what a bound, as either half writes it, leaves of the versions on offer."""
     try:
         within = SpecifierSet(bound)
     except ValueError:
-        return frozenset(v for v in known if _conda_has(f"{name} {bound}", v))
-    return frozenset(v for v in known if within.contains(v, prereleases=True))
+        return frozenset(v for v in offered if _conda_has(f"{name} {bound}", v))
+    return frozenset(v for v in offered if within.contains(v, prereleases=True))
 
 
 def _conda_has(requirement: str, version: str) -> bool:
@@ -100,6 +104,10 @@ def _needs(world: World, who: str, version: str, need: str, python: str) -> Iter
         if build.version == version:
             some = (*build.depends, *build.constrains)
             yield from (each.removeprefix(need).strip() for each in some if named(each) == need)
+    if need == "python":
+        for release in world.index.get(who, ()):
+            if Version(release.version).public == Version(version).public:
+                yield release.requires_python or ""
     for line in _lines(world, who, version):
         if read(line).name == need and applies(line, python):
             yield str(read(line).specifier)

@@ -78,7 +78,9 @@ def _shorter(value: Any) -> Iterator[Any]:
     for field in fields(value):
         content = getattr(value, field.name)
         if isinstance(content, tuple):
-            for number in range(len(content)):
+            for number, item in enumerate(content):
+                if str(item).startswith("python "):
+                    continue  # no package carries a distribution without it
                 yield _with(value, field.name, (*content[:number], *content[number + 1 :]))
         elif isinstance(content, Mapping) and field.name != "carries":
             for name, inner in content.items():

@@ -367,7 +367,7 @@ class World:
         asked = [each for each in lines if named(each) == name]
         for build in self.usable_builds(name, self.spec, python) if asked else ():
             if all(conda_admits(each, build) for each in asked):
-                rung = self.rung(build)
+                rung = self._same(self.rung(build), name, python)
                 found[rung] = max(build.age, found.get(rung, 0))
         if not asked:
             for version, age in self._distributions(name, python):
@@ -400,9 +400,22 @@ class World:
 
     def rung_in(self, name: str, answer: Answer) -> Rung:
         """Return where an answer stands with something that is asked for."""
-        if name in answer.builds:
-            return self.rung(answer.builds[name])
-        return (0, Version(Version(answer.versions[name]).public))
+        if any(named(each.rpartition("::")[2]) == name for each in self.spec.conda):
+            return self._same(self.rung(answer.builds[name]), name, answer.python)
+        release = answer.releases.get(name)
+        version = release.version if release else answer.owned[name]
+        return (0, Version(Version(version).public))
+
+    def _same(self, rung: Rung, name: str, python: str) -> Rung:
+        """Return the first of those of one version that follow each other, of several channels."""
+        found = rung
+        builds = self.usable_builds(name, self.spec, python)
+        for each in sorted({self.rung(one) for one in builds}):
+            if each > found and each[1] == found[1]:
+                found = each
+            elif each > found:
+                break
+        return found
 
     def key(self, answer: Answer) -> Key:
         """Return what answers are ordered by, the best first; see docs/explanation.md."""

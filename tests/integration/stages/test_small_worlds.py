@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,51 @@ _WORLDS = {
         Spec((), ("tool",)),
         {},
         {"tool": (Release("1.0", ("nowhere",)), Release("2.0rc1"))},
+    ),
+    "conda too has a pre-release, and a final release would do": _world(
+        Spec(("core",), ("a",)),
+        {
+            "core": (Build("1.0", depends=("b",)), Build("3.0")),
+            "a": _carrying("a", "2.0rc1"),
+            "b": (Build("2.0", depends=("a",)),),
+        },
+        {"a": (Release("1.0", ("nowhere",)), Release("2.0rc1"), Release("2.0", ("neither",)))},
+    ),
+    "there are pre-releases only, and the newest does not fit": _world(
+        Spec((), ("tool",)), {}, {"tool": (Release("2.0a1"), Release("2.0b2", ("nowhere",)))}
+    ),
+    "a constraint is on what conda could bring": _world(
+        Spec(("lib",), ("tool",), ("tool<2",)),
+        {"lib": (Build("1.0"), Build("2.0", depends=("tool",))), "tool": _carrying("tool", "3.0")},
+        {"tool": (Release("1.0"),)},
+    ),
+    "the index's release of what conda has is for other Pythons": _world(
+        Spec(("a",), ("tool",)),
+        {
+            "a": (
+                Build("2.0", depends=("b 2.0", *_PYTHON), carries={"a": "2.0"}),
+                Build("2.0.1", depends=_PYTHON, carries={"a": "2.0.1"}),
+            ),
+            "b": _carrying("b", "2.0"),
+        },
+        {
+            "b": (Release("2.0", requires_python=">=3.8,!=3.11.*"), Release("2.0.1")),
+            "tool": (
+                Release("1.0", ("a==2.0.*", "b==2.0")),
+                Release("2.0", requires_python="<3.11"),
+            ),
+        },
+    ),
+    "what conda brings is as old as its build": _world(
+        Spec(("lib",), ("tool",)),
+        {
+            "lib": (Build("1.0", age=50), Build("2.0", depends=("tool ==1.0",), age=40)),
+            "tool": tuple(
+                replace(each, age=age)
+                for each, age in zip(_carrying("tool", "1.0", "2.0"), (1000, 10), strict=True)
+            ),
+        },
+        {"tool": (Release("2.0", age=10),)},
     ),
     "what is needed is nowhere": _world(
         Spec((), ("tool",)), {}, {"tool": (Release("1.0", ("nowhere",)),)}
