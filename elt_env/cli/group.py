@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from elt_env.cli.telling import tell
 from elt_env.errors import EltEnvError
 from elt_env.tools.masking import hidden
 
@@ -26,10 +27,10 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except EltEnvError as error:
-            click.echo(hidden(f"elt-env: {error}"), err=True)
+            tell(hidden(f"elt-env: {error}"))
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("elt-env: interrupted; the same command takes it up again", err=True)
+            tell("elt-env: interrupted; the same command takes it up again")
             ctx.exit(128 + signal.SIGINT)
 
 

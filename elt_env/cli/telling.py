@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,15 @@ def teller() -> Callable[[str], None]:
     start = time.monotonic()
 
     def say(line: str) -> None:
-        click.echo(f"{time.monotonic() - start:6.1f} s  {hidden(line)}", err=True)
+        tell(f"{time.monotonic() - start:6.1f} s  {hidden(line)}")
 
     return say
+
+
+def tell(text: str) -> None:
+    """Print to stderr; that its disk is full is no reason to stop, or to end in another way."""
+    try:
+        click.echo(text, err=True)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,10 @@ _SEE = "See the table of policy keys in docs/policy.md."
 _PREFIX = "ELT_ENV_"
 _PROJECT = "ELT_ENV_PROJECT"
 _FILE = "pyproject.toml"
+# A colon ends an entry of PATH; the others end a text in the modules and scripts that conda writes
+# the path of a prefix into.
+_UNUSABLE = re.compile(r"[:\\'\"\x00-\x1f\x7f]")
+_NAMES = {":": "a colon", "\\": "a backslash", "'": "a quote", '"': "a quote"}
 _RECORDED = ("spec", "pythons")
 
 
@@ -60,15 +65,24 @@ class Project:
         """The store's directory: absolute, `~` expanded, relative to the project.
 
         Raises:
-            PolicyError: it lies in the home directory of a user who is not there.
+            PolicyError: it lies in the home directory of a user who is not there, or its path has
+                characters with which no environment works.
         """
         try:
-            return (self.root / Path(self.policy.home).expanduser()).absolute()
+            place = (self.root / Path(self.policy.home).expanduser()).absolute()
         except RuntimeError as error:
             raise PolicyError(
                 f"The store '{self.policy.home}' is in the home directory of an unknown user.",
                 "Correct 'home' in [tool.elt-env], or ELT_ENV_HOME.",
             ) from error
+        bad = _UNUSABLE.search(str(place))
+        if bad:
+            raise PolicyError(
+                f"The store {str(place)!r} has {_NAMES.get(bad[0], 'a control character')} in its "
+                "path, with which no environment works: it is part of PATH and of programs.",
+                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a path without it.",
+            )
+        return place
 
     @property
     def environments(self) -> dict[str, EnvironmentPolicy]:

@@ -16,6 +16,7 @@ from elt_env.errors import (
     NoWheelError,
     PackageNotFoundError,
     PipConflictError,
+    StorageError,
     ToolError,
     UnsatisfiableError,
 )
@@ -65,6 +66,7 @@ _NOT_BUILT = re.compile(r"Failed to (?:download and )?build `(?P<what>[^`]+)`")
 _FULL = re.compile(
     r"(?:`(?P<file>/[^`]+)`: )?(?:No space left on device|.*os error 28)", re.IGNORECASE
 )
+_NO_CACHE = re.compile(r"Failed to initialize cache at `(?P<place>[^`]+)`")
 _HEAD = 12
 _SHORT = 5
 
@@ -207,8 +209,14 @@ def _cache() -> Path:
     return Path(own) if own else Path(shared) / "uv"
 
 
-def other(text: str, code: int) -> ToolError:
+def other(text: str, code: int) -> EltEnvError:
     """Return the error for a failure of uv that has no better name."""
+    without_cache = _NO_CACHE.search(text)
+    if without_cache:
+        return StorageError(
+            f"uv cannot keep what it downloads in {without_cache['place']}.",
+            "Set UV_CACHE_DIR to a directory that this user can write: export UV_CACHE_DIR=…",
+        )
     return ToolError(
         f"uv failed with exit code {code}: {end_of(text.strip(), 20)}",
         "Run the same command again; if it stays, empty uv's cache: uv cache clean",
