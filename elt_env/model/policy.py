@@ -98,6 +98,12 @@ class Policy(_Frozen):
     home: str = Field(
         ".elt_env", min_length=1, description="directory of the store, relative to the project"
     )
+    project_name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="what the store knows the project by, instead of by its place: checkouts of "
+        "one project that share a store have one name",
+    )
     cooldown: Duration = Field(timedelta(days=3), description="ignore releases younger than this")
     cooldown_exceptions: tuple[str, ...] = Field(
         (), description="packages, conda's or pip's, that the cool-down does not hold back"

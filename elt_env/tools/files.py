@@ -18,6 +18,7 @@ from elt_env.tools.input_files import open_file
 _CHUNK = 1 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+_MOVE = "set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a directory of this project alone"
 
 
 def storage_error(place: Path, cause: str, *, full: bool) -> StorageError:
@@ -25,11 +26,11 @@ def storage_error(place: Path, cause: str, *, full: bool) -> StorageError:
     if full:
         return StorageError(
             f"No space left on the disk of {place}.",
-            "Free some space, or set ELT_ENV_HOME to another disk, then run the same command.",
+            f"Free some space, or {_MOVE} on another disk; then run the same command.",
         )
     return StorageError(
         f"{place} cannot be written: {cause}.",
-        "Make it writable for this user, or set ELT_ENV_HOME to a directory that is.",
+        f"Make it writable for this user, or {_MOVE} that is writable.",
     )
 
 

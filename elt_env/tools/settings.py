@@ -28,6 +28,7 @@ from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.spec import Spec
 from elt_env.tools.input_files import cause, read_text
 from elt_env.tools.spec_file import read_spec
+from elt_env.tools.store_owner import StoreOwner
 from elt_env.tools.unlisted import read_unlisted, record_path, remembers
 
 if sys.version_info >= (3, 11):
@@ -80,9 +81,19 @@ class Project:
             raise PolicyError(
                 f"The store {str(place)!r} has {_NAMES.get(bad[0], 'a control character')} in its "
                 "path, with which no environment works: it is part of PATH and of programs.",
-                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a path without it.",
+                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a path without it, of this "
+                "project alone.",
             )
         return place
+
+    @property
+    def store_owner(self) -> StoreOwner:
+        """Whose the store is, in this project's eyes.
+
+        Raises:
+            PolicyError: as `home`.
+        """
+        return StoreOwner(self.home, self.root, self.policy.project_name)
 
     @property
     def environments(self) -> dict[str, EnvironmentPolicy]:
@@ -158,14 +169,14 @@ def open_project(start: Path | None = None, *, with_policy: bool = True) -> Proj
         with_policy: whether there must be one; else `start` itself becomes a project.
 
     Raises:
-        PolicyError: no pyproject.toml with a policy here or above, or a key that cannot be used.
+        PolicyError: no pyproject.toml with a policy here or above, a key that cannot be used, or
+            the store is another project's.
     """
     here = (start or Path(os.environ.get(_PROJECT, "."))).absolute()
     for root in (here, *here.parents):
         table = _read_table(root / _FILE)
         if table is not None:
-            project = Project(root, _read_policy(root, table))
-            return replace(project, unlisted=read_unlisted(project.home))
+            return _with_store(Project(root, _read_policy(root, table)))
     project = Project(here, _implied_policy(here))
     if with_policy and not remembers(project.home):
         raise PolicyError(
@@ -173,6 +184,12 @@ def open_project(start: Path | None = None, *, with_policy: bool = True) -> Proj
             "Change into the project's directory, or set ELT_ENV_PROJECT to it; or build an "
             "environment from a file, without a policy: elt-env build environment.yml",
         )
+    return _with_store(project)
+
+
+def _with_store(project: Project) -> Project:
+    """Return a project with what its store remembers, if that is its own."""
+    project.store_owner.require()
     return replace(project, unlisted=read_unlisted(project.home))
 
 

@@ -4,6 +4,7 @@ Locks and evidence are small files, kept under the digest of the lock; a target'
 its current lock. All of it lies under `home`:
 
     locks/<digest>/             lock.json, conda-linux-64.lock, pylock.toml, requirements.txt
+    project.json                whose store it is (tools/store_owner.py)
     targets/elt@3.11/lock.json  the current lock's digest and the one before
     unlisted/<name>.json        an environment that was built from a file (tools/unlisted.py)
     evidence/<digest>/          one file a check
@@ -17,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -50,10 +52,15 @@ _pointer: TypeAdapter[Pointer] = TypeAdapter(Pointer)
 
 
 class Store:
-    """Everything that is kept, below one directory."""
+    """Everything that is kept, below one directory.
 
-    def __init__(self, home: Path) -> None:
+    Attributes:
+        claim: called before anything is kept; raises where the store is another project's.
+    """
+
+    def __init__(self, home: Path, claim: Callable[[], None] = lambda: None) -> None:
         self.home = home
+        self.claim = claim
 
     def lock_directory(self, digest: str) -> Path:
         """Return where the files of the lock with that digest lie."""
@@ -67,6 +74,7 @@ class Store:
         Raises:
             StorageError: the store is full or not writable; what was there before still is.
         """
+        self.claim()
         directory = self.lock_directory(lock.digest)
         with writing(directory):
             directory.parent.mkdir(parents=True, exist_ok=True)
@@ -131,6 +139,7 @@ class Store:
 
     def set_current(self, target: Target, digest: str, at: datetime) -> None:
         """Make the lock with that digest the target's current one, in one rename."""
+        self.claim()
         try:
             before = self.pointer(target)
         except IntegrityError:

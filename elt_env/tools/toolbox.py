@@ -75,7 +75,7 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
     return Toolbox(
         project=project,
         environment=environment_policy,
-        store=Store(project.home),
+        store=Store(project.home, project.store_owner.claim),
         conda=Rattler(cache / "conda", channels.names, limit),
         resolver=uv,
         installer=Pip(limit) if environment_policy.installer == "pip" else uv,

@@ -45,7 +45,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     # warehouse's definitions, which take their time to load. Nothing begins by itself.
     mine = policy.replace(
         "[tool.elt-env]\n",
-        '[tool.elt-env]\nimage-base = "host"\nwarehouse = false\nwatch = false\n',
+        '[tool.elt-env]\nproject-name = "example"\n'
+        'image-base = "host"\nwarehouse = false\nwatch = false\n',
     )
     (project / "pyproject.toml").write_text(mine)
     return make_site(root, project)
