@@ -127,11 +127,13 @@ class NoReleaseError(IndexUnreachableError):
 
     Attributes:
         name: the distribution's normalized name.
+        explanation: all that the tool said, however long.
     """
 
-    def __init__(self, name: str, problem: str, remedy: str) -> None:
+    def __init__(self, name: str, problem: str, remedy: str, explanation: str = "") -> None:
         super().__init__(problem, remedy)
         self.name = name
+        self.explanation = explanation
 
 
 class CertificateError(NetworkError):

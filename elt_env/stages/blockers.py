@@ -120,8 +120,8 @@ def _of_conda(error: UnsatisfiableError, asked: CondaSpec) -> tuple[Blocker, ...
         return _of_pip(cause, (f"{asked.name}{to_pep440(asked.version) or ''}",))
     if isinstance(error, PackageNotFoundError):
         return (Blocker("missing conda build", (str(asked),), _head(error.problem)),)
-    chain = culprit_chain(error.problem) or (str(asked),)
-    return (Blocker(_kind(chain[-1], error.problem), chain, _head(error.problem)),)
+    chain = culprit_chain(error.explanation) or (str(asked),)
+    return (Blocker(_kind(chain[-1], error.explanation), chain, _head(error.problem)),)
 
 
 def _kind(culprit: str, explanation: str) -> Kind:
@@ -137,7 +137,7 @@ def _kind(culprit: str, explanation: str) -> Kind:
 
 def _of_pip(error: UnsatisfiableError, asked: tuple[str, ...]) -> tuple[Blocker, ...]:
     text = _head(error.problem)
-    found = read_explanation(error.problem, asked)
+    found = read_explanation(error.explanation, asked)
     if found:
         return tuple(replace(each, text=f"{each.text}\n{text}") for each in found)
     wheel = isinstance(error, (NoWheelError, PackageNotFoundError))

@@ -8,10 +8,10 @@ from elt_env.model.diff import Change, compare
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.stages.assemble import assemble
+from elt_env.stages.conflict import solved
 from elt_env.stages.directs import prepare
 from elt_env.stages.lock import Locked, examine
 from elt_env.stages.negotiate import agree
-from elt_env.stages.solve import solve
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
@@ -42,7 +42,7 @@ def find_candidate(
     if isinstance(found, Locked):
         return None
     question = prepare(found, toolbox, say)
-    agreement = agree(question, solve(question, toolbox, say), toolbox, say)
+    agreement = agree(question, solved(question, toolbox, say), toolbox, say)
     lock = assemble(question, agreement, toolbox, say)
     if question.previous is not None and question.previous.digest == lock.digest:
         return None

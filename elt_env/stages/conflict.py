@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
 
 from elt_env.errors import (
+    CondaUnsatisfiableError,
     DisagreementError,
     EltEnvError,
     Fact,
+    NetworkError,
     NoWheelError,
+    PackageNotFoundError,
     PipConflictError,
     TimeLimitError,
+    ToolError,
     UnsatisfiableError,
 )
 from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.markers import applies
 from elt_env.model.minimal import minimal
 from elt_env.model.names import normalize
-from elt_env.model.releases import News
-from elt_env.stages.joint import JointProblem, Part
-from elt_env.stages.joint_shelf import constrains, depends, is_own, named_in
-from elt_env.tools.declared import python_bound
+from elt_env.stages.facts import facts_of, plain
+from elt_env.stages.joint import Choice, JointProblem
+from elt_env.stages.lacks import Lack, lack_of_conda, lack_of_pip, sentence
+from elt_env.stages.question import Question
+from elt_env.stages.settle import allowed, settled
+from elt_env.stages.solve import (
+    CondaAnswer,
+    as_requirement,
+    remote_channels,
+    solve,
+    solve_request,
+)
 from elt_env.tools.http_client import unheard
+from elt_env.tools.interpreters import find_interpreter
+from elt_env.tools.pip.uv_errors import not_found
 from elt_env.tools.process import Say
+from elt_env.tools.toolbox import Toolbox
 
-_BOUNDS = r"[=<>!~][^\s,]*(?:,[=<>!~][^\s,]*)*"
-_NAME = r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
-_EDGE = re.compile(
-    rf"(?P<needy>{_NAME})(?:\[[^\]]*\])?(?P<which>{_BOUNDS})? depends? on "
-    rf"(?P<need>(?!(?:all|one|any) of\b){_NAME})(?P<extra>\[[^\]]*\])?(?P<bound>{_BOUNDS})?"
-)
-_LIST = re.compile(
-    rf"(?P<needy>{_NAME})(?:\[[^\]]*\])?(?P<which>{_BOUNDS})? depends? on:\n"
-    r"(?P<needs>(?:\s{6,}\S+\n?)+)"
-)
-# What follows from what was said before is nobody's own need.
-_CONCLUSION = re.compile(r"we can conclude that.*?(?=\n\s*(?:And|Because)\b|\Z)", re.DOTALL)
-_FACTS = 8
-_YANKED = {
-    "take": "Ask for another version, or pin this one: {}.",
-    "refuse": 'Ask for another version than {}, or set yanked = "take" in [tool.elt-env].',
-}
+_LINES = 15
+_UNITS = 7
+_REMEDIES = 3
+_TRIES = 12  # of requirements to do without, at the end of a lock that failed
+_PATIENCE = 60.0  # seconds that one of them may take
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,26 @@ class Unit:
     def __str__(self) -> str:
         return f"{self.side}: {self.text}"
 
+    @property
+    def name(self) -> str:
+        """The normalized name of what is asked for."""
+        return normalize(self.conda.name if self.conda else Requirement(self.text).name)
+
+    @property
+    def loosened(self) -> Unit | None:
+        """The same without its bounds; None where it has none, or is nothing but a bound."""
+        if self.conda is not None:
+            conda = replace(self.conda, version="", build="", fields=())
+            bare = replace(self, conda=conda, text=str(conda))
+        elif self.pip is None or Requirement(self.pip).url:
+            return None
+        else:
+            requirement = Requirement(self.pip)
+            extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+            text = requirement.name + extras
+            bare = replace(self, pip=text, text=text)
+        return None if bare == self else bare
+
 
 def units_of(problem: JointProblem) -> tuple[Unit, ...]:
     """Return the requirements of both halves that count under the problem's Python."""
@@ -73,36 +94,78 @@ def units_of(problem: JointProblem) -> tuple[Unit, ...]:
     )
 
 
+def limited_to(problem: JointProblem, units: Iterable[Unit]) -> JointProblem:
+    """Return the problem of these requirements alone."""
+    units = tuple(units)
+    question = problem.question
+    pip = [each.pip for each in units if each.pip]
+    directs = tuple(each for each in question.directs if each.requirement in pip)
+    named = {each.requirement for each in directs}
+    spec = replace(
+        question.spec,
+        conda=tuple(each.conda for each in units if each.conda),
+        pip=tuple(each for each in pip if each not in named),
+        constraints=tuple(each.text for each in units if each.side == "constraint"),
+    )
+    return problem.limited(replace(question, spec=spec, directs=directs))
+
+
+def choice_of(problem: JointProblem, limit: float | None = None) -> Choice:
+    """Return a choice that holds for both halves, each resolve within `limit` seconds.
+
+    Raises: as `JointProblem.resolve`.
+    """
+    while True:
+        choice = allowed(problem, unheard, limit=limit)
+        if problem.half is None or not problem.archives:
+            return choice
+        if settled(problem, choice, unheard) is not None:
+            return choice
+
+
 def smallest_conflict(
-    problem: JointProblem, units: Sequence[Unit], more: Sequence[str] = ()
+    problem: JointProblem, units: Sequence[Unit], wanted: Sequence[Unit] = ()
 ) -> tuple[Unit, ...]:
     """Return requirements that cannot hold together, none of which can be left out.
 
     Args:
         problem: what is asked.
         units: requirements that cannot hold together.
-        more: constraints that hold in any case.
+        wanted: what holds in any case.
     """
+    rest = [each for each in units if each not in wanted]
+    core = minimal(rest, lambda some: failure(problem, (*some, *wanted)) is not None)
+    fixed = [each for each in units if each in wanted]
+    others = [each for each in wanted if each not in units]
+    if fixed and failure(problem, (*core, *others)) is None:
+        core += minimal(fixed, lambda some: failure(problem, (*core, *some, *others)) is not None)
+    return tuple(each for each in units if each in core)
 
-    def fails(some: Sequence[Unit]) -> bool:
-        return failure(problem, some, more) is not None
 
-    return tuple(minimal(units, fails))
+def allowing(problem: JointProblem, units: Iterable[Unit]) -> tuple[Unit, ...]:
+    """Return the requirements without which something else cannot be had.
 
-
-def failure(
-    problem: JointProblem, units: Sequence[Unit], more: Sequence[str] = ()
-) -> EltEnvError | None:
-    """Return the error that asking for these requirements alone ends in; None when it has none."""
-    part = Part(
-        tuple(each.pip for each in units if each.pip),
-        tuple(each.conda for each in units if each.conda),
-        (*(each.text for each in units if each.side == "constraint"), *more),
+    These are the pins of yanked versions, which nothing but a pin lets in (PEP 592).
+    """
+    pins = [
+        (each, requirement)
+        for each in units
+        if each.pip and not (requirement := Requirement(each.pip)).url
+        if any(one.operator in ("==", "===") for one in requirement.specifier)
+    ]
+    problem.pages.read(each.name for each, _ in pins)
+    return tuple(
+        each
+        for each, requirement in pins
+        for news in problem.judged(each.name)
+        if "yanked" in news.reason and requirement.specifier.contains(news.version)
     )
+
+
+def failure(problem: JointProblem, units: Iterable[Unit]) -> UnsatisfiableError | None:
+    """Return the error that asking for these requirements alone ends in; None when it has none."""
     try:
-        choice = problem.resolve(unheard, part=part)
-        while problem.ban(choice):
-            choice = problem.resolve(unheard, part=part)
+        choice_of(limited_to(problem, units))
     except UnsatisfiableError as error:
         return error
     except TimeLimitError:
@@ -110,127 +173,141 @@ def failure(
     return None
 
 
-def explained(problem: JointProblem, error: UnsatisfiableError, say: Say) -> EltEnvError:
-    """Return the error that says which requirements of the spec cannot hold together, and why."""
-    for line in error.explanation.splitlines() if error.explanation != error.problem else ():
-        say(f"uv: {plain(problem, line)}")
-    core = smallest_conflict(problem, units_of(problem))
-    again = failure(problem, core)
-    if again is None or not core:
-        return error
-    if not any(each.conda for each in core):
-        return _of_pip(problem, core, again)
-    facts = facts_of(problem, _text(again), core)
-    shared = problem.shelf().stub_names
-    names = sorted({each.need for each in facts if each.owner != "conda" and each.need in shared})
-    lines = [f"  {each.side}: {each.text}" for each in core]
-    because = [f"  {each}" for each in facts[:_FACTS]]
-    on = f" on {', '.join(names)}" if names else ""
-    head = (
-        f"conda and pip cannot agree{on} for {problem.question.target.name}: "
-        "these requirements of the spec cannot hold together."
-    )
-    text = "\n".join([head, *lines, *(["because", *because] if because else [])])
-    return DisagreementError(text, f"Loosen one of them in {problem.question.spec.source}.", facts)
+@dataclass(frozen=True)
+class Way:
+    """Requirements without which, or without the bounds of which, something is possible.
+
+    Attributes:
+        units: the requirements, as the spec has them.
+        keeps: whether what they ask for is still asked for, without bounds.
+        problem: what is left.
+        choice: what is possible then.
+    """
+
+    units: tuple[Unit, ...]
+    keeps: bool
+    problem: JointProblem
+    choice: Choice
 
 
-def _of_pip(problem: JointProblem, core: Sequence[Unit], again: EltEnvError) -> EltEnvError:
-    """Return the error for requirements of pip's half alone."""
-    if len(core) == 1 and core[0].pip:
-        found = _unusable(problem, core[0])
-        if found is not None:
-            return found
-    if not isinstance(again, PipConflictError):
-        return again
-    facts = facts_of(problem, _text(again), core)
-    asked = ", ".join(each.text for each in core)
-    because = "\n".join(f"  {each}" for each in facts[:_FACTS])
-    return PipConflictError(
-        f"pip finds no versions that fit together. Direct requirements that take part: {asked}\n"
-        + (because or plain(problem, again.problem)),
-        again.remedy if len(core) > 1 else _one_remedy(problem, core[0]),
-        facts,
-    )
+def ways(
+    problem: JointProblem,
+    units: Sequence[Unit],
+    core: Sequence[Unit],
+    wanted: Sequence[Unit] = (),
+) -> Iterator[Way]:
+    """Yield the fewest requirements to loosen or else to leave out, each proven by a resolve.
+
+    Args:
+        problem: what is asked.
+        units: all requirements.
+        core: those that cannot hold together.
+        wanted: what holds in any case; what asks for the same name is not left out.
+    """
+    for count in (1, 2):
+        found = False
+        for some in itertools.combinations(core, count):
+            way = _way(problem, units, some, wanted)
+            if way is not None:
+                found = True
+                yield way
+        if found:
+            return
 
 
-def _text(error: EltEnvError) -> str:
-    return error.explanation if isinstance(error, UnsatisfiableError) else error.problem
+def _way(
+    problem: JointProblem,
+    units: Sequence[Unit],
+    some: tuple[Unit, ...],
+    wanted: Sequence[Unit],
+) -> Way | None:
+    loosened = [each.loosened if each in some else each for each in units]
+    tries = []
+    if all(each.loosened or each.side == "constraint" for each in some):
+        tries.append((True, tuple(each for each in loosened if each)))
+    if {each.name for each in some}.isdisjoint(each.name for each in wanted):
+        tries.append((False, tuple(each for each in units if each not in some)))
+    for keeps, left in tries:
+        part = limited_to(problem, (*left, *wanted))
+        try:
+            return Way(some, keeps, part, choice_of(part, _PATIENCE))
+        except (UnsatisfiableError, TimeLimitError):
+            continue
+    return None
 
 
-def _one_remedy(problem: JointProblem, unit: Unit) -> str:
-    return f"Ask for another version of {unit.text} in {problem.question.spec.source}."
+@dataclass(frozen=True)
+class Explanation:
+    """Why some requirements cannot hold together.
+
+    Attributes:
+        units: a smallest set of them.
+        facts: who needs what.
+        lacks: of what nothing can be had; of what the spec itself asks for first.
+        remedy: what helps against these; "" where nothing does.
+    """
+
+    units: tuple[Unit, ...]
+    facts: tuple[Fact, ...]
+    lacks: tuple[Lack, ...]
+    remedy: str
+
+    @property
+    def because(self) -> tuple[str, ...]:
+        """The reasons, a line each."""
+        shown = (each for each in self.facts if each.owner != "spec")
+        lacks = (each.text for each in self.lacks if each.text)
+        return tuple(dict.fromkeys([*map(str, shown), *lacks]))
 
 
-def _unusable(problem: JointProblem, unit: Unit) -> EltEnvError | None:
-    """Return the error for a requirement of which no version on the index may be taken."""
-    requirement = Requirement(unit.pip or "")
-    name = normalize(requirement.name)
-    judged = problem.judged(name)
-    wanted = [
-        each for each in judged if requirement.specifier.contains(each.version, prereleases=True)
+def explanation_of(
+    problem: JointProblem,
+    core: Sequence[Unit],
+    error: UnsatisfiableError,
+    wanted: Sequence[Unit] = (),
+) -> Explanation:
+    """Return what an error that a smallest set of requirements ends in says, in plain terms.
+
+    Args:
+        problem: what is asked.
+        core: the requirements.
+        error: what they end in, together with `wanted`.
+        wanted: what holds in any case.
+    """
+    part = limited_to(problem, (*core, *wanted))
+    facts = facts_of(part, error.explanation)
+    absent = {*not_found(error.explanation), *(each.name for each in _absent(problem, core))}
+    direct = dict.fromkeys(_lack_of_unit(part, each, absent) for each in (*wanted, *core))
+    deep = [
+        lack_of_conda(part, f"{each.need} {each.bound}".strip())
+        if each.owner == "conda" and each.verb == "needs" and part.half
+        else lack_of_pip(part, each.need, each.bound, absent)
+        for each in facts
+        if each.owner != "conda" or each.verb == "needs"
     ]
-    if not wanted or any(each.usable for each in wanted):
+    first = tuple(each for each in direct if each)
+    lacks = tuple(dict.fromkeys([*first, *(each for each in deep if each)]))
+    telling = lacks if len(core) <= 1 else first
+    remedies = dict.fromkeys(each.remedy for each in telling if each.remedy)
+    remedy = " ".join([*remedies][: _REMEDIES if len(first) > 1 else 1])
+    return Explanation(tuple(core), (*_asked(part, core), *facts), lacks, remedy)
+
+
+def _lack_of_unit(problem: JointProblem, unit: Unit, absent: Collection[str]) -> Lack | None:
+    if unit.conda is not None and problem.half is not None:
+        text = str(replace(unit.conda, channel="", subdir=""))
+        return lack_of_conda(problem, text, direct=True)
+    line = as_requirement(unit.conda) if unit.conda else unit.pip
+    if line is None or Requirement(line).url:
         return None
-    pinned = any(each.operator in ("==", "===") for each in requirement.specifier)
-    refused = problem.toolbox.policy.yanked == "refuse"
-    if pinned and not refused and "yanked" in wanted[0].reason:
-        return None  # that it was yanked is no reason against it
-    reasons = "; ".join(each.reason for each in wanted[:3])
-    kind = NoWheelError if "has no wheel" in wanted[0].reason else PipConflictError
-    return kind(
-        f"No version of {unit.text} may be taken for {problem.question.target.name}: {reasons}.",
-        remedy_for(problem, name, wanted),
-    )
-
-
-def remedy_for(problem: JointProblem, name: str, judged: Sequence[News]) -> str:
-    """Return what helps against the reasons for which no version may be taken."""
-    held = [each.eligible_at for each in judged if each.eligible_at is not None]
-    newest = judged[0]
-    listed = f"list {name} in cooldown-exceptions in [tool.elt-env]."
-    if held:
-        return f"Wait until {min(held):%Y-%m-%d}, or {listed}"
-    if "has no wheel" in newest.reason and problem.has_sdist(name, newest.version):
-        return f'Ask for a version with a wheel, or set allow-sdist = ["{name}"] in [tool.elt-env].'
-    for sign, remedy in (
-        ("has no wheel", "Ask for a version with a wheel for this platform and Python."),
-        ("needs Python", "Ask for a version that this Python may have, or use another Python."),
-        ("yanked", _YANKED[problem.toolbox.policy.yanked].format(f"{name}=={newest.version}")),
-        ("pre-release", f"Pin the pre-release that you want: {name}=={newest.version}."),
-        ("no upload time", f'Set undated-releases = "take", or {listed}'),
-    ):
-        if sign in newest.reason:
-            return remedy
-    return f"Ask for another version of {name}."
-
-
-def facts_of(problem: JointProblem, text: str, core: Iterable[Unit]) -> tuple[Fact, ...]:
-    """Return what an explanation of the resolver says of who needs what, in plain terms."""
-    flat = re.sub(r"\s+", " ", _LIST.sub(_spread, _CONCLUSION.sub("", text)))
-    found: list[Fact] = []
-    for each in _EDGE.finditer(flat):
-        fact = _fact(
-            problem,
-            (each["needy"], (each["which"] or "").rstrip(".;:,")),
-            (each["need"], (each["bound"] or "").rstrip(".;:,")),
-        )
-        if fact is not None:
-            found.append(fact)
-    order = {"spec": 0, "pip": 1, "conda": 2}
-    found += _asked(problem, core)
-    found.sort(key=lambda each: order[each.owner])
-    for name, versions in problem.learned.banned.items():
-        if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text):
-            for version in reversed(versions):
-                bound = str(python_bound(problem.python_bound(name, version)))
-                which = f"=={version}"
-                found.append(Fact(f"{name} {version}", name, "python", bound, "pip", which=which))
-    return tuple(dict.fromkeys(found))
+    requirement = Requirement(line)
+    name, bound = normalize(requirement.name), str(requirement.specifier)
+    return lack_of_pip(problem, name, bound, absent, direct=True)
 
 
 def _asked(problem: JointProblem, core: Iterable[Unit]) -> list[Fact]:
     """Return what the spec itself asks of distributions that conda carries."""
-    carried = problem.shelf().stub_names
+    carried = problem.shown.stub_names
     found = []
     for each in core:
         requirement = None if each.conda else Requirement(each.text)
@@ -240,92 +317,176 @@ def _asked(problem: JointProblem, core: Iterable[Unit]) -> list[Fact]:
     return found
 
 
-def _spread(found: re.Match[str]) -> str:
-    """Return a list of what something depends on as sentences."""
-    head = f"{found['needy']}{found['which'] or ''}"
-    return "".join(f" {head} depends on {each} and" for each in found["needs"].split())
+def explained(
+    problem: JointProblem, error: UnsatisfiableError, say: Say, whole: JointProblem | None = None
+) -> EltEnvError:
+    """Return the error that says which requirements of the spec cannot hold together, and why.
 
-
-def _fact(problem: JointProblem, needy: tuple[str, str], need: tuple[str, str]) -> Fact | None:
-    shelf = problem.shelf()
-    package = shelf.package_of(needy[0])
-    other = shelf.package_of(need[0])
-    if package and other:
-        return _conda_fact(problem, package, needy[1], other)
-    if package and not is_own(need[0]):
-        return _carried_fact(problem, package, needy[1], need[0])
-    if is_own(needy[0]) or is_own(need[0]):
-        return None
-    stub = "+conda." in needy[1]
-    which = needy[1].partition("+conda")[0]
-    who = f"{'conda' + chr(39) + 's ' if stub else ''}{needy[0]}"
-    exact = which.startswith("==") and "," not in which
-    label = f"{who} {which.removeprefix('==')}" if exact else f"{who}{' ' + which if which else ''}"
-    bound = need[1].partition("+conda")[0]
-    return Fact(label, needy[0], need[0], bound, "conda" if stub else "pip", which=which)
-
-
-def _carried_fact(problem: JointProblem, package: str, which: str, name: str) -> Fact | None:
-    """Return which versions of a distribution some builds of a package are."""
-    numbers = SpecifierSet(which)
-    stubs = [each for each in problem.shelf().stubs(name) if each.package == package]
-    versions = {each.version for each in stubs if numbers.contains(str(each.number))}
-    newest = sorted(versions, key=Version, reverse=True)
-    shown = ", ".join(newest[:3]) + (", …" if len(newest) > 3 else "")  # noqa: PLR2004
-    every = "" if len(versions) < len({each.version for each in stubs}) else " only"
-    label = "conda" if package == name else f"conda's {package}"
-    return Fact(label, package, name, shown + every, "conda", "has") if newest else None
-
-
-def _conda_fact(problem: JointProblem, package: str, which: str, other: str) -> Fact | None:
-    half = problem.half
-    if half is None:
-        return None
-    numbers = SpecifierSet(which)
-    for position in half.usable(package):
-        if not numbers.contains(str(half.number(package, position))):
-            continue
-        build = half.offered.builds(package)[position]
-        for each in (*depends(build), *constrains(build)):
-            if named_in(each) == other:
-                bound = each.strip()[len(other) :].strip()
-                who = f"conda's {package} {build.version}"
-                return Fact(who, package, other, bound, "conda", which=f"=={build.version}")
-    return None
-
-
-def reason_for(facts: Iterable[Fact], name: str, possible: str, chosen: Mapping[str, str]) -> str:
-    """Return what keeps a package from a version, by facts about what was chosen.
-
-    Either something that was chosen needs the package otherwise, or that version needs something
-    otherwise than it was chosen. "" where no such fact is known.
+    Args:
+        problem: what is asked, maybe of one half only.
+        error: what that ends in.
+        say: told all that the tool said.
+        whole: what is asked of both halves; None where `problem` is.
     """
-    for fact in facts:
-        who, other = chosen.get(fact.name), chosen.get(fact.need)
-        by_chosen = fact.need == name and who and _covers(fact.which, who)
-        if by_chosen and not _covers(fact.bound, possible):
-            return f"{fact.name} {who} needs {name} {fact.bound}"
-        by_possible = fact.name == name and other and _covers(fact.which, possible)
-        if by_possible and fact.verb == "needs" and not _covers(fact.bound, other or ""):
-            return f"{name} {possible} needs {fact.need} {fact.bound}, which is {other}"
-    return ""
+    tool = "conda" if isinstance(error, CondaUnsatisfiableError) else "pip"
+    for line in error.explanation.splitlines() if error.explanation != error.problem else ():
+        say(f"{tool}: {plain(problem, line)}")
+    units = units_of(problem)
+    pins = allowing(problem, units)
+    core = _absent(problem, units) or smallest_conflict(problem, units, pins)
+    again = failure(problem, (*core, *pins)) if core else None
+    if again is None:
+        return error
+    found = explanation_of(problem, core, again, pins)
+    result = _kind(found)(_text(problem, found), _remedy(whole or problem, found), found.facts)
+    result.explanation = again.explanation
+    return result
 
 
-def _covers(bound: str, version: str) -> bool:
-    """Tell whether a bound has a version; one that is not of PEP 440 has any."""
+def _absent(problem: JointProblem, units: Sequence[Unit]) -> tuple[Unit, ...]:
+    """Return the requirements on what no channel and no index has."""
+    conda = [each for each in units if each.conda and problem.half]
+    lacks = ((each, _lack_of_unit(problem, each, ())) for each in conda)
+    found = [each for each, lack in lacks if lack and lack.kind == "absent"]
+    pip = {each.name: each for each in units if each.pip and not Requirement(each.pip).url}
+    missing = problem.pages.missing(pip.keys() - problem.shown.stub_names)
+    return (*found, *(each for name, each in pip.items() if name in missing))
+
+
+def _kind(found: Explanation) -> type[UnsatisfiableError]:
+    sides = {each.side == "conda" for each in found.units}
+    if len(sides) > 1:
+        return DisagreementError
+    kinds = {each.kind for each in found.lacks}
+    if kinds == {"absent"}:
+        return PackageNotFoundError
+    if sides == {True}:
+        return CondaUnsatisfiableError
+    is_wheel = len(found.units) == 1 and kinds == {"wheel"}
+    return NoWheelError if is_wheel else PipConflictError
+
+
+def _text(problem: JointProblem, found: Explanation) -> str:
+    target = problem.question.target.name
+    core = found.units
+    sides = {each.side == "conda" for each in core}
+    if len(sides) > 1:
+        shared = problem.shown.stub_names
+        needs = {each.need for each in found.facts if each.owner != "conda"}
+        on = f" on {', '.join(sorted(needs & shared))}" if needs & shared else ""
+        head = f"conda and pip cannot agree{on} for {target}"
+    else:
+        head = f"{'conda' if sides == {True} else 'pip'} finds no solution for {target}"
+    ending = "this requirement of the spec cannot be met."
+    if len(core) > 1:
+        met = all(each.kind == "absent" for each in found.lacks) and found.lacks
+        what = "be met" if met else "hold together"
+        ending = f"these requirements of the spec cannot {what}."
+    lines = [f"{head}: {ending}"]
+    lines += [f"  {each}" for each in core[:_UNITS]]
+    lines += [f"  and {len(core) - _UNITS} more"] if len(core) > _UNITS else []
+    room = _LINES - len(lines) - 2
+    because = found.because
+    if len(because) > room:
+        # What nothing can be had of says most.
+        last = [each.text for each in found.lacks if each.text][: room // 2]
+        because = (*[each for each in because if each not in last][: room - len(last)], *last)
+    return "\n".join(
+        [*lines, *(["because"] if because else []), *(f"  {each}" for each in because)]
+    )
+
+
+def _remedy(problem: JointProblem, found: Explanation) -> str:
+    own = found.remedy
+    source = problem.question.spec.source
+    units = units_of(problem)
+    pins = allowing(problem, units)
+    tried = itertools.islice(ways(problem, units, found.units, pins), _TRIES)
+    possible = [each for each in tried if each.keeps or not own]
+    if not possible:
+        one = "it" if len(found.units) == 1 else "one of them"
+        return own or f"Change {one} in {source}; there is more in it that cannot hold together."
+    if len(possible[0].units) > 1:
+        both = _shown(possible[0].units, " and ")
+        text = f"{'Loosen' if possible[0].keeps else 'Leave out'} {both} in {source}."
+    else:
+        loosen = [each.units[0] for each in possible if each.keeps]
+        leave = [each.units[0] for each in possible if not each.keeps]
+        parts = [f"loosen {_shown(loosen, ' or ')}"] if loosen else []
+        parts += [f"leave out {_shown(leave, ' or ')}"] if leave else []
+        text = sentence([f"{' or '.join(parts)} in {source}"])
+    return f"{own} Or {text[:1].lower()}{text[1:]}" if own else text
+
+
+def _shown(units: Iterable[Unit], joint: str) -> str:
+    return joint.join(f"'{each}'" for each in units)
+
+
+def solved(question: Question, toolbox: Toolbox, say: Say) -> CondaAnswer:
+    """Return conda's own answer to a question.
+
+    Raises: as `solve`; where there is no answer, the error says which requirements of the spec
+        cannot hold together.
+    """
     try:
-        return SpecifierSet(bound).contains(version, prereleases=True)
-    except InvalidSpecifier:
-        return True
+        return solve(question, toolbox, say)
+    except UnsatisfiableError as error:
+        try:
+            raise _explained_alone(question, error, toolbox, say) from error
+        except NetworkError:
+            raise error from None
 
 
-def plain(problem: JointProblem, text: str) -> str:
-    """Return a resolver's text without the names that only the resolver sees."""
-    shelf = problem.shelf()
+def _explained_alone(
+    question: Question, error: UnsatisfiableError, toolbox: Toolbox, say: Say
+) -> EltEnvError:
+    """Return the explained error for conda's half alone."""
+    alone = replace(question, spec=replace(question.spec, pip=(), constraints=()), directs=())
+    if isinstance(error.__cause__, UnsatisfiableError):  # the host channel's packages are wheels
+        whole = host_problem(question, toolbox, say)
+        return explained(whole.limited(alone), error, say, whole)
+    try:
+        problem = next(remote_problems(alone, toolbox, say, archives=False))
+    except CondaUnsatisfiableError as lacking:
+        return lacking
+    return explained(problem, error, say, next(remote_problems(question, toolbox, say)))
 
-    def named(found: re.Match[str]) -> str:
-        package = shelf.package_of(found[0])
-        return f"conda's {package}" if package else found[0]
 
-    text = re.sub(r"elt-(?:conda|room|need)-[a-z0-9]+", named, text)
-    return re.sub(r"\+conda\.[a-z0-9]+\.\d+", " (conda's)", text)
+def host_problem(question: Question, toolbox: Toolbox, say: Say) -> JointProblem:
+    """Return what is asked of both halves where the host channel stands in for conda's channels.
+
+    A Python that this machine has not is taken for the first one of its minor.
+    """
+    asked = solve_request(question, (toolbox.host_channel.url,), "host", toolbox)
+    try:
+        python = find_interpreter(question.target.python).version
+    except ToolError as error:
+        python = f"{question.target.python}.0"
+        say(f"WARNING: {error.problem.splitlines()[0]} What follows is about Python {python}.")
+    return JointProblem(question, python, toolbox, say, None, asked)
+
+
+def remote_problems(
+    question: Question, toolbox: Toolbox, say: Say, *, archives: bool = True
+) -> Iterator[JointProblem]:
+    """Yield what is asked of both halves, under each of the target's Pythons on the channels.
+
+    Raises:
+        CondaUnsatisfiableError: the channels have no such Python.
+        ChannelUnreachableError, NetworkError: a channel does not answer, or not with repodata.
+    """
+    channels = remote_channels(question.spec, toolbox)
+    asked = solve_request(question, channels, "remote", toolbox)
+    offered = toolbox.conda.offered(asked)
+    wanted = [str(each) for each in asked.specs if each.name == "python"]
+    fitting = frozenset.intersection(*map(offered.matching, wanted))
+    builds = offered.builds("python")
+    for python in dict.fromkeys(builds[each].version for each in sorted(fitting)):
+        yield JointProblem(question, python, toolbox, say, offered, asked, archives=archives)
+    if not fitting:
+        text = f"conda finds no Python for {question.target.name}: {' and '.join(wanted)}"
+        known = ", ".join(offered.versions("python")[:_UNITS])
+        raise CondaUnsatisfiableError(
+            f"{text}\n  the channels have {known or 'none at all'}",
+            f"Ask for one that is there in {question.spec.source}, or add the channel that has it.",
+        )

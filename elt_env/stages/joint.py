@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,6 @@ from elt_env.errors import (
     UnsatisfiableError,
 )
 from elt_env.model.best_answer import Clause, Contender, Places, steps
-from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.lock import Package
 from elt_env.model.markers import applies
 from elt_env.model.names import normalize
@@ -36,7 +36,7 @@ from elt_env.stages.joint_shelf import (
 )
 from elt_env.stages.question import Question, pre_release_bounds, release_rules
 from elt_env.stages.solve import as_requirement
-from elt_env.tools.conda import Carried, Offered
+from elt_env.tools.conda import Carried, Offered, SolveRequest
 from elt_env.tools.pip import ResolveRequest
 from elt_env.tools.pip.port import Resolved
 from elt_env.tools.process import Say
@@ -106,15 +106,6 @@ class Learned:
         return found
 
 
-@dataclass(frozen=True)
-class Part:
-    """Requirements of the spec, maybe not all of them."""
-
-    pip: tuple[str, ...] = ()
-    conda: tuple[CondaSpec, ...] = ()
-    constraints: tuple[str, ...] = ()
-
-
 class Pages:
     """The pages of projects, each read once, from the first index that has it.
 
@@ -150,6 +141,14 @@ class Pages:
             if asked:
                 self._known |= self._look(asked)
         return {each: self._known[each] for each in sorted(wanted & self._known.keys())}
+
+    def missing(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the projects that no index has, as far as all of the indexes answer."""
+        wanted = set(names)
+        lost = wanted - self.read(wanted).keys()
+        is_whole = self._toolbox.indexes.default is not None or self._own is not None
+        links = self._toolbox.indexes.links
+        return frozenset(lost) if is_whole and not links and not self._unknown else frozenset()
 
     @property
     def known(self) -> Mapping[str, ProjectPage]:
@@ -203,7 +202,8 @@ class JointProblem:
         toolbox: the tools.
         say: told what could not be found out.
         offered: what the channels offer; None where conda's half is made of the index's wheels.
-        specs: what is asked of conda, Python included.
+        asked: what is asked of conda, Python included.
+        archives: whether it is looked into the archives of packages for what they carry.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # the parts of one problem
@@ -213,28 +213,46 @@ class JointProblem:
         toolbox: Toolbox,
         say: Say,
         offered: Offered | None,
-        specs: Sequence[CondaSpec] = (),
+        asked: SolveRequest,
+        *,
+        archives: bool = True,
     ) -> None:
         self.question = question
         self.python = python
         self.toolbox = toolbox
         self.offered = offered
-        self._specs = tuple(specs)
+        self.asked = asked
         self.pages = Pages(toolbox, say)
         self.learned = Learned()
-        self.half = self._half(question.spec.conda) if offered else None
+        self.half = self._half(offered) if offered else None
         self._carried: dict[str, tuple[Carried, ...]] = {}
         self._fresh = True
         self._ladders: dict[str, dict[Version, float | None]] = {}
-        if self.half is not None:
+        self._shown: JointShelf | None = None
+        self.archives = archives
+        if self.half is not None and archives:
             self._read_archives(self.half)
 
-    def _half(self, conda: Iterable[CondaSpec]) -> CondaHalf:
-        if self.offered is None:
-            raise ValueError(self.python)
-        wanted = {each.name for each in conda}
-        specs = (each for each in self._specs if each.name == "python" or each.name in wanted)
-        return CondaHalf(self.offered, map(str, specs), f"python =={self.python}")
+    def _half(self, offered: Offered) -> CondaHalf:
+        return CondaHalf(offered, map(str, self.asked.specs), f"python =={self.python}")
+
+    def limited(self, question: Question) -> JointProblem:
+        """Return the same problem with other requirements on the same packages.
+
+        What was learned of distributions holds there as well, what was learned of builds does not.
+        """
+        other = copy.copy(self)
+        pythons = (each for each in self.asked.specs if each.name == "python")
+        other.question = question
+        other.asked = replace(self.asked, specs=(*pythons, *question.spec.conda))
+        other.learned = Learned(self.learned.banned)
+        other._ladders, other._shown = {}, None  # noqa: SLF001  # it is a copy of this one
+        if self.offered is not None:
+            other.offered = self.offered.asking(other.asked.specs)
+            other.half = other._half(other.offered)  # noqa: SLF001
+            if self.archives:
+                other._read_archives(other.half)  # noqa: SLF001
+        return other
 
     def _read_archives(self, half: CondaHalf) -> None:
         """Look into the archives at hand, and into the best build of each package elsewhere."""
@@ -251,6 +269,7 @@ class JointProblem:
         before = [self._pairs(self.carried(each)) for each in new]
         found = self.toolbox.conda.carried(new) if new else ()
         self._ladders.clear()
+        self._shown = None
         self._carried |= {one.sha256: each for one, each in zip(new, found, strict=True)}
         return any(
             pairs != self._pairs(each) or any(one.metadata for one in each)
@@ -271,18 +290,16 @@ class JointProblem:
         like = self._carried[best.sha256] if best else ()
         return [Carried(each.name, build.version, "") for each in like]
 
-    def shelf(self, conda: Sequence[CondaSpec] | None = None) -> JointShelf:
-        """Return a new shelf, of a part of conda's requirements where these are given."""
-        if self.offered is None:
-            return JointShelf()
-        half = self.half if conda is None else self._half(conda)
-        return JointShelf(half, self.carried)
+    def shelf(self) -> JointShelf:
+        """Return a new shelf."""
+        return JointShelf(self.half, self.carried)
 
     @property
-    def whole(self) -> Part:
-        """All requirements of the spec."""
-        question = self.question
-        return Part(question.pip, question.spec.conda, question.spec.constraints)
+    def shown(self) -> JointShelf:
+        """A shelf to look things up on, as it is by now."""
+        if self._shown is None:
+            self._shown = self.shelf()
+        return self._shown
 
     def resolve(  # one keyword for each way to ask
         self,
@@ -290,7 +307,6 @@ class JointProblem:
         clauses: Sequence[Clause] = (),
         *,
         limit: float | None = None,
-        part: Part | None = None,
     ) -> Choice:
         """Return what the resolver chooses, by all that was learned so far.
 
@@ -298,7 +314,6 @@ class JointProblem:
             say: told what the resolver says.
             clauses: sets of requirements, of each of which one must hold.
             limit: seconds that it may take; None means the tool's own limit.
-            part: the requirements that count; None means all of the spec.
 
         Raises:
             UnsatisfiableError: there is no such answer.
@@ -306,9 +321,10 @@ class JointProblem:
         """
         failure: UnsatisfiableError | None = None
         ways = itertools.product(self._absences(), _subsets(self._ambiguous()), self._modes())
-        for absent, owned, (sdists, bounds) in ways:
+        for absent, owned, (sdists, only) in ways:
+            bounds = (*only, *self._bounds(absent, owned))
             try:
-                return self._resolve(say, clauses, limit, part, absent, owned, sdists, bounds)
+                return self._resolve(say, clauses, limit, absent, owned, sdists, bounds)
             except UnsatisfiableError as error:
                 failure = failure or error
         raise failure or AssertionError
@@ -368,17 +384,16 @@ class JointProblem:
         say: Say,
         clauses: Sequence[Clause],
         limit: float | None,
-        part: Part | None,
         absent: tuple[str, ...],
         owned: tuple[str, ...],
         sdists: tuple[str, ...],
         bounds: tuple[str, ...],
     ) -> Choice:
-        part = part or self.whole
-        shelf = self.shelf(part.conda)
-        asked = [*part.pip, *shelf.roots]
+        spec = self.question.spec
+        shelf = self.shelf()
+        asked = [*self.question.pip, *shelf.roots]
         if self.offered is None:
-            asked += map(as_requirement, part.conda)
+            asked += map(as_requirement, spec.conda)
         wanted = [each[0] if len(each) == 1 else [shelf.any_of(each)] for each in clauses]
         choices = [*self._choices(shelf, absent), *(one for each in wanted for one in each)]
         excluded = self.learned.excluded
@@ -387,12 +402,7 @@ class JointProblem:
         request = replace(
             common,
             requirements=(*sorted(set(asked)), *choices),
-            bounds=(
-                *part.constraints,
-                *pre_release_bounds(self.toolbox.policy),
-                *bounds,
-                *self._bounds(absent, owned),
-            ),
+            bounds=(*spec.constraints, *pre_release_bounds(self.toolbox.policy), *bounds),
             keep=self._keep(shelf),
             allow_sdist=sdists,
             shelf=shelf if self.offered is not None or choices else None,
@@ -422,10 +432,12 @@ class JointProblem:
         reasons = "; ".join(each.reason for each in judged[:3] if each.reason)
         if not reasons:
             return error
-        return PipConflictError(
+        found = PipConflictError(
             f"No version of {error.name} on the index may be taken: {reasons}.",
             "Ask for a version that may, or pin the one that you want.",
         )
+        found.explanation = error.explanation or found.explanation
+        return found
 
     def request(self) -> ResolveRequest:
         """Return what every request has in common."""
@@ -584,7 +596,7 @@ class JointProblem:
     def contenders(self, choice: Choice) -> tuple[tuple[Contender, ...], Places]:
         """Return what a person asked for, and which of its versions a choice has."""
         found: list[tuple[Contender, int]] = []
-        shelf = self.shelf()
+        shelf = self.shown
         asked = [Requirement(each) for each in self.question.spec.pip]
         names = {each.name for each in asked if applies(each, self.python)}
         if self.offered is None:

@@ -17,11 +17,12 @@ from elt_env.model.satisfaction import unsatisfied
 from elt_env.model.target import Target
 from elt_env.stages.assemble import assemble
 from elt_env.stages.both_sides import refuse_both_sides
+from elt_env.stages.conflict import solved
 from elt_env.stages.directs import prepare
 from elt_env.stages.explain_diff import explain_relock
 from elt_env.stages.negotiate import agree
 from elt_env.stages.question import Question, ask
-from elt_env.stages.solve import CondaAnswer, remote_channels, solve
+from elt_env.stages.solve import CondaAnswer, remote_channels
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
@@ -207,7 +208,7 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
     if isinstance(found, Locked):
         return found
     question = prepare(found, toolbox, say)
-    return Solved(question, solve(question, toolbox, say))
+    return Solved(question, solved(question, toolbox, say))
 
 
 def _take(

@@ -18,19 +18,20 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from elt_env.errors import (
-    CondaUnsatisfiableError,
     Fact,
     TimeLimitError,
     UnsatisfiableError,
 )
 from elt_env.model.best_answer import BestSearch, Clause
-from elt_env.model.conda_spec import CondaSpec, from_pep440
-from elt_env.model.lock import Bound, HeldBack, Package, with_required_by
+from elt_env.model.conda_spec import from_pep440
+from elt_env.model.lock import Bound, HeldBack
 from elt_env.model.names import normalize
 from elt_env.model.project_page import ProjectPage
-from elt_env.stages.conflict import explained, facts_of, reason_for
+from elt_env.stages.conflict import explained
+from elt_env.stages.facts import facts_of, reason_for
 from elt_env.stages.joint import Choice, JointProblem, common_request
 from elt_env.stages.question import Question, pre_release_bounds
+from elt_env.stages.settle import allowed, settled, solve_within
 from elt_env.stages.solve import CondaAnswer, as_requirement, solve_request, stock_host_channel
 from elt_env.tools.pip import ResolveRequest
 from elt_env.tools.pip.port import Resolved
@@ -39,7 +40,6 @@ from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.wheel_metadata import read_wheel_metadata
 
 _MOST_ANSWERS = 24  # after which the best of them is only raised
-_NO_BUILD = "elt_env_none"
 _PATIENCE = 120.0  # seconds that the search for one better answer may take
 
 
@@ -86,7 +86,7 @@ def joint_problem(
     """Return what is asked of both halves, under the Python of conda's own answer or another."""
     asked = solve_request(question, first.channels, first.source, toolbox)
     offered = toolbox.conda.offered(asked) if first.source == "remote" else None
-    return JointProblem(question, python or first.python, toolbox, say, offered, asked.specs)
+    return JointProblem(question, python or first.python, toolbox, say, offered, asked)
 
 
 def resolve_request(question: Question, answer: CondaAnswer, toolbox: Toolbox) -> ResolveRequest:
@@ -157,7 +157,7 @@ class _Negotiation:
             try:
                 choices.append(self._allowed(clauses, _PATIENCE))
             except UnsatisfiableError as error:
-                self._facts = facts_of(self._problem, error.explanation, ())
+                self._facts = facts_of(self._problem, error.explanation)
                 break
             except TimeLimitError:
                 self._say("WARNING: pip: the search for newer versions took too long and was ended")
@@ -168,71 +168,12 @@ class _Negotiation:
         return choices[search.found.index(search.best)]
 
     def _allowed(self, clauses: tuple[Clause, ...], limit: float | None = None) -> Choice:
-        while True:
-            choice = self._problem.resolve(self._say, clauses, limit=limit)
-            if not self._problem.ban(choice):
-                return choice
+        return allowed(self._problem, self._say, clauses, limit)
 
     def _settled(self, choice: Choice) -> CondaAnswer | None:
-        """Return conda's answer to a choice; None where something was learned instead."""
         if self._problem.half is None:
             return self._settled_on_host(choice)
-        half = self._problem.half
-        chosen = {name: half.build(name, number) for name, number in choice.builds.items()}
-        carriers = [each for name, each in chosen.items() if name in half.python_packages()]
-        if self._problem.look_into(carriers):
-            return None
-        for limits in (self._few_limits(chosen), self._all_limits(chosen)):
-            try:
-                packages = self._solve(limits)
-            except CondaUnsatisfiableError as error:
-                self._say(f"negotiation: conda refuses a choice: {error.problem.splitlines()[0]}")
-                continue
-            clashes = self._problem.clashes(packages, choice)
-            if self._problem.learn_clashes(clashes):
-                return None
-            if not clashes and self._fit(packages, choice):
-                return CondaAnswer(self._first.channels, self._first.source, packages)
-        self._problem.learned.refused.append(dict(choice.builds))
-        return None
-
-    def _solve(self, limits: tuple[CondaSpec, ...]) -> tuple[Package, ...]:
-        first = self._first
-        request = solve_request(self._question, first.channels, first.source, self._toolbox)
-        request = replace(request, constraints=(*request.constraints, *limits))
-        return with_required_by(self._toolbox.conda.solve(request, self._say))
-
-    def _few_limits(self, chosen: Mapping[str, Package]) -> tuple[CondaSpec, ...]:
-        """Return what a solve must keep to so that it fits pip's half; else it is conda's own."""
-        half = self._problem.half
-        if half is None:
-            return ()
-        carriers = set(half.python_packages())
-        limits = []
-        for name, build in chosen.items():
-            if name in carriers:
-                limits.append(_exactly(build))
-            elif name in half.requested:
-                limits.append(CondaSpec(name, f"=={build.version}"))
-        limits += [CondaSpec(name, "*", _NO_BUILD) for name in sorted(carriers - chosen.keys())]
-        return tuple(limits)
-
-    def _all_limits(self, chosen: Mapping[str, Package]) -> tuple[CondaSpec, ...]:
-        return tuple(map(_exactly, chosen.values()))
-
-    @staticmethod
-    def _fit(packages: tuple[Package, ...], choice: Choice) -> bool:
-        """Tell whether conda brings of the chosen distributions just those that are to be its."""
-        owned = {
-            name: version
-            for each in packages
-            for name, version in (each.conda.distributions if each.conda else ())
-        }
-        return all(
-            (each.name in choice.stubs) == (each.name in owned)
-            and Version(owned.get(each.name, each.version)) == Version(each.version)
-            for each in choice.resolved
-        )
+        return settled(self._problem, choice, self._say)
 
     def _settled_on_host(self, choice: Choice) -> CondaAnswer:
         """Return conda's answer from the host channel, with the versions of a choice."""
@@ -243,7 +184,7 @@ class _Negotiation:
             return self._first
         request = replace(self._problem.request(), allow_sdist=choice.sdists)
         limits = stock_host_channel(self._question, chosen, request, self._toolbox, self._say)
-        packages = self._solve(limits)
+        packages = solve_within(self._problem, limits, self._say)
         return CondaAnswer(self._first.channels, "host", packages)
 
     def _held_back(self, choice: Choice) -> tuple[HeldBack, ...]:
@@ -302,7 +243,7 @@ class _Negotiation:
     def _newest_owned(self) -> dict[str, str]:
         """Return the newest version of each distribution that conda could bring."""
         stubs: dict[str, list[str]] = {}
-        for each in self._problem.shelf().all_stubs:
+        for each in self._problem.shown.all_stubs:
             stubs.setdefault(each.name, []).append(each.version)
         return {name: max(versions, key=Version) for name, versions in stubs.items()}
 
@@ -342,10 +283,6 @@ class _Negotiation:
             refused=refused,
             required_by=tuple(sorted(blamed)),
         )
-
-
-def _exactly(build: Package) -> CondaSpec:
-    return CondaSpec(build.name, f"=={build.version}", build.build or "")
 
 
 def _closure(choice: Choice, requirements: set[str]) -> set[str]:

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 
-from elt_env.errors import EltEnvError, PolicyError, UnsatisfiableError
+from elt_env.errors import ChannelUnreachableError, PolicyError, UnsatisfiableError
+from elt_env.model.conda_spec import CondaSpec, from_pep440
 from elt_env.model.lock import Lock, Package
 from elt_env.model.names import normalize
 from elt_env.model.target import Target
-from elt_env.stages.conflict import Unit, facts_of, failure, plain, smallest_conflict, units_of
+from elt_env.stages.conflict import (
+    Unit,
+    allowing,
+    choice_of,
+    explanation_of,
+    failure,
+    host_problem,
+    limited_to,
+    remote_problems,
+    smallest_conflict,
+    units_of,
+    ways,
+)
 from elt_env.stages.directs import prepare
-from elt_env.stages.joint import JointProblem, Part
+from elt_env.stages.joint import Choice, JointProblem
 from elt_env.stages.joint_shelf import named_in
-from elt_env.stages.negotiate import joint_problem
-from elt_env.stages.question import ask
-from elt_env.stages.solve import solve
+from elt_env.stages.question import Question, ask
+from elt_env.stages.stand_in import is_distribution
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.wheel_metadata import read_wheel_metadata
@@ -100,10 +112,12 @@ class Relaxation:
 
     Attributes:
         dropped: the requirements, as the spec has them.
+        keeps: whether they may stay without their bounds.
         changes: what else would be another version then, as `dagster 1.13.27 → 1.12.11`.
     """
 
     dropped: tuple[str, ...]
+    keeps: bool
     changes: tuple[str, ...]
 
 
@@ -113,39 +127,52 @@ class WhyNot:
 
     Attributes:
         asked: what was asked for, as `pandas>=3`.
-        units: a smallest set of requirements that it cannot hold together with; () when it can.
+        possible: whether it can be had with all that the spec asks for.
+        units: a smallest set of requirements that it cannot hold together with; () where it can,
+            and where it can be had with nothing at all.
         facts: who needs what.
         relaxations: the fewest requirements without which it is possible.
         changes: what would be another version, where it is possible.
+        remedy: what else would help; "" where nothing is known.
     """
 
     asked: str
+    possible: bool
     units: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
     relaxations: tuple[Relaxation, ...] = ()
     changes: tuple[str, ...] = ()
+    remedy: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
         """The answer for a person."""
-        if not self.units:
-            head = f"{self.asked} is possible"
+        if self.possible:
             rest = self.changes or ("it is what is locked",)
-            return (f"{head}; then:", *(f"  {each}" for each in rest))
+            return (f"{self.asked} is possible; then:", *_few(rest))
+        head = f"{self.asked} cannot be had"
         ways = [line for each in self.relaxations for line in _way(each)]
+        none = ["no one or two of them left out make it possible"] if self.units else []
         return (
-            f"{self.asked} cannot be had with these requirements of the spec:",
+            f"{head} with these requirements of the spec:" if self.units else f"{head} at all",
             *(f"  {each}" for each in self.units),
             *(("because", *(f"  {each}" for each in self.facts)) if self.facts else ()),
-            *(ways or ("no one or two of them left out make it possible",)),
+            *(ways or none),
+            *((self.remedy,) if self.remedy else ()),
         )
 
 
 def _way(relaxation: Relaxation) -> Iterator[str]:
-    yield f"possible without: {', '.join(relaxation.dropped)}; then:"
-    yield from (f"  {each}" for each in relaxation.changes[:_LINES])
-    if len(relaxation.changes) > _LINES:
-        yield f"  and {len(relaxation.changes) - _LINES} more"
+    names = ", ".join(relaxation.dropped)
+    what = f"without the bounds of {names}" if relaxation.keeps else f"without {names}"
+    yield f"possible {what}; then:"
+    yield from _few(relaxation.changes or ("nothing else changes",))
+
+
+def _few(lines: Sequence[str]) -> Iterator[str]:
+    yield from (f"  {each}" for each in lines[:_LINES])
+    if len(lines) > _LINES:
+        yield f"  and {len(lines) - _LINES} more"
 
 
 def why_not(target: Target, asked: str, toolbox: Toolbox, say: Say) -> WhyNot:
@@ -158,97 +185,71 @@ def why_not(target: Target, asked: str, toolbox: Toolbox, say: Say) -> WhyNot:
         say: told what is done.
 
     Raises:
-        UnsatisfiableError: conda alone has no answer.
+        CondaUnsatisfiableError: the channels have no such Python.
         NetworkError: a channel or an index does not answer.
     """
     spec = toolbox.project.spec(target.environment)
     question = prepare(ask(target, spec, toolbox, upgrade=None), toolbox, say)
-    problem = joint_problem(question, solve(question, toolbox, say), toolbox, say)
-    more = [_wanted(problem, asked)] if asked else []
-    about = normalize(Requirement(asked).name) if asked else ""
-    units = units_of(problem)
     shown = asked or f"Python {target.python}"
     locked = toolbox.store.current_lock(target)
-    error = failure(problem, units, more)
-    if error is None:
-        return WhyNot(shown, changes=_changes(problem, units, more, locked))
-    core = smallest_conflict(problem, units, more)
-    again = failure(problem, core, more)
-    text = again.explanation if isinstance(again, UnsatisfiableError) else error.problem
-    facts = facts_of(problem, text, core)[:_LINES]
+    failed: list[tuple[JointProblem, tuple[Unit, ...], UnsatisfiableError]] = []
+    for problem in _problems(question, toolbox, say):
+        wanted = tuple(_wanted(problem, each, locked) for each in filter(None, [asked]))
+        whole = limited_to(problem, (*units_of(problem), *wanted))
+        try:
+            return WhyNot(shown, possible=True, changes=_changes(whole, choice_of(whole), locked))
+        except UnsatisfiableError as refused:
+            failed.append((problem, wanted, refused))
+    problem, wanted, error = failed[0]
+    units = units_of(problem)
+    wanted = (*wanted, *allowing(problem, units))
+    core = smallest_conflict(problem, units, wanted)
+    found = explanation_of(problem, core, failure(problem, (*core, *wanted)) or error, wanted)
     return WhyNot(
         shown,
-        tuple(map(str, core)) or (plain(problem, _first(error)),),
-        tuple(map(str, facts)),
-        tuple(_relaxations(problem, units, core, more, locked, about)),
+        possible=False,
+        units=tuple(map(str, core)),
+        facts=found.because[:_LINES],
+        relaxations=tuple(
+            Relaxation(
+                tuple(map(str, each.units)), each.keeps, _changes(each.problem, each.choice, locked)
+            )
+            for each in ways(problem, units, core, wanted)
+        ),
+        remedy=found.remedy,
     )
 
 
-def _first(error: EltEnvError) -> str:
-    return error.problem.splitlines()[0]
+def _problems(question: Question, toolbox: Toolbox, say: Say) -> Iterator[JointProblem]:
+    """Yield what is asked of both halves, under each of the Pythons that could be taken."""
+    say(f"why-not: looking at what there is for {question.target}")
+    try:
+        yield from remote_problems(question, toolbox, say)
+    except ChannelUnreachableError as error:
+        if toolbox.policy.channel_fallback == "none":
+            raise
+        say(f"WARNING: {error.problem.splitlines()[0]}; taking the HOST CHANNEL in its place")
+        if not all(is_distribution(each.name) for each in question.spec.conda):
+            raise
+        yield host_problem(question, toolbox, say)
 
 
-def _wanted(problem: JointProblem, asked: str) -> str:
-    """Return a requirement as the resolver reads it: on a distribution, or on a conda package."""
+def _wanted(problem: JointProblem, asked: str, locked: Lock | None) -> Unit:
+    """Return what was asked for: of conda, or of pip, or a bound where something brings it."""
     requirement = Requirement(asked)
-    name = normalize(requirement.name)
-    shelf, half = problem.shelf(), problem.half
+    name = requirement.name = normalize(requirement.name)
+    shelf, half = problem.shown, problem.half
     if half is not None and name in half.reachable and name not in shelf.stub_names:
-        return shelf.requirement(f"{name} {requirement.specifier}".strip())
-    requirement.name = name
-    return str(requirement)
+        return Unit("asked", asked, conda=CondaSpec(name, from_pep440(requirement.specifier)))
+    known = {each.name for each in units_of(problem)} | shelf.stub_names
+    known |= {each.name for each in locked.packages} if locked else set()
+    if name in known and not requirement.extras:
+        return Unit("constraint", str(requirement))
+    return Unit("asked", str(requirement), pip=str(requirement))
 
 
-def _relaxations(  # noqa: PLR0913, PLR0917  # the parts of one question
-    problem: JointProblem,
-    units: Sequence[Unit],
-    core: Sequence[Unit],
-    more: Sequence[str],
-    locked: Lock | None,
-    about: str,
-) -> Iterator[Relaxation]:
-    for count in (1, 2):
-        found = False
-        for dropped in itertools.combinations(core, count):
-            left = [_loosened(each) if each in dropped else each for each in units]
-            ways = [[each for each in left if each]]
-            if not any(_name(each) == about for each in dropped):
-                ways.append([each for each in units if each not in dropped])
-            for some in ways:
-                if failure(problem, some, more) is None:
-                    found = True
-                    changes = _changes(problem, some, more, locked)
-                    yield Relaxation(tuple(map(str, dropped)), changes)
-                    break
-        if found:
-            return
-
-
-def _name(unit: Unit) -> str:
-    return normalize(unit.conda.name if unit.conda else Requirement(unit.text).name)
-
-
-def _loosened(unit: Unit) -> Unit | None:
-    """Return a requirement without its bounds; None of a constraint."""
-    if unit.conda is not None:
-        return replace(unit, conda=replace(unit.conda, version="", build=""))
-    if unit.pip is None:
-        return None
-    requirement = Requirement(unit.pip)
-    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    bare = requirement.name + extras
-    return replace(unit, pip=bare, text=bare)
-
-
-def _changes(
-    problem: JointProblem, units: Sequence[Unit], more: Sequence[str], locked: Lock | None
-) -> tuple[str, ...]:
-    part = Part(
-        tuple(each.pip for each in units if each.pip),
-        tuple(each.conda for each in units if each.conda),
-        (*(each.text for each in units if each.side == "constraint"), *more),
-    )
-    choice = problem.resolve(lambda _: None, part=part)
+def _changes(problem: JointProblem, choice: Choice, locked: Lock | None) -> tuple[str, ...]:
+    """Return what is another version in a choice than in a lock."""
     now = {each.name: each.version for each in choice.resolved}
     half = problem.half
     if half is not None:

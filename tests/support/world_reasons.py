@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from elt_env.errors import CondaUnsatisfiableError, PackageNotFoundError, UnsatisfiableError
+from elt_env.errors import UnsatisfiableError
 from elt_env.model.lock import HeldBack, Lock
 from tests.support.worlds import Answer, Build, Spec, World, applies, conda_admits, named, read
 
@@ -126,24 +126,24 @@ def _lines(world: World, who: str, version: str) -> Iterator[str]:
 
 
 _CORE = re.compile(r"^  (?P<side>conda|pip|constraint): (?P<text>.*)$", re.MULTILINE)
-_DIRECT = re.compile(r"Direct requirements that take part: (?P<all>.*)$", re.MULTILINE)
-_ONE = re.compile(r"No version of (?P<one>.*?)(?: on the index)? may be taken")
+_QUOTED = r"'(?:conda|pip|constraint): [^']*'"
+_WAYS = re.compile(
+    rf"(?P<verb>[Ll]oosen|[Ll]eave out) (?P<units>{_QUOTED}(?: (?:or|and) {_QUOTED})*)"
+)
+_UNIT = re.compile(r"'(?P<side>conda|pip|constraint): (?P<text>[^']*)'")
+_PARTS = {"conda": "conda", "pip": "pip", "constraint": "constraints"}
 
 
 def false_conflict(world: World, error: UnsatisfiableError) -> Iterator[str]:
     """Yield what is not so of why nothing can be locked: its requirements are a smallest set."""
-    if isinstance(error, CondaUnsatisfiableError):
-        if any(True for each in world.pythons for _ in world.conda_solutions(world.spec, each)):
-            yield f"conda alone has solutions: {error}"
-        return
-    if isinstance(error, PackageNotFoundError):
-        name = re.findall(r"No package '(\S+)' on", str(error.problem))[0]
+    problem = str(error.problem)
+    for name in re.findall(r"no index has a package '(\S+)'", problem):
         if name in world.index:
             yield f"it is there: {error}"
-        return
-    core = _core_of(world, str(error.problem))
+    core = _core_of(world, problem)
     if core is None:
-        return  # it says what there is none of
+        yield f"it names no requirement: {error}"
+        return
     if next(world.answers(core), None) is not None:
         yield f"these can hold together: {core}\n{error}"
         return
@@ -151,6 +151,28 @@ def false_conflict(world: World, error: UnsatisfiableError) -> Iterator[str]:
         if not _can_hold(world, smaller):
             yield f"not a smallest set: {core}, {smaller} does\n{error}"
             return
+    for found in _WAYS.finditer(error.remedy):
+        yield from _false_ways(world, found)
+
+
+def _false_ways(world: World, found: re.Match[str]) -> Iterator[str]:
+    """Yield what does not help of what an error proposes to loosen or to leave out."""
+    units = [(_PARTS[each["side"]], each["text"]) for each in _UNIT.finditer(found["units"])]
+    for some in [units] if " and " in found["units"] else [[each] for each in units]:
+        again = found["verb"].lower() == "loosen"
+        fields = {}
+        for part in _PARTS.values():
+            gone = {_plain(text) for one, text in some if one == part}
+            kept = [each for each in getattr(world.spec, part) if _plain(each) not in gone]
+            free = [_bare(text) for one, text in some if one == part and part != "constraints"]
+            fields[part] = (*kept, *(free if again else ()))
+        if next(world.answers(Spec(**fields)), None) is None:
+            yield f"it does not help: {found[0]}"
+
+
+def _bare(text: str) -> str:
+    """Return what a requirement asks for, without its bounds."""
+    return re.split(r"[\s<>=!~;]", text.rpartition("::")[2])[0]
 
 
 def _can_hold(world: World, core: Spec) -> bool:
@@ -179,18 +201,8 @@ def _can_hold(world: World, core: Spec) -> bool:
 
 def _core_of(world: World, problem: str) -> Spec | None:
     by_side: dict[str, list[str]] = {"conda": [], "pip": [], "constraint": []}
-    found = [*_CORE.finditer(problem)]
-    for each in found:
+    for each in _CORE.finditer(problem):
         by_side[each["side"]].append(each["text"])
-    direct = _DIRECT.search(problem)
-    if direct:
-        asked = {str(read(each)) for each in world.spec.pip}
-        bounds = {str(read(each)) for each in world.spec.constraints} - asked
-        for text in direct["all"].split(", "):
-            by_side["constraint" if str(read(text)) in bounds else "pip"].append(text)
-    one = _ONE.search(problem)
-    if one and not found:
-        by_side["pip"].append(one["one"])
     if not any(by_side.values()):
         return None
     lines = {_plain(each): each for each in world.spec.conda}

@@ -128,18 +128,23 @@ class OfferedBuilds:
     def _in_channel(self, name: str) -> list[tuple[int, rattler.RepoDataRecord]]:
         """Return the builds of a package that are asked for, of those channels that count."""
         asked = self._asked.get(name, ())
-        bare = [self._spec(str(replace(each, channel="", subdir=""))) for each in asked]
-        found = [
-            (place, record)
-            for place, record in self._found.get(name, ())
-            if not asked or any(each and each.matches(record) for each in bare)
-        ]
+        found = self._asked_for(name)
         only = self._place(asked, found)
         subdirs = {each.subdir for each in asked if each.subdir}
         return [
             (place, record)
             for place, record in found
             if only in (None, place) and subdirs <= {record.subdir}
+        ]
+
+    def _asked_for(self, name: str) -> list[tuple[int, rattler.RepoDataRecord]]:
+        """Return the builds of a package that suit what is asked for, where anything is."""
+        asked = self._asked.get(name, ())
+        bare = [self._spec(str(replace(each, channel="", subdir=""))) for each in asked]
+        return [
+            (place, record)
+            for place, record in self._found.get(name, ())
+            if not asked or any(each and each.matches(record) for each in bare)
         ]
 
     def _place(
@@ -177,14 +182,12 @@ class OfferedBuilds:
             return ()
         name = named_in(requirement)
         usable = self._records(name)
-        near = [record for _, record in self._in_channel(name)]
-        found = [
-            record
-            for _, record in self._found.get(name, ())
-            if spec.matches(record) and record not in usable
-        ]
+        near = [record.url for _, record in self._in_channel(name)]
+        taken = {each.url for each in usable}
+        asked = self._asked_for(name)
+        found = [record for _, record in asked if spec.matches(record) and record.url not in taken]
         found.sort(key=_order, reverse=True)
-        return tuple(self._why(each, is_near=each in near) for each in found)
+        return tuple(self._why(each, is_near=each.url in near) for each in found)
 
     def _why(self, record: rattler.RepoDataRecord, *, is_near: bool) -> LeftOut:
         package = to_package(record, (), set())

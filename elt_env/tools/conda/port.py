@@ -115,7 +115,10 @@ class Offered(Protocol):
         ...
 
     def left_out(self, requirement: str) -> tuple[LeftOut, ...]:
-        """Return the builds that satisfy a requirement and may not be taken, newest first."""
+        """Return the builds that satisfy a requirement and may not be taken, newest first.
+
+        Of a package that is asked for, these are builds that suit what is asked for.
+        """
         ...
 
     def versions(self, name: str) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ _GONE = re.compile(r"\(404 |No such file")
 _UNKNOWN = re.compile(
     r"^Cannot solve the request because of: No candidates .* for (?P<name>\S+) \*"
 )
+_SHOWN = 10  # lines
 _TOO_YOUNG = "excluded because the package is uploaded after the cutoff"
 _MISMATCH = re.compile(
     r"(hash|sha256|checksum|digest) ?(mismatch|does not match)|mismatch|invalid zip archive",
@@ -50,8 +51,10 @@ def unsatisfiable(text: str, specs: list[str], channels: tuple[str, ...]) -> Uns
     if _TOO_YOUNG in text:
         remedy += " Or shorten the cool-down: cooldown or cooldown-exceptions in [tool.elt-env]."
     asked = ", ".join(specs)
-    problem = f"conda finds no solution for: {asked}\n{end_of(text, 30)}"
-    return CondaUnsatisfiableError(problem, remedy)
+    problem = f"conda finds no solution for: {asked}\n{end_of(text, _SHOWN)}"
+    error = CondaUnsatisfiableError(problem, remedy)
+    error.explanation = f"conda finds no solution for: {asked}\n{text}"
+    return error
 
 
 def passing(error: EltEnvError, text: str) -> EltEnvError | TryAgainError:

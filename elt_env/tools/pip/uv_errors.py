@@ -258,6 +258,7 @@ def _missing(text: str, request: ResolveRequest, where: str) -> EltEnvError | No
             "or what answers is no package index.",
             "Look at that page in a browser; check the index URL in your pip or uv settings and "
             "the proxy in between.",
+            text,
         )
     return None
 

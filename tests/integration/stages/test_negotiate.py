@@ -208,7 +208,7 @@ def test_no_agreement_names_both_sides(scene: Scene) -> None:
     assert "  conda: pandas\n  pip: dbt\n" in caught.value.problem
     assert "agate needs dateutil <3" in caught.value.problem
     assert "conda's pandas 2.0 needs dateutil >=4" in caught.value.problem
-    assert "Loosen" in caught.value.remedy
+    assert "Leave out 'conda: pandas' or 'pip: dbt'" in caught.value.remedy
     assert caught.value.exit_code == 3
 
 
@@ -225,9 +225,10 @@ def test_no_agreement_with_the_pip_section_itself(scene: Scene) -> None:
     scene.offer_conda("numpy", "2.0")
     scene.offer_pip("numpy", "1.26", "2.0")
     scene.offer_conda("pandas", "2.0", depends=["python", "numpy"])
-    with pytest.raises(DisagreementError, match="the spec asks for numpy <2") as caught:
+    with pytest.raises(DisagreementError, match="conda: pandas\n  pip: numpy<2\n") as caught:
         scene.lock(conda=["pandas"], pip=["numpy<2"])
-    assert "numpy" in caught.value.problem
+    assert "conda has numpy 2.0 only" in caught.value.problem
+    assert "Loosen 'pip: numpy<2'" in caught.value.remedy
 
 
 def test_a_conflict_of_pip_alone_is_not_blamed_on_conda(scene: Scene) -> None:
@@ -237,7 +238,7 @@ def test_a_conflict_of_pip_alone_is_not_blamed_on_conda(scene: Scene) -> None:
     scene.offer_pip("meltano", "3.0", requires=["click>=8"])
     scene.offer_pip("click", "7.0", "8.0")
     scene.offer_pip("dotenv", "1.0")
-    with pytest.raises(PipConflictError, match="take part: dbt, meltano\n") as caught:
+    with pytest.raises(PipConflictError, match="pip: dbt\n  pip: meltano\n") as caught:
         scene.lock(conda=["pandas"], pip=["dbt", "meltano", "dotenv"])
     assert "meltano needs click >=8" in caught.value.problem
     assert "negotiation" not in scene.told

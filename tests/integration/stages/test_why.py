@@ -76,6 +76,6 @@ def test_both_from_the_command_line(scene: Scene, monkeypatch: pytest.MonkeyPatc
     asked = ["why-not", "elt@3.11", "pandas>=2"]
     shown = CliRunner().invoke(main, asked, catch_exceptions=False)
     assert "pandas>=2 cannot be had" in shown.output
-    assert "possible without: pip: dbt" in shown.output
+    assert "possible without pip: dbt" in shown.output
     wrong = CliRunner().invoke(main, ["why-not", "elt@3.11", "&"])
     assert wrong.exit_code == 2
