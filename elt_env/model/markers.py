@@ -17,17 +17,18 @@ from elt_env.model.faults import WrittenError
 from elt_env.model.names import normalize
 
 
-def applies(requirement: Requirement, python: str) -> bool:
-    """Tell whether a requirement counts under a full Python version, no extra being asked for.
+def applies(requirement: Requirement, python: str, extras: Iterable[str] = ()) -> bool:
+    """Tell whether a requirement counts under a full Python version, or with one of some extras.
 
     What a marker asks of the platform is answered for this machine.
     """
-    if requirement.marker is None:
+    marker = requirement.marker
+    if marker is None:
         return True
     machine = {name: str(value) for name, value in default_environment().items()}
     minor = ".".join(python.split(".")[:2])
-    asked = {"python_version": minor, "python_full_version": python, "extra": ""}
-    return requirement.marker.evaluate({**machine, **asked})
+    asked = {**machine, "python_version": minor, "python_full_version": python}
+    return any(marker.evaluate({**asked, "extra": each}) for each in ("", *extras))
 
 
 def bound_on(name: str, requires: Iterable[Requirement], python: str) -> SpecifierSet:
@@ -37,6 +38,16 @@ def bound_on(name: str, requires: Iterable[Requirement], python: str) -> Specifi
         if normalize(each.name) == name and applies(each, python):
             bound &= each.specifier
     return bound
+
+
+def bound_of(
+    name: str, requires: Iterable[Requirement], python: str, extras: Iterable[str] = ()
+) -> str:
+    """Return the bound on a distribution as its owner writes it, maybe with one of some extras."""
+    some = tuple(extras)
+    mine = [each for each in requires if normalize(each.name) == name]
+    texts = (str(each.specifier) for each in mine if applies(each, python, some))
+    return ",".join(dict.fromkeys(each for each in texts if each))
 
 
 def require_meaning(marker: Marker) -> None:

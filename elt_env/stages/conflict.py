@@ -49,6 +49,9 @@ _REMEDIES = 3
 _TRIES = 12  # of requirements to do without, at the end of a lock that failed
 _PATIENCE = 60.0  # seconds that one of them may take
 
+Problems = Sequence[JointProblem]
+"""What is asked of both halves, under each of the Pythons that it could be locked for."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -124,21 +127,30 @@ def choice_of(problem: JointProblem, limit: float | None = None) -> Choice:
 
 
 def smallest_conflict(
-    problem: JointProblem, units: Sequence[Unit], wanted: Sequence[Unit] = ()
+    problems: Problems, units: Sequence[Unit], wanted: Sequence[Unit] = ()
 ) -> tuple[Unit, ...]:
     """Return requirements that cannot hold together, none of which can be left out.
 
     Args:
-        problem: what is asked.
+        problems: what is asked, under each of the Pythons.
         units: requirements that cannot hold together.
         wanted: what holds in any case.
     """
+    core = _smallest_conflict(problems[:1], units, wanted)
+    if len(problems) > 1 and failure(problems[1:], (*core, *wanted)) is None:
+        core = _smallest_conflict(problems, units, wanted)
+    return core
+
+
+def _smallest_conflict(
+    problems: Problems, units: Sequence[Unit], wanted: Sequence[Unit]
+) -> tuple[Unit, ...]:
     rest = [each for each in units if each not in wanted]
-    core = minimal(rest, lambda some: failure(problem, (*some, *wanted)) is not None)
+    core = minimal(rest, lambda some: failure(problems, (*some, *wanted)) is not None)
     fixed = [each for each in units if each in wanted]
     others = [each for each in wanted if each not in units]
-    if fixed and failure(problem, (*core, *others)) is None:
-        core += minimal(fixed, lambda some: failure(problem, (*core, *some, *others)) is not None)
+    if fixed and failure(problems, (*core, *others)) is None:
+        core += minimal(fixed, lambda some: failure(problems, (*core, *some, *others)) is not None)
     return tuple(each for each in units if each in core)
 
 
@@ -147,6 +159,8 @@ def allowing(problem: JointProblem, units: Iterable[Unit]) -> tuple[Unit, ...]:
 
     These are the pins of yanked versions, which nothing but a pin lets in (PEP 592).
     """
+    if problem.toolbox.policy.yanked == "refuse":
+        return ()
     pins = [
         (each, requirement)
         for each in units
@@ -162,15 +176,23 @@ def allowing(problem: JointProblem, units: Iterable[Unit]) -> tuple[Unit, ...]:
     )
 
 
-def failure(problem: JointProblem, units: Iterable[Unit]) -> UnsatisfiableError | None:
-    """Return the error that asking for these requirements alone ends in; None when it has none."""
-    try:
-        choice_of(limited_to(problem, units))
-    except UnsatisfiableError as error:
-        return error
-    except TimeLimitError:
-        return None
-    return None
+def failure(problems: Problems, units: Iterable[Unit]) -> UnsatisfiableError | None:
+    """Return the error that asking for these requirements alone ends in under the first Python.
+
+    None where one of the Pythons has an answer.
+    """
+    some = tuple(units)
+    first: UnsatisfiableError | None = None
+    for problem in problems:
+        try:
+            choice_of(limited_to(problem, some))
+        except UnsatisfiableError as error:
+            first = first or error
+        except TimeLimitError:
+            return None
+        else:
+            return None
+    return first
 
 
 @dataclass(frozen=True)
@@ -191,7 +213,7 @@ class Way:
 
 
 def ways(
-    problem: JointProblem,
+    problems: Problems,
     units: Sequence[Unit],
     core: Sequence[Unit],
     wanted: Sequence[Unit] = (),
@@ -199,7 +221,7 @@ def ways(
     """Yield the fewest requirements to loosen or else to leave out, each proven by a resolve.
 
     Args:
-        problem: what is asked.
+        problems: what is asked, under each of the Pythons.
         units: all requirements.
         core: those that cannot hold together.
         wanted: what holds in any case; what asks for the same name is not left out.
@@ -207,7 +229,7 @@ def ways(
     for count in (1, 2):
         found = False
         for some in itertools.combinations(core, count):
-            way = _way(problem, units, some, wanted)
+            way = _way(problems, units, some, wanted)
             if way is not None:
                 found = True
                 yield way
@@ -216,19 +238,20 @@ def ways(
 
 
 def _way(
-    problem: JointProblem,
+    problems: Problems,
     units: Sequence[Unit],
     some: tuple[Unit, ...],
     wanted: Sequence[Unit],
 ) -> Way | None:
+    kept = [each for each in wanted if each not in some]
     loosened = [each.loosened if each in some else each for each in units]
     tries = []
     if all(each.loosened or each.side == "constraint" for each in some):
         tries.append((True, tuple(each for each in loosened if each)))
-    if {each.name for each in some}.isdisjoint(each.name for each in wanted):
+    if {each.name for each in some}.isdisjoint(each.name for each in kept):
         tries.append((False, tuple(each for each in units if each not in some)))
-    for keeps, left in tries:
-        part = limited_to(problem, (*left, *wanted))
+    for (keeps, left), problem in itertools.product(tries, problems):
+        part = limited_to(problem, (*left, *kept))
         try:
             return Way(some, keeps, part, choice_of(part, _PATIENCE))
         except (UnsatisfiableError, TimeLimitError):
@@ -297,10 +320,9 @@ def _lack_of_unit(problem: JointProblem, unit: Unit, absent: Collection[str]) ->
     if unit.conda is not None and problem.half is not None:
         text = str(replace(unit.conda, channel="", subdir=""))
         return lack_of_conda(problem, text, direct=True)
-    line = as_requirement(unit.conda) if unit.conda else unit.pip
-    if line is None or Requirement(line).url:
+    requirement = Requirement(as_requirement(unit.conda) if unit.conda else unit.text)
+    if requirement.url:
         return None
-    requirement = Requirement(line)
     name, bound = normalize(requirement.name), str(requirement.specifier)
     return lack_of_pip(problem, name, bound, absent, direct=True)
 
@@ -318,27 +340,28 @@ def _asked(problem: JointProblem, core: Iterable[Unit]) -> list[Fact]:
 
 
 def explained(
-    problem: JointProblem, error: UnsatisfiableError, say: Say, whole: JointProblem | None = None
+    problems: Problems, error: UnsatisfiableError, say: Say, whole: Problems | None = None
 ) -> EltEnvError:
     """Return the error that says which requirements of the spec cannot hold together, and why.
 
     Args:
-        problem: what is asked, maybe of one half only.
+        problems: what is asked under each of the Pythons, maybe of one half only.
         error: what that ends in.
         say: told all that the tool said.
-        whole: what is asked of both halves; None where `problem` is.
+        whole: what is asked of both halves; None where `problems` are that.
     """
+    problem = problems[0]
     tool = "conda" if isinstance(error, CondaUnsatisfiableError) else "pip"
     for line in error.explanation.splitlines() if error.explanation != error.problem else ():
         say(f"{tool}: {plain(problem, line)}")
     units = units_of(problem)
     pins = allowing(problem, units)
-    core = _absent(problem, units) or smallest_conflict(problem, units, pins)
-    again = failure(problem, (*core, *pins)) if core else None
+    core = _absent(problem, units) or smallest_conflict(problems, units, pins)
+    again = failure(problems, (*core, *pins)) if core else None
     if again is None:
         return error
     found = explanation_of(problem, core, again, pins)
-    result = _kind(found)(_text(problem, found), _remedy(whole or problem, found), found.facts)
+    result = _kind(found)(_text(problem, found), _remedy(whole or problems, found), found.facts)
     result.explanation = again.explanation
     return result
 
@@ -396,12 +419,13 @@ def _text(problem: JointProblem, found: Explanation) -> str:
     )
 
 
-def _remedy(problem: JointProblem, found: Explanation) -> str:
+def _remedy(problems: Problems, found: Explanation) -> str:
     own = found.remedy
+    problem = problems[0]
     source = problem.question.spec.source
     units = units_of(problem)
     pins = allowing(problem, units)
-    tried = itertools.islice(ways(problem, units, found.units, pins), _TRIES)
+    tried = itertools.islice(ways(problems, units, found.units, pins), _TRIES)
     possible = [each for each in tried if each.keeps or not own]
     if not possible:
         one = "it" if len(found.units) == 1 else "one of them"
@@ -444,12 +468,12 @@ def _explained_alone(
     alone = replace(question, spec=replace(question.spec, pip=(), constraints=()), directs=())
     if isinstance(error.__cause__, UnsatisfiableError):  # the host channel's packages are wheels
         whole = host_problem(question, toolbox, say)
-        return explained(whole.limited(alone), error, say, whole)
+        return explained([whole.limited(alone)], error, say, [whole])
     try:
-        problem = next(remote_problems(alone, toolbox, say, archives=False))
+        problems = [*remote_problems(alone, toolbox, say, archives=False)]
     except CondaUnsatisfiableError as lacking:
         return lacking
-    return explained(problem, error, say, next(remote_problems(question, toolbox, say)))
+    return explained(problems, error, say, [*remote_problems(question, toolbox, say)])
 
 
 def host_problem(question: Question, toolbox: Toolbox, say: Say) -> JointProblem:

@@ -1,26 +1,33 @@
-"""Facts: who needs what, read from the resolver's explanation of why there is no answer."""
+"""Facts: who needs what, where the resolver's explanation of why there is no answer points to.
+
+The bounds are those of the packages' own metadata: a resolver writes them as short as it can
+without those versions that are not there, and together with the constraints of the spec.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from elt_env.errors import Fact
+from elt_env.model.markers import bound_of
 from elt_env.stages.joint import JointProblem
-from elt_env.stages.joint_shelf import constrains, depends, is_own, named_in
+from elt_env.stages.joint_shelf import constrains, depends, is_own, named_in, needs_in
 from elt_env.tools.declared import python_bound
 
+_MOST = 7  # versions of one distribution whose metadata are read
 _BOUNDS = r"[=<>!~][^\s,]*(?:,[=<>!~][^\s,]*)*"
 _NAME = r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
 _EDGE = re.compile(
-    rf"(?P<needy>{_NAME})(?:\[[^\]]*\])?(?P<which>{_BOUNDS})? depends? on "
+    rf"(?P<needy>{_NAME})(?:\[(?P<with>[^\]]*)\])?(?P<which>{_BOUNDS})? depends? on "
     rf"(?P<need>(?!(?:all|one|any) of\b){_NAME})(?P<extra>\[[^\]]*\])?(?P<bound>{_BOUNDS})?"
 )
 _LIST = re.compile(
-    rf"(?P<needy>{_NAME})(?:\[[^\]]*\])?(?P<which>{_BOUNDS})? depends? on:\n"
+    rf"(?P<needy>{_NAME})(?P<with>\[[^\]]*\])?(?P<which>{_BOUNDS})? depends? on:\n"
     r"(?P<needs>(?:\s{6,}\S+\n?)+)"
 )
 # What follows from what was said before is nobody's own need.
@@ -32,13 +39,12 @@ def facts_of(problem: JointProblem, text: str) -> tuple[Fact, ...]:
     flat = re.sub(r"\s+", " ", _LIST.sub(_spread, _CONCLUSION.sub("", text)))
     found: list[Fact] = []
     for each in _EDGE.finditer(flat):
-        fact = _fact(
+        found += _facts(
             problem,
             (each["needy"], (each["which"] or "").rstrip(".;:,")),
             (each["need"], (each["bound"] or "").rstrip(".;:,")),
+            tuple((each["with"] or "").replace(" ", "").split(",")),
         )
-        if fact is not None:
-            found.append(fact)
     found.sort(key=lambda each: _newness(each.which), reverse=True)
     found.sort(key=lambda each: each.owner == "conda")
     for name, versions in problem.learned.banned.items():
@@ -61,27 +67,79 @@ def _newness(which: str) -> Version:
 
 def _spread(found: re.Match[str]) -> str:
     """Return a list of what something depends on as sentences."""
-    head = f"{found['needy']}{found['which'] or ''}"
+    head = f"{found['needy']}{found['with'] or ''}{found['which'] or ''}"
     return "".join(f" {head} depends on {each} and" for each in found["needs"].split())
 
 
-def _fact(problem: JointProblem, needy: tuple[str, str], need: tuple[str, str]) -> Fact | None:
+def _facts(
+    problem: JointProblem, needy: tuple[str, str], need: tuple[str, str], extras: tuple[str, ...]
+) -> Iterator[Fact]:
+    """Yield what an edge of an explanation stands for."""
     shelf = problem.shown
     package = shelf.package_of(needy[0])
     other = shelf.package_of(need[0])
+    found = None
     if package and other:
-        return _conda_fact(problem, package, needy[1], other)
-    if package and not is_own(need[0]):
-        return _carried_fact(problem, package, needy[1], need[0])
-    if is_own(needy[0]) or is_own(need[0]):
-        return None
+        found = _conda_fact(problem, package, needy[1], other)
+    elif package and not is_own(need[0]):
+        found = _carried_fact(problem, package, needy[1], need[0])
+    elif not (is_own(needy[0]) or is_own(need[0])):
+        yield from _needs(problem, needy, need, extras)
+    if found is not None:
+        yield found
+
+
+def _needs(
+    problem: JointProblem, needy: tuple[str, str], need: tuple[str, str], extras: tuple[str, ...]
+) -> Iterator[Fact]:
+    """Yield what versions of a distribution need, by its metadata where they can be had."""
     stub = "+conda." in needy[1]
     which = needy[1].partition("+conda")[0]
-    who = f"{'conda' + chr(39) + 's ' if stub else ''}{needy[0]}"
+    bound = need[1].partition("+conda")[0]
+    metadata = {} if need[0] == "python" else _metadata(problem, needy, stub=stub)
+    bounds = {
+        version: bound_of(need[0], needs, problem.python, extras)
+        for version, needs in metadata.items()
+        if any(each.name == need[0] for each in needs)
+    }
+    found = {*bounds.values()}
+    if not bounds:
+        yield _fact((needy[0], which), need[0], bound, stub=stub)
+    elif len(found) == 1 and len(bounds) == len(metadata) < _MOST:
+        yield _fact((needy[0], which), need[0], found.pop(), stub=stub)
+    else:
+        version, bound = next(iter(bounds.items()))
+        yield _fact((needy[0], f"=={version}"), need[0], bound, stub=stub)
+
+
+def _metadata(
+    problem: JointProblem, needy: tuple[str, str], *, stub: bool
+) -> dict[str, tuple[Requirement, ...]]:
+    """Return what versions of a distribution need, newest first; not of all where they are many."""
+    name, which = needy
+    if stub:
+        stubs = [each for each in problem.shown.stubs(name) if _covers(which, each.label)]
+        newest = sorted(stubs, key=lambda each: Version(each.label), reverse=True)
+        return {each.version: needs_in(each.metadata) for each in newest}
+    judged = [each for each in problem.judged(name) if _covers(which, each.version)]
+    usable = [each for each in judged if each.usable] or judged
+    versions = [each.version for each in usable][:_MOST]
+    found = problem.pages.needs((name, each) for each in versions)
+    return {each: found[name, each] for each in versions if (name, each) in found}
+
+
+def _fact(needy: tuple[str, str], need: str, bound: str, *, stub: bool) -> Fact:
+    name, which = needy
+    who = f"conda's {name}" if stub else name
     exact = which.startswith("==") and "," not in which
     label = f"{who} {which.removeprefix('==')}" if exact else f"{who}{' ' + which if which else ''}"
-    bound = need[1].partition("+conda")[0]
-    return Fact(label, needy[0], need[0], bound, "conda" if stub else "pip", which=which)
+    return Fact(label, name, need, bound, "conda" if stub else "pip", which=which)
+
+
+def _covers(which: str, version: str) -> bool:
+    """Tell whether versions as a resolver writes them, maybe local ones in an order, have one."""
+    public = re.sub(r"(?<=[<>])(=?[^,+]*)\+[^,]*", r"\1", which)
+    return SpecifierSet(public).contains(version, prereleases=True)
 
 
 def _carried_fact(problem: JointProblem, package: str, which: str, name: str) -> Fact | None:
@@ -111,31 +169,6 @@ def _conda_fact(problem: JointProblem, package: str, which: str, other: str) -> 
                 who = f"conda's {package} {build.version}"
                 return Fact(who, package, other, bound, "conda", which=f"=={build.version}")
     return None
-
-
-def reason_for(facts: Iterable[Fact], name: str, possible: str, chosen: Mapping[str, str]) -> str:
-    """Return what keeps a package from a version, by facts about what was chosen.
-
-    Either something that was chosen needs the package otherwise, or that version needs something
-    otherwise than it was chosen. "" where no such fact is known.
-    """
-    for fact in facts:
-        who, other = chosen.get(fact.name), chosen.get(fact.need)
-        by_chosen = fact.need == name and who and _covers(fact.which, who)
-        if by_chosen and not _covers(fact.bound, possible):
-            return f"{fact.name} {who} needs {name} {fact.bound}"
-        by_possible = fact.name == name and other and _covers(fact.which, possible)
-        if by_possible and fact.verb == "needs" and not _covers(fact.bound, other or ""):
-            return f"{name} {possible} needs {fact.need} {fact.bound}, which is {other}"
-    return ""
-
-
-def _covers(bound: str, version: str) -> bool:
-    """Tell whether a bound has a version; one that is not of PEP 440 has any."""
-    try:
-        return SpecifierSet(bound).contains(version, prereleases=True)
-    except InvalidSpecifier:
-        return True
 
 
 def plain(problem: JointProblem, text: str) -> str:

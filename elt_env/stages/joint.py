@@ -33,6 +33,7 @@ from elt_env.stages.joint_shelf import (
     is_choice,
     is_own,
     named_in,
+    needs_in,
 )
 from elt_env.stages.question import Question, pre_release_bounds, release_rules
 from elt_env.stages.solve import as_requirement
@@ -122,6 +123,7 @@ class Pages:
         self._gone: set[tuple[str, str]] = set()
         self._own: str | None = None
         self._unknown: set[str] = set()
+        self._needs: dict[tuple[str, str], tuple[Requirement, ...] | None] = {}
 
     def learn(self, resolved: Iterable[Resolved]) -> None:
         """Remember the index that the resolver has by itself, where no settings name one."""
@@ -161,6 +163,28 @@ class Pages:
         asked = {each for each in self._asked if each[1] == name}
         return bool(asked) and asked <= self._gone
 
+    def needs(
+        self, wanted: Iterable[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], tuple[Requirement, ...]]:
+        """Return what distributions need by their own metadata, by name and version.
+
+        What has no wheel, or one whose metadata cannot be had without a download, is left out.
+        """
+        asked = set(wanted)
+        pages = self.read(name for name, _ in asked)
+        files = {
+            (name, file.version): file
+            for name, version in asked - self._needs.keys()
+            for file in (pages[name].files if name in pages else ())
+            if file.is_wheel and file.version == str(Version(version))
+        }
+        texts = self._toolbox.package_index.metadata([*files.values()]) if files else ()
+        found = {each: _needs_in(text) for each, text in zip(files, texts, strict=True)}
+        self._needs |= {
+            each: found.get((each[0], str(Version(each[1])))) for each in asked - self._needs.keys()
+        }
+        return {each: needs for each in asked if (needs := self._needs[each]) is not None}
+
     def _look(self, asked: Mapping[str, str]) -> Mapping[str, ProjectPage]:
         try:
             looked = self._toolbox.package_index.look(asked, may_lack=True)
@@ -174,6 +198,10 @@ class Pages:
             return {}
         self._gone |= {(asked[each], each) for each in looked.gone}
         return looked.pages
+
+
+def _needs_in(metadata: str | None) -> tuple[Requirement, ...] | None:
+    return None if metadata is None else needs_in(metadata)
 
 
 def common_request(question: Question, python: str, toolbox: Toolbox) -> ResolveRequest:
@@ -561,6 +589,11 @@ class JointProblem:
             for name in sorted(self._distributions_of(named_in(bound)) & pip.keys())
             if not self.toolbox.conda.admits(bound, pip[name])
         ]
+
+    def is_barred(self, bound: str, name: str, version: str) -> bool:
+        """Tell whether a bound of conda's on what it does not bring excludes a distribution's."""
+        meant = name in self._distributions_of(named_in(bound))
+        return meant and not self.toolbox.conda.admits(bound, version)
 
     def learn_clashes(self, found: Iterable[Clash]) -> bool:
         """Respect clashes from now on; return whether one of them is new."""

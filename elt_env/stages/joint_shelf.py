@@ -257,6 +257,10 @@ class JointShelf:
         """Return all that stand on the shelf for a distribution."""
         return tuple(each for each in self._stubs.values() if each.name == name)
 
+    def stubs_of(self, package: str, number: int) -> tuple[Stub, ...]:
+        """Return what stands on the shelf for a build."""
+        return tuple(self._of_build.get((package, number), ()))
+
     def build_of(self, own: str, version: str) -> tuple[str, int] | None:
         """Return the package and number that a chosen `elt-conda-NAME` stands for."""
         name = self._names.get(own.removeprefix(_CONDA)) if own.startswith(_CONDA) else None
@@ -385,24 +389,24 @@ class JointShelf:
 
     def _stub_metadata(self, stub: Stub) -> str:
         fields = HeaderParser().parsestr(stub.metadata)
-        needs = [str(each) for each in fields.get_all("Requires-Dist", [])]
         extras = [str(each) for each in fields.get_all("Provides-Extra", [])]
         own = [self.exactly(stub.package, stub.number), *self._need(stub.package)]
-        return _core_metadata(stub.name, stub.label, [*own, *_readable(needs)], extras)
+        needs = map(str, needs_in(stub.metadata))
+        return _core_metadata(stub.name, stub.label, [*own, *needs], extras)
 
 
-def _readable(lines: Iterable[str]) -> list[str]:
-    """Return the requirements that can be read, without the URLs that conda does not go by."""
+def needs_in(metadata: str) -> tuple[Requirement, ...]:
+    """Return what core metadata ask for and can be read; URLs, which conda does not go by, not."""
     found = []
-    for line in lines:
+    for line in HeaderParser().parsestr(metadata).get_all("Requires-Dist", []):
         try:
-            each = Requirement(line)
+            each = Requirement(str(line))
         except InvalidRequirement:
             continue
         each.url = None
         each.name = normalize(each.name)
-        found.append(str(each))
-    return found
+        found.append(each)
+    return tuple(found)
 
 
 def _core_metadata(

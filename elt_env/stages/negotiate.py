@@ -17,20 +17,16 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from elt_env.errors import (
-    Fact,
-    TimeLimitError,
-    UnsatisfiableError,
-)
+from elt_env.errors import TimeLimitError, UnsatisfiableError
 from elt_env.model.best_answer import BestSearch, Clause
 from elt_env.model.conda_spec import from_pep440
 from elt_env.model.lock import Bound, HeldBack
 from elt_env.model.names import normalize
 from elt_env.model.project_page import ProjectPage
 from elt_env.stages.conflict import explained
-from elt_env.stages.facts import facts_of, reason_for
 from elt_env.stages.joint import Choice, JointProblem, common_request
 from elt_env.stages.question import Question, pre_release_bounds
+from elt_env.stages.reasons import Reasons
 from elt_env.stages.settle import allowed, settled, solve_within
 from elt_env.stages.solve import CondaAnswer, as_requirement, solve_request, stock_host_channel
 from elt_env.tools.pip import ResolveRequest
@@ -77,7 +73,7 @@ def agree(question: Question, first: CondaAnswer, toolbox: Toolbox, say: Say) ->
             failure = failure or error
     if failure is None:
         raise AssertionError
-    raise explained(problems[0], failure, say) from failure
+    raise explained(problems, failure, say) from failure
 
 
 def joint_problem(
@@ -118,7 +114,6 @@ class _Negotiation:
         self._say = say
         self._question = problem.question
         self._toolbox = problem.toolbox
-        self._facts: tuple[Fact, ...] = ()
 
     def agreement(self) -> Agreement:
         """Return the best answer that holds for conda as well."""
@@ -156,8 +151,7 @@ class _Negotiation:
         while clauses:
             try:
                 choices.append(self._allowed(clauses, _PATIENCE))
-            except UnsatisfiableError as error:
-                self._facts = facts_of(self._problem, error.explanation)
+            except UnsatisfiableError:
                 break
             except TimeLimitError:
                 self._say("WARNING: pip: the search for newer versions took too long and was ended")
@@ -189,16 +183,13 @@ class _Negotiation:
 
     def _held_back(self, choice: Choice) -> tuple[HeldBack, ...]:
         contenders, places = self._problem.contenders(choice)
-        chosen = {each.name: each.version for each in choice.resolved}
-        chosen |= {
-            each: self._version(choice, each) for each in choice.builds if each not in chosen
-        }
+        reasons = Reasons(self._problem, choice)
         return tuple(
             HeldBack(
                 each.name,
                 self._version(choice, each.name),
                 each.steps[0].version,
-                reason_for(self._facts, each.name, each.steps[0].version, chosen),
+                reasons.reason(each.name, each.steps[0].version),
             )
             for each in contenders
             if places[each.name]

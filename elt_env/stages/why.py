@@ -201,10 +201,11 @@ def why_not(target: Target, asked: str, toolbox: Toolbox, say: Say) -> WhyNot:
         except UnsatisfiableError as refused:
             failed.append((problem, wanted, refused))
     problem, wanted, error = failed[0]
+    problems = [each for each, *_ in failed]
     units = units_of(problem)
     wanted = (*wanted, *allowing(problem, units))
-    core = smallest_conflict(problem, units, wanted)
-    found = explanation_of(problem, core, failure(problem, (*core, *wanted)) or error, wanted)
+    core = smallest_conflict(problems, units, wanted)
+    found = explanation_of(problem, core, failure(problems, (*core, *wanted)) or error, wanted)
     return WhyNot(
         shown,
         possible=False,
@@ -214,7 +215,7 @@ def why_not(target: Target, asked: str, toolbox: Toolbox, say: Say) -> WhyNot:
             Relaxation(
                 tuple(map(str, each.units)), each.keeps, _changes(each.problem, each.choice, locked)
             )
-            for each in ways(problem, units, core, wanted)
+            for each in ways(problems, units, core, wanted)
         ),
         remedy=found.remedy,
     )

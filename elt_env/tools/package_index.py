@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -14,8 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from elt_env.model.project_page import ProjectPage
+from elt_env.model.project_page import IndexFile, ProjectPage
 from elt_env.tools import http_client, index_errors
+from elt_env.tools.core_metadata import offered_metadata
 from elt_env.tools.http_client import REFUSED, open_client, pause, retry_after
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.logins import Logins
@@ -63,6 +64,7 @@ class PackageIndex:
     def __init__(self, indexes: Indexes, cache: Path, limit: float = 60.0) -> None:
         self._indexes = indexes
         self._cache = PageCache(cache)
+        self._metadata = cache / "metadata"
         self._limit = limit
 
     def look(self, asked: Mapping[str, str], *, may_lack: bool = False) -> Looked:
@@ -94,6 +96,13 @@ class PackageIndex:
             requests=look.requests,
             received=look.received,
         )
+
+    def metadata(self, files: Sequence[IndexFile]) -> tuple[str | None, ...]:
+        """Return the core metadata of wheels, without their descriptions.
+
+        None for what cannot be had without a download.
+        """
+        return offered_metadata(files, self._indexes, self._metadata)
 
 
 class _Timer:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from elt_env.errors import UnsatisfiableError
+from elt_env.errors import Fact, UnsatisfiableError
 from elt_env.model.lock import HeldBack, Lock
 from tests.support.worlds import Answer, Build, Spec, World, applies, conda_admits, named, read
 
@@ -49,40 +49,56 @@ _REASON = re.compile(
     r"(?P<who>\S+) (?P<version>\S+) needs (?P<need>\S+)(?: (?P<bound>.*?))?"
     r"(?:, which is (?P<other>\S+))?"
 )
+_ASKED = re.compile(r"the spec asks for (?P<line>\S+)")
 
 
 def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]:
     """Yield what is not so of the reason for which something is older than its newest version."""
     if not held.reason:
         return
+    asked = _ASKED.fullmatch(held.reason)
+    if asked:
+        yield from _not_asked(world, held, asked["line"], answer.python)
+        return
     found = _REASON.fullmatch(held.reason)
     if found is None:
         yield f"a reason of another form: {held.reason}"
         return
-    who, version, need = found["who"], found["version"], found["need"]
+    who, version, need, bound = found["who"], found["version"], found["need"], found["bound"] or ""
     needs = [*_needs(world, who, version, need, answer.python)]
-    # A resolver writes a bound in the shortest way that leaves the same of what may be taken.
-    offered = _offered(world, need, answer.python)
-    said = _left(need, found["bound"] or "", offered)
-    if not any(_left(need, each, offered) == said for each in needs):
+    if bound not in needs:
         yield f"a false reason: {held.reason}; {who} {version} needs {need} {needs}"
-    locked = answer.python if need == "python" else answer.versions.get(need)
-    if found["other"] and locked != found["other"]:
-        yield f"a reason about another version: {held.reason}"
-    if not found["other"] and answer.versions.get(who) != version:
-        yield f"a reason about what is not locked: {held.reason}"
+    locked = answer.versions.get(need)
+    if found["other"]:
+        meant = {(held.name, held.possible), *_carried_at(world, held.name, held.possible)}
+        if locked != found["other"] or _left(need, bound, {locked}) or (who, version) not in meant:
+            yield f"a reason that is none: {held.reason}, not {held.possible} of {held.name}"
+        return
+    barred = {each for name, each in _carried_at(world, held.name, held.possible) if name == need}
+    barred |= {held.possible} if need == held.name else set()
+    barred = barred or {held.possible}  # a package stands for what it carries
+    if answer.versions.get(who) != version or _left(need, bound, barred) == barred:
+        yield f"a reason that is none: {held.reason}, not {held.possible} of {held.name}"
 
 
-def _offered(world: World, name: str, python: str) -> set[str]:
-    """Return the versions that may be taken of what has a name."""
-    if name == "python":
-        return {python}
-    found = {each.version for each in world.usable_releases(name, world.spec, python)}
-    for package in world.conda:
-        for each in world.usable_builds(package, world.spec, python):
-            found |= {each.carries[name]} if name in each.carries else set()
-            found |= {each.version} if package == name else set()
-    return found
+def _carried_at(world: World, name: str, version: str) -> set[tuple[str, str]]:
+    """Return the distributions in the builds of a version."""
+    builds = [each for each in world.conda.get(name, ()) if each.version == version]
+    return {pair for each in builds for pair in each.carries.items()}
+
+
+def _not_asked(world: World, held: HeldBack, line: str, python: str) -> Iterator[str]:
+    """Yield what is not so of a requirement of the spec that keeps something from a version."""
+    asked = [read(each) for each in (*world.spec.pip, *world.spec.constraints)]
+    same = [each for each in asked if f"{each.name}{each.specifier}" == line]
+    meant = {(held.name, held.possible), *_carried_at(world, held.name, held.possible)}
+    if not any(
+        applies(str(each), python) and not each.specifier.contains(version, prereleases=True)
+        for each in same
+        for name, version in meant
+        if name == each.name
+    ):
+        yield f"a reason that is none: {held.reason}, not {held.possible} of {held.name}"
 
 
 def _left(name: str, bound: str, offered: set[str]) -> frozenset[str]:
@@ -140,6 +156,8 @@ def false_conflict(world: World, error: UnsatisfiableError) -> Iterator[str]:
     for name in re.findall(r"no index has a package '(\S+)'", problem):
         if name in world.index:
             yield f"it is there: {error}"
+    for fact in error.facts:
+        yield from _false_fact(world, fact)
     core = _core_of(world, problem)
     if core is None:
         yield f"it names no requirement: {error}"
@@ -153,6 +171,25 @@ def false_conflict(world: World, error: UnsatisfiableError) -> Iterator[str]:
             return
     for found in _WAYS.finditer(error.remedy):
         yield from _false_ways(world, found)
+
+
+def _false_fact(world: World, fact: Fact) -> Iterator[str]:
+    """Yield what is not so of what something is said to need."""
+    if fact.verb != "needs":
+        return
+    python = max(world.pythons, key=Version)
+    versions = {each.version for each in world.conda.get(fact.name, ()) if fact.owner == "conda"}
+    if fact.owner == "conda":
+        some = (each for builds in world.conda.values() for each in builds)
+        versions |= {each.carries[fact.name] for each in some if fact.name in each.carries}
+    else:
+        versions = {each.version for each in world.usable_releases(fact.name, world.spec, python)}
+    for version in versions:
+        if not _left(fact.name, fact.which, {version}):
+            continue
+        needs = [*_needs(world, fact.name, version, fact.need, python)]
+        if fact.bound not in [*needs, *(",".join(some) for some in itertools.permutations(needs))]:
+            yield f"not so of {version}: {fact}, {needs}"
 
 
 def _false_ways(world: World, found: re.Match[str]) -> Iterator[str]:
@@ -221,8 +258,10 @@ def _as_asked(texts: Iterable[str], lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _plain(line: str) -> str:
-    """Return a requirement of conda without what is written anew: its channel and spaces."""
-    return re.sub(r"[ =*]", "", line.rpartition("::")[2])
+    """Return a requirement without what is written anew: channel, spaces, the order of bounds."""
+    name = _bare(line)
+    bounds = line.rpartition("::")[2].removeprefix(name)
+    return name + ",".join(sorted(re.sub(r"[ =*]", "", bounds).split(",")))
 
 
 def _without_one(core: Spec) -> Iterator[Spec]:

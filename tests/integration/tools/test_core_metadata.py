@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import pytest
 
+from elt_env.model.project_page import IndexFile
 from elt_env.tools import core_metadata
-from elt_env.tools.core_metadata import installed_project_urls, offered_project_urls
+from elt_env.tools.core_metadata import (
+    installed_project_urls,
+    offered_metadata,
+    offered_project_urls,
+)
 from elt_env.tools.indexes import Index, Indexes
 from elt_env.tools.prefix import Prefix, Stage
 from tests.support.index_server import IndexServer, dead_url
 from tests.support.locks import lock_of
-from tests.support.wheels import make_wheel
+from tests.support.wheels import make_sdist, make_wheel
 
 _NEWS = "Changelog, https://project.example.invalid/news"
 
@@ -68,6 +74,38 @@ def test_metadata_as_large_as_a_book_are_not_read(offering: IndexServer, tmp_pat
     book = make_wheel(tmp_path, "book", "1.0", fields=["", "word " * 500_000])
     offering.add(book)
     assert offered_project_urls([_wheel(offering, "book")], Indexes()) == {}
+
+
+@pytest.mark.parametrize("kind", ["beside", "within", "on this disk"])
+def test_what_a_wheel_needs_is_read_without_a_download(
+    index: IndexServer, tmp_path: Path, kind: str
+) -> None:
+    index.core_metadata = kind == "beside"
+    files = {"large/data.bin": os.urandom(400_000)}
+    wheel = make_wheel(tmp_path, "large", "1.0", requires=["b<2"], files=files)
+    index.add(wheel)
+    url = wheel.as_uri() if kind == "on this disk" else f"{index.base_url}/files/{wheel.name}"
+    file = IndexFile(wheel.name, "1.0", url, has_metadata=kind == "beside")
+    for _ in range(2):
+        (text,) = offered_metadata([file], Indexes(), tmp_path / "cache")
+        assert "Requires-Dist: b<2" in (text or "")
+    assert index.sent < 200_000
+    assert sum(index.requests.values()) == {"beside": 1, "within": 1, "on this disk": 0}[kind]
+
+
+def test_what_cannot_be_read_without_a_download_is_left_out(
+    index: IndexServer, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged-1.0-py3-none-any.whl"
+    damaged.write_bytes(b"no archive")
+    book = make_wheel(tmp_path, "book", "1.0", fields=["", "word " * 500_000])
+    sdist = make_sdist(tmp_path, "old", "1.0")
+    urls = [
+        *(each.as_uri() for each in (damaged, book, sdist, tmp_path / "gone-1.0-py3-none-any.whl")),
+        *(f"{dead_url()}/a-1.0-py3-none-any.whl", f"{index.base_url}/files/a-1.0-py3-none-any.whl"),
+    ]
+    files = [IndexFile(each.rpartition("/")[2], "1.0", each) for each in urls]
+    assert offered_metadata(files, Indexes(), tmp_path / "cache") == (None,) * len(files)
 
 
 def test_the_metadata_of_what_is_installed_are_read(tmp_path: Path) -> None:
