@@ -57,6 +57,7 @@ class Evidence:
         image: digest of the image it is about; None when it is about the prefix.
         inputs: what the check read beside the prefix or the image, each by its name with its
             digest or value, as in `project dbt_project`; empty in a record that does not say so.
+        doubt: why the record of it does not count, where it is not as it was written; "" else.
     """
 
     check: str
@@ -69,6 +70,7 @@ class Evidence:
     table: Table | None = None
     image: str | None = None
     inputs: Mapping[str, str] = field(default_factory=dict, hash=False)
+    doubt: str = ""
 
     @property
     def failed(self) -> bool:

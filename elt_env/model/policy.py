@@ -49,8 +49,16 @@ def _bare_channel_url(text: str) -> str:
     return text
 
 
+def _key_place(text: str) -> str:
+    # What is refused may be a key itself, so it is not shown.
+    if re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|(~|\.{1,2})?/.+", text) is None:
+        raise ValueError("write the path of a file, as in './key' or '/run/key', or '${NAME}'")
+    return text
+
+
 ChannelUrl = Annotated[str, AfterValidator(_bare_channel_url)]
 ChannelPriority = Literal["strict", "flexible", "disabled"]
+EvidenceKey = Annotated[str, AfterValidator(_key_place)]
 Owner = Annotated[str, AfterValidator(_owner)]
 PackageNames = Annotated[str, AfterValidator(_package_names)]
 PythonMinor = Annotated[str, AfterValidator(_python_minor)]
@@ -103,6 +111,11 @@ class Policy(_Frozen):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="what the store knows the project by, instead of by its place: checkouts of "
         "one project that share a store have one name",
+    )
+    evidence_key: EvidenceKey | None = Field(
+        None,
+        description="what evidence is signed with: the path of a file outside of the store, or "
+        "`${NAME}` for a variable",
     )
     cooldown: Duration = Field(timedelta(days=3), description="ignore releases younger than this")
     cooldown_exceptions: tuple[str, ...] = Field(

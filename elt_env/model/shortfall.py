@@ -53,8 +53,9 @@ class Requirement:
         return tuple(each for each in found if each)
 
     def _shortfall(self, name: str, evidence: Evidence | None) -> Shortfall | None:
-        if evidence is None:
-            return Shortfall(name, "missing", "was not run")
+        if evidence is None or evidence.doubt:
+            why = f"does not hold: {evidence.doubt}" if evidence else "was not run"
+            return Shortfall(name, "missing", why)
         if name in self.image_checks and evidence.image != self.image:
             return Shortfall(name, "missing", "was not run on this image, but on one before it")
         changed = evidence.changed_inputs(self.inputs.get(name, evidence.inputs))

@@ -58,7 +58,8 @@ def examine(lock: Lock, toolbox: Toolbox) -> Proof:
     the lock, those on images where there is an image or the policy pushes one.
 
     Raises:
-        PolicyError: the policy names a check that there is none of.
+        PolicyError: the policy names a check that there is none of, or its evidence-key cannot be
+            read.
         IntegrityError: a record cannot be read.
     """
     policy = toolbox.environment
@@ -73,6 +74,7 @@ def examine(lock: Lock, toolbox: Toolbox) -> Proof:
     required = tuple(default) if chosen is None else chosen
     for key in ("required_checks", "accept_not_run"):
         _require_known(key, policy, lock.target)
+    toolbox.store.evidence_key()
     evidence = {each.check: each for each in toolbox.store.evidence(lock.digest)}
     requirement = Requirement(
         checks=required,

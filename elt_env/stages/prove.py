@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 import time
@@ -104,7 +105,9 @@ def prefix_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False
 
     Raises:
         ToolError: the prefix is not there to be checked.
+        PolicyError: what the evidence is to be signed with cannot be read.
     """
+    toolbox.store.evidence_key()
     prefix = require_prefix(lock, toolbox, "check")
     checks = {
         name: partial(check, prefix) for name, check in health_checks(toolbox.environment).items()
@@ -117,7 +120,9 @@ def image_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False)
 
     Raises:
         ToolError: the image is not packed.
+        PolicyError: what the evidence is to be signed with cannot be read.
     """
+    toolbox.store.evidence_key()
     images = ImageStore(toolbox.store.home)
     image = require_image(lock, images)
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
@@ -216,6 +221,8 @@ class Prover:
 
     def _known(self, name: str) -> Evidence | None:
         for each in self.toolbox.store.evidence(self.lock.digest):
+            if each.check == name and each.doubt:
+                self.say(f"{name}: {each.doubt}")
             if each.check == name and each.holds and each.image == self.image:
                 return each
         return None
@@ -225,8 +232,10 @@ class Prover:
     ) -> Evidence:
         store = self.toolbox.store
         finding = replace(finding, detail=hidden(finding.detail), log=hidden(finding.log))
-        path = store.log_path(self.lock.digest, name)
-        write_atomically(path, finding.log + "\n")
+        log = (finding.log + "\n").encode()
+        # A name of its own: until the new record is there, the one before goes with its log.
+        path = store.log_path(self.lock.digest, f"{name}-{hashlib.sha256(log).hexdigest()[:12]}")
+        write_atomically(path, log)
         evidence = Evidence(
             check=name,
             status=finding.status,

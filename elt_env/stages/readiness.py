@@ -213,7 +213,7 @@ def _prove(lock: Lock, toolbox: Toolbox, say: Say, *, known: tuple[Evidence, ...
         return replace(look, blocked_by=_unbuilt(error))
     policy = toolbox.environment
     names = tuple(each for each in build_checks(policy) if is_blocking(each, policy))
-    evidence = tuple(each for each in known if each.check in names)
+    evidence = tuple(each for each in known if each.check in names and not each.doubt)
     if len(evidence) < len(names):
         evidence = prove_all(lock, toolbox, say, names=names)
     return after_checks(look, prefix, evidence)

@@ -32,10 +32,10 @@ from elt_env.model.evidence import Evidence
 from elt_env.model.limits import MOST_LOCK_BYTES
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
+from elt_env.tools.evidence_records import EvidenceRecords, Key
 from elt_env.tools.files import write_atomically, writing
 from elt_env.tools.input_files import cause, read_bytes, read_text
 
-_evidence: TypeAdapter[Evidence] = TypeAdapter(Evidence)
 _RELOCK = "Make a new one with: elt-env relock {target}"
 
 
@@ -56,11 +56,19 @@ class Store:
 
     Attributes:
         claim: called before anything is kept; raises where the store is another project's.
+        evidence_key: returns what evidence is signed with; raises PolicyError where it cannot.
     """
 
-    def __init__(self, home: Path, claim: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        claim: Callable[[], None] = lambda: None,
+        evidence_key: Key = lambda: None,
+    ) -> None:
         self.home = home
         self.claim = claim
+        self.evidence_key = evidence_key
+        self._evidence = EvidenceRecords(home, evidence_key)
 
     def lock_directory(self, digest: str) -> Path:
         """Return where the files of the lock with that digest lie."""
@@ -165,18 +173,19 @@ class Store:
 
         Raises:
             StorageError: the store is full or not writable.
+            PolicyError: what it is to be signed with cannot be read.
         """
-        path = self.home / "evidence" / digest.removeprefix("sha256:") / f"{evidence.check}.json"
-        write_atomically(path, _evidence.dump_json(evidence, indent=1) + b"\n")
+        self._evidence.write(digest, evidence)
 
     def evidence(self, digest: str) -> tuple[Evidence, ...]:
         """Return the newest result of every check on that lock digest, sorted by check.
 
+        One whose record is not as it was written is `not_run`, and `doubt` says why.
+
         Raises:
             IntegrityError: a record cannot be read.
         """
-        directory = self.home / "evidence" / digest.removeprefix("sha256:")
-        return tuple(_read_evidence(path) for path in sorted(directory.glob("*.json")))
+        return self._evidence.read(digest)
 
 
 def _exchange(directory: Path, new: Path, old: Path) -> None:
@@ -191,15 +200,6 @@ def _exchange(directory: Path, new: Path, old: Path) -> None:
         with contextlib.suppress(OSError):
             old.replace(directory)
         raise
-
-
-def _read_evidence(path: Path) -> Evidence:
-    try:
-        return _evidence.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise IntegrityError(
-            f"The evidence {path} cannot be read.", "Remove that file and run the check again."
-        ) from error
 
 
 def read_lock_directory(directory: Path, target: Target | None) -> Lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 
 from elt_env.errors import SpecError
 from elt_env.model.policy import EnvironmentPolicy, Policy
@@ -13,6 +14,7 @@ from elt_env.tools.conda import CondaTool, Rattler
 from elt_env.tools.conda.channels import Channels, find_channels
 from elt_env.tools.condarc import read_conda_settings
 from elt_env.tools.download import Downloads
+from elt_env.tools.evidence_key import read_evidence_key
 from elt_env.tools.host_channel import FORMAT, HostChannel
 from elt_env.tools.indexes import Indexes, find_indexes
 from elt_env.tools.package_index import PackageIndex
@@ -75,7 +77,11 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
     return Toolbox(
         project=project,
         environment=environment_policy,
-        store=Store(project.home, project.store_owner.claim),
+        store=Store(
+            project.home,
+            project.store_owner.claim,
+            partial(read_evidence_key, policy.evidence_key, project.root, project.home),
+        ),
         conda=Rattler(cache / "conda", channels.names, limit),
         resolver=uv,
         installer=Pip(limit) if environment_policy.installer == "pip" else uv,

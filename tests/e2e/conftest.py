@@ -126,7 +126,8 @@ def failed_job(
     planted.write_text("select * from {{ ref('stg_locks') }}")
     broken = make_site(root, project)
     copy_store(site.home, broken.home, "elt@3.11")
-    shutil.copytree(site.home / "evidence", broken.home / "evidence")
+    for part in ("evidence", "logs"):
+        shutil.copytree(site.home / part, broken.home / part)
     return FailedJob(broken, broken.execute("elt_dbt_smoke", "3.11"))
 
 
