@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from elt_env.model.markers import applies
 from elt_env.model.names import normalize
 
 # https://docs.python.org/3/whatsnew/3.12.html and 3.13.html; pkg_resources left setuptools
@@ -32,6 +33,17 @@ def needed_by_extras(requires: Iterable[str]) -> frozenset[str]:
         mine = extra if found.marker and "extra ==" in str(found.marker) else always
         mine.add(normalize(found.name))
     return frozenset(extra - always)
+
+
+def needed_always(requires: Iterable[str], python: str) -> frozenset[str]:
+    """Return the names that are required without an extra under a full Python version."""
+    found = []
+    for line in requires:
+        try:
+            found.append(Requirement(line))
+        except InvalidRequirement:
+            continue
+    return frozenset(normalize(each.name) for each in found if applies(each, python))
 
 
 def missing_distribution(fault: str, candidates: Iterable[str]) -> str | None:
@@ -62,6 +74,11 @@ def missing_package(fault: str) -> str | None:
     found = _MISSING.search(fault)
     name = found["module"].split(".")[0] if found else None
     return None if name in sys.stdlib_module_names or name in _REMOVED else name
+
+
+def is_removed(module: str) -> bool:
+    """Tell whether a module was of the standard library and is not of every Python's."""
+    return module in _REMOVED
 
 
 def _missing_module(fault: str) -> str | None:

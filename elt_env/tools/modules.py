@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from elt_env.tools.environment_variables import prefix_environment
@@ -26,6 +27,13 @@ PATIENCE = 120.0
 OUT_OF_PATIENCE = "Timeout ("
 """What faulthandler writes when it ends the interpreter."""
 
+# They want what tests want, or are copies of others that their owner has changed.
+_APART = re.compile(
+    r"(^|\.)(tests?|_?testing|test_\w*|\w+_tests?|conftest|__main__|_?vendor(ed)?|_vendored)(\.|$)"
+)
+# Beside it lies an env.py, which Alembic runs and nobody imports.
+_OF_ALEMBIC = "script.py.mako"
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -33,11 +41,13 @@ class Imported:
 
     Attributes:
         fault: the exception in one line; None when it imported.
+        missing: the module that the import did not find, where that is why it failed.
     """
 
     module: str
     fault: str | None
     seconds: float
+    missing: str | None = None
 
 
 def modules_by_distribution(prefix: Prefix) -> dict[str, tuple[str, ...]]:
@@ -56,6 +66,39 @@ def top_level_modules(files: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(_modules(paths, packages))))
 
 
+def submodules(files: Iterable[str]) -> tuple[str, ...]:
+    """Return the modules below the top-level ones of a distribution with these files, sorted.
+
+    Those nearest to the top come first. Left out are tests, copies of other distributions, and
+    what no import finds: directories that are no packages, and the scripts of Alembic.
+    """
+    paths = [PurePosixPath(each) for each in files]
+    packages = {path.parent for path in paths if path.name == _INIT and path.parent.parts}
+    scripts = {path.parent / "env" for path in paths if path.name == _OF_ALEMBIC}
+    found = {
+        ".".join(place.parts)
+        for path in paths
+        if path.suffix in {".py", ".so"}
+        for place in (_place(path),)
+        if place not in scripts and _is_below(place, packages)
+    }
+    wanted = {each for each in found if not _APART.search(each)}
+    return tuple(sorted(wanted, key=lambda each: (each.count("."), each)))
+
+
+def _place(path: PurePosixPath) -> PurePosixPath:
+    return path.parent if path.name == _INIT else path.parent / path.name.split(".")[0]
+
+
+def _is_below(place: PurePosixPath, packages: set[PurePosixPath]) -> bool:
+    """Tell whether all that is above a module, from the first package on, is a package."""
+    above = [each for each in place.parents if each.parts]
+    first = next((number for number, each in enumerate(reversed(above)) if each in packages), None)
+    if first is None or not all(part.isidentifier() for part in place.parts):
+        return False
+    return all(each in packages for each in above[: len(above) - first])
+
+
 def _modules(paths: list[PurePosixPath], packages: set[PurePosixPath]) -> Iterator[str]:
     for path in paths:
         above = [each for each in reversed(path.parents) if each in packages]
@@ -65,14 +108,30 @@ def _modules(paths: list[PurePosixPath], packages: set[PurePosixPath]) -> Iterat
             yield ".".join(place.parts)
 
 
-def import_all(
-    modules: Iterable[str], prefix: Prefix, limit: float, say: Say, patience: float = PATIENCE
+def import_all(  # noqa: PLR0913  # limits of three kinds
+    modules: Iterable[str],
+    prefix: Prefix,
+    limit: float,
+    say: Say,
+    patience: float = PATIENCE,
+    *,
+    enough: float | None = None,
+    is_fault: Callable[[Imported], bool] = lambda each: each.fault is not None,
 ) -> list[Imported]:
     """Import every module in the prefix's own interpreter, isolated, side by side.
 
     Returns what happened to each, sorted by module; a module that ends the interpreter, or takes
     longer than `patience` seconds, is one with a fault. What fails among others is tried once
     more alone: some modules refuse to be imported after another (setuptools after distutils).
+
+    Args:
+        modules: their dotted names.
+        prefix: where they are.
+        limit: seconds for all of them together.
+        say: hears of each fault.
+        patience: seconds for one of them.
+        enough: seconds after which no import is begun; what is left has no result.
+        is_fault: whether it is worth it to try that one again.
 
     Raises:
         TimeLimitError: together they took longer than `limit` seconds.
@@ -87,9 +146,12 @@ def import_all(
         writing(Path(tempfile.gettempdir())),
         tempfile.TemporaryDirectory(prefix="elt-env-imports-") as place,
     ):
-        probe = _Probe(prefix, Path(place), time.monotonic() + limit, patience)
+        now = time.monotonic()
+        end = None if enough is None else now + enough
+        probe = _Probe(prefix, Path(place), now + limit, patience, end)
         together = probe.attempt(parts, workers)
-        again = [[each.module] for each in together if each.fault]
+        probe = replace(probe, enough=None)
+        again = [[each.module] for each in together if each.fault and is_fault(each)]
         alone = {each.module: each for each in probe.attempt(again, workers)}
     results = [alone.get(each.module, each) for each in together]
     for each in results:
@@ -106,12 +168,14 @@ class _Probe:
         place: the directory it runs in.
         deadline: the moment of the monotonic clock at which it is ended.
         patience: seconds that it may spend on one module.
+        enough: the moment of that clock after which it begins none; None for no such moment.
     """
 
     prefix: Prefix
     place: Path
     deadline: float
     patience: float
+    enough: float | None = None
 
     def attempt(self, parts: list[list[str]], workers: int) -> list[Imported]:
         """Import the parts side by side; when that is interrupted, none goes on."""
@@ -134,8 +198,10 @@ class _Probe:
         rest = names
         while rest:
             answer = self._run(rest, heed)
-            results, culprit = _read(answer.stdout)
+            results, culprit, left = _read(answer.stdout)
             done += results
+            if left:
+                break
             if culprit is None and len(results) < len(rest):
                 culprit = rest[len(results)]
             if culprit is not None:
@@ -145,8 +211,9 @@ class _Probe:
         return done
 
     def _run(self, names: list[str], heed: Say) -> Completed:
+        enough = [] if self.enough is None else [str(self.enough)]
         return run(
-            [self.prefix.python, "-I", _PROBE, str(self.patience)],
+            [self.prefix.python, "-I", _PROBE, str(self.patience), *enough],
             input="\n".join(names),
             limit=max(0.0, self.deadline - time.monotonic()),
             env=prefix_environment(self.prefix.path),
@@ -164,14 +231,18 @@ class _Probe:
         return f"the interpreter ended with {how}" + (f": {cause}" if cause else "")
 
 
-def _read(text: str) -> tuple[list[Imported], str | None]:
+def _read(text: str) -> tuple[list[Imported], str | None, int]:
+    """Return the results, the module that was tried at the end, and how many were not begun."""
     results: list[Imported] = []
     trying: str | None = None
+    left = 0
     for line in text.splitlines():
         content = json.loads(line)
         if "trying" in content:
             trying = content["trying"]
+        elif "left" in content:
+            left = content["left"]
         else:
             results.append(Imported(**content))
             trying = None
-    return results, trying
+    return results, trying, left

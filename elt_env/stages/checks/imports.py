@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from elt_env.model.evidence import Status
-from elt_env.model.extras import missing_distribution, missing_package, needed_by_extras
+from elt_env.model.extras import needed_always, needed_by_extras
+from elt_env.model.import_faults import NOTHING, ImportFault, Surroundings, excuse
+from elt_env.model.lock import Lock, owned_distributions
 from elt_env.stages.checks.finding import Finding, first
-from elt_env.tools.modules import Imported, import_all, modules_by_distribution
+from elt_env.tools.modules import Imported, import_all, modules_by_distribution, submodules
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
 _NAMED = 3
-_NOTHING = "which nothing here requires"
+_ALLOWED = "allowed to fail"
+_ENOUGH = 120.0  # seconds for the submodules of what was asked for
 # What the tools load only when they talk to BigQuery, which no run on DuckDB does.
 _UNTOUCHED = {
     "dbt-bigquery": (
@@ -32,23 +37,38 @@ _UNTOUCHED = {
 
 
 def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
-    """The top-level modules of every installed distribution import.
+    """The top-level modules of every distribution import, and all of those that were asked for.
 
     But for those of the allow-list, and those that want what an extra brings that nobody asked for,
-    or what nothing that is installed requires, as the stubs of a service that is not used. A
-    distribution that was asked for and of which nothing imports fails all the same.
+    or what nothing that is installed requires, as the stubs of a service that is not used: these
+    are named. A distribution that was asked for and of which nothing imports fails all the same.
     """
+    limit = toolbox.policy.tool_limit.total_seconds()
+    distributions = {each.name: each for each in prefix.distributions()}
     owners = modules_by_distribution(prefix)
-    owner_of = {module: name for name, modules in owners.items() for module in modules}
-    results = import_all(owner_of, prefix, toolbox.policy.tool_limit.total_seconds(), say)
-    excused = _undeclared(results, owners, prefix)
-    excused |= _of_extras(results, owner_of, prefix)
-    excused |= {
-        each.module: "allowed to fail"
-        for each in results
-        if _is_allowed(each.module, toolbox.environment.imports_allow)
+    tops = {module: name for name, modules in owners.items() for module in modules}
+    judge = _Judge(prefix, owners, toolbox.environment.imports_allow)
+    results = import_all(tops, prefix, limit, say)
+    broken = {each.module for each in results if each.fault}
+    below = {
+        module: name
+        for name in _asked_for(prefix.lock)
+        if name in distributions
+        for module in submodules(distributions[name].files)
+        if module not in tops and not any(_is_in(module, each) for each in broken)
     }
-    return _judge(results, owner_of, prefix, excused)
+    more = import_all(
+        below,
+        prefix,
+        limit,
+        say,
+        enough=min(_ENOUGH, limit / 2),
+        is_fault=lambda each: judge.excuse(each, below[each.module], below=True) is None,
+    )
+    excused = judge.excuses(results, tops) | judge.excuses(more, below, below=True)
+    left = len(below) - len(more)
+    note = f"; {left} submodules were not tried, since {_ENOUGH:.0f} s were over" if left else ""
+    return _judge([*results, *more], tops | below, prefix, excused, note)
 
 
 def extra_imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
@@ -66,46 +86,70 @@ def extra_imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     return _judge(results, owner_of, prefix, {})
 
 
-def _of_extras(
-    results: list[Imported], owner_of: Mapping[str, str], prefix: Prefix
-) -> dict[str, str]:
-    """Return the modules that did not import for want of what an extra brings, each with why."""
-    faults = {each.module: each.fault for each in results if each.fault}
-    requires = {
-        each.name: needed_by_extras(importlib.metadata.Distribution.at(each.info).requires or ())
-        for each in (prefix.distributions() if faults else ())
-        if each.name in {owner_of[module] for module in faults}
-    }
-    locked = prefix.lock.distributions
-    missing = {
-        module: missing_distribution(
-            fault, requires.get(owner_of[module], frozenset()) - set(locked)
-        )
-        for module, fault in faults.items()
-    }
-    return {module: f"wants {name}, of an extra" for module, name in missing.items() if name}
+def _asked_for(lock: Lock) -> list[str]:
+    """Return the distributions that a person asked for, by name or as the conda package with it."""
+    asked = [each for each in lock.packages if each.requested]
+    names = [each.name for each in asked if each.manager == "pip"]
+    return sorted({*names, *owned_distributions(tuple(e for e in asked if e.manager == "conda"))})
 
 
-def _undeclared(
-    results: list[Imported], owners: Mapping[str, Sequence[str]], prefix: Prefix
-) -> dict[str, str]:
-    """Return the modules that did not import for want of what nothing installed brings or requires.
+@dataclass(frozen=True)
+class _Judge:
+    """Knows of what is installed which failed imports are no fault.
 
-    What is required is installed, or pip_check says so.
+    Attributes:
+        owners: the top-level modules of each distribution.
+        allowed: modules that may fail.
     """
-    faults = {each.module: each.fault for each in results if each.fault}
-    brought = {module.split(".")[0] for modules in owners.values() for module in modules}
-    wanted = {module: missing_package(fault) for module, fault in faults.items()}
-    found = {
-        module: f"wants {name}, {_NOTHING}"
-        for module, name in wanted.items()
-        if name is not None and name not in brought
-    }
-    asked = {each.name for each in prefix.lock.packages if each.requested}
-    for name, modules in owners.items():
-        if name in asked and all(module in faults for module in modules):
-            found = {module: why for module, why in found.items() if module not in modules}
-    return found
+
+    prefix: Prefix
+    owners: Mapping[str, Sequence[str]]
+    allowed: tuple[str, ...]
+
+    @cached_property
+    def _brought(self) -> set[str]:
+        return {module for modules in self.owners.values() for module in modules}
+
+    @cached_property
+    def _requires(self) -> dict[str, list[str]]:
+        return {
+            each.name: importlib.metadata.Distribution.at(each.info).requires or []
+            for each in self.prefix.distributions()
+        }
+
+    def excuses(
+        self, results: Sequence[Imported], owner_of: Mapping[str, str], *, below: bool = False
+    ) -> dict[str, str]:
+        """Return the modules that may fail, each with why."""
+        faults = {each.module for each in results if each.fault}
+        found = {
+            each.module: self.excuse(each, owner_of[each.module], below=below)
+            for each in results
+            if each.fault
+        }
+        if not below:
+            for name in _asked_for(self.prefix.lock):
+                modules = self.owners.get(name, ())
+                if all(each in faults and NOTHING in (found[each] or "") for each in modules):
+                    found |= dict.fromkeys(modules)
+        return {module: why for module, why in found.items() if why}
+
+    def excuse(self, result: Imported, owner: str, *, below: bool) -> str | None:
+        """Return why a module of a distribution may fail; None where it may not."""
+        requires = self._requires.get(owner, [])
+        locked = set(self.prefix.lock.distributions)
+        extras = needed_by_extras(requires)
+        around = Surroundings(
+            own=self.owners.get(owner, ()),
+            brought=self._brought,
+            extras=extras - locked,
+            required=needed_always(requires, self.prefix.lock.python.version),
+        )
+        fault = ImportFault(result.module, result.fault or "", result.missing, below)
+        return self._allowed(result.module) or excuse(fault, around)
+
+    def _allowed(self, module: str) -> str | None:
+        return _ALLOWED if any(_is_in(module, each) for each in self.allowed) else None
 
 
 def _judge(
@@ -113,6 +157,7 @@ def _judge(
     owner_of: Mapping[str, str],
     prefix: Prefix,
     excused: Mapping[str, str],
+    note: str = "",
 ) -> Finding:
     """Return `failed` when something did not import that is not excused, by module."""
     faults = [each for each in results if each.fault]
@@ -130,8 +175,8 @@ def _judge(
     if lines:
         return Finding("failed", first(lines), log)
     notes = "".join(f"; {each}" for each in _notes([each.module for each in faults], excused))
-    status: Status = "warned" if any(_NOTHING in each for each in excused.values()) else "passed"
-    return Finding(status, f"{len(results) - len(faults)} modules import{notes}", log)
+    status: Status = "warned" if {*excused.values()} - {_ALLOWED} else "passed"
+    return Finding(status, f"{len(results) - len(faults)} modules import{notes}{note}", log)
 
 
 def _notes(modules: Sequence[str], excused: Mapping[str, str]) -> Iterator[str]:
@@ -146,5 +191,5 @@ def _notes(modules: Sequence[str], excused: Mapping[str, str]) -> Iterator[str]:
             yield from (f"{each} {reason}" for each in named)
 
 
-def _is_allowed(module: str, allowed: tuple[str, ...]) -> bool:
-    return any(module == each or module.startswith(each + ".") for each in allowed)
+def _is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")

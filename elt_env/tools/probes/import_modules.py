@@ -4,7 +4,9 @@ A name may go on with ":" and the name of what the module must have, as an entry
 
 A line `{"trying": NAME}` comes before each attempt, so that the caller knows the culprit when the
 interpreter itself ends. It also ends, with exit code 1 and a stack on stderr, when one import takes
-longer than the number of seconds given as the argument. What the modules print goes to stderr.
+longer than the number of seconds given as the first argument. What the modules print goes to
+stderr. With a second argument, no attempt is begun after that moment of the monotonic clock, and
+`{"left": NUMBER}` says of how many modules nothing is known.
 """
 
 import contextlib
@@ -23,25 +25,32 @@ def main() -> None:
     # Modules may print through the descriptor itself; keep one of our own for the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    patience = float(sys.argv[1])
+    patience, *moment = map(float, sys.argv[1:])
+    deadline = moment[0] if moment else float("inf")
     sys.argv = ["import_modules"]
     warnings.simplefilter("ignore")
-    for name in names:
+    for number, name in enumerate(names):
+        if time.monotonic() > deadline:
+            answers.write(json.dumps({"left": len(names) - number}) + "\n")
+            answers.flush()
+            break
         answers.write(json.dumps({"trying": name}) + "\n")
         answers.flush()
         # It ends an import that keeps the interpreter's lock as well.
         faulthandler.dump_traceback_later(patience, exit=True, file=2)
         start = time.perf_counter()
-        fault = _import(name)
+        fault, missing = _import(name)
         seconds = round(time.perf_counter() - start, 3)
-        answers.write(json.dumps({"module": name, "fault": fault, "seconds": seconds}) + "\n")
+        answer = {"module": name, "fault": fault, "seconds": seconds, "missing": missing}
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
     faulthandler.cancel_dump_traceback_later()
     # Threads that a module started must not keep the interpreter.
     os._exit(0)
 
 
-def _import(name: str) -> "str | None":
+def _import(name: str) -> "tuple[str | None, str | None]":
+    """Import one; return the exception in one line, and the module for want of which it came."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             module, _, attribute = name.partition(":")
@@ -50,8 +59,18 @@ def _import(name: str) -> "str | None":
                 found = getattr(found, each)
     except BaseException as error:  # noqa: BLE001  # a module may raise anything, SystemExit too
         text = str(error).strip().split("\n")[0]
-        return "%s: %s" % (type(error).__name__, text)  # noqa: UP031  # any Python runs it
-    return None
+        told = "%s: %s" % (type(error).__name__, text)  # noqa: UP031  # any Python runs it
+        return told, _missing(error)
+    return None, None
+
+
+def _missing(error: "BaseException | None") -> "str | None":
+    """Return what was not found, in words of its own or of whoever caught it; None if nothing."""
+    for _ in range(20):  # a chain may be a ring
+        if error is None or isinstance(error, ModuleNotFoundError):
+            break
+        error = error.__cause__ or error.__context__
+    return error.name if isinstance(error, ModuleNotFoundError) else None
 
 
 if __name__ == "__main__":

@@ -217,6 +217,42 @@ def test_imports_of_a_lock_with_modules_of_all_kinds(sample: Sample, tmp_path: P
     assert "solar.wind  ok" in log(lenient, passed.log)
 
 
+def test_what_lies_below_what_was_asked_for_imports_too(sample: Sample, tmp_path: Path) -> None:
+    top = {"tool/__init__.py": "", "tool/fine.py": "", "tool/sub/__init__.py": ""}
+    sample.offer_pip(
+        "tool",
+        {
+            **top,
+            "tool/extra.py": (
+                "try:\n    import far_db\nexcept ImportError:\n    raise RuntimeError('get it')\n"
+            ),
+            "tool/sub/stubs.py": "import absentee.aio\n",
+            "tool/sub/broken.py": "raise RuntimeError('broken')\n",
+            "tool/sub/newer.py": "match = 1 2\n",
+            "tool/versions.py": "from library import gone\n",
+        },
+        requires=["library", 'far-db; extra == "far"'],
+    )
+    # Nobody asked for this one, so nobody may ever look below it.
+    sample.offer_pip("library", {"library/__init__.py": "", "library/part.py": "1 / 0\n"})
+    lock = sample.lock(pip=["tool"])
+    ensure_prefix(lock, sample.toolbox(tmp_path), silent)
+
+    failed = prove("imports", lock, sample.toolbox(tmp_path), silent)
+
+    assert failed.status == "failed"
+    assert [line.split(":")[0] for line in failed.detail.splitlines()] == [
+        "tool.sub.broken of tool 1.0",
+        "tool.sub.newer of tool 1.0",
+        "tool.versions of tool 1.0",
+    ]
+    allowed = ["tool.sub.broken", "tool.sub.newer", "tool.versions"]
+    lenient = prove("imports", lock, sample.toolbox(tmp_path, imports_allow=allowed), silent)
+    assert lenient.status == "warned"
+    assert "tool.extra wants far-db, of an extra" in lenient.detail
+    assert "tool.sub.stubs wants absentee, which nothing here requires" in lenient.detail
+
+
 def test_only_the_first_of_many_faults_are_in_the_detail(
     sample_lock: Lock, toolbox: Toolbox
 ) -> None:

@@ -115,6 +115,20 @@ def test_a_module_that_cannot_be_imported_after_another(prefix: Prefix) -> None:
     assert set(faults(prefix, "late", *(f"early_{n}" for n in range(8))).values()) == {None}
 
 
+def test_when_there_was_enough_no_import_is_begun(prefix: Prefix) -> None:
+    assert import_all(["alpha", "tally"], prefix, _LIMIT, silent, enough=0.0) == []
+
+
+def test_the_module_for_want_of_which_it_failed_is_told(prefix: Prefix) -> None:
+    told = "try:\n    import absentee.part\nexcept ImportError as error:\n    raise KeyError"
+    write(prefix, {"tells": told, "tells_why": f"{told} from error", "is_faulty": "{}['x']"})
+
+    found = import_all(["tells", "tells_why", "is_faulty"], prefix, _LIMIT, silent)
+
+    missing = {each.module: each.missing for each in found}
+    assert missing == {"tells": "absentee", "tells_why": "absentee", "is_faulty": None}
+
+
 def test_no_modules_at_all(prefix: Prefix) -> None:
     assert faults(prefix) == {}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_env.tools.modules import top_level_modules
+from elt_env.tools.modules import submodules, top_level_modules
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,18 @@ def test_whatever_the_files_the_answer_is_importable_names_in_order(
     assert all(part.isidentifier() for each in modules for part in each.split("."))
     chance.shuffle(files)
     assert top_level_modules(files) == modules
+
+
+def test_the_submodules_that_an_import_finds() -> None:
+    files = [
+        *("pkg/__init__.py", "pkg/a.py", "pkg/_fast.cpython-311-x86_64-linux-gnu.so"),
+        *("pkg/sub/__init__.py", "pkg/sub/deep.py", "pkg/data/script.py", "pkg/__main__.py"),
+        *("pkg/tests/__init__.py", "pkg/tests/a.py", "pkg/testing.py", "pkg/conftest.py"),
+        *("pkg/_vendor/__init__.py", "pkg/_vendor/six.py", "pkg/not-a-name.py", "pkg/a.pyi"),
+        *("pkg/migrations/__init__.py", "pkg/migrations/env.py", "pkg/migrations/script.py.mako"),
+        *("ns/inner/__init__.py", "ns/inner/one.py", "alone.py", "../../../bin/tool.py"),
+    ]
+    assert submodules(files) == (
+        *("ns.inner", "pkg._fast", "pkg.a", "pkg.migrations", "pkg.sub"),
+        *("ns.inner.one", "pkg.sub.deep"),
+    )

@@ -1,0 +1,119 @@
+"""Which failed imports say nothing against an environment, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from elt_env.model.extras import is_removed, missing_distribution, missing_package
+from elt_env.model.names import normalize
+
+NOTHING = "which nothing here requires"
+# Of the standard library on other platforms (https://docs.python.org/3/library/windows.html).
+_ELSEWHERE = ("_scproxy", "_winapi", "_winreg", "msvcrt", "nt", "winreg", "winsound")
+_NOT_FOUND = re.compile(r"No module named '(?P<module>[\w.]+)'")
+_NOT_IN = re.compile(
+    r"cannot import name '(?P<name>\w+)' from (partially initialized module )?'(?P<module>[\w.]+)'"
+)
+_NO_MODULE = "dynamic module does not define module export function"
+_PROGRAM = re.compile(r"^(SystemExit:|FileNotFoundError: .*No such file or directory: '(?!/))")
+_TO_INSTALL = re.compile(
+    r"\bpip install\b|\bnot installed\b|^\w+: Install '|\binstall additional dependencies\b"
+    r"|\brequires the '?[\w.-]+'? (?:module|package)\b|^\w+: Required package"
+)
+
+
+@dataclass(frozen=True)
+class ImportFault:
+    """A module that did not import.
+
+    Attributes:
+        text: the exception in one line.
+        missing: the module that was not found, where that led to the exception.
+        below: whether it is below the top-level module of its distribution, so that the
+            distribution may do without it.
+    """
+
+    module: str
+    text: str
+    missing: str | None = None
+    below: bool = False
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What there is around a module that did not import.
+
+    Attributes:
+        own: the top-level modules of its distribution.
+        brought: those of all distributions; of a namespace (PEP 420) what lies in it.
+        extras: distributions that its own requires for extras alone and that are not locked.
+        required: distributions that its own requires in any case.
+    """
+
+    own: Collection[str]
+    brought: Collection[str]
+    extras: Collection[str]
+    required: Collection[str]
+
+    def has(self, module: str) -> bool:
+        """Tell whether some distribution brings the module, or what it would lie in."""
+        return any(_is_in(module, each) or _is_in(each, module) for each in self.brought)
+
+
+def excuse(fault: ImportFault, around: Surroundings) -> str | None:
+    """Return why a failed import is no fault of the environment; None where it may be one.
+
+    It is none where the module wants what an extra brings that nobody asked for, or what no
+    distribution requires. A module below the top-level one may also be for another platform, be a
+    program, or want what its own distribution lacks: no other choice of packages mends that.
+    """
+    found = fault.missing or _not_found(fault.text)
+    name = missing_distribution(_as_text(found) if found else fault.text, around.extras)
+    if name is not None:
+        return f"wants {name}, of an extra"
+    if found and _is_undeclared(found, around):
+        is_namespace = any(_is_in(each, _top(found)) for each in around.brought)
+        return f"wants {found if is_namespace else _top(found)}, {NOTHING}"
+    return _excuse_below(fault, found, around) if fault.below else None
+
+
+def _is_undeclared(module: str, around: Surroundings) -> bool:
+    required = {normalize(each).replace("-", "_") for each in around.required}
+    known = around.has(module) or _top(module) in required
+    return not known and missing_package(_as_text(module)) is not None
+
+
+def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -> str | None:
+    not_in = _NOT_IN.search(fault.text)
+    wanted = _top(found) if found else (not_in["name"] if not_in else "")
+    if wanted in _ELSEWHERE:
+        return f"wants {wanted}, of another platform"
+    if is_removed(wanted):
+        return f"wants {wanted}, which newer Pythons do not have"
+    source = found or (not_in["module"] if not_in else None)
+    if source and any(_is_in(source, each) for each in around.own):
+        return f"wants {source}{f'.{wanted}' if not_in else ''}, which its own distribution lacks"
+    if _NO_MODULE in fault.text:
+        return "is a library and no module"
+    if _PROGRAM.search(fault.text):
+        return "is a program"
+    return "wants what is to be installed with it" if _TO_INSTALL.search(fault.text) else None
+
+
+def _not_found(text: str) -> str | None:
+    found = _NOT_FOUND.search(text)
+    return found["module"] if found else None
+
+
+def _as_text(module: str) -> str:
+    return f"No module named '{module}'"
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
