@@ -27,6 +27,7 @@ from elt_env.stages import build as building
 from elt_env.stages import lock as locking
 from elt_env.stages import settings_report
 from elt_env.stages import show as showing
+from elt_env.stages.acceptance import ways_to_accept
 from elt_env.stages.checks.registry import build_checks, is_blocking
 from elt_env.stages.from_file import LockedFile, is_file, lock_file
 from elt_env.stages.notify import notify
@@ -164,10 +165,12 @@ def build(  # noqa: PLR0913  # click passes them
         details = "\n".join(f"{each.check}: {each.detail}" for each in failed)
         notify(target, toolbox, say, "failed", details)
         names = ", ".join(each.check for each in failed)
+        ways = ways_to_accept(failed, policy, target.environment)
+        log = toolbox.store.home / failed[0].log
         raise ProofError(
             f"{target.name} is built, but does not hold: {names}\n"
             + "\n".join(each.detail for each in failed),
-            f"Change the spec and build again. The log: {toolbox.store.home / failed[0].log}",
+            "\n     ".join(["Change the spec and build again.", *ways, f"The log: {log}"]),
         )
     building.require_as_sealed(Prefix(built.path, current))
     if directory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import click
 
@@ -12,7 +12,9 @@ from elt_env.errors import PolicyError, ProofError, ToolError
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
 from elt_env.model.summary import evidence_text
+from elt_env.model.target import Target
 from elt_env.stages import build as building
+from elt_env.stages.acceptance import ways_to_accept
 from elt_env.stages.checks.registry import health_checks, image_checks
 from elt_env.stages.prove import prove_all, prove_image
 from elt_env.tools.process import Say
@@ -39,11 +41,12 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
     current = building.require_lock(target, toolbox)
     results = prove_all(current, toolbox, teller(), names=names or None, again=again)
     click.echo(evidence_text(results))
-    failed = [each.check for each in results if each.failed]
+    failed = [each for each in results if each.failed]
     if failed:
+        place = toolbox.store.log_path(current.digest, failed[0].check).parent
         raise ProofError(
-            f"{target.name} does not hold: {', '.join(failed)}",
-            f"The logs are in {toolbox.store.log_path(current.digest, failed[0]).parent}",
+            f"{target.name} does not hold: {', '.join(each.check for each in failed)}",
+            _remedy(f"The logs are in {place}", failed, target, toolbox),
         )
 
 
@@ -71,9 +74,15 @@ def check(name: str, check_name: str) -> None:
     click.echo(evidence_text((evidence,)))
     log = f"Its log: {toolbox.store.home / evidence.log}"
     if evidence.failed:
-        raise ProofError(f"{check_name} failed on {target.name}.", log)
+        remedy = _remedy(log, [evidence], target, toolbox)
+        raise ProofError(f"{check_name} failed on {target.name}.", remedy)
     if not evidence.holds:
         raise ToolError(f"{check_name} could not run on {target.name}.", log)
+
+
+def _remedy(log: str, failed: Sequence[Evidence], target: Target, toolbox: Toolbox) -> str:
+    ways = ways_to_accept(failed, toolbox.environment, target.environment)
+    return "\n     ".join([log, *ways])
 
 
 def _run(name: str, lock: Lock, toolbox: Toolbox, say: Say) -> Evidence:

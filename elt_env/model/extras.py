@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -25,11 +27,7 @@ def needed_by_extras(requires: Iterable[str]) -> frozenset[str]:
     """Return the names that are required for extras alone, by the `Requires-Dist` of metadata."""
     always: set[str] = set()
     extra: set[str] = set()
-    for line in requires:
-        try:
-            found = Requirement(line)
-        except InvalidRequirement:
-            continue
+    for found in _parsed(requires):
         mine = extra if found.marker and "extra ==" in str(found.marker) else always
         mine.add(normalize(found.name))
     return frozenset(extra - always)
@@ -37,13 +35,75 @@ def needed_by_extras(requires: Iterable[str]) -> frozenset[str]:
 
 def needed_always(requires: Iterable[str], python: str) -> frozenset[str]:
     """Return the names that are required without an extra under a full Python version."""
-    found = []
-    for line in requires:
-        try:
-            found.append(Requirement(line))
-        except InvalidRequirement:
-            continue
-    return frozenset(normalize(each.name) for each in found if applies(each, python))
+    return frozenset(normalize(each.name) for each in _parsed(requires) if applies(each, python))
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the metadata of an installed distribution say.
+
+    Attributes:
+        requires: its `Requires-Dist`.
+    """
+
+    version: str
+    requires: Sequence[str]
+
+
+def unmet_extras(
+    asked: Iterable[str], installed: Mapping[str, Described], python: str
+) -> list[str]:
+    """Return what the extras that are asked for require and that is not there, a line each, sorted.
+
+    An extra is asked for by one of the requirements `asked`, or by what is installed; its own
+    requirements may ask for others in turn (PEP 508). What a distribution requires without an
+    extra is left to `pip check`.
+
+    Args:
+        asked: requirements of a person.
+        installed: the distributions that are there, by normalized name.
+        python: the full version of the Python that evaluates markers.
+    """
+    waiting = _with_extras(_parsed(asked), python)
+    for described in installed.values():
+        waiting += _with_extras(_parsed(described.requires), python)
+    seen, faults = set(waiting), set()
+    while waiting:
+        name, extra = waiting.pop()
+        for each in _of_extra(name, extra, installed, python):
+            there = installed.get(normalize(each.name))
+            if there is None or not each.specifier.contains(there.version, prereleases=True):
+                has = f"{each.name} {there.version} is" if there else "which is not"
+                faults.add(f"{name}[{extra}] requires {each.name}{each.specifier}, {has} installed")
+            new = {(normalize(each.name), normalize(other)) for other in each.extras} - seen
+            seen |= new
+            waiting += new
+    return sorted(faults)
+
+
+def _of_extra(
+    name: str, extra: str, installed: Mapping[str, Described], python: str
+) -> Iterator[Requirement]:
+    """Yield what an extra requires beyond what its distribution requires without it."""
+    if name in installed:
+        for each in _parsed(installed[name].requires):
+            if not applies(each, python) and applies(each, python, [extra]):
+                yield each
+
+
+def _with_extras(requirements: Iterable[Requirement], python: str) -> list[tuple[str, str]]:
+    return [
+        (normalize(each.name), normalize(extra))
+        for each in requirements
+        if applies(each, python)
+        for extra in each.extras
+    ]
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[Requirement]:
+    for line in lines:
+        with contextlib.suppress(InvalidRequirement):
+            yield Requirement(line)
 
 
 def missing_distribution(fault: str, candidates: Iterable[str]) -> str | None:

@@ -90,6 +90,11 @@ class EnvironmentPolicy(_Frozen):
     imports_allow: tuple[str, ...] = Field(
         (), description="modules that may fail to import in a healthy environment"
     )
+    shared_files: Literal["warn", "refuse"] = Field(
+        "warn",
+        description="what becomes of files that several of pip's distributions bring with "
+        "different content",
+    )
     push: str | None = Field(
         None,
         description="where a new image is pushed to, as `registry.example/team/elt`, by the start "

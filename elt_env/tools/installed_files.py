@@ -9,6 +9,7 @@ import base64
 import hashlib
 import importlib.metadata
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,11 @@ from elt_env.model.bytecode import is_cached
 from elt_env.tools.prefix import Distribution, Prefix
 
 _CHUNK = 1 << 20
+_EMPTY = base64.urlsafe_b64encode(hashlib.sha256(b"").digest()).rstrip(b"=").decode()
+_FOR_PEOPLE = re.compile(
+    r"(^|/)(tests?/.*|((LICEN[CS]E|README|CHANGELOG|CHANGES|NOTICE|AUTHORS)[^/]*)|[^/]+\.(md|rst))$",
+    re.IGNORECASE,
+)
 _Brought = list[tuple[Distribution, str | None]]
 
 
@@ -34,6 +40,8 @@ class RecordedFile:
         winner: the first of them.
         wanted: the sha256 of the winner's content, as RECORD writes it.
         settled: whether it has that content.
+        matters: whether content is lost that somebody may miss: not that of an empty file, of a
+            text for people, or of a test.
     """
 
     path: str
@@ -41,9 +49,10 @@ class RecordedFile:
     winner: str
     wanted: str
     settled: bool
+    matters: bool = True
 
     def __str__(self) -> str:
-        return f"{self.path} of {', '.join(self.owners)}"
+        return f"{self.path} of {', '.join(self.owners)}: that of {self.winner} is there"
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,15 @@ def _found(path: Path) -> str | None:
 def _judged(place: str, by: _Brought, found: str | None) -> RecordedFile:
     recorded = sorted((each.name, wanted) for each, wanted in by if wanted is not None)
     winner, wanted = recorded[0]
-    return RecordedFile(place, tuple(name for name, _ in recorded), winner, wanted, found == wanted)
+    lost = {each for _, each in recorded} - {wanted, _EMPTY}
+    return RecordedFile(
+        place,
+        tuple(name for name, _ in recorded),
+        winner,
+        wanted,
+        settled=found == wanted,
+        matters=bool(lost) and not _FOR_PEOPLE.search(place),
+    )
 
 
 def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | None]]:

@@ -88,11 +88,13 @@ class Sample:
 
         Args:
             root: the project's directory; its store is below it unless `home` says otherwise.
-            policy: keys of the policy with `_` for `-`, and `imports_allow`.
+            policy: keys of the policy with `_` for `-`, and of its environment `imports_allow`,
+                `installer` and `shared_files`.
         """
         own = {
             "imports-allow": policy.pop("imports_allow", []),
             "installer": policy.pop("installer", "uv"),
+            "shared-files": policy.pop("shared_files", "warn"),
         }
         project = make_project(
             root,

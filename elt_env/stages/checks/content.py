@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from elt_env.errors import IntegrityError
 from elt_env.stages.checks.finding import Finding, judge
 from elt_env.tools.installed_files import installed_files
@@ -18,9 +20,10 @@ def mixed_managers(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """Each distribution is there once, in the locked version, and its files are as installed.
 
     conda-meta holds the locked packages and no others, every file of conda's is as conda linked
-    it, and every file that pip installed has the hash that a RECORD says.
+    it, and every file that pip installed has the hash that a RECORD says. Files that several of
+    pip's distributions bring with different content are named with whose is there.
     """
-    del toolbox, say
+    del say
     faults = []
     for require in (require_installed_is_locked, require_conda_untouched):
         try:
@@ -33,4 +36,10 @@ def mixed_managers(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     passed = f"{conda} conda and {pip} pip packages, each file as installed"
     if files.shared:
         passed += f"; {len(files.shared)} files brought by several of pip's"
-    return judge([*faults, *files.changed], passed, log="\n".join(map(str, files.shared)))
+    faults += files.changed
+    shared = [str(each) for each in files.shared if each.matters]
+    refused = shared if toolbox.environment.shared_files == "refuse" else []
+    rest = "\n".join(str(each) for each in files.shared if not each.matters)
+    notes = [] if refused else shared
+    counts = {"shared_files": len(shared)}
+    return replace(judge([*faults, *refused], passed, notes=notes, log=rest), counts=counts)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from elt_env.model.evidence import Status
+from elt_env.model.evidence import Status, Table
 from elt_env.model.extras import needed_always, needed_by_extras
 from elt_env.model.import_faults import NOTHING, ImportFault, Surroundings, excuse
 from elt_env.model.lock import Lock, owned_distributions
@@ -164,6 +164,7 @@ def _judge(
     bad = [each for each in faults if each.module not in excused]
     # As they are installed, which is not as they are locked when that is the fault.
     versions = {each.name: each.version for each in prefix.distributions()} if bad else {}
+    rows = tuple((each.module, owner_of[each.module], each.fault or "") for each in bad)
     lines = [
         f"{each.module} of {owner_of[each.module]} "
         f"{versions.get(owner_of[each.module], '')}: {each.fault}"
@@ -173,7 +174,8 @@ def _judge(
         f"{each.seconds:8.3f} s  {each.module}  {each.fault or 'ok'}" for each in results
     )
     if lines:
-        return Finding("failed", first(lines), log)
+        table = Table.cut("modules", ("module", "distribution", "fault"), rows)
+        return Finding("failed", first(lines), log, table=table)
     notes = "".join(f"; {each}" for each in _notes([each.module for each in faults], excused))
     status: Status = "warned" if {*excused.values()} - {_ALLOWED} else "passed"
     return Finding(status, f"{len(results) - len(faults)} modules import{notes}{note}", log)

@@ -31,7 +31,10 @@ _POLICY: dict[str, tuple[str, ...]] = {
     "image_content": ("image_path",),
     "image_runs": ("image_path",),
 }
-_ENVIRONMENT_POLICY: dict[str, tuple[str, ...]] = {"imports": ("imports_allow",)}
+_ENVIRONMENT_POLICY: dict[str, tuple[str, ...]] = {
+    "imports": ("imports_allow",),
+    "mixed_managers": ("shared_files",),
+}
 
 
 def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:

@@ -31,7 +31,10 @@ def build_checks(policy: EnvironmentPolicy) -> tuple[str, ...]:
 def is_blocking(name: str, policy: EnvironmentPolicy) -> bool:
     """Tell whether nothing is released while that check does not hold; not of one that is gone."""
     own = _own(policy).get(name)
-    return name in CHECKS or name in IMAGE_CHECKS if own is None else own
+    blocks = name in CHECKS or name in IMAGE_CHECKS if own is None else own
+    required = policy.required_checks
+    on_image = name in IMAGE_CHECKS or name.endswith(IN_IMAGE)
+    return blocks and (on_image or required is None or name in required)
 
 
 def descriptions(policy: EnvironmentPolicy) -> Mapping[str, str]:

@@ -105,13 +105,24 @@ def test_a_file_of_two_pip_packages_is_as_one_of_them_brought_it(
     sample: Sample, tmp_path: Path
 ) -> None:
     for name, content in (("left", "side = 'left'\n"), ("right", "side = 'right'\n")):
-        sample.offer_pip(name, {f"{name}.py": "", "hands/__init__.py": content})
+        empty = "" if name == "left" else "# of the right\n"
+        licence = {"licence/LICENSE": content, "ns/__init__.py": empty and content, "ns/a.py": ""}
+        files = {f"{name}.py": "", "hands/__init__.py": content, **licence}
+        sample.offer_pip(name, files)
     lock = sample.lock(pip=["left", "right"])
     prefix = Prefix(sample.build(tmp_path, lock).path, lock)
 
     found = look(prefix, sample.toolbox(tmp_path))
-    assert found.status == "passed", found.detail
-    assert "1 files brought by several" in found.detail
+    assert found.status == "warned", found.detail
+    assert "3 files brought by several" in found.detail
+    assert "hands/__init__.py of left, right: that of left is there" in found.detail
+    # What is lost there is a text for people.
+    assert "LICENSE" not in found.detail
+
+    strict = sample.toolbox(tmp_path, shared_files="refuse")
+    found = look(prefix, strict)
+    assert found.status == "failed"
+    assert "hands/__init__.py of left, right" in found.detail
 
     replace(prefix.site_packages / "hands" / "__init__.py", b"side = 'neither'\n")
     found = look(prefix, sample.toolbox(tmp_path))

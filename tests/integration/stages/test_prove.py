@@ -174,6 +174,23 @@ def test_pip_check_names_the_culprit(  # noqa: PLR0917
     assert evidence.detail in log(toolbox, evidence.log)
 
 
+def test_an_extra_that_is_missing_is_named(sample_lock: Lock, toolbox: Toolbox) -> None:
+    site = prefix_of(sample_lock, toolbox).site_packages
+    edit(
+        site / "alpha-1.0.dist-info/METADATA", "Requires-Dist: beta>=1", "Requires-Dist: beta[far]"
+    )
+    edit(
+        site / "beta-1.0.dist-info/METADATA",
+        "Version: 1.0",
+        'Version: 1.0\nRequires-Dist: far-db; extra == "far"',
+    )
+
+    evidence = prove("pip_check", sample_lock, toolbox, silent)
+
+    assert evidence.status == "failed"
+    assert evidence.detail == "beta[far] requires far-db, which is not installed"
+
+
 def test_imports_of_a_lock_with_modules_of_all_kinds(sample: Sample, tmp_path: Path) -> None:
     sample.offer_conda("solar-core", "1.0", {"solar/core/__init__.py": "heat = 1\n"})
     sample.offer_pip("solar-wind", {"solar/wind/__init__.py": "from solar.core import heat\n"})
@@ -299,6 +316,7 @@ def test_the_command_line_fails_when_a_check_does(  # noqa: PLR0917
     assert ended.value.code == 8
     message = capsys.readouterr().err
     assert "alpha is broken" in message
+    assert 'imports-allow = ["alpha"] in [tool.elt-env.environments.elt]' in message
     verdict = next(line for line in message.splitlines() if "does not hold:" in line)
     assert "imports" in verdict
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from elt_env.model.extras import missing_distribution, missing_package, needed_by_extras
+from elt_env.model.extras import (
+    Described,
+    missing_distribution,
+    missing_package,
+    needed_always,
+    needed_by_extras,
+    unmet_extras,
+)
 
 _REQUIRES = [
     "numpy",
@@ -53,3 +60,29 @@ def test_an_import_misses_what_an_extra_brings(fault: str, missing: str | None) 
 )
 def test_a_package_that_is_not_there(fault: str, name: str | None) -> None:
     assert missing_package(fault) == name
+
+
+def test_what_an_extra_requires_has_to_be_there() -> None:
+    installed = {
+        "app": Described("1", ["lib[fast]>=1", 'far-db; extra == "all"', "not a requirement"]),
+        "lib": Described(
+            "1.2",
+            ['speed[simd]>=2; extra == "fast"', 'old; extra == "fast" and python_version < "3"'],
+        ),
+        "speed": Described("1.0", ['vector; extra == "simd"', 'rust; extra == "other"']),
+    }
+    assert unmet_extras(["app"], installed, "3.11.4") == [
+        "lib[fast] requires speed>=2, speed 1.0 is installed",
+        "speed[simd] requires vector, which is not installed",
+    ]
+    whole = {**installed, "speed": Described("2.0", []), "vector": Described("1", [])}
+    assert unmet_extras(["app[unknown]"], whole, "3.11.4") == []
+    assert unmet_extras(["App[ALL]; python_version >= '3'"], whole, "3.11.4") == [
+        "app[all] requires far-db, which is not installed"
+    ]
+    assert unmet_extras(["app[all]; python_version < '3'", "gone[x]"], whole, "3.11.4") == []
+
+
+def test_what_is_required_in_any_case() -> None:
+    requires = [*_REQUIRES, 'Old_Thing; python_version < "3"']
+    assert needed_always(requires, "3.11.4") == {"numpy"}
