@@ -14,6 +14,7 @@ from elt_env.cli import why as explaining
 from elt_env.cli.checks import check, doctor
 from elt_env.cli.diff import diff
 from elt_env.cli.group import Group
+from elt_env.cli.init import init
 from elt_env.cli.lint import lint
 from elt_env.cli.readiness import readiness
 from elt_env.cli.targets import lock_in, open_target, prefix_to_use
@@ -23,6 +24,7 @@ from elt_env.errors import PolicyError, ProofError
 from elt_env.model.diff import count
 from elt_env.model.diff_render import body, headline
 from elt_env.model.summary import next_of_file, next_steps, packages_text
+from elt_env.model.target import Target
 from elt_env.stages import build as building
 from elt_env.stages import lock as locking
 from elt_env.stages import settings_report
@@ -181,6 +183,8 @@ def build(  # noqa: PLR0913  # click passes them
     if target.environment in toolbox.project.unlisted:
         summary, spec = showing.show(target, toolbox), toolbox.environment.spec
         click.echo("\n" + next_of_file(summary, own_command(sys.argv[0]), spec))
+    else:
+        click.echo("\n" + _next_steps(target, toolbox))
 
 
 @main.command()
@@ -218,7 +222,7 @@ def show(
     if packages and summary.lock:
         click.echo(packages_text(summary.lock))
     if hints:
-        click.echo("\n" + next_steps(summary, own_command(sys.argv[0])))
+        click.echo("\n" + _next_steps(target, toolbox))
 
 
 @main.command(context_settings={"allow_interspersed_args": False})
@@ -304,6 +308,7 @@ for each in (
     gc,
     releases.history,
     images.image,
+    init,
     lint,
     releases.promote,
     images.push,
@@ -315,6 +320,13 @@ for each in (
     explaining.why_not,
 ):
     main.add_command(each)
+
+
+def _next_steps(target: Target, toolbox: Toolbox) -> str:
+    makefile = toolbox.project.root / "Makefile"
+    with_make = makefile.is_file() and "\nrelock:" in makefile.read_text(errors="replace")
+    summary = showing.show(target, toolbox)
+    return next_steps(summary, own_command(sys.argv[0]), with_make=with_make)
 
 
 def _locked(name: str, python: str | None, called: str | None, say: Say) -> LockedFile:

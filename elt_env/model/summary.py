@@ -17,6 +17,11 @@ from elt_env.model.target import Target
 _TOOLS = {"dbt-core": "dbt", "meltano": "meltano", "dagster": "dagster"}
 """What a person tries first, by the distribution that brings it."""
 
+_WITH_MAKE = (
+    ("make relock", "upgrade within the spec, build and prove"),
+    ("make ui", "watch and materialize in the web UI"),
+)
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -187,12 +192,13 @@ def _package_line(package: Package) -> str:
     return f"  {package.manager:<5} {package.name} {package.version}  {released}  {why}"
 
 
-def next_steps(summary: Summary, command: str) -> str:
+def next_steps(summary: Summary, command: str, *, with_make: bool = True) -> str:
     """Return what a person may want to type next.
 
     Args:
         summary: what is known of the target.
         command: how they call elt-env.
+        with_make: whether the project has a Makefile with these targets.
     """
     target, tool = summary.target, first_tool(summary.lock)
     released = [(f"{summary.entry_points}/{tool} --version", f"the released {tool}, from anywhere")]
@@ -203,10 +209,9 @@ def next_steps(summary: Summary, command: str) -> str:
         (f"{command} shell {target.name}", "a shell in which its tools come first"),
         *(image if summary.image else []),
         (f"{command} show {target.name} --packages", "every package, and why it is there"),
-        ("make relock", "upgrade within the spec, build and prove"),
-        ("make ui", "watch and materialize in the web UI"),
+        *(_WITH_MAKE if with_make else _without_make(target, command)),
     ]
-    return _next(rows)
+    return next_lines(rows)
 
 
 def next_of_file(summary: Summary, command: str, spec: str) -> str:
@@ -219,7 +224,7 @@ def next_of_file(summary: Summary, command: str, spec: str) -> str:
     """
     target, tool = summary.target, first_tool(summary.lock)
     released = [(f"{summary.entry_points}/{tool} --version", f"the released {tool}, from anywhere")]
-    return _next(
+    return next_lines(
         [
             *(released if summary.release else []),
             (f"{command} run {target.name} -- {tool} --version", "run a tool of the environment"),
@@ -237,7 +242,20 @@ def first_tool(lock: Lock | None) -> str:
     return next((tool for name, tool in _TOOLS.items() if name in held), "python")
 
 
-def _next(rows: Sequence[tuple[str, str]]) -> str:
+def _without_make(target: Target, command: str) -> tuple[tuple[str, str], ...]:
+    return (
+        (f"{command} relock {target.name}", "upgrade the lock within the spec; then build"),
+        (web_ui(command), "watch and materialize in the web UI"),
+    )
+
+
+def web_ui(command: str) -> str:
+    """Return how the web UI is started, by the `dagster` that lies beside elt-env."""
+    return f"{command.removesuffix('elt-env')}dagster dev -w workspace.yaml"
+
+
+def next_lines(rows: Sequence[tuple[str, str]]) -> str:
+    """Return what can be typed next, each with what it is good for, as a text for a person."""
     width = max(len(typed) for typed, _ in rows)
     return "Next:\n" + "\n".join(f"  {typed:<{width}}  {what}" for typed, what in rows)
 
