@@ -48,11 +48,12 @@ def why_not(target: str, wanted: str) -> None:
       elt-env why-not elt@3.11 3.14
     """
     place, toolbox = open_target(target)
+    beside = place
     python = re.fullmatch(PYTHON, wanted)
     if python:
         place = toolbox.target(place.environment, wanted)
     asked = "" if python else _requirement(wanted)
-    for line in stage.why_not(place, asked, toolbox, teller()).lines:
+    for line in stage.why_not(place, asked, toolbox, teller(), beside).lines:
         click.echo(line)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from packaging.markers import (
@@ -15,6 +16,8 @@ from packaging.specifiers import SpecifierSet
 
 from elt_env.model.faults import WrittenError
 from elt_env.model.names import normalize
+
+_EXTRA = re.compile(r'\bextra\s*==\s*"([^"]*)"')
 
 
 def applies(requirement: Requirement, python: str, extras: Iterable[str] = ()) -> bool:
@@ -43,11 +46,21 @@ def bound_on(name: str, requires: Iterable[Requirement], python: str) -> Specifi
 def bound_of(
     name: str, requires: Iterable[Requirement], python: str, extras: Iterable[str] = ()
 ) -> str:
-    """Return the bound on a distribution as its owner writes it, maybe with one of some extras."""
+    """Return the bound on a distribution as its owner writes it, maybe with one of some extras.
+
+    Where none of these asks for it, another extra does that they lead to.
+    """
     some = tuple(extras)
     mine = [each for each in requires if normalize(each.name) == name]
-    texts = (str(each.specifier) for each in mine if applies(each, python, some))
+    counting = [each for each in mine if applies(each, python, some)]
+    counting = counting or [each for each in mine if applies(each, python, _extras_in(each))]
+    texts = (str(each.specifier) for each in counting)
     return ",".join(dict.fromkeys(each for each in texts if each))
+
+
+def _extras_in(requirement: Requirement) -> list[str]:
+    """Return the extras that a requirement's marker names."""
+    return _EXTRA.findall(str(requirement.marker or ""))
 
 
 def require_meaning(marker: Marker) -> None:

@@ -34,6 +34,7 @@ from elt_env.tools.store import Store
 from elt_env.tools.toolbox import Toolbox
 
 _UNANSWERED = (NetworkError, StorageError, ToolError)
+_A_WHILE = 600.0  # seconds for which what an index said in this run is taken for today's
 _Key = tuple[Manager, str]
 
 
@@ -144,7 +145,7 @@ def _ask(
     pages: Mapping[str, ProjectPage] | None = None
     versions: dict[_Key, Sequence[str]] = {}
     try:
-        pages = toolbox.package_index.look(asked).pages if asked else {}
+        pages = toolbox.package_index.look(asked, max_age=_A_WHILE).pages if asked else {}
         changed = pages.keys() & {each.name for each in changes}
         versions |= {("pip", name): offered_versions(pages[name]) for name in changed}
     except _UNANSWERED as error:

@@ -19,6 +19,7 @@ from elt_env.tools.conda import ChannelRelease
 from elt_env.tools.toolbox import Toolbox
 
 _PYTHONS = ("python", "python_abi")
+_A_WHILE = 600.0  # seconds for which what an index said in this run is taken for today's
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,10 @@ def _host(lock: Lock, spec: Spec, rules: Rules, toolbox: Toolbox) -> Iterator[He
         if each.conda and each.conda.distributions == ((each.name, each.version),)
     ]
     bounds = [*spec.conda, *(CondaSpec(each.name, each.version) for each in lock.negotiated)]
-    asked = tuple(f"{each.name}{to_pep440(each.version) or ''}" for each in bounds)
-    looked = toolbox.package_index.look({each.name: lock.indexes[0] for each in wheels})
-    yield from _pip(wheels, replace(rules, requirements=asked), looked.pages)
+    requirements = tuple(f"{each.name}{to_pep440(each.version) or ''}" for each in bounds)
+    asked = {each.name: lock.indexes[0] for each in wheels}
+    looked = toolbox.package_index.look(asked, max_age=_A_WHILE)
+    yield from _pip(wheels, replace(rules, requirements=requirements), looked.pages)
 
 
 def _conda(lock: Lock, spec: Spec, rules: Rules, toolbox: Toolbox) -> Iterator[Held]:

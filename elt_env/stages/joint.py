@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -42,6 +44,8 @@ from elt_env.tools.pip import ResolveRequest
 from elt_env.tools.pip.port import Resolved
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
+
+_A_WHILE = 600.0  # seconds for which the pages that were read ahead are taken
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,24 @@ class Pages:
         self._own: str | None = None
         self._unknown: set[str] = set()
         self._needs: dict[tuple[str, str], tuple[Requirement, ...] | None] = {}
+        self._ahead: threading.Thread | None = None
+        self._max_age = 0.0
+
+    def expect(self, packages: Iterable[Package]) -> None:
+        """Begin to read the pages of packages from where they came, while a resolver works.
+
+        What cannot be read is asked for again when it is needed.
+        """
+        asked = {each.name: each.index for each in packages if each.index}
+
+        def look() -> None:
+            with contextlib.suppress(EltEnvError):
+                self._toolbox.package_index.look(asked, may_lack=True)
+
+        if asked:
+            self._max_age = _A_WHILE
+            self._ahead = threading.Thread(target=look, daemon=True)
+            self._ahead.start()
 
     def learn(self, resolved: Iterable[Resolved]) -> None:
         """Remember the index that the resolver has by itself, where no settings name one."""
@@ -186,8 +208,11 @@ class Pages:
         return {each: needs for each in asked if (needs := self._needs[each]) is not None}
 
     def _look(self, asked: Mapping[str, str]) -> Mapping[str, ProjectPage]:
+        if self._ahead is not None:
+            self._ahead.join()
+        index = self._toolbox.package_index
         try:
-            looked = self._toolbox.package_index.look(asked, may_lack=True)
+            looked = index.look(asked, may_lack=True, max_age=self._max_age)
         except IndexUnreachableError as error:
             # It may have them: what the next index has of that name is not theirs.
             self._unknown |= asked.keys()

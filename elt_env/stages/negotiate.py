@@ -82,7 +82,10 @@ def joint_problem(
     """Return what is asked of both halves, under the Python of conda's own answer or another."""
     asked = solve_request(question, first.channels, first.source, toolbox)
     offered = toolbox.conda.offered(asked) if first.source == "remote" else None
-    return JointProblem(question, python or first.python, toolbox, say, offered, asked)
+    problem = JointProblem(question, python or first.python, toolbox, say, offered, asked)
+    if question.previous is not None:
+        problem.pages.expect(question.previous.pip)
+    return problem
 
 
 def resolve_request(question: Question, answer: CondaAnswer, toolbox: Toolbox) -> ResolveRequest:

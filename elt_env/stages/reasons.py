@@ -43,6 +43,7 @@ class Reasons:
             self._of_spec(versions),
             self._of_builds(name, possible, places),
             self._of_distributions(versions),
+            self._of_python(name, possible, places),
             self._of_itself(name, possible, places),
         )
         return next(found, "")
@@ -68,6 +69,16 @@ class Reasons:
             for each in asked:
                 if normalize(each.name) == name and not _has(each, version):
                     yield f"the spec asks for {each.name}{each.specifier}"
+
+    def _of_python(self, name: str, possible: str, places: Sequence[int]) -> Iterator[str]:
+        """Yield that a version is for other Pythons."""
+        for each in self._problem.judged(name) if not places else ():
+            if (
+                _public(each.version) == possible
+                and not each.usable
+                and "needs Python" in each.reason
+            ):
+                yield f"{name} {each.reason}"
 
     def _of_builds(self, name: str, possible: str, places: Sequence[int]) -> Iterator[str]:
         """Yield what the chosen builds need."""

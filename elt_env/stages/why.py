@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 
 from elt_env.errors import ChannelUnreachableError, PolicyError, UnsatisfiableError
 from elt_env.model.conda_spec import CondaSpec, from_pep440
+from elt_env.model.diff import is_older
 from elt_env.model.lock import Lock, Package
 from elt_env.model.names import normalize
 from elt_env.model.target import Target
@@ -30,13 +31,15 @@ from elt_env.stages.directs import prepare
 from elt_env.stages.joint import Choice, JointProblem
 from elt_env.stages.joint_shelf import named_in
 from elt_env.stages.question import Question, ask
+from elt_env.stages.reasons import Reasons
 from elt_env.stages.stand_in import is_distribution
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.wheel_metadata import read_wheel_metadata
 
 _MOST_CHAINS = 20
-_LINES = 8
+_LINES = 4
+_WAYS = 3
 
 
 def why(lock: Lock, name: str, toolbox: Toolbox) -> tuple[str, ...]:
@@ -134,6 +137,7 @@ class WhyNot:
         relaxations: the fewest requirements without which it is possible.
         changes: what would be another version, where it is possible.
         remedy: what else would help; "" where nothing is known.
+        beside: the target whose lock the changes are counted from; "" where there is none.
     """
 
     asked: str
@@ -143,39 +147,48 @@ class WhyNot:
     relaxations: tuple[Relaxation, ...] = ()
     changes: tuple[str, ...] = ()
     remedy: str = ""
+    beside: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The answer for a person."""
+        """The answer for a person, at most 15 lines: what stands in the way, why, what helps."""
         if self.possible:
-            rest = self.changes or ("it is what is locked",)
-            return (f"{self.asked} is possible; then:", *_few(rest))
+            if not self.changes:
+                same = f", and is what is locked for {self.beside}" if self.beside else ""
+                return (f"{self.asked} is possible{same}",)
+            return (
+                f"{self.asked} is possible; beside the lock of {self.beside} then changes:",
+                *_few(self.changes, 2 * _LINES),
+            )
         head = f"{self.asked} cannot be had"
-        ways = [line for each in self.relaxations for line in _way(each)]
+        ways = [_way(each) for each in self.relaxations][:_WAYS]
         none = ["no one or two of them left out make it possible"] if self.units else []
         return (
             f"{head} with these requirements of the spec:" if self.units else f"{head} at all",
-            *(f"  {each}" for each in self.units),
-            *(("because", *(f"  {each}" for each in self.facts)) if self.facts else ()),
+            *_few(self.units, _LINES),
+            *(("because", *_few(self.facts, _LINES)) if self.facts else ()),
             *(ways or none),
             *((self.remedy,) if self.remedy else ()),
         )
 
 
-def _way(relaxation: Relaxation) -> Iterator[str]:
+def _way(relaxation: Relaxation) -> str:
     names = ", ".join(relaxation.dropped)
     what = f"without the bounds of {names}" if relaxation.keeps else f"without {names}"
-    yield f"possible {what}; then:"
-    yield from _few(relaxation.changes or ("nothing else changes",))
+    changes = [each.strip() for each in _few(relaxation.changes, _LINES)]
+    return f"possible {what}; then: {', '.join(changes) or 'nothing else changes'}"
 
 
-def _few(lines: Sequence[str]) -> Iterator[str]:
-    yield from (f"  {each}" for each in lines[:_LINES])
-    if len(lines) > _LINES:
-        yield f"  and {len(lines) - _LINES} more"
+def _few(lines: Sequence[str], most: int) -> Iterator[str]:
+    shown = most if len(lines) <= most else most - 1
+    yield from (f"  {each}" for each in lines[:shown])
+    if len(lines) > shown:
+        yield f"  and {len(lines) - shown} more"
 
 
-def why_not(target: Target, asked: str, toolbox: Toolbox, say: Say) -> WhyNot:
+def why_not(
+    target: Target, asked: str, toolbox: Toolbox, say: Say, beside: Target | None = None
+) -> WhyNot:
     """Return what stands in the way of a requirement (PEP 508), or of the target's own Python.
 
     Args:
@@ -183,6 +196,7 @@ def why_not(target: Target, asked: str, toolbox: Toolbox, say: Say) -> WhyNot:
         asked: as `pandas>=3`; "" asks for nothing but the target's Python.
         toolbox: the tools.
         say: told what is done.
+        beside: whose lock the changes are counted from where the target has none.
 
     Raises:
         CondaUnsatisfiableError: the channels have no such Python.
@@ -192,12 +206,16 @@ def why_not(target: Target, asked: str, toolbox: Toolbox, say: Say) -> WhyNot:
     question = prepare(ask(target, spec, toolbox, upgrade=None), toolbox, say)
     shown = asked or f"Python {target.python}"
     locked = toolbox.store.current_lock(target)
+    if locked is None and beside is not None:
+        locked = toolbox.store.current_lock(beside)
+    name = locked.target.name if locked else ""
     failed: list[tuple[JointProblem, tuple[Unit, ...], UnsatisfiableError]] = []
     for problem in _problems(question, toolbox, say):
         wanted = tuple(_wanted(problem, each, locked) for each in filter(None, [asked]))
         whole = limited_to(problem, (*units_of(problem), *wanted))
         try:
-            return WhyNot(shown, possible=True, changes=_changes(whole, choice_of(whole), locked))
+            changes = _changes(whole, choice_of(whole), locked)
+            return WhyNot(shown, possible=True, changes=changes, beside=name)
         except UnsatisfiableError as refused:
             failed.append((problem, wanted, refused))
     problem, wanted, error = failed[0]
@@ -210,7 +228,7 @@ def why_not(target: Target, asked: str, toolbox: Toolbox, say: Say) -> WhyNot:
         shown,
         possible=False,
         units=tuple(map(str, core)),
-        facts=found.because[:_LINES],
+        facts=found.because,
         relaxations=tuple(
             Relaxation(
                 tuple(map(str, each.units)), each.keeps, _changes(each.problem, each.choice, locked)
@@ -218,6 +236,7 @@ def why_not(target: Target, asked: str, toolbox: Toolbox, say: Say) -> WhyNot:
             for each in ways(problems, units, core, wanted)
         ),
         remedy=found.remedy,
+        beside=name,
     )
 
 
@@ -255,9 +274,14 @@ def _changes(problem: JointProblem, choice: Choice, locked: Lock | None) -> tupl
     half = problem.half
     if half is not None:
         now |= {name: half.build(name, number).version for name, number in choice.builds.items()}
-    before = {each.name: each.version for each in locked.packages} if locked else {}
-    return tuple(
-        f"{name} {before.get(name, 'none')} → {version}"
-        for name, version in sorted(now.items())
-        if before.get(name) != version and name in before
-    )
+    before = {each.name: each for each in locked.packages} if locked else {}
+    moved = [each for each in sorted(before) if before[each].version != now.get(each, "")]
+    moved.sort(key=lambda each: not before[each].requested)
+    found = []
+    for each in (each for each in moved if each in now):
+        package = before[each]
+        older = package.requested and is_older(now[each], package.version)
+        reason = Reasons(problem, choice).reason(each, package.version) if older else ""
+        because = f", since {reason}" if reason and not reason.startswith("the spec ") else ""
+        found.append(f"{each} {package.version} → {now[each]}{because}")
+    return tuple(found)

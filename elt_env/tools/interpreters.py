@@ -84,6 +84,9 @@ class Refused:
     reason: str
 
 
+_PROBED: dict[tuple[Path, int, int], Interpreter] = {}
+
+
 def list_interpreters(
     *, environ: Mapping[str, str] | None = None
 ) -> tuple[tuple[Interpreter, ...], tuple[Refused, ...]]:
@@ -160,6 +163,18 @@ def _directories(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _probe(executable: Path) -> Interpreter | Refused:
+    """Return what an executable is; one that runs is asked once, until it is replaced."""
+    state = executable.stat()
+    key = (executable, state.st_mtime_ns, state.st_ino)
+    if key not in _PROBED:
+        found = _probe_now(executable)
+        if isinstance(found, Refused):
+            return found
+        _PROBED[key] = found
+    return _PROBED[key]
+
+
+def _probe_now(executable: Path) -> Interpreter | Refused:
     try:
         completed = run([str(executable), "-I", "-S", "-c", _PROBE], limit=_LIMIT)
     except EltEnvError as error:

@@ -66,12 +66,16 @@ class PackageIndex:
         self._cache = PageCache(cache)
         self._metadata = cache / "metadata"
         self._limit = limit
+        self._known: dict[tuple[str, str], tuple[float, ProjectPage | None]] = {}
 
-    def look(self, asked: Mapping[str, str], *, may_lack: bool = False) -> Looked:
+    def look(
+        self, asked: Mapping[str, str], *, may_lack: bool = False, max_age: float = 0.0
+    ) -> Looked:
         """Return what the indexes say about projects: normalized name to the index's URL.
 
         Every project is in the answer: in its pages or among those that are gone. Unless an index
-        `may_lack` them, one that has none of several is taken for one that is not there.
+        `may_lack` them, one that has none of several is taken for one that is not there. What was
+        said at most `max_age` seconds ago is not asked for again.
 
         Raises:
             IndexUnreachableError: an index does not answer for some project, or not in time, or
@@ -84,8 +88,12 @@ class PackageIndex:
         with open_client(
             Logins(self._indexes), headers={"Accept": ACCEPT}, connections=_AT_ONCE
         ) as client:
+            known = self._since(time.monotonic() - max_age)
             look = _Look(client, self._cache, timer)
-            answers = look.at_all(asked)
+            answers = look.at_all({k: v for k, v in asked.items() if (k, v) not in known})
+        now = time.monotonic()
+        self._known |= {(each, asked[each]): (now, page) for each, page in answers.items()}
+        answers |= {k: known[k, v] for k, v in asked.items() if (k, v) in known}
         gone = tuple(sorted(name for name, page in answers.items() if page is None))
         if not may_lack:
             index_errors.refuse_empty(asked, gone)
@@ -96,6 +104,10 @@ class PackageIndex:
             requests=look.requests,
             received=look.received,
         )
+
+    def _since(self, moment: float) -> dict[tuple[str, str], ProjectPage | None]:
+        """Return what was said later than a moment, by project and index."""
+        return {each: page for each, (at, page) in self._known.items() if at > moment}
 
     def metadata(self, files: Sequence[IndexFile]) -> tuple[str | None, ...]:
         """Return the core metadata of wheels, without their descriptions.

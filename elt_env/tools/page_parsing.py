@@ -7,6 +7,7 @@ well.
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -16,7 +17,6 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from packaging.version import InvalidVersion, Version
 
-from elt_env.model.limits import load_json
 from elt_env.model.names import normalize
 from elt_env.model.project_page import IndexFile, ProjectPage
 
@@ -31,6 +31,7 @@ _HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
 _MOMENT = re.compile(
     r"(?P<seconds>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(?P<part>\d{1,9}))?(?:Z|\+00:00)?"
 )
+_LENGTH = len("2026-05-04T03:02:01.654321Z")
 _SDIST_ENDS = (".tar.gz", ".zip")
 
 
@@ -79,7 +80,7 @@ def _decoded(body: bytes, charset: str) -> str:
 
 def _json_entries(body: bytes, name: str) -> list[dict[str, object]]:
     try:
-        document = load_json(body)
+        document = json.loads(body)
     except (ValueError, RecursionError) as error:
         message = "it is not valid JSON, or cut off"
         raise ValueError(message) from error
@@ -202,7 +203,10 @@ def _version_in(file_name: str, name: str) -> str | None:
     else:
         end = next((each for each in _SDIST_ENDS if file_name.endswith(each)), None)
         project, _, version = file_name.removesuffix(end).rpartition("-") if end else ("",) * 3
-    return _normal(version) if project and normalize(project) == name else None
+    return _normal(version) if project and _normalized(project) == name else None
+
+
+_normalized = functools.lru_cache(maxsize=4096)(normalize)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -215,10 +219,14 @@ def _normal(version: str) -> str | None:
 
 def _moment(value: object) -> datetime | None:
     """Return the moment that an upload time names (PEP 700: UTC, at most microseconds)."""
-    found = _MOMENT.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    if not isinstance(value, str):
         return None
     try:
+        if len(value) == _LENGTH and value[-1] == "Z":  # most are like that
+            return datetime.fromisoformat(f"{value[:-1]}+00:00")
+        found = _MOMENT.fullmatch(value)
+        if found is None:
+            return None
         moment = datetime.fromisoformat(found["seconds"])
     except ValueError:
         return None

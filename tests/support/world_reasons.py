@@ -199,8 +199,9 @@ def _false_ways(world: World, found: re.Match[str]) -> Iterator[str]:
         again = found["verb"].lower() == "loosen"
         fields = {}
         for part in _PARTS.values():
-            gone = {_plain(text) for one, text in some if one == part}
-            kept = [each for each in getattr(world.spec, part) if _plain(each) not in gone]
+            plain = _plain if part == "conda" else _as_read
+            gone = {plain(text) for one, text in some if one == part}
+            kept = [each for each in getattr(world.spec, part) if plain(each) not in gone]
             free = [_bare(text) for one, text in some if one == part and part != "constraints"]
             fields[part] = (*kept, *(free if again else ()))
         if next(world.answers(Spec(**fields)), None) is None:
@@ -258,10 +259,12 @@ def _as_asked(texts: Iterable[str], lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _plain(line: str) -> str:
-    """Return a requirement without what is written anew: channel, spaces, the order of bounds."""
-    name = _bare(line)
-    bounds = line.rpartition("::")[2].removeprefix(name)
-    return name + ",".join(sorted(re.sub(r"[ =*]", "", bounds).split(",")))
+    """Return a requirement of conda without what is written anew: its channel and spaces."""
+    return re.sub(r"[ =*]", "", line.rpartition("::")[2])
+
+
+def _as_read(line: str) -> str:
+    return str(read(line))
 
 
 def _without_one(core: Spec) -> Iterator[Spec]:

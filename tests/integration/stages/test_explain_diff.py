@@ -139,7 +139,7 @@ def test_what_fails_beside_a_relock_does_not_fail_it(scene: Scene, locked: Locke
     shutil.rmtree(kept)
     kept.write_text("a file where a directory should be")
     said: list[str] = []
-    made = write(resolved, toolbox, said.append)
+    made = write(resolved, _toolbox(scene), said.append)  # as another process would
 
     assert toolbox.store.current_lock(made.lock.target) == made.lock
     report = made.report
