@@ -51,7 +51,7 @@ def lock_metadata(locked: Locked) -> Metadata:
         "channels": dg.MetadataValue.json(list(lock.channels)),
         "indexes": dg.MetadataValue.json(list(lock.indexes)),
         "negotiated": dg.MetadataValue.md(_negotiated(lock)),
-        "not_newest": _not_newest(lock),
+        "not_newest": _not_newest(lock, locked.report.held_back if locked.report else ()),
         **({"notes": dg.MetadataValue.md(_bulleted(lock.notes))} if lock.notes else {}),
         "exclude_newer": dg.MetadataValue.text(limit.isoformat() if limit else "no cool-down"),
         "conda_packages": dg.MetadataValue.int(len(lock.conda)),
@@ -194,14 +194,20 @@ def _bulleted(lines: Iterable[str]) -> str:
     return "\n".join(f"- {each}" for each in lines)
 
 
-def _not_newest(lock: Lock) -> dg.TableMetadataValue:
+def _not_newest(lock: Lock, waiting: Iterable[Waiting]) -> dg.TableMetadataValue:
     """Return what a person asked for that is not at its newest version, and why."""
     columns = ("package", "locked", "newest", "reason")
     rows = [
         (each.name, each.version, each.possible, each.reason or _all_else(lock, each))
         for each in lock.held_back
     ]
-    return _table(columns, rows)
+    requested = {(each.manager, each.name) for each in lock.packages if each.requested}
+    rows += [
+        (each.name, each.locked, each.newer, f"cool-down until {each.eligible_at.date()}")
+        for each in waiting
+        if (each.manager, each.name) in requested
+    ]
+    return _table(columns, sorted(rows))
 
 
 def _all_else(lock: Lock, held: HeldBack) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from elt_env.defs.metadata import evidence_metadata, lock_metadata
 from elt_env.model.diff import compare
 from elt_env.model.diff_report import DiffReport, Waiting, explained
 from elt_env.model.evidence import Evidence, Table
+from elt_env.model.lock import HeldBack
 from elt_env.stages.lock import Locked
 from elt_env.tools.store import Store
 from tests.support.locks import MOMENT, lock_of, pip_package
@@ -78,6 +80,29 @@ def test_a_relock_shows_its_changes_as_words_as_json_and_as_numbers(tmp_path: Pa
     assert isinstance(held, dg.TableMetadataValue)
     [row] = [each.data for each in held.records]
     assert (row["package"], row["eligible"]) == ("alpha", "2026-05-07T03:02:01+00:00")
+
+
+def test_what_is_asked_for_and_not_at_its_newest_is_a_table_with_reasons(tmp_path: Path) -> None:
+    asked = [
+        replace(pip_package(name, "1.0"), requested=True) for name in ("alpha", "beta", "gamma")
+    ]
+    held = (
+        HeldBack("alpha", "1.0", "2.0", "beta 1.0 needs alpha <2"),
+        HeldBack("gamma", "1.0", "3.0"),
+    )
+    lock = lock_of(*asked, pip_package("deep", "1.0"), held_back=held)
+    waiting = tuple(
+        Waiting(each, "pip", "1.0", "1.1", MOMENT, MOMENT + timedelta(days=3))
+        for each in ("beta", "deep")
+    )
+    report = DiffReport("elt@3.11", None, lock.digest, MOMENT, (), held_back=waiting)
+    shown = lock_metadata(Locked(lock, tmp_path, kept=False, report=report))["not_newest"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [tuple(each.data.values()) for each in shown.records] == [
+        ("alpha", "1.0", "2.0", "beta 1.0 needs alpha <2"),
+        ("beta", "1.0", "1.1", "cool-down until 2026-05-07"),
+        ("gamma", "1.0", "3.0", "see: elt-env why-not elt@3.11 'gamma>=3.0'"),
+    ]
 
 
 def test_a_lock_that_was_kept_shows_no_changes(tmp_path: Path) -> None:
