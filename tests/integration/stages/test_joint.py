@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,10 @@ def test_the_version_between_two_bounds_is_found(scene: Scene) -> None:
     locked = scene.lock(conda=["a>=2"], pip=["tool"])
     assert versions_of(locked) == {"a": "2.0", "tool": "1.0"}
     assert _possible(locked) == {"a": "3.0", "tool": "2.0"}
+    assert [each.reason for each in locked.lock.held_back] == [
+        "tool 1.0 needs a !=3.0",
+        "tool 2.0 needs a <2, which is 2.0",
+    ]
 
 
 def test_one_that_cannot_be_newer_keeps_no_other_old(scene: Scene) -> None:
@@ -282,6 +287,32 @@ def test_the_one_that_lags_years_is_not_chosen(scene: Scene) -> None:
         scene.lock(conda=["lib"], pip=["aws", "cloud"], policy=policy, upgrade=None)
     )
     assert (found["aws"], found["cloud"]) == ("1.0", "2.0")
+
+
+def test_the_order_and_the_day_make_no_difference_under_the_same_cut_off(scene: Scene) -> None:
+    moment = datetime(2026, 1, 10, tzinfo=timezone.utc)
+    scene.offer_conda("s", "1.0", "2.0")
+    scene.offer_conda("lib", "1.0", depends=["python", "s"])
+    wheels = scene.offer_pip("t1", "1.0") + scene.offer_pip("t1", "2.0", requires=["s<2"])
+    wheels += scene.offer_pip("t2", "1.0") + scene.offer_pip("t2", "2.0", requires=["s>=2"])
+    wheels += scene.offer_pip("t3", "1.0", "2.0", requires=["t1", "t2"])
+
+    def digest(conda: list[str], pip: list[str], days: int) -> str:
+        policy = {"cooldown": f"{3 + days} days"}
+        toolbox = scene.toolbox(conda=conda, pip=pip, policy=policy)
+        later = replace(toolbox, now=lambda: moment + timedelta(days=days))
+        return scene.lock_with(later, upgrade=None).lock.digest
+
+    # Either t1 or t2 can be 2.0, and both would lag alike.
+    first = digest(["lib", "s"], ["t1", "t2", "t3"], 0)
+    for each in wheels:
+        scene.index.remove(each)
+    for each in reversed(wheels):
+        scene.index.add(each)
+    scene.offer_pip("t2", "3.0", released=moment)
+    scene.offer_conda("s", "3.0", released=moment)
+    assert digest(["s", "lib"], ["t3", "t2", "t1"], 40) == first
+    assert digest(["lib", "s"], ["t2", "t1", "t3"], 400) == first
 
 
 def test_no_agreement_is_a_smallest_set_in_few_lines(scene: Scene) -> None:
