@@ -1,12 +1,13 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help fuzz stacks run test test-slow check ui relock shell bench docs setup instance format lock-self system-tools clean
+.PHONY: help chaos fuzz stacks run test test-slow check ui relock shell bench docs setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
 PORT ?= 3000
 WORLDS ?= 1000
+KILLS ?= 1000
 SEED ?= 1
 # One more than CI has cores: a test waits for others a good part of its time.
 WORKERS ?= 3
@@ -52,6 +53,9 @@ bench: .venv/.ready ## packing an image beside what else there is, on what is bu
 
 fuzz: .venv/.ready ## lock random worlds against all that is possible there (WORLDS=1000 SEED=1)
 	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.fuzz --worlds $(WORLDS) --seed $(SEED)
+
+chaos: .venv/.ready ## kill commands at random instants, and look at the release (KILLS=1000 SEED=1)
+	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.chaos --kills $(KILLS) --seed $(SEED)
 
 stacks: .venv/.ready ## build popular stacks and say which are released (STACKS="meltano dlt")
 	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.stacks $(STACKS)
