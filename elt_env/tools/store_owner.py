@@ -33,8 +33,8 @@ _OWN_STORE = (
     "another directory."
 )
 _ONE_PROJECT = (
-    "If both are checkouts of one project, set 'project-name' in its [tool.elt-env], and use the "
-    "store once where it is known by its place."
+    "If both are checkouts of one project, set one 'project-name' in the [tool.elt-env] of both, "
+    "and run a command that uses the store, as elt-env gc --dry-run, in {project} first."
 )
 
 
@@ -167,7 +167,7 @@ class StoreOwner:
         own = f"'{self.name}' in {self.root}" if self.name else str(self.root)
         steps = [
             _OWN_STORE,
-            _ONE_PROJECT,
+            _ONE_PROJECT.format(project=shlex.quote(recorded.project)),
             f"If this is that project at a new place, or that one is given up: {self._removal}",
         ]
         if not _is_project(Path(recorded.project)):

@@ -151,7 +151,8 @@ def _elt_env(directory: Path, home: Path, *arguments: str) -> subprocess.Complet
     return subprocess.run(
         [_COMMAND, *arguments],
         cwd=directory,
-        env=os.environ | {"ELT_ENV_HOME": str(home)},
+        # One store for all: to it, the directories are one project.
+        env=os.environ | {"ELT_ENV_HOME": str(home), "ELT_ENV_PROJECT_NAME": "stacks"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
