@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prefix, toolbox = built(options.project, options.target)
         home = options.scratch or toolbox.store.home
         with tempfile.TemporaryDirectory(dir=home, prefix=".bench-") as scratch:
-            report(prefix, toolbox, options.rounds, Path(scratch), _print)
+            report(prefix, toolbox, options.rounds, Path(scratch), print_line)
     except EltEnvError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -54,18 +54,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("project", nargs="?", type=Path, default=Path.cwd())
     parser.add_argument("--target", help="by default the first of the policy that is built")
-    parser.add_argument("--rounds", type=_positive, default=3)
+    parser.add_argument("--rounds", type=positive, default=3)
     parser.add_argument("--scratch", type=Path, help="where to write; by default in the store")
     return parser.parse_args(arguments)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Return a number that is above 0; ValueError for any other text."""
     if int(text) < 1:
         raise ValueError(text)
     return int(text)
 
 
-def _print(line: str) -> None:
+def print_line(line: str) -> None:
+    """Print a line at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -81,12 +81,15 @@ def news(package: Package, page: ProjectPage, rules: Rules) -> tuple[News, ...]:
     locked = Version(package.version)
     newer: dict[Version, list[IndexFile]] = {}
     for text, files in sorted(_by_version(page).items()):
-        version = Version(text)
+        version = _read(text)
         if version > locked:
             newer.setdefault(version, []).extend(files)
     return tuple(
         _judged(package, version, newer[version], rules) for version in sorted(newer, reverse=True)
     )
+
+
+_read = functools.lru_cache(maxsize=65536)(Version)
 
 
 def usable(found: Iterable[News]) -> tuple[News, ...]:

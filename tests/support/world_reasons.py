@@ -68,10 +68,14 @@ def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]
     needs = [*_needs(world, who, version, need, answer.python)]
     if bound not in needs:
         yield f"a false reason: {held.reason}; {who} {version} needs {need} {needs}"
-    locked = answer.versions.get(need)
-    if found["other"]:
+    other = found["other"]
+    if other:
         meant = {(held.name, held.possible), *_carried_at(world, held.name, held.possible)}
-        if locked != found["other"] or _left(need, bound, {locked}) or (who, version) not in meant:
+        locked = {
+            answer.versions.get(need),
+            *(each.version for name, each in answer.builds.items() if name == need),
+        }
+        if other not in locked or _left(need, bound, {other}) or (who, version) not in meant:
             yield f"a reason that is none: {held.reason}, not {held.possible} of {held.name}"
         return
     barred = {each for name, each in _carried_at(world, held.name, held.possible) if name == need}
@@ -188,7 +192,12 @@ def _false_fact(world: World, fact: Fact) -> Iterator[str]:
         if not _left(fact.name, fact.which, {version}):
             continue
         needs = [*_needs(world, fact.name, version, fact.need, python)]
-        if fact.bound not in [*needs, *(",".join(some) for some in itertools.permutations(needs))]:
+        joined = (
+            ",".join(some)
+            for count in range(len(needs) + 1)
+            for some in itertools.permutations(needs, count)
+        )
+        if not needs or fact.bound not in joined:
             yield f"not so of {version}: {fact}, {needs}"
 
 

@@ -16,6 +16,7 @@ from elt_env.model.names import normalize
 _DIST_INFO = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)\.dist-info")
 _EGG_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py3\.\d+)?\.egg-info")
 METADATA_FILES = {"METADATA": _DIST_INFO, "PKG-INFO": _EGG_INFO}
+_ENDS = (*METADATA_FILES, ".egg-info")
 
 
 async def paths_of(record: rattler.RepoDataRecord, client: rattler.Client) -> tuple[str, ...]:
@@ -69,6 +70,8 @@ def distributions_in(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """
     found: dict[bool, dict[str, str]] = {True: {}, False: {}}
     for each in paths:
+        if not each.endswith(_ENDS):  # a package may have many thousands
+            continue
         path = PurePosixPath(each)
         pattern = METADATA_FILES.get(path.name)
         parent = path.parent

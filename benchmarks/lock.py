@@ -1,0 +1,87 @@
+"""How long it takes to lock, side by side with one resolve of the same requirements by pip's side.
+
+    python -m benchmarks.lock [PROJECT] [--target elt@3.11] [--rounds 3]
+
+Both ask for everything anew, in turns, with warm caches, and each is told by its fastest round. The
+floor is one `uv pip compile` of the requirements of both halves, which knows nothing of conda. What
+is current in the project stays so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.pack import positive, print_line
+from benchmarks.side_by_side import Contender, Say, measure, table
+from elt_env.errors import EltEnvError
+from elt_env.model.target import Target, parse_target
+from elt_env.stages.build import require_lock
+from elt_env.stages.candidate import find_candidate
+from elt_env.stages.joint import common_request
+from elt_env.stages.question import ask
+from elt_env.stages.solve import as_requirement
+from elt_env.tools.http_client import unheard
+from elt_env.tools.settings import open_project
+from elt_env.tools.toolbox import Toolbox, open_toolbox
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print a table, and return the exit code."""
+    parser = argparse.ArgumentParser("python -m benchmarks.lock", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("project", nargs="?", type=Path, default=Path.cwd())
+    parser.add_argument("--target", default="elt@3.11", help="one that is locked")
+    parser.add_argument("--rounds", type=positive, default=3)
+    options = parser.parse_args(arguments)
+    try:
+        toolbox = open_toolbox(open_project(options.project), options.target.partition("@")[0])
+        target = parse_target(options.target, toolbox.conda.platform())
+        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+            report(target, toolbox, options.rounds, Path(scratch), print_line)
+    except EltEnvError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+def report(target: Target, toolbox: Toolbox, rounds: int, scratch: Path, say: Say) -> None:
+    """Say how long each contender takes.
+
+    Raises:
+        InputError: the target is not locked.
+    """
+    locked = require_lock(target, toolbox)
+    contenders = (
+        Contender("floor: one uv pip compile", lambda _: _compile(target, toolbox)),
+        Contender("elt-env, all may be upgraded", lambda _: _lock(target, toolbox)),
+    )
+    results = measure(contenders, rounds, scratch, say)
+    say(f"{target}: {len(locked.conda)} conda and {len(locked.pip)} pip packages")
+    for line in table(results):
+        say(line)
+
+
+def _compile(target: Target, toolbox: Toolbox) -> int:
+    locked = require_lock(target, toolbox)
+    question = ask(target, toolbox.project.spec(target.environment), toolbox)
+    conda = map(as_requirement, question.spec.conda)
+    request = common_request(question, locked.python.version, toolbox)
+    asked = (*question.pip, *conda)
+    bounds = question.spec.constraints
+    request = replace(request, requirements=asked, bounds=bounds, fresh=True)
+    toolbox.resolver.resolve(request, unheard)
+    return 0
+
+
+def _lock(target: Target, toolbox: Toolbox) -> int:
+    find_candidate(target, toolbox, unheard, upgrade=None)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
