@@ -44,7 +44,7 @@ from tests.support.wheels import make_wheel
 
 _NAME = "elt"
 _PROGRAM = "gamma"
-_VERSIONS = tuple(f"1.{number}" for number in range(6))
+_VERSIONS = tuple(f"1.{number}" for number in range(10))
 _NOTES = "gamma/notes.txt"
 _LIMIT = 60.0  # seconds
 _PAUSE = 1.0  # seconds between two commands of the neighbour
@@ -65,7 +65,7 @@ _COMMANDS: dict[str, tuple[tuple[str, ...], frozenset[int], int]] = {
     "promote": (("promote", _NAME), frozenset({0, 8, 9}), 3),
     "roll back": (("rollback", _NAME), frozenset({0, 2}), 2),
     "collect": (("gc", "--unused-for", "0"), frozenset({0}), 2),
-    "mend": (("verify", _NAME, "--repair"), frozenset({0}), 2),
+    "mend": (("verify", _NAME, "--repair"), frozenset({0}), 1),
 }
 
 
@@ -141,8 +141,10 @@ class Chaos:
     def _round(self) -> None:
         names = [*_COMMANDS]
         [name] = self.random.choices(names, [_COMMANDS[each][2] for each in names])
-        if name == "lock":
+        if name in ("lock", "build"):
             self._ask_for(self.random.choice(_VERSIONS))
+        if name == "build":
+            self._finish("lock")
         if name == "mend":
             self._damage()
         after = self.random.uniform(0, self._seconds.get(name, 1.0))
