@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable
@@ -268,6 +269,39 @@ def test_what_lies_below_what_was_asked_for_imports_too(sample: Sample, tmp_path
     assert lenient.status == "warned"
     assert "tool.extra wants far-db, of an extra" in lenient.detail
     assert "tool.sub.stubs wants absentee, which nothing here requires" in lenient.detail
+
+
+def test_what_a_newer_protobuf_generated_is_told(sample: Sample, tmp_path: Path) -> None:
+    found = importlib.util.find_spec("google.protobuf")
+    assert found is not None
+    library = Path(str(found.origin)).parent
+    real = {
+        path.relative_to(library.parents[1]).as_posix(): path.read_bytes()
+        for place in (library, library.parent / "_upb")
+        for path in place.rglob("*")
+        if path.suffix in {".py", ".so"}
+    }
+    sample.offer_pip("protobuf", real)
+    generated = (
+        "from google.protobuf import runtime_version as _runtime_version\n"
+        "_runtime_version.ValidateProtobufRuntimeVersion(\n"
+        "    _runtime_version.Domain.PUBLIC, 99, 0, 0, '', 'tool.proto')\n"
+    )
+    files = {
+        "tool/__init__.py": "",
+        "tool/protos/__init__.py": "",
+        "tool/protos/a_pb2.py": generated,
+    }
+    sample.offer_pip("tool", files, requires=["protobuf"])
+    lock = sample.lock(pip=["tool"])
+    ensure_prefix(lock, sample.toolbox(tmp_path), silent)
+
+    failed = prove("imports", lock, sample.toolbox(tmp_path), silent)
+
+    assert failed.status == "failed"
+    (line,) = failed.detail.splitlines()
+    assert line.startswith("tool.protos.a_pb2 of tool 1.0: VersionError: ")
+    assert "gencode 99.0.0" in line
 
 
 def test_only_the_first_of_many_faults_are_in_the_detail(

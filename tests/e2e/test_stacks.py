@@ -1,0 +1,27 @@
+"""Popular stacks that nobody wrote a policy for; `make stacks` builds all of them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.stacks import STACKS, build_stack
+
+# On one worker: they share what was downloaded.
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("stacks")]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("stacks")
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("name", ["meltano", "dbt-postgres", "dagster-postgres", "frames"])
+def test_a_stack_is_released_on_the_first_try(name: str, root: Path) -> None:
+    outcome = build_stack(STACKS[name], root, root / "home")
+    assert outcome.expected, outcome.reason or outcome.said
