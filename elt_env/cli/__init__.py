@@ -16,6 +16,7 @@ from elt_env.cli.diff import diff
 from elt_env.cli.group import Group
 from elt_env.cli.init import init
 from elt_env.cli.lint import lint
+from elt_env.cli.plugins import plugins
 from elt_env.cli.readiness import readiness
 from elt_env.cli.targets import lock_in, open_target, prefix_to_use
 from elt_env.cli.telling import teller
@@ -310,6 +311,7 @@ for each in (
     images.image,
     init,
     lint,
+    plugins,
     releases.promote,
     images.push,
     readiness,

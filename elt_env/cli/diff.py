@@ -11,8 +11,11 @@ from elt_env.cli.telling import teller
 from elt_env.model.diff_render import to_markdown, to_text
 from elt_env.model.diff_report import to_json
 from elt_env.model.lock import Lock
+from elt_env.model.plugin_lock import plugin_changes
+from elt_env.model.target import Target
 from elt_env.stages.explain_diff import explain, read_report
 from elt_env.stages.show import find_lock, previous_lock
+from elt_env.tools.plugin_locks import plugin_lock_before, plugin_locks
 from elt_env.tools.settings import open_project
 from elt_env.tools.toolbox import Toolbox, open_toolbox
 
@@ -44,6 +47,17 @@ def diff(old: str, new: str | None, form: str | None) -> None:
         click.echo(json.dumps(to_json(report), indent=2))
     else:
         click.echo(to_markdown(report) if form == "markdown" else to_text(report))
+        if new is None and form is None:
+            _print_plugins(after.target, toolbox)
+
+
+def _print_plugins(target: Target, toolbox: Toolbox) -> None:
+    """Print what changed in the locks of the target's plugins, which lie beside its own."""
+    home = toolbox.store.home
+    for check, lock in plugin_locks(home, target).items():
+        changes = plugin_changes(plugin_lock_before(home, target, check), lock)
+        if changes:
+            click.echo(f"\nplugins of {check}:\n" + "\n".join(f"  {each}" for each in changes))
 
 
 def _locks(old: str, new: str | None, toolbox: Toolbox) -> tuple[Lock | None, Lock]:

@@ -130,11 +130,14 @@ def from_to(kind: Kind, old: Versioned | None, new: Versioned | None) -> str:
 
 def compare(old: Lock | None, new: Lock) -> tuple[Change, ...]:
     """Return what changed from `old` to `new`, sorted by name; everything is added to no lock."""
-    locks = [lock for lock in (old, new) if lock is not None]
+    return compare_packages(old.packages if old else (), new.packages)
+
+
+def compare_packages(old: tuple[Package, ...], new: tuple[Package, ...]) -> tuple[Change, ...]:
+    """Return what changed from some packages to others, sorted by name."""
     # A name may stand on both sides: conda's library and pip's binding. Keep them apart then.
-    twins = {name for lock in locks for name in _names(lock.conda) & _names(lock.pip)}
-    before = _by_key(old.packages if old else (), twins)
-    after = _by_key(new.packages, twins)
+    twins = {name for each in (old, new) for name in _names(each, "conda") & _names(each, "pip")}
+    before, after = _by_key(old, twins), _by_key(new, twins)
     changes = []
     for key in sorted(before.keys() | after.keys()):
         kind = _kind(before.get(key), after.get(key))
@@ -143,8 +146,8 @@ def compare(old: Lock | None, new: Lock) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def _names(packages: tuple[Package, ...]) -> set[str]:
-    return {package.name for package in packages}
+def _names(packages: tuple[Package, ...], manager: Manager) -> set[str]:
+    return {package.name for package in packages if package.manager == manager}
 
 
 def _by_key(packages: tuple[Package, ...], twins: set[str]) -> dict[tuple[str, str], Package]:

@@ -23,6 +23,7 @@ from elt_env.stages.explain_diff import explain_relock
 from elt_env.stages.negotiate import agree
 from elt_env.stages.question import Question, ask
 from elt_env.stages.solve import CondaAnswer, remote_channels
+from elt_env.tools.plugin_locks import forget_plugin_lock, plugin_locks
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
@@ -204,6 +205,9 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
         if taken is not None:
             return taken
         upgrade = _still_locked(upgrade, target, toolbox)
+    elif upgrade is None:
+        for check in plugin_locks(toolbox.store.home, target):
+            forget_plugin_lock(toolbox.store.home, target, check)
     found = examine(target, toolbox, say, upgrade=upgrade, accepted=accepted)
     if isinstance(found, Locked):
         return found

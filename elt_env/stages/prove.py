@@ -17,7 +17,7 @@ from elt_env.model.lock import Lock
 from elt_env.stages.build import require_prefix
 from elt_env.stages.checks import CHECKS, HEALTH_CHECKS, SMOKE_CHECKS, Check, Finding
 from elt_env.stages.checks.image import IMAGE_CHECKS, ImageUnderTest
-from elt_env.stages.checks.inputs import check_inputs
+from elt_env.stages.checks.inputs import check_inputs, plugin_inputs
 from elt_env.stages.checks.registry import health_checks, image_checks
 from elt_env.tools.cancelling import ended_by
 from elt_env.tools.files import write_atomically
@@ -201,6 +201,8 @@ class Prover:
         self.say(f"{name}: checking")
         start = time.monotonic()
         finding = self.checks[name](self.toolbox, self.say)
+        # What the check itself has locked is what it has read.
+        inputs = {**inputs, **plugin_inputs(name, self.lock, self.toolbox)}
         return self._kept(name, finding, time.monotonic() - start, inputs)
 
     def attempt_safely(self, name: str) -> Evidence:

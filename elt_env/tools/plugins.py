@@ -55,6 +55,8 @@ class MeltanoProject:
         indexes: where plugins come from.
         limit: seconds that one command may take.
         handed_on: variables of the caller's that it gets, whose values are secrets.
+        after: digest of the lock of plugins that a new one is to follow; what was installed before
+            that is not taken again.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class MeltanoProject:
     indexes: Indexes
     limit: float
     handed_on: Mapping[str, str] = field(default_factory=dict, repr=False)
+    after: str = ""
 
     def run(self, arguments: list[str], variables: Mapping[str, str], say: Say) -> Completed:
         """Run `meltano` with these arguments; its exit code is left to the caller.
@@ -103,8 +106,10 @@ class MeltanoProject:
 
     def _key(self) -> str:
         files = sorted(path for path in self.path.rglob("*") if path.is_file())
+        after = {"after": self.after} if self.after else {}
         return digest_of(
-            {
+            after
+            | {
                 "python": self.prefix.lock.python.version,
                 "platform": self.prefix.lock.target.platform,
                 "meltano": self.prefix.lock.distributions.get("meltano"),
@@ -119,6 +124,8 @@ class MeltanoProject:
             "UV_VENV_RELOCATABLE": "1",
             "UV_COMPILE_BYTECODE": "1",
         }
+        if self.after:  # what the index said a while ago is not asked for
+            variables["UV_NO_CACHE"] = "1"
         done = self._meltano(["install"], shared, variables, say)
         wanted = any(each.pip_url for each in read_meltano(self.path).plugins)
         if done.returncode or (wanted and not list(shared.glob("*/*/venv"))):

@@ -7,13 +7,16 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from elt_env.errors import EltEnvError
+from elt_env.stages.checks.plugins import provide_locked
 from elt_env.stages.checks.smoke_meltano import meltano_smoke
 from elt_env.tools.indexes import Indexes, parse_index
+from elt_env.tools.plugin_locks import forget_plugin_lock
 from elt_env.tools.plugins import MeltanoProject
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.settings import open_project
@@ -29,6 +32,14 @@ pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e
 _PLUGINS = ("tap-jsonl", "target-jsonl")
 _MAIN = "def main():\n    pass\n"
 _LIMIT = 120.0
+_PROJECT = """\
+default_environment: dev
+environments: [{name: dev}]
+venv: {backend: uv}
+plugins:
+  extractors:
+    - {name: tap-own, namespace: tap_own, pip_url: tap-own, executable: tap-own}
+"""
 
 
 @pytest.fixture
@@ -149,3 +160,37 @@ def test_a_wrong_password_is_told_without_it(
     assert "open-sesame" not in "\n".join([*said, str(caught.value)])
     for root in (tmp_path / "cache", private.system, private.path):
         assert _holding(root, "open-sesame") == []
+
+
+def _with_index(toolbox: Toolbox, index: IndexServer) -> Toolbox:
+    indexes = Indexes(parse_index(index.url))
+    project = toolbox.project
+    policy = project.policy.model_copy(update={"index": index.url})
+    return replace(open_toolbox(replace(project, policy=policy), "elt"), indexes=indexes)
+
+
+def test_what_was_locked_is_installed_until_it_is_locked_anew(
+    toolbox: Toolbox, prefix: Prefix, index: IndexServer, tmp_path: Path
+) -> None:
+    def offer(version: str) -> None:
+        files = {"tap_own/__init__.py": _MAIN}
+        points = {"tap-own": "tap_own:main"}
+        index.add(make_wheel(tmp_path, "tap-own", version, files=files, entry_points=points))
+
+    own = _with_index(toolbox, index)
+    said: list[str] = []
+    for number, (version, anew) in enumerate([("1.0", False), ("2.0", False), ("2.0", True)]):
+        offer(version)
+        if anew:
+            forget_plugin_lock(own.store.home, prefix.lock.target, "ingest")
+        path = tmp_path / f"project {number}"
+        path.mkdir()
+        (path / "meltano.yml").write_text(_PROJECT)
+        project = MeltanoProject(path, tmp_path / f"system-{number}", prefix, own.indexes, _LIMIT)
+        provide_locked(project, "ingest", own, prefix.lock, said.append)
+        (installed,) = project.system.glob("*/tap-own/venv/lib/*/site-packages/tap_own-*")
+        assert installed.name == f"tap_own-{'2.0' if anew else '1.0'}.dist-info"
+
+    assert [line for line in said if "ingest: tap-own" in line] == [
+        "ingest: tap-own: ^ tap-own 1.0 → 2.0 (pip, upgraded)"
+    ]

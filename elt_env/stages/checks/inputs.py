@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from elt_env.model.canonical import digest_of
 from elt_env.model.evidence import PREFIX
 from elt_env.model.lock import Lock
-from elt_env.model.own_checks import IN_IMAGE
+from elt_env.model.own_checks import IN_IMAGE, MeltanoCheck
 from elt_env.stages.checks import smoke_dagster, smoke_dbt, smoke_meltano
 from elt_env.stages.checks.image import IMAGE_CHECKS
 from elt_env.stages.checks.own import own_check_inputs
+from elt_env.stages.checks.plugins import SMOKE
 from elt_env.tools.file_list import seal_of
+from elt_env.tools.plugin_locks import read_plugin_lock
 from elt_env.tools.smoke_projects import smoke_project
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.workplace import digest_of_project
@@ -26,6 +28,7 @@ _PROJECTS: dict[str, tuple[str, ...]] = {
     "dagster_smoke": smoke_dagster.NEEDS.projects,
     "image_runs": (smoke_dbt.PROJECT,),
 }
+_MELTANO = ("meltano_smoke", "dbt_smoke")
 _POLICY: dict[str, tuple[str, ...]] = {
     "solver_differences": ("wheels_only", "allow_sdist"),
     "image_content": ("image_path",),
@@ -52,6 +55,7 @@ def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:
     seal = None if on_image else seal_of(toolbox.store.prefix_path(lock))
     if seal:
         inputs[PREFIX] = seal
+    inputs |= plugin_inputs(name, lock, toolbox)
     if own is not None:
         return {**inputs, **own_check_inputs(own, toolbox)}
     for project in _PROJECTS.get(name, ()):
@@ -63,6 +67,20 @@ def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:
     for key in _ENVIRONMENT_POLICY.get(name, ()):
         inputs[_policy_name(key)] = digest_of(getattr(toolbox.environment, key))
     return inputs
+
+
+def plugin_inputs(name: str, lock: Lock, toolbox: Toolbox) -> dict[str, str]:
+    """Return the lock of the plugins that a check runs, which it may make itself.
+
+    Raises:
+        IntegrityError: it cannot be read.
+    """
+    own = name.removesuffix(IN_IMAGE)
+    is_own = isinstance(toolbox.environment.checks.get(own), MeltanoCheck)
+    if not is_own and (name not in _MELTANO or "meltano" not in lock.distributions):
+        return {}
+    kept = read_plugin_lock(toolbox.store.home, lock.target, own if is_own else SMOKE)
+    return {"plugins": kept.digest if kept else "not locked"}
 
 
 def _policy_name(key: str) -> str:

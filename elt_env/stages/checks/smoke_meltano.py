@@ -11,6 +11,7 @@ from pathlib import Path
 from elt_env.errors import ProofError
 from elt_env.model.lock_rows import Row, to_json_lines
 from elt_env.stages.checks.finding import Finding
+from elt_env.stages.checks.plugins import SMOKE, provide_locked
 from elt_env.stages.checks.smoke import LIMIT, Bench, Needs, conduct, last_words
 from elt_env.tools.files import write_atomically
 from elt_env.tools.plugins import MeltanoProject
@@ -76,7 +77,7 @@ def load(bench: Bench) -> Loaded:
         indexes=bench.toolbox.indexes.locked_to(bench.lock.indexes),
         limit=bench.limit,
     )
-    project.provide_plugins(bench.toolbox.project.home / "cache" / "meltano", bench.say)
+    provide_locked(project, SMOKE, bench.toolbox, bench.lock, bench.say)
     variables = {"LOCK_ROWS": str(extracted), "LOADED_ROWS": str(directory)}
     done = project.run(["run", "--no-install", _JOB], variables, bench.say)
     if done.returncode:

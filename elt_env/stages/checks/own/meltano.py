@@ -14,6 +14,7 @@ from elt_env.model.own_checks import MeltanoCheck
 from elt_env.model.singer_rows import SingerRows, parse_report
 from elt_env.stages.checks.finding import Finding
 from elt_env.stages.checks.own.bench import OwnBench, last_words, table_of
+from elt_env.stages.checks.plugins import pin_plugins, provide_locked
 from elt_env.tools import probes
 from elt_env.tools.files import writing
 from elt_env.tools.logins import completed
@@ -43,6 +44,7 @@ def run_meltano(bench: OwnBench) -> Finding:
     system = bench.place.directory("meltano-system")
     variables = _variables(bench, system)
     _install(bench, system, variables)
+    files = read_meltano(bench.project)  # in which each plugin may have been pinned
     report = bench.place.path / "rows.jsonl"
     _count(bench, files, system, report)
     where = check.meltano_environment
@@ -93,8 +95,9 @@ def _install(bench: OwnBench, system: Path, variables: dict[str, str]) -> None:
         project = MeltanoProject(
             bench.project, system, bench.prefix, indexes, bench.left, bench.variables
         )
-        project.provide_plugins(bench.toolbox.project.home / "cache" / "meltano", bench.say)
+        provide_locked(project, bench.name, bench.toolbox, bench.lock, bench.say)
         return
+    pin_plugins(bench.project, bench.name, bench.toolbox, bench.lock)
     own = variables | index_variables(completed(indexes))
     done = bench.run("meltano", "install", variables=own)
     if done.returncode:

@@ -1,0 +1,98 @@
+"""What is installed for the plugins of a Meltano project: every package, for one target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from elt_env.model.canonical import digest_of
+from elt_env.model.diff import compare_packages
+from elt_env.model.lock import Package
+from elt_env.model.requirements import pinned
+
+Asked = Mapping[tuple[str, str], str]
+"""The `pip_url` of each plugin that has one, by its kind, as in `extractors`, and its name."""
+
+
+@dataclass(frozen=True)
+class LockedPlugin:
+    """What is installed for one plugin, in a virtual environment of its own.
+
+    Attributes:
+        kind: its group, as in `extractors`.
+        pip_url: what was asked for, as meltano.yml has it.
+        packages: by version and sha256, sorted by name.
+        direct: requirements of what no index has, by URL and commit.
+    """
+
+    kind: str
+    name: str
+    pip_url: str
+    packages: tuple[Package, ...]
+    direct: tuple[str, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        """What the file with its requirements is called."""
+        return f"{self.kind}-{self.name}.txt"
+
+    @property
+    def requirements(self) -> str:
+        """The content of a requirements file that installs just this."""
+        return pinned(self.packages) + "".join(f"{each}\n" for each in self.direct)
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether all of it has a hash, so that pip and uv take `--require-hashes`."""
+        return not self.direct
+
+
+@dataclass(frozen=True)
+class PluginLock:
+    """What is installed for the plugins of one project; it lies beside the target's lock.
+
+    Attributes:
+        python: the Python minor it is for.
+        platform: the conda subdir it is for.
+        plugins: sorted by kind and name.
+    """
+
+    python: str
+    platform: str
+    plugins: tuple[LockedPlugin, ...]
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of what is installed, wherever and whenever it was locked."""
+        plugins = [
+            [
+                *(each.kind, each.name, list(each.direct)),
+                [[one.name, one.version, one.sha256] for one in each.packages],
+            ]
+            for each in self.plugins
+        ]
+        return digest_of([self.python, self.platform, plugins])
+
+    def answers(self, asked: Asked, python: str, platform: str) -> bool:
+        """Tell whether it is what was locked for these plugins, this Python and platform."""
+        mine = {(each.kind, each.name): each.pip_url for each in self.plugins}
+        return (mine, self.python, self.platform) == (dict(asked), python, platform)
+
+
+def plugin_changes(old: PluginLock | None, new: PluginLock) -> tuple[str, ...]:
+    """Return what changed from `old` to `new`, a line each; nothing where there was none before."""
+    return tuple(_changes(old, new)) if old else ()
+
+
+def _changes(old: PluginLock, new: PluginLock) -> Iterator[str]:
+    before = {(each.kind, each.name): each for each in old.plugins}
+    after = {(each.kind, each.name): each for each in new.plugins}
+    for key in sorted(before.keys() | after.keys()):
+        one, other = before.get(key), after.get(key)
+        for change in compare_packages(
+            one.packages if one else (), other.packages if other else ()
+        ):
+            yield f"{key[1]}: {change}"
+        gone, come = (set(each.direct) if each else set() for each in (one, other))
+        yield from (f"{key[1]}: - {each}" for each in sorted(gone - come))
+        yield from (f"{key[1]}: + {each}" for each in sorted(come - gone))
