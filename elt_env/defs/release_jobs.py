@@ -8,53 +8,63 @@ from elt_env.defs.names import group_name, python_partitions
 from elt_env.defs.notices import tell
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.resources import EltProject, work
-from elt_env.defs.run_tags import IDENTITY, TO, mover
+from elt_env.defs.run_tags import IDENTITY, TO, Mover, is_unasked, mover
 from elt_env.model.policy import EnvironmentPolicy
+from elt_env.model.target import Target
+from elt_env.stages import promote as promoting
 from elt_env.stages import roll_back as rolling
+from elt_env.stages.promote import Moved
 from elt_env.stages.repair import mend
+from elt_env.tools.toolbox import Toolbox
 
 # https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events that a step logs
 _DATA_VERSION = "dagster/data_version"
 
 
-class RollBack(dg.Config):
+class Promote(dg.Config):
+    """What a person may say of a promotion."""
+
+    why: str = Field("", description="The reason, for the history of releases.")
+
+
+class RollBack(Promote):
     """What a person may say of a roll back."""
 
     to: str = Field("", description="Digest of a lock, or its start; else the release before.")
-    why: str = Field("", description="The reason, for the history of releases.")
 
 
 def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
     """Return the jobs `<environment>_promote`, `_rollback` and `_repair`."""
     name = group_name(environment)
-    key = dg.AssetKey([environment, "release"])
-    promote = dg.define_asset_job(
-        f"{name}_promote",
-        dg.AssetSelection.assets(key),
+
+    @dg.op(name=f"{name}_promote_lock")
+    def promote_lock(context: dg.OpExecutionContext, config: Promote, project: EltProject) -> None:
+        """Let the release be the current lock, if all that is required is proven."""
+        with work(context, project, environment) as (toolbox, target):
+            say, why = leveled(context.log), _mover(context, config)
+            unasked = is_unasked(context.run.tags)
+            moved = promoting.promote(target, toolbox, say, unasked=unasked, **why)
+            _report(moved, f"the lock {moved.release.digest}", target, toolbox, context)
+
+    @dg.job(
+        name=f"{name}_promote",
+        partitions_def=python_partitions(policy),
         tags=IDENTITY,
-        description="Make the current lock the release, if all that the policy requires is proven.",
+        description="Make the current lock the release, if all that the policy requires is proven; "
+        "with the reason that is written as `why` in the run's config.",
     )
+    def promote() -> None:
+        promote_lock()
 
     @dg.op(name=f"{name}_roll_back")
     def roll_back(context: dg.OpExecutionContext, config: RollBack, project: EltProject) -> None:
         """Let the release be the one before again, or the one that is asked for."""
         with work(context, project, environment) as (toolbox, target):
-            say, why = leveled(context.log), mover(context.run)
-            if config.why:
-                why["trigger"] = config.why
+            say, why = leveled(context.log), _mover(context, config)
             to = config.to or context.run.tags.get(TO)
             moved = rolling.roll_back(target, toolbox, say, to=to, **why)
-            if not moved.kept:
-                detail = f"{moved.release.action}: the lock {moved.release.digest}"
-                tell("promoted", detail, target, toolbox, context.run, say)
-            context.log_event(
-                dg.AssetMaterialization(
-                    key,
-                    metadata=release_metadata(moved, target, toolbox),
-                    partition=target.python,
-                    tags={_DATA_VERSION: release_version(moved.release)},
-                )
-            )
+            detail = f"{moved.release.action}: the lock {moved.release.digest}"
+            _report(moved, detail, target, toolbox, context)
 
     @dg.job(
         name=f"{name}_rollback",
@@ -90,3 +100,24 @@ def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
         repair_files()
 
     return dg.Definitions(jobs=[promote, rollback, repair])
+
+
+def _mover(context: dg.OpExecutionContext, said: Promote) -> Mover:
+    known = mover(context.run)
+    return Mover(trigger=said.why or known["trigger"], by=known["by"])
+
+
+def _report(
+    moved: Moved, detail: str, target: Target, toolbox: Toolbox, context: dg.OpExecutionContext
+) -> None:
+    """Show a release on its asset; where it has moved, tell of it."""
+    if not moved.kept:
+        tell("promoted", detail, target, toolbox, context.run, leveled(context.log))
+    context.log_event(
+        dg.AssetMaterialization(
+            dg.AssetKey([target.environment, "release"]),
+            metadata=release_metadata(moved, target, toolbox),
+            partition=target.python,
+            tags={_DATA_VERSION: release_version(moved.release)},
+        )
+    )

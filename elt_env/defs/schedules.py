@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -59,7 +60,7 @@ def relock_schedules(
             job=next(each for each in jobs if each.name == job),
             execution_timezone="UTC",
             default_status=running if policy.watch else dg.DefaultScheduleStatus.STOPPED,
-            description=tick.__doc__,
+            description=inspect.getdoc(tick),
         )
         return [decorate(tick)]
     except dg.DagsterInvalidDefinitionError as error:

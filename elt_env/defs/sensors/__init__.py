@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -72,7 +73,7 @@ def _sensor(
         jobs=jobs,
         minimum_interval_seconds=seconds,
         default_status=status,
-        description=look.__doc__,
+        description=inspect.getdoc(look),
     )
     def sensor(context: dg.SensorEvaluationContext, project: EltProject) -> dg.SensorResult:
         walk = Walk(name, context, project)

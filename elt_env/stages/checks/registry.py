@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 
 from elt_env.model.own_checks import IN_IMAGE
@@ -40,7 +41,7 @@ def is_blocking(name: str, policy: EnvironmentPolicy) -> bool:
 def descriptions(policy: EnvironmentPolicy) -> Mapping[str, str]:
     """Return what each check finds out, for people, by name."""
     known = {**HEALTH_CHECKS, **IMAGE_CHECKS}
-    found = {name: (check.__doc__ or "").strip() for name, check in known.items()}
+    found = {name: inspect.getdoc(check) or "" for name, check in known.items()}
     for name, check in policy.checks.items():
         found[name] = description(name, check)
     for name in own_image_checks(policy):

@@ -44,9 +44,14 @@ def defs(toolbox: Toolbox) -> dg.Definitions:
     )
 
 
-def run(defs: dg.Definitions, job: str, **tags: str) -> dg.ExecuteInProcessResult:
-    return defs.resolve_job_def(job).execute_in_process(
+def run(
+    defs: dg.Definitions, job: str, *, config: dict[str, str] | None = None, **tags: str
+) -> dg.ExecuteInProcessResult:
+    definition = defs.resolve_job_def(job)
+    [step] = (each.name for each in definition.nodes)
+    return definition.execute_in_process(
         partition_key="3.11",
+        run_config={"ops": {step: {"config": config}}} if config else {},
         tags={f"elt-env/{name.replace('_', '-')}": value for name, value in tags.items()},
         raise_on_error=False,
     )
@@ -93,6 +98,29 @@ def test_a_promotion_shows_what_it_is_what_changed_its_proof_and_its_use(
         "alpha 1.0 → 1.1",
         f"job elt_promote, run {result.run_id.partition('-')[0]}",
     )
+
+
+@pytest.mark.parametrize("job", ["elt_promote", "elt_rollback"])
+def test_the_reason_that_a_person_writes_is_kept(
+    toolbox: Toolbox, defs: dg.Definitions, job: str
+) -> None:
+    release(toolbox, defs, _OLD, _NEW)
+    prepare(_OLD, toolbox)
+    content = shown(run(defs, job, config={"why": "alpha is too slow"}, trigger="none"))
+    assert content["digest"] == _OLD.digest
+    assert history(toolbox)[-1].trigger == "alpha is too slow"
+
+
+@pytest.mark.parametrize("job", ["elt_promote", "elt_rollback", "elt_repair"])
+def test_a_job_for_which_no_python_was_chosen_says_which_there_are(
+    defs: dg.Definitions, job: str
+) -> None:
+    result = defs.resolve_job_def(job).execute_in_process(raise_on_error=False)
+    [failure] = (each for each in result.all_events if each.is_step_failure)
+    assert failure.step_failure_data.user_failure_data is not None
+    told = str(failure.step_failure_data.user_failure_data.description)
+    assert told.startswith("No Python was chosen for 'elt'.")
+    assert "Choose a partition (3.11)" in told
 
 
 def test_a_refused_promotion_fails_and_names_the_check(

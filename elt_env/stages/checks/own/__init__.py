@@ -5,6 +5,7 @@ Each kind has a module that says what is run and how its outcome is read.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from functools import partial
 
@@ -63,7 +64,7 @@ def description(name: str, check: OwnCheck) -> str:
     program = "" if check.kind == "command" else f"{check.kind} "
     where = check.places.get("project", "an empty directory")
     what = f"`{program}{words}`" if words else f"every job of {check.kind}"
-    return f"{name}: {what} in a copy of {where}. {(check.__doc__ or '').strip()}"
+    return f"{name}: {what} in a copy of {where}. {inspect.getdoc(check) or ''}"
 
 
 def own_check_inputs(check: OwnCheck, toolbox: Toolbox) -> Mapping[str, str]:
