@@ -1,75 +1,57 @@
-"""Dagster's web UI on 127.0.0.1, asked through GraphQL and looked at in a browser."""
+"""Dagster's web UI as `make ui` starts it: looked at and clicked in a browser, asked by GraphQL."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.commands import Site
+from playwright.sync_api import Locator, Page, sync_playwright
 
-_START_SECONDS = 120
-_RUN_SECONDS = 300
-_PAGE_SECONDS = 120
+from tests.support.commands import REPOSITORY, Site
 
-_LAUNCH = """
-mutation Launch($params: ExecutionParams!) {
-  launchRun(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on PythonError { message }
-    ... on RunConfigValidationInvalid { errors { message } }
-  }
+_START_SECONDS = 180
+_RUN_SECONDS = 600
+_PAGE_MILLISECONDS = 90_000
+_ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+_BY_ITSELF = ("dagster/sensor_name", "dagster/schedule_name", "dagster/from_automation_condition")
+_BROWSER = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+
+_RUNS = """
+query Runs { runsOrError(limit: 50) { ... on Runs { results { runId tags { key } } } } }
+"""
+_STATUS = """
+query Status($id: ID!) {
+  runOrError(runId: $id) { ... on Run { status stepStats { stepKey status } } }
 }
 """
-_STATUS = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-_TERMINATE = "mutation End($id: String!) { terminateRun(runId: $id) { __typename } }"
 
 
 @dataclass(frozen=True)
 class WebUi:
-    """A running web UI."""
+    """A running web UI, and a page of a browser that shows it."""
 
     url: str
+    browser: Page
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
         """Return the data of a GraphQL answer."""
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(
-            f"{self.url}/graphql", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            content: dict[str, Any] = json.load(answer)
-        assert "errors" not in content, content
-        data: dict[str, Any] = content["data"]
-        return data
-
-    def launch(self, job: str, python: str) -> str:
-        """Launch a job for one partition, as the button does; return the run's id."""
-        params = {
-            "selector": {
-                "repositoryLocationName": "elt_env",
-                "repositoryName": "__repository__",
-                "pipelineName": job,
-            },
-            "runConfigData": {},
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": python}]},
-        }
-        answer = self.ask(_LAUNCH, params=params)["launchRun"]
-        assert answer["__typename"] == "LaunchRunSuccess", answer
-        return str(answer["run"]["runId"])
+        return _ask(self.url, query, **variables)
 
     def status(self, run: str) -> str:
         """Return the run's status, as in `SUCCESS`."""
@@ -77,39 +59,105 @@ class WebUi:
 
     def wait(self, run: str) -> str:
         """Return the status that the run ended with."""
-        end = time.monotonic() + _RUN_SECONDS
-        while (status := self.status(run)) not in ("SUCCESS", "FAILURE", "CANCELED"):
-            assert time.monotonic() < end, f"still {status}"
-            time.sleep(0.5)
-        return status
+        wait_until(lambda: self.status(run) in _ENDED, f"the end of run {run}")
+        return self.status(run)
 
-    def terminate(self, run: str) -> None:
-        """Ask for the run's end, as the button does."""
-        self.ask(_TERMINATE, id=run)
+    def wait_for_step(self, run: str, step: str) -> None:
+        """Wait until a step of the run has begun; its name ends so."""
+        wait_until(lambda: self._has_begun(run, step), f"step {step}")
 
-    def page(self, path: str, picture: Path | None = None) -> str:
-        """Return the document that a browser makes of a page; keep a picture of it as well."""
-        if picture is not None:
-            self._browse(path, f"--screenshot={picture}")
-        # One start does one thing: chromium takes a picture or dumps the document.
-        return self._browse(path, "--dump-dom")
+    def _has_begun(self, run: str, step: str) -> bool:
+        steps = self.ask(_STATUS, id=run)["runOrError"]["stepStats"]
+        return any(each["stepKey"].endswith(step) for each in steps if each["status"])
 
-    def _browse(self, path: str, task: str) -> str:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            done = subprocess.run(
-                [
-                    *(shutil.which("chromium") or "chromium", "--headless", "--no-sandbox"),
-                    *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-                    *("--disable-background-networking", "--disable-component-update"),
-                    *(f"--user-data-dir={profile}", "--window-size=1500,1100"),
-                    *("--virtual-time-budget=20000", task, self.url + path),
-                ],
-                capture_output=True,
-                text=True,
-                timeout=_PAGE_SECONDS,
-                check=True,
-            )
-        return done.stdout
+    def go(self, path: str) -> Page:
+        """Open a page."""
+        self.browser.goto(self.url + path)
+        return self.browser
+
+    def materialize(self, path: str, python: str) -> str:
+        """Materialize what a page is about for the Python that is picked; return the run's id.
+
+        Args:
+            path: of the page of an asset, or of a job of assets.
+            python: the partition.
+        """
+        page = self.go(path)
+        button(page, "Materialize( all)?…").first.click()
+        page.get_by_text("Select a partition or create one").click()
+        page.locator("[class*=Menu_menuItem__]").filter(has_text=python).click()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Launch 1 run").click()
+        return self._launched()
+
+    def fill_in(self, job: str, python: str, **config: str) -> str:
+        """Pick a Python and fill in the form of a job on its launchpad; return the run's id."""
+        page = self.go(f"/locations/elt_env/jobs/{job}/playground")
+        page.get_by_placeholder("Partition").click()
+        page.locator("[class*=Menu_menuItem__]").filter(has_text=python).click()
+        for name, value in config.items():
+            line = page.locator(".CodeMirror-line").filter(has_text=f"{name}: ")
+            line.first.click()
+            page.keyboard.press("End")
+            page.keyboard.press("ArrowLeft")  # into the quotes that stand there
+            page.keyboard.type(value)
+        return self.launched_by(button(page, "Launch Run"))
+
+    def launched_by(self, click: Locator) -> str:
+        """Click on what launches a run; return its id."""
+        known = self._runs()
+        click.click()
+        wait_until(lambda: self._by_hand() - known, "a new run")
+        return next(iter(self._by_hand() - known))
+
+    def terminate(self, run: str) -> str:
+        """End a run by the button of its page; return the status that it ends with."""
+        page = self.go(f"/runs/{run}")
+        button(page, "Terminate").click()
+        button(page.get_by_role("dialog"), "Terminate.*").click()
+        return self.wait(run)
+
+    def re_execute(self, run: str) -> str:
+        """Execute what a run did not come to, by the menu of its page; return the new run's id."""
+        page = self.go(f"/runs/{run}")
+        button(page, "Re-execute.*").locator("xpath=following::button[1]").first.click()
+        return self.launched_by(page.get_by_text("From failure", exact=True))
+
+    def picture(self, path: Path) -> None:
+        """Keep a picture of what is shown."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.browser.screenshot(path=path)
+
+    def _launched(self) -> str:
+        """Return the run that the page says was launched."""
+        told = self.browser.get_by_text(re.compile("Launched run [0-9a-f]{8}")).last.inner_text()
+        start = told.split()[-1]
+        wait_until(lambda: any(each.startswith(start) for each in self._runs()), f"run {start}")
+        return next(each for each in self._runs() if each.startswith(start))
+
+    def _runs(self) -> set[str]:
+        return {each["runId"] for each in self.ask(_RUNS)["runsOrError"]["results"]}
+
+    def _by_hand(self) -> set[str]:
+        """Return the runs that no sensor and no schedule began."""
+        return {
+            each["runId"]
+            for each in self.ask(_RUNS)["runsOrError"]["results"]
+            if not any(tag["key"] in _BY_ITSELF for tag in each["tags"])
+        }
+
+
+def button(within: Page | Locator, words: str) -> Locator:
+    """Return the buttons whose text is that, as a regular expression."""
+    return within.locator("button").filter(has_text=re.compile(f"^{words}$"))
+
+
+def wait_until(holds: Callable[[], object], meaning: str) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + _RUN_SECONDS
+    while not holds():
+        assert time.monotonic() < end, f"{meaning} did not come"
+        time.sleep(0.5)
 
 
 def has_browser() -> bool:
@@ -117,28 +165,65 @@ def has_browser() -> bool:
     return shutil.which("chromium") is not None
 
 
+def add_make(directory: Path) -> None:
+    """Let `make ui` work in a copy of the project: with this process's own `.venv`."""
+    for name in ("Makefile", "bootstrap.py", "requirements.txt", "elt_env/defs/dagster.yaml"):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, directory / name)
+    venv = directory / ".venv"
+    venv.mkdir()
+    for each in Path(sys.prefix).iterdir():
+        if each.name != ".ready":
+            (venv / each.name).symlink_to(each)
+    (venv / ".ready").write_text(f"{directory}\n")
+
+
 @contextlib.contextmanager
 def web_ui(site: Site, variables: Mapping[str, str] | None = None) -> Iterator[WebUi]:
-    """Start the web UI for a site as `make ui` does, with its daemon; stop it at the end."""
+    """Run `make ui` for a site, see it in a browser, and stop both at the end."""
     port = _free_port()
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "dagster", "dev"),
-            *("-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)),
-        ],
-        cwd=site.directory,
-        env=site.environment | dict(variables or {}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    ui = WebUi(f"http://127.0.0.1:{port}")
+    log = site.directory / "web-ui.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["make", "-o", ".venv/.ready", "ui", f"PORT={port}"],
+            cwd=site.directory,
+            env=site.environment | dict(variables or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_up(ui)
-        yield ui
+        _wait_until_up(url, process, log)
+        with _browser() as page:
+            yield WebUi(url, page)
     finally:
         _end(process)
+
+
+@contextlib.contextmanager
+def _browser() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=_BROWSER
+        )
+        try:
+            page = chromium.new_page(viewport={"width": 1500, "height": 1000})
+            page.set_default_timeout(_PAGE_MILLISECONDS)
+            yield page
+        finally:
+            chromium.close()
+
+
+def _ask(url: str, query: str, **variables: object) -> dict[str, Any]:
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"{url}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        content: dict[str, Any] = json.load(answer)
+    assert "errors" not in content, content
+    data: dict[str, Any] = content["data"]
+    return data
 
 
 def _free_port() -> int:
@@ -147,13 +232,14 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_up(ui: WebUi) -> None:
+def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + _START_SECONDS
     while True:
         with contextlib.suppress(OSError):
-            if ui.ask("{ repositoriesOrError { __typename } }"):
+            if _ask(url, "{ repositoriesOrError { __typename } }"):
                 return
-        assert time.monotonic() < end, "the web UI did not start"
+        up = process.poll() is None and time.monotonic() < end
+        assert up, f"the web UI did not start: {log.read_text()[-3000:]}"
         time.sleep(0.5)
 
 
