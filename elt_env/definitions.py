@@ -8,6 +8,7 @@ from elt_env.defs.assets import environment_assets
 from elt_env.defs.checks import environment_checks, image_checks
 from elt_env.defs.console import short_console
 from elt_env.defs.jobs import environment_jobs, executor
+from elt_env.defs.overview import overview_definitions
 from elt_env.defs.readiness import readiness_definitions
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
@@ -52,6 +53,7 @@ def project_definitions(project: Project) -> dg.Definitions:
         environments,
         watch_definitions(policy, environments.jobs or ()),
         store_report_definitions(policy),
+        overview_definitions(policy),
         upkeep_definitions(policy),
         warehouse_definitions(project),
         dg.Definitions(

@@ -54,7 +54,7 @@ def store_report_definitions(policy: Policy) -> dg.Definitions:
     def report_store(context: dg.OpExecutionContext, project: EltProject) -> Iterator[Any]:
         """Tell what the store has, and Dagster does not know."""
         with reporting(context):
-            for target, toolbox in _targets(tracked, project):
+            for target, toolbox in targets(tracked, project):
                 for event in _unreported(target, toolbox, context.instance):
                     context.log.info("%s: %s", target.name, _named(event))
                     yield event
@@ -90,7 +90,7 @@ def _sensor(policy: Policy, job: dg.JobDefinition, tracked: Tracked) -> dg.Senso
             return dg.SkipReason(waits)
         found = [
             f"{target.name}: {_named(event)}"
-            for target, toolbox in _targets(tracked, project)
+            for target, toolbox in targets(tracked, project)
             for event in _unreported(target, toolbox, context.instance)
         ]
         for each in found:
@@ -112,7 +112,7 @@ def _waits(instance: dg.DagsterInstance) -> str:
     return f"run {name} has failed; tried again after 10 minutes" if age < _PAUSE else ""
 
 
-def _targets(tracked: Tracked, project: EltProject) -> Iterator[tuple[Target, Toolbox]]:
+def targets(tracked: Tracked, project: EltProject) -> Iterator[tuple[Target, Toolbox]]:
     """Yield each target of the definitions that the policy still has, and its tools.
 
     Raises:

@@ -21,6 +21,7 @@ _BEGUN = [
     dg.DagsterRunStatus.CANCELING,
 ]
 _INTERRUPTED = "DagsterExecutionInterruptedError"
+_LAST = 100  # runs among which one of the target is looked for
 _QUIET = 2 * 3600.0  # seconds
 _CLAIM = 60.0  # seconds in which Dagster has made a run of a request
 
@@ -45,6 +46,18 @@ class Runs:
         filters = dg.RunsFilter(tags={_PARTITION: target.python}, statuses=_BEGUN)
         runs = [each.dagster_run for each in self._instance.get_run_records(filters)]
         return any(_is_about(run, target.environment) and not self._is_dead(run) for run in runs)
+
+    def last_failure(self, target: Target) -> str:
+        """Return how the last run about the target failed, for a person; "" if it did not."""
+        filters = dg.RunsFilter(
+            tags={_PARTITION: target.python},
+            statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
+        )
+        runs = (each.dagster_run for each in self._instance.get_run_records(filters, limit=_LAST))
+        last = next((run for run in runs if _is_about(run, target.environment)), None)
+        if last is None or last.is_success:
+            return ""
+        return f"run {last.run_id[:8]} ({_job(last)}): {self._end(last).problem}"
 
     def ends(self, ask: Ask) -> list[Ended]:
         """Return how the runs that were asked for so ended, in the order in which they began."""

@@ -1,0 +1,152 @@
+"""The page that tells of every environment: what is released, what waits and why, what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from elt_env.defs.metadata import Metadata
+from elt_env.defs.names import group_name
+from elt_env.defs.resources import EltProject, reporting
+from elt_env.defs.sensors.runs import Runs
+from elt_env.defs.sensors.walk import Tracked
+from elt_env.defs.store_report import targets
+from elt_env.model.canonical import digest_of
+from elt_env.model.policy import Policy
+from elt_env.model.standing import Standing, to_markdown
+from elt_env.stages.standing import standing_of
+from elt_env.tools.toolbox import Toolbox
+
+KEY = dg.AssetKey("overview")
+_SECONDS = 30
+# https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events that are reported
+_DATA_VERSION = "dagster/data_version"
+
+
+def overview_definitions(policy: Policy) -> dg.Definitions:
+    """Return the asset `overview`, its checks, and the sensor that keeps it up to date."""
+    tracked = {name: each.pythons for name, each in policy.environments.items()}
+    specs = [
+        dg.AssetCheckSpec(
+            _check(name),
+            asset=KEY,
+            description=f"What is in use of `{name}` is the current lock, for every Python.",
+        )
+        for name in tracked
+    ]
+    owners = sorted({owner for each in policy.environments.values() for owner in each.owners})
+
+    @dg.asset(
+        key=KEY,
+        check_specs=specs,
+        group_name="overview",
+        owners=owners,
+        description="Every environment in one look: what is released and how old it is, what waits "
+        "and why it does not come, what failed last, and what to do. It is up to date by itself.",
+    )
+    def overview(
+        context: dg.AssetExecutionContext, project: EltProject
+    ) -> dg.MaterializeResult[None]:
+        """Tell how every environment stands."""
+        with reporting(context):
+            standings = _standings(tracked, project, context.instance)
+            return dg.MaterializeResult(
+                metadata=_metadata(standings),
+                data_version=dg.DataVersion(_version(standings)),
+                check_results=list(_results(standings)),
+            )
+
+    return dg.Definitions(assets=[overview], sensors=[_sensor(policy, tracked)])
+
+
+def _sensor(policy: Policy, tracked: Tracked) -> dg.SensorDefinition:
+    status = dg.DefaultSensorStatus
+
+    @dg.sensor(
+        name="overview_sensor",
+        target=dg.AssetSelection.assets(KEY),
+        minimum_interval_seconds=_SECONDS,
+        default_status=status.RUNNING if policy.watch else status.STOPPED,
+        description="Writes the asset `overview` anew when something has changed; takes no run.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, project: EltProject) -> dg.SensorResult:
+        standings = _standings(tracked, project, context.instance)
+        version = _version(standings)
+        if version == context.cursor:
+            return dg.SensorResult(skip_reason="nothing has changed", cursor=version)
+        for event in _events(standings, version):
+            context.instance.report_runless_asset_event(event)
+        return dg.SensorResult(skip_reason="the overview is written anew", cursor=version)
+
+    return sensor
+
+
+def _standings(
+    tracked: Tracked, project: EltProject, instance: dg.DagsterInstance
+) -> list[tuple[Standing, Toolbox]]:
+    """Return how every target stands, and its tools."""
+    runs = Runs(instance)
+    found = []
+    for target, toolbox in targets(tracked, project):
+        standing = standing_of(target, toolbox)
+        found.append((standing.with_failure(runs.last_failure(target)), toolbox))
+    return found
+
+
+def _version(standings: Sequence[tuple[Standing, Toolbox]]) -> str:
+    """Return what is another one each day, and when something is new."""
+    days = sorted({f"{toolbox.now():%Y-%m-%d}" for _, toolbox in standings})
+    return digest_of([*days, *(each.digest for each, _ in standings)])
+
+
+def _metadata(standings: Sequence[tuple[Standing, Toolbox]]) -> Metadata:
+    """Return the table, and numbers that the web UI plots over time."""
+    _, toolbox = standings[0]
+    now = toolbox.now()
+    numbers = {
+        f"{each.target.name} {name}": dg.MetadataValue.float(number)
+        for each, _ in standings
+        for name, number in each.numbers(now).items()
+    }
+    return {
+        "environments": dg.MetadataValue.md(to_markdown((each for each, _ in standings), now)),
+        "waiting": dg.MetadataValue.int(sum(bool(each.waits) for each, _ in standings)),
+        "failed": dg.MetadataValue.int(sum(bool(each.failed) for each, _ in standings)),
+        **numbers,
+    }
+
+
+def _results(standings: Sequence[tuple[Standing, Toolbox]]) -> Iterator[dg.AssetCheckResult]:
+    """Yield for each environment whether the current locks are in use."""
+    for environment in dict.fromkeys(each.target.environment for each, _ in standings):
+        waiting = [
+            f"{each.target.name}: {each.waits}\n{each.remedy}"
+            for each, _ in standings
+            if each.waits and each.target.environment == environment
+        ]
+        yield dg.AssetCheckResult(
+            check_name=_check(environment),
+            asset_key=KEY,
+            passed=not waiting,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="\n\n".join(waiting) or "The current locks are in use.",
+        )
+
+
+def _events(
+    standings: Sequence[tuple[Standing, Toolbox]], version: str
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    yield dg.AssetMaterialization(KEY, metadata=_metadata(standings), tags={_DATA_VERSION: version})
+    for each in _results(standings):
+        yield dg.AssetCheckEvaluation(
+            asset_key=KEY,
+            check_name=str(each.check_name),
+            passed=each.passed,
+            severity=each.severity,
+            description=each.description,
+        )
+
+
+def _check(environment: str) -> str:
+    return f"{group_name(environment)}_current_lock_in_use"
