@@ -1,12 +1,11 @@
 """The page that tells of every environment: what is released, what waits and why, what failed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
-from elt_env.defs.metadata import Metadata
+from elt_env.defs.metadata import Metadata, made
 from elt_env.defs.names import group_name
 from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.sensors.runs import Runs
@@ -45,17 +44,12 @@ def overview_definitions(policy: Policy) -> dg.Definitions:
         description="Every environment in one look: what is released and how old it is, what waits "
         "and why it does not come, what failed last, and what to do. It is up to date by itself.",
     )
-    def overview(
-        context: dg.AssetExecutionContext, project: EltProject
-    ) -> dg.MaterializeResult[None]:
+    def overview(context: dg.AssetExecutionContext, project: EltProject) -> Iterator[Any]:
         """Tell how every environment stands."""
         with reporting(context):
             standings = _standings(tracked, project, context.instance)
-            return dg.MaterializeResult(
-                metadata=_metadata(standings),
-                data_version=dg.DataVersion(_version(standings)),
-                check_results=list(_results(standings)),
-            )
+            yield made(_metadata(standings), _version(standings))
+            yield from _results(standings)
 
     return dg.Definitions(assets=[overview], sensors=[_sensor(policy, tracked)])
 

@@ -66,7 +66,7 @@ class Standing:
         """Return what is worth a plot, by name; ages in days, a lag in days, a time in hours."""
         found: dict[str, float] = {}
         if self.lock:
-            found["packages"] = len(self.lock.packages)
+            found["packages"] = float(len(self.lock.packages))
             released = [each.released_at for each in self.newer]
             found["lag_days"] = max((_days(now - each) for each in released), default=0.0)
         if self.release:

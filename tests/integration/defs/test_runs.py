@@ -1,4 +1,4 @@
-"""Runs of a small environment through Dagster's own commands and its web UI."""
+"""Runs of a small environment through Dagster's own commands."""
 
 from __future__ import annotations
 
@@ -21,17 +21,11 @@ from tests.support.channel import Channel
 from tests.support.commands import Site, make_site
 from tests.support.index_server import IndexServer
 from tests.support.project import make_project
-from tests.support.web_ui import WebUi, has_browser, web_ui
 from tests.support.wheels import make_wheel
 
 pytestmark = pytest.mark.slow
 
 TARGET = "elt@3.11"
-WORKSPACE = """load_from:
-  - python_module:
-      module_name: elt_env.definitions
-      location_name: elt_env
-"""
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,6 @@ def small(tmp_path: Path, index: IndexServer, python_channel: Channel) -> Small:
         pip=["tool"],
         policy={"cooldown": "0", "watch": False},
     )
-    (project / "workspace.yaml").write_text(WORKSPACE, encoding="utf-8")
     made = Small(make_site(tmp_path, project), index, tmp_path / "wheels")
     made.wheels.mkdir()
     made.publish("part", "1.0")
@@ -187,39 +180,9 @@ def test_two_runs_at_once_never_build_over_each_other(small: Small) -> None:
     assert small.site.show(TARGET)["prefix"]["ready"]
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(not has_browser(), reason="chromium is not there: make system-tools")
-def test_the_web_ui_ends_a_run_materializes_and_shows_what_it_made(
-    small: Small, tmp_path: Path
-) -> None:
-    picture = tmp_path / "page.png"
-    with web_ui(small.site) as ui:
-        _cancel_from(ui, small)
-        assert ui.wait(ui.launch("elt_build", "3.11")) == "SUCCESS"
-        content = small.site.show(TARGET)
-        lockfile = ui.page("/assets/elt/lockfile?view=overview")
-        assert content["lock"]["digest"] in lockfile
-        assert "Every package of" in lockfile
-        checks = ui.page("/assets/elt/environment?view=checks", picture)
-        assert "imports" in checks
-        assert "pip_check" in checks
-    assert picture.stat().st_size > 0
-
-
 def _held(content: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the evidence that holds; what could not run is tried at every build."""
     return [each for each in content["evidence"] if each["status"] == "passed"]
-
-
-def _cancel_from(ui: WebUi, small: Small) -> None:
-    assert small.site.elt_env("lock", TARGET).returncode == 0
-    small.index.fault, small.index.patience = "slow", 60
-    run = ui.launch("elt_build", "3.11")
-    _wait_for_installer(small.site.home)
-    ui.terminate(run)
-    assert ui.wait(run) in ("CANCELED", "FAILURE")
-    assert _gone(small.site.home)
-    small.index.fault = None
 
 
 @contextlib.contextmanager
