@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -78,9 +79,7 @@ def checks_op(
     @dg.multi_asset_check(
         name=f"{group_name(environment)}__{asset}__prove", specs=specs, can_subset=True
     )
-    def checks(
-        context: dg.AssetCheckExecutionContext, project: EltProject
-    ) -> Iterator[dg.AssetCheckResult]:
+    def checks(context: dg.AssetCheckExecutionContext, project: EltProject) -> Iterator[Any]:
         """Run the checks, two at a time, and report each as soon as it is known."""
         if context.has_partition_key:
             with work(context, project, environment) as (toolbox, target):
@@ -131,7 +130,7 @@ def _results_of_all_built(
     project: EltProject,
     environment: str,
     make_prover: MakeProver,
-) -> Iterator[dg.AssetCheckResult]:
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
     """Yield whether each selected check holds on every Python that is built.
 
     What each Python's evidence says is recorded for its own partition as well.
@@ -149,7 +148,7 @@ def _results_of_all_built(
                     evaluation(each, keys[name].asset_key, python)  # type: ignore[arg-type]  # taken
                 )
     for name, results in found.items():
-        yield _together(name, results)
+        yield from _reported(keys[name], _together(name, results))
 
 
 def _built(environment: str, toolbox: Toolbox, make_prover: MakeProver) -> list[Lock]:
@@ -173,10 +172,21 @@ def _built(environment: str, toolbox: Toolbox, make_prover: MakeProver) -> list[
     return built
 
 
+def _reported(
+    key: dg.AssetCheckKey, result: dg.AssetCheckResult
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    """Yield what Dagster makes of a result, but for the materialization that it is about.
+
+    Without a partition it looks for that of the whole asset, and fails where Pythons were made.
+    """
+    yield dg.Output(None, f"{key.asset_key.to_python_identifier()}_{key.name}")
+    yield evaluation(result, key.asset_key, None)
+
+
 def evaluation(
-    result: dg.AssetCheckResult, asset: dg.AssetKey, python: str
+    result: dg.AssetCheckResult, asset: dg.AssetKey, python: str | None
 ) -> dg.AssetCheckEvaluation:
-    """Return a check's result as an event of its own, for the partition of a Python."""
+    """Return a check's result as an event of its own, for a Python or for all."""
     return dg.AssetCheckEvaluation(
         asset_key=asset,
         check_name=str(result.check_name),

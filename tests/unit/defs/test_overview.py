@@ -21,6 +21,7 @@ from elt_env.stages.standing import standing_of
 from elt_env.tools.toolbox import Toolbox
 from tests.support.locks import MOMENT, lock_of, pip_package, python_package
 from tests.support.proving import keep_current, prepare, pretend_built, pretend_proven, toolbox_at
+from tests.support.sample import silent
 
 _ENVIRONMENT = EnvironmentPolicy(spec="environments/elt.yml", pythons=("3.11",))
 _OLD, _NEW = (lock_of(python_package(), pip_package("alpha", f"1.{n}")) for n in range(2))
@@ -93,8 +94,8 @@ def test_what_waits_is_told_with_the_reason_and_what_to_do(
     if state == "rolled back":
         for lock in (_OLD, _NEW):
             prepare(lock, toolbox)
-            promote(lock.target, toolbox, str, trigger="by test", by="test")
-        roll_back(_NEW.target, toolbox, str, trigger="by test", by="test")
+            promote(lock.target, toolbox, silent, trigger="by test", by="test")
+        roll_back(_NEW.target, toolbox, silent, trigger="by test", by="test")
     elif state != "nothing":
         keep_current(_NEW, toolbox)
     if state in ("built", "failed", "proven"):
@@ -114,7 +115,7 @@ def test_what_is_in_use_passes_and_its_numbers_can_be_plotted(
     toolbox: Toolbox, defs: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     prepare(_NEW, toolbox)
-    promote(_NEW.target, toolbox, str, trigger="by test", by="test")
+    promote(_NEW.target, toolbox, silent, trigger="by test", by="test")
     content, check = look(defs, instance)
     assert check.passed
     assert (content["waiting"], content["failed"]) == (0, 0)
