@@ -35,10 +35,13 @@ _ENVIRONMENT = "elt"
 
 def commands_page() -> str:
     """Return the page about every command of `elt-env`, as its `--help` has it."""
-    from elt_env.cli import main
+    from elt_env.cli import COMMANDS, main
 
     parts = [_COMMANDS]
-    for name, command in sorted(main.commands.items()):
+    for name in sorted(COMMANDS):
+        command = main.get_command(click.Context(main), name)
+        if command is None:
+            raise KeyError(name)
         context = click.Context(
             command, info_name=f"elt-env {name}", terminal_width=_WIDTH, max_content_width=_WIDTH
         )

@@ -27,9 +27,10 @@ from elt_env.tools.toolbox import Toolbox
 @click.option("--check", "names", metavar="CHECK", multiple=True, help="Run only this one.")
 @click.option("--again", is_flag=True, help="Run the checks again, even those that held.")
 def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # noqa: FBT001  # click passes it
-    """Run every health check on TARGET, the policy's first by default, and print a table.
+    """Run every health check on TARGET.
 
-    The checks of the policy's own are among them.
+    Without TARGET, the policy's first one is meant. A table is printed. The policy's own checks are
+    among them.
 
     \b
     Examples:
@@ -54,9 +55,9 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
 @click.argument("name", metavar="TARGET")
 @click.argument("check_name", metavar="CHECK")
 def check(name: str, check_name: str) -> None:
-    """Run one CHECK on TARGET, whether it held before or not, and print what it saw.
+    """Run one CHECK on TARGET, again if it held before.
 
-    It is one that every environment has, or one of the policy's own:
+    What it saw is printed. It is one that every environment has, or one of the policy's own:
     [tool.elt-env.environments.NAME.checks.CHECK]. The exit code is 0 if it holds, 8 if it failed,
     9 if it could not run.
 

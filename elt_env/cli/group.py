@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import signal
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import click
@@ -13,9 +15,46 @@ from elt_env.cli.telling import tell
 from elt_env.errors import EltEnvError
 from elt_env.tools.masking import hidden
 
+Commands = Mapping[str, tuple[str, str]]
+
 
 class Group(click.Group):
-    """Turns an EltEnvError into its message and exit code, and Ctrl-C into 130."""
+    """Turns an EltEnvError into its message and exit code, and Ctrl-C into 130.
+
+    A command's module is loaded when it is called: to load them all takes longer than most of them.
+
+    Args:
+        commands_of: by name, `module:function` in this package, and what the command is for.
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401  # click's signature
+        commands_of: Commands,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands_of = commands_of
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        del ctx
+        return sorted(self.commands_of)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command, None where there is none of that name."""
+        del ctx
+        if cmd_name not in self.commands_of:
+            return None
+        module, _, function = self.commands_of[cmd_name][0].partition(":")
+        command = getattr(import_module(f"elt_env.cli.{module}"), function)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a line for each command, without loading any."""
+        rows = [(name, self.commands_of[name][1]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's signature
         """Run the command; see the class."""

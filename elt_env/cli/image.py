@@ -31,9 +31,10 @@ _TARGET = click.argument("name", metavar="TARGET")
     "--load", "engine", type=click.Choice(engines.NAMES), help="Load it into this engine as well."
 )
 def image(name: str, refresh_base: bool, again: bool, engine: str | None) -> None:  # noqa: FBT001  # click passes them
-    """Pack TARGET's environment and the projects into an OCI image, and prove it.
+    """Pack TARGET's environment into an OCI image, and prove it.
 
-    No daemon is needed. What did not change since the last image is used again.
+    The projects are in it too. No daemon is needed. What did not change since the last image is
+    used again.
 
     \b
     Examples:
@@ -67,10 +68,11 @@ def image(name: str, refresh_base: bool, again: bool, engine: str | None) -> Non
 @_TARGET
 @click.argument("reference", metavar="[REFERENCE]", required=False)
 def push(name: str, reference: str | None) -> None:
-    """Push TARGET's image to a registry, by default to the policy's.
+    """Push TARGET's image to a registry.
 
-    Credentials are those of docker and podman. What the registry has is not sent again. Without a
-    tag in REFERENCE, the tags are the Python minor and the start of the lock's digest.
+    By default to the policy's. Credentials are those of docker and podman. What the registry has is
+    not sent again. Without a tag in REFERENCE, the tags are the Python minor and the start of the
+    lock's digest.
 
     \b
     Examples:
@@ -96,7 +98,9 @@ def run_in_image(
     variables: tuple[str, ...],
     offline: bool,  # noqa: FBT001  # click passes it
 ) -> None:
-    """Run COMMAND in the image of TARGET, apart from this machine, as its unprivileged user.
+    """Run COMMAND in the image of TARGET.
+
+    It runs apart from this machine, as the image's unprivileged user.
 
     \b
     Examples:

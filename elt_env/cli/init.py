@@ -26,11 +26,12 @@ from elt_env.tools.shells import own_command
     "--python", "pythons", metavar="3.N", multiple=True, help="A Python minor; may recur."
 )
 def init(directory: Path, yes: bool, name: str | None, pythons: tuple[str, ...]) -> None:  # noqa: FBT001  # click's
-    """Make DIRECTORY, by default this one, a project that has an environment.
+    """Make DIRECTORY a project that has an environment.
 
-    The environment is that of its environment.yml. Where there is none, one is written, of what
-    the dependencies in pyproject.toml or requirements.txt, dbt_project.yml and meltano.yml ask for.
-    The policy is added to pyproject.toml. A file that is there is never replaced.
+    By default it is this one. The environment is that of its environment.yml. Where there is none,
+    one is written, of what the dependencies in pyproject.toml or requirements.txt, dbt_project.yml
+    and meltano.yml ask for. The policy is added to pyproject.toml. A file that is there is never
+    replaced.
 
     \b
     Examples:

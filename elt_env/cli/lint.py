@@ -15,10 +15,10 @@ from elt_env.tools.spec_file import read_spec
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @click.pass_context
 def lint(context: click.Context, specs: tuple[str, ...]) -> None:
-    """Say all that is wrong with each SPEC, an environment.yml of any name, with its lines.
+    """Print all that is wrong with each SPEC, and where.
 
-    The files that it includes are read too. Needs no policy, asks no channel and no index. Ends
-    with 0 when all can be used, with 2 when one cannot.
+    A SPEC is an environment.yml of any name. The files that it includes are read too. Needs no
+    policy, asks no channel and no index. Ends with 0 when all can be used, with 2 when one cannot.
 
     \b
     Examples:

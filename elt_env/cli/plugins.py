@@ -25,9 +25,10 @@ from elt_env.tools.plugin_locks import plugin_lock_before, plugin_locks
     help="Write a requirements file for each plugin of CHECK into this directory.",
 )
 def plugins(name: str, check_name: str | None, directory: Path | None) -> None:
-    """Print what is locked for the plugins of TARGET's Meltano projects, and what changed last.
+    """Print what is locked for the plugins of Meltano projects.
 
-    Each check that runs a Meltano project locks its plugins the first time, beside the lock of the
+    These are the projects that the checks of TARGET run. What changed last is printed too. Each
+    check that runs a Meltano project locks its plugins the first time, beside the lock of the
     environment, and installs just that from then on; `elt-env relock` lets it lock them anew. With
     --write, `meltano install` in the released environment installs the same: write the printed
     pip_url into meltano.yml.

@@ -20,11 +20,11 @@ from elt_env.tools.toolbox import open_toolbox
 @click.option("--python", "pythons", metavar="MINOR", multiple=True, help="Look at this one only.")
 @click.option("--json", "as_json", is_flag=True, help="Print a stable JSON list.")
 def readiness(environment: str, pythons: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001  # click passes it
-    """Look on which Pythons ENVIRONMENT can be locked, installed and proven, and print it.
+    """Find the Pythons on which ENVIRONMENT can be had.
 
-    Where it cannot, the chain is printed that stands in the way, and since when. By default the
-    Pythons of the policy are looked at, those of earlier looks, and the newest on offer. Nothing
-    that is in use changes.
+    On each it is locked, installed and proven. Where it cannot, the chain is printed that stands in
+    the way, and since when. By default the Pythons of the policy are looked at, those of earlier
+    looks, and the newest on offer. Nothing that is in use changes.
 
     \b
     Examples:

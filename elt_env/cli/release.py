@@ -32,10 +32,10 @@ _WHY = click.option("--why", metavar="TEXT", help="The reason, for the history."
 @_TARGET
 @_WHY
 def promote(name: str, why: str | None) -> None:
-    """Make the current lock of TARGET its release, if all that the policy requires is proven.
+    """Make the current lock of TARGET its release.
 
-    Nothing is built or run. The commands in the directory that is printed run the release, without
-    activation, and stay where they are.
+    All that the policy requires has to be proven. Nothing is built or run. The commands in the
+    directory that is printed run the release, without activation, and stay where they are.
 
     \b
     Examples:
@@ -54,10 +54,11 @@ def promote(name: str, why: str | None) -> None:
 @click.option("--to", metavar="DIGEST", help="A released or proven lock, or the start of one.")
 @_WHY
 def rollback(name: str, to: str | None, why: str | None) -> None:
-    """Let the release of TARGET be the one before again, or the one with DIGEST.
+    """Make the release before the release of TARGET again.
 
-    Its prefix is built from its lock where it is gone. The current lock stays what it is; what was
-    rolled back from becomes the release again at a person's word only.
+    Or the one of another lock, with --to. Its prefix is built from its lock where it is gone. The
+    current lock stays what it is; what was rolled back from becomes the release again at a person's
+    word only.
 
     \b
     Examples:
@@ -77,7 +78,9 @@ def rollback(name: str, to: str | None, why: str | None) -> None:
 @_TARGET
 @click.option("--json", "as_json", is_flag=True, help="Print a stable JSON object.")
 def history(name: str, as_json: bool) -> None:  # noqa: FBT001  # click passes it
-    """Print every release of TARGET: when, why, by what, what changed, and what proved it.
+    """Print every release of TARGET.
+
+    When and why it became one, by what, what changed, and what proved it.
 
     \b
     Examples:

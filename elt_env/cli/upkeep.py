@@ -22,7 +22,9 @@ from elt_env.tools.toolbox import open_toolbox
     "--unused-for", default="1 day", show_default=True, help="Leave what was used since then."
 )
 def gc(dry_run: bool, unused_for: str) -> None:  # noqa: FBT001  # click passes it
-    """Remove prefixes, images and layers that no release and no current lock refers to.
+    """Remove prefixes, images and layers that nothing refers to.
+
+    What a release or a current lock refers to stays.
 
     The last releases of each target stay, as many as the policy's keep-releases, and so does what
     a process runs from. Locks, evidence and the history stay, so that all can be built again.
@@ -46,10 +48,11 @@ def gc(dry_run: bool, unused_for: str) -> None:  # noqa: FBT001  # click passes 
 @click.argument("name", metavar="TARGET")
 @click.option("--repair", "mends", is_flag=True, help="Make again what is damaged.")
 def verify_target(name: str, mends: bool) -> None:  # noqa: FBT001  # click passes it
-    """Read every file of TARGET's locks, prefixes, images and entry points; name what was changed.
+    """Compare every file of TARGET with what was recorded.
 
-    The release is looked at, and the current lock where it is another. What is damaged can be
-    made again from the lock, and what still works goes on working meanwhile.
+    Read are its locks, prefixes, images and entry points. The release is looked at, and the current
+    lock where it is another. What is damaged can be made again from the lock, and what still works
+    goes on working meanwhile.
 
     \b
     Examples:

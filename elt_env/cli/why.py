@@ -19,7 +19,7 @@ from elt_env.stages.show import find_lock
 @click.argument("target")
 @click.argument("name")
 def why(target: str, name: str) -> None:
-    """Print who brought the package NAME into the lock of TARGET, and what bounds it.
+    """Print why the package NAME is in the lock of TARGET.
 
     Every way is printed from what the spec asks for, on both sides, and each bound with its owner.
 
@@ -36,11 +36,11 @@ def why(target: str, name: str) -> None:
 @click.argument("target")
 @click.argument("wanted")
 def why_not(target: str, wanted: str) -> None:
-    """Print what keeps WANTED out of the lock of TARGET: a requirement, or a Python minor.
+    """Print what keeps WANTED out of the lock of TARGET.
 
-    Printed are the fewest requirements of the spec that it cannot hold together with, who needs
-    what, and the fewest of them without which it is possible, each proven by a resolve. Nothing
-    that is in use changes.
+    WANTED is a requirement, or a Python minor. Printed are the fewest requirements of the spec that
+    it cannot hold together with, who needs what, and the fewest of them without which it is
+    possible, each proven by a resolve. Nothing that is in use changes.
 
     \b
     Examples:

@@ -1,0 +1,103 @@
+"""`lock` and `relock`: make a lock, or keep the one that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from elt_env.cli.targets import open_target
+from elt_env.cli.telling import teller
+from elt_env.errors import PolicyError
+from elt_env.model.diff import count
+from elt_env.model.diff_render import body, headline
+from elt_env.stages import lock as locking
+from elt_env.stages.from_file import LockedFile, is_file, lock_file
+from elt_env.stages.notify import notify
+from elt_env.tools.process import Say
+from elt_env.tools.settings import open_project
+from elt_env.tools.toolbox import Toolbox
+
+TARGET = click.argument("name", metavar="TARGET")
+TARGET_OR_FILE = click.argument("name", metavar="TARGET|FILE")
+PYTHON = click.option("--python", metavar="3.N", help="The Python minor to take for a FILE.")
+NAME = click.option("--name", "called", metavar="NAME", help="What a FILE's environment is called.")
+
+
+@click.command()
+@TARGET_OR_FILE
+@PYTHON
+@NAME
+def lock(name: str, python: str | None, called: str | None) -> None:
+    """Lock TARGET, or keep the lock that satisfies its spec.
+
+    For a FILE, as for build.
+
+    \b
+    Examples:
+      elt-env lock elt@3.11
+      elt-env lock path/to/environment.yml --python 3.11
+    """
+    say = teller()
+    found = locked_as(name, python, called, say)
+    tell_locked(found.locked, found.toolbox, say)
+    _print_locked(found.locked)
+
+
+@click.command()
+@TARGET
+@click.option("-P", "--package", "packages", multiple=True, help="Upgrade only this one.")
+@click.option(
+    "--accept-index",
+    "accepted",
+    metavar="PACKAGE",
+    multiple=True,
+    help="Take this one from another index or channel than before.",
+)
+def relock(name: str, packages: tuple[str, ...], accepted: tuple[str, ...]) -> None:
+    """Upgrade the lock of TARGET within its spec.
+
+    The policy holds too. What changed is printed.
+
+    \b
+    Examples:
+      elt-env relock elt@3.11
+      elt-env relock elt@3.11 -P dagster -P duckdb
+      elt-env relock elt@3.11 --accept-index corp-lib
+    """
+    target, toolbox = open_target(name)
+    say = teller()
+    upgrade = packages or None
+    locked = locking.lock(target, toolbox, say, upgrade=upgrade, accepted=accepted)
+    tell_locked(locked, toolbox, say)
+    _print_locked(locked)
+
+
+def locked_as(name: str, python: str | None, called: str | None, say: Say) -> LockedFile:
+    """Lock what a person named, a target or a file."""
+    if is_file(name):
+        project = open_project(with_policy=False)
+        return lock_file(Path(name), project, say, python=python, name=called)
+    if python or called:
+        raise PolicyError(
+            f"--python and --name are for a file; '{name}' is a target.",
+            "Write the Python behind it, as in: elt-env build elt@3.11",
+        )
+    target, toolbox = open_target(name)
+    return LockedFile(target, toolbox, locking.lock(target, toolbox, say))
+
+
+def tell_locked(locked: locking.Locked, toolbox: Toolbox, say: Say) -> None:
+    """Tell the webhook of the policy of a new lock, if there is one."""
+    if not locked.kept:
+        trigger = "; ".join(locked.reasons)
+        notify(locked.lock.target, toolbox, say, "relocked", count(locked.changes), trigger=trigger)
+
+
+def _print_locked(locked: locking.Locked) -> None:
+    report = locked.report
+    told = "kept" if locked.kept or not report else headline(report)
+    click.echo(f"{locked.lock.target.name} {locked.lock.digest} {told}")
+    for line in body(report) if report else ():
+        click.echo(line)
+    click.echo(locked.path)
