@@ -1,7 +1,7 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help chaos fuzz stacks run test test-slow check ui relock shell bench bench-lock docs setup instance format lock-self system-tools clean
+.PHONY: help chaos fuzz stacks run test test-fast test-slow check ui relock shell bench bench-lock docs setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
@@ -68,6 +68,9 @@ PYTEST = env -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest 
 
 test: .venv/.ready ## the tests that a person waits for
 	@$(PYTEST) -m "not slow"
+
+test-fast: .venv/.ready ## the unit tests alone, while one edits
+	@$(PYTEST) tests/unit
 
 test-slow: .venv/.ready ## the tests that take longer: the real spec end to end, other tools, the web UI
 	@$(PYTEST) -m slow
