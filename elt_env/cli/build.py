@@ -10,7 +10,7 @@ from elt_env.cli import release as releases
 from elt_env.cli.lock import NAME, PYTHON, TARGET_OR_FILE, locked_as, tell_locked
 from elt_env.cli.show import next_steps_of
 from elt_env.cli.targets import lock_in, open_target
-from elt_env.cli.telling import teller
+from elt_env.cli.telling import tell, teller
 from elt_env.errors import ProofError
 from elt_env.model.summary import next_of_file
 from elt_env.stages import build as building
@@ -92,4 +92,4 @@ def build(  # noqa: PLR0913  # click passes them
         summary, spec = showing.show(target, toolbox), toolbox.environment.spec
         click.echo("\n" + next_of_file(summary, own_command(sys.argv[0]), spec))
     else:
-        click.echo("\n" + next_steps_of(target, toolbox))
+        tell("\n" + next_steps_of(target, toolbox))
