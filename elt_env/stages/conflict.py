@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 from packaging.requirements import Requirement
 
@@ -250,7 +251,7 @@ def _way(
         tries.append((True, tuple(each for each in loosened if each)))
     if {each.name for each in some}.isdisjoint(each.name for each in kept):
         tries.append((False, tuple(each for each in units if each not in some)))
-    for (keeps, left), problem in itertools.product(tries, problems):
+    for (keeps, left), problem in ((each, problem) for each in tries for problem in problems):
         part = limited_to(problem, (*left, *kept))
         try:
             return Way(some, keeps, part, choice_of(part, _PATIENCE))
@@ -473,7 +474,39 @@ def _explained_alone(
         problems = [*remote_problems(alone, toolbox, say, archives=False)]
     except CondaUnsatisfiableError as lacking:
         return lacking
-    return explained(problems, error, say, [*remote_problems(question, toolbox, say)])
+    return explained(problems, error, say, _OnDemand(remote_problems(question, toolbox, say)))
+
+
+class _OnDemand(Sequence[JointProblem]):
+    """Problems that are made when they are looked at: each reads the archives of its packages."""
+
+    def __init__(self, more: Iterator[JointProblem]) -> None:
+        self._more = more
+        self._made: list[JointProblem] = []
+
+    @overload
+    def __getitem__(self, place: int) -> JointProblem: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[JointProblem]: ...
+    def __getitem__(self, place: int | slice) -> JointProblem | list[JointProblem]:
+        if isinstance(place, slice):
+            return self._made[: len(self)][place]
+        return next(itertools.islice(self, place, None))
+
+    def __len__(self) -> int:
+        self._made += self._more
+        return len(self._made)
+
+    def __iter__(self) -> Iterator[JointProblem]:
+        place = 0
+        while True:
+            if place == len(self._made):
+                new = next(self._more, None)
+                if new is None:
+                    return
+                self._made.append(new)
+            yield self._made[place]
+            place += 1
 
 
 def host_problem(question: Question, toolbox: Toolbox, say: Say) -> JointProblem:

@@ -109,6 +109,40 @@ _WORLDS = {
         },
         {"tool": (Release("2.0", age=10),)},
     ),
+    "each half of a conflict has a Python of its own": replace(
+        _world(
+            Spec(("a", "b")),
+            {
+                "a": (Build("1.0", depends=("python <3.11.5",)),),
+                "b": (Build("1.0", depends=("python >=3.11.5",)),),
+            },
+            {},
+        ),
+        pythons=("3.11.5", "3.11.4"),
+    ),
+    "a bound leaves versions that conda has and the index has not": _world(
+        Spec(("a",), ("tool",)),
+        {"a": _carrying("a", "1.0", "3.0")},
+        {
+            "a": (Release("2.0"), Release("3.0")),
+            "tool": (Release("1.0", ("a~=3.0",)), Release("2.0", ("a==2.0.*",))),
+        },
+    ),
+    "a constraint of the spec is no bound of what needs it": _world(
+        Spec(("a", "b"), (), ("b<=1.0",)),
+        {
+            "a": (
+                Build("3.0", depends=("b", *_PYTHON), carries={"a": "3.0"}, requires={"a": ("b",)}),
+            ),
+            "b": _carrying("b", "1.0", "2.0"),
+        },
+        {},
+    ),
+    "an extra leads to another one that needs what is nowhere": _world(
+        Spec((), ("tool[x]",)),
+        {},
+        {"tool": (Release("3.0", extras={"x": ("tool[y]",), "y": ("nowhere<=1.0",)}),)},
+    ),
     "what is needed is nowhere": _world(
         Spec((), ("tool",)), {}, {"tool": (Release("1.0", ("nowhere",)),)}
     ),
