@@ -42,6 +42,11 @@ class LockedPlugin:
         return pinned(self.packages) + "".join(f"{each}\n" for each in self.direct)
 
     @property
+    def pins_itself(self) -> bool:
+        """Whether the project names what is installed by its hashes, so that nothing may move."""
+        return "--require-hashes" in self.pip_url
+
+    @property
     def is_hashed(self) -> bool:
         """Whether all of it has a hash, so that pip and uv take `--require-hashes`."""
         return not self.direct

@@ -206,8 +206,9 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
             return taken
         upgrade = _still_locked(upgrade, target, toolbox)
     elif upgrade is None:
-        for check in plugin_locks(toolbox.store.home, target):
-            forget_plugin_lock(toolbox.store.home, target, check)
+        for check, kept in plugin_locks(toolbox.store.home, target).items():
+            if not all(each.pins_itself for each in kept.plugins):
+                forget_plugin_lock(toolbox.store.home, target, check)
     found = examine(target, toolbox, say, upgrade=upgrade, accepted=accepted)
     if isinstance(found, Locked):
         return found

@@ -26,8 +26,6 @@ PINS = "plugins.lock"
 SMOKE = "meltano_smoke"
 """The check whose project all smoke checks share that run Meltano."""
 
-_OWN_HASHES = "--require-hashes"
-
 
 def provide_locked(
     project: MeltanoProject, check: str, toolbox: Toolbox, lock: Lock, say: Say
@@ -69,7 +67,7 @@ def pin_plugins(project: Path, check: str, toolbox: Toolbox, lock: Lock) -> bool
     wanted: dict[MeltanoPlugin, dict[str, str]] = {}
     for plugin in files.plugins:
         mine = locked.get((plugin.kind, plugin.name))
-        if mine is not None and _OWN_HASHES not in mine.pip_url:
+        if mine is not None and not mine.pins_itself:
             write_atomically(project / PINS / mine.file_name, mine.requirements)
             wanted[plugin] = {"pip_url": pinned_url(mine, f"${{MELTANO_PROJECT_ROOT}}/{PINS}")}
     files.with_keys(wanted)
@@ -78,7 +76,7 @@ def pin_plugins(project: Path, check: str, toolbox: Toolbox, lock: Lock) -> bool
 
 def pinned_url(plugin: LockedPlugin, directory: str) -> str:
     """Return the `pip_url` that installs what is locked, from a file in this directory."""
-    hashes = f"{_OWN_HASHES} " if plugin.is_hashed else ""
+    hashes = "--require-hashes " if plugin.is_hashed else ""
     return f'{hashes}--no-deps --requirement "{directory}/{plugin.file_name}"'
 
 

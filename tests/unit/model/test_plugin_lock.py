@@ -35,6 +35,8 @@ def test_nothing_but_what_is_locked_is_installed() -> None:
     own = replace(_TAP, packages=(), direct=("tap-a @ git+https://git.example/a@c0ffee",))
     assert own.requirements == "tap-a @ git+https://git.example/a@c0ffee\n"
     assert (_TAP.is_hashed, own.is_hashed) == (True, False)
+    assert not _TAP.pins_itself
+    assert replace(_TAP, pip_url="--no-deps --require-hashes -r pins.txt").pins_itself
 
 
 def test_each_plugin_has_its_own_changes() -> None:
