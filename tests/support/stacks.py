@@ -88,9 +88,12 @@ def _dbt(adapter: str) -> Stack:
 def _dagster(*others: str) -> Stack:
     name = "-".join(("dagster", *others)) or "dagster"
     tools = ("dagster", "dagster-webserver", *(f"dagster-{each}" for each in others))
-    return Stack(name, tools)
+    return Stack(name, tools, refused=_REFUSED.get(name, ""))
 
 
+# SQLAlchemy 2.1 takes psycopg 3 for `postgresql://`, and dagster-postgres 0.29 brings psycopg2:
+# docs/stacks.md
+_REFUSED = {"dagster-postgres": "No module named 'psycopg'"}
 _ADAPTERS = (
     *("duckdb", "postgres", "snowflake", "bigquery", "redshift"),
     *("databricks", "trino", "clickhouse", "sqlite", "spark"),
