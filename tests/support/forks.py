@@ -9,8 +9,10 @@ it started has to end by itself, as after any kill -9.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import elt_env.cli
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _TICK = 0.002  # seconds
@@ -74,15 +78,13 @@ def forks(project: Path, output: Path) -> Iterator[Forks]:
 
 
 def _run(arguments: Sequence[str], output: str) -> None:
-    from elt_env.cli import main  # loaded already, by the parent
-
     handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     null = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((null, 0), (handle, 1), (handle, 2)):
         os.dup2(source, target)
     code = 1
     try:
-        main(list(arguments), prog_name="elt-env")
+        elt_env.cli.main(list(arguments), prog_name="elt-env")
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 0
     finally:
@@ -104,8 +106,8 @@ def _wait(child: int, after: float | None) -> int:
 
 
 def _serve() -> None:
-    import elt_env.cli  # noqa: F401  # for all forks
-
+    for each in pkgutil.iter_modules(elt_env.cli.__path__, "elt_env.cli."):
+        importlib.import_module(each.name)  # for all forks
     for line in sys.stdin:
         asked = json.loads(line)
         started = time.monotonic()
