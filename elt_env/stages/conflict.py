@@ -298,6 +298,7 @@ def explanation_of(
         error: what they end in, together with `wanted`.
         wanted: what holds in any case.
     """
+    _find_index(problem, core)
     part = limited_to(problem, (*core, *wanted))
     facts = facts_of(part, error.explanation)
     absent = {*not_found(error.explanation), *(each.name for each in _absent(problem, core))}
@@ -315,6 +316,14 @@ def explanation_of(
     remedies = dict.fromkeys(each.remedy for each in telling if each.remedy)
     remedy = " ".join([*remedies][: _REMEDIES if len(first) > 1 else 1])
     return Explanation(tuple(core), (*_asked(part, core), *facts), lacks, remedy)
+
+
+def _find_index(problem: JointProblem, core: Iterable[Unit]) -> None:
+    """Learn by a resolve where the resolver looks, if nothing else says so."""
+    for each in core:
+        bare = each.loosened or each
+        if not problem.pages.is_lost or failure([problem], [bare]) is None:
+            return
 
 
 def _lack_of_unit(problem: JointProblem, unit: Unit, absent: Collection[str]) -> Lack | None:

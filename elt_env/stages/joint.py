@@ -154,6 +154,11 @@ class Pages:
             new = sorted({each.index for each in resolved if not each.on_shelf} - extra)
             self._own = new[0] if len(new) == 1 else self._own
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether no index is known yet, since only the resolver knows where it looks."""
+        return not self._toolbox.indexes.all and self._own is None
+
     def read(self, names: Iterable[str]) -> Mapping[str, ProjectPage]:
         """Return the pages of projects; what no index has is left out, and what cannot be read."""
         wanted = set(names)
