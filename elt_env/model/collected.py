@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-What = Literal["prefix", "image", "unpacked image", "layers", "leftover"]
+What = Literal["prefix", "image", "unpacked image", "layers", "archives", "leftover"]
 
 
 @dataclass(frozen=True)

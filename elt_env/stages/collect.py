@@ -7,11 +7,12 @@ command uses is marked as used (tools/last_use.py), so it stays while they run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
+from elt_env.errors import IntegrityError
 from elt_env.model.canonical import short
 from elt_env.model.collected import Item
 from elt_env.model.target import Target
@@ -19,6 +20,7 @@ from elt_env.tools.collecting import freed, remove_prefix
 from elt_env.tools.files import remove_tree
 from elt_env.tools.image_collector import ImageCollector
 from elt_env.tools.image_store import ImageStore
+from elt_env.tools.last_use import taken, used_since
 from elt_env.tools.process import Say
 from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.toolbox import Toolbox
@@ -51,6 +53,7 @@ def collect(
         for each in chain(
             _prefixes(home, wanted, moment, dry_run=dry_run),
             images.collect(),
+            _archives(toolbox, wanted, moment, dry_run=dry_run),
             _leftovers(home, moment, dry_run=dry_run),
         ):
             say(f"gc: {each}")
@@ -112,6 +115,38 @@ def _prefixes(
             size = remove_prefix(path, moment, dry_run=dry_run)
             if size is not None:
                 yield Item("prefix", path.name, size)
+
+
+def _archives(
+    toolbox: Toolbox, wanted: frozenset[tuple[str, str]], moment: float, *, dry_run: bool
+) -> Iterator[Item]:
+    """Remove the archives of packages that no wanted lock has, and that can be fetched again."""
+    cache = toolbox.store.home / "cache"
+    places = (*cache.glob("wheels/[!.]*"), *cache.glob("conda/archives/[!.]*"))
+    old = [each for each in places if not used_since(each, moment)]
+    if not old:
+        return
+    try:
+        kept = {each for target in wanted for each in _archives_of(*target, toolbox)}
+    except IntegrityError:
+        return  # nobody knows what that lock needs
+    # What was built here may not come out the same again.
+    kept |= {each.read_text(encoding="utf-8")[:64] for each in cache.glob("builds/[!.]*")}
+    count = size = 0
+    for each in old:
+        if each.name not in kept:
+            count, size = count + 1, size + freed(each)
+            with nullcontext() if dry_run else taken(each, moment) as mine:
+                if mine is not None:
+                    remove_tree(mine)
+    if count:
+        yield Item("archives", f"{count} of packages", size)
+
+
+def _archives_of(name: str, digest: str, toolbox: Toolbox) -> Iterator[str]:
+    environment, _, python = name.partition("@")
+    lock = toolbox.store.read_manifest(digest, toolbox.target(environment, python))
+    return (each.sha256 for each in lock.packages)
 
 
 def _leftovers(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +20,14 @@ from elt_env.model.names import normalize
 from elt_env.model.policy import Policy
 from elt_env.model.spec import Spec
 from elt_env.stages.question import Question
+from elt_env.tools.cancelling import ended_by
 from elt_env.tools.indexes import find_indexes
 from elt_env.tools.pip.direct_wheels import DirectWheel
 from elt_env.tools.pip.port import Resolved
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
+
+_AT_ONCE = 8  # downloads; more look-ups of names at once stall
 
 
 def require_usable(spec: Spec, toolbox: Toolbox, say: Say) -> None:
@@ -89,6 +95,30 @@ def newest_for_builds(exclude_newer: datetime | None, toolbox: Toolbox) -> datet
     Where the policy takes files without an upload time, a builder could take none of them.
     """
     return exclude_newer if toolbox.policy.undated_releases == "hold" else None
+
+
+def locked_files(
+    packages: Iterable[Package], lock: Lock, toolbox: Toolbox, say: Say
+) -> dict[str, Path]:
+    """Return by their sha256 the files of packages of a lock, fetched where they are not kept.
+
+    Raises: as `Downloads.fetch` and `DirectWheels.get_locked`.
+    """
+    given_up = threading.Event()
+
+    def fetch(package: Package) -> Path:
+        with ended_by(given_up):
+            if package.manager == "pip" and package.index is None:
+                return locked_file(package, lock, toolbox, say)
+            return toolbox.downloads.fetch(package.url, package.sha256, say)
+
+    wanted = {each.sha256: each for each in packages}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            return dict(zip(wanted, pool.map(fetch, wanted.values()), strict=True))
+        except BaseException:
+            given_up.set()
+            raise
 
 
 def locked_file(package: Package, lock: Lock, toolbox: Toolbox, say: Say) -> Path:

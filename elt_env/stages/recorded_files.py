@@ -11,7 +11,7 @@ from pathlib import Path
 from elt_env.errors import IntegrityError
 from elt_env.model import requirements
 from elt_env.model.lock import Package
-from elt_env.stages.directs import locked_file
+from elt_env.stages.directs import locked_files
 from elt_env.tools.files import write_atomically, writing
 from elt_env.tools.installed_files import RecordedFile, recorded_files, recorded_hash
 from elt_env.tools.pip import InstallRequest
@@ -23,21 +23,20 @@ from elt_env.tools.toolbox import Toolbox
 def install_request(
     prefix: Prefix, packages: Sequence[Package], toolbox: Toolbox, say: Say
 ) -> InstallRequest:
-    """Return the request to install packages of the prefix's lock.
+    """Return the request to install packages of the prefix's lock, whose files are fetched.
 
-    What no index has is fetched before, into a directory that the installer looks into.
-
-    Raises: as `DirectWheels.get_locked`.
+    Raises: as `locked_files`.
     """
     lock = prefix.lock
-    files = [locked_file(each, lock, toolbox, say) for each in packages if each.index is None]
+    archives = locked_files(packages, lock, toolbox, say)
     return InstallRequest(
         requirements=requirements.pinned(packages),
         prefix=prefix.path,
+        site_packages=prefix.site_packages,
         indexes=toolbox.indexes.locked_to(lock.indexes),
         wheels_only=toolbox.policy.wheels_only,
         allow_sdist=tuple(each.name for each in packages if not each.file_name.endswith(".whl")),
-        links=tuple(dict.fromkeys(each.parent for each in files)),
+        archives=tuple(archives[each.sha256] for each in packages),
     )
 
 

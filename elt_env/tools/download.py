@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from elt_env.errors import IndexUnreachableError, IntegrityError, TimeLimitError
+from elt_env.tools.cancelling import go_on
 from elt_env.tools.files import sha256_of, writing
 from elt_env.tools.http_client import (
     BUSY,
@@ -25,6 +26,7 @@ from elt_env.tools.http_client import (
 )
 from elt_env.tools.http_errors import TryAgainError
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.last_use import mark_used
 from elt_env.tools.logins import Logins
 from elt_env.tools.process import Say
 
@@ -61,7 +63,7 @@ class Downloads:
         """
         name = _name_in(url)
         path = self._root / sha256 / name
-        if path.is_file() and sha256_of(path) == sha256:
+        if mark_used(path.parent) and path.is_file() and sha256_of(path) == sha256:
             return path
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,6 +163,7 @@ class Downloads:
             if is_page(answer):
                 raise _page_instead(url)
             for chunk in answer.iter_raw():
+                go_on()
                 file.write(chunk)
                 if time.monotonic() > end:
                     raise TimeLimitError(

@@ -13,6 +13,9 @@ from rattler.package_streaming import PackageArchive
 from elt_env.model.limits import load_json
 from elt_env.model.names import normalize
 
+ARCHIVE_ERRORS = (OSError, ValueError, LookupError, TypeError)
+"""What is raised for an archive that cannot be read, or that is none."""
+
 _DIST_INFO = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)\.dist-info")
 _EGG_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py3\.\d+)?\.egg-info")
 METADATA_FILES = {"METADATA": _DIST_INFO, "PKG-INFO": _EGG_INFO}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import rattler
 from rattler.exceptions import (
@@ -35,6 +34,7 @@ from elt_env.model.credentials import (
 )
 from elt_env.model.lock import Package
 from elt_env.tools.conda import rattler_errors
+from elt_env.tools.conda.archives import Archives
 from elt_env.tools.conda.channels import (
     ChannelNames,
     channel_of,
@@ -42,7 +42,7 @@ from elt_env.tools.conda.channels import (
     may_be_from,
     rattler_alias,
 )
-from elt_env.tools.conda.distributions import paths_of
+from elt_env.tools.conda.distributions import ARCHIVE_ERRORS, paths_of
 from elt_env.tools.conda.offered import (
     CarriedStore,
     OfferedBuilds,
@@ -51,12 +51,13 @@ from elt_env.tools.conda.offered import (
     named_in,
     offered,
 )
+from elt_env.tools.conda.package_cache import is_as_archived, unpacked
 from elt_env.tools.conda.port import Carried, ChannelRelease, Offered, SolveRequest
 from elt_env.tools.conda.progress import LinkProgress
 from elt_env.tools.conda.rattler_client import open_client
-from elt_env.tools.conda.records import as_utc, to_package, to_record
+from elt_env.tools.conda.records import as_utc, name_sources, to_package, to_record
 from elt_env.tools.conda.repodata import ChannelLook, NotHeld, read_releases
-from elt_env.tools.files import remove_abandoned, sha256_of, writing
+from elt_env.tools.files import remove_abandoned, remove_tree, writing
 from elt_env.tools.http_client import answers_with_page, patiently, unheard
 from elt_env.tools.http_errors import refusal
 from elt_env.tools.logins import Logins
@@ -92,6 +93,7 @@ class Rattler:
         self._cache = cache
         self._names = names or ChannelNames(rattler_alias())
         self._limit = limit
+        self._archives = Archives(cache / "archives")
 
     def version(self) -> str:
         """Return py-rattler's version."""
@@ -260,7 +262,7 @@ class Rattler:
             return tuple(each for each in known if each is not None)
         try:
             return self._run(carried_by(packages, store, open_client()), "conda archive look-up")
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except ARCHIVE_ERRORS as error:
             urls = [each.url for each in packages]
             about = next((each for each in urls if each in str(error)), urls[0])
             raise rattler_errors.archive(str(error), about) from error
@@ -282,8 +284,6 @@ class Rattler:
         self, packages: tuple[Package, ...], prefix: Path, requested: tuple[str, ...], say: Say
     ) -> None:
         """Make `prefix` hold exactly `packages`; see CondaTool."""
-        for package in packages:
-            _check_local_archive(package)
         with writing(self._cache):
             (self._cache / "pkgs").mkdir(parents=True, exist_ok=True)
         # What a killed link was extracting; no link that still runs is older than the limit.
@@ -292,10 +292,10 @@ class Rattler:
         def link() -> None:
             try:
                 self._run(self._link(packages, prefix, requested, say), "conda link")
+            except IntegrityError as error:
+                raise (_page_instead(error.problem, packages) or error) from error
             except InstallerError as error:
                 found = rattler_errors.link(str(error), packages, prefix)
-                if isinstance(found, IntegrityError):
-                    found = _page_instead(str(error), packages) or found
                 raise rattler_errors.passing(found, str(error)) from error
 
         self._patiently(link, say, tries=_DOWNLOAD_TRIES)
@@ -308,18 +308,35 @@ class Rattler:
     async def _link(
         self, packages: tuple[Package, ...], prefix: Path, requested: tuple[str, ...], say: Say
     ) -> None:
+        client = open_client()
+        archives = await self._archives.get(packages, client, say)
+        for package, archive in zip(packages, archives, strict=True):
+            await self._drop_other(package, archive, say)
         # Full validation: an edit in place in another prefix reaches the cache through the link.
         layer = PackageCacheLayer(self._cache / "pkgs")
+        local = map(_located_at, packages, archives)
         await rattler.install(
-            [to_record(each) for each in packages],
+            [to_record(each) for each in local],
             prefix,
             package_cache=PackageCache.from_layers(
                 [layer.with_validation_mode(ValidationMode.full())]
             ),
-            client=open_client(),
+            client=client,
             requested_specs=[rattler.MatchSpec(each)._match_spec for each in requested],  # noqa: SLF001  # it takes the inner value
             reporter=LinkProgress(say),  # type: ignore[abstract]  # the rest does nothing
         )
+        name_sources(prefix, packages)
+
+    async def _drop_other(self, package: Package, archive: Path, say: Say) -> None:
+        """Drop what is cached of a package, but for what is told to be as its archive has it."""
+        for each in unpacked(self._cache / "pkgs", package):
+            try:
+                same = await is_as_archived(each, archive, package)
+            except ARCHIVE_ERRORS as error:
+                raise rattler_errors.archive(str(error), package.url) from error
+            if not same:
+                say(f"conda: {each.name} is unpacked again: its archive alone tells what it holds")
+                remove_tree(each)
 
     def _gateway(self, client: rattler.Client) -> rattler.Gateway:
         # A gateway that is used again answers from memory after a channel was indexed anew.
@@ -357,6 +374,10 @@ class Rattler:
                 f"{what} took longer than {seconds:.0f} s and was ended.",
                 "Run it again, or raise tool-limit in [tool.elt-env].",
             ) from error
+
+
+def _located_at(package: Package, archive: Path) -> Package:
+    return replace(package, url=archive.absolute().as_uri())
 
 
 def _channel(url: str, named: str) -> rattler.Channel:
@@ -398,7 +419,7 @@ def _require_platforms(
 async def _paths(record: rattler.RepoDataRecord, client: rattler.Client) -> tuple[str, ...]:
     try:
         return await paths_of(record, client)
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except ARCHIVE_ERRORS as error:
         found = rattler_errors.archive(str(error), record.url)
         raise rattler_errors.passing(found, str(error)) from error
 
@@ -409,23 +430,3 @@ def _page_instead(text: str, packages: tuple[Package, ...]) -> EltEnvError | Non
         if each.file_name in text and answers_with_page(each.url, Logins()):
             return rattler_errors.page(each.url)
     return None
-
-
-def _check_local_archive(package: Package) -> None:
-    """Hash an archive that a `file://` URL names: neither rattler nor conda does."""
-    address = urlsplit(package.url)
-    if address.scheme != "file":
-        return
-    path = Path(unquote(address.path))
-    if not path.exists():
-        raise IntegrityError(
-            f"The conda package {path} of the lock is gone.",
-            "Make a new lock with: elt-env relock",
-        )
-    found = sha256_of(path)
-    if found != package.sha256:
-        raise IntegrityError(
-            f"Hash mismatch of the conda package {path}: the lock says sha256 {package.sha256}, "
-            f"the file has {found}.",
-            "Remove the file and make a new lock with: elt-env relock",
-        )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from datetime import datetime, timezone
+from pathlib import Path
 
 import rattler
 from rattler.package.build_string import BuildString
 
 from elt_env.errors import IntegrityError
 from elt_env.model.activation import is_link_script
+from elt_env.model.limits import load_json
 from elt_env.model.lock import CondaDetail, Package
 from elt_env.tools.conda.distributions import distributions_in
+from elt_env.tools.files import write_atomically
 
 
 def to_package(
@@ -85,5 +90,23 @@ def to_record(package: Package) -> rattler.RepoDataRecord:
     )
     if package.released_at is not None:
         inner.timestamp = package.released_at
-    channel = package.url.rsplit("/", maxsplit=2)[0]
+    channel = _channel_of(package.url)
     return rattler.RepoDataRecord(inner, package.file_name, package.url, channel)
+
+
+def _channel_of(url: str) -> str:
+    return url.rsplit("/", maxsplit=2)[0]
+
+
+def name_sources(prefix: Path, packages: Iterable[Package]) -> None:
+    """Let conda-meta say that packages are from their channels, whatever they were linked from.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    for each in packages:
+        path = prefix / "conda-meta" / f"{each.name}-{each.version}-{each.build}.json"
+        content = load_json(path.read_bytes())
+        if content["url"] != each.url:
+            content |= {"url": each.url, "channel": _channel_of(each.url)}
+            write_atomically(path, json.dumps(content, indent=2))

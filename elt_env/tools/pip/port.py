@@ -131,7 +131,9 @@ class InstallRequest:
         requirements: content of a requirements file with a hash for each package.
         prefix: the directory that holds `bin/python`.
         indexes: the indexes that the lock names.
-        links: directories of locked files that no index has.
+        archives: the files to install, each of which has the hash of the lock. An index is then
+            asked only for what the build of an sdist needs.
+        site_packages: the directory in the prefix for distributions.
     """
 
     requirements: str
@@ -139,7 +141,13 @@ class InstallRequest:
     indexes: Indexes
     wheels_only: bool = True
     allow_sdist: tuple[str, ...] = ()
-    links: tuple[Path, ...] = ()
+    archives: tuple[Path, ...] = ()
+    site_packages: Path = Path()
+
+    @property
+    def links(self) -> tuple[Path, ...]:
+        """The directories of the archives."""
+        return tuple(dict.fromkeys(each.parent for each in self.archives))
 
 
 class Installer(Protocol):
@@ -150,8 +158,10 @@ class Installer(Protocol):
     def install(self, request: InstallRequest, say: Say) -> str:
         """Install everything in one command and return that command for the record.
 
+        What is installed is what the archives hold, whatever lies in a cache.
+
         Raises:
-            IntegrityError: a downloaded file does not have the locked hash.
+            IntegrityError: a file does not have the locked hash, or is no package.
             IndexUnreachableError: the index does not answer.
             StorageError: the disk is full.
         """

@@ -8,13 +8,14 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import uv
 from packaging.pylock import Pylock
 
+from elt_env.errors import IntegrityError
 from elt_env.model.lock import Package
 from elt_env.model.names import normalize
 from elt_env.tools.files import write_atomically, writing
@@ -23,6 +24,7 @@ from elt_env.tools.http_errors import busy
 from elt_env.tools.indexes import Index, Indexes, parse_index
 from elt_env.tools.logins import Logins, completed
 from elt_env.tools.pip import uv_errors
+from elt_env.tools.pip.archived import files_in, forged, forget_notes, listed, wheel_name
 from elt_env.tools.pip.direct_wheels import BuildRequest
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.pip_tool import Pip
@@ -149,7 +151,42 @@ class Uv:
 
     def install(self, request: InstallRequest, say: Say) -> str:
         """Install everything in one command; see Installer."""
-        done, shown = self._install(request, ["--strict", "--break-system-packages"], say)
+        before = files_in(request.prefix)
+        options = ["--strict", "--break-system-packages"]
+        shown = self._installed(request, options, say)
+        found = forged(request, before) if request.archives else {}
+        if found:
+            say(f"WARNING: uv's cache is not as the wheels of the lock have it: {listed(found)}")
+            say("uv: dropping that from the cache and installing anew")
+            again = self._drop(request, found)
+            more = [part for name in again for part in ("--reinstall-package", name)]
+            self._installed(request, [*options, *more], say)
+            found = forged(request, before)
+        if found:
+            raise IntegrityError(
+                f"uv does not install what the wheels of the lock hold: {listed(found)}.",
+                "Find out what changes its cache (uv cache dir), then build again.",
+            )
+        forget_notes(request)
+        return shown
+
+    def _drop(self, request: InstallRequest, found: Mapping[str, Sequence[str]]) -> list[str]:
+        """Drop from the cache what `forged` found; return the distributions to install again."""
+        with writing(request.prefix):
+            for each in found.get("", ()):
+                (request.prefix / each).unlink()
+        # Whose cached files brought what nothing records, nothing tells.
+        names = map(wheel_name, request.archives) if "" in found else found
+        dropped = sorted(names)
+        self.forget(dropped)
+        return dropped
+
+    def _installed(self, request: InstallRequest, options: list[str], say: Say) -> str:
+        """Install, and return the command for the record.
+
+        Raises: as `install`.
+        """
+        done, shown = self._install(request, options, say)
         if done.returncode:
             raise uv_errors.install(done.stderr, done.returncode, request.prefix)
         return shown
@@ -178,7 +215,8 @@ class Uv:
             listed = place / "requirements.txt"
             write_atomically(listed, request.requirements)
             links = tuple(map(str, request.links))
-            config = self._config(place, replace(request.indexes, links=links))
+            alone = request.indexes.no_index or bool(links and not request.allow_sdist)
+            config = self._config(place, replace(request.indexes, links=links, no_index=alone))
             command = [
                 *("uv", "pip", "install", "--python", str(request.prefix / "bin" / "python")),
                 *("--require-hashes", "--no-deps", *options),

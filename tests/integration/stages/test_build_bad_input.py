@@ -100,7 +100,12 @@ def test_a_conda_package_of_a_directory_that_changed(
 
 def test_an_index_that_is_away(sample: Sample, sample_lock: Lock, tmp_path: Path) -> None:
     toolbox = sample.toolbox(tmp_path)
-    lock = dataclasses.replace(sample_lock, indexes=("http://127.0.0.1:9/simple",))
+    away = "http://127.0.0.1:9/simple"
+    packages = tuple(
+        dataclasses.replace(each, url=f"{away}/{each.file_name}") if each.index else each
+        for each in sample_lock.packages
+    )
+    lock = dataclasses.replace(sample_lock, packages=packages, indexes=(away,))
 
     error = refused(lock, toolbox)
 

@@ -104,7 +104,9 @@ def test_the_current_lock_and_its_image_stay_and_the_rest_goes(world: World) -> 
     done = world.collect()
 
     assert planned == done
-    assert kinds(done) == ["prefix", "image", "layers"]
+    assert kinds(done) == ["prefix", "image", "layers", "archives"]
+    kept = {each.name for each in (world.toolbox.store.home / "cache/wheels").iterdir()}
+    assert kept == {each.sha256 for each in world.two.pip}
     assert done[0].size > 0
     assert not world.prefix(world.one).path.exists()
     assert world.images.image(world.one.digest) is None

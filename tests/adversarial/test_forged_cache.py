@@ -1,0 +1,138 @@
+"""What was changed in a cache, with the record beside it, never enters a prefix."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from elt_env.model.lock import Lock
+from elt_env.stages.build import ensure_prefix
+from elt_env.tools.file_list import list_files
+from elt_env.tools.prefix import Prefix
+from elt_env.tools.toolbox import Toolbox
+from tests.support.sample import Sample, run_in
+
+_EVIL = b"raise SystemExit('evil')\n"
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put another file in the place of one, which others may share, with its mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = path.stat().st_mode if path.exists() else 0o644
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+class UnpackedWheel:
+    """A wheel in uv's cache, to be changed together with its RECORD."""
+
+    def __init__(self, cache: Path, name: str) -> None:
+        self.info = next(cache.glob(f"archive-v*/*/{name}-1.0.dist-info"))
+        self.root = self.info.parent
+        self.record = self.info / "RECORD"
+
+    def forge(self, path: str, content: bytes = _EVIL, *, recorded: bool = True) -> None:
+        replace(self.root / path, content)
+        lines = [
+            each for each in self.record.read_text().splitlines() if not each.startswith(f"{path},")
+        ]
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        if recorded:
+            replace(
+                self.record,
+                "".join(f"{each}\n" for each in (f"{path},sha256={digest},", *lines)).encode(),
+            )
+
+
+def forge_conda(unpacked: Path, path: str) -> None:
+    replace(unpacked / path, _EVIL)
+    listed = json.loads((unpacked / "info/paths.json").read_text())
+    for each in listed["paths"]:
+        if each["_path"] == path:
+            each.update(sha256=hashlib.sha256(_EVIL).hexdigest(), size_in_bytes=len(_EVIL))
+    replace(unpacked / "info/paths.json", json.dumps(listed).encode())
+
+
+@pytest.fixture(scope="module")
+def lock(shared_sample: Sample) -> Lock:
+    """A lock with a wheel for each of the ways to change one."""
+    pip = ["alpha", "stray", "taken", "dropped", "led"]
+    scripts = {"taken": "taken:main"}
+    shared_sample.offer_pip("taken", {"taken.py": "def main(): ...\n"}, entry_points=scripts)
+    shared_sample.offer_pip("led", {"led-1.0.data/scripts/lead": "#!python\nprint('led')\n"})
+    shared_sample.offer_pip("stray")
+    shared_sample.offer_pip("dropped")
+    return shared_sample.lock(conda=["tally"], pip=pip)
+
+
+@pytest.fixture
+def built(
+    shared_sample: Sample, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Toolbox:
+    """A project that has built the lock, and kept its caches alone."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    toolbox = shared_sample.toolbox(tmp_path / "project")
+    build(lock, toolbox)
+    return toolbox
+
+
+def build(lock: Lock, toolbox: Toolbox) -> tuple[dict[str, str], list[str]]:
+    """Build, and return what the prefix holds and what was said."""
+    shutil.rmtree(toolbox.store.home / "prefixes", ignore_errors=True)
+    said: list[str] = []
+    path = ensure_prefix(lock, toolbox, said.append).path
+    return list_files(path), said
+
+
+def test_uv_s_cache(lock: Lock, built: Toolbox, tmp_path: Path) -> None:
+    files, said = build(lock, built)
+    assert not [each for each in said if "WARNING" in each or "again" in each]
+    cache = tmp_path / "uv"
+    UnpackedWheel(cache, "alpha").forge("alpha/__init__.py")
+    UnpackedWheel(cache, "stray").forge("stray.pth", b"import stray\n", recorded=False)
+    UnpackedWheel(cache, "taken").forge("taken-1.0.data/scripts/taken", b"#!python\n" + _EVIL)
+    UnpackedWheel(cache, "led").forge(
+        "led-1.0.data/scripts/lead", b"#!python\n" + _EVIL + b"print('led')\n"
+    )
+    dropped = UnpackedWheel(cache, "dropped")
+    (dropped.root / "dropped/__init__.py").unlink()
+    replace(dropped.record, b"".join(dropped.record.read_bytes().splitlines(keepends=True)[1:]))
+
+    again, said = build(lock, built)
+
+    assert again == files
+    told = next(each for each in said if each.startswith("WARNING: uv's cache"))
+    for name in ("alpha", "dropped", "led", "taken", "no package"):
+        assert f" of {name}" in told
+    assert run_in(Prefix(built.store.prefix_path(lock), lock).path, "lead").stdout == "led\n"
+
+
+def test_conda_s_cache(lock: Lock, built: Toolbox) -> None:
+    files, _ = build(lock, built)
+    pkgs = built.store.home / "cache/conda/pkgs"
+    forge_conda(next(pkgs.glob("tally-1.0-0*/")), "site-packages/tally/__init__.py")
+    link = next(each for each in pkgs.glob("python-3*/bin/python*") if each.is_symlink())
+    link.unlink()
+    link.symlink_to("/bin/sh")
+
+    again, said = build(lock, built)
+
+    assert again == files
+    assert len([each for each in said if "is unpacked again" in each]) == 2
+
+
+@pytest.mark.parametrize("cache", ["cache/wheels", "cache/conda/archives"])
+def test_an_archive(cache: str, lock: Lock, built: Toolbox) -> None:
+    files, _ = build(lock, built)
+    kept = [each for each in (built.store.home / cache).glob("*/*") if each.is_file()]
+    for each in kept:
+        replace(each, _EVIL)
+    again, _ = build(lock, built)
+    assert again == files
+    assert all(each.read_bytes() != _EVIL for each in kept)
