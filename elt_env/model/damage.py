@@ -9,7 +9,14 @@ from typing import Literal
 from elt_env.model.bytecode import is_cached
 
 Part = Literal["lock", "prefix", "bytecode", "image", "release"]
-Fault = Literal["is gone", "was changed", "was added", "has other permissions", "is not built"]
+Fault = Literal[
+    "is gone",
+    "was changed",
+    "was added",
+    "has other permissions",
+    "has other extended attributes",
+    "is not built",
+]
 
 
 @dataclass(frozen=True, order=True)
@@ -18,8 +25,9 @@ class Damage:
 
     Attributes:
         part: what it belongs to; `bytecode` is what a prefix holds below a `__pycache__`.
-        path: a file of the directory of a lock, a prefix or a release, relative to it; `current`
-            for the link to a release; else a blob's digest, or "" where the whole part is meant.
+        path: a file of the directory of a lock, a prefix, a release or of images, relative to it,
+            or a directory of a prefix, with a slash at its end; `current` for the link to a
+            release; else a blob's digest, or "" where the whole part is meant.
     """
 
     part: Part
@@ -46,6 +54,16 @@ def compare_lists(listed: Mapping[str, str], found: Mapping[str, str]) -> tuple[
         Damage("bytecode" if is_cached(path) else "prefix", path, fault)
         for path, fault in faults
         if fault
+    )
+
+
+def compare_attributes(listed: Mapping[str, str], found: Mapping[str, str]) -> tuple[Damage, ...]:
+    """Return which paths of a prefix have other extended attributes than were listed."""
+    paths = sorted(listed.keys() | found.keys())
+    return tuple(
+        Damage("prefix", path, "has other extended attributes")
+        for path in paths
+        if listed.get(path) != found.get(path)
     )
 
 

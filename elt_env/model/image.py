@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from elt_env.model.canonical import short
 from elt_env.model.oci import Descriptor, Layer
 from elt_env.model.target import Target
 
@@ -43,6 +44,7 @@ class ImageRecord:
         layers: from the lowest.
         reused: digests of the layers that were there already when it was packed.
         at: when it was packed.
+        sbom: its SBOM, the file; None where that was not noted.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ImageRecord:
     layers: tuple[Layer, ...]
     reused: tuple[str, ...]
     at: datetime
+    sbom: Descriptor | None = None
 
     @property
     def digest(self) -> str:
@@ -67,3 +70,8 @@ class ImageRecord:
 def image_name(target: Target) -> str:
     """Return the name of a target's image in a layout, as in `elt-3.11`."""
     return f"{target.environment}-{target.python}"
+
+
+def own_name(name: str, lock_digest: str) -> str:
+    """Return the name by which a layout keeps the image of one lock, as in `elt-3.11-8c88a1b2`."""
+    return f"{name}-{short(lock_digest)}"

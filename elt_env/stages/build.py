@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.errors import InputError, IntegrityError, ToolError
-from elt_env.model.damage import Damage, compare_lists
+from elt_env.model.damage import Damage
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.stages.recorded_files import install_request, settle_files
 from elt_env.tools.activation import keep_activation, link_scripts
 from elt_env.tools.bytecode import compile_prefix
 from elt_env.tools.conda_meta import close_to_conda
-from elt_env.tools.file_list import keep_list, kept_list, list_path, list_quickly
+from elt_env.tools.file_list import compare, keep_list, kept_list, list_path
 from elt_env.tools.files import write_atomically
 from elt_env.tools.masking import hidden
 from elt_env.tools.prefix import Prefix, Stage
@@ -82,13 +82,18 @@ def require_prefix(lock: Lock, toolbox: Toolbox, use: str) -> Prefix:
 def changed_since_sealed(prefix: Prefix) -> tuple[Damage, ...]:
     """Return what of a prefix is not what it was when it was sealed, as far as a quick look tells.
 
-    See `elt_env.tools.file_list.list_quickly` for what that sees; bytecode is left aside.
+    See `elt_env.tools.file_list.list_quickly` for what that sees; bytecode is left aside, and so
+    are directories that a tool has made and left empty.
     """
     sealed = kept_list(prefix.path)
     if sealed is None:
         return (Damage("prefix", list_path(prefix.path).name, "is gone"),)
-    found = compare_lists(sealed.files, list_quickly(prefix.path, sealed))
-    return tuple(each for each in found if each.is_fault)
+    found = compare(prefix.path, sealed, quickly=True)
+    return tuple(
+        each
+        for each in found
+        if each.is_fault and not (each.fault == "was added" and each.path.endswith("/"))
+    )
 
 
 def require_as_sealed(prefix: Prefix) -> None:

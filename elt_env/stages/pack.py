@@ -7,8 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from elt_env.model import oci
-from elt_env.model.canonical import short
-from elt_env.model.image import ImageRecord, image_name
+from elt_env.model.image import ImageRecord, image_name, own_name
 from elt_env.model.layering import plan_layers
 from elt_env.model.lock import Lock
 from elt_env.model.oci import Descriptor, Layer, Manifest
@@ -163,10 +162,11 @@ def write_image(draft: Draft, toolbox: Toolbox, say: Say) -> Packed:
         layers=draft.layers,
         reused=draft.reused,
         at=toolbox.now().replace(microsecond=0),
+        sbom=oci.parse_manifest(layout.read(artifact)).layers[0],
     )
     if before is not None and kept:
         image = replace(image, at=before.at)
-    layout.name(f"{name}-{short(lock.digest)}", manifest)
+    layout.name(own_name(name, lock.digest), manifest)
     layout.name(name, manifest)
     images.record(image, lock.digest)
     state = "is what it was" if kept else "is packed"

@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,13 @@ from elt_env.model.damage import Damage
 from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.stages.build import ensure_prefix
-from elt_env.stages.pack import pack
 from elt_env.stages.promote import moving
 from elt_env.stages.second_prefix import second_prefix
 from elt_env.stages.verify import locks_of, require_whole, verify
+from elt_env.stages.verify_image import repair_image
 from elt_env.tools.bytecode import brought_bytecode, compile_prefix
-from elt_env.tools.file_list import keep_list, list_path
-from elt_env.tools.files import write_atomically, writing
-from elt_env.tools.image_store import ImageStore
+from elt_env.tools.file_list import Sealed, keep_list, kept_list, list_path, remove_attributes
+from elt_env.tools.files import remove_tree, write_atomically, writing
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.release_store import ReleaseStore
@@ -73,7 +72,7 @@ def repair(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) ->
     if not parts.isdisjoint(_OF_PREFIX):
         _repair_prefix(lock, [each for each in damages if each.part in _OF_PREFIX], toolbox, say)
     if "image" in parts:
-        _repair_image(lock, toolbox, say)
+        repair_image(lock, [each for each in damages if each.part == "image"], toolbox, say)
     _repair_release(lock, toolbox, say)
 
 
@@ -97,12 +96,11 @@ def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say:
         return
     limit = toolbox.policy.tool_limit.total_seconds()
     with prefix.sole_builder(toolbox.policy.busy_limit.total_seconds(), say):
-        added = [each.path for each in damages if each.fault == "was added"]
-        lost = [each for each in damages if each.fault != "was added"]
-        for path in added:
-            say(f"repair: removing {path}")
-            with writing(prefix.path):
-                (prefix.path / path).unlink(missing_ok=True)
+        sealed = kept_list(prefix.path)
+        _remove_added([each.path for each in damages if each.fault == "was added"], prefix, say)
+        directories = [each for each in damages if each.path.endswith("/")]
+        _repair_directories(directories, prefix, sealed, say)
+        lost = [each for each in damages if each.fault != "was added" and each not in directories]
         files = [each.path for each in lost if each.is_fault]
         compiled = [each.path for each in lost if not each.is_fault]
         all_of_it = files == [list_path(prefix.path).name]
@@ -111,12 +109,40 @@ def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say:
             with second_prefix(lock, toolbox, say) as second:
                 if all_of_it:
                     files = [path for path, _ in differing(prefix.path, second.path)]
-                donor = _Donor(second.path, prefix.path)
+                donor = _Donor(second.path, prefix.path, sealed.files if sealed else {})
                 donor.give(files, say)
                 donor.give(_conda_s_own(compiled, prefix), say)
         if lost:
             compile_prefix(prefix, limit, say, only=None if all_of_it else compiled)
         keep_list(prefix.path)
+
+
+def _remove_added(paths: Sequence[str], prefix: Prefix, say: Say) -> None:
+    """Remove files, and directories with all that is in them: it was added too."""
+    for path in paths:
+        say(f"repair: removing {path}")
+        place = prefix.path / path
+        with writing(prefix.path):
+            if path.endswith("/"):
+                remove_tree(place)
+            else:
+                place.unlink(missing_ok=True)
+
+
+def _repair_directories(
+    damages: Sequence[Damage], prefix: Prefix, sealed: Sealed | None, say: Say
+) -> None:
+    """Make directories again that are gone, and let each be as it was sealed."""
+    modes = sealed.directories if sealed and sealed.directories else {}
+    for each in sorted(damages):
+        if each.path in modes:
+            say(f"repair: {each.path}")
+            with writing(prefix.path):
+                place = prefix.path / each.path
+                place.mkdir(parents=True, exist_ok=True)
+                place.chmod(int(modes[each.path].partition(" ")[0], 8))
+                if each.fault == "has other extended attributes":
+                    remove_attributes(place)
 
 
 def _conda_s_own(paths: Sequence[str], prefix: Prefix) -> list[str]:
@@ -126,11 +152,15 @@ def _conda_s_own(paths: Sequence[str], prefix: Prefix) -> list[str]:
 
 
 class _Donor:
-    """A prefix whose files replace those of another; their paths have the same length."""
+    """A prefix whose files replace those of another; their paths have the same length.
 
-    def __init__(self, second: Path, prefix: Path) -> None:
+    They get the modes that were sealed: both may share a file of the cache, whose mode was changed.
+    """
+
+    def __init__(self, second: Path, prefix: Path, sealed: Mapping[str, str]) -> None:
         self._second = second
         self._prefix = prefix
+        self._sealed = sealed
 
     def give(self, paths: Sequence[str], say: Say) -> None:
         """Put each of the files in its place at once, and take away what the donor has not."""
@@ -143,7 +173,8 @@ class _Donor:
                 elif source.is_file():
                     write_atomically(place, self._content(path))
                     found = source.stat()
-                    place.chmod(found.st_mode & 0o7777)
+                    mode = self._sealed.get(path, "-> ").partition(" ")[0]
+                    place.chmod(int(mode, 8) if mode.isdigit() else found.st_mode & 0o7777)
                     # The bytecode that conda brought may name the time of its source.
                     os.utime(place, ns=(found.st_atime_ns, found.st_mtime_ns))
                 else:
@@ -216,15 +247,3 @@ def _repair_release(lock: Lock, toolbox: Toolbox, say: Say) -> None:
         if history and history[-1].digest == lock.digest:
             for each in releases.mend(history[-1], toolbox.store.prefix_path(lock)):
                 say(f"repair: {each.path} of the release")
-
-
-def _repair_image(lock: Lock, toolbox: Toolbox, say: Say) -> None:
-    """Pack the image again; layers that are whole are used again, the damaged are dropped."""
-    images = ImageStore(toolbox.store.home)
-    image = images.image(lock.digest)
-    ensure_prefix(lock, toolbox, say)
-    for each in image.layers if image else ():
-        if not images.layout.intact(each.blob):
-            say(f"repair: {each.holds} of the image is packed again")
-            images.layout.drop(each.blob)
-    pack(lock, toolbox, say)

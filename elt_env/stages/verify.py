@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from elt_env.errors import IntegrityError
-from elt_env.model.damage import Damage, compare_lists
+from elt_env.model.damage import Damage
 from elt_env.model.lock import Lock
-from elt_env.model.oci import Descriptor, parse_manifest
 from elt_env.model.target import Target
 from elt_env.stages.build import require_lock
-from elt_env.tools.file_list import kept_list, list_files, list_path
-from elt_env.tools.image_store import ImageStore
+from elt_env.stages.verify_image import image_damages
+from elt_env.tools.file_list import compare, kept_list, list_path
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.release_store import ReleaseStore
@@ -46,9 +45,6 @@ def verify(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
 
     Every file is read. A prefix or an image that was never made is no damage, unless the lock is
     the release. Other bytecode than was sealed is told, and is no fault. Nothing is changed.
-
-    Raises:
-        IntegrityError: the record of the image cannot be read.
     """
     directory = toolbox.store.lock_directory(lock.digest)
     damages = [
@@ -57,7 +53,7 @@ def verify(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
     ]
     damages += verify_prefix(lock, toolbox, say)
     damages += _entry_point_damages(lock, toolbox)
-    damages += _image_damages(lock, toolbox, say)
+    damages += image_damages(lock, toolbox.store.home, say)
     return tuple(damages)
 
 
@@ -90,7 +86,7 @@ def _prefix_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
         yield Damage("prefix", list_path(prefix.path).name, "is gone")
         return
     say(f"verify: reading {len(sealed.files)} files of {prefix.path}")
-    found = compare_lists(sealed.files, list_files(prefix.path))
+    found = compare(prefix.path, sealed)
     derived = sum(not each.is_fault for each in found)
     if derived:
         say(
@@ -98,28 +94,6 @@ def _prefix_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
             "that is no fault, and --repair compiles them again"
         )
     yield from found
-
-
-def _image_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
-    images = ImageStore(toolbox.store.home)
-    image = images.image(lock.digest)
-    if image is None:
-        return
-    say(f"verify: reading the {len(image.layers)} layers of {image.name}")
-    if not images.layout.intact(image.manifest):
-        yield _blob_damage(images, image.manifest)
-    else:
-        manifest = parse_manifest(images.layout.read(image.manifest))
-        if not images.layout.intact(manifest.config):
-            yield _blob_damage(images, manifest.config)
-    for each in image.layers:
-        if not images.layout.intact(each.blob):
-            yield _blob_damage(images, each.blob)
-
-
-def _blob_damage(images: ImageStore, blob: Descriptor) -> Damage:
-    there = images.layout.blob_path(blob.digest).exists()
-    return Damage("image", blob.digest, "was changed" if there else "is gone")
 
 
 def require_whole(lock: Lock, damages: tuple[Damage, ...]) -> None:

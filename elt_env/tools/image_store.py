@@ -81,6 +81,15 @@ class ImageStore:
         found = sorted((self.home / "images").glob("[!.]*.json"))
         return tuple(f"sha256:{each.stem}" for each in found if "." not in each.stem)
 
+    def records(self) -> tuple[ImageRecord, ...]:
+        """Return what is known of every image; a record that cannot be read is left out."""
+        found = []
+        for digest in self.locks():
+            with contextlib.suppress(IntegrityError):
+                image = self.image(digest, use=False)
+                found += [image] if image else []
+        return tuple(found)
+
     def record_files(self, lock_digest: str) -> tuple[Path, ...]:
         """Return the files that are kept of a lock's image beside its blobs, the record first."""
         path = self._record_path(lock_digest)

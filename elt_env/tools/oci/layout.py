@@ -21,7 +21,8 @@ from elt_env.model.oci import Descriptor
 from elt_env.tools.files import sha256_of, write_atomically, writing
 from elt_env.tools.last_use import mark_used
 
-_VERSION = b'{"imageLayoutVersion":"1.0.0"}'
+VERSION_FILE, VERSION = "oci-layout", b'{"imageLayoutVersion":"1.0.0"}'
+INDEX = "index.json"
 _AGAIN = "Make it anew; what can be rebuilt is."
 
 
@@ -148,7 +149,7 @@ class Layout:
         Raises:
             IntegrityError: the index cannot be read.
         """
-        path = self.path / "index.json"
+        path = self.path / INDEX
         try:
             return oci.parse_index(path.read_bytes())
         except FileNotFoundError:
@@ -186,8 +187,8 @@ class Layout:
                 self._write_index(kept)
 
     def _write_index(self, manifests: tuple[Descriptor, ...]) -> None:
-        write_atomically(self.path / "oci-layout", _VERSION)
-        write_atomically(self.path / "index.json", oci.index_bytes(manifests))
+        write_atomically(self.path / VERSION_FILE, VERSION)
+        write_atomically(self.path / INDEX, oci.index_bytes(manifests))
 
     @contextlib.contextmanager
     def _sole_writer(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,12 +14,19 @@ import pytest
 from elt_env.errors import IntegrityError
 from elt_env.model.damage import Damage
 from elt_env.model.lock import Lock
+from elt_env.model.oci import Descriptor, parse_manifest
 from elt_env.stages.build import ensure_prefix
 from elt_env.stages.pack import pack
 from elt_env.stages.repair import mend as mend_target
 from elt_env.stages.repair import repair
 from elt_env.stages.verify import require_whole, verify
-from elt_env.tools.file_list import list_files, list_path
+from elt_env.tools.file_list import (
+    keep_list,
+    list_attributes,
+    list_directories,
+    list_files,
+    list_path,
+)
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.toolbox import Toolbox
@@ -72,6 +80,19 @@ def forbid(path: Path) -> None:
     path.chmod(0o600)
 
 
+def make_empty(path: Path) -> None:
+    path.mkdir()
+
+
+def tag(path: Path) -> None:
+    os.setxattr(path, "user.origin", b"elsewhere")
+
+
+def turn_into_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("")
+
+
 _FILES: list[tuple[str, Change, str]] = [
     ("lib/python{0}/site-packages/alpha/__init__.py", overwrite, "was changed"),
     ("lib/python{0}/site-packages/alpha-1.0.dist-info/RECORD", overwrite, "was changed"),
@@ -82,20 +103,35 @@ _FILES: list[tuple[str, Change, str]] = [
     ("conda-meta/tally-*.json", overwrite, "was changed"),
     ("bin/python", Path.unlink, "is gone"),
     ("left-here", overwrite, "was added"),
+    ("left/", make_empty, "was added"),
+    ("share/empty/", Path.rmdir, "is gone"),
+    ("share/closed/", forbid, "has other permissions"),
+    ("lib/python{0}/site-packages/alpha-1.0.dist-info/METADATA", forbid, "has other permissions"),
+    ("lib/python{0}/site-packages/beta/", forbid, "has other permissions"),
 ]
+_TAGGED = ["lib/python{0}/site-packages/beta-1.0.dist-info/METADATA", "share/", "bin/tally"]
 
 
 def test_every_kind_of_damage_is_named_and_mended(
     sample: Sample, sample_lock: Lock, toolbox: Toolbox
 ) -> None:
     prefix = prefix_of(sample_lock, toolbox)
+    for name in ("empty", "closed"):
+        (prefix.path / "share" / name).mkdir(parents=True)
+    keep_list(prefix.path)
     before = list_files(prefix.path)
+    directories = list_directories(prefix.path)
     expected = []
     for pattern, change, fault in _FILES:
         where = next(prefix.path.glob(pattern.format(sample.python)), prefix.path / pattern)
         change(where)
         path = where.relative_to(prefix.path).as_posix()
-        expected.append(("prefix", path, fault))
+        expected.append(("prefix", path + "/" * pattern.endswith("/"), fault))
+    for pattern in _TAGGED:
+        path = pattern.format(sample.python)
+        tag(prefix.path / path)
+        if path != "bin/tally":  # it was replaced as well, which is told
+            expected.append(("prefix", path, "has other extended attributes"))
 
     found = verify(sample_lock, toolbox, silent)
     assert sorted((each.part, each.path, each.fault) for each in found) == sorted(expected)
@@ -104,6 +140,8 @@ def test_every_kind_of_damage_is_named_and_mended(
     assert "--repair" in raised.value.remedy
 
     assert mend(sample_lock, toolbox) == ()
+    assert list_directories(prefix.path) == directories
+    assert list_attributes(prefix.path) == {}
     assert list_files(prefix.path).keys() == before.keys()
     after = list_files(prefix.path)
     notes = {each for each in after if each.endswith("/RECORD") or each.startswith("conda-meta/")}
@@ -188,6 +226,73 @@ def test_a_layer_that_was_changed_is_packed_again(
     }
     assert mend(sample_lock, toolbox) == ()
     assert changed.read_bytes() == right
+
+
+def sbom_of(lock: Lock, images: ImageStore) -> Descriptor:
+    """Return the manifest of an image's SBOM."""
+    found = images.layout.find(f"elt-{lock.target.python}.sbom")
+    assert found is not None
+    return found
+
+
+def mislead(index: Path) -> None:
+    """Let a name lead to another image that is whole."""
+    content = json.loads(index.read_text())
+    first, *others = content["manifests"]
+    for each in others:
+        each.update({key: first[key] for key in ("digest", "size", "mediaType")})
+    index.write_text(json.dumps(content))
+
+
+def lose_names(index: Path) -> None:
+    index.write_text(json.dumps({"schemaVersion": 2, "manifests": []}))
+
+
+_LAYOUT: list[tuple[str, Change, str]] = [
+    ("oci/index.json", mislead, "was changed"),
+    ("oci/index.json", lose_names, "was changed"),
+    ("oci/index.json", overwrite, "was changed"),
+    ("oci/index.json", Path.unlink, "is gone"),
+    ("oci/index.json", forbid, "has other permissions"),
+    ("oci/oci-layout", overwrite, "was changed"),
+    ("oci/oci-layout", Path.unlink, "is gone"),
+    ("oci/blobs/md5", make_empty, "was added"),
+    ("oci/left", overwrite, "was added"),
+    ("images/{lock}.json", overwrite, "was changed"),
+    ("images/{lock}.cdx.json", overwrite, "was changed"),
+    ("images/{lock}.cdx.json", Path.unlink, "is gone"),
+    ("oci/blobs/sha256/{config}", overwrite, "was changed"),
+    ("oci/blobs/sha256/{config}", forbid, "has other permissions"),
+    ("oci/blobs/sha256/{sbom}", overwrite, "was changed"),
+    ("oci/blobs/sha256/{sbom_text}", Path.unlink, "is gone"),
+]
+
+
+def test_every_file_of_an_image_is_named_and_mended(sample_lock: Lock, toolbox: Toolbox) -> None:
+    image = pack(sample_lock, toolbox, silent).image
+    home = toolbox.store.home
+    images = ImageStore(home)
+    artifact = sbom_of(sample_lock, images)
+    parts = {
+        "config": parse_manifest(images.layout.read(image.manifest)).config.digest,
+        "sbom": artifact.digest,
+        "sbom_text": parse_manifest(images.layout.read(artifact)).layers[0].digest,
+        "lock": sample_lock.digest,
+    }
+    names = {key: each.removeprefix("sha256:") for key, each in parts.items()}
+    assert verify(sample_lock, toolbox, silent) == ()
+    before = list_files(home / "oci")
+    for pattern, change, fault in _LAYOUT:
+        path = home / pattern.format(**names)
+        right = path.read_bytes() if path.is_file() else None
+        change(path)
+        found = verify(sample_lock, toolbox, silent)
+        assert {each.part for each in found} == {"image"}, (pattern, found)
+        assert fault in {each.fault for each in found if each.path.endswith(path.name)}, found
+        assert mend(sample_lock, toolbox) == (), pattern
+        assert list_files(home / "oci") == before, pattern
+        if path.suffixes != [".json"] or path.name == "index.json":  # the record has its time
+            assert (path.read_bytes() if path.is_file() else None) == right, pattern
 
 
 @pytest.mark.parametrize("moment", ["once more", "conda: linked", "repair: lib"])
