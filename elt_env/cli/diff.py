@@ -13,7 +13,7 @@ from elt_env.model.diff_report import to_json
 from elt_env.model.lock import Lock
 from elt_env.model.plugin_lock import plugin_changes
 from elt_env.model.target import Target
-from elt_env.stages.explain_diff import explain, read_report
+from elt_env.stages.explain_diff import explain, read_report, with_startup
 from elt_env.stages.show import find_lock, previous_lock
 from elt_env.tools.plugin_locks import plugin_lock_before, plugin_locks
 from elt_env.tools.settings import open_project
@@ -43,6 +43,7 @@ def diff(old: str, new: str | None, form: str | None) -> None:
     before, after = _locks(full_name(old, project), new and full_name(new, project), toolbox)
     kept = read_report(toolbox.store, before.digest if before else None, after.digest)
     report = kept if kept and not kept.notes else explain(before, after, toolbox, teller())
+    report = with_startup(report, before, after, toolbox)
     if form == "json":
         click.echo(json.dumps(to_json(report), indent=2))
     else:

@@ -27,7 +27,7 @@ from elt_env.model.policy import Policy
 from elt_env.model.summary import Summary
 from elt_env.model.target import Target
 from elt_env.stages.build import Built
-from elt_env.stages.explain_diff import read_report
+from elt_env.stages.explain_diff import read_report, with_startup
 from elt_env.stages.lock import Locked
 from elt_env.stages.promote import Moved
 from elt_env.stages.show import previous_lock, show
@@ -190,6 +190,7 @@ def _known_version(key: dg.AssetKey, python: str, instance: dg.DagsterInstance) 
 def _locked(lock: Lock, target: Target, toolbox: Toolbox) -> Locked:
     before = previous_lock(target, toolbox)
     report = read_report(toolbox.store, before.digest if before else None, lock.digest)
+    report = with_startup(report, before, lock, toolbox) if report else None
     path = toolbox.store.lock_directory(lock.digest)
     return Locked(lock, path, kept=False, reasons=(_OUTSIDE,), report=report)
 

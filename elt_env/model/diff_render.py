@@ -49,6 +49,8 @@ def body(report: DiffReport) -> list[str]:
     if report.sources:
         lines += ["from another index or channel than before:"]
         lines += [f"    {each}" for each in _sources(report.sources)]
+    if report.startup:
+        lines += ["new at every start of Python:", *(f"    {each}" for each in _startup(report))]
     if report.held_back:
         waiting = [f"    {_waiting(each)}" for each in report.held_back]
         lines += ["held back by the cool-down:", *waiting]
@@ -66,6 +68,7 @@ def headline(report: DiffReport) -> str:
     parts = [count_kinds(each.kind for each in report.changes)]
     alarms = [(report.majors, "major"), (report.yanked, "yanked")]
     alarms.append((len(report.sources), "from another index or channel"))
+    alarms.append((len(report.startup), "new at every start of Python"))
     parts += [f"{number} {word}" for number, word in alarms if number]
     return "; ".join(filter(None, [*parts, _size_change(report)]))
 
@@ -148,6 +151,10 @@ def _sources(changes: Iterable[SourceChange]) -> list[str]:
     return [f"{_listed(each, _WIDTH)}: {old} → {new}" for (old, new), each in names.items()]
 
 
+def _startup(report: DiffReport) -> list[str]:
+    return [f"{each.package or 'no package'}: {each.path}, {each.kind}" for each in report.startup]
+
+
 def _waiting(each: Waiting) -> str:
     return (
         f"{each.name} {each.locked} → {each.newer} ({each.manager}), out since "
@@ -167,6 +174,9 @@ def to_markdown(report: DiffReport) -> str:
     if report.sources:
         parts.append("**From another index or channel than before:**")
         parts.append("\n".join(f"- {_plain(each)}" for each in _sources(report.sources)))
+    if report.startup:
+        parts.append("**New at every start of Python:**")
+        parts.append("\n".join(f"- {_plain(each)}" for each in _startup(report)))
     if report.held_back:
         parts.append("Held back by the cool-down:")
         parts.append("\n".join(f"- {_plain(_waiting(each))}" for each in report.held_back))

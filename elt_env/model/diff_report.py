@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from elt_env.model.diff import SIGNS, Change, Kind, Level
 from elt_env.model.lock import Manager, Package
 from elt_env.model.sources import SourceChange
+from elt_env.model.startup import StartupChange
 
 SCHEMA = 1
 """Version of the report as JSON; a change of meaning raises it."""
@@ -151,6 +152,7 @@ class DiffReport:
         held_back: what the cool-down held back at that moment, sorted by name.
         notes: what could not be found out, and why, a line each.
         sources: what comes from another index or channel than before, by name.
+        startup: what newly runs at every start of Python, as far as it is installed.
     """
 
     target: str
@@ -161,6 +163,7 @@ class DiffReport:
     held_back: tuple[Waiting, ...] = ()
     notes: tuple[str, ...] = ()
     sources: tuple[SourceChange, ...] = ()
+    startup: tuple[StartupChange, ...] = ()
 
     def __post_init__(self) -> None:
         """Put the changes into their one order."""

@@ -18,7 +18,7 @@ IN_IMAGE = "_in_image"
 BUILT_IN_CHECKS = (
     *("pip_check", "mixed_managers", "conda_scripts", "isolation", "native_libraries"),
     *("binary_abi", "extra_imports", "console_scripts", "imports", "reproducible"),
-    *("solver_differences", "meltano_smoke", "dbt_smoke", "dagster_smoke"),
+    *("solver_differences", "startup_code", "meltano_smoke", "dbt_smoke", "dagster_smoke"),
     *("image_format", "image_content", "image_runs"),
 )
 """The names of this package's own checks, which no other check may have."""

@@ -168,8 +168,8 @@ class Policy(_Frozen):
     )
     index_policy: Literal["warn", "strict"] = Field(
         "warn",
-        description="what becomes of a name that several indexes have, when it is locked for the "
-        "first time and `index-names` does not say whose it is",
+        description="what becomes of a name that several indexes or channels have, when it is "
+        "locked for the first time and `index-names` or `channel-names` do not say whose it is",
     )
     busy_limit: Duration = Field(
         timedelta(minutes=30), description="how long to wait for another builder of a prefix"

@@ -26,6 +26,7 @@ from elt_env.model.project_page import ProjectPage
 from elt_env.model.releases import yanked
 from elt_env.model.sources import source_changes
 from elt_env.stages.held import asked_of, held_by_cooldown
+from elt_env.stages.startup import new_startup
 from elt_env.tools.core_metadata import installed_project_urls, offered_project_urls
 from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix
@@ -62,6 +63,11 @@ def explain(old: Lock | None, new: Lock, toolbox: Toolbox, say: Say) -> DiffRepo
     changes = compare(old, new)
     facts = _ask(changes, _indexes(changes), new, toolbox) if old else _Facts()
     return _report(old, new, changes, facts, toolbox, say)
+
+
+def with_startup(report: DiffReport, old: Lock | None, new: Lock, toolbox: Toolbox) -> DiffReport:
+    """Return a report that says what newly runs at every start, as far as it is installed now."""
+    return replace(report, startup=new_startup(old, new, toolbox))
 
 
 def explain_relock(old: Lock | None, new: Lock, toolbox: Toolbox, say: Say) -> DiffReport:

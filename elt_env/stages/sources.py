@@ -28,6 +28,8 @@ from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
 _NAMED = 10
+_INDEX_NAMES = "index-names says whose it is"
+_CHANNEL_NAMES = "channel-names says whose they are"
 
 
 def require_sources(lock: Lock, question: Question, toolbox: Toolbox, say: Say) -> Lock:
@@ -36,11 +38,11 @@ def require_sources(lock: Lock, question: Question, toolbox: Toolbox, say: Say) 
     A package stays with the index or channel that the lock before names, and that of the
     environment's other Pythons, unless a person changed what explains it, accepted it, or the
     policy says where it belongs. Of what is locked for the first time, a name that several indexes
-    have is noted, or refused by `index-policy = "strict"`.
+    or channels have is noted, or refused by `index-policy = "strict"`.
 
     Raises:
         SourceError: a package would come from elsewhere.
-        NetworkError: under a strict policy, an index does not say whether it has a name.
+        NetworkError: under a strict policy, an index or channel does not say whether it has a name.
     """
     free = {normalize(Requirement(each.requirement).name) for each in question.directs}
     packages = [each for each in lock.packages if _has_source(each, lock, free)]
@@ -193,29 +195,66 @@ def _pip_now(toolbox: Toolbox) -> Order:
 
 
 def _on_several(packages: list[Package], lock: Lock, toolbox: Toolbox, say: Say) -> tuple[str, ...]:
-    """Return a note for each of pip's packages that several indexes have.
+    """Return notes of the packages that several indexes or channels have.
 
-    Conda's channels have an order that a person wrote, and a strict one takes a name from the first
-    that has it, so that nothing of them is noted.
+    Raises:
+        SourceError: there are some, and the policy is strict.
     """
-    strict = toolbox.policy.index_policy == "strict"
-    found = [
-        f"{name} is on {', '.join(urls)}" for name, urls in _homes(packages, lock, toolbox, say)
+    indexes = [f"{each} is on {', '.join(at)}" for each, at in _homes(packages, lock, toolbox, say)]
+    channels = [
+        f"{_few(names)} {'is' if len(names) == 1 else 'are'} on {', '.join(at)}"
+        for at, names in _channel_homes(packages, lock, toolbox, say).items()
     ]
-    if found and strict:
+    if (indexes or channels) and toolbox.policy.index_policy == "strict":
+        key = "index-names" if indexes else "channel-names"
         raise SourceError(
-            f"{lock.target.name}: several indexes have these names, and the policy does not say "
-            f'whose they are (index-policy = "strict"):\n  {_listed(found)}',
-            "Say it in [tool.elt-env.index-names], as in: "
-            '"https://packages.example/simple" = ["corp-*"]',
+            f"{lock.target.name}: several indexes or channels have these names, and the policy "
+            f'does not say whose they are (index-policy = "strict"):\n'
+            f"  {_listed([*indexes, *channels])}",
+            f'Say it in [tool.elt-env.{key}], as in: "https://packages.example/simple" = '
+            '["corp-*"]',
         )
-    notes = [
-        f"{each}; it is taken from the first of them (index-names says whose it is)"
-        for each in found
-    ]
+    notes = [f"{each}; it is taken from the first of them ({_INDEX_NAMES})" for each in indexes]
+    notes += [f"{each}; taken from the first of them ({_CHANNEL_NAMES})" for each in channels]
     for each in notes:
         say(f"WARNING: {each}")
     return tuple(notes)
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _channel_homes(
+    packages: list[Package], lock: Lock, toolbox: Toolbox, say: Say
+) -> dict[tuple[str, ...], list[str]]:
+    """Return the names that several channels have: by these, the one they are from first."""
+    mine = {each.name: source_of(each) for each in packages if each.manager == "conda"}
+    if not mine or len(lock.channels) == 1:
+        return {}
+    having = {
+        channel: names
+        for channel in lock.channels
+        if (names := _names_on(channel, lock, toolbox, say)) is not None
+    }
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name, source in sorted(mine.items()):
+        others = [each for each, names in having.items() if name in names and each != source]
+        if others:
+            found.setdefault((source, *others), []).append(name)
+    return found
+
+
+def _names_on(channel: str, lock: Lock, toolbox: Toolbox, say: Say) -> frozenset[str] | None:
+    try:
+        return frozenset(toolbox.conda.names((channel,), lock.target.platform))
+    except NetworkError as error:
+        if toolbox.policy.index_policy == "strict":
+            raise
+        first = error.problem.splitlines()[0]
+        say(f"WARNING: whether another channel has names that are taken is not known: {first}")
+        return None
 
 
 def _homes(

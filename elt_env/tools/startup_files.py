@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from elt_env.model.startup import CUSTOMIZE, StartupFile
+from elt_env.tools.files import sha256_of
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.prefix_owners import owners
 
@@ -32,6 +35,37 @@ def foreign_pth_lines(prefix: Prefix) -> Iterator[str]:
                 yield f"{path.name} adds {added}, which is outside the prefix, to sys.path"
         if path not in owned:
             yield f"{path.name} in site-packages belongs to no package of the lock"
+
+
+def startup_files(prefix: Prefix) -> tuple[StartupFile, ...]:
+    """Return what runs at every start of the prefix's Python, sorted."""
+    root = Path(os.path.realpath(prefix.path))
+    site = Path(os.path.realpath(prefix.site_packages))
+    library = Path(os.path.realpath(prefix.library))
+    found = {*site.glob("*.pth")}
+    for place in (site, library, library / "lib-dynload", *_added_directories(site)):
+        for name in CUSTOMIZE:
+            found |= {*place.glob(f"{name}.*"), *place.glob(f"{name}/__init__.*")}
+    files = [each for each in found if each.is_file()]
+    owned = owners(prefix, files)
+    return tuple(
+        sorted(
+            StartupFile(
+                owned.get(path, "").rpartition(" ")[0] or owned.get(path, ""),
+                os.path.relpath(path, root),
+                sha256_of(path),
+            )
+            for path in files
+        )
+    )
+
+
+def _added_directories(site: Path) -> Iterator[Path]:
+    for path in site.glob("*.pth"):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.strip() and not line.startswith(("#", "import ", "import\t")):
+                with contextlib.suppress(OSError, ValueError):
+                    yield Path(os.path.realpath(site / line.strip()))
 
 
 def foreign_shebangs(prefix: Prefix) -> Iterator[str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import subprocess
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
+import zstandard
 from click.testing import CliRunner
 
 from elt_env.cli import main
@@ -20,6 +24,10 @@ from tests.support.loopback import running
 from tests.support.terminal import Terminal, make_terminal
 
 _SECRET = "pX7unguessable9q"  # noqa: S105  # of servers of these tests
+_VARIABLES = (
+    *("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "DBT_ENV_SECRET_TOKEN", "DBT_PASSWORD"),
+    *("UV_PUBLISH_TOKEN", "TWINE_PASSWORD", "ANACONDA_API_TOKEN", "SNOWFLAKE_PASSWORD"),
+)
 _HOST = dead_url().partition("://")[2].partition("/")[0]
 
 # What a person writes by mistake, or because a server wants it so.
@@ -87,9 +95,51 @@ def _assert_nowhere(root: Path, secret: str, *but: Path) -> None:
     """Fail when a file below `root` has the secret in it; `but` are where it was planted."""
     files = [each for each in root.rglob("*") if each.is_file() and each not in but]
     assert files
-    found = [each for each in files if secret.encode() in each.read_bytes()]
+    found = [each for each in files if any(secret.encode() in data for data in _contents(each))]
     assert not found
     assert not [each for each in root.rglob("*") if secret in each.name]
+
+
+def _contents(path: Path) -> Iterator[bytes]:
+    """Yield what a file holds: as it is, and unpacked where it is a layer or an archive."""
+    data = path.read_bytes()
+    yield data
+    if data.startswith(b"\x28\xb5\x2f\xfd"):
+        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
+            yield reader.read()
+    elif data.startswith(b"\x1f\x8b"):
+        yield gzip.decompress(data)
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            yield from map(archive.read, archive.namelist())
+
+
+def _plant(terminal: Terminal) -> list[Path]:
+    """Write a secret into each file in which users keep one; return these files."""
+    home, host = terminal.root / "person", "private.example.invalid"
+    login = base64.b64encode(f"reader:{_SECRET}".encode()).decode()
+    files = {
+        ".netrc": f"machine {host} login reader password {_SECRET}\n",
+        ".pypirc": f"[pypi]\nusername = __token__\npassword = {_SECRET}\n",
+        ".docker/config.json": json.dumps({"auths": {host: {"auth": login, "p": _SECRET}}}),
+        ".config/containers/auth.json": json.dumps({"auths": {host: {"auth": login}}}),
+        ".config/uv/uv.toml": f'[[index]]\nname = "x"\nurl = "http://a:{_SECRET}@{host}/simple"\n',
+        ".config/pip/pip.conf": f"[global]\ntrusted-host = {host}\nclient-cert = {_SECRET}\n",
+        ".condarc": f"channel_alias: https://{host}/t/{_SECRET}\n",
+        ".dbt/profiles.yml": f"x: {{outputs: {{dev: {{password: {_SECRET}}}}}}}\n",
+        ".git-credentials": f"https://reader:{_SECRET}@{host}\n",
+        "rattler.json": json.dumps({host: {"BearerToken": _SECRET}}),
+    }
+    for name, content in files.items():
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        path.chmod(0o600)
+    beside = [terminal.site.directory / each for each in (".env", "dbt_project/.env")]
+    for path in beside:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"DBT_PASSWORD={_SECRET}\n")
+    return [*(home / each for each in files), *beside]
 
 
 # Each place with the forms that differ most, and one place with every form.
@@ -144,10 +194,19 @@ def test_what_is_remembered_is_hidden_in_every_text() -> None:
 
 
 @pytest.fixture(scope="module")
+def planted() -> list[Path]:
+    """The files in which there is a secret."""
+    return []
+
+
+@pytest.fixture(scope="module")
 def private(
-    shared_python: Channel, tmp_path_factory: pytest.TempPathFactory
+    shared_python: Channel, tmp_path_factory: pytest.TempPathFactory, planted: list[Path]
 ) -> Iterator[tuple[Terminal, subprocess.CompletedProcess[str]]]:
-    """A person whose index wants a password, which stands in the policy, and what a build said."""
+    """A person with secrets wherever one keeps them, and what a build said.
+
+    The index wants a password, which stands in the policy.
+    """
     with pytest.MonkeyPatch.context() as patch, running(IndexServer()) as index:
         clear_settings(patch, keep_registry=False)
         index.credentials = ("reader", _SECRET)
@@ -155,19 +214,29 @@ def private(
         terminal = make_terminal(tmp_path_factory.mktemp("private"), shared_python, index)
         policy = terminal.site.directory / "pyproject.toml"
         policy.write_text(policy.read_text().replace(index.url, index.url_with_credentials))
-        yield terminal, terminal.type("build", terminal.target)
+        planted.extend(_plant(terminal))
+        variables = {
+            "RATTLER_AUTH_FILE": str(terminal.root / "person/rattler.json"),
+            **dict.fromkeys(_VARIABLES, _SECRET),
+        }
+        yield terminal, terminal.type("build", terminal.target, **variables)
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("leaks")
 def test_nothing_that_a_build_makes_has_the_password(
-    private: tuple[Terminal, subprocess.CompletedProcess[str]],
+    private: tuple[Terminal, subprocess.CompletedProcess[str]], planted: list[Path]
 ) -> None:
     terminal, done = private
     assert done.returncode == 0, done.stderr
     assert _SECRET not in done.stdout + done.stderr
     policy = terminal.site.directory / "pyproject.toml"
-    _assert_nowhere(terminal.root, _SECRET, policy)
+    _assert_nowhere(terminal.root, _SECRET, policy, *planted)
+    login = base64.b64encode(f"reader:{_SECRET}".encode()).decode()
+    _assert_nowhere(terminal.root, login, policy, *planted)
+    home = terminal.site.home
+    for made in ("locks", "images/*.cdx.json", "oci/blobs/sha256", "evidence", "warehouse*"):
+        assert list(home.glob(made)), f"{made} was not made, so this shows nothing of it"
     for command in (["show", terminal.target, "--json"], ["show", terminal.target, "--settings"]):
         assert _SECRET not in terminal.type(*command).stdout
 

@@ -179,6 +179,41 @@ def test_a_channel_that_has_lost_a_name_stops_the_lock(scene: Scene, tmp_path: P
     assert relock(accepted=("corp",)).lock.package("conda", "corp").version == "99.0"
 
 
+def test_a_name_on_several_channels_is_said_or_refused(scene: Scene, tmp_path: Path) -> None:
+    other = scene.channel.linked_copy(tmp_path / "public")
+    for channel in (scene.channel, other):
+        make_conda_package(channel.root, "corp", "1.0", timestamp=LONG_AGO)
+        channel.index()
+    make_conda_package(other.root, "alone", "1.0", timestamp=LONG_AGO)
+    other.index()
+
+    def locked(**policy: Any) -> Locked:
+        own = {key.replace("_", "-"): value for key, value in policy.items()}
+        toolbox = scene.toolbox(conda=["corp", "alone"], policy=own)
+        spec = toolbox.project.root / toolbox.environment.spec
+        line = f"- {scene.channel.url}\n"
+        spec.write_text(spec.read_text().replace(line, f"{line}- {other.url}\n"))
+        scene.said.clear()
+        return lock(target_of(toolbox), toolbox, scene.said.append, upgrade=None)
+
+    with pytest.raises(SourceError, match="several indexes or channels") as raised:
+        locked(index_policy="strict")
+    assert f"are on {scene.channel.url}, {other.url}" in raised.value.problem
+    assert "corp, " in raised.value.problem
+    assert "alone" not in raised.value.problem
+    assert "channel-names" in raised.value.remedy
+    mine = {scene.channel.url: ["*"], other.url: ["alone"]}
+    with pytest.raises(SourceError, match="alone belongs to"):
+        locked(index_policy="strict", channel_names={scene.channel.url: ["*"]})
+    assert locked(index_policy="strict", channel_names=mine).lock.notes == ()
+    (scene.root / "project").rename(scene.root / "before")
+    found = locked()
+    assert any("corp, " in each and "are on" in each for each in found.lock.notes)
+    assert sum("are on" in each for each in scene.said) == 1
+    locked()
+    assert "are on" not in scene.told  # it is recorded now
+
+
 # The rule alone
 
 _URLS = ["https://a.example/x", "https://b.example/x", "https://c.example/x"]

@@ -13,6 +13,7 @@ from elt_env.stages.checks.scripts import console_scripts
 from elt_env.stages.checks.smoke_dagster import dagster_smoke
 from elt_env.stages.checks.smoke_dbt import dbt_smoke
 from elt_env.stages.checks.smoke_meltano import meltano_smoke
+from elt_env.stages.checks.startup_code import startup_code
 
 __all__ = ["CHECKS", "HEALTH_CHECKS", "NOT_BLOCKING", "SMOKE_CHECKS", "Check", "Finding"]
 
@@ -27,6 +28,7 @@ HEALTH_CHECKS: dict[str, Check] = {
     "pip_check": pip_check,
     "mixed_managers": mixed_managers,
     "conda_scripts": conda_scripts,
+    "startup_code": startup_code,
     "isolation": isolation,
     "native_libraries": native_libraries,
     "binary_abi": binary_abi,
