@@ -36,8 +36,10 @@ def _owner(text: str) -> str:
 
 
 def _package_names(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*\*?", text) is None:
-        raise ValueError(f"'{text}' is no name: write one, or how names begin, as in 'corp-*'")
+    if re.fullmatch(r"\*|[A-Za-z0-9_][A-Za-z0-9._-]*\*?", text) is None:
+        raise ValueError(
+            f"'{text}' is no name: write one, or how names begin, as in 'corp-*'; '*' for all"
+        )
     return text
 
 

@@ -212,7 +212,7 @@ def _on_several(packages: list[Package], lock: Lock, toolbox: Toolbox, say: Say)
             f'does not say whose they are (index-policy = "strict"):\n'
             f"  {_listed([*indexes, *channels])}",
             f'Say it in [tool.elt-env.{key}], as in: "https://packages.example/simple" = '
-            '["corp-*"]',
+            '["corp-*"]; ["*"] for all that it has.',
         )
     notes = [f"{each}; it is taken from the first of them ({_INDEX_NAMES})" for each in indexes]
     notes += [f"{each}; taken from the first of them ({_CHANNEL_NAMES})" for each in channels]

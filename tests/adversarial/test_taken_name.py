@@ -209,7 +209,7 @@ def test_a_name_on_several_channels_is_said_or_refused(scene: Scene, tmp_path: P
     (scene.root / "project").rename(scene.root / "before")
     found = locked()
     assert any("corp, " in each and "are on" in each for each in found.lock.notes)
-    assert sum("are on" in each for each in scene.said) == 1
+    assert sum(each.startswith("WARNING: corp, ") for each in scene.said) == 1
     locked()
     assert "are on" not in scene.told  # it is recorded now
 

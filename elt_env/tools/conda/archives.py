@@ -17,9 +17,11 @@ from rattler.package_streaming import download_to_writer
 from elt_env.errors import IntegrityError
 from elt_env.model.lock import Package
 from elt_env.tools.files import sha256_of, writing
+from elt_env.tools.http_client import diagnosis
 from elt_env.tools.last_use import mark_used
 from elt_env.tools.process import Say
 
+_UNSENT = "error sending request"
 _AT_ONCE = 8  # more look-ups of names at once stall
 _MEGA = 1 << 20
 _LARGE = 10 * _MEGA
@@ -39,6 +41,7 @@ class Archives:
         Raises:
             IntegrityError: one has another sha256 than its package, or is gone from this disk.
             InstallerError: one cannot be downloaded.
+            NetworkError: a certificate or a proxy is in the way.
             StorageError: one cannot be kept.
         """
         few = asyncio.Semaphore(_AT_ONCE)
@@ -68,7 +71,9 @@ class Archives:
                     try:
                         await download_to_writer(client, package.url, download)
                     except RuntimeError as error:
-                        raise InstallerError(str(error)) from error
+                        # It does not say why nothing could be sent.
+                        found = diagnosis(package.url) if _UNSENT in str(error) else None
+                        raise found or InstallerError(str(error)) from error
                 _require_same(package.file_name, package.sha256, download.sha256)
                 part.replace(path)
         return path
