@@ -15,7 +15,7 @@ from elt_env.model.lock import Lock
 from elt_env.model.release_log import log_text
 from elt_env.model.target import Target
 from elt_env.stages.notify import notify
-from elt_env.stages.promote import Moved
+from elt_env.stages.promote import Moved, mend_entry_points
 from elt_env.stages.promote import promote as promote_lock
 from elt_env.stages.release_log import release_log
 from elt_env.stages.roll_back import roll_back
@@ -99,6 +99,8 @@ def history(name: str, as_json: bool) -> None:  # noqa: FBT001  # click passes i
 def promote_built(lock: Lock, toolbox: Toolbox, say: Say, reasons: Sequence[str]) -> None:
     """Make a lock that was built the release where the policy promotes by itself, as in Dagster.
 
+    Where a person promotes, the entry points of the release that there is are kept whole.
+
     Args:
         lock: the target's current one.
         toolbox: of its environment.
@@ -108,6 +110,7 @@ def promote_built(lock: Lock, toolbox: Toolbox, say: Say, reasons: Sequence[str]
     Raises: as `elt_env.stages.promote.promote`.
     """
     if toolbox.environment.promote == "manual":
+        mend_entry_points(lock.target, toolbox, say)
         say(f"promote: waits for a person: elt-env promote {lock.target.name}")
         return
     trigger = "; ".join(reasons) or by_hand()

@@ -29,7 +29,10 @@ def upkeep_definitions(policy: Policy) -> dg.Definitions:
                 }
             )
 
-    @dg.job(tags=IDENTITY, description="Remove prefixes, images and layers that nobody refers to.")
+    @dg.job(
+        tags=IDENTITY,
+        description="Remove prefixes, images, layers and archives that nobody refers to.",
+    )
     def store_gc() -> None:
         collect_garbage()
 

@@ -13,6 +13,7 @@ from elt_env.model.target import Target
 from elt_env.stages.build import require_as_sealed, require_lock, require_prefix
 from elt_env.stages.proof import Proof, examine, require_proven
 from elt_env.stages.push import push_release
+from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.toolbox import Toolbox
@@ -96,6 +97,21 @@ def promote(  # noqa: PLR0913  # the three of every stage, and what the history 
         releases.switch(release)
     say(f"promote: {target.name} is now {lock.digest}, release {release.number}")
     return Moved(release, before)
+
+
+def mend_entry_points(target: Target, toolbox: Toolbox, say: Say) -> None:
+    """Write again what was changed or lost of the entry points of a target's release, if any.
+
+    Raises:
+        BusyError, StorageError: the next call takes it up again.
+        IntegrityError: a record of the history, or the lock of the release, cannot be read.
+    """
+    with moving(target, toolbox, say) as (releases, history):
+        if history:
+            lock = toolbox.store.read_manifest(history[-1].digest, target)
+            prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+            for each in releases.mend(history[-1], prefix.path) if prefix.ready else ():
+                say(f"promote: wrote {each.path} of the release of {target.name} again")
 
 
 def _kept(release: Release, why: str, say: Say) -> Moved:

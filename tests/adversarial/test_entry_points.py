@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.cli.release import promote_built
 from elt_env.errors import IntegrityError
 from elt_env.stages.promote import promote
 from elt_env.stages.repair import repair, repair_pointer
@@ -72,6 +73,17 @@ def test_a_file_is_named_and_written_again(
         assert promote(_TARGET, toolbox, silent, trigger="", by="a test").kept
     assert verify(_B, toolbox, silent) == ()
     assert content(toolbox) == before
+
+
+def test_a_build_that_waits_for_a_person_mends_what_is_released(
+    toolbox: Toolbox, tmp_path: Path
+) -> None:
+    manual = toolbox_at(tmp_path, promote="manual")
+    for lock in (_B, _A):  # what is the release, and what waits to become it
+        before = content(toolbox)
+        (toolbox.store.home / "current" / _TARGET.name / "bin/tool").unlink()
+        promote_built(lock, manual, silent, ())
+        assert content(toolbox) == before
 
 
 def gone(link: Path) -> None:

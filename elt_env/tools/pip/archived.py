@@ -158,11 +158,14 @@ class _Wheel:
 
     def _started(self, content: bytes) -> set[str]:
         """Return what is stated of a script that an installer lets the prefix's Python run."""
-        python = os.fsencode(self._prefix / "bin" / "python")
-        quoted = python.replace(b"'", b"'\"'\"'")
-        long = b"#!/bin/sh\n'''exec' '%b' \"$0\" \"$@\"\n' '''\n" % quoted
-        heads = (b"#!%b\n" % python, long)
-        return {f"sha256={_encoded(head + content)}" for head in heads}
+        accepted = set()
+        for prefix in (self._prefix, os.path.realpath(self._prefix)):
+            python = os.fsencode(f"{prefix}/bin/python")
+            quoted = python.replace(b"'", b"'\"'\"'")
+            long = b"#!/bin/sh\n'''exec' '%b' \"$0\" \"$@\"\n' '''\n" % quoted
+            for head in (b"#!%b\n" % python, long):
+                accepted.add(f"sha256={_encoded(head + content)}")
+        return accepted
 
     def _is_same(self, place: str) -> bool:
         """Tell whether a file whose hash nothing states is what the wheel holds."""
