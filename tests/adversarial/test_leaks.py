@@ -229,13 +229,15 @@ def test_nothing_that_a_build_makes_has_the_password(
 ) -> None:
     terminal, done = private
     assert done.returncode == 0, done.stderr
-    assert _SECRET not in done.stdout + done.stderr
+    packed = terminal.type("image", terminal.target, **dict.fromkeys(_VARIABLES, _SECRET))
+    assert packed.returncode == 0, packed.stderr
+    assert _SECRET not in done.stdout + done.stderr + packed.stdout + packed.stderr
     policy = terminal.site.directory / "pyproject.toml"
     _assert_nowhere(terminal.root, _SECRET, policy, *planted)
     login = base64.b64encode(f"reader:{_SECRET}".encode()).decode()
     _assert_nowhere(terminal.root, login, policy, *planted)
     home = terminal.site.home
-    for made in ("locks", "images/*.cdx.json", "oci/blobs/sha256", "evidence", "warehouse*"):
+    for made in ("locks", "images/*.cdx.json", "oci/blobs/sha256/*", "evidence", "logs"):
         assert list(home.glob(made)), f"{made} was not made, so this shows nothing of it"
     for command in (["show", terminal.target, "--json"], ["show", terminal.target, "--settings"]):
         assert _SECRET not in terminal.type(*command).stdout
