@@ -16,9 +16,13 @@ _USER = "1000:1000"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+LOCK_DIGEST = "elt-env.lock.digest"
+"""The annotation that names the lock of an image."""
+
+
 def manifest_annotations(lock: Lock) -> dict[str, str]:
     """Return what the manifest itself says."""
-    return {"elt-env.target": str(lock.target), "elt-env.lock.digest": lock.digest}
+    return {"elt-env.target": str(lock.target), LOCK_DIGEST: lock.digest}
 
 
 def image_config(
@@ -35,7 +39,7 @@ def image_config(
         "org.opencontainers.image.title": lock.target.name,
         "org.opencontainers.image.created": created,
         "elt-env.target": str(lock.target),
-        "elt-env.lock.digest": lock.digest,
+        LOCK_DIGEST: lock.digest,
         "elt-env.spec.digest": lock.spec_digest,
     }
     revision = image_source.source_revision(toolbox.project.root)

@@ -21,6 +21,7 @@ from elt_env.tools.image_files import image_files
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.licences import licences
 from elt_env.tools.oci.attachments import attach, attached
+from elt_env.tools.oci.layout_check import file_fault
 from elt_env.tools.oci.registry import Registry
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
@@ -182,12 +183,16 @@ def _attach_sbom(
     lock = draft.lock
     name = f"{image_name(lock.target)}.sbom"
     known = attached(images.layout, manifest, name)
-    if known is not None and images.sbom_path(lock.digest).is_file():
-        return known
+    path = images.sbom_path(lock.digest)
+    if known is not None:
+        (layer,) = oci.parse_manifest(images.layout.read(known)).layers
+        if file_fault(path, layer.digest) is None:
+            return known
     from elt_env.model import sbom  # takes longer to load than a kept image to find
 
     prefix = require_prefix(lock, toolbox, "pack")
     tools = (*lock.tools, ("elt-env", version("elt-env")))
     content = sbom.render(lock, licences(prefix), draft.base.packages, tools)
-    write_atomically(images.sbom_path(lock.digest), content)
-    return attach(images.layout, manifest, content, name=name)
+    artifact = attach(images.layout, manifest, content, name=name)
+    write_atomically(path, content)
+    return artifact

@@ -10,8 +10,9 @@ from elt_env.errors import IntegrityError
 from elt_env.model.damage import Damage
 from elt_env.model.image import ImageRecord, own_name
 from elt_env.model.lock import Lock
-from elt_env.model.oci import REF_NAME, Descriptor, parse_manifest
+from elt_env.model.oci import REF_NAME, Descriptor, Manifest, parse_manifest
 from elt_env.stages.build import ensure_prefix
+from elt_env.stages.image_config import LOCK_DIGEST
 from elt_env.stages.pack import pack
 from elt_env.tools.files import remove_tree, writing
 from elt_env.tools.image_store import ImageStore
@@ -50,7 +51,8 @@ def image_damages(lock: Lock, home: Path, say: Say) -> Iterator[Damage]:
 def _name_damages(image: ImageRecord, lock: Lock, images: ImageStore) -> Iterator[Damage]:
     """Yield what is wrong with the index.
 
-    The lock's own name leads to its image, and that of the target to the image of one of its locks.
+    The lock's own name leads to its image, and that of the target to the image of one of its locks;
+    be it to one that was packed a moment ago, and whose record was not written any more.
     """
     try:
         named = {each.annotations.get(REF_NAME): each for each in images.layout.images()}
@@ -58,20 +60,31 @@ def _name_damages(image: ImageRecord, lock: Lock, images: ImageStore) -> Iterato
         yield Damage("image", INDEX, "was changed")
         return
     own, found = named.get(own_name(image.name, lock.digest)), named.get(image.name)
-    known = {each.digest for each in images.records()}
-    if own is None or own.digest != image.digest or found is None or found.digest not in known:
+    is_own = own is not None and (
+        image.digest == own.digest or lock.digest == _lock_of(own, images)
+    )
+    if not is_own or found is None or not _is_image(found, images):
         there = (images.layout.path / INDEX).exists()
         yield Damage("image", INDEX, "was changed" if there else "is gone")
+
+
+def _is_image(entry: Descriptor, images: ImageStore) -> bool:
+    known = {each.digest for each in images.records()}
+    return entry.digest in known or bool(_lock_of(entry, images))
+
+
+def _lock_of(entry: Descriptor, images: ImageStore) -> str:
+    """Return the digest of the lock that an image says it is of; "" for none that is whole."""
+    if not images.layout.intact(entry):
+        return ""
+    return parse_manifest(images.layout.read(entry)).annotations.get(LOCK_DIGEST, "")
 
 
 def _sbom_damages(image: ImageRecord, lock: Lock, images: ImageStore) -> Iterator[Damage]:
     """Yield what is wrong with the SBOM, as a file and as an artifact where a name leads to it."""
     if image.sbom is None:
         return  # packed before that was noted
-    path = images.sbom_path(lock.digest)
-    fault = file_fault(path, image.sbom.digest)
-    if fault:
-        yield Damage("image", path.name, fault)
+    wanted = {image.sbom.digest}
     with contextlib.suppress(IntegrityError):  # of the index, which is named already
         entry = images.layout.find(f"{image.name}.sbom")
         if entry is None:
@@ -79,21 +92,27 @@ def _sbom_damages(image: ImageRecord, lock: Lock, images: ImageStore) -> Iterato
         elif found := blob_damage(images.layout, entry):
             yield found
         else:
-            yield from _artifact_damages(image, image.sbom, entry, images)
+            artifact = parse_manifest(images.layout.read(entry))
+            yield from _artifact_damages(image, image.sbom, artifact, images)
+            if artifact.subject and _lock_of(artifact.subject, images) == lock.digest:
+                wanted |= {each.digest for each in artifact.layers}
+    path = images.sbom_path(lock.digest)
+    faults = [file_fault(path, each) for each in sorted(wanted)]
+    if all(faults):
+        yield Damage("image", path.name, faults[0] or "was changed")
 
 
 def _artifact_damages(
-    image: ImageRecord, sbom: Descriptor, entry: Descriptor, images: ImageStore
+    image: ImageRecord, sbom: Descriptor, artifact: Manifest, images: ImageStore
 ) -> Iterator[Damage]:
-    manifest = parse_manifest(images.layout.read(entry))
-    subject = manifest.subject.digest if manifest.subject else ""
-    if subject != image.digest:  # that of another lock's image, which was packed later
-        if subject not in {each.digest for each in images.records()}:
+    if artifact.subject is None or artifact.subject.digest != image.digest:
+        # That of another image, of another lock or packed later.
+        if artifact.subject is None or not _is_image(artifact.subject, images):
             yield Damage("image", INDEX, "was changed")
         return
-    if [each.digest for each in manifest.layers] != [sbom.digest]:
+    if [each.digest for each in artifact.layers] != [sbom.digest]:
         yield Damage("image", INDEX, "was changed")
-    for each in (manifest.config, *manifest.layers):
+    for each in (artifact.config, *artifact.layers):
         if found := blob_damage(images.layout, each):
             yield found
 
