@@ -147,14 +147,17 @@ class _Wheel:
             accepted |= self._started(self._launchers[place])
         if place in self._names:
             name = self._names[place]
-            script = self._archive.read(name) if name.startswith(f"{self._data}scripts/") else b""
-            if script.startswith(b"#!python"):
-                accepted |= self._started(script.partition(b"\n")[2])
+            if name.startswith(f"{self._data}scripts/") and self._begins(name, b"#!python"):
+                accepted |= self._started(self._archive.read(name).partition(b"\n")[2])
             else:
                 accepted.add(
                     self._stated.get(name) or f"sha256={_encoded(self._archive.read(name))}"
                 )
         return accepted | (self._headers if place.startswith("include/") else set())
+
+    def _begins(self, name: str, start: bytes) -> bool:
+        with self._archive.open(name) as file:
+            return file.read(len(start)) == start
 
     def _started(self, content: bytes) -> set[str]:
         """Return what is stated of a script that an installer lets the prefix's Python run."""
@@ -182,10 +185,28 @@ def _rows(record: str) -> Iterator[tuple[str, str]]:
             yield row[0], row[1].rstrip("=") if len(row) > 1 else ""
 
 
+class _Metadata(importlib.metadata.Distribution):
+    """What a wheel says of itself."""
+
+    def __init__(self, archive: zipfile.ZipFile, info: str) -> None:
+        self._archive = archive
+        self._info = info
+
+    def read_text(self, filename: str) -> str | None:
+        """Return a file of the wheel's metadata; None where it has none of that name."""
+        try:
+            return self._archive.read(f"{self._info}/{filename}").decode()
+        except KeyError:
+            return None
+
+    def locate_file(self, path: str | os.PathLike[str]) -> Path:
+        """Return the path of a file in the wheel."""
+        return Path(path)
+
+
 def _launchers(archive: zipfile.ZipFile, info: str) -> Iterator[tuple[str, bytes]]:
     """Yield the launchers that uv writes: their places, and contents below the first line."""
-    wheel = importlib.metadata.PathDistribution(zipfile.Path(archive, f"{info}/"))
-    for each in wheel.entry_points:
+    for each in _Metadata(archive, info).entry_points:
         if each.group in ("console_scripts", "gui_scripts"):
             call = each.attr
             content = _LAUNCHER.format(module=each.module, name=call.partition(".")[0], call=call)
