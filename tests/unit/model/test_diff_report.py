@@ -140,6 +140,7 @@ def test_the_json_has_its_keys() -> None:
         ],
         "notes": ["a note"],
         "sources": [],
+        "startup": [],
         "counts": {
             **dict.fromkeys(("all", "upgraded", "major"), 1),
             **dict.fromkeys(("added", "removed", "downgraded", "rebuilt", "moved"), 0),
