@@ -70,12 +70,15 @@ def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]
         yield f"a false reason: {held.reason}; {who} {version} needs {need} {needs}"
     other = found["other"]
     if other:
-        meant = {(held.name, held.possible), *_carried_at(world, held.name, held.possible)}
+        carried = _carried_at(world, held.name, held.possible)
+        meant = {(name, Version(each).public) for name, each in carried}
+        meant |= {(held.name, Version(held.possible).public)}
+        public = Version(version).public
         locked = {
             answer.versions.get(need),
             *(each.version for name, each in answer.builds.items() if name == need),
         }
-        if other not in locked or _left(need, bound, {other}) or (who, version) not in meant:
+        if other not in locked or _left(need, bound, {other}) or (who, public) not in meant:
             yield f"a reason that is none: {held.reason}, not {held.possible} of {held.name}"
         return
     barred = {each for name, each in _carried_at(world, held.name, held.possible) if name == need}
