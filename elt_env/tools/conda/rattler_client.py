@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import rattler
 from rattler.exceptions import AuthenticationStorageError
@@ -45,8 +43,9 @@ def _auth_file() -> Iterator[dict[str, str]]:
     if not read_conda_settings().logins:
         yield {}
         return
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "credentials.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(dict(read_auth_file(os.environ))), encoding="utf-8")
-        yield {"RATTLER_AUTH_FILE": str(path)}
+    # In memory alone: it is gone with this process, even when that is killed.
+    handle = os.memfd_create("credentials", os.MFD_CLOEXEC)
+    with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
+        json.dump(dict(read_auth_file(os.environ)), file)
+        file.flush()
+        yield {"RATTLER_AUTH_FILE": f"/proc/self/fd/{handle}"}

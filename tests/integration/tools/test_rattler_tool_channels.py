@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+import rattler
 
 from elt_env.errors import (
     ChannelUnreachableError,
@@ -22,6 +25,7 @@ from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.tools.conda import Rattler
 from elt_env.tools.conda.channels import ChannelNames, find_channels
+from elt_env.tools.conda.rattler_client import open_client
 from elt_env.tools.condarc import read_conda_settings
 from tests.support.channel import Channel, ChannelServer, Fault
 from tests.support.index_server import dead_url
@@ -166,6 +170,25 @@ def test_credentials_in_condarc_are_used_and_go_nowhere(
         if path.is_file() and b"open-sesame" in path.read_bytes()
     ]
     assert not kept
+
+
+def test_who_is_killed_while_a_client_is_made_leaves_no_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At that moment they are in what the client reads, and in no file of a disk."""
+    (tmp_path / "rc.yml").write_text("channel_alias: http://reader:open-sesame@channel.invalid")
+    monkeypatch.setenv("CONDARC", str(tmp_path / "rc.yml"))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    made: list[str] = []
+
+    def make(**_: object) -> None:
+        made.append(Path(os.environ["RATTLER_AUTH_FILE"]).read_text())
+        assert [*(tmp_path / "tmp").rglob("*")] == []
+
+    monkeypatch.setattr(rattler.Client, "default_client", make)
+    open_client()
+    assert "open-sesame" in made[0]
 
 
 @pytest.mark.parametrize("served", [True, False])
