@@ -23,6 +23,7 @@ from elt_env.defs.warehouse_tables import (
 from elt_env.errors import EltEnvError
 from elt_env.model.canonical import digest_of
 from elt_env.model.history_rows import TABLES, history_rows
+from elt_env.model.policy import Policy
 from elt_env.stages.whole_history import read_history
 from elt_env.tools.dbt import dbt_program, find_manifest
 from elt_env.tools.settings import Project
@@ -30,6 +31,7 @@ from elt_env.tools.store import Store
 from elt_env.tools.warehouse import FILE_NAME, PROJECT, make_way, variables
 
 JOB = "warehouse_refresh"
+_SECONDS = 30
 
 _NEEDS = ("dagster-dbt", "dagster-duckdb-pandas", "dbt-core", "dbt-duckdb")
 _SOURCES: Mapping[str, tuple[str, ...]] = {
@@ -60,7 +62,47 @@ def warehouse_definitions(project: Project) -> dg.Definitions:
         tags=IDENTITY,
         description="Load the whole history from the store; build and test the marts over it.",
     )
-    return dg.Definitions.merge(_assets(project), dg.Definitions(jobs=[job]))
+    made = _assets(project).map_asset_specs(
+        func=lambda spec: spec.replace_attributes(owners=[*spec.owners, *owners(project.policy)])
+    )
+    return dg.Definitions.merge(
+        made, dg.Definitions(jobs=[job], sensors=[warehouse_sensor(project.policy, job)])
+    )
+
+
+def owners(policy: Policy) -> list[str]:
+    """Return the owners of all environments, who own what is told of all of them."""
+    return sorted({owner for each in policy.environments.values() for owner in each.owners})
+
+
+def warehouse_sensor(policy: Policy, job: Any) -> dg.SensorDefinition:  # noqa: ANN401
+    """Return the sensor that runs the job after a release, or a step back to one."""
+    keys = [dg.AssetKey([name, "release"]) for name in policy.environments]
+    status = dg.DefaultSensorStatus
+
+    @dg.sensor(
+        name="warehouse_sensor",
+        job=job,
+        minimum_interval_seconds=_SECONDS,
+        default_status=status.RUNNING if policy.watch else status.STOPPED,
+        description=f"Runs `{JOB}` after a release.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        newest = max((_newest(key, context.instance) for key in keys), default=0)
+        known = context.cursor or "0"
+        if str(newest) == known:
+            return dg.SensorResult(skip_reason="no release since the last one", cursor=known)
+        # A database that was made anew counts from one again, so there is no before and after.
+        request = dg.RunRequest(run_key=f"release {newest}")
+        return dg.SensorResult(run_requests=[request], cursor=str(newest))
+
+    return sensor
+
+
+def _newest(key: dg.AssetKey, instance: dg.DagsterInstance) -> int:
+    """Return the number that Dagster's log gives the last materialization; 0 for none."""
+    records = instance.fetch_materializations(key, limit=1).records
+    return records[0].storage_id if records else 0
 
 
 def _missing(project: Project) -> str:

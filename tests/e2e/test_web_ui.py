@@ -169,7 +169,10 @@ def test_all_checks_run_from_their_tab_on_what_is_built(ui: WebUi) -> None:
     page = ui.go("/assets/elt/environment?view=checks")
     run = ui.launched_by(button(page, "Execute all"))
     assert ui.wait(run) == "SUCCESS"
-    assert _latest(ui, "elt", "pip_check")["description"].startswith("3.12: ")
+    found = _latest(ui, "elt", "pip_check")
+    assert found["success"], found
+    page.get_by_text("Succeeded").first.wait_for()
+    assert not page.get_by_text("Failed").count()
 
 
 def test_a_failed_dbt_test_is_told_with_its_message_and_every_node(ui: WebUi, site: Site) -> None:
@@ -215,6 +218,12 @@ def test_a_release_goes_back_and_forth_for_the_reason_that_is_typed(ui: WebUi, s
     assert [each.trigger for each in history[-2:]] == ["toolz is not wanted", "toolz is wanted"]
     page = ui.go("/assets/elt/release")
     page.get_by_text("toolz is wanted, by job elt_promote").first.wait_for()
+
+
+def test_one_page_tells_of_every_environment(ui: WebUi) -> None:
+    page = ui.go("/assets/overview")
+    for text in ("what waits, and why it does not come", "elt@3.11", "nothing is locked yet"):
+        page.get_by_text(text, exact=True).first.wait_for()
 
 
 def test_what_the_command_line_did_is_seen(ui: WebUi, site: Site) -> None:
