@@ -75,7 +75,7 @@ def build(  # noqa: PLR0913  # click passes them
         details = "\n".join(f"{each.check}: {each.detail}" for each in failed)
         notify(target, toolbox, say, "failed", details)
         names = ", ".join(each.check for each in failed)
-        ways = ways_to_accept(failed, policy, target.environment)
+        ways = ways_to_accept(failed, policy, current)
         log = toolbox.store.home / failed[0].log
         raise ProofError(
             f"{target.name} is built, but does not hold: {names}\n"

@@ -12,7 +12,6 @@ from elt_env.errors import PolicyError, ProofError, ToolError
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
 from elt_env.model.summary import evidence_text
-from elt_env.model.target import Target
 from elt_env.stages import build as building
 from elt_env.stages.acceptance import ways_to_accept
 from elt_env.stages.checks.registry import health_checks, image_checks
@@ -47,7 +46,7 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
         place = toolbox.store.log_path(current.digest, failed[0].check).parent
         raise ProofError(
             f"{target.name} does not hold: {', '.join(each.check for each in failed)}",
-            _remedy(f"The logs are in {place}", failed, target, toolbox),
+            _remedy(f"The logs are in {place}", failed, current, toolbox),
         )
 
 
@@ -75,14 +74,14 @@ def check(name: str, check_name: str) -> None:
     click.echo(evidence_text((evidence,)))
     log = f"Its log: {toolbox.store.home / evidence.log}"
     if evidence.failed:
-        remedy = _remedy(log, [evidence], target, toolbox)
+        remedy = _remedy(log, [evidence], lock, toolbox)
         raise ProofError(f"{check_name} failed on {target.name}.", remedy)
     if not evidence.holds:
         raise ToolError(f"{check_name} could not run on {target.name}.", log)
 
 
-def _remedy(log: str, failed: Sequence[Evidence], target: Target, toolbox: Toolbox) -> str:
-    ways = ways_to_accept(failed, toolbox.environment, target.environment)
+def _remedy(log: str, failed: Sequence[Evidence], lock: Lock, toolbox: Toolbox) -> str:
+    ways = ways_to_accept(failed, toolbox.environment, lock)
     return "\n     ".join([log, *ways])
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from elt_env.model.evidence import Evidence
+from elt_env.model.lock import Lock
 from elt_env.model.own_checks import IN_IMAGE
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.stages.checks import CHECKS
+from elt_env.stages.checks.applies import lacking
 from elt_env.stages.checks.registry import is_blocking
 
 
-def ways_to_accept(
-    failed: Sequence[Evidence], policy: EnvironmentPolicy, environment: str
-) -> list[str]:
+def ways_to_accept(failed: Sequence[Evidence], policy: EnvironmentPolicy, lock: Lock) -> list[str]:
     """Return a sentence about each check that keeps a release back, with the policy's key for it.
 
     Checks on images have none: an image that does not hold is packed again.
     """
-    table = f"[tool.elt-env.environments.{environment}]"
+    table = f"[tool.elt-env.environments.{lock.target.environment}]"
     named = [each for each in failed if each.failed and is_blocking(each.check, policy)]
     ways = [_own_way(each, policy, table) for each in named]
     lines = [each for each in ways if each]
@@ -28,7 +28,7 @@ def ways_to_accept(
         if each.check in CHECKS and not way
     ]
     if rest:
-        lines.append(_without(rest, policy, table))
+        lines.append(_without(rest, policy, lock, table))
     return lines
 
 
@@ -61,10 +61,11 @@ def _modules(evidence: Evidence) -> Iterator[str]:
     yield from (str(row[0]) for row in rows)
 
 
-def _without(names: Sequence[str], policy: EnvironmentPolicy, table: str) -> str:
+def _without(names: Sequence[str], policy: EnvironmentPolicy, lock: Lock, table: str) -> str:
     """Return how a release is had without some of the checks."""
     required = policy.required_checks
-    known = [*CHECKS, *(name for name, each in policy.checks.items() if each.blocking)]
+    apply = [name for name in CHECKS if not lacking(name, lock)]
+    known = [*apply, *(name for name, each in policy.checks.items() if each.blocking)]
     left = [each for each in (known if required is None else required) if each not in names]
     return (
         f"If it works for you all the same, leave {', '.join(names)} out: set required-checks = "

@@ -126,7 +126,7 @@ def _remedies(proof: Proof, toolbox: Toolbox) -> list[str]:
         lines.append(f"Make it the current lock: elt-env build {name} --lock {place}")
     if any(each.lack == "failed" for each in lacks):
         lines.append(f"Change the spec and build again: elt-env build {name}")
-        lines += ways_to_accept(proof.evidence, toolbox.environment, lock.target.environment)
+        lines += ways_to_accept(proof.evidence, toolbox.environment, lock)
     missing = [each.check for each in lacks if each.lack == "missing"]
     health = [each for each in missing if each in health_checks(toolbox.environment)]
     if health:
