@@ -31,10 +31,10 @@ def false_reasons(world: World, answer: Answer, lock: Lock, said: Sequence[str])
         yield from _false_reason(world, each, answer)
     for line in said:
         if line.startswith("WARNING: "):
-            yield from _false_warning(line, answer, lock)
+            yield from _false_warning(world, line, answer, lock)
 
 
-def _false_warning(line: str, answer: Answer, lock: Lock) -> Iterator[str]:
+def _false_warning(world: World, line: str, answer: Answer, lock: Lock) -> Iterator[str]:
     if any(line == f"WARNING: {each}" for each in lock.held_back):
         return
     yanked = [
@@ -42,9 +42,13 @@ def _false_warning(line: str, answer: Answer, lock: Lock) -> Iterator[str]:
     ]
     if "it is taken since it is pinned" in line and any(each in line for each in yanked):
         return
+    shared = _SHARED.match(line)
+    if shared and len({each.channel for each in world.conda[shared["name"]]}) > 1:
+        return
     yield f"a false warning, or a new one: {line}"
 
 
+_SHARED = re.compile(r"WARNING: (?P<name>\S+) is on \S+, \S+; taken from the first of them")
 _REASON = re.compile(
     r"(?P<who>\S+) (?P<version>\S+) needs (?P<need>\S+)(?: (?P<bound>.*?))?"
     r"(?:, which is (?P<other>\S+))?"
