@@ -43,12 +43,13 @@ def _false_warning(world: World, line: str, answer: Answer, lock: Lock) -> Itera
     if "it is taken since it is pinned" in line and any(each in line for each in yanked):
         return
     shared = _SHARED.match(line)
-    if shared and len({each.channel for each in world.conda[shared["name"]]}) > 1:
+    names = shared["names"].split(", ") if shared else ()
+    if names and all(len({each.channel for each in world.conda[name]}) > 1 for name in names):
         return
     yield f"a false warning, or a new one: {line}"
 
 
-_SHARED = re.compile(r"WARNING: (?P<name>\S+) is on \S+, \S+; taken from the first of them")
+_SHARED = re.compile(r"WARNING: (?P<names>.+) (?:is|are) on .+; taken from the first of them")
 _REASON = re.compile(
     r"(?P<who>\S+) (?P<version>\S+) needs (?P<need>\S+)(?: (?P<bound>.*?))?"
     r"(?:, which is (?P<other>\S+))?"
