@@ -31,6 +31,8 @@ def main() -> None:
         command(prog_name="elt-env")
     except SystemExit as ended:
         _flush()
+        if ended.code == _INTERRUPTED:
+            os._exit(_INTERRUPTED)  # else Python waits for threads, which may wait for a server
         raise ended from None
     except MemoryError:
         _end_without_memory()

@@ -69,8 +69,7 @@ class Terminal:
     @staticmethod
     def command(*arguments: str) -> list[str]:
         """Return the command that `elt-env` with these arguments is."""
-        start = "from elt_env.cli import main; main(prog_name='elt-env')"
-        return [sys.executable, "-c", start, *arguments]
+        return [sys.executable, "-m", "elt_env", *arguments]
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Return all variables of a command."""
