@@ -25,10 +25,8 @@ def main() -> None:
     _look_around()
     from elt_env.cli import main as command
 
-    if is_heard:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        command(prog_name="elt-env")
+        command(prog_name="elt-env", obj=_hear_again if is_heard else None)
     except SystemExit as ended:
         _flush()
         if ended.code == _INTERRUPTED:
@@ -126,6 +124,11 @@ def _tell(text: str) -> None:
         os.write(2, data)
     except OSError:
         return
+
+
+def _hear_again() -> None:
+    """Let Ctrl-C end what was begun in good order, now that all is loaded."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _leave(number: int, frame: object) -> NoReturn:

@@ -42,12 +42,13 @@ class Group(click.Group):
         return sorted(self.commands_of)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load a command, None where there is none of that name."""
-        del ctx
+        """Load a command, None where there is none of that name; then call the context's object."""
         if cmd_name not in self.commands_of:
             return None
         module, _, function = self.commands_of[cmd_name][0].partition(":")
         command = getattr(import_module(f"elt_env.cli.{module}"), function)
+        if ctx.obj is not None:
+            ctx.obj()
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
