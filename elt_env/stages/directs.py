@@ -113,12 +113,13 @@ def locked_files(
             return toolbox.downloads.fetch(package.url, package.sha256, say)
 
     wanted = {each.sha256: each for each in packages}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            return dict(zip(wanted, pool.map(fetch, wanted.values()), strict=True))
-        except BaseException:
-            given_up.set()
-            raise
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        return dict(zip(wanted, pool.map(fetch, wanted.values()), strict=True))
+    finally:
+        given_up.set()
+        # Who interrupts does not wait for a server that is slow to answer.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def locked_file(package: Package, lock: Lock, toolbox: Toolbox, say: Say) -> Path:
