@@ -11,7 +11,12 @@ import pytest
 from tests.support.stacks import STACKS, build_stack
 
 # On one worker: they share what was downloaded.
-pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("stacks")]
+pytestmark = [
+    pytest.mark.registry,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.xdist_group("stacks"),
+]
 
 
 @pytest.fixture(scope="module")
