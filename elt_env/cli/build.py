@@ -88,8 +88,9 @@ def build(  # noqa: PLR0913  # click passes them
         toolbox.store.set_current(target, current.digest, toolbox.now())
     if not stays:
         releases.promote_built(current, toolbox, say, () if locked is None else locked.reasons)
+    summary = showing.show(target, toolbox)
     if target.environment in toolbox.project.unlisted:
-        summary, spec = showing.show(target, toolbox), toolbox.environment.spec
+        spec = toolbox.environment.spec
         click.echo("\n" + next_of_file(summary, own_command(sys.argv[0]), spec))
     else:
-        tell("\n" + next_steps_of(target, toolbox))
+        tell("\n" + next_steps_of(summary, toolbox))

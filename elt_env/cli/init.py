@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from elt_env.cli.telling import tell
 from elt_env.errors import InputError
 from elt_env.model.start import TOOLS, Start
 from elt_env.model.summary import next_lines, web_ui
-from elt_env.model.target import ENVIRONMENT, PYTHON
+from elt_env.model.target import require_environment, require_minor
 from elt_env.stages.start import Found, files_of, look, write
 from elt_env.tools.shells import own_command
 
@@ -53,11 +52,7 @@ def _decide(
 ) -> tuple[Start, tuple[str, ...]]:
     """Return what a person wants, asked at most three questions, and the tools."""
     name = name or (_ask("Name of the environment", found.name) if asks else found.name)
-    if re.fullmatch(ENVIRONMENT, name) is None:
-        raise InputError(
-            f"'{name}' is not a name of an environment.",
-            "Write lower case letters, digits, - and _, as in: --name elt",
-        )
+    require_environment(name)
     admitted = found.pythons()
     if not pythons:
         asked = asks and len(admitted) > 1
@@ -78,9 +73,7 @@ def _ask(question: str, proposed: str) -> str:
 
 def _require_pythons(pythons: tuple[str, ...], admitted: tuple[str, ...]) -> None:
     for each in pythons:
-        if re.fullmatch(PYTHON, each) is None:
-            raise InputError(f"'{each}' is not a Python minor.", "As in: --python 3.11")
-        if each not in admitted:
+        if require_minor(each) not in admitted:
             raise InputError(
                 f"Python {each} is not one that can be had: {', '.join(sorted(admitted))}.",
                 "Choose one of these, or widen what the project asks for.",

@@ -8,8 +8,7 @@ import sys
 import click
 
 from elt_env.cli.targets import open_target
-from elt_env.model.summary import next_steps, packages_text
-from elt_env.model.target import Target
+from elt_env.model.summary import Summary, next_steps, packages_text
 from elt_env.stages import settings_report
 from elt_env.stages import show as showing
 from elt_env.tools.interpreters import list_interpreters
@@ -55,7 +54,7 @@ def show(
     if packages and summary.lock:
         click.echo(packages_text(summary.lock))
     if hints:
-        click.echo("\n" + next_steps_of(target, toolbox))
+        click.echo("\n" + next_steps_of(summary, toolbox))
 
 
 @click.command()
@@ -80,11 +79,10 @@ def pythons(pick: str | None) -> None:
     click.echo(chosen)
 
 
-def next_steps_of(target: Target, toolbox: Toolbox) -> str:
+def next_steps_of(summary: Summary, toolbox: Toolbox) -> str:
     """Return what can be typed next, in a project with a Makefile or without."""
     makefile = toolbox.project.root / "Makefile"
     with_make = makefile.is_file() and "\nrelock:" in makefile.read_text(errors="replace")
-    summary = showing.show(target, toolbox)
     return next_steps(summary, own_command(sys.argv[0]), with_make=with_make)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from elt_env.defs.automation import follows_upstream
-from elt_env.model.policy import EnvironmentPolicy
+from elt_env.model.policy import EnvironmentPolicy, Policy
 
 
 def python_partitions(policy: EnvironmentPolicy) -> dg.StaticPartitionsDefinition:
@@ -46,3 +46,8 @@ def about(
     if after and (asset != "release" or policy.promote == "auto"):
         known["automation_condition"] = follows_upstream()
     return known
+
+
+def owners(policy: Policy) -> list[str]:
+    """Return the owners of all environments, who own what is told of all of them."""
+    return sorted({owner for each in policy.environments.values() for owner in each.owners})

@@ -5,8 +5,9 @@ from typing import Any
 
 import dagster as dg
 
+from elt_env.defs.checks import evaluation
 from elt_env.defs.metadata import Metadata, made
-from elt_env.defs.names import group_name
+from elt_env.defs.names import group_name, owners
 from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.sensors.runs import Runs
 from elt_env.defs.sensors.walk import Tracked
@@ -34,13 +35,12 @@ def overview_definitions(policy: Policy) -> dg.Definitions:
         )
         for name in tracked
     ]
-    owners = sorted({owner for each in policy.environments.values() for owner in each.owners})
 
     @dg.asset(
         key=KEY,
         check_specs=specs,
         group_name="overview",
-        owners=owners,
+        owners=owners(policy),
         description="Every environment in one look: what is released and how old it is, what waits "
         "and why it does not come, what failed last, and what to do. It is up to date by itself.",
     )
@@ -133,13 +133,7 @@ def _events(
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     yield dg.AssetMaterialization(KEY, metadata=_metadata(standings), tags={_DATA_VERSION: version})
     for each in _results(standings):
-        yield dg.AssetCheckEvaluation(
-            asset_key=KEY,
-            check_name=str(each.check_name),
-            passed=each.passed,
-            severity=each.severity,
-            description=each.description,
-        )
+        yield evaluation(each, KEY, None)
 
 
 def _check(environment: str) -> str:

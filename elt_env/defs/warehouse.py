@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from elt_env.defs.names import owners
 from elt_env.defs.run_tags import IDENTITY
 from elt_env.defs.warehouse_tables import (
     GROUP,
@@ -68,11 +69,6 @@ def warehouse_definitions(project: Project) -> dg.Definitions:
     return dg.Definitions.merge(
         made, dg.Definitions(jobs=[job], sensors=[warehouse_sensor(project.policy, job)])
     )
-
-
-def owners(policy: Policy) -> list[str]:
-    """Return the owners of all environments, who own what is told of all of them."""
-    return sorted({owner for each in policy.environments.values() for owner in each.owners})
 
 
 def warehouse_sensor(policy: Policy, job: Any) -> dg.SensorDefinition:  # noqa: ANN401

@@ -62,6 +62,31 @@ def parse_target(text: str, platform: str) -> Target:
     return Target(found["environment"], found["python"], platform)
 
 
+def require_environment(text: str) -> str:
+    """Return `text` when it is what an environment can be called.
+
+    Raises:
+        PolicyError: it is not.
+    """
+    if re.fullmatch(ENVIRONMENT, text) is None:
+        raise PolicyError(
+            f"'{text}' is not a name of an environment.",
+            "Write lower case letters, digits, - and _, as in: --name elt",
+        )
+    return text
+
+
+def require_minor(text: str) -> str:
+    """Return `text` when it is a Python minor, as in `3.11`.
+
+    Raises:
+        PolicyError: it is not.
+    """
+    if re.fullmatch(PYTHON, text) is None:
+        raise PolicyError(f"'{text}' is not a Python minor.", "As in: --python 3.11")
+    return text
+
+
 def environment_name(name: str, path: PurePath) -> str:
     """Return what an environment is called whose spec no policy lists.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from elt_env.errors import (
 from elt_env.model.conda_spec import admits_minor
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.model.spec import Spec
-from elt_env.model.target import ENVIRONMENT, PYTHON, Target, environment_name
+from elt_env.model.target import Target, environment_name, require_environment, require_minor
 from elt_env.stages.lock import Locked, lock
 from elt_env.tools.interpreters import list_interpreters
 from elt_env.tools.process import Say
@@ -126,12 +125,7 @@ def _is_spec_of(environment: EnvironmentPolicy, file: Path, project: Project) ->
 def _name(asked: str | None, spec: Spec, file: Path) -> str:
     if asked is None:
         return environment_name(spec.name, file.absolute())
-    if re.fullmatch(ENVIRONMENT, asked) is None:
-        raise PolicyError(
-            f"'{asked}' is not a name of an environment.",
-            "Write lower case letters, digits, - and _, as in: --name elt",
-        )
-    return asked
+    return require_environment(asked)
 
 
 def _require_free(name: str, file: Path, project: Project, say: Say) -> None:
@@ -159,9 +153,7 @@ def _pythons(spec: Spec, name: str, project: Project, asked: str | None) -> tupl
     """Return the Python minors to try, the preferred first."""
     admitted = [each for each in _MINORS if admits_minor(spec.python, each)]
     if asked is not None:
-        if re.fullmatch(PYTHON, asked) is None:
-            raise PolicyError(f"'{asked}' is not a Python minor.", "As in: --python 3.11")
-        if asked not in admitted:
+        if require_minor(asked) not in admitted:
             raise SpecError(
                 f"{spec.source}: 'python {spec.python}' excludes Python {asked}.",
                 "Widen the bound, or leave --python out.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from packaging.utils import canonicalize_name
 
 from elt_env.errors import InputError, PolicyError, SpecError
 from elt_env.model.conda_spec import admits_minor
-from elt_env.model.limits import require_shallow
 from elt_env.model.marked_yaml import compose
 from elt_env.model.spec import parse_spec
 from elt_env.model.start import TOOLS, WORKSPACE, DbtProject, Start, policy_text, spec_text
@@ -23,12 +21,8 @@ from elt_env.model.target import environment_name
 from elt_env.tools.files import write_atomically
 from elt_env.tools.input_files import cause, read_text
 from elt_env.tools.interpreters import list_interpreters
+from elt_env.tools.settings import parse_pyproject
 from elt_env.tools.spec_file import read_spec
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _PROJECT, _WORKSPACE = "pyproject.toml", "workspace.yaml"
 _SPECS = ("environment.yml", "environment.yaml")
@@ -96,7 +90,7 @@ def look(root: Path) -> Found:
     """
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is no directory.", "Name one, or leave it out.")
-    project = _table(root / _PROJECT)
+    project = parse_pyproject(_text(root / _PROJECT), root / _PROJECT)
     policy = _at(project, "tool", "elt-env")
     listed = (
         None if policy is None else tuple(_at(project, "tool", "elt-env", "environments") or ())
@@ -156,10 +150,10 @@ def _with_policy(path: Path, table: str) -> str:
     gap = line_end if not before or before.endswith("\n") else line_end * 2
     text = before + (gap if before else "") + table.replace("\n", line_end)
     try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        parse_pyproject(text, path)
+    except PolicyError as error:
         raise PolicyError(
-            f"Nothing can be added to {path}: {error}.",
+            f"Nothing can be added to {path}: {error.__cause__}.",
             "Write its [tool] tables one by one, as in [tool.ruff], and not inline.",
         ) from error
     return text
@@ -174,7 +168,8 @@ def _requirements(
     if not asked:
         made_of = [each for each in _REQUIREMENTS if (root / each).is_file()][:1]
         asked = [f"-r {each}" for each in made_of]
-    names = {canonicalize_name(found[0]) for each in asked if (found := _name_in(each))}
+    named = (_REQUIREMENT_NAME.match(each) for each in asked)
+    names = {canonicalize_name(each[0]) for each in named if each}
     for each, file in _tools_of(root, dbt):
         if made_of != ["requirements.txt"] and each not in names:
             asked.append(each)
@@ -187,10 +182,6 @@ def _tools_of(root: Path, dbt: DbtProject | None) -> Iterator[tuple[str, str]]:
         yield dbt.adapter, "dbt_project.yml"
     if (root / "meltano.yml").is_file():
         yield "meltano", "meltano.yml"
-
-
-def _name_in(requirement: str) -> re.Match[str] | None:
-    return _REQUIREMENT_NAME.match(requirement)
 
 
 def _python_of(project: Mapping[str, Any]) -> str:
@@ -235,17 +226,6 @@ def _adapter(profile: object) -> str:
     output = outputs.get(wanted) if _is_text(wanted) else None
     kind = _at(output or next(iter(outputs.values())), "type")
     return f"dbt-{kind}" if _is_text(kind) else ""
-
-
-def _table(path: Path) -> dict[str, Any]:
-    try:
-        content = tomllib.loads(_text(path))
-        require_shallow(content)
-    except RecursionError:
-        raise PolicyError(f"{path} is nested too deeply.", "Correct it there.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"{path} is not valid TOML: {error}.", "Correct it there.") from error
-    return content
 
 
 def _yaml(path: Path, text: str) -> dict[Any, Any]:

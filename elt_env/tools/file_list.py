@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -49,21 +49,21 @@ def list_path(prefix: Path) -> Path:
 
 def list_files(prefix: Path) -> Listed:
     """Return what every file and symbolic link below `prefix` is now, but for its marker."""
-    root = os.fspath(prefix)
-    return {path: _described(os.path.join(root, path)) for path in sorted(_walk(root))}
+    return _files(os.fspath(prefix), _paths(prefix))
 
 
-def list_quickly(prefix: Path, sealed: Sealed) -> Listed:
-    """Return the same, without reading what looks as it did when the prefix was sealed.
+def _files(root: str, paths: Sequence[str], sealed: Sealed | None = None) -> Listed:
+    """Return what the files among paths are; what looks as it did when it was sealed is not read.
 
-    A file whose size, time of the last change and inode are those of then counts as what it was;
-    any other is read. What is not seen is a change of a file's content after which its old time
-    was set again, and a disk that returns other bytes than it was given: `list_files` sees both.
+    A file whose size, time of the last change and inode are those of then counts as what it was.
+    What is not seen then is a change of a file's content after which its old time was set again,
+    and a disk that returns other bytes than it was given.
     """
-    root = os.fspath(prefix)
+    files, stats = (sealed.files, sealed.stats) if sealed else ({}, {})
     return {
-        path: _described(os.path.join(root, path), sealed.files.get(path), sealed.stats.get(path))
-        for path in sorted(_walk(root))
+        path: _described(os.path.join(root, path), files.get(path), stats.get(path))
+        for path in paths
+        if not path.endswith("/")
     }
 
 
@@ -73,16 +73,16 @@ def compare(prefix: Path, sealed: Sealed, *, quickly: bool = False) -> tuple[Dam
     Args:
         prefix: the directory.
         sealed: what it was.
-        quickly: whether files are looked at as `list_quickly` does.
+        quickly: whether a file counts as what it was where its size, time of the last change and
+            inode are those of then; else every file is read.
     """
-    found = compare_lists(
-        sealed.files, list_quickly(prefix, sealed) if quickly else list_files(prefix)
-    )
+    root, paths = os.fspath(prefix), _paths(prefix)
+    found = compare_lists(sealed.files, _files(root, paths, sealed if quickly else None))
     if sealed.directories is not None:
-        found += compare_lists(sealed.directories, list_directories(prefix))
+        found += compare_lists(sealed.directories, _directories(root, paths))
     if sealed.attributes is not None:
         gone = {each.path for each in found}
-        others = compare_attributes(sealed.attributes, list_attributes(prefix))
+        others = compare_attributes(sealed.attributes, _attributes(root, paths))
         found += tuple(each for each in others if each.path not in gone)
     return found
 
@@ -92,10 +92,13 @@ def list_directories(prefix: Path) -> Listed:
 
     Those are derived, as what lies in them.
     """
-    root = os.fspath(prefix)
+    return _directories(os.fspath(prefix), _paths(prefix))
+
+
+def _directories(root: str, paths: Sequence[str]) -> Listed:
     return {
         path: f"{stat.S_IMODE(os.lstat(os.path.join(root, path)).st_mode):o} /"
-        for path in sorted(_walk(root, directories=True))
+        for path in paths
         if path.endswith("/") and not is_cached(f"{path}.")
     }
 
@@ -105,9 +108,12 @@ def list_attributes(prefix: Path) -> Listed:
 
     Others are the system's own, as labels of SELinux, and change without anybody's doing.
     """
-    root = os.fspath(prefix)
-    listed = {path: attributes(os.path.join(root, path)) for path in _walk(root, directories=True)}
-    return {path: json.dumps(each) for path, each in sorted(listed.items()) if each}
+    return _attributes(os.fspath(prefix), _paths(prefix))
+
+
+def _attributes(root: str, paths: Sequence[str]) -> Listed:
+    listed = {path: attributes(os.path.join(root, path)) for path in paths}
+    return {path: json.dumps(each) for path, each in listed.items() if each}
 
 
 def attributes(path: str) -> dict[str, str]:
@@ -136,14 +142,15 @@ def keep_list(prefix: Path) -> None:
     Raises:
         StorageError: the disk is full or not writable.
     """
-    root = os.fspath(prefix)
+    root, paths = os.fspath(prefix), _paths(prefix)
+    files = [each for each in paths if not each.endswith("/")]
     # Before anything is read: a file that changes meanwhile then has other stats than these.
-    stats = {path: _stats(os.lstat(os.path.join(root, path))) for path in _walk(root)}
+    stats = {path: _stats(os.lstat(os.path.join(root, path))) for path in files}
     content = {
-        "files": list_files(prefix),
+        "files": _files(root, files),
         "stats": stats,
-        "directories": list_directories(prefix),
-        "attributes": list_attributes(prefix),
+        "directories": _directories(root, paths),
+        "attributes": _attributes(root, paths),
     }
     write_atomically(list_path(prefix), json.dumps(content, indent=0) + "\n")
 
@@ -188,14 +195,18 @@ def _varies(path: str) -> bool:
     return is_cached(path) or path.startswith("conda-meta/") or path.endswith(".dist-info/RECORD")
 
 
-def _walk(root: str, below: str = "", *, directories: bool = False) -> Iterator[str]:
+def _paths(prefix: Path) -> list[str]:
+    """Return the path below `prefix` of all but its marker, sorted; of a directory with a slash."""
+    return sorted(_walk(os.fspath(prefix)))
+
+
+def _walk(root: str, below: str = "") -> Iterator[str]:
     with os.scandir(os.path.join(root, below)) as entries:
         for entry in entries:
             path = below + entry.name
             if entry.is_dir(follow_symlinks=False):
-                if directories:
-                    yield f"{path}/"
-                yield from _walk(root, f"{path}/", directories=directories)
+                yield f"{path}/"
+                yield from _walk(root, f"{path}/")
             elif path != MARKER:
                 yield path
 

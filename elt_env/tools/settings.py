@@ -213,14 +213,7 @@ def _read_table(path: Path) -> dict[str, Any] | None:
         ) from error
     if "elt-env" not in text:
         return None
-    try:
-        content = tomllib.loads(text)
-        require_shallow(content)
-    except RecursionError:
-        raise PolicyError(f"{path} is nested too deeply.", "Correct it there.") from None
-    except ValueError as error:
-        raise PolicyError(f"{path} is not valid TOML: {error}.", "Correct it there.") from error
-    tools = content.get("tool")
+    tools = parse_pyproject(text, path).get("tool")
     table = tools.get("elt-env") if isinstance(tools, dict) else None
     if table is None:
         return None
@@ -232,6 +225,22 @@ def _read_table(path: Path) -> dict[str, Any] | None:
         named = {name: _environment_fields(each) for name, each in environments.items()}
         fields["environments"] = named
     return fields
+
+
+def parse_pyproject(text: str, path: Path) -> dict[str, Any]:
+    """Return what the text of a pyproject.toml holds; `path` is for messages.
+
+    Raises:
+        PolicyError: it is not TOML, or nested too deeply.
+    """
+    try:
+        content = tomllib.loads(text)
+        require_shallow(content)
+    except RecursionError:
+        raise PolicyError(f"{path} is nested too deeply.", "Correct it there.") from None
+    except ValueError as error:
+        raise PolicyError(f"{path} is not valid TOML: {error}.", "Correct it there.") from error
+    return content
 
 
 def _environment_fields(table: Any) -> Any:  # noqa: ANN401  # as for _fields

@@ -27,10 +27,7 @@ def foreign_pth_lines(prefix: Prefix) -> Iterator[str]:
     root = Path(os.path.realpath(prefix.path))
     owned = owners(prefix)
     for path in sorted(site.glob("*.pth")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            added = line.strip()
-            if not added or added.startswith(("#", "import ", "import\t")):
-                continue
+        for added in _entries(path):
             if not Path(os.path.realpath(site / added)).is_relative_to(root):
                 yield f"{path.name} adds {added}, which is outside the prefix, to sys.path"
         if path not in owned:
@@ -62,10 +59,16 @@ def startup_files(prefix: Prefix) -> tuple[StartupFile, ...]:
 
 def _added_directories(site: Path) -> Iterator[Path]:
     for path in site.glob("*.pth"):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.strip() and not line.startswith(("#", "import ", "import\t")):
-                with contextlib.suppress(OSError, ValueError):
-                    yield Path(os.path.realpath(site / line.strip()))
+        for added in _entries(path):
+            with contextlib.suppress(OSError, ValueError):
+                yield Path(os.path.realpath(site / added))
+
+
+def _entries(path: Path) -> Iterator[str]:
+    """Yield what a `.pth` file adds to sys.path; its other lines are comments, or run."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.strip() and not line.startswith(("#", "import ", "import\t")):
+            yield line.strip()
 
 
 def foreign_shebangs(prefix: Prefix) -> Iterator[str]:

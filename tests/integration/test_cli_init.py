@@ -144,6 +144,7 @@ def test_what_poetry_is_asked_for_is_not_passed_over_in_silence(tmp_path: Path) 
         ({"environment.yml": "dependencies: [python=2.7]\n"}, (), SpecError),
         ({"environment.yml": "dependencies: [python=3.11]\n"}, ("--python", "3.12"), InputError),
         ({"pyproject.toml": "["}, (), PolicyError),
+        ({"pyproject.toml": f"a = {'[' * 60}{']' * 60}\n"}, (), PolicyError),
         ({"pyproject.toml": "tool = {ruff = {}}\n"}, (), PolicyError),
         ({"pyproject.toml": '[project]\nrequires-python = "^3.11"\n'}, (), SpecError),
         ({"pyproject.toml": '[project]\ndependencies = ["a b c"]\n'}, (), SpecError),

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -23,15 +22,11 @@ from tests.support.locks import MOMENT, lock_of, pip_package, python_package
 from tests.support.proving import keep_current, prepare, pretend_built, pretend_proven, toolbox_at
 from tests.support.sample import silent
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 _ENVIRONMENT = EnvironmentPolicy(spec="environments/elt.yml", pythons=("3.11",))
 _OLD, _NEW = (lock_of(python_package(), pip_package("alpha", f"1.{n}")) for n in range(2))
 _CHECK = "elt_current_lock_in_use"
-
-
-@pytest.fixture(autouse=True)
-def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no disk: nobody pulls the plug here."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture

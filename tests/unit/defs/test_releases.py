@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,11 @@ from elt_env.tools.toolbox import Toolbox
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import prepare, toolbox_at
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 _POLICY = EnvironmentPolicy(spec="environments/elt.yml", pythons=("3.11",))
 _OLD, _NEW = (lock_of(python_package(), pip_package("alpha", f"1.{n}")) for n in range(2))
 _KEY = dg.AssetKey(["elt", "release"])
-
-
-@pytest.fixture(autouse=True)
-def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no disk: nobody pulls the plug here."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from elt_env.defs.warehouse import JOB, owners, warehouse_sensor
+from elt_env.defs.names import owners
+from elt_env.defs.warehouse import JOB, warehouse_sensor
 from elt_env.model.policy import EnvironmentPolicy, Policy
 
 _POLICY = Policy(

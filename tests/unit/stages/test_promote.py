@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -25,16 +24,12 @@ from tests.support.proving import (
 )
 from tests.support.releases import a_release
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 _LOCK = lock_of(python_package(), pip_package("alpha", "1.0"))
 _NEXT = lock_of(python_package(), pip_package("alpha", "1.1"))
 _TARGET = _LOCK.target
 _APPLY = tuple(name for name in CHECKS if name not in SMOKE_CHECKS)
-
-
-@pytest.fixture(autouse=True)
-def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no disk: nobody pulls the plug here."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture

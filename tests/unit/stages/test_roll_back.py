@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -28,14 +27,10 @@ from tests.support.proving import (
     toolbox_at,
 )
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 _A, _B, _C = (lock_of(python_package(), pip_package("alpha", f"1.{n}")) for n in range(3))
 _TARGET = _A.target
-
-
-@pytest.fixture(autouse=True)
-def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no disk: nobody pulls the plug here."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture
