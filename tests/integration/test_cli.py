@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
-from elt_env.cli import main
+from elt_env.cli import COMMANDS, main
 from tests.support.channel import Channel
 from tests.support.index_server import IndexServer, dead_url
 from tests.support.isolation import clear_settings
@@ -73,7 +73,7 @@ def failed(done: subprocess.CompletedProcess[str], code: int, *words: str) -> No
 # Help
 
 
-@pytest.mark.parametrize("name", main.commands)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_documented_with_an_example(name: str) -> None:
     done = CliRunner().invoke(main, [name, "--help"], prog_name="elt-env")
     assert done.exit_code == 0
@@ -84,7 +84,7 @@ def test_every_command_is_documented_with_an_example(name: str) -> None:
 
 def test_the_help_lists_every_command_and_says_what_it_does(terminal: Terminal) -> None:
     done = terminal.type("-h")
-    for name in main.commands:
+    for name in COMMANDS:
         assert re.search(rf"^  {name} +\w+", done.stdout, re.MULTILINE), name
     assert "elt-env build elt@3.11" in done.stdout
 
