@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -103,14 +104,9 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
     pipes = Pipes(input)
     teller = _Teller(Path(shown[0]).name, say, mask)
     started = time.monotonic()
-    process = _start(command, env, cwd, piped=input is not None, merge=merge)
-    try:
-        with _guarded(process.pid):
-            pipes.connect(process.stdin, process.stdout, process.stderr)
-            in_time = _follow(process.pid, pipes, teller, started + limit)
-    finally:
-        end_group(process.pid, grace, lambda: process.poll() is not None, pipes.move)
-        pipes.close()
+    with _interrupts_held() as let_go:
+        process = _start(command, env, cwd, piped=input is not None, merge=merge)
+        in_time = _run_to_end(process, let_go, pipes, teller, started + limit, grace)
     seconds = time.monotonic() - started
     teller.tell(pipes.lines)
     teller.finish()
@@ -118,6 +114,53 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
         raise _limit_error(shown[0], limit, teller.recent)
     stdout, stderr = mask(pipes.stdout.text), mask(pipes.stderr.text)
     return Completed(shown, process.returncode, stdout, stderr, seconds)
+
+
+def _run_to_end(  # noqa: PLR0913  # what `run` has of a program that was started
+    process: subprocess.Popen[bytes],
+    let_go: Callable[[], None],
+    pipes: Pipes,
+    teller: _Teller,
+    deadline: float,
+    grace: float,
+) -> bool:
+    """Serve a program until it ends, and end its group; return False if its time was over."""
+    try:
+        let_go()
+        with _guarded(process.pid):
+            pipes.connect(process.stdin, process.stdout, process.stderr)
+            return _follow(process.pid, pipes, teller, deadline)
+    finally:
+        end_group(process.pid, grace, lambda: process.poll() is not None, pipes.move)
+        pipes.close()
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[Callable[[], None]]:
+    """Keep signals that interrupt this process until the function that is given is called.
+
+    Raised between the start of a program and the block that ends it, they would leave it running.
+    Only a main thread is interrupted.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    came: list[int] = []
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    held = {each: handler for each, handler in handlers.items() if callable(handler)}
+
+    def let_go() -> None:
+        while held:
+            signal.signal(*held.popitem())
+        while came:
+            signal.raise_signal(came.pop())
+
+    for each in held:
+        signal.signal(each, lambda number, _: came.append(number))
+    try:
+        yield let_go
+    finally:
+        let_go()
 
 
 def _start(

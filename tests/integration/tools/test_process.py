@@ -411,6 +411,24 @@ def test_ctrl_c_leaves_no_process_and_a_second_one_does_not_wait_for_the_grace(
     assert marked.left() == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_a_program_starts_leaves_no_process(
+    marked: Marked, number: signal.Signals
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
+    try:
+        for _ in range(10):  # it comes within the call that starts the program, or right after it
+            with pytest.raises(KeyboardInterrupt):
+                run(["sh", "-c", f"kill -{number:d} $PPID; sleep 60"], limit=LONG, env=marked.env)
+            assert signal.getsignal(number) is interrupt
+            assert not marked.left()
+    finally:
+        signal.signal(number, before)
+
+
 def test_where_orphans_come_to_this_process_they_are_reaped() -> None:
     code = """
         import ctypes, os
