@@ -106,7 +106,14 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
     started = time.monotonic()
     with _interrupts_held() as let_go:
         process = _start(command, env, cwd, piped=input is not None, merge=merge)
-        in_time = _run_to_end(process, let_go, pipes, teller, started + limit, grace)
+        try:
+            pipes.connect(process.stdin, process.stdout, process.stderr)
+            let_go()
+            with _guarded(process.pid):
+                in_time = _follow(process.pid, pipes, teller, started + limit)
+        finally:
+            end_group(process.pid, grace, lambda: process.poll() is not None, pipes.move)
+            pipes.close()
     seconds = time.monotonic() - started
     teller.tell(pipes.lines)
     teller.finish()
@@ -114,25 +121,6 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
         raise _limit_error(shown[0], limit, teller.recent)
     stdout, stderr = mask(pipes.stdout.text), mask(pipes.stderr.text)
     return Completed(shown, process.returncode, stdout, stderr, seconds)
-
-
-def _run_to_end(  # noqa: PLR0913  # what `run` has of a program that was started
-    process: subprocess.Popen[bytes],
-    let_go: Callable[[], None],
-    pipes: Pipes,
-    teller: _Teller,
-    deadline: float,
-    grace: float,
-) -> bool:
-    """Serve a program until it ends, and end its group; return False if its time was over."""
-    try:
-        let_go()
-        with _guarded(process.pid):
-            pipes.connect(process.stdin, process.stdout, process.stderr)
-            return _follow(process.pid, pipes, teller, deadline)
-    finally:
-        end_group(process.pid, grace, lambda: process.poll() is not None, pipes.move)
-        pipes.close()
 
 
 @contextlib.contextmanager

@@ -13,15 +13,9 @@ import re
 from pathlib import Path
 
 from elt_env.errors import IntegrityError, PolicyError
+from elt_env.tools.first_line import long_first_line
 
 _ELF = b"\x7fELF"
-# What installers write instead of a first line that the kernel would cut (execve(2)); uv spells
-# the path in octal where a line about the encoding has to stay the second one.
-_LONG = re.compile(
-    rb"\A#!/bin/sh\n(?:#[^\n]*\n)?"
-    rb"'''exec' (?P<python>[^\n]*?) \"\$0\" \"\$@\" ?(?:#'''|\n' ''')\n"
-)
-_OCTAL = re.compile(rb"'\\'0([0-7]{3})")
 _ENV = re.compile(rb"\A#! ?/usr/bin/env (?P<python>python[0-9.]*)[ \t]*\n")
 _PYC_FLAGS = slice(4, 8)
 _CHECKED, _UNCHECKED = b"\x03\0\0\0", b"\x01\0\0\0"
@@ -90,12 +84,9 @@ class Relocation:
 
     def _script(self, data: bytes, *, anywhere: bool) -> bytes:
         """Return a script with the first line that it has where paths are short."""
-        long = _LONG.match(data)
-        if long:
-            spelled = bytes(int(each, 8) for each in _OCTAL.findall(long["python"]))
-            python = spelled or long["python"].strip(b"'\"")
-            if self.concerns(python):
-                return b"#!" + python + b"\n" + data[long.end() :]
+        long = long_first_line(data)
+        if long and self.concerns(long[0]):
+            return b"#!%b\n%b" % long
         found = None if anywhere else _ENV.match(data)
         if found:
             return b"#!" + self._place + b"/bin/" + found["python"] + b"\n" + data[found.end() :]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from elt_env.model.startup import CUSTOMIZE, StartupFile
 from elt_env.tools.files import sha256_of
+from elt_env.tools.first_line import long_first_line
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.prefix_owners import owners
 
-_EXEC = re.compile(rb"^'''exec'\s+(?P<command>.*)$")
+_LONGEST = 32_768  # bytes of a line, which may spell a path (PATH_MAX) in octal
 
 
 def foreign_pth_lines(prefix: Prefix) -> Iterator[str]:
@@ -93,12 +93,10 @@ def _interpreter(path: Path) -> list[str] | None:
     if not path.is_file():
         return None
     with path.open("rb") as file:
-        head = [file.readline(4096).rstrip() for _ in range(2)]
-    if not head[0].startswith(b"#!"):
+        head = b"".join(file.readline(_LONGEST) for _ in range(4))
+    if not head.startswith(b"#!"):
         return None
-    # Installers write it so when the path is too long for the kernel, or has a space.
-    long_form = _EXEC.match(head[1])
-    text = long_form["command"] if long_form else head[0].removeprefix(b"#!")
-    # What follows the command is a comment of the shell's, and closes Python's quotes.
-    words = shlex.split(text.decode("utf-8", "replace"), comments=bool(long_form))
-    return words or None
+    long = long_first_line(head)
+    if long:
+        return [long[0].decode("utf-8", "replace")]
+    return shlex.split(head.splitlines()[0][2:].decode("utf-8", "replace")) or None

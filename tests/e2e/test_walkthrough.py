@@ -48,10 +48,12 @@ def _set_up(project: Path) -> None:
 
 
 @pytest.fixture
-def variables(site: Site, reader: Path) -> dict[str, str]:
-    """Those of a reader's shell."""
+def variables(site: Site, reader: Path, tmp_path: Path) -> dict[str, str]:
+    """Those of a reader's shell, who has set no store: each project has its own."""
     path = f"{reader / '.venv' / 'bin'}:{os.environ['PATH']}"
-    return os.environ | site.environment | {"PATH": path}
+    found = os.environ | site.environment | {"PATH": path, "TMPDIR": str(tmp_path)}
+    del found["ELT_ENV_HOME"]
+    return found
 
 
 @pytest.mark.parametrize("page", sorted(_PAGES, key=lambda each: each != "tutorial"))

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ Run = subprocess.CompletedProcess[str]
 _PROJECT = ("pyproject.toml", "workspace.yaml", "environments", "dbt_project", "meltano")
 _STORE = ("locks", "targets", "cache/meltano")
 _LIMIT = 120.0
+_WARNING = ("imports", "mixed_managers")  # modules want what nothing requires; files clash
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,14 @@ class FailedJob:
 
     site: Site
     run: Run
+
+
+def unwarned(statuses: Mapping[str, str]) -> dict[str, str]:
+    """Return the statuses of checks with what today's packages may be warned of as passed."""
+    return {
+        name: "passed" if status == "warned" and name in _WARNING else status
+        for name, status in statuses.items()
+    }
 
 
 def copy_project(source: Path, directory: Path) -> Path:

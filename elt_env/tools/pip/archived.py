@@ -24,6 +24,7 @@ from elt_env.errors import IntegrityError
 from elt_env.model.bytecode import is_cached
 from elt_env.model.names import normalize
 from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.first_line import written_by_uv
 from elt_env.tools.pip.port import InstallRequest
 
 # What an installer writes of its own, and signatures of RECORD, which no longer hold then.
@@ -163,11 +164,8 @@ class _Wheel:
         """Return what is stated of a script that an installer lets the prefix's Python run."""
         accepted = set()
         for prefix in (self._prefix, os.path.realpath(self._prefix)):
-            python = os.fsencode(f"{prefix}/bin/python")
-            quoted = python.replace(b"'", b"'\"'\"'")
-            long = b"#!/bin/sh\n'''exec' '%b' \"$0\" \"$@\"\n' '''\n" % quoted
-            for head in (b"#!%b\n" % python, long):
-                accepted.add(f"sha256={_encoded(head + content)}")
+            written = written_by_uv(os.fsencode(f"{prefix}/bin/python"), content)
+            accepted |= {f"sha256={_encoded(each)}" for each in written}
         return accepted
 
     def _is_same(self, place: str) -> bool:

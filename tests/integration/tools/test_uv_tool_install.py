@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import venv
 from pathlib import Path
@@ -10,9 +11,13 @@ import pytest
 
 from elt_env.errors import IntegrityError
 from elt_env.model.lock import Package
+from elt_env.tools.files import sha256_of
+from elt_env.tools.first_line import long_first_line
 from elt_env.tools.indexes import Indexes, parse_index
 from elt_env.tools.pip import InstallRequest
+from elt_env.tools.process import run
 from tests.support.resolving import Shelf
+from tests.support.wheels import make_wheel
 
 
 def _prefix(place: Path) -> Path:
@@ -67,3 +72,44 @@ def test_a_wheel_of_other_bytes_is_not_installed(
     assert app.sha256 in caught.value.problem
     assert "relock" in caught.value.remedy
     assert not list(_site_packages(prefix).glob("app*"))
+
+
+_SAYS = b"import sys; print('said', sys.prefix)\n"
+_SCRIPTS = {
+    "plain": b"#!python\n" + _SAYS,
+    "encoded": b"#!python\n# -*- coding: utf-8 -*-\n" + _SAYS,
+    "latin": b"#!python\n# vim: set fileencoding=latin-1 :\n# \xe9\n" + _SAYS,
+    "third-line": b"#!python\n#!/usr/bin/env python\n# coding: utf-8\n" + _SAYS,
+    "windows": b"#!python\r\n" + _SAYS,
+    "option": b"#!python -u\n" + _SAYS,
+    "shell": b"#!/bin/sh\necho said\n",
+}
+
+
+@pytest.mark.parametrize("place", ["short", "with a space", "long" * 30, "with 'quotes' in it"])
+def test_scripts_are_recognized_wherever_the_prefix_is(
+    shelf: Shelf, tmp_path: Path, place: str
+) -> None:
+    files = {f"app-1.0.data/scripts/{name}": text for name, text in _SCRIPTS.items()}
+    files |= {"app.py": b"def main(): print('said')\n"}
+    wheel = make_wheel(tmp_path, "app", "1.0", files=files, entry_points={"launched": "app:main"})
+    prefix = _prefix(tmp_path / place)
+    (prefix / ".lock").touch()  # uv makes one in a virtual environment
+    shelf.uv().install(
+        InstallRequest(
+            f"app==1.0 --hash=sha256:{sha256_of(wheel)}\n",
+            prefix,
+            Indexes(parse_index(shelf.index.url)),
+            archives=(wheel,),
+            site_packages=_site_packages(prefix),
+        ),
+        print,
+    )
+    for name in (*_SCRIPTS, "launched"):
+        done = run([prefix / "bin" / name], limit=60)
+        assert done.stdout.startswith("said"), (name, done.stderr)
+        head = (prefix / "bin" / name).read_bytes()
+        long = long_first_line(head)
+        assert name == "shell" or prefix / "bin/python" == Path(
+            os.fsdecode(long[0] if long else head.splitlines()[0][2:])
+        )
