@@ -231,7 +231,7 @@ def test_an_interrupted_command_says_so_in_one_line_and_leaves_no_process(
     assert stdout == ""
     assert stderr.splitlines()[-1] == "elt-env: interrupted; the same command takes it up again"
     assert "Traceback" not in stderr
-    assert _tools(run.pid, tmp_path) == []
+    _wait_for_tools(run.pid, tmp_path, running=False)  # some are ended by their guards
     content = other.site.show("elt")
     assert content["lock"] is None if command == "lock" else not content["prefix"]["ready"]
 
@@ -284,10 +284,10 @@ def _wait_for(run: subprocess.Popen[str], told: str) -> None:
     raise AssertionError("".join(lines))
 
 
-def _wait_for_tools(pid: int, place: Path) -> None:
+def _wait_for_tools(pid: int, place: Path, *, running: bool = True) -> None:
     end = time.monotonic() + 30
-    while not _tools(pid, place):
-        assert time.monotonic() < end, "no tool was started"
+    while bool(tools := _tools(pid, place)) is not running:
+        assert time.monotonic() < end, tools or "no tool was started"
         time.sleep(0.02)
 
 
