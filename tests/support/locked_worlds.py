@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -27,6 +28,11 @@ from tests.support.wheels import core_metadata, escaped, make_sdist, make_wheel
 from tests.support.world_reasons import false_conflict, false_reasons
 from tests.support.worlds import Answer, Build, Release, Spec, World
 
+_MAKERS: Mapping[str, Callable[..., Path]] = {
+    "wheel": make_wheel,
+    "other": functools.partial(make_wheel, tag="cp311-cp311-win_amd64"),
+    "sdist": make_sdist,
+}
 _TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -114,7 +120,7 @@ def _asked(world: World, answer: Answer) -> dict[str, str]:
 def _needless_sdists(answer: Answer, lock: Lock) -> Iterator[str]:
     for package in lock.pip:
         is_wheel = package.file_name.endswith(".whl")
-        if is_wheel != (answer.releases[package.name].files != "sdist"):
+        if is_wheel == answer.releases[package.name].needs_build:
             yield f"a file of the wrong kind: {package.file_name}"
 
 
@@ -194,6 +200,7 @@ class _Scene:
                 "pre-releases": list(policy.pre_releases),
                 "allow-sdist": list(policy.allow_sdist),
                 "cooldown-exceptions": list(policy.exceptions),
+                "yanked": policy.yanked,
             },
         )
         return toolbox_of(project)
@@ -218,10 +225,9 @@ class _Scene:
         _write_repodata(channel, packages)
 
     def _publish(self, name: str, release: Release) -> None:
-        for make in (make_wheel, make_sdist):
-            if release.files == ("sdist" if make is make_wheel else "wheel"):
-                continue
-            file = make(
+        kinds = "wheel and sdist" if release.files == "both" else release.files
+        for kind in kinds.split(" and "):
+            file = _MAKERS[kind](
                 self._place / "files",
                 name,
                 release.version,

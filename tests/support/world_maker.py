@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from packaging.version import Version
 
-from tests.support.worlds import Build, Kind, Policy, Release, Spec, World, named
+from tests.support.worlds import Build, Kind, Policy, Release, Spec, World, named, read
 
 PLAIN = ("1.0", "2.0", "3.0")
 _POOLS = (
@@ -24,20 +24,24 @@ _FEATURES = {
     "builds": 0.35,
     "channels": 0.3,
     "several": 0.35,
+    "renamed": 0.25,
+    "twice": 0.15,
     "metadata": 0.35,
     "odd versions": 0.35,
     "locals": 0.15,
     "yanked": 0.3,
+    "refused yanks": 0.15,
     "young": 0.3,
     "ages": 0.4,
     "sdists": 0.25,
+    "other platforms": 0.2,
     "requires python": 0.35,
     "extras": 0.4,
     "markers": 0.35,
     "constraints": 0.25,
     "prefer": 0.2,
     "virtual": 0.2,
-    "pythons": 0.15,
+    "pythons": 0.25,
     "constrains": 0.4,
 }
 _MARKERS = (
@@ -47,11 +51,16 @@ _MARKERS = (
     "sys_platform != 'win32'",
     "python_full_version < '3.11.5'",
     "implementation_name == 'cpython'",
+    "python_full_version >= '3.11.5'",
+    "platform_machine == 'x86_64' and os_name == 'posix'",
+    "platform_system == 'Darwin' or python_version > '3.11'",
 )
 _NOT_HERE = (">=3.8,<3.11", ">=3.12", ">=3.8,!=3.11.*", ">=3.9,<3.13", "<3.11.5", "~=3.11.0")
 _DEPENDS_VIRTUAL = ("__glibc >=2.17", "__unix", "__glibc >=99", "__cuda", "__linux")
 _CONSTRAINS_VIRTUAL = ("__glibc >=2.17", "__glibc <2.0", "__cuda >=99")
 _SDISTS: tuple[Kind, ...] = ("sdist", "sdist", "both")
+_OTHERS: tuple[Kind, ...] = ("other", "other and sdist")
+_NO_DISTRIBUTION = ("lib", "duo", "pkg")
 _Item = TypeVar("_Item")
 
 
@@ -72,6 +81,9 @@ class WorldMaker:
         shared = self._names(("a", "b", "c"), 1)
         several = ["duo"] if self._has("several") else []
         carried = ["duo-core", "duo-extra"] if several else []
+        if self._has("renamed"):
+            several.append("pkg")
+            carried.append("dist")
         own = self._names(("lib", "core"), 0)
         tools = self._names(("t1", "t2", "t3"), 1)
         helpers = self._names(("x1", "x2"), 0)
@@ -124,9 +136,12 @@ class WorldMaker:
         asked = self._some([each for each in conda if each != "abi"], 1, 2)
         also = [each for each in index if each not in tools and each not in asked]
         pip = self._some(tools, 1, 3) + (self._some(also, 1, 1) if self._chance(0.15) else [])
+        if self._has("twice"):
+            asked += self._some(asked, 0, 1)
+            pip += self._some(pip, 0, 1)
         return Spec(
-            tuple(self._asked_of_conda(each, conda[each]) for each in asked),
-            tuple(self._asked_of_pip(each) for each in pip),
+            tuple(dict.fromkeys(self._asked_of_conda(each, conda[each]) for each in asked)),
+            tuple(dict.fromkeys(self._asked_of_pip(each) for each in pip)),
             tuple(
                 self._bound(each, 0.0)
                 for each in (self._some(self._pools, 1, 2) if self._has("constraints") else ())
@@ -166,6 +181,7 @@ class WorldMaker:
             tuple(self._some(self._pools, 1, 1)) if rc else (),
             tuple(self._some(self._pools, 1, 4)) if self._has("sdists") else (),
             tuple(self._some(names, 1, 1)) if dated else (),
+            "refuse" if self._has("refused yanks") else "take",
         )
 
     def _bound(self, name: str, free: float) -> str:
@@ -176,14 +192,14 @@ class WorldMaker:
         version = self._random.choice(pool)
         public = Version(version).public
         sign = self._random.choice(
-            (">=", "<", "<", "<=", "==", "!=", "!=", ">", "~=", "==*", "range")
+            (">=", ">=", "<", "<", "<=", "==", "!=", "!=", ">", "~=", "==*", "!=*", "===", "range")
         )
         if sign == "range":
             low, high = sorted((public, Version(self._random.choice(pool)).public), key=Version)
             return f"{name}>={low},<={high}"
-        if sign == "==*":
-            return f"{name}=={Version(version).base_version}.*"
-        if sign == "==" and self._chance(0.5):
+        if sign.endswith("*"):
+            return f"{name}{sign[:2]}{Version(version).base_version}.*"
+        if sign == "===" or (sign == "==" and self._chance(0.5)):
             return f"{name}=={version}"
         if sign == "~=" and len(Version(version).release) == 1:
             sign = ">="
@@ -209,6 +225,7 @@ class WorldMaker:
         ]
         if not known.is_prerelease and not known.is_postrelease:
             kinds += [lambda: f"={version}", lambda: f"{version}.*", lambda: f"~={version}"]
+            kinds.append(lambda: f"!={version}.*")
         return f"{name} {self._random.choice(kinds)()}"
 
     def _versions(self, name: str) -> list[str]:
@@ -285,6 +302,10 @@ class WorldMaker:
             return both
         if self._has("metadata") and self._chance(0.1):
             return {}
+        if name == "pkg":
+            return {"dist": f"{version}.80" if version in PLAIN and self._chance(0.7) else version}
+        if self._has("locals") and version in PLAIN and self._chance(0.3):
+            return {name: f"{version}+cpu"}
         return {name: version}
 
     def _metadata(self, name: str, depends: list[str]) -> tuple[str, ...]:
@@ -292,16 +313,19 @@ class WorldMaker:
         found = []
         for each in depends:
             other = named(each)
-            if other in self._pools and other not in ("lib", "duo", name) and self._chance(0.5):
+            known = other in self._pools and other not in (*_NO_DISTRIBUTION, name)
+            if known and self._chance(0.5):
                 found.append(self._bound(other, 0.4) if self._has("metadata") else other)
         if self._has("metadata") and self._chance(0.15):
             found.append(self._bound(self._random.choice([*self._pools]), 0.4))
-        return tuple(each for each in found if not each.startswith(("lib", "duo", name)))
+        return tuple(each for each in found if read(each).name not in (*_NO_DISTRIBUTION, name))
 
     def _extras(self, name: str, others: list[str]) -> dict[str, tuple[str, ...]]:
         known = [each for each in (*others, "x1") if each in self._pools]
-        names = [each for each in known if each not in ("lib", "duo", name)]
+        names = [each for each in known if each not in (*_NO_DISTRIBUTION, name)]
         lines = [self._with_extra(self._bound(each, 0.3)) for each in self._some(names, 0, 1)]
+        if self._has("markers") and self._chance(0.3):
+            lines = [f"{each}; {self._random.choice(_MARKERS)}" for each in lines]
         if self._chance(0.3):
             return {"x": (f"{name}[y]",), "y": tuple(lines)}
         return {"x": tuple(lines)}
@@ -333,6 +357,8 @@ class WorldMaker:
         files: Kind = "wheel"
         if self._has("sdists") and self._chance(0.4):
             files = self._random.choice(_SDISTS)
+        elif self._has("other platforms") and self._chance(0.25):
+            files = self._random.choice(_OTHERS)
         return Release(
             version,
             tuple(requires),

@@ -23,7 +23,8 @@ COOLDOWN = 3
 """Days that something has to be old; the policy's default."""
 
 _AGES = 10**6
-Kind = Literal["wheel", "sdist", "both"]
+Kind = Literal["wheel", "sdist", "both", "other", "other and sdist"]
+"""Which files there are; a wheel, or one of another platform."""
 
 VIRTUAL = {"__glibc": "2.30", "__linux": "4.0", "__unix": "0"}
 """The virtual packages that every machine has on which the tests run, at least in that version."""
@@ -76,6 +77,16 @@ class Release:
     age: int = 1000
     files: Kind = "wheel"
 
+    @property
+    def is_here(self) -> bool:
+        """Whether some file is for this platform."""
+        return self.files != "other"
+
+    @property
+    def needs_build(self) -> bool:
+        """Whether there is an sdist and no wheel for this platform."""
+        return self.files in ("sdist", "other and sdist")
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -95,6 +106,7 @@ class Policy:
     pre_releases: tuple[str, ...] = ()
     allow_sdist: tuple[str, ...] = ()
     exceptions: tuple[str, ...] = ()
+    yanked: Literal["take", "refuse"] = "take"
 
 
 @dataclass(frozen=True)
@@ -325,11 +337,16 @@ class World:
             for each in self.index.get(name, ())
             if (each.age > COOLDOWN or name in self.policy.exceptions)
             and SpecifierSet(each.requires_python or "").contains(python, prereleases=True)
-            and (each.files != "sdist" or name in self.policy.allow_sdist)
-            and (not each.yanked or any(_pins(one, each.version) for one in asked))
+            and each.is_here
+            and (not each.needs_build or name in self.policy.allow_sdist)
+            and (not each.yanked or self._is_pinned(each.version, asked))
         ]
         pre = self._may_be_pre_release(name, asked, spec, found, python)
         return tuple(each for each in found if pre or not Version(each.version).is_prerelease)
+
+    def _is_pinned(self, version: str, asked: Iterable[Requirement]) -> bool:
+        """Tell whether the spec and the policy let a yanked version in (PEP 592)."""
+        return self.policy.yanked == "take" and any(_pins(each, version) for each in asked)
 
     def _may_be_pre_release(
         self,
@@ -481,6 +498,8 @@ def _within(bound: str, version: str) -> bool:
             if sign not in ("==", "!=") and wanted.local is None:
                 mine = Version(mine.public)
             return bool(holds(mine, wanted))
+    if bound.startswith("!="):
+        return not _within(bound.removeprefix("!="), version)
     if bound.startswith("~="):
         return SpecifierSet(bound).contains(version, prereleases=True)
     series = bound.removesuffix("*").strip("=.") if bound[0] == "=" or bound[-1] == "*" else ""
@@ -516,7 +535,7 @@ def _contains(asked: Requirement, version: str) -> bool:
 def _pins(asked: Requirement, version: str) -> bool:
     """Tell whether a requirement is on just that version."""
     return any(
-        each.operator == "==" and Version(each.version) == Version(version)
+        each.operator in ("==", "===") and Version(each.version) == Version(version)
         for each in asked.specifier
         if not each.version.endswith("*")
     )
