@@ -6,6 +6,8 @@ Used as `python -m tests.support.fuzz --worlds 1000 --seed 1`.
 from __future__ import annotations
 
 import argparse
+import resource
+import signal
 import sys
 import tempfile
 import time
@@ -21,9 +23,13 @@ from tests.support.world_maker import WorldMaker
 from tests.support.world_shrinker import shown, shrunk
 from tests.support.worlds import World
 
+_MEMORY = 8 << 30  # bytes of a process
+_SECONDS = 240  # of one world, of which most take one
+
 
 def faults_in(world: World) -> list[str]:
     """Return what is wrong with what becomes of a world."""
+    signal.alarm(_SECONDS)
     with (
         tempfile.TemporaryDirectory(prefix="elt-env-world-") as name,
         pytest.MonkeyPatch.context() as patch,
@@ -32,6 +38,18 @@ def faults_in(world: World) -> list[str]:
             return check_world(world, Path(name), patch)
         except Exception:  # noqa: BLE001  # it is told, and the next world follows
             return [f"crash: {traceback.format_exc()}"]
+        finally:
+            signal.alarm(0)
+
+
+def _limit() -> None:
+    """Let a world that takes too much memory or time crash alone."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    signal.signal(signal.SIGALRM, _too_long)
+
+
+def _too_long(_: int, __: object) -> None:
+    raise TimeoutError(_SECONDS)
 
 
 def report_on(seed: int) -> tuple[int, str]:
@@ -46,9 +64,10 @@ def report_on(seed: int) -> tuple[int, str]:
 
 def _reports(seeds: list[int], jobs: int) -> Iterator[tuple[int, str]]:
     if jobs == 1:
+        _limit()
         yield from map(report_on, seeds)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_limit) as pool:
         yield from pool.map(report_on, seeds)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.metadata
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
@@ -33,7 +34,7 @@ from elt_env.model.credentials import (
     channel_host,
 )
 from elt_env.model.lock import Package
-from elt_env.tools.conda import rattler_errors
+from elt_env.tools.conda import rattler_errors, solvability
 from elt_env.tools.conda.archives import Archives
 from elt_env.tools.conda.channels import (
     ChannelNames,
@@ -137,6 +138,9 @@ class Rattler:
             records = self._run(self._solve(request, channels), "conda solve")
         except SolverError as error:
             raise rattler_errors.unsatisfiable(str(error), specs, request.channels) from error
+        except solvability.EndlessError as error:
+            text = solvability.explanation(((self._cache, self._names, self._limit), request))
+            raise rattler_errors.unsatisfiable(text, specs, request.channels) from error
         except GatewayError as error:
             found = rattler_errors.channel(str(error), request.channels)
             raise rattler_errors.passing(found, str(error)) from error
@@ -152,8 +156,16 @@ class Rattler:
             )
         )
 
+    def explanation(self, request: SolveRequest) -> str:
+        """Return what the solver says of a request without a solution; it may have no end."""
+        try:
+            self._run(self._solve(request, self._channels(request.channels), endless=True), "solve")
+        except SolverError as error:
+            return str(error)
+        return ""
+
     async def _solve(
-        self, request: SolveRequest, channels: list[rattler.Channel]
+        self, request: SolveRequest, channels: list[rattler.Channel], *, endless: bool = False
     ) -> list[tuple[rattler.RepoDataRecord, tuple[str, ...]]]:
         client = open_client()
         gateway = self._gateway(client)
@@ -167,17 +179,30 @@ class Rattler:
         platforms = [rattler.Subdir(request.platform), rattler.Subdir("noarch")]
         look = ChannelLook(gateway, platforms, channels, request.priority)
         specs = [await self._located(each, look) for each in request.specs]
-        records = await rattler.solve(
-            [*free, *channels],
-            [str(each) for each in specs],
+        asked = [str(each) for each in specs]
+        solve = functools.partial(
+            rattler.solve,
             gateway=gateway,
             platforms=platforms,
-            channel_priority=_PRIORITIES[request.priority],
             virtual_packages=rattler.VirtualPackage.detect(),
             constraints=[str(each) for each in request.constraints],
             exclude_newer=cut_off,
             timestamp_policy="allow-missing",
             locked_packages=_allowed(await look.same(request.keep, channels), specs),
+        )
+        if not endless:
+            # What a requirement's own channel lets in, a dependency's does not.
+            priority = "disabled" if any(each.channel for each in specs) else request.priority
+            attempt = solvability.Attempt(asked)
+            tried = await solve(
+                [*free, *channels, attempt], [attempt.name], channel_priority=_PRIORITIES[priority]
+            )
+            if not attempt.succeeded(tried) and await solvability.need_each_other(
+                gateway, channels, platforms, asked
+            ):
+                raise solvability.EndlessError
+        records = await solve(
+            [*free, *channels], asked, channel_priority=_PRIORITIES[request.priority]
         )
         for source in free:
             source.give_back(records)

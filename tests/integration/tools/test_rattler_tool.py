@@ -20,7 +20,7 @@ from elt_env.model.conda_spec import CondaSpec, parse_conda_spec
 from elt_env.tools.conda import Rattler
 from elt_env.tools.process import clean_environment
 from tests.support.channel import Channel, ChannelServer
-from tests.support.conda_packages import make_conda_distribution
+from tests.support.conda_packages import make_conda_distribution, make_conda_package
 from tests.support.solving import OLD, PLATFORM, YOUNG, request, versions
 
 _LIMIT = 120.0
@@ -155,3 +155,50 @@ def test_an_interpreter_that_solved_ends_well(packages: Channel, tmp_path: Path)
 
     with ThreadPoolExecutor(2) as pool:
         assert set(pool.map(solve, range(20))) == {(0, "3\n")}
+
+
+# Of each, the builds: `name version`, and what it needs. Packages need each other.
+_ENDLESS = {
+    "a 1": ("b ==2", "c >1"),
+    "a 2": ("c >1",),
+    "a 3": ("b <3", "c ==2"),
+    "b 1": ("a *", "c >1"),
+    "b 2": ("a ==2", "c *"),
+    "c 1": (),
+    "c 2": ("a ==3", "b >1"),
+    "c 3": ("a ==1",),
+}
+_SHORT = {"a 1": ("b",), "b 1": ("a", "c >=2"), "c 1": ()}
+
+
+def _channel_of(root: Path, builds: dict[str, tuple[str, ...]]) -> Channel:
+    channel = Channel(root)
+    for each, depends in builds.items():
+        make_conda_package(root, *each.split(), depends=depends, timestamp=OLD)
+    channel.index()
+    return channel
+
+
+def test_packages_that_need_each_other_and_cannot_be_had_are_told_in_bounded_memory(
+    tmp_path: Path, conda: Rattler
+) -> None:
+    channel = _channel_of(tmp_path, _ENDLESS)
+    with pytest.raises(CondaUnsatisfiableError) as caught:
+        conda.solve(request(channel.url, "a"))
+    assert "packages need each other in ways that the solver cannot explain" in caught.value.problem
+
+
+def test_what_is_wrong_with_packages_that_need_each_other_is_explained(
+    tmp_path: Path, conda: Rattler
+) -> None:
+    channel = _channel_of(tmp_path, _SHORT)
+    with pytest.raises(CondaUnsatisfiableError, match="c >=2, for which no candidates were found"):
+        conda.solve(request(channel.url, "a"))
+    with pytest.raises(PackageNotFoundError, match="'zzz'"):
+        conda.solve(request(channel.url, "a", "zzz"))
+
+
+def test_packages_that_need_each_other_can_be_had(tmp_path: Path, conda: Rattler) -> None:
+    channel = _channel_of(tmp_path, {**_SHORT, "c 2": ("b",)})
+    found = conda.solve(request(channel.url, f"{channel.url}::a", "c >1"))
+    assert versions(found) == {"a": "1", "b": "1", "c": "2"}
