@@ -62,20 +62,42 @@ class Surroundings:
         return any(_is_in(module, each) or _is_in(each, module) for each in self.brought)
 
 
-def excuse(fault: ImportFault, around: Surroundings) -> str | None:
+@dataclass(frozen=True)
+class Excuse:
+    """Why a failed import is no fault of the environment.
+
+    Attributes:
+        reason: goes on a sentence that begins with the module, as in `wants numba, of an extra`.
+        wants: what it did not find; "" where it is something else.
+        is_lack: whether its distribution seems to have forgotten to require that, so that whoever
+            uses the module has to ask for it.
+    """
+
+    reason: str
+    wants: str = ""
+    is_lack: bool = False
+
+
+def excuse(fault: ImportFault, around: Surroundings) -> Excuse | None:
     """Return why a failed import is no fault of the environment; None where it may be one.
 
     It is none where the module wants what an extra brings that nobody asked for, or what no
     distribution requires. A module below the top-level one may also be for another platform, be a
     program, or want what its own distribution lacks: no other choice of packages mends that.
+
+    What nothing requires is of an extra too, for all one knows, where there are extras that nobody
+    asked for: what they bring may have modules of other names. The stubs of gRPC are for whoever
+    uses the service (https://grpc.io/docs/languages/python/generated-code/).
     """
     found = fault.missing or _not_found(fault.text)
     name = missing_distribution(_as_text(found) if found else fault.text, around.extras)
     if name is not None:
-        return f"wants {name}, of an extra"
+        return Excuse(f"wants {name}, of an extra", name)
     if found and _is_undeclared(found, around):
         is_namespace = any(_is_in(each, _top(found)) for each in around.brought)
-        return f"wants {found if is_namespace else _top(found)}, {NOTHING}"
+        wants = found if is_namespace else _top(found)
+        is_stub = _top(found) == "grpc" and fault.module.endswith("_grpc")
+        return Excuse(f"wants {wants}, {NOTHING}", wants, not around.extras and not is_stub)
     return _excuse_below(fault, found, around) if fault.below else None
 
 
@@ -85,21 +107,24 @@ def _is_undeclared(module: str, around: Surroundings) -> bool:
     return not known and missing_package(_as_text(module)) is not None
 
 
-def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -> str | None:
+def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -> Excuse | None:
     not_in = _NOT_IN.search(fault.text)
     wanted = _top(found) if found else (not_in["name"] if not_in else "")
     if wanted in _ELSEWHERE:
-        return f"wants {wanted}, of another platform"
+        return Excuse(f"wants {wanted}, of another platform")
     if is_removed(wanted):
-        return f"wants {wanted}, which newer Pythons do not have"
+        return Excuse(f"wants {wanted}, which newer Pythons do not have")
     source = found or (not_in["module"] if not_in else None)
     if source and any(_is_in(source, each) for each in around.own):
-        return f"wants {source}{f'.{wanted}' if not_in else ''}, which its own distribution lacks"
+        lacked = f"{source}{f'.{wanted}' if not_in else ''}"
+        return Excuse(f"wants {lacked}, which its own distribution lacks")
     if _NO_MODULE in fault.text:
-        return "is a library and no module"
+        return Excuse("is a library and no module")
     if _PROGRAM.search(fault.text):
-        return "is a program"
-    return "wants what is to be installed with it" if _TO_INSTALL.search(fault.text) else None
+        return Excuse("is a program")
+    return (
+        Excuse("wants what is to be installed with it") if _TO_INSTALL.search(fault.text) else None
+    )
 
 
 def _not_found(text: str) -> str | None:

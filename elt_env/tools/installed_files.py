@@ -5,13 +5,14 @@ https://packaging.python.org/en/latest/specifications/recording-installed-packag
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import importlib.metadata
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elt_env.model.bytecode import is_cached
@@ -23,6 +24,8 @@ _FOR_PEOPLE = re.compile(
     r"(^|/)(tests?/.*|((LICEN[CS]E|README|CHANGELOG|CHANGES|NOTICE|AUTHORS)[^/]*)|[^/]+\.(md|rst))$",
     re.IGNORECASE,
 )
+_INIT = "__init__.py"
+_LONGEST = 1024  # bytes of an __init__.py that declares a namespace and does no more
 _Brought = list[tuple[Distribution, str | None]]
 
 
@@ -41,7 +44,7 @@ class RecordedFile:
         wanted: the sha256 of the winner's content, as RECORD writes it.
         settled: whether it has that content.
         matters: whether content is lost that somebody may miss: not that of an empty file, of a
-            text for people, or of a test.
+            text for people, of a test, or of another declaration of the same namespace.
     """
 
     path: str
@@ -82,7 +85,7 @@ def installed_files(prefix: Prefix) -> InstalledFiles:
         elif hashes and found not in hashes:
             changed.append(f"{place} of {names} was changed")
         elif len(hashes) > 1:
-            shared.append(_judged(place, by, found))
+            shared.append(_without_namespaces(_judged(place, by, found), path, by))
     return InstalledFiles(tuple(changed), tuple(shared))
 
 
@@ -124,6 +127,51 @@ def _judged(place: str, by: _Brought, found: str | None) -> RecordedFile:
         settled=found == wanted,
         matters=bool(lost) and not _FOR_PEOPLE.search(place),
     )
+
+
+def _without_namespaces(file: RecordedFile, path: Path, by: _Brought) -> RecordedFile:
+    """Let a file not matter that declares a namespace, as each that it replaced did by convention.
+
+    https://packaging.python.org/en/latest/guides/packaging-namespace-packages/
+    """
+    is_one = file.matters and path.name == _INIT and declares_namespace(path)
+    sizes = (_size(owner, path) for owner, wanted in by if wanted is not None)
+    return replace(file, matters=not all(each <= _LONGEST for each in sizes)) if is_one else file
+
+
+def _size(owner: Distribution, path: Path) -> int:
+    """Return the size of a file in bytes, as RECORD has it; more than any where it has none."""
+    for each in importlib.metadata.Distribution.at(owner.info).files or ():
+        if each.name == path.name and Path(os.path.normpath(owner.info.parent / each)) == path:
+            return _LONGEST + 1 if each.size is None else each.size
+    return _LONGEST + 1
+
+
+def declares_namespace(path: Path) -> bool:
+    """Tell whether a module declares a namespace of the old kinds, and does nothing else."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return False
+    text = ast.unparse(tree)
+    declares = "extend_path(" in text or "declare_namespace(" in text
+    return declares and all(map(_is_of_namespace, tree.body))
+
+
+def _is_of_namespace(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Try):
+        parts = [*statement.body, *(each for one in statement.handlers for each in one.body)]
+        return all(map(_is_of_namespace, parts))
+    if isinstance(statement, ast.Assign):
+        return ast.unparse(statement).startswith("__path__ = ")
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return (
+            re.match(r"(from|import) (pkgutil|pkg_resources)\b", ast.unparse(statement)) is not None
+        )
+    if isinstance(statement, ast.Expr):
+        is_text = isinstance(statement.value, ast.Constant)
+        return is_text or "declare_namespace(" in ast.unparse(statement)
+    return False
 
 
 def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | None]]:

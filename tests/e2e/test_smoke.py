@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -33,6 +34,7 @@ from tests.support.real_spec import copy_project
 pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 _LOADER = "loaders/target-jsonl/venv/bin/target-jsonl"
+_EXTRACTOR = "extractors/tap-jsonl/venv/bin/tap-jsonl"
 _LIBRARY = "loaders/target-jsonl/venv/lib/python3.11"
 
 
@@ -81,25 +83,37 @@ def test_plugins_are_installed_once(
     assert "installing the plugins" not in again.log
 
 
-@pytest.fixture
-def loader(proof: Proof) -> Iterator[Path]:
-    """The script of the installed loader, which every run copies; put back at the end."""
+@contextlib.contextmanager
+def _replaceable(proof: Proof, place: str) -> Iterator[Path]:
+    """Yield the script of an installed plugin, which every run copies; put back at the end."""
     cache = proof.toolbox.project.home / "cache" / "meltano"
     installed = [each for each in cache.iterdir() if (each / _LIBRARY).exists()]
     # That of the first build; other tests pin other bytes, and so install their own.
-    script = min(installed, key=lambda each: each.stat().st_mtime) / _LOADER
-    real = script.with_name("real-loader")
+    script = min(installed, key=lambda each: each.stat().st_mtime) / place
+    real = script.with_name("real")
     script.rename(real)
     shutil.copy(real, script)
     yield script
     real.replace(script)
 
 
+@pytest.fixture
+def loader(proof: Proof) -> Iterator[Path]:
+    with _replaceable(proof, _LOADER) as script:
+        yield script
+
+
+@pytest.fixture
+def extractor(proof: Proof) -> Iterator[Path]:
+    with _replaceable(proof, _EXTRACTOR) as script:
+        yield script
+
+
 def test_a_row_lost_in_the_load_is_caught(proof: Proof, loader: Path) -> None:
     loader.write_text(
         "#!/bin/sh\n"
         """sed '/"record": *"packages"/{/"package": *"certifi"/d}' | """
-        """"$(dirname "$0")/python" "$(dirname "$0")/real-loader" "$@"\n"""
+        """"$(dirname "$0")/python" "$(dirname "$0")/real" "$@"\n"""
     )
     for number, check in enumerate((meltano_smoke, dbt_smoke), start=1):
         finding = proof.run(check)
@@ -110,6 +124,18 @@ def test_a_row_lost_in_the_load_is_caught(proof: Proof, loader: Path) -> None:
         rows = _rows_extracted(finding)
         assert f"extracted {rows} rows and loaded {rows - 1}" in finding.detail
         assert "1 lost: packages certifi" in finding.detail
+
+
+def test_a_row_lost_in_the_tap_itself_is_caught(proof: Proof, extractor: Path) -> None:
+    extractor.write_text(
+        """#!/bin/sh\n"$(dirname "$0")/python" "$(dirname "$0")/real" "$@" | """
+        """sed '/"record": *"packages"/{/"package": *"certifi"/d}'\n"""
+    )
+    finding = proof.run(meltano_smoke)
+    assert finding.status == "failed"
+    rows = _rows_extracted(finding)
+    assert f"extracted {rows} rows and loaded {rows - 1}" in finding.detail
+    assert "1 lost: packages certifi" in finding.detail
 
 
 def _rows_extracted(finding: Finding) -> int:

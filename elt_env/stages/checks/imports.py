@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from elt_env.model.evidence import Status, Table
 from elt_env.model.extras import needed_always, needed_by_extras
-from elt_env.model.import_faults import NOTHING, ImportFault, Surroundings, excuse
+from elt_env.model.import_faults import NOTHING, Excuse, ImportFault, Surroundings, excuse
 from elt_env.model.lock import Lock, owned_distributions
 from elt_env.stages.checks.finding import Finding, first
 from elt_env.tools.modules import Imported, import_all, modules_by_distribution, submodules
@@ -18,7 +18,7 @@ from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
 
 _NAMED = 3
-_ALLOWED = "allowed to fail"
+_ALLOWED = Excuse("allowed to fail")
 _ENOUGH = 120.0  # seconds for the submodules of what was asked for
 # What the tools load only when they talk to BigQuery, which no run on DuckDB does.
 _UNTOUCHED = {
@@ -40,8 +40,9 @@ def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """The top-level modules of every distribution import, and all of those that were asked for.
 
     But for those of the allow-list, and those that want what an extra brings that nobody asked for,
-    or what nothing that is installed requires, as the stubs of a service that is not used: these
-    are named. A distribution that was asked for and of which nothing imports fails all the same.
+    or what nothing that is installed requires, as the stubs of a service that is not used. It is a
+    warning where a distribution seems to have forgotten a requirement, and where nothing of one
+    imports; where it was asked for, that fails all the same.
     """
     limit = toolbox.policy.tool_limit.total_seconds()
     distributions = {each.name: each for each in prefix.distributions()}
@@ -119,22 +120,24 @@ class _Judge:
 
     def excuses(
         self, results: Sequence[Imported], owner_of: Mapping[str, str], *, below: bool = False
-    ) -> dict[str, str]:
+    ) -> dict[str, Excuse]:
         """Return the modules that may fail, each with why."""
-        faults = {each.module for each in results if each.fault}
-        found = {
+        tried = {
             each.module: self.excuse(each, owner_of[each.module], below=below)
             for each in results
             if each.fault
         }
-        if not below:
-            for name in _asked_for(self.prefix.lock):
-                modules = self.owners.get(name, ())
-                if all(each in faults and NOTHING in (found[each] or "") for each in modules):
-                    found |= dict.fromkeys(modules)
-        return {module: why for module, why in found.items() if why}
+        found = {module: why for module, why in tried.items() if why}
+        asked = _asked_for(self.prefix.lock)
+        for name, modules in {} if below else self.owners.items():
+            if modules and found.keys() >= {*modules}:  # nothing of it imports
+                lacks = {each: found[each] for each in modules if found[each] != _ALLOWED}
+                found |= {each: replace(why, is_lack=True) for each, why in lacks.items()}
+                if name in asked and all(NOTHING in found[each].reason for each in modules):
+                    found = {each: why for each, why in found.items() if each not in modules}
+        return found
 
-    def excuse(self, result: Imported, owner: str, *, below: bool) -> str | None:
+    def excuse(self, result: Imported, owner: str, *, below: bool) -> Excuse | None:
         """Return why a module of a distribution may fail; None where it may not."""
         requires = self._requires.get(owner, [])
         locked = set(self.prefix.lock.distributions)
@@ -148,7 +151,7 @@ class _Judge:
         fault = ImportFault(result.module, result.fault or "", result.missing, below)
         return self._allowed(result.module) or excuse(fault, around)
 
-    def _allowed(self, module: str) -> str | None:
+    def _allowed(self, module: str) -> Excuse | None:
         return _ALLOWED if any(_is_in(module, each) for each in self.allowed) else None
 
 
@@ -156,7 +159,7 @@ def _judge(
     results: list[Imported],
     owner_of: Mapping[str, str],
     prefix: Prefix,
-    excused: Mapping[str, str],
+    excused: Mapping[str, Excuse],
     note: str = "",
 ) -> Finding:
     """Return `failed` when something did not import that is not excused, by module."""
@@ -171,26 +174,43 @@ def _judge(
         for each in bad
     ]
     log = "\n".join(
-        f"{each.seconds:8.3f} s  {each.module}  {each.fault or 'ok'}" for each in results
+        f"{each.seconds:8.3f} s  {each.module}  {each.fault or 'ok'}"
+        + (f"; it {excused[each.module].reason}" if each.module in excused else "")
+        for each in results
     )
     if lines:
         table = Table.cut("modules", ("module", "distribution", "fault"), rows)
         return Finding("failed", first(lines), log, table=table)
-    notes = "".join(f"; {each}" for each in _notes([each.module for each in faults], excused))
-    status: Status = "warned" if {*excused.values()} - {_ALLOWED} else "passed"
+    named = {each.module: excused[each.module] for each in faults}
+    notes = "".join(f"; {each}" for each in (*_lacks(named), *_left_out(named)))
+    status: Status = "warned" if any(each.is_lack for each in named.values()) else "passed"
     return Finding(status, f"{len(results) - len(faults)} modules import{notes}{note}", log)
 
 
-def _notes(modules: Sequence[str], excused: Mapping[str, str]) -> Iterator[str]:
-    """Yield why modules are excused; of many with one reason the first is named."""
+def _lacks(excused: Mapping[str, Excuse]) -> Iterator[str]:
+    """Yield what a person may act on; of many modules with one reason the first is named."""
     of_reason: dict[str, list[str]] = {}
-    for module in modules:
-        of_reason.setdefault(excused[module], []).append(module)
+    for module, why in excused.items():
+        if why.is_lack or why == _ALLOWED:
+            of_reason.setdefault(why.reason, []).append(module)
     for reason, named in of_reason.items():
         if len(named) > _NAMED:
             yield f"{named[0]} {reason}; so it is with {len(named) - 1} more"
         else:
             yield from (f"{each} {reason}" for each in named)
+
+
+def _left_out(excused: Mapping[str, Excuse]) -> Iterator[str]:
+    """Yield in a few words which modules nobody misses; each is in the log."""
+    others = [each for each in excused.values() if not each.is_lack and each != _ALLOWED]
+    wanted = sorted({each.wants for each in others if each.wants})
+    number = sum(bool(each.wants) for each in others)
+    if wanted:
+        more = f" and {len(wanted) - _NAMED} more" if len(wanted) > _NAMED else ""
+        names = ", ".join(wanted[:_NAMED]) + more
+        yield f"{number} do not, for want of what is optional: {names}"
+    if len(others) > number:
+        yield f"{len(others) - number} are for other platforms, programs or libraries"
 
 
 def _is_in(module: str, package: str) -> bool:

@@ -101,12 +101,16 @@ def test_all_kinds_of_faults_are_told_at_once(prefix: Prefix, toolbox: Toolbox) 
     assert "beta/__init__.py" in detail
 
 
+_NAMESPACE = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
+
+
 def test_a_file_of_two_pip_packages_is_as_one_of_them_brought_it(
     sample: Sample, tmp_path: Path
 ) -> None:
     for name, content in (("left", "side = 'left'\n"), ("right", "side = 'right'\n")):
         empty = "" if name == "left" else "# of the right\n"
         licence = {"licence/LICENSE": content, "ns/__init__.py": empty and content, "ns/a.py": ""}
+        licence["space/__init__.py"] = f"# {name}\n{_NAMESPACE}"
         files = {f"{name}.py": "", "hands/__init__.py": content, **licence}
         sample.offer_pip(name, files)
     lock = sample.lock(pip=["left", "right"])
@@ -114,10 +118,11 @@ def test_a_file_of_two_pip_packages_is_as_one_of_them_brought_it(
 
     found = look(prefix, sample.toolbox(tmp_path))
     assert found.status == "warned", found.detail
-    assert "3 files brought by several" in found.detail
+    assert "4 files brought by several" in found.detail
     assert "hands/__init__.py of left, right: that of left is there" in found.detail
     # What is lost there is a text for people.
     assert "LICENSE" not in found.detail
+    assert "space" not in found.detail
 
     strict = sample.toolbox(tmp_path, shared_files="refuse")
     found = look(prefix, strict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 _LIBRARY = """\
 from dagster_shared.libraries import DagsterLibraryRegistry
 
-DagsterLibraryRegistry.register("dagster-elsewhere", "0.1.0")
+DagsterLibraryRegistry.register("dagster-elsewhere", "{version}")
 """
 
 
@@ -49,14 +50,17 @@ def test_every_part_works(prefix: Prefix, toolbox: Toolbox) -> None:
 def test_what_of_the_family_belongs_to_another_dagster_is_named(
     prefix: Prefix, toolbox: Toolbox
 ) -> None:
-    plant(prefix, "dagster_elsewhere/__init__.py", _LIBRARY)
+    # 1.13.27 and 0.29.27 belong together; this one is a minor behind.
+    _, minor, patch = map(int, importlib.metadata.version("dagster").split("."))
+    version = f"0.{minor + 15}.{patch}"
+    plant(prefix, "dagster_elsewhere/__init__.py", _LIBRARY.format(version=version))
     # With a webserver that does not start, so that several parts are named.
     plant(prefix, "dagster_webserver/cli.py", "raise RuntimeError('planted')")
     finding = dagster_smoke(prefix, toolbox, silent)
     assert finding.status == "failed"
     assert "family: Found version mismatch" in finding.detail
     assert "dagster-elsewhere" in finding.detail
-    assert "(0.1.0)" in finding.detail
+    assert f"({version})" in finding.detail
     assert "webserver: the webserver ended with exit code 1" in finding.detail
 
 

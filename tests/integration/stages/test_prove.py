@@ -200,6 +200,7 @@ def test_imports_of_a_lock_with_modules_of_all_kinds(sample: Sample, tmp_path: P
     sample.offer_pip("optional", {"optional/__init__.py": "import absentee\n"})
     sample.offer_pip("library", {"library.so": b"\x7fELF"})
     stubs = {f"stubs_{each}.py": "from absentee.aio import Channel\n" for each in "abcd"}
+    stubs |= {f"stubs_{each}_grpc.py": "from grpc.aio import Channel\n" for each in "ab"}
     stubs["stubs/__init__.py"] = ""
     sample.offer_pip("stubs", stubs)
     extra = ['far-db; extra == "all"']
@@ -230,7 +231,8 @@ def test_imports_of_a_lock_with_modules_of_all_kinds(sample: Sample, tmp_path: P
     assert passed.detail == (
         "4 modules import; driver wants far-db, of an extra; library allowed to fail; "
         "optional allowed to fail; quitter allowed to fail; "
-        "stubs_a wants absentee, which nothing here requires; so it is with 3 more"
+        "stubs_a wants absentee, which nothing here requires; so it is with 3 more; "
+        "2 do not, for want of what is optional: grpc"
     )
     assert "solar.wind  ok" in log(lenient, passed.log)
 
@@ -265,10 +267,13 @@ def test_what_lies_below_what_was_asked_for_imports_too(sample: Sample, tmp_path
         "tool.versions of tool 1.0",
     ]
     allowed = ["tool.sub.broken", "tool.sub.newer", "tool.versions"]
-    lenient = prove("imports", lock, sample.toolbox(tmp_path, imports_allow=allowed), silent)
-    assert lenient.status == "warned"
-    assert "tool.extra wants far-db, of an extra" in lenient.detail
-    assert "tool.sub.stubs wants absentee, which nothing here requires" in lenient.detail
+    toolbox_of_all = sample.toolbox(tmp_path, imports_allow=allowed)
+    lenient = prove("imports", lock, toolbox_of_all, silent)
+    assert lenient.status == "passed"
+    assert "2 do not, for want of what is optional: absentee, far-db" in lenient.detail
+    told = log(toolbox_of_all, lenient.log)
+    assert "No module named 'absentee'; it wants absentee, which nothing here requires" in told
+    assert "get it; it wants far-db, of an extra" in told
 
 
 def test_what_a_newer_protobuf_generated_is_told(sample: Sample, tmp_path: Path) -> None:

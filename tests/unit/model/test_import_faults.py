@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from elt_env.model.import_faults import ImportFault, Surroundings, excuse
@@ -16,7 +18,9 @@ _NOT_FOUND = "ModuleNotFoundError: No module named '{}'"
 
 
 def why(text: str, *, missing: str | None = None, below: bool = True) -> str | None:
-    return excuse(ImportFault("tool.part", text, missing, below), _AROUND)
+    found = excuse(ImportFault("tool.part", text, missing, below), _AROUND)
+    assert found is None or not found.is_lack  # an extra that nobody asked for may bring it
+    return found.reason if found else None
 
 
 @pytest.mark.parametrize("below", [True, False])
@@ -96,3 +100,19 @@ def test_only_below_the_top_a_module_may_be_something_else(text: str, reason: st
 )
 def test_anything_else_is_a_fault(text: str) -> None:
     assert why(text) is None
+
+
+@pytest.mark.parametrize(
+    ("module", "missing", "is_lack"),
+    [
+        ("tool.part", "absentee", True),
+        ("tool.v1.service_pb2_grpc", "absentee", True),
+        ("tool.v1.service_pb2_grpc", "grpc.aio", False),
+        ("tool.part", "grpc.aio", True),
+    ],
+)
+def test_a_requirement_that_was_forgotten(module: str, missing: str, *, is_lack: bool) -> None:
+    fault = ImportFault(module, _NOT_FOUND.format(missing))
+    found = excuse(fault, replace(_AROUND, extras=()))
+    assert found is not None
+    assert found.is_lack is is_lack
