@@ -75,3 +75,8 @@ def image_name(target: Target) -> str:
 def own_name(name: str, lock_digest: str) -> str:
     """Return the name by which a layout keeps the image of one lock, as in `elt-3.11-8c88a1b2`."""
     return f"{name}-{short(lock_digest)}"
+
+
+def sbom_name(name: str) -> str:
+    """Return the name by which a layout keeps the SBOM of the image of that name."""
+    return f"{name}.sbom"

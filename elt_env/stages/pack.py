@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from elt_env.model import oci
-from elt_env.model.image import ImageRecord, image_name, own_name
+from elt_env.model.image import ImageRecord, image_name, own_name, sbom_name
 from elt_env.model.layering import plan_layers
 from elt_env.model.lock import Lock
 from elt_env.model.oci import Descriptor, Layer, Manifest
@@ -181,7 +181,7 @@ def _attach_sbom(
 ) -> Descriptor:
     """Keep the SBOM as a file, and as an artifact that refers to the image; return the latter."""
     lock = draft.lock
-    name = f"{image_name(lock.target)}.sbom"
+    name = sbom_name(image_name(lock.target))
     known = attached(images.layout, manifest, name)
     path = images.sbom_path(lock.digest)
     if known is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from elt_env.errors import IntegrityError
 from elt_env.model.damage import Damage
-from elt_env.model.image import ImageRecord, own_name
+from elt_env.model.image import ImageRecord, own_name, sbom_name
 from elt_env.model.lock import Lock
 from elt_env.model.oci import REF_NAME, Descriptor, Manifest, parse_manifest
 from elt_env.stages.build import ensure_prefix
@@ -16,7 +16,6 @@ from elt_env.stages.image_config import LOCK_DIGEST
 from elt_env.stages.pack import pack
 from elt_env.tools.files import remove_tree, writing
 from elt_env.tools.image_store import ImageStore
-from elt_env.tools.oci.attachments import attach
 from elt_env.tools.oci.layout import INDEX
 from elt_env.tools.oci.layout_check import blob_damage, file_fault, layout_damages
 from elt_env.tools.process import Say
@@ -86,7 +85,7 @@ def _sbom_damages(image: ImageRecord, lock: Lock, images: ImageStore) -> Iterato
         return  # packed before that was noted
     wanted = {image.sbom.digest}
     with contextlib.suppress(IntegrityError):  # of the index, which is named already
-        entry = images.layout.find(f"{image.name}.sbom")
+        entry = images.layout.find(sbom_name(image.name))
         if entry is None:
             yield Damage("image", INDEX, "was changed")
         elif found := blob_damage(images.layout, entry):
@@ -151,11 +150,7 @@ def _name_again(images: ImageStore) -> None:
     records = {digest: record for digest in images.locks() if (record := _read(digest, images))}
     for digest, image in sorted(records.items(), key=lambda each: each[1].at):
         images.layout.name(own_name(image.name, digest), image.manifest)
-        images.layout.name(image.name, image.manifest)
-        sbom = images.sbom_path(digest)
-        if image.sbom and file_fault(sbom, image.sbom.digest) is None:
-            name = f"{image.name}.sbom"
-            attach(images.layout, image.manifest, sbom.read_bytes(), name=name)
+        images.lead_names(image, digest)
 
 
 def _read(digest: str, images: ImageStore) -> ImageRecord | None:

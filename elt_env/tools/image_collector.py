@@ -5,19 +5,21 @@ Nothing is remembered between the steps: what one that was killed left is found 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from elt_env.errors import IntegrityError
 from elt_env.model import oci
 from elt_env.model.canonical import short
 from elt_env.model.collected import Item
-from elt_env.model.image import ImageRecord
+from elt_env.model.image import ImageRecord, sbom_name
 from elt_env.model.oci import Descriptor
 from elt_env.tools.bases.base import blobs_of_record
 from elt_env.tools.collecting import remove_file, remove_root
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.last_use import used_since
+from elt_env.tools.oci.attachments import attachment
 from elt_env.tools.users import in_use
 
 
@@ -47,17 +49,16 @@ class ImageCollector:
             IntegrityError: the record of an image or the index cannot be read.
             StorageError: something cannot be removed.
         """
-        kept: list[ImageRecord] = []
+        kept: dict[str, ImageRecord] = {}
         for digest in self._images.locks():
             record = self._images.image(digest, use=False)
             size = None if digest in self._wanted else self._remove_record(digest)
             if record is not None and size is None:
-                kept.append(record)
+                kept[digest] = record
             elif record is not None and size is not None:
                 yield Item("image", f"{record.name} of the lock {short(digest)}", size)
-        live = {each.digest for each in kept}
-        yield from self._roots(live)
-        referred = self._forget_names(live).union(*map(_blobs, kept))
+        yield from self._roots({each.digest for each in kept.values()})
+        referred = self._drop_names(kept).union(*map(_blobs, kept.values()))
         yield from self._sweep(referred | self._remembered(referred))
 
     def _remove_record(self, lock_digest: str) -> int | None:
@@ -83,17 +84,43 @@ class ImageCollector:
                     whose = names.get(path.name, "an image that is gone")
                     yield Item("unpacked image", f"{path.name}, of {whose}", size)
 
-    def _forget_names(self, live: Collection[str]) -> set[str]:
-        """Take out of the index what is not live; return the blobs that the rest refers to."""
+    def _drop_names(self, kept: Mapping[str, ImageRecord]) -> set[str]:
+        """Take out of the index what is not live; return the blobs that the rest refers to.
+
+        The name of a target, and that of its SBOM, then lead to its newest image that stays, each
+        in one rename: there is no moment at which they lead nowhere.
+        """
+        live = {each.digest for each in kept.values()}
+        newest = {image.name: digest for digest, image in sorted(kept.items(), key=_age)}
+        entries = {each.annotations.get(oci.REF_NAME, ""): each for each in self._layout.images()}
         referred: set[str] = set()
-        for entry in self._layout.images():
+        for name, entry in entries.items():
             blobs, subject = self._parts(entry)
             recent = used_since(self._layout.blob_path(entry.digest), self._moment)
+            owner = newest.get(name) or newest.get(name.removesuffix(sbom_name("")))
             if recent or entry.digest in live or subject in live:
                 referred |= blobs
-            elif not self._dry_run:
-                self._layout.forget(entry.annotations.get(oci.REF_NAME, ""))
+            elif owner is None or not self._lead_elsewhere(name, owner, kept[owner], referred):
+                self._forget(name)
         return referred
+
+    def _lead_elsewhere(
+        self, name: str, lock_digest: str, image: ImageRecord, referred: set[str]
+    ) -> bool:
+        """Let the names of an image's target lead to it; return whether `name` is one that does."""
+        sbom = self._images.sbom(image, lock_digest)
+        if sbom is None and name != image.name:
+            return False
+        if not self._dry_run:
+            self._images.lead_names(image, lock_digest)
+        if sbom is not None:
+            manifest, entry = attachment(image.manifest, sbom)
+            referred |= {each.digest for each in (entry, manifest.config, *manifest.layers)}
+        return True
+
+    def _forget(self, name: str) -> None:
+        if not self._dry_run:
+            self._layout.forget(name)
 
     def _parts(self, entry: Descriptor) -> tuple[set[str], str]:
         """Return the blobs of an image or artifact, and the digest of what it belongs to."""
@@ -127,3 +154,7 @@ class ImageCollector:
 
 def _blobs(record: ImageRecord) -> set[str]:
     return {record.digest, *(each.blob.digest for each in record.layers)}
+
+
+def _age(kept: tuple[str, ImageRecord]) -> datetime:
+    return kept[1].at

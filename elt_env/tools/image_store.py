@@ -17,12 +17,14 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from elt_env.errors import IntegrityError, ToolError
-from elt_env.model.image import ImageRecord, PackedLayer, Seen
+from elt_env.model.image import ImageRecord, PackedLayer, Seen, sbom_name
 from elt_env.model.lock import Lock
 from elt_env.model.oci import Descriptor, Layer
 from elt_env.tools.files import write_atomically
 from elt_env.tools.last_use import mark_used
+from elt_env.tools.oci.attachments import attach
 from elt_env.tools.oci.layout import Layout
+from elt_env.tools.oci.layout_check import file_fault
 from elt_env.tools.one_at_a_time import one_at_a_time
 
 _WAIT = "Wait for it or end it, then run the same command; or raise busy-limit."
@@ -54,6 +56,25 @@ class ImageStore:
             StorageError: the disk is full or not writable.
         """
         write_atomically(self._record_path(lock_digest), _record.dump_json(image, indent=1) + b"\n")
+
+    def lead_names(self, image: ImageRecord, lock_digest: str) -> None:
+        """Let the names of an image's target lead to it, and to its SBOM where that is whole.
+
+        Raises:
+            IntegrityError: the index cannot be read.
+            StorageError: the disk is full or not writable.
+        """
+        self.layout.name(image.name, image.manifest)
+        sbom = self.sbom(image, lock_digest)
+        if sbom is not None:
+            attach(self.layout, image.manifest, sbom, name=sbom_name(image.name))
+
+    def sbom(self, image: ImageRecord, lock_digest: str) -> bytes | None:
+        """Return the SBOM of that lock's image as it was noted; None where it is not whole."""
+        path = self.sbom_path(lock_digest)
+        if image.sbom is None or file_fault(path, image.sbom.digest):
+            return None
+        return path.read_bytes()
 
     def image(self, lock_digest: str, *, use: bool = True) -> ImageRecord | None:
         """Return the image that was packed for that lock; None when there is none.

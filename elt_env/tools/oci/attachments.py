@@ -7,6 +7,23 @@ from elt_env.model.oci import Descriptor, Manifest
 from elt_env.tools.oci.layout import Layout
 
 
+def attachment(
+    subject: Descriptor, content: bytes, artifact_type: str = oci.SBOM
+) -> tuple[Manifest, Descriptor]:
+    """Return the manifest of `content` as an artifact that refers to an image, and what it is.
+
+    It has an empty config and one layer, which registries list among the image's referrers
+    (manifest.md, "Guidelines for Artifact Usage"). The image itself does not change.
+    """
+    manifest = Manifest(
+        config=oci.describe(b"{}", oci.EMPTY),
+        layers=(oci.describe(content, artifact_type),),
+        artifact_type=artifact_type,
+        subject=Descriptor(subject.media_type, subject.digest, subject.size),
+    )
+    return manifest, oci.describe(manifest.to_bytes(), oci.MANIFEST, artifact_type=artifact_type)
+
+
 def attach(
     layout: Layout,
     subject: Descriptor,
@@ -16,9 +33,6 @@ def attach(
     artifact_type: str = oci.SBOM,
 ) -> Descriptor:
     """Return the manifest of `content`, kept in the layout under `name` and referring to an image.
-
-    It is an artifact with an empty config and one layer, which registries list among the image's
-    referrers (manifest.md, "Guidelines for Artifact Usage"). The image itself does not change.
 
     Args:
         layout: where the image is and the artifact will be.
@@ -31,17 +45,12 @@ def attach(
         IntegrityError: the layout's index cannot be read.
         StorageError: the disk is full or not writable.
     """
-    manifest = Manifest(
-        config=layout.add(b"{}", oci.EMPTY),
-        layers=(layout.add(content, artifact_type),),
-        artifact_type=artifact_type,
-        subject=Descriptor(subject.media_type, subject.digest, subject.size),
-    )
-    data = manifest.to_bytes()
-    layout.add(data, oci.MANIFEST)
-    attached = oci.describe(data, oci.MANIFEST, artifact_type=artifact_type)
-    layout.name(name, attached)
-    return attached
+    manifest, entry = attachment(subject, content, artifact_type)
+    layout.add(b"{}", oci.EMPTY)
+    layout.add(content, artifact_type)
+    layout.add(manifest.to_bytes(), oci.MANIFEST)
+    layout.name(name, entry)
+    return entry
 
 
 def attached(layout: Layout, subject: Descriptor, name: str) -> Descriptor | None:

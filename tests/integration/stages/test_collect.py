@@ -14,14 +14,18 @@ from pathlib import Path
 import pytest
 
 from elt_env.errors import IntegrityError
+from elt_env.model import oci
 from elt_env.model.collected import Item
+from elt_env.model.image import sbom_name
 from elt_env.model.lock import Lock
 from elt_env.model.release import Release
 from elt_env.stages.build import ensure_prefix
 from elt_env.stages.collect import collect
+from elt_env.stages.image_config import manifest_annotations
 from elt_env.stages.pack import pack
 from elt_env.stages.verify import verify
 from elt_env.tools.image_store import ImageStore
+from elt_env.tools.oci.attachments import attach
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.toolbox import Toolbox
@@ -132,6 +136,28 @@ def test_a_release_and_the_one_before_stay(world: World) -> None:
     world.collect()
     for lock in (world.one, world.two):
         assert verify(lock, world.toolbox, silent) == ()
+
+
+def test_the_names_of_a_target_lead_to_what_stays(world: World) -> None:
+    """Also those of an image that a killed `pack` had named in part."""
+    world.toolbox.store.set_current(world.one.target, world.one.digest, world.toolbox.now())
+    age(world.toolbox.store.home)
+    assert world.collect(dry_run=True) == world.collect()
+    assert verify(world.one, world.toolbox, silent) == ()
+
+    # Killed after it has attached the SBOM, and before anything else.
+    image = world.images.image(world.one.digest)
+    assert image is not None
+    digest = world.images.layout.add(b"a layer", oci.LAYER)
+    config = world.images.layout.add(b"{}", oci.CONFIG)
+    content = oci.Manifest(config, (digest,), manifest_annotations(world.two)).to_bytes()
+    manifest = world.images.layout.add(content, oci.MANIFEST)
+    attach(world.images.layout, manifest, b"what it consists of", name=sbom_name(image.name))
+    assert verify(world.one, world.toolbox, silent) == ()
+    age(world.toolbox.store.home)
+    assert kinds(world.collect(dry_run=True)) == kinds(world.collect()) == ["layers"]
+    assert verify(world.one, world.toolbox, silent) == ()
+    assert world.collect() == ()
 
 
 def test_what_a_process_runs_from_stays(world: World) -> None:
