@@ -152,7 +152,8 @@ class DiffReport:
         held_back: what the cool-down held back at that moment, sorted by name.
         notes: what could not be found out, and why, a line each.
         sources: what comes from another index or channel than before, by name.
-        startup: what newly runs at every start of Python, as far as it is installed.
+        startup: what newly runs at every start of Python: as it is installed, else as the archives
+            of what changed tell.
     """
 
     target: str

@@ -7,12 +7,22 @@ imports `sitecustomize` and `usercustomize` (https://docs.python.org/3/library/s
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from elt_env.model.lock import Manager, Package
+
 CUSTOMIZE = ("sitecustomize", "usercustomize")
 """The modules that are imported at every start."""
+
+_MODULE = rf"(?:{'|'.join(CUSTOMIZE)})(?:/__init__)?\.[^/]+"
+_RUN = re.compile(
+    r"lib(?:64)?/python3\.\d+/"
+    rf"(?:site-packages/(?:[^/]+\.pth|{_MODULE})|(?:lib-dynload/)?{_MODULE})"
+)
+# A wheel's directory for another place than site-packages (binary distribution format, "Spread").
+_SPREAD = re.compile(r"[^/]+\.data/(?P<scheme>[a-z]+)/(?P<path>.+)")
 
 
 @dataclass(frozen=True, order=True)
@@ -60,6 +70,34 @@ def startup_changes(
         if known != each.sha256 and (among is None or each.package in among):
             found.append(StartupChange(each.package, each.path, "changed" if known else "new"))
     return tuple(found)
+
+
+def in_archive(package: Package, files: Mapping[str, str], python: str) -> Iterator[StartupFile]:
+    """Yield what of an archive runs at every start once it is installed.
+
+    Args:
+        package: whose archive it is.
+        files: by path in the archive, something that differs when the content does.
+        python: the minor of Python that it is installed for.
+
+    What a `.pth` file adds to `sys.path` is not seen: its lines are not read.
+    """
+    for path, content in sorted(files.items()):
+        place = _installed_at(path, package.manager, python)
+        if _RUN.fullmatch(place):
+            yield StartupFile(package.name, place, content)
+
+
+def _installed_at(path: str, manager: Manager, python: str) -> str:
+    """Return where a file of an archive comes, below the prefix."""
+    site = f"lib/python{python}/site-packages/"
+    if manager == "conda":  # a noarch package names no Python
+        return re.sub("^site-packages/", site, path)
+    spread = _SPREAD.fullmatch(path)
+    if spread is None:
+        return site + path
+    places = {"purelib": site, "platlib": site, "data": ""}
+    return places.get(spread["scheme"], f"{spread['scheme']}/") + spread["path"]
 
 
 def _name(path: str) -> str:

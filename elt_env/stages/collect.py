@@ -6,6 +6,10 @@ command uses is marked as used (tools/last_use.py), so it stays while they run.
 
 from __future__ import annotations
 
+import math
+import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
@@ -17,17 +21,23 @@ from elt_env.model.canonical import short
 from elt_env.model.collected import Item
 from elt_env.model.target import Target
 from elt_env.tools.collecting import freed, remove_prefix
-from elt_env.tools.files import remove_tree
+from elt_env.tools.files import remove_tree, writing
 from elt_env.tools.image_collector import ImageCollector
 from elt_env.tools.image_store import ImageStore
 from elt_env.tools.last_use import taken, used_since
 from elt_env.tools.process import Say
 from elt_env.tools.release_store import ReleaseStore
+from elt_env.tools.scratch import sweep_scratch
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.users import in_use
 
 GRACE = timedelta(days=1)
 """What was used since then stays, whoever refers to it: a run may be about to."""
+
+_LONGEST_WRITE = 3600.0  # seconds without a byte, after which nobody writes any more
+# What has lost its name to be removed, and the names that tempfile makes, as they begin here.
+_HALF_WRITTEN = re.compile(r"\.collected-.+|\..+[.-][a-z0-9_]{8}")
+_TREES = ("work", "cache/conda/pkgs", "cache/uv", "cache/pip")
 
 
 def collect(
@@ -55,9 +65,12 @@ def collect(
             images.collect(),
             _archives(toolbox, wanted, moment, dry_run=dry_run),
             _leftovers(home, moment, dry_run=dry_run),
+            _half_written(home, moment, dry_run=dry_run),
         ):
             say(f"gc: {each}")
             found.append(each)
+    if not dry_run:
+        sweep_scratch()
     return tuple(found)
 
 
@@ -166,6 +179,43 @@ def _leftovers(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:
             if not dry_run:
                 remove_tree(path)
             yield Item("leftover", str(path.relative_to(home)), size)
+
+
+def _half_written(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:
+    """Remove what writers had not given its name yet when they were killed."""
+    before = min(moment, time.time() - _LONGEST_WRITE)
+    count = size = 0
+    for path in _places_of_writers(home):
+        if _HALF_WRITTEN.fullmatch(path.name) and _newest(path) < before:
+            count, size = count + 1, size + freed(path)
+            if not dry_run:
+                with writing(path):
+                    remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if count:
+        yield Item("leftover", f"{count} half-written files and directories", size)
+
+
+def _places_of_writers(home: Path) -> Iterator[Path]:
+    """Yield what lies in a store, but not in prefixes, unpacked images and tools' caches."""
+    for directory, names, files in os.walk(home):
+        here = Path(directory)
+        yield from (here / each for each in (*names, *files))
+        names[:] = [
+            each
+            for each in names
+            if not _HALF_WRITTEN.fullmatch(each)
+            and (here / each).relative_to(home).as_posix() not in _TREES
+            and here.name not in ("prefixes", "roots")
+        ]
+
+
+def _newest(path: Path) -> float:
+    """Return when a file, or anything right in a directory, was changed last."""
+    try:
+        below = path.iterdir() if path.is_dir() and not path.is_symlink() else ()
+        return max(float(each.lstat().st_mtime) for each in (path, *below))
+    except FileNotFoundError:  # its writer has just given it its name
+        return math.inf
 
 
 def _untouched(path: Path, moment: float) -> bool:

@@ -26,7 +26,7 @@ from elt_env.model.project_page import ProjectPage
 from elt_env.model.releases import yanked
 from elt_env.model.sources import source_changes
 from elt_env.stages.held import asked_of, held_by_cooldown
-from elt_env.stages.startup import new_startup
+from elt_env.stages.startup import new_startup, startup_in_archives
 from elt_env.tools.core_metadata import installed_project_urls, offered_project_urls
 from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix
@@ -66,8 +66,12 @@ def explain(old: Lock | None, new: Lock, toolbox: Toolbox, say: Say) -> DiffRepo
 
 
 def with_startup(report: DiffReport, old: Lock | None, new: Lock, toolbox: Toolbox) -> DiffReport:
-    """Return a report that says what newly runs at every start, as far as it is installed now."""
-    return replace(report, startup=new_startup(old, new, toolbox))
+    """Return a report that says what newly runs at every start.
+
+    Where the new lock is built, as it is installed; else as the archives told.
+    """
+    found = new_startup(old, new, toolbox)
+    return report if found is None else replace(report, startup=found)
 
 
 def explain_relock(old: Lock | None, new: Lock, toolbox: Toolbox, say: Say) -> DiffReport:
@@ -118,6 +122,7 @@ def _report(  # noqa: PLR0913, PLR0917  # what a report is made of
         changes=tuple(found),
         notes=facts.notes,
         sources=source_changes(old, new),
+        startup=startup_in_archives(old, new, toolbox, say),
     )
 
 

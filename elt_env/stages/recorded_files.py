@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -12,11 +11,12 @@ from elt_env.errors import IntegrityError
 from elt_env.model import requirements
 from elt_env.model.lock import Package
 from elt_env.stages.directs import locked_files
-from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.files import write_atomically
 from elt_env.tools.installed_files import RecordedFile, recorded_files, recorded_hash
 from elt_env.tools.pip import InstallRequest
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
+from elt_env.tools.scratch import scratch_directory
 from elt_env.tools.toolbox import Toolbox
 
 
@@ -67,13 +67,10 @@ def _take_from(
     say(f"files: as {winner} brings them: {'; '.join(map(str, files))}")
     package = next(each for each in prefix.lock.pip if each.name == winner)
     request = install_request(prefix, [package], toolbox, say)
-    with (
-        writing(Path(tempfile.gettempdir())),
-        tempfile.TemporaryDirectory(prefix="elt-env-shared-") as name,
-    ):
-        toolbox.installer.unpack(request, Path(name), say)
+    with scratch_directory("shared") as unpacked:
+        toolbox.installer.unpack(request, unpacked, say)
         for each in files:
-            _place(each, Path(name), prefix)
+            _place(each, unpacked, prefix)
 
 
 def _place(file: RecordedFile, unpacked: Path, prefix: Prefix) -> None:

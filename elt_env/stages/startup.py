@@ -2,24 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from elt_env.errors import IntegrityError, NetworkError
 from elt_env.model.diff import compare
-from elt_env.model.lock import Lock
-from elt_env.model.startup import StartupChange, startup_changes
+from elt_env.model.lock import Lock, Package
+from elt_env.model.startup import StartupChange, StartupFile, in_archive, startup_changes
+from elt_env.tools.core_metadata import offered_contents
 from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import Say
 from elt_env.tools.startup_files import startup_files
 from elt_env.tools.toolbox import Toolbox
 
 
-def new_startup(old: Lock | None, new: Lock, toolbox: Toolbox) -> tuple[StartupChange, ...]:
+def new_startup(old: Lock | None, new: Lock, toolbox: Toolbox) -> tuple[StartupChange, ...] | None:
     """Return what runs at every start of Python by one lock, and did not by the lock before.
 
-    Nothing is known of a lock that is not built. Where only the old one is not, whatever runs at
+    None: it is not built, so nothing is known. Where only the old one is not, whatever runs at
     every start of a package that changed counts as new. Against no lock nothing does.
     """
     prefix = Prefix(toolbox.store.prefix_path(new), new)
-    if old is None or not prefix.ready:
+    if old is None:
         return ()
-    return startup_since(old, prefix, toolbox)
+    return startup_since(old, prefix, toolbox) if prefix.ready else None
+
+
+def startup_in_archives(
+    old: Lock | None, new: Lock, toolbox: Toolbox, say: Say
+) -> tuple[StartupChange, ...]:
+    """Return the same of a lock that is not built, as far as the lists in the archives tell.
+
+    No archive is downloaded. Against no lock nothing is new.
+    """
+    if old is None:
+        return ()
+    changes = [each for each in compare(old, new) if each.new]
+    now = [each.new for each in changes if each.new]
+    before = [each.old for each in changes if each.old]
+    files, unknown = _archived(now, new, toolbox)
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        say(f"what runs at every start of Python is not known before the build: of {names}")
+    brings = {each.package for each in files}
+    known, _ = _archived([each for each in before if each.name in brings], old, toolbox)
+    return startup_changes(known, files)
+
+
+def _archived(
+    packages: Sequence[Package], lock: Lock, toolbox: Toolbox
+) -> tuple[list[StartupFile], set[str]]:
+    """Return what of packages runs at every start, and the names of those that do not tell."""
+    conda = [each for each in packages if each.manager == "conda"]
+    pip = [each for each in packages if each.manager == "pip"]
+    try:
+        listed: list[Mapping[str, str] | None] = [*toolbox.conda.contents(conda)]
+    except (NetworkError, IntegrityError):
+        listed = [None] * len(conda)
+    kept = {each.name: toolbox.downloads.find(each.file_name, each.sha256) for each in pip}
+    urls = [path.as_uri() if (path := kept[each.name]) else each.url for each in pip]
+    listed += offered_contents(urls, toolbox.indexes) if urls else ()
+    found = list(zip((*conda, *pip), listed, strict=True))
+    python = lock.target.python
+    files = [file for each, names in found if names for file in in_archive(each, names, python)]
+    return files, {each.name for each, names in found if names is None}
 
 
 def startup_since(old: Lock, prefix: Prefix, toolbox: Toolbox) -> tuple[StartupChange, ...]:

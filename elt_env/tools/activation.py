@@ -26,9 +26,10 @@ from elt_env.errors import TimeLimitError
 from elt_env.model.activation import Activation, is_link_script
 from elt_env.model.limits import load_json
 from elt_env.tools.environment_variables import ACTIVATION, clean_environment
-from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say, run
+from elt_env.tools.scratch import scratch_directory
 
 STATE = "conda-meta/state"
 """Where conda keeps the variables of the spec, and `conda env config vars list` finds them."""
@@ -84,10 +85,7 @@ def _recorded(prefix: Prefix) -> Activation:
     omitted += [f"the variable {each} is conda's own" for each in sorted(given.keys() - exported)]
     after = base | exported
     if scripts:
-        with (
-            writing(Path(tempfile.gettempdir())),
-            tempfile.TemporaryDirectory(prefix="elt-env-activation-") as name,
-        ):
+        with scratch_directory("activation") as name:
             place = Path(os.path.realpath(name))
             after = _Shell(prefix, place, omitted).source(scripts, base | exported)
     changed = {

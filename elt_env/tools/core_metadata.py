@@ -10,7 +10,7 @@ import hashlib
 import io
 import time
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from email.parser import HeaderParser
 from pathlib import Path
@@ -36,6 +36,10 @@ _AT_ONCE = 8
 _LARGEST = 2_000_000  # bytes; a description stands in it, but no book
 _SILENCE = 5.0
 _LIMIT = 20.0  # seconds for all together
+_UNREADABLE = (
+    *(OSError, LookupError, ValueError, zipfile.BadZipFile, NotImplementedError),
+    *(httpx.HTTPError, httpx.InvalidURL),
+)
 _TAIL = 65_536  # bytes at the end of a wheel, in which its metadata usually are
 
 
@@ -138,10 +142,54 @@ def _offered(client: httpx.Client, file: IndexFile, end: float) -> str | None:
             return _metadata_in(Path(unquote(address.path)).open("rb"))
         beside = _get(client, file.url, end) if file.has_metadata else None
         return beside or _metadata_in(io.BufferedReader(_RemoteFile(client, file.url)))
-    except (OSError, LookupError, ValueError, zipfile.BadZipFile, httpx.HTTPError):
+    except _UNREADABLE:
         return None
-    except httpx.InvalidURL:
+
+
+def offered_contents(
+    wheels: Sequence[str], indexes: Indexes
+) -> tuple[Mapping[str, str] | None, ...]:
+    """Return what is in each wheel on an index; None where that cannot be had cheaply.
+
+    It is read from the list at the wheel's end: by path its size and CRC-32, which differ when the
+    content does, but for who means them not to.
+
+    Args:
+        wheels: their URLs.
+        indexes: whose credentials go to their own origins.
+    """
+    end = time.monotonic() + _LIMIT
+    with (
+        open_client(Logins(indexes), silence=_SILENCE) as client,
+        ThreadPoolExecutor(_AT_ONCE) as pool,
+    ):
+        return tuple(pool.map(lambda each: _contents(client, each, end), wheels))
+
+
+def _contents(client: httpx.Client, url: str, end: float) -> Mapping[str, str] | None:
+    address = urlsplit(url)
+    if not address.path.endswith(".whl") or time.monotonic() > end:
         return None
+    try:
+        if address.scheme == "file":
+            return contents_of_wheel(Path(unquote(address.path)))
+        return _listed(io.BufferedReader(_RemoteFile(client, url)))
+    except _UNREADABLE:
+        return None
+
+
+def contents_of_wheel(path: Path) -> Mapping[str, str]:
+    """Return the same of a wheel that is here.
+
+    Raises:
+        OSError, ValueError, zipfile.BadZipFile: it is none.
+    """
+    return _listed(path.open("rb"))
+
+
+def _listed(archive: io.BufferedReader) -> Mapping[str, str]:
+    with archive, zipfile.ZipFile(archive) as wheel:
+        return {each.filename: f"{each.file_size} {each.CRC:08x}" for each in wheel.infolist()}
 
 
 def _metadata_in(archive: io.BufferedReader) -> str:

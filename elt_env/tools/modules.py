@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from elt_env.tools.environment_variables import prefix_environment
-from elt_env.tools.files import writing
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Completed, Say, end_of, run
+from elt_env.tools.scratch import scratch_directory
 
 _PROBE = Path(__file__).parent / "probes" / "import_modules.py"
 _INIT = "__init__.py"
@@ -142,13 +141,10 @@ def import_all(  # noqa: PLR0913  # limits of three kinds
     size = max(1, -(-len(names) // workers))
     parts = [names[start : start + size] for start in range(0, len(names), size)]
     # Modules may write into the directory in which they are imported.
-    with (
-        writing(Path(tempfile.gettempdir())),
-        tempfile.TemporaryDirectory(prefix="elt-env-imports-") as place,
-    ):
+    with scratch_directory("imports") as place:
         now = time.monotonic()
         end = None if enough is None else now + enough
-        probe = _Probe(prefix, Path(place), now + limit, patience, end)
+        probe = _Probe(prefix, place, now + limit, patience, end)
         together = probe.attempt(parts, workers)
         probe = replace(probe, enough=None)
         again = [[each.module] for each in together if each.fault and is_fault(each)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from elt_env.tools.environment_variables import prefix_environment, user_environment
-from elt_env.tools.files import writing
 from elt_env.tools.modules import OUT_OF_PATIENCE, PATIENCE
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import end_of, run
+from elt_env.tools.scratch import scratch_directory
 
 _PROBE = Path(__file__).parent / "probes" / "surroundings.py"
 # Modules that would take the place of the standard library's and of the tools' own.
@@ -44,10 +43,7 @@ def hostile_caller(prefix: Prefix, programs: Sequence[str]) -> Iterator[Caller]:
     that takes one ends with its name.
     """
     version = prefix.lock.target.python
-    with (
-        writing(Path(tempfile.gettempdir())),
-        tempfile.TemporaryDirectory(prefix="elt-env-hostile-") as name,
-    ):
+    with scratch_directory("hostile") as name:
         place = Path(os.path.realpath(name))
         modules, libraries, bin_ = place / "modules", place / "libraries", place / "bin"
         user = place / "home" / ".local" / "lib" / f"python{version}" / "site-packages"

@@ -16,11 +16,15 @@ import zstandard
 from click.testing import CliRunner
 
 from elt_env.cli import main
+from elt_env.model.history_rows import history_rows
+from elt_env.stages.whole_history import read_history
 from elt_env.tools.masking import hidden, masking, remember
+from elt_env.tools.store import Store
 from tests.support.channel import Channel
 from tests.support.index_server import IndexServer, dead_url
 from tests.support.isolation import clear_settings
 from tests.support.loopback import running
+from tests.support.sample import silent
 from tests.support.terminal import Terminal, make_terminal
 
 _SECRET = "pX7unguessable9q"  # noqa: S105  # of servers of these tests
@@ -256,3 +260,32 @@ def test_an_index_that_refuses_is_named_without_the_password(
         terminal.index.credentials = ("reader", _SECRET)
     assert done.returncode != 0
     assert _SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("leaks")
+def test_nothing_that_dagster_keeps_has_the_password(
+    private: tuple[Terminal, subprocess.CompletedProcess[str]], planted: list[Path]
+) -> None:
+    """Neither its event log and run storage, nor the logs of steps, nor the warehouse's rows."""
+    terminal, _ = private
+    variables = {**terminal.variables, **dict.fromkeys(_VARIABLES, _SECRET)}
+    done = terminal.site.execute("elt_build", terminal.python, variables)
+    assert done.returncode == 0, done.stderr
+    terminal.index.credentials = ("reader", "another")
+    try:
+        refused = terminal.site.execute("elt_relock", terminal.python, variables)
+    finally:
+        terminal.index.credentials = ("reader", _SECRET)
+    assert refused.returncode != 0
+    assert "401" in refused.stderr
+    assert _SECRET not in done.stdout + done.stderr + refused.stdout + refused.stderr
+
+    kept = terminal.site.dagster_home
+    for made in ("history/runs/*.db", "history/runs.db", "storage/*/compute_logs/*.err"):
+        assert list(kept.glob(made)), f"{made} was not made, so this shows nothing of it"
+    policy = terminal.site.directory / "pyproject.toml"
+    _assert_nowhere(terminal.root, _SECRET, policy, *planted)
+    rows = history_rows(read_history(Store(terminal.site.home), silent))
+    assert all(rows.values())
+    assert _SECRET not in repr(rows)

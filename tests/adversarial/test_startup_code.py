@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_env.model.diff_render import to_markdown, to_text
-from elt_env.model.lock import Lock
-from elt_env.model.startup import StartupChange, StartupFile, startup_changes
+from elt_env.model.diff_render import body, headline, to_markdown, to_text
+from elt_env.model.lock import Lock, Manager, Package
+from elt_env.model.startup import StartupChange, StartupFile, in_archive, startup_changes
 from elt_env.stages.build import ensure_prefix
 from elt_env.stages.checks.startup_code import startup_code
-from elt_env.stages.explain_diff import explain, with_startup
+from elt_env.stages.explain_diff import explain, explain_relock, read_report, with_startup
 from elt_env.stages.promote import promote
 from elt_env.tools.files import remove_tree
 from elt_env.tools.prefix import Prefix
@@ -82,6 +82,68 @@ def test_what_the_last_release_did_not_run_is_named(
     remove_tree(first.path)  # what changed since that lock counts as new then
     again = with_startup(report, before, after, toolbox)
     assert again.startup == report.startup
+
+
+def test_a_relock_names_what_the_changed_packages_bring(
+    shared_sample: Sample, locks: tuple[Lock, Lock], tmp_path: Path
+) -> None:
+    """Before anything is built, as the archives tell; what a line of a `.pth` adds is not seen."""
+    toolbox = shared_sample.toolbox(tmp_path)
+    before, after = locks
+    report = explain_relock(before, after, toolbox, silent)
+    site = f"lib/python{after.target.python}/site-packages"
+    expected = {
+        "hooked": f"{site}/hooked.pth",
+        "customized": f"{site}/usercustomize/__init__.py",
+        "led-astray": f"{site}/led.pth",
+        "condahook": f"{site}/sitecustomize.py",
+    }
+    assert {each.package: each.path for each in report.startup} == expected
+    assert all(each.kind == "new" for each in report.startup)
+    text = "\n".join([headline(report), *body(report)])
+    assert "4 new at every start of Python" in text
+    assert f"hooked: {site}/hooked.pth, new" in text
+    kept = read_report(toolbox.store, before.digest, after.digest)
+    assert kept is not None
+    assert with_startup(kept, before, after, toolbox).startup == report.startup
+    # What the lock before brought too is not new.
+    assert not explain_relock(after, before, toolbox, silent).startup
+
+
+_SITE = "lib/python3.11/site-packages/"
+
+
+@pytest.mark.parametrize(
+    ("manager", "path", "place"),
+    [
+        ("pip", "a.pth", _SITE + "a.pth"),
+        ("pip", "sitecustomize.py", _SITE + "sitecustomize.py"),
+        ("pip", "usercustomize/__init__.so", _SITE + "usercustomize/__init__.so"),
+        ("pip", "a-1.data/purelib/a.pth", _SITE + "a.pth"),
+        ("pip", "a-1.data/platlib/sitecustomize.pyc", _SITE + "sitecustomize.pyc"),
+        ("pip", f"a-1.data/data/{_SITE}a.pth", _SITE + "a.pth"),
+        ("pip", "a-1.data/data/lib/python3.11/sitecustomize.py", "lib/python3.11/sitecustomize.py"),
+        ("pip", "a-1.data/data/a.pth", None),
+        ("pip", "a-1.data/scripts/a.pth", None),
+        ("pip", "a/a.pth", None),
+        ("pip", "site-packages/a.pth", None),
+        ("pip", "sitecustomize/more.py", None),
+        ("conda", "site-packages/a.pth", _SITE + "a.pth"),
+        ("conda", _SITE + "a.pth", _SITE + "a.pth"),
+        ("conda", "lib/python3.11/usercustomize.py", "lib/python3.11/usercustomize.py"),
+        (
+            "conda",
+            "lib/python3.11/lib-dynload/sitecustomize.so",
+            "lib/python3.11/lib-dynload/sitecustomize.so",
+        ),
+        ("conda", "lib/python3.11/a.pth", None),
+        ("conda", "a.pth", None),
+    ],
+)
+def test_where_a_file_of_an_archive_comes(manager: Manager, path: str, place: str | None) -> None:
+    package = Package(manager, "a", "1", "https://host.example/a", "0" * 64)
+    found = [each.path for each in in_archive(package, {path: "1"}, "3.11")]
+    assert found == ([place] if place else [])
 
 
 _FILES = st.lists(

@@ -17,13 +17,14 @@ import hashlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +50,7 @@ _NOTES = "gamma/notes.txt"
 _LIMIT = 60.0  # seconds
 _PAUSE = 1.0  # seconds between two commands of the neighbour
 _FINISHED = 0.25  # of what was killed is run again to its end
+_LEFT = re.compile(r"\.(?:new|part|load|parse|collected)-|\..*\.[a-z0-9_]{8}$")
 _DAMAGED = 5  # the exit code of verify
 
 _COMMANDS: dict[str, tuple[tuple[str, ...], frozenset[int], int]] = {
@@ -79,6 +81,7 @@ class Chaos:
 
     Attributes:
         home: the store.
+        temporary: the directory for temporary files of the commands.
         random: what everything is chosen with.
         tell: told of everything that was done.
         kills: how often each command was killed.
@@ -86,12 +89,14 @@ class Chaos:
 
     root: Path
     home: Path
+    temporary: Path
     commands: Forks
     neighbour: Forks
     random: random.Random
     tell: Say
     kills: Counter[str] = field(default_factory=Counter)
     _seconds: dict[str, float] = field(default_factory=dict)
+    _known: dict[Path, tuple[object, bytes]] = field(default_factory=dict)
     _fault: str = ""
 
     def prepare(self) -> None:
@@ -133,8 +138,11 @@ class Chaos:
         if self._fault:
             raise WrongError(self._fault)
         self._ask_for(_VERSIONS[-1])
+        self._let_leftovers_be_old()
         for name in ("lock", "build", "prove", "pack", "promote", "collect", "mend"):
             self._finish(name, strictly=True)
+        if left := [*self._leftovers()]:
+            raise WrongError(f"this is left of what was killed: {left}")
         if self._look() != _VERSIONS[-1]:
             raise WrongError("the last lock did not become the release")
 
@@ -222,7 +230,18 @@ class Chaos:
 
     def _faults(self) -> list[str]:
         """Return the files of the released prefix that are not what conda and pip recorded."""
-        return sorted(differing(self._released_prefix()))
+        return sorted(differing(self._released_prefix(), self._sha256))
+
+    def _sha256(self, path: Path) -> bytes | None:
+        """Return the hash of a file; that of one which nobody wrote, moved or touched is known."""
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        seen = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if self._known.get(path, (None, b""))[0] != seen:
+            self._known[path] = (seen, hashlib.sha256(path.read_bytes()).digest())
+        return self._known[path][1]
 
     def _damage(self) -> None:
         """Put another file in place of one that the program does not need."""
@@ -230,6 +249,19 @@ class Chaos:
         other = notes.with_name("other")
         other.write_text("damaged\n")
         other.replace(notes)
+
+    def _leftovers(self) -> Iterator[Path]:
+        """Yield what killed commands left half-written, or for their own use alone."""
+        yield from self.temporary.iterdir()
+        for directory, names, files in os.walk(self.home):
+            names[:] = [each for each in names if each not in ("prefixes", "pkgs", "roots")]
+            here = Path(directory)
+            yield from (here / each for each in (*names, *files) if _LEFT.match(each))
+
+    def _let_leftovers_be_old(self) -> None:
+        for path in self._leftovers():
+            for each in (path, *(path.iterdir() if path.is_dir() else ())):
+                os.utime(each, (0.0, 0.0), follow_symlinks=False)
 
     def _ask_for(self, version: str) -> None:
         path = self.root / "environments" / f"{_NAME}.yml"
@@ -260,14 +292,14 @@ class Chaos:
             time.sleep(_PAUSE)
 
 
-def differing(prefix: Path) -> Iterator[str]:
+def differing(prefix: Path, sha256: Callable[[Path], bytes | None]) -> Iterator[str]:
     """Yield the files below a prefix that are not what conda and pip recorded of them."""
     for record in (prefix / "conda-meta").glob("*.json"):
         for each in json.loads(record.read_text())["paths_data"]["paths"]:
             path = prefix / each["_path"]
             hashed = each.get("sha256_in_prefix") or each.get("sha256")
             seen = hashed and not path.is_symlink() and path.suffix != ".pyc"
-            if seen and _sha256(path) != bytes.fromhex(hashed):
+            if seen and sha256(path) != bytes.fromhex(hashed):
                 yield each["_path"]
     for record in prefix.glob("lib/python3*/site-packages/*.dist-info/RECORD"):
         site = record.parent.parent
@@ -275,14 +307,8 @@ def differing(prefix: Path) -> Iterator[str]:
             algorithm, _, value = hashed.partition("=")
             path = Path(os.path.normpath(site / name))
             seen = algorithm == "sha256" and path.suffix != ".pyc"
-            if seen and _sha256(path) != base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)):
+            if seen and sha256(path) != base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)):
                 yield str(path.relative_to(prefix))
-
-
-def _sha256(path: Path) -> bytes | None:
-    with contextlib.suppress(OSError):
-        return hashlib.sha256(path.read_bytes()).digest()
-    return None
 
 
 @contextlib.contextmanager
@@ -310,12 +336,14 @@ def chaos(root: Path, python: Channel, index: IndexServer, seed: int, tell: Say)
         environment={"required-checks": ["pip_check", "mixed_managers"], "promote": "manual"},
         pythons=[minor],
     )
+    temporary = root / "tmp"
+    temporary.mkdir()
     with (
-        forks(project.root, root / "commands.log") as commands,
-        forks(project.root, root / "neighbour.log") as neighbour,
+        forks(project.root, root / "commands.log", TMPDIR=str(temporary)) as commands,
+        forks(project.root, root / "neighbour.log", TMPDIR=str(temporary)) as neighbour,
     ):
         choices = random.Random(seed)  # noqa: S311  # no secret
-        yield Chaos(project.root, project.home, commands, neighbour, choices, tell)
+        yield Chaos(project.root, project.home, temporary, commands, neighbour, choices, tell)
 
 
 def main() -> int:

@@ -61,12 +61,12 @@ class Forks:
 
 
 @contextlib.contextmanager
-def forks(project: Path, output: Path) -> Iterator[Forks]:
+def forks(project: Path, output: Path, **variables: str) -> Iterator[Forks]:
     """Yield what runs commands in a project; what they say goes to the file `output`."""
     with subprocess.Popen(
         [sys.executable, __file__],
         cwd=project,
-        env=os.environ | {"PYTHONPATH": str(_REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(_REPOSITORY), **variables},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

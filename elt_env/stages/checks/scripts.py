@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from elt_env.errors import TimeLimitError, ToolError
 from elt_env.model.lock import owned_distributions
 from elt_env.stages.checks.finding import Finding, judge
 from elt_env.tools.environment_variables import prefix_environment
-from elt_env.tools.files import writing
 from elt_env.tools.modules import import_all, modules_by_distribution
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say, end_of, run
+from elt_env.tools.scratch import scratch_directory
 from elt_env.tools.toolbox import Toolbox
 
 _GROUP = "console_scripts"
@@ -121,11 +120,10 @@ def _requested(prefix: Prefix) -> set[str]:
 def _ask(names: list[str], prefix: Prefix) -> list[str | None]:
     """Return for each script what is wrong with its answer; None where all is well."""
     with (
-        writing(Path(tempfile.gettempdir())),
-        tempfile.TemporaryDirectory(prefix="elt-env-scripts-") as place,
+        scratch_directory("scripts") as place,
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
-        return list(pool.map(partial(_silence, prefix=prefix, place=Path(place)), names))
+        return list(pool.map(partial(_silence, prefix=prefix, place=place), names))
 
 
 def _silence(name: str, prefix: Prefix, place: Path) -> str | None:

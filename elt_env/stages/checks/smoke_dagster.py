@@ -25,6 +25,7 @@ from elt_env.tools import probes
 from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Completed, Say, end_of
+from elt_env.tools.scratch import scratch_directory
 from elt_env.tools.toolbox import Toolbox
 
 NEEDS = Needs((PROJECT,), ("dagster",))
@@ -161,7 +162,9 @@ def postgres_programs(path: str) -> Path | None:
 
 
 def _run_parts(bench: Bench, variables: Mapping[str, str]) -> Completed:
-    done = bench.run_probe(_PARTS, variables=variables)
+    with scratch_directory("dagster") as place:
+        place.chmod(0o711)  # PostgreSQL, which does not run as root, has a directory in it
+        done = bench.run_probe(_PARTS, variables={**variables, "TMPDIR": str(place)})
     for line in done.stdout.splitlines():
         bench.say(f"dagster: {line}")
     return done

@@ -6,7 +6,6 @@ import contextlib
 import platform
 import re
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from elt_env.errors import NetworkError, ToolError
 from elt_env.tools.bases.apt import Sources, connection_settings, sources_of
 from elt_env.tools.bases.base import Base, Made, Request
 from elt_env.tools.bases.debian_root import trim
-from elt_env.tools.files import writing
 from elt_env.tools.oci.layer import MTIME, write_tar
 from elt_env.tools.process import Say, clean_environment, end_of, run
+from elt_env.tools.scratch import scratch_directory
 
 PROGRAM = "mmdebstrap"
 VARIANT = "minbase"
@@ -76,10 +75,9 @@ def _temporary_directory() -> Iterator[Path]:
 
     What mmdebstrap mounts is not in it, so that removing it cannot reach what is mounted.
     """
-    above = Path(tempfile.gettempdir())
-    with writing(above), tempfile.TemporaryDirectory(prefix="elt-env-", dir=above) as place:
-        Path(place).chmod(0o755)
-        yield Path(place)
+    with scratch_directory("debian") as place:
+        place.chmod(0o755)
+        yield place
 
 
 def _bootstrap(sources: Sources, included: Sequence[str], root: Path, request: Request) -> None:

@@ -51,15 +51,25 @@ async def listed_paths(archive: PackageArchive) -> list[str]:
     Raises:
         ValueError: neither is there, or it cannot be read.
     """
+    return list(await listed_hashes(archive))
+
+
+async def listed_hashes(archive: PackageArchive) -> dict[str, str]:
+    """Return the same paths with the sha256 of each, "" where it is not told.
+
+    Raises:
+        ValueError: as `listed_paths`.
+    """
     # One after the other: a `.tar.bz2` is unpacked up to the last that was asked for.
     paths = await archive.read_file("info/paths.json")
     if paths is not None:
-        return [str(entry["_path"]) for entry in load_json(paths)["paths"]]
+        entries = load_json(paths)["paths"]
+        return {str(each["_path"]): str(each.get("sha256") or "") for each in entries}
     files = await archive.read_file("info/files")
     if files is None:
         message = "it has neither info/paths.json nor info/files"
         raise ValueError(message)
-    return files.decode().splitlines()
+    return dict.fromkeys(files.decode().splitlines(), "")
 
 
 def distributions_in(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:

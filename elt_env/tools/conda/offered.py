@@ -22,6 +22,7 @@ from elt_env.tools.conda.channels import channel_of
 from elt_env.tools.conda.distributions import (
     METADATA_FILES,
     distributions_in,
+    listed_hashes,
     listed_paths,
     open_archive,
 )
@@ -356,6 +357,23 @@ async def carried_by(
                 known = await _read(package, client)
             store.write(package.sha256, known)
         return known
+
+    return tuple(await asyncio.gather(*map(one, packages)))
+
+
+async def contents_of(
+    packages: Sequence[Package], client: rattler.Client
+) -> tuple[Mapping[str, str], ...]:
+    """Return by path the sha256 of what each archive holds, "" where it is not told.
+
+    Raises:
+        OSError, ValueError, LookupError, TypeError: an archive cannot be had or read.
+    """
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(package: Package) -> Mapping[str, str]:
+        async with gate:
+            return await listed_hashes(await open_archive(package.url, client))
 
     return tuple(await asyncio.gather(*map(one, packages)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -206,6 +206,14 @@ class CondaTool(Protocol):
 
     def carried(self, packages: Sequence[Package]) -> tuple[tuple[Carried, ...], ...]:
         """Return the distributions that the archive of each package holds.
+
+        Raises:
+            NetworkError: an archive cannot be had or read.
+        """
+        ...
+
+    def contents(self, packages: Sequence[Package]) -> tuple[Mapping[str, str], ...]:
+        """Return by path what the archive of each package holds: the sha256, or "" if untold.
 
         Raises:
             NetworkError: an archive cannot be had or read.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib.metadata
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,6 +49,7 @@ from elt_env.tools.conda.offered import (
     OfferedBuilds,
     bare_record,
     carried_by,
+    contents_of,
     named_in,
     offered,
 )
@@ -285,8 +286,16 @@ class Rattler:
         known = tuple(store.read(each.sha256) for each in packages)
         if all(each is not None for each in known):
             return tuple(each for each in known if each is not None)
+        return self._read(packages, carried_by(packages, store, open_client()))
+
+    def contents(self, packages: Sequence[Package]) -> tuple[Mapping[str, str], ...]:
+        """Return by path what the archive of each package holds; see CondaTool."""
+        return self._read(packages, contents_of(packages, open_client())) if packages else ()
+
+    def _read(self, packages: Sequence[Package], work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Return what is read of archives."""
         try:
-            return self._run(carried_by(packages, store, open_client()), "conda archive look-up")
+            return self._run(work, "conda archive look-up")
         except ARCHIVE_ERRORS as error:
             urls = [each.url for each in packages]
             about = next((each for each in urls if each in str(error)), urls[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from elt_env.tools.bytecode import compile_modules
 from elt_env.tools.host_channel import elf
 from elt_env.tools.host_channel.archive import PLACEHOLDER, RECIPE, Entry, PackageInfo
 from elt_env.tools.interpreters import Interpreter
+from elt_env.tools.scratch import scratch_directory
 
 _LEFT_OUT = {"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"}
 _NOT_COPIED = {"EXTERNALLY-MANAGED"}
@@ -79,10 +79,10 @@ def entries(interpreter: Interpreter, *, compiled: bool = True) -> Iterator[Entr
         ToolError: patchelf is missing or failed, or the interpreter cannot compile.
     """
     files = dict(_files(interpreter))
-    with tempfile.TemporaryDirectory() as scratch:
-        patched = _relocated(files, interpreter.spellings, Path(scratch))
+    with scratch_directory("python") as scratch:
+        patched = _relocated(files, interpreter.spellings, scratch)
         if compiled:
-            files |= _compiled(files, interpreter, Path(scratch) / "modules")
+            files |= _compiled(files, interpreter, scratch / "modules")
         for path, source in sorted(files.items()):
             if isinstance(source, str):
                 yield Entry(path, link=source)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 import tarfile
-import tempfile
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +19,13 @@ from elt_env.model.direct import DirectRequirement
 from elt_env.model.lock import BuiltFrom, Package
 from elt_env.model.names import normalize
 from elt_env.tools.download import Downloads
-from elt_env.tools.files import sha256_of, write_atomically, writing
+from elt_env.tools.files import sha256_of, write_atomically
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.interpreters import find_interpreter
 from elt_env.tools.pip.repository import check_out
 from elt_env.tools.pip.wheels import wheel_tags
 from elt_env.tools.process import Say
+from elt_env.tools.scratch import scratch_directory
 from elt_env.tools.wheel_metadata import read_wheel_metadata
 
 _EPOCH = 315532800  # 1980-01-01, the earliest moment that a zip archive can hold
@@ -228,11 +228,7 @@ class DirectWheels:
         exclude_newer: datetime | None = None,
         indexes: Indexes | None = None,
     ) -> Path:
-        with (
-            writing(Path(tempfile.gettempdir())),
-            tempfile.TemporaryDirectory(prefix="elt-env-build-") as name,
-        ):
-            place = Path(name)
+        with scratch_directory("build") as place:
             say(f"pip: building a wheel of {direct.origin}")
             source, moment = self._source(direct, place, say)
             request = BuildRequest(

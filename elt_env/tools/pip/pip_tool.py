@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from elt_env.errors import (
     IntegrityError,
     ToolError,
 )
-from elt_env.tools.files import storage_error, write_atomically, writing
+from elt_env.tools.files import storage_error, write_atomically
 from elt_env.tools.http_client import diagnosis, patiently
 from elt_env.tools.http_errors import busy, refusal
 from elt_env.tools.indexes import Indexes
@@ -22,6 +21,7 @@ from elt_env.tools.logins import Logins, completed
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import InstallRequest
 from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
+from elt_env.tools.scratch import scratch_directory
 
 _MISMATCH = re.compile(r"DO NOT MATCH THE HASHES.*?\n\s+(?P<what>\S+)", re.DOTALL)
 _TRIES = 2  # of a command that met a busy server which does not say for how long
@@ -59,11 +59,8 @@ class Pip:
         """Leave the cache as it is: pip unpacks from it, and no prefix shares its files."""
 
     def _install(self, request: InstallRequest, more: list[str], say: Say) -> str:
-        with (
-            writing(Path(tempfile.gettempdir())),
-            tempfile.TemporaryDirectory(prefix="elt-env-pip-") as place,
-        ):
-            listed = Path(place) / "requirements.txt"
+        with scratch_directory("pip") as place:
+            listed = place / "requirements.txt"
             write_atomically(listed, request.requirements)
             options = [
                 *("install", "--require-hashes", "--no-deps", "--no-compile", "--no-input"),
@@ -109,13 +106,14 @@ class Pip:
         extra = {key: value for key, value in settings.items() if value}
 
         def once() -> Completed:
-            done = run(
-                [sys.executable, "-m", "pip", "--python", prefix / "bin" / "python", *options],
-                limit=self._limit,
-                env=clean_environment(extra=extra),
-                say=say,
-                secrets=indexes.secrets,
-            )
+            with scratch_directory("pip") as place:
+                done = run(
+                    [sys.executable, "-m", "pip", "--python", prefix / "bin" / "python", *options],
+                    limit=self._limit,
+                    env=clean_environment(extra={**extra, "TMPDIR": str(place)}),
+                    say=say,
+                    secrets=indexes.secrets,
+                )
             later = busy(done.stdout + done.stderr) if done.returncode else None
             if later:
                 raise later

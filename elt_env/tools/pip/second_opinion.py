@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import re
 import sys
-import tempfile
 from collections.abc import Collection
 from datetime import timezone
 from pathlib import Path
 
 from elt_env.errors import IndexUnreachableError, PipConflictError, ToolError
 from elt_env.model.names import normalize
-from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.files import write_atomically
 from elt_env.tools.http_errors import refusal
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.logins import completed
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import ResolveRequest
 from elt_env.tools.process import Say, clean_environment, end_of, run
+from elt_env.tools.scratch import scratch_directory
 
 # pip says of an index that does not answer that it has no version of the package.
 _UNREACHABLE = re.compile(
@@ -59,11 +59,7 @@ def resolve_with_pip(  # noqa: PLR0913  # what a resolve is made of
         TimeLimitError: it took longer than `limit`.
     """
     indexes = completed(indexes)
-    with (
-        writing(Path(tempfile.gettempdir())),
-        tempfile.TemporaryDirectory(prefix="elt-env-pip-") as name,
-    ):
-        place = Path(name)
+    with scratch_directory("pip") as place:
         write_atomically(place / "requirements.txt", "\n".join(request.requirements) + "\n")
         pins = [f"{name}=={version}" for name, version in request.pins]
         write_atomically(place / "constraints.txt", "\n".join([*pins, *request.bounds]) + "\n")

@@ -7,8 +7,7 @@ import importlib.metadata
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from elt_env.tools.pip.port import InstallRequest, Resolved, ResolveRequest
 from elt_env.tools.pip.shelf_server import ServedShelf, serving
 from elt_env.tools.pip.uv_answers import locked_file, pin_lines, read_annotated
 from elt_env.tools.process import Completed, Say, clean_environment, run
+from elt_env.tools.scratch import scratch_directory
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -80,7 +80,7 @@ class Uv:
         return self.resolve(barred, say)
 
     def _resolve(self, request: ResolveRequest, say: Say) -> tuple[Resolved, ...]:
-        with self._workspace() as place:
+        with scratch_directory("uv") as place:
             output = place / "requirements.txt"
             if request.keep:
                 write_atomically(output, pin_lines(request.keep))
@@ -132,7 +132,7 @@ class Uv:
         if not resolved:
             return ()
         pins = [f"{each.name}=={each.version}" for each in resolved]
-        with self._workspace() as place:
+        with scratch_directory("uv") as place:
             output = place / "pylock.toml"
             options = ["--format", "pylock.toml", "--no-deps", "--no-header"]
             done = self._compile(output, replace(request, fresh=False), pins, options, say)
@@ -202,7 +202,7 @@ class Uv:
 
     def forget(self, names: Iterable[str]) -> None:
         """Drop what is cached of these distributions; see Installer."""
-        with self._workspace() as place:
+        with scratch_directory("uv") as place:
             done = self._run(["uv", "cache", "clean", *names], place, unheard)
         if done.returncode:
             raise uv_errors.other(done.stderr, done.returncode)
@@ -211,7 +211,7 @@ class Uv:
         self, request: InstallRequest, options: list[str], say: Say
     ) -> tuple[Completed, str]:
         """Install, and return what came of it and the command for the record."""
-        with self._workspace() as place:
+        with scratch_directory("uv") as place:
             listed = place / "requirements.txt"
             write_atomically(listed, request.requirements)
             links = tuple(map(str, request.links))
@@ -230,7 +230,7 @@ class Uv:
     def build_wheel(self, request: BuildRequest, say: Say) -> None:
         """Build a wheel in an environment of its own; see Builder."""
         indexes = request.indexes or self._indexes
-        with self._workspace() as place:
+        with scratch_directory("uv") as place:
             command = [
                 *("uv", "build", "--wheel", "--no-sources", "--no-create-gitignore"),
                 *("--python", str(request.python), "--out-dir", str(request.output)),
@@ -246,7 +246,7 @@ class Uv:
 
     def inconsistencies(self, prefix: Path, say: Say) -> tuple[str, ...]:
         """Return what the distributions in `prefix` miss of each other; see Installer."""
-        with self._workspace() as place:
+        with scratch_directory("uv") as place:
             command = ["uv", "pip", "check", "--python", str(prefix / "bin" / "python")]
             done = self._run(command, place, say)
         if done.returncode == 0:
@@ -371,7 +371,7 @@ class Uv:
         return run(
             [uv.find_uv_bin(), *command[1:]],
             limit=seconds,
-            env=clean_environment(extra=credentials | {"NO_COLOR": "1"}),
+            env=clean_environment(extra=credentials | {"NO_COLOR": "1", "TMPDIR": str(place)}),
             cwd=place,
             say=say,
             secrets=indexes.secrets,
@@ -418,14 +418,6 @@ class Uv:
             new = sorted({parse_index(url).url for url in urls} - known)
             if len(new) == 1:
                 self._indexes = replace(self._indexes, default=Index(new[0]))
-
-    @contextlib.contextmanager
-    def _workspace(self) -> Iterator[Path]:
-        with (
-            writing(Path(tempfile.gettempdir())),
-            tempfile.TemporaryDirectory(prefix="elt-env-uv-") as name,
-        ):
-            yield Path(name)
 
 
 def _besides_proxy(host: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ import posixpath
 import shutil
 import stat
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from elt_env.tools import probes
 from elt_env.tools.files import writing
 from elt_env.tools.process import clean_environment, run
 from elt_env.tools.sandbox.port import Bind, Launch, Task
+from elt_env.tools.scratch import scratch_directory
 
 _PROGRAM = Path(probes.__file__).parent / "enter_root.py"
 _TRIAL = 20.0  # seconds
@@ -209,8 +209,7 @@ class Namespaces:
         """Return why it cannot be used here, or ""."""
         if os.geteuid() != 0:
             return "chroot is root's"
-        with tempfile.TemporaryDirectory() as place:
-            root = Path(place)
+        with scratch_directory("root") as root:
             it = enter(root, ImageConfig("", "", command=("true",)), Task())
             return _trial(*_enter_command(root, replace(it, argv=(), env={})))
 

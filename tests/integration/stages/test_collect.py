@@ -196,9 +196,21 @@ def test_leftovers_of_interrupted_work_go(world: World) -> None:
         (home / name).mkdir(parents=True)
         (home / name / "file").write_bytes(bytes(5000))
     (home / "oci/blobs/sha256/.new-half").write_bytes(bytes(5000))
+    half = [
+        home / "targets/elt@3.11/.current.json.ab_d3fgh",
+        home / "cache/conda/.part-abcdefgh",
+        home / "locks/.new-abcdefgh/lock.json",
+        home / "images/.collected-0123.json",
+        home / ".project.json.abcdefgh",
+    ]
+    for path in half:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     fresh = home / "work/def/2"
     age(home)
     fresh.mkdir(parents=True)
+    being_written = home / "locks/.lock.json.abcdefgh"
+    being_written.touch()
     world.release(world.one, world.two)
 
     done = world.collect(grace=timedelta(hours=1))
@@ -206,8 +218,12 @@ def test_leftovers_of_interrupted_work_go(world: World) -> None:
         "prefixes/.removed-x",
         "work/abc",
         "roots/.removed-y",
+        "5 half-written files and directories",
     ]
+    assert not any(path.exists() for path in half)
+    assert not (home / "locks/.new-abcdefgh").exists()
     assert fresh.is_dir()
+    assert being_written.exists()
     assert not (home / "work/abc").exists()
 
 
