@@ -18,7 +18,7 @@ from elt_env.stages import lock as locking
 from elt_env.stages import pack as packing
 from elt_env.stages.lock import Locked, Resolution, Solved
 from elt_env.stages.pack import Draft
-from elt_env.stages.promote import promote
+from elt_env.stages.promote import mend_entry_points, promote
 from elt_env.stages.push import push_candidate
 from elt_env.tools.prefix import Stage
 
@@ -62,9 +62,14 @@ def pip_install_once(at: Work, digest: str) -> str:
 
 @step
 def seal_prefix(at: Work, digest: str) -> Made:
-    """Verify that the prefix is what the lock says, then mark it ready."""
+    """Verify that the prefix is what the lock says, then mark it ready.
+
+    Where a person promotes, the entry points of the release that there is are kept whole.
+    """
     lock = at.toolbox.store.read_lock(digest, at.target)
     built = build.advance(lock, Stage.READY, at.toolbox, at.say)
+    if at.toolbox.environment.promote == "manual":
+        mend_entry_points(at.target, at.toolbox, at.say)
     return made(prefix_metadata(lock, built), digest)
 
 

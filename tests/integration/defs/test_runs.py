@@ -88,8 +88,15 @@ def test_relock_upgrades_and_a_tag_names_what_may_move(small: Small) -> None:
 
     kept = small.site.execute("elt_build", "3.11")
     assert "lock: kept" in kept.stderr
-    named = small.site.execute("elt_relock", "3.11", upgrade="part")
+    # Where a person promotes, what is released stays, and is kept whole.
+    release = small.site.show(TARGET)["release"]
+    launcher = Path(release["entry_points"]) / "python"
+    launcher.unlink()
+    manual = {"ELT_ENV_ENVIRONMENTS__ELT__PROMOTE": "manual"}
+    named = small.site.execute("elt_relock", "3.11", manual, upgrade="part")
     assert named.returncode == 0, named.stderr[-4000:]
+    assert small.site.show(TARGET)["release"] == release
+    assert launcher.is_file()
     told = small.site.elt_env("diff", TARGET).stdout
     assert told.startswith(f"{TARGET}: 1 upgraded\n^ part 1.0 → 1.1 ")
     everything = small.site.execute("elt_relock", "3.11")
