@@ -16,7 +16,7 @@ _USERINFO = re.compile(r"(?!git@)[^/?#]+(?:@|%40)")
 # A password with a slash, a question mark or a hash in it, which has to be percent-encoded: what
 # is no port stands behind the colon of a name, or a host behind an @ that no path has there.
 _PORT = re.compile(r"[^/?#@:]*(?:$|[/?#]|:(?:[0-9]*|\$\{\w+\}|PORT)(?=[/?#.,;:)\]}]|$))|\[")
-_MALFORMED = re.compile(r"[^/?#@:]+:[^@]+?[/?#].*@|[^/?#@:]+:[^/?#@]+(?=[/?#]|$)")
+_MALFORMED = re.compile(r"[^/?#@:]+:[^@][^@/?#]*[/?#].*@|[^/?#@:]+:[^/?#@]+(?=[/?#]|$)")
 _SPLIT_LOGIN = re.compile(
     r"[^/?#@:.]+(?::[0-9]+)?[/?#][^@]*[^/@]@(?=[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}[:/])"
 )

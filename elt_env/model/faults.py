@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from elt_env.errors import SpecError
 from elt_env.model.credentials import without_credentials
-from elt_env.model.limits import MOST_BOUNDS, MOST_DEPTH, MOST_FAULTS, MOST_WIDTH
+from elt_env.model.limits import MOST_BOUNDS, MOST_DEPTH, MOST_FAULTS, MOST_TOLD, MOST_WIDTH
 
 
 @dataclass(frozen=True, order=True)
@@ -24,6 +24,11 @@ class Fault:
     line: int
     problem: str
     remedy: str
+
+    def __post_init__(self) -> None:
+        """Leave out the middle of a sentence that quotes too much."""
+        object.__setattr__(self, "problem", shortened(self.problem))
+        object.__setattr__(self, "remedy", shortened(self.remedy))
 
     @property
     def place(self) -> str:
@@ -70,6 +75,13 @@ class FaultsError(SpecError):
             f"Correct these {min(len(faults), MOST_FAULTS)} faults; what is left is told by: "
             f"elt-env lint {source}",
         )
+
+
+def shortened(sentence: str) -> str:
+    """Return a sentence, without its middle where it is longer than a person reads."""
+    if len(sentence) <= MOST_TOLD:
+        return sentence
+    return f"{sentence[: MOST_TOLD // 3]} [...] {sentence[-MOST_TOLD // 3 :]}"
 
 
 def refuse_many(bounds: int, name: str) -> None:

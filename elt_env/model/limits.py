@@ -39,6 +39,12 @@ MOST_FAULTS = 50
 MOST_WIDTH = 2_000
 """Characters of one requirement, without the options behind it."""
 
+MOST_TEXT = 32_000
+"""Characters of a variable's value; execve(2) takes 131,072 bytes of a name and a value."""
+
+MOST_TOLD = 1_000
+"""Characters of a sentence about a fault, which quotes what was written."""
+
 
 def load_json(text: str | bytes) -> Any:  # noqa: ANN401  # whatever JSON can hold
     """Return what a JSON text holds.

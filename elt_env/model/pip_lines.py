@@ -97,9 +97,14 @@ def _logical(text: str) -> Iterator[Line]:
 
 
 def _without_comment(number: int, line: str) -> Iterator[Line]:
-    bare = re.sub(r"(^|\s+)#.*$", "", line).strip()
+    bare = re.sub(r"(^|\s)#.*$", "", line).strip()
     if bare:
         yield number, bare
+
+
+_HASHES = re.compile(r"--hash[= ]\S+ ?")
+# It begins where a word does, or a long word would be tried from each of its characters.
+_URL = re.compile(r"(?<![^\s='\"])[^\s='\"]+://[^\s'\"]+")
 
 
 @dataclass
@@ -144,10 +149,11 @@ class _Reading:
     def _line(
         self, text: str, source: str, number: int, within: tuple[str, ...], *, constraint: bool
     ) -> None:
-        for url in re.findall(r"[^\s='\"]+://[^\s'\"]+", text):
+        for url in _URL.findall(text):
             refuse_credentials(url, variables=True)
         asked, rest = _split(text)
         refuse_excess(asked)
+        refuse_excess(_HASHES.sub("", rest))
         options = parse_options(rest)
         if asked:
             found = self._asked(asked, hashes_of(options), source, constraint=constraint)

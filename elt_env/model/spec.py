@@ -21,8 +21,8 @@ from elt_env.model.credentials import (
     without_credentials,
 )
 from elt_env.model.direct import DirectRequirement
-from elt_env.model.faults import Fault, FaultsError, WrittenError
-from elt_env.model.limits import MOST_FAULTS
+from elt_env.model.faults import Fault, FaultsError, WrittenError, refuse_excess
+from elt_env.model.limits import MOST_FAULTS, MOST_WIDTH
 from elt_env.model.marked_yaml import (
     is_nothing,
     items_of,
@@ -255,6 +255,11 @@ class _Reading:
             if not channel:
                 problem = f"the channel '{_shown(item)}' is not a name or a URL."
                 self._wrong(line_of(item), problem, "Write a text, as in: - conda-forge")
+            elif len(channel) > MOST_WIDTH:
+                problem = (
+                    f"the channel '{without_credentials(channel[:40])} ...' is longer than any."
+                )
+                self._wrong(line_of(item), problem, "Write one channel a line.")
             elif channel != "nodefaults":
                 self._refuse_credentials(channel, line_of(item))
                 found.append(channel)
@@ -294,6 +299,11 @@ class _Reading:
         return [each for each, _ in conda.values()], pip
 
     def _add_conda(self, text: str, line: int, found: dict[str, tuple[CondaSpec, int]]) -> None:
+        try:
+            refuse_excess(text)
+        except WrittenError as error:
+            self._faults.append(error.at(self._source, line))
+            return
         if requirement_carries_credentials(text):
             shown_as = without_credentials(text) if "://" in text else text.rpartition("::")[2]
             problem = f"the channel of '{shown_as}' carries a credential."

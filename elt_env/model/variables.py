@@ -8,6 +8,7 @@ import yaml
 
 from elt_env.model.credentials import without_credentials
 from elt_env.model.faults import Fault
+from elt_env.model.limits import MOST_TEXT
 from elt_env.model.marked_yaml import line_of, pairs_of, scalar_of
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -67,6 +68,10 @@ def _fault(
         remedy = f"Write it as in: {name}: 'text'"
     elif "\0" in str(value.value):
         problem, remedy = f"the variable {name} has a NUL in its value.", "Remove it."
+    elif len(str(value.value)) > MOST_TEXT:
+        problem = f"the variable {name} has {len(str(value.value))} characters in its value, and "
+        problem += f"{MOST_TEXT} are the most that every program can be given."
+        remedy = "Keep that text in a file, and name the file."
     elif name in found:
         problem = f"the variable {name} is set on line {found[name][1]} already."
         remedy = "Remove one of the two; conda exports names in capitals."

@@ -27,13 +27,22 @@ def open_file(path: Path) -> IO[bytes]:
     Raises:
         OSError: it cannot be read, or is no file; `strerror` says which.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # open(2): a socket cannot be opened
+            raise _no_file(stat.S_IFSOCK, path) from None
+        raise
     state = os.fstat(handle)
     if stat.S_ISREG(state.st_mode) or _is_null(state):
         return open(handle, "rb")  # noqa: PTH123  # a descriptor, for the caller to close
     os.close(handle)
-    kind = _KINDS.get(stat.S_IFMT(state.st_mode), "something else")
-    raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+    raise _no_file(state.st_mode, path)
+
+
+def _no_file(mode: int, path: Path) -> OSError:
+    kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+    return OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:

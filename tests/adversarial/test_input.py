@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -87,6 +88,50 @@ _SPECS: Mapping[str, tuple[str, str]] = {
     ),
     "a marker without a variable": (f"{_PIP}  - \"p; 'a' > 'b'\"\n", "cannot be compared"),
     "a marker without a meaning": (f"{_PIP}  - \"p; os_name ~= 'b'\"\n", "cannot be compared"),
+    "100,000 extras": (
+        f"{_PIP}  - p[{','.join(f'e{each}' for each in range(100_000))}]\n",
+        "more than any requirement needs",
+    ),
+    "a word of 500,000 characters": (
+        f"{_PIP}  - {'p' * 500_000}\n",
+        "more than any requirement needs",
+    ),
+    "a requirement of spaces": (
+        f'{_PIP}  - "p{" " * 500_000}x"\n',
+        "more than any requirement needs",
+    ),
+    "a URL with 100,000 segments": (
+        f"{_PIP}  - p @ http://a:{'/b' * 100_000}\n",
+        "more than any requirement needs",
+    ),
+    "an option of 400,000 characters": (
+        f"{_PIP}  - --{'a-' * 200_000}\n",
+        "more than any requirement needs",
+    ),
+    "a path of 100,000 levels": (
+        f"{_PIP}  - -r {'../' * 100_000}x\n",
+        "more than any requirement needs",
+    ),
+    "conda's brackets in each other": (
+        f"{_TOP}- p {'(' * 3000}>=1{')' * 3000}\n",
+        "more than 40 parentheses",
+    ),
+    "a conda package of 500,000 characters": (
+        f"{_TOP}- {'p' * 500_000}\n",
+        "more than any requirement needs",
+    ),
+    "a channel of 200,000 characters": (
+        f"channels: ['http://a:{'/b' * 100_000}']\ndependencies: [python=3.11]\n",
+        "longer than any",
+    ),
+    "a variable that no program can be given": (
+        f"variables: {{A: '{'$' * 300_000}'}}\ndependencies: [python=3.11]\n",
+        "300000 characters in its value",
+    ),
+    "a key of 100,000 characters": (
+        f"dependencies: [python=3.11]\nvariables:\n  ? {'-' * 100_000}\n  : x\n",
+        "cannot be a variable's name",
+    ),
     "a file that includes itself often": (f"{_PIP}  - -r 0.txt\n", "files are included"),
 }
 
@@ -137,6 +182,11 @@ def _zeros(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+
+
 def _directory(path: Path) -> None:
     path.mkdir()
 
@@ -149,6 +199,7 @@ def _huge(path: Path) -> None:
 _ODD: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "a pipe": (_pipe, "a pipe, not a file"),
     "a device": (_zeros, "a device, not a file"),
+    "a socket": (_socket, "a socket, not a file"),
     "a directory": (_directory, "a directory"),
     "a terabyte": (_huge, "larger than"),
 }
