@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from elt_env.defs.assets import environment_assets
+from elt_env.defs.assets import environment_assets, spec_asset
 from elt_env.defs.checks import environment_checks, image_checks
 from elt_env.defs.console import short_console
 from elt_env.defs.jobs import environment_jobs, executor
@@ -25,7 +25,7 @@ def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definiti
     """Return the assets, checks and jobs of one environment."""
     return dg.Definitions.merge(
         dg.Definitions(
-            assets=environment_assets(name, policy),
+            assets=[spec_asset(name, policy), *environment_assets(name, policy)],
             asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
         ),
         environment_jobs(name, policy),

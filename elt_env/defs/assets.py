@@ -7,7 +7,7 @@ Every step is an op that one can see, retry and read the log of; what it does st
 import dagster as dg
 
 from elt_env.defs.metadata import image_metadata, lock_metadata, made, prefix_metadata
-from elt_env.defs.names import about
+from elt_env.defs.names import about, group_name
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.run_tags import is_unasked, mover, steering
 from elt_env.defs.steps import Made, Work, step
@@ -24,7 +24,7 @@ from elt_env.tools.prefix import Stage
 
 
 @step
-def solve_conda(at: Work) -> Locked | Solved | Resolution:
+def solve_conda(at: Work, _spec: None) -> Locked | Solved | Resolution:
     """Keep the current lock while it satisfies, else let conda answer first."""
     return locking.solve_unless_kept(at.target, at.toolbox, at.say, **steering(at.tags))
 
@@ -104,16 +104,28 @@ def move_release(at: Work, _image: None) -> Made:
     return made(release_metadata(moved, at.target, at.toolbox), release_version(moved.release))
 
 
+def spec_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetSpec:
+    """Return the spec, which people write and Dagster only shows."""
+    return dg.AssetSpec(
+        [environment, "spec"],
+        group_name=group_name(environment),
+        kinds={"yaml"},
+        owners=list(policy.owners),
+        description=f"What people ask for in `{environment}`: the file `{policy.spec}`. A change "
+        "that the lock does not satisfy is seen by the sensor, which asks for a build.",
+    )
+
+
 def environment_assets(environment: str, policy: EnvironmentPolicy) -> list[dg.AssetsDefinition]:
     """Return the assets of an environment, each after the one before it."""
 
     @dg.graph_asset(
-        **about(environment, "lockfile", policy, {"conda", "python"}),
+        **about(environment, "lockfile", policy, {"conda", "python"}, after="spec"),
         description=f"Every package of `{environment}` by name, version, URL and sha256: conda's "
         "half solved first, pip's half resolved in one command beside it.",
     )
-    def lockfile() -> Made:
-        return write_lockfile(resolve_pip(solve_conda()))
+    def lockfile(spec: None) -> Made:
+        return write_lockfile(resolve_pip(solve_conda(spec)))
 
     @dg.graph_asset(
         **about(environment, "environment", policy, {"conda", "python"}, after="lockfile"),

@@ -13,12 +13,14 @@ from elt_env.model.diff_report import DiffReport, Waiting, to_json
 from elt_env.model.evidence import Cell, Evidence
 from elt_env.model.image import ImageRecord
 from elt_env.model.lock import HeldBack, Lock, Package
+from elt_env.model.spec import Spec
 from elt_env.model.summary import first_tool
 from elt_env.stages.build import Built
 from elt_env.stages.lock import Locked
 from elt_env.stages.pack import Packed
 from elt_env.stages.push import PushedImage
 from elt_env.tools.files import tail
+from elt_env.tools.settings import Project
 from elt_env.tools.store import Store
 
 _LOG_LINES = 40
@@ -33,6 +35,18 @@ Metadata = dict[str, dg.MetadataValue]
 def made(metadata: Metadata, digest: str) -> dg.MaterializeResult[None]:
     """Return what an asset ends with; the digest of what was made is its data version."""
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(digest))
+
+
+def spec_metadata(spec: Spec, project: Project) -> Metadata:
+    """Return what a spec asks for, and where it is."""
+    asked = [("conda", str(each)) for each in (spec.python_spec, *spec.conda)]
+    asked += [("pip", each) for each in (*spec.pip, *map(str, spec.directs))]
+    return {
+        "requirements": _table(("half", "asked for"), asked),
+        "requirement_count": dg.MetadataValue.int(len(asked)),
+        "channels": dg.MetadataValue.json(list(spec.channels)),
+        "path": dg.MetadataValue.path(project.root / spec.source),
+    }
 
 
 def lock_metadata(locked: Locked) -> Metadata:

@@ -32,7 +32,7 @@ def about(
 
     With `after`, the asset of that name has to be there, and the steps get it as an input of that
     name that holds nothing. It is made again when that one has changed; a release only where the
-    policy promotes by itself.
+    policy promotes by itself, a lockfile where the spec's sensor finds that it has to.
     """
     known: dict[str, Any] = {
         "key": [environment, asset],
@@ -43,7 +43,7 @@ def about(
     }
     if after:
         known["ins"] = {after: dg.AssetIn([environment, after], dagster_type=dg.Nothing)}
-    if after and (asset != "release" or policy.promote == "auto"):
+    if after and asset != "lockfile" and (asset != "release" or policy.promote == "auto"):
         known["automation_condition"] = follows_upstream()
     return known
 

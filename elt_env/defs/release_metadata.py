@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from statistics import median
 
 import dagster as dg
 
@@ -50,11 +52,25 @@ def release_metadata(moved: Moved, target: Target, toolbox: Toolbox) -> Metadata
         "why": dg.MetadataValue.text(f"{release.trigger}, by {release.by}"),
         "changes": dg.MetadataValue.md(_changes(entries[-1], lock)),
         "change_count": dg.MetadataValue.int(len(entries[-1].changes or ())),
+        **_plotted(release, lock),
         "proven": _proof_table(lock, toolbox),
         "packages": package_table(lock.packages),
         "how_to_use": dg.MetadataValue.md(_use(entry, lock)),
         "history": _history_table(entries),
         "path": dg.MetadataValue.path(entry),
+    }
+
+
+def _plotted(release: Release, lock: Lock) -> Metadata:
+    """Return numbers that the web UI plots over the releases; ages are those at the release."""
+    day, hour = timedelta(days=1), timedelta(hours=1)
+    ages = [(release.at - each.released_at) / day for each in lock.packages if each.released_at]
+    waited = max(release.at - lock.locked_at, timedelta())
+    return {
+        "package_count": dg.MetadataValue.int(len(lock.packages)),
+        "not_newest": dg.MetadataValue.int(len(lock.held_back)),
+        "hours_to_promote": dg.MetadataValue.float(round(waited / hour, 2)),
+        **({"median_age_days": dg.MetadataValue.float(round(median(ages), 1))} if ages else {}),
     }
 
 

@@ -1,5 +1,6 @@
 """What was made outside of Dagster, as by `elt-env` in a terminal, is told to it by a run."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from elt_env.defs.metadata import (
     image_record_metadata,
     lock_metadata,
     prefix_metadata,
+    spec_metadata,
 )
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.run_tags import IDENTITY
 from elt_env.defs.sensors.runs import Runs
 from elt_env.defs.sensors.walk import Tracked
+from elt_env.errors import InputError
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
 from elt_env.model.policy import Policy
@@ -31,6 +34,7 @@ from elt_env.stages.explain_diff import read_report, with_startup
 from elt_env.stages.lock import Locked
 from elt_env.stages.promote import Moved
 from elt_env.stages.show import previous_lock, show
+from elt_env.tools.settings import Project
 from elt_env.tools.toolbox import Toolbox
 
 JOB = "store_report"
@@ -54,10 +58,9 @@ def store_report_definitions(policy: Policy) -> dg.Definitions:
     def report_store(context: dg.OpExecutionContext, project: EltProject) -> Iterator[Any]:
         """Tell what the store has, and Dagster does not know."""
         with reporting(context):
-            for target, toolbox in targets(tracked, project):
-                for event in _unreported(target, toolbox, context.instance):
-                    context.log.info("%s: %s", target.name, _named(event))
-                    yield event
+            for name, event in _all_unreported(tracked, project, context.instance):
+                context.log.info("%s: %s", name, _named(event))
+                yield event
         yield dg.Output(None)
 
     @dg.job(
@@ -88,11 +91,8 @@ def _sensor(policy: Policy, job: dg.JobDefinition, tracked: Tracked) -> dg.Senso
         waits = _waits(context.instance)
         if waits:
             return dg.SkipReason(waits)
-        found = [
-            f"{target.name}: {_named(event)}"
-            for target, toolbox in targets(tracked, project)
-            for event in _unreported(target, toolbox, context.instance)
-        ]
+        unreported = _all_unreported(tracked, project, context.instance)
+        found = [f"{name}: {_named(event)}" for name, event in unreported]
         for each in found:
             context.log.info(each)
         return dg.RunRequest() if found else dg.SkipReason("Dagster knows all that is in the store")
@@ -123,6 +123,38 @@ def targets(tracked: Tracked, project: EltProject) -> Iterator[tuple[Target, Too
         for python in pythons:
             if python in toolbox.environment.pythons:
                 yield toolbox.target(environment, python), toolbox
+
+
+def _all_unreported(
+    tracked: Tracked, project: EltProject, instance: dg.DagsterInstance
+) -> Iterator[tuple[str, Event]]:
+    """Yield what Dagster does not know, and of which environment or target it is.
+
+    Raises:
+        EltEnvError: the policy cannot be used, or the records of a target cannot be read.
+    """
+    for environment in tracked:
+        for each in _unreported_spec(environment, project.toolbox(environment).project, instance):
+            yield environment, each
+    for target, toolbox in targets(tracked, project):
+        for event in _unreported(target, toolbox, instance):
+            yield target.name, event
+
+
+def _unreported_spec(
+    environment: str, project: Project, instance: dg.DagsterInstance
+) -> Iterator[dg.AssetMaterialization]:
+    """Yield the spec where it asks for something else than Dagster heard of last.
+
+    What is wrong with one that cannot be used is told by the sensor that watches specs.
+    """
+    with contextlib.suppress(InputError):
+        spec = project.spec(environment)
+        key = dg.AssetKey([environment, "spec"])
+        if spec.digest != _known_version(key, None, instance):
+            yield dg.AssetMaterialization(
+                key, metadata=spec_metadata(spec, project), tags={_DATA_VERSION: spec.digest}
+            )
 
 
 def _unreported(target: Target, toolbox: Toolbox, instance: dg.DagsterInstance) -> Iterator[Event]:
@@ -179,9 +211,12 @@ def _made(summary: Summary, toolbox: Toolbox) -> Iterator[_Made]:
         )
 
 
-def _known_version(key: dg.AssetKey, python: str, instance: dg.DagsterInstance) -> str | None:
+def _known_version(
+    key: dg.AssetKey, python: str | None, instance: dg.DagsterInstance
+) -> str | None:
+    partitions = [python] if python else None
     latest = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=key, asset_partitions=[python]), limit=1
+        dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions), limit=1
     ).records
     event = latest[0].asset_materialization if latest else None
     return (event.tags or {}).get(_DATA_VERSION) if event else None

@@ -230,7 +230,7 @@ def test_dagster_hears_of_what_was_done_at_the_command_line(
     for name, value in forward.environment().items():
         monkeypatch.setenv(name, value)
     heard = _hears(forward, instance)
-    assert heard[:3] == ["lockfile", "environment", "release"]
+    assert heard[:4] == ["spec", "lockfile", "environment", "release"]
     assert {"pip_check", "imports", "isolation"} <= set(heard)
     assert _hears(forward, instance) == []
 
@@ -247,6 +247,18 @@ def test_dagster_hears_of_what_was_done_at_the_command_line(
     ok(typed(forward, "doctor", forward.target, "--check", "imports", "--again"))
     assert _hears(forward, instance) == ["imports"]
     assert _hears(forward, instance) == []
+
+    spec = forward.site.directory / "environments" / "elt.yml"
+    before = spec.read_text()
+    try:
+        spec.write_text(before + "# a remark\n")
+        assert _hears(forward, instance) == []
+        spec.write_text("dependencies: {}\n")
+        assert _hears(forward, instance) == []
+        spec.write_text(before.replace("tool", "tool<9"))
+        assert _hears(forward, instance) == ["spec"]
+    finally:
+        spec.write_text(before)
 
 
 def test_the_webhook_hears_of_what_was_done_at_the_command_line(forward: Terminal) -> None:

@@ -120,6 +120,8 @@ class WebUi:
     def re_execute(self, run: str) -> str:
         """Execute what a run did not come to, by the menu of its page; return the new run's id."""
         page = self.go(f"/runs/{run}")
+        # Before its last event is there, the page knows of no failed step.
+        page.get_by_text("Process for run exited").first.wait_for()
         button(page, "Re-execute.*").locator("xpath=following::button[1]").first.click()
         return self.launched_by(page.get_by_text("From failure", exact=True))
 

@@ -14,6 +14,8 @@ from elt_env.defs.jobs import environment_jobs
 from elt_env.defs.resources import EltProject
 from elt_env.model.lock import Lock
 from elt_env.stages.build import ensure_prefix
+from elt_env.stages.checks import NOT_BLOCKING
+from elt_env.stages.prove import CHECKS
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.settings import Project
 from tests.support.loopback import dead_url
@@ -69,6 +71,16 @@ def execute_checks(
     return subset.execute_in_process(instance=instance, raise_on_error=False)
 
 
+def materialize(
+    project: Project, instance: dg.DagsterInstance, python: str
+) -> dg.ExecuteInProcessResult:
+    """Make the environment as the button "Materialize" does: with every check on it."""
+    job = definitions(project).resolve_implicit_global_asset_job_def()
+    return job.get_subset(asset_selection={ASSET}).execute_in_process(
+        instance=instance, partition_key=python, asset_selection=[ASSET], raise_on_error=False
+    )
+
+
 def told(run: dg.ExecuteInProcessResult) -> dict[str, tuple[bool, str]]:
     return {
         each.check_name: (each.passed, str(each.description))
@@ -106,6 +118,15 @@ def test_without_a_python_every_built_one_is_checked(
     assert of_partition(instance, "imports", "3.11") is True
     assert of_partition(instance, "imports", "3.12") is None
     assert execute_checks(project, instance, "pip_check", "imports").success
+
+
+def test_where_the_environment_is_made_it_is_not_built_a_second_time(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    run = materialize(project, instance, "3.11")
+    assert run.success
+    assert set(told(run)) == set(CHECKS)
+    assert set(told(execute_checks(project, instance, *NOT_BLOCKING))) == set(NOT_BLOCKING)
 
 
 def test_a_failure_on_one_python_is_told_for_it_and_for_all(

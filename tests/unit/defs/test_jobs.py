@@ -53,7 +53,7 @@ def test_the_owners_of_the_policy_are_those_of_the_assets() -> None:
         dg.Definitions(resources={"project": EltProject()}),
     )
     owners = [list(each.owners) for each in defs.resolve_all_asset_specs()]
-    assert owners == [["team:data", "someone@example.invalid"]] * 5
+    assert owners == [["team:data", "someone@example.invalid"]] * 6
 
 
 def test_where_a_person_promotes_a_build_leaves_the_release() -> None:

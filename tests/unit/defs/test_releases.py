@@ -84,7 +84,8 @@ def test_a_promotion_shows_what_it_is_what_changed_its_proof_and_its_use(
     assert content["outcome"] == "promoted"
     assert content["why"].startswith("alpha 1.0 → 1.1, by job elt_promote, run ")
     assert "alpha" in content["changes"]
-    assert content["change_count"] == 1
+    assert (content["change_count"], content["package_count"]) == (1, len(_NEW.packages))
+    assert content["hours_to_promote"] >= 0.0
     assert f"{content['path']}/python --version" in content["how_to_use"]
     assert {each.data["check"] for each in content["proven"].records} >= {"pip_check", "imports"}
     assert [each.data["number"] for each in content["history"].records] == [2, 1]
