@@ -30,7 +30,8 @@ def diff(old: str, new: str | None, form: str | None) -> None:
 
     Each is a target, the start of a digest, or a directory with a lock.json. With one target
     alone, its lock before is compared with its current one. What was found out when NEW took the
-    place of OLD is told again; else the package index is asked about what differs.
+    place of OLD is told again; else the package index is asked about what differs. With one
+    target alone, what changed in the locks of Meltano's plugins is printed too.
 
     \b
     Examples:
@@ -44,21 +45,25 @@ def diff(old: str, new: str | None, form: str | None) -> None:
     kept = read_report(toolbox.store, before.digest if before else None, after.digest)
     report = kept if kept and not kept.notes else explain(before, after, toolbox, teller())
     report = with_startup(report, before, after, toolbox)
+    plugins = _plugins(after.target, toolbox) if new is None else {}
     if form == "json":
-        click.echo(json.dumps(to_json(report), indent=2))
-    else:
-        click.echo(to_markdown(report) if form == "markdown" else to_text(report))
-        if new is None and form is None:
-            _print_plugins(after.target, toolbox)
+        click.echo(json.dumps(to_json(report) | {"plugins": plugins}, indent=2))
+        return
+    click.echo(to_markdown(report) if form == "markdown" else to_text(report))
+    head, line = ("\n**Plugins of {}**\n", "- `{}`") if form else ("\nplugins of {}:", "  {}")
+    for check, changes in plugins.items():
+        click.echo(head.format(check))
+        click.echo("\n".join(line.format(each) for each in changes))
 
 
-def _print_plugins(target: Target, toolbox: Toolbox) -> None:
-    """Print what changed in the locks of the target's plugins, which lie beside its own."""
+def _plugins(target: Target, toolbox: Toolbox) -> dict[str, list[str]]:
+    """Return what changed in the locks of the target's plugins, which lie beside its own."""
     home = toolbox.store.home
-    for check, lock in plugin_locks(home, target).items():
-        changes = plugin_changes(plugin_lock_before(home, target, check), lock)
-        if changes:
-            click.echo(f"\nplugins of {check}:\n" + "\n".join(f"  {each}" for each in changes))
+    found = {
+        check: list(plugin_changes(plugin_lock_before(home, target, check), lock))
+        for check, lock in plugin_locks(home, target).items()
+    }
+    return {check: changes for check, changes in found.items() if changes}
 
 
 def _locks(old: str, new: str | None, toolbox: Toolbox) -> tuple[Lock | None, Lock]:

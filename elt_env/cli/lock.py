@@ -57,7 +57,8 @@ def lock(name: str, python: str | None, called: str | None) -> None:
 def relock(name: str, packages: tuple[str, ...], accepted: tuple[str, ...]) -> None:
     """Upgrade the lock of TARGET within its spec.
 
-    The policy holds too. What changed is printed.
+    The policy holds too. What changed is printed. Meltano's plugins that checks run are locked
+    anew by the next run of the check: all, or those that have a package that is named.
 
     \b
     Examples:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
 
 from elt_env.model.canonical import digest_of
 from elt_env.model.diff import compare_packages
 from elt_env.model.lock import Package
+from elt_env.model.names import normalize
 from elt_env.model.requirements import pinned
 
 Asked = Mapping[tuple[str, str], str]
@@ -40,6 +44,15 @@ class LockedPlugin:
     def requirements(self) -> str:
         """The content of a requirements file that installs just this."""
         return pinned(self.packages) + "".join(f"{each}\n" for each in self.direct)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The requirements (PEP 508) in what was asked for, names normalized."""
+        return tuple(_requirements(self.pip_url))
+
+    def asks_for(self, name: str) -> bool:
+        """Tell whether a package, by its normalized name, was asked for by name."""
+        return any(Requirement(each).name == name for each in self.asked)
 
     @property
     def pins_itself(self) -> bool:
@@ -78,10 +91,31 @@ class PluginLock:
         ]
         return digest_of([self.python, self.platform, plugins])
 
+    @property
+    def is_movable(self) -> bool:
+        """Whether something in it may move when it is locked anew."""
+        return not all(each.pins_itself for each in self.plugins)
+
+    def holds(self, names: Collection[str]) -> bool:
+        """Tell whether one of these packages, by normalized names, may move in it."""
+        return any(
+            each.name in names
+            for plugin in self.plugins
+            if not plugin.pins_itself
+            for each in plugin.packages
+        )
+
     def answers(self, asked: Asked, python: str, platform: str) -> bool:
         """Tell whether it is what was locked for these plugins, this Python and platform."""
         mine = {(each.kind, each.name): each.pip_url for each in self.plugins}
         return (mine, self.python, self.platform) == (dict(asked), python, platform)
+
+
+def _requirements(pip_url: str) -> Iterator[str]:
+    for word in pip_url.split():
+        with contextlib.suppress(InvalidRequirement):
+            found = Requirement(word)
+            yield f"{normalize(found.name)}{found.specifier}"
 
 
 def plugin_changes(old: PluginLock | None, new: PluginLock) -> tuple[str, ...]:

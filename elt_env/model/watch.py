@@ -52,12 +52,14 @@ class Sight:
             each package the newest first.
         ignored: for each package the newest release that does not count, in the same order.
         lost: what was yanked, or is gone from its index.
+        plugins: the names among them that are locked for Meltano's plugins, beside the lock.
     """
 
     looked_at: str
     usable: tuple[News, ...] = ()
     ignored: tuple[News, ...] = ()
     lost: tuple[Lost, ...] = ()
+    plugins: tuple[str, ...] = ()
 
     @property
     def found(self) -> str:

@@ -146,7 +146,7 @@ def decide(lock: Lock, sight: Sight, memory: Memory, watcher: Watcher) -> Outcom
 
 def _resolved(lock: Lock, sight: Sight, fingerprint: str, what: str, watcher: Watcher) -> Outcome:
     try:
-        candidate = _find_in_time(lock.target, sight, watcher)
+        candidate = _find_in_time(lock, sight, watcher)
     except UnsatisfiableError as error:
         problem = shortened(error.problem)
         return _decided(fingerprint, f"{what}, but no new lock is possible: {problem}", sight)
@@ -156,7 +156,11 @@ def _resolved(lock: Lock, sight: Sight, fingerprint: str, what: str, watcher: Wa
         watcher.say(f"WARNING: {lock.target.name}: {error.problem}")
         return _decided(fingerprint, told, sight)
     except (CancelledError, TimeLimitError):
-        return _left_to_a_run(lock, fingerprint, what, sight)
+        told = f"{what}: resolving takes longer than a tick may; a run does it"
+        return _run_without_candidate(lock, fingerprint, what, sight, told)
+    if candidate is None and sight.plugins:
+        told = f"{what}: a run locks the plugins anew"
+        return _run_without_candidate(lock, fingerprint, what, sight, told)
     if candidate is None:
         told = (
             f"the lock would not change for {what}: what the spec asks for, and what is locked "
@@ -175,14 +179,18 @@ def _and_ignored(sight: Sight) -> str:
     return ignored and f"; does not count: {ignored}"
 
 
-def _find_in_time(target: Target, sight: Sight, watcher: Watcher) -> Candidate | None:
-    """Return the candidate that what was seen leads to.
+def _find_in_time(lock: Lock, sight: Sight, watcher: Watcher) -> Candidate | None:
+    """Return the candidate that what was seen leads to; None where it is all of plugins.
 
     Raises:
         CancelledError, TimeLimitError: the tick's time does not suffice.
     """
+    locked = {each.name for each in lock.packages}
+    upgrade = tuple(n for n in sight.upgrade if n in locked or n not in sight.plugins)
+    if not upgrade:
+        return None
     with _ended_after(watcher.tick.left):
-        return find_candidate(target, watcher.toolbox, watcher.say, upgrade=sight.upgrade)
+        return find_candidate(lock.target, watcher.toolbox, watcher.say, upgrade=upgrade)
 
 
 @contextlib.contextmanager
@@ -198,8 +206,10 @@ def _ended_after(seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
-def _left_to_a_run(lock: Lock, fingerprint: str, what: str, sight: Sight) -> Outcome:
-    """Ask for a run that resolves by itself, since it may take as long as it needs."""
+def _run_without_candidate(
+    lock: Lock, fingerprint: str, what: str, sight: Sight, told: str
+) -> Outcome:
+    """Ask for a run that resolves by itself: it may take as long as it needs, or run a check."""
     ask = Ask(
         key=f"{lock.target.name} {short(fingerprint)}",
         job="build",
@@ -207,7 +217,6 @@ def _left_to_a_run(lock: Lock, fingerprint: str, what: str, sight: Sight) -> Out
         trigger=shortened(what),
         upgrade=sight.upgrade,
     )
-    told = f"{what}: resolving takes longer than a tick may; a run does it"
     return Outcome(told, Memory(fingerprint, told, ask), ask)
 
 

@@ -200,20 +200,44 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
 
     Raises: as `examine` and `solve`.
     """
+    moved = _let_plugins_move(upgrade, target, toolbox, say)
     if candidate is not None:
         taken = _take(target, candidate, trigger, toolbox, say)
         if taken is not None:
             return taken
         upgrade = _still_locked(upgrade, target, toolbox)
-    elif upgrade is None:
-        for check, kept in plugin_locks(toolbox.store.home, target).items():
-            if not all(each.pins_itself for each in kept.plugins):
-                forget_plugin_lock(toolbox.store.home, target, check)
+    else:
+        upgrade = moved
     found = examine(target, toolbox, say, upgrade=upgrade, accepted=accepted)
     if isinstance(found, Locked):
         return found
     question = prepare(found, toolbox, say)
     return Solved(question, solved(question, toolbox, say))
+
+
+def _let_plugins_move(
+    upgrade: tuple[str, ...] | None, target: Target, toolbox: Toolbox, say: Say
+) -> tuple[str, ...] | None:
+    """Let locks of plugins that hold what may be upgraded be made anew; return what is left.
+
+    The check that runs the plugins locks them when it runs next.
+    """
+    if upgrade == ():
+        return upgrade
+    names = {normalize(each) for each in upgrade or ()}
+    moved: set[str] = set()
+    for check, kept in plugin_locks(toolbox.store.home, target).items():
+        if kept.holds(names) or (upgrade is None and kept.is_movable):
+            forget_plugin_lock(toolbox.store.home, target, check)
+            say(f"lock: the plugins of {check} may be upgraded; the check locks them anew")
+            moved |= {each.name for plugin in kept.plugins for each in plugin.packages}
+    if upgrade is None or not moved:
+        return upgrade
+    current = toolbox.store.current_lock(target)
+    known = {each.name for each in current.packages} if current else set()
+    return tuple(
+        each for each in upgrade if normalize(each) in known or normalize(each) not in moved
+    )
 
 
 def _take(

@@ -14,10 +14,13 @@ from functools import partial
 from elt_env.errors import BusyError, NetworkError, TimeLimitError, ToolError
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
+from elt_env.model.own_checks import IN_IMAGE
 from elt_env.stages.build import require_prefix
 from elt_env.stages.checks import CHECKS, HEALTH_CHECKS, SMOKE_CHECKS, Check, Finding
+from elt_env.stages.checks.finding import first
 from elt_env.stages.checks.image import IMAGE_CHECKS, ImageUnderTest
-from elt_env.stages.checks.inputs import check_inputs, plugin_inputs
+from elt_env.stages.checks.inputs import NOT_LOCKED, check_inputs, plugin_inputs
+from elt_env.stages.checks.plugins import put_back
 from elt_env.stages.checks.registry import health_checks, image_checks
 from elt_env.tools.cancelling import ended_by
 from elt_env.tools.files import write_atomically
@@ -202,8 +205,18 @@ class Prover:
         start = time.monotonic()
         finding = self.checks[name](self.toolbox, self.say)
         # What the check itself has locked is what it has read.
-        inputs = {**inputs, **plugin_inputs(name, self.lock, self.toolbox)}
-        return self._kept(name, finding, time.monotonic() - start, inputs)
+        read = plugin_inputs(name, self.lock, self.toolbox)
+        if finding.status == "failed" and inputs.get("plugins") == NOT_LOCKED:
+            finding = self._with_plugins_of_before(name, finding)
+        return self._kept(name, finding, time.monotonic() - start, {**inputs, **read})
+
+    def _with_plugins_of_before(self, name: str, finding: Finding) -> Finding:
+        """Let plugins that do not hold be locked as they were before they were locked anew."""
+        changes = put_back(name.removesuffix(IN_IMAGE), self.toolbox, self.lock)
+        if not changes:
+            return finding
+        told = "its plugins stay locked as they were before; it ran with"
+        return replace(finding, detail=f"{finding.detail}\n{told}:\n{first(changes)}")
 
     def attempt_safely(self, name: str) -> Evidence:
         """Return the same; `failed` for a check that hangs, `not_run` for one that cannot run."""

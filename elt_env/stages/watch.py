@@ -10,6 +10,7 @@ from elt_env.model.target import Target
 from elt_env.model.watch import Holder, Lost, Memory, Sight, shortened
 from elt_env.stages.decide import Outcome, Pages, Tick, Watcher, decide, no_lock
 from elt_env.stages.question import rules_for
+from elt_env.stages.watch_plugins import see_plugins
 from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.toolbox import Toolbox
 
@@ -36,12 +37,18 @@ def _see(lock: Lock, toolbox: Toolbox, tick: Tick) -> Sight:
     rules = rules_for(lock, toolbox.project.spec(lock.target.environment), toolbox)
     there = [(each, pages.get((each.index, each.name))) for each in watched]
     found = [news(each, page, rules) for each, page in there if page is not None]
+    plugins = see_plugins(lock, toolbox, tick)
+    found += plugins.news
     ignored = [next((each for each in versions if not each.usable), None) for versions in found]
+    looked_at = f"{len(watched)} package{'s' * (len(watched) != 1)}"
+    if plugins.looked_at:
+        looked_at += f" and {plugins.looked_at} of plugins"
     return Sight(
-        looked_at=f"{len(watched)} package{'s' * (len(watched) != 1)}",
+        looked_at=looked_at,
         usable=tuple(each for versions in found for each in usable(versions)),
         ignored=tuple(each for each in ignored if each is not None),
-        lost=_lost(watched, released, pages),
+        lost=(*_lost(watched, released, pages), *plugins.lost),
+        plugins=plugins.names,
     )
 
 

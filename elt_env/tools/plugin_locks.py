@@ -67,6 +67,17 @@ def forget_plugin_lock(home: Path, target: Target, check: str) -> None:
         path.replace(path.with_name(f"{check}{_BEFORE}"))
 
 
+def restore_plugin_lock(home: Path, target: Target, check: str) -> None:
+    """Let the lock of before be the check's again, where there is one.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    before = _directory(home, target) / f"{check}{_BEFORE}"
+    if before.exists():
+        write_atomically(before.with_name(f"{check}.json"), before.read_bytes())
+
+
 def _directory(home: Path, target: Target) -> Path:
     return home / _DIRECTORY / target.name
 

@@ -170,7 +170,7 @@ def _with_index(toolbox: Toolbox, index: IndexServer) -> Toolbox:
 
 
 def test_what_was_locked_is_installed_until_it_is_locked_anew(
-    toolbox: Toolbox, prefix: Prefix, index: IndexServer, tmp_path: Path
+    site: Site, toolbox: Toolbox, prefix: Prefix, index: IndexServer, tmp_path: Path
 ) -> None:
     def offer(version: str) -> None:
         files = {"tap_own/__init__.py": _MAIN}
@@ -194,3 +194,16 @@ def test_what_was_locked_is_installed_until_it_is_locked_anew(
     assert [line for line in said if "ingest: tap-own" in line] == [
         "ingest: tap-own: ^ tap-own 1.0 → 2.0 (pip, upgraded)"
     ]
+
+    # And so does whoever runs Meltano of the release itself.
+    shown = site.elt_env("plugins", "elt@3.11", "ingest", "--write", str(tmp_path / "pins"))
+    url = shown.stdout.partition("pip_url: >-")[2].strip()
+    offer("3.0")
+    path = tmp_path / "released"
+    path.mkdir()
+    (path / "meltano.yml").write_text(_PROJECT.replace("pip_url: tap-own", f"pip_url: '{url}'"))
+    meltano = ("run", "elt@3.11", "--", "meltano", f"--cwd={path}", "install")
+    done = site.elt_env(*meltano, variables={"UV_DEFAULT_INDEX": index.url})
+    assert done.returncode == 0, done.stdout + done.stderr
+    (installed,) = path.glob(".meltano/*/tap-own/venv/lib/*/site-packages/tap_own-*")
+    assert installed.name == "tap_own-2.0.dist-info"

@@ -41,8 +41,8 @@ def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
 
     But for those of the allow-list, and those that want what an extra brings that nobody asked for,
     or what nothing that is installed requires, as the stubs of a service that is not used. It is a
-    warning where a distribution seems to have forgotten a requirement, and where nothing of one
-    imports; where it was asked for, that fails all the same.
+    warning where a distribution seems to have forgotten a requirement, and where nothing imports of
+    one that was asked for; without what nothing requires, that fails all the same.
     """
     limit = toolbox.policy.tool_limit.total_seconds()
     distributions = {each.name: each for each in prefix.distributions()}
@@ -131,7 +131,11 @@ class _Judge:
         asked = _asked_for(self.prefix.lock)
         for name, modules in {} if below else self.owners.items():
             if modules and found.keys() >= {*modules}:  # nothing of it imports
-                lacks = {each: found[each] for each in modules if found[each] != _ALLOWED}
+                lacks = {
+                    each: found[each]
+                    for each in modules
+                    if found[each] != _ALLOWED and (name in asked or NOTHING in found[each].reason)
+                }
                 found |= {each: replace(why, is_lack=True) for each, why in lacks.items()}
                 if name in asked and all(NOTHING in found[each].reason for each in modules):
                     found = {each: why for each, why in found.items() if each not in modules}

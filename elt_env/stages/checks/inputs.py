@@ -22,6 +22,9 @@ from elt_env.tools.workplace import digest_of_project
 _VERSIONS = {"imports": 4, "pip_check": 2, "mixed_managers": 3, "dbt_smoke": 2, "dagster_smoke": 2}
 """Versions of checks; a change of what a check finds raises its number, which starts at 1."""
 
+NOT_LOCKED = "not locked"
+"""What stands for the lock of plugins before there is one."""
+
 _PROJECTS: dict[str, tuple[str, ...]] = {
     "meltano_smoke": smoke_meltano.NEEDS.projects,
     "dbt_smoke": smoke_dbt.NEEDS.projects,
@@ -80,7 +83,7 @@ def plugin_inputs(name: str, lock: Lock, toolbox: Toolbox) -> dict[str, str]:
     if not is_own and (name not in _MELTANO or "meltano" not in lock.distributions):
         return {}
     kept = read_plugin_lock(toolbox.store.home, lock.target, own if is_own else SMOKE)
-    return {"plugins": kept.digest if kept else "not locked"}
+    return {"plugins": kept.digest if kept else NOT_LOCKED}
 
 
 def _policy_name(key: str) -> str:

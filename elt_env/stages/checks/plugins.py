@@ -15,7 +15,12 @@ from elt_env.model.plugin_lock import Asked, LockedPlugin, PluginLock, plugin_ch
 from elt_env.tools.files import write_atomically
 from elt_env.tools.meltano_file import MeltanoPlugin, read_meltano
 from elt_env.tools.pip.port import Resolved, ResolveRequest
-from elt_env.tools.plugin_locks import plugin_lock_before, read_plugin_lock, write_plugin_lock
+from elt_env.tools.plugin_locks import (
+    plugin_lock_before,
+    read_plugin_lock,
+    restore_plugin_lock,
+    write_plugin_lock,
+)
 from elt_env.tools.plugins import MeltanoProject
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
@@ -55,6 +60,19 @@ def provide_locked(
         write_plugin_lock(home, target, check, made)
         for line in plugin_changes(plugin_lock_before(home, target, check), made):
             say(f"{check}: {line}")
+
+
+def put_back(check: str, toolbox: Toolbox, lock: Lock) -> tuple[str, ...]:
+    """Let a check's plugins be locked as before; return what was locked anew, a line each.
+
+    Where nothing else was locked before, the lock stays as it is.
+    """
+    home, target = toolbox.store.home, lock.target
+    before, made = plugin_lock_before(home, target, check), read_plugin_lock(home, target, check)
+    changes = plugin_changes(before, made) if made else ()
+    if changes:
+        restore_plugin_lock(home, target, check)
+    return changes
 
 
 def pin_plugins(project: Path, check: str, toolbox: Toolbox, lock: Lock) -> bool:

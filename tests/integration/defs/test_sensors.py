@@ -10,7 +10,10 @@ import pytest
 
 from elt_env.defs.run_tags import LOCK, TRIGGER, UPGRADE
 from elt_env.defs.sensors import walk
-from elt_env.model.lock import Lock
+from elt_env.model.lock import Lock, Package
+from elt_env.model.plugin_lock import LockedPlugin, PluginLock
+from elt_env.stages.checks.plugins import SMOKE
+from elt_env.tools.plugin_locks import plugin_lock_before, read_plugin_lock, write_plugin_lock
 from elt_env.tools.release_store import ReleaseStore
 from tests.support.locking import LONG_AGO, Scene
 from tests.support.project import toolbox_of
@@ -189,3 +192,40 @@ def _release(tools: Watched, lock: Lock) -> None:
     release = a_release(1, "a", digest=lock.digest, target=lock.target.name)
     releases.prepare(release, fake_prefix(tools.scene.root / "prefix"))
     releases.switch(release)
+
+
+def _lock_plugin(tools: Watched, version: str) -> None:
+    file = f"tap_own-{version}-py3-none-any.whl"
+    package = Package("pip", "tap-own", version, f"{tools.scene.index.url}/{file}", "ab" * 32)
+    plugin = LockedPlugin("extractors", "tap", "tap-own<2 wheel", (package,))
+    kept = PluginLock("3.11", tools.lock.target.platform, (plugin,))
+    write_plugin_lock(tools.project.home, tools.lock.target, SMOKE, kept)
+
+
+def test_a_release_of_a_plugin_leads_to_a_run_that_locks_the_plugins_anew(tools: Watched) -> None:
+    tools.scene.offer_pip("tap-own", "1.0")
+    _lock_plugin(tools, "1.0")
+    told = "elt@3.11: nothing new for what is locked (2 packages and 1 of plugins looked at)"
+    assert tools.tick().skipped == told
+    tools.scene.offer_pip("tap-own", "1.1", "2.0")
+    digest, request = tools.lock.digest, tools.tick().request
+    assert request.tags[TRIGGER] == "tap-own 1.0 → 1.1"
+    assert request.tags[UPGRADE] == "tap-own"
+    assert LOCK not in request.tags
+
+    assert tools.run(request).success
+    assert tools.lock.digest == digest
+    home, target = tools.project.home, tools.lock.target
+    assert read_plugin_lock(home, target, SMOKE) is None
+    assert plugin_lock_before(home, target, SMOKE) is not None
+
+    # Together with what the lock itself holds, and asked for by name.
+    _lock_plugin(tools, "1.0")
+    tools.scene.offer_pip("part", "1.1")
+    request = tools.tick().request
+    assert (request.tags[LOCK], request.tags[UPGRADE]) == (request.run_key, "part,tap-own")
+    assert tools.run(request).success
+    assert versions(tools.lock)["part"] == "1.1"
+    assert read_plugin_lock(home, target, SMOKE) is None
+    seen = tools.tick().skipped
+    assert seen == "elt@3.11: nothing new for what is locked (2 packages looked at)"

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from elt_env.errors import ProofError
-from elt_env.model.evidence import Evidence
-from elt_env.model.lock import Lock
+from elt_env.model.evidence import Evidence, Status
+from elt_env.model.lock import Lock, Package
+from elt_env.model.plugin_lock import LockedPlugin, PluginLock
+from elt_env.stages.checks.finding import Finding
 from elt_env.stages.pack import pack
 from elt_env.stages.promote import promote
-from elt_env.stages.prove import prove_all, prove_image
+from elt_env.stages.prove import Prover, prove_all, prove_image
+from elt_env.tools.plugin_locks import forget_plugin_lock, read_plugin_lock, write_plugin_lock
+from elt_env.tools.process import Say
 from elt_env.tools.project_copy import MOST_BYTES
 from elt_env.tools.sandbox.rooted import Bubblewrap, Namespaces
 from elt_env.tools.toolbox import Toolbox
@@ -346,6 +350,35 @@ def test_a_project_that_changed_after_the_evidence_keeps_the_release_back(
     _promote(
         own_toolbox(tmp_path / "p", tools_lock, {"own": {**check, "blocking": False}}), tools_lock
     )
+
+
+@pytest.mark.parametrize("status", ["failed", "passed"])
+def test_plugins_that_do_not_hold_stay_locked_as_before(
+    status: Status, sample_lock: Lock, tmp_path: Path
+) -> None:
+    def plugins(version: str) -> PluginLock:
+        package = Package("pip", "tap-own", version, "https://files.invalid/tap.whl", "00" * 32)
+        plugin = LockedPlugin("extractors", "tap-own", "tap-own", (package,))
+        return PluginLock(sample_lock.target.python, sample_lock.target.platform, (plugin,))
+
+    def check(toolbox: Toolbox, say: Say) -> Finding:
+        say("locking")
+        write_plugin_lock(toolbox.store.home, sample_lock.target, "ingest", plugins("2.0"))
+        return Finding(status, "rows were counted")
+
+    ingest = {"kind": "meltano", "project": str(tmp_path)}
+    toolbox = own_toolbox(tmp_path / "root", sample_lock, {"ingest": ingest})
+    home, target = toolbox.store.home, sample_lock.target
+    write_plugin_lock(home, target, "ingest", plugins("1.0"))
+    forget_plugin_lock(home, target, "ingest")
+
+    prover = Prover({"ingest": check}, sample_lock, toolbox, silent, again=False)
+    evidence = prover.attempt("ingest")
+
+    locked = "1.0" if status == "failed" else "2.0"
+    assert read_plugin_lock(home, target, "ingest") == plugins(locked)
+    assert evidence.inputs["plugins"] == plugins("2.0").digest
+    assert ("tap-own 1.0 → 2.0" in evidence.detail) is (status == "failed")
 
 
 def test_a_project_that_is_too_large_or_odd(root: Path, tools_lock: Lock, team: Path) -> None:

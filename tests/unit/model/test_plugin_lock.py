@@ -53,3 +53,20 @@ def test_each_plugin_has_its_own_changes() -> None:
     assert plugin_changes(_LOCK, _LOCK) == plugin_changes(None, _LOCK) == ()
     one = PluginLock("3.11", "linux-64", (_TAP,))
     assert plugin_changes(one, _LOCK) == ("target-b: + attrs 2.0 (pip, added)",)
+
+
+def test_what_may_move_is_known_by_name() -> None:
+    asked = replace(_TAP, pip_url="Tap_A[x]>=1,<2 --index-url https://index.example six")
+    assert asked.asked == ("tap-a<2,>=1", "six")
+    assert [asked.asks_for(each) for each in ("tap-a", "six", "attrs", "tap")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert _LOCK.holds({"attrs", "other"})
+    assert not _LOCK.holds({"other"})
+    fixed = replace(_TAP, pip_url="--require-hashes -r pins.txt")
+    kept = PluginLock("3.11", "linux-64", (fixed,))
+    assert not kept.holds({"attrs"})
+    assert (kept.is_movable, _LOCK.is_movable) == (False, True)
