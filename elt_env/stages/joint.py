@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import itertools
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -23,7 +21,7 @@ from elt_env.errors import (
     UnsatisfiableError,
 )
 from elt_env.model.best_answer import Clause, Contender, Places, steps
-from elt_env.model.lock import Package
+from elt_env.model.lock import Lock, Package
 from elt_env.model.markers import applies
 from elt_env.model.names import normalize
 from elt_env.model.project_page import ProjectPage
@@ -38,7 +36,7 @@ from elt_env.stages.joint_shelf import (
     needs_in,
 )
 from elt_env.stages.question import Question, pre_release_bounds, release_rules
-from elt_env.stages.solve import as_requirement
+from elt_env.stages.solve import as_requirement, read_ahead
 from elt_env.tools.conda import Carried, Offered, SolveRequest
 from elt_env.tools.pip import ResolveRequest
 from elt_env.tools.pip.port import Resolved
@@ -128,24 +126,13 @@ class Pages:
         self._own: str | None = None
         self._unknown: set[str] = set()
         self._needs: dict[tuple[str, str], tuple[Requirement, ...] | None] = {}
-        self._ahead: threading.Thread | None = None
         self._max_age = 0.0
 
-    def expect(self, packages: Iterable[Package]) -> None:
-        """Begin to read the pages of packages from where they came, while a resolver works.
-
-        What cannot be read is asked for again when it is needed.
-        """
-        asked = {each.name: each.index for each in packages if each.index}
-
-        def look() -> None:
-            with contextlib.suppress(EltEnvError):
-                self._toolbox.package_index.look(asked, may_lack=True)
-
-        if asked:
+    def expect(self, previous: Lock | None) -> None:
+        """Take the pages that were read ahead for a lock made before; see `read_ahead`."""
+        if previous is not None:
+            read_ahead(previous, self._toolbox)
             self._max_age = _A_WHILE
-            self._ahead = threading.Thread(target=look, daemon=True)
-            self._ahead.start()
 
     def learn(self, resolved: Iterable[Resolved]) -> None:
         """Remember the index that the resolver has by itself, where no settings name one."""
@@ -213,8 +200,6 @@ class Pages:
         return {each: needs for each in asked if (needs := self._needs[each]) is not None}
 
     def _look(self, asked: Mapping[str, str]) -> Mapping[str, ProjectPage]:
-        if self._ahead is not None:
-            self._ahead.join()
         index = self._toolbox.package_index
         try:
             looked = index.look(asked, may_lack=True, max_age=self._max_age)

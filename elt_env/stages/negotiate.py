@@ -83,8 +83,7 @@ def joint_problem(
     asked = solve_request(question, first.channels, first.source, toolbox)
     offered = toolbox.conda.offered(asked) if first.source == "remote" else None
     problem = JointProblem(question, python or first.python, toolbox, say, offered, asked)
-    if question.previous is not None:
-        problem.pages.expect(question.previous.pip)
+    problem.pages.expect(question.previous)
     return problem
 
 

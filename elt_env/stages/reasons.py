@@ -104,28 +104,79 @@ class Reasons:
             for each in self._chosen[name].required_by if each in self._chosen
         }  # fmt: skip
         needs = self._needs(needy)
-        for (name, version), who in itertools.product(versions, sorted(needs)):
-            for line in needs[who]:
-                if line.name == name and not _has(line, version):
-                    yield f"{who} {self._chosen[who].version} needs {name} {line.specifier}"
+        barring = [
+            (who, line)
+            for (name, version), who in itertools.product(versions, sorted(needs))
+            for line in needs[who]
+            if line.name == name and not _has(line, version)
+        ]
+        # With which extras others ask for a distribution takes longer to find out.
+        for extras_of in (self._asked_extras, self._extras):
+            for who, line in barring:
+                if applies(line, self._problem.python, extras_of(who)):
+                    version = self._chosen[who].version
+                    yield f"{who} {version} needs {line.name} {line.specifier}"
 
     def _needs(self, names: Iterable[str]) -> Mapping[str, Sequence[Requirement]]:
-        """Return what chosen distributions need, as far as it is known."""
+        """Return what chosen distributions need with whatever extra, as far as it is known."""
         some = set(names)
         wanted = {(each, self._chosen[each].version) for each in some - self._stubs.keys()}
         found = {name: each for (name, _), each in self._problem.pages.needs(wanted).items()}
         for stub in (one for each in some & self._stubs.keys() for one in self._stub_of(each)):
             found[stub.name] = needs_in(stub.metadata)
-        return {name: self._counting(name, each) for name, each in found.items()}
+        return found
+
+    def _asked_extras(self, name: str) -> set[str]:
+        """Return the extras with which the spec asks for a distribution."""
+        asked = map(Requirement, self._problem.question.spec.pip)
+        return {extra for each in asked if normalize(each.name) == name for extra in each.extras}
+
+    def _extras(self, name: str) -> set[str]:
+        """Return the extras of a chosen distribution that count, whoever asks for them."""
+        needs = self._needs(self._above(name))
+        extras: dict[str, set[str]] = {}
+        found = {each: self._asked_extras(each) for each in needs}
+        while found != extras:
+            extras = found
+            found = {
+                each: extras[each].union(
+                    *(self._asking(each, lines, extras[who]) for who, lines in needs.items())
+                )
+                for each in needs
+            }
+        return extras.get(name, set())
+
+    def _above(self, name: str) -> set[str]:
+        """Return the names of all chosen distributions that lead to one, and its own."""
+        found: set[str] = set()
+        ahead = [name]
+        while ahead:
+            each = ahead.pop()
+            if each in self._chosen and each not in found:
+                found.add(each)
+                ahead += self._chosen[each].required_by
+        return found
+
+    def _asking(self, name: str, lines: Iterable[Requirement], extras: set[str]) -> set[str]:
+        """Return the extras with which lines that count with some extras ask for a distribution."""
+        python = self._problem.python
+        mine = [each for each in lines if each.name == name and each.extras]
+        return {one for each in mine if applies(each, python, extras) for one in each.extras}
+
+    def _with_own(self, name: str, needs: Iterable[Requirement], extras: set[str]) -> set[str]:
+        """Return extras with those that they ask of the same distribution, as in `x[all]`."""
+        lines = list(needs)
+        more = self._asking(name, lines, extras) - extras
+        return self._with_own(name, lines, extras | more) if more else extras
 
     def _stub_of(self, name: str) -> list[Stub]:
         return [each for each in self._shelf.stubs_of(*self._stubs[name]) if each.name == name]
 
     def _counting(self, name: str, needs: Iterable[Requirement]) -> list[Requirement]:
         """Return those that count under the Python, and with the extras that the spec asks for."""
-        asked = map(Requirement, self._problem.question.spec.pip)
-        extras = {extra for each in asked if normalize(each.name) == name for extra in each.extras}
-        return [each for each in needs if applies(each, self._problem.python, extras)]
+        lines = list(needs)
+        extras = self._with_own(name, lines, self._asked_extras(name))
+        return [each for each in lines if applies(each, self._problem.python, extras)]
 
     def _of_itself(self, name: str, possible: str, places: Sequence[int]) -> Iterator[str]:
         """Yield what a version needs otherwise than it was chosen, whichever of its files it is."""
@@ -144,6 +195,8 @@ class Reasons:
         build = half.offered.builds(name)[place]
         for line in (*depends(build), *constrains(build)):
             other = named_in(line)
+            if other in self._chosen and other not in self._numbers and line in constrains(build):
+                yield from self._barred(f"{name} {build.version}", line, other)
             if other == name or other not in self._numbers:
                 continue
             chosen = half.build(other, self._numbers[other])
@@ -152,6 +205,12 @@ class Reasons:
         own = self._carried(name, place)
         for stub in own:
             yield from self._of_stub(stub, {each.name for each in own})
+
+    def _barred(self, who: str, line: str, distribution: str) -> Iterator[str]:
+        """Yield that a build's bound on what it does not bring excludes what pip's half brings."""
+        version = self._chosen[distribution].version
+        if distribution not in self._stubs and self._problem.is_barred(line, distribution, version):
+            yield f"{who} needs {_spaced(line)}, which is {version}"
 
     def _of_stub(self, stub: Stub, beside: Iterable[str] = ()) -> Iterator[str]:
         needs = self._counting(stub.name, needs_in(stub.metadata))

@@ -18,6 +18,7 @@ from elt_env.model.conda_spec import CondaSpec, to_pep440
 from elt_env.model.lock import (
     Bound,
     ChannelSource,
+    Lock,
     Package,
     owned_distributions,
     with_required_by,
@@ -77,6 +78,8 @@ def solve(question: Question, toolbox: Toolbox, say: Say) -> CondaAnswer:
             fallback is of no use.
         NetworkError: a channel answers with something else than repodata.
     """
+    if question.previous is not None:
+        read_ahead(question.previous, toolbox)
     if not question.spec.channels:
         taken = toolbox.channels
         say(
@@ -96,6 +99,12 @@ def solve(question: Question, toolbox: Toolbox, say: Say) -> CondaAnswer:
             "packages made of this machine's own Python and of wheels."
         )
     return solve_with(question, "host", toolbox, say)
+
+
+def read_ahead(previous: Lock, toolbox: Toolbox) -> None:
+    """Begin to read what the indexes say by now of a lock's packages, from where they came."""
+    asked = {each.name: each.index for each in previous.pip if each.index}
+    toolbox.package_index.look_ahead(asked)
 
 
 def solve_with(

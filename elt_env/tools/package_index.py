@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from elt_env.errors import EltEnvError
 from elt_env.model.project_page import IndexFile, ProjectPage
 from elt_env.tools import http_client, index_errors
 from elt_env.tools.core_metadata import offered_metadata
@@ -67,6 +69,22 @@ class PackageIndex:
         self._metadata = cache / "metadata"
         self._limit = limit
         self._known: dict[tuple[str, str], tuple[float, ProjectPage | None]] = {}
+        self._ahead: threading.Thread | None = None
+
+    def look_ahead(self, asked: Mapping[str, str]) -> None:
+        """Begin to look at projects, while something else is done.
+
+        A look that takes what is a while old waits for it. What cannot be had is asked for again
+        when it is needed; nothing is raised.
+        """
+
+        def work() -> None:
+            with contextlib.suppress(EltEnvError):
+                self.look(asked, may_lack=True)
+
+        if asked and self._ahead is None:
+            self._ahead = threading.Thread(target=work, daemon=True)
+            self._ahead.start()
 
     def look(
         self, asked: Mapping[str, str], *, may_lack: bool = False, max_age: float = 0.0
@@ -83,6 +101,8 @@ class PackageIndex:
                 pages said is kept, so that the next look is cheaper.
             StorageError: pages cannot be kept.
         """
+        if max_age and self._ahead is not None:
+            self._ahead.join()
         timer = _Timer(self._limit)
         # HTTP/1.1: threads that share an HTTP/2 connection of httpcore break its header tables.
         with open_client(

@@ -330,3 +330,26 @@ def test_no_agreement_is_a_smallest_set_in_few_lines(scene: Scene) -> None:
     assert "unrelated" not in text
     assert "elt-" not in text.replace("elt@3.11", "")
     assert len(str(caught.value).splitlines()) <= 15
+
+
+def test_a_reason_is_found_under_an_extra_that_another_extra_asks_for(scene: Scene) -> None:
+    scene.offer_conda("pd", "2.0", "3.0")
+    extras = {"all": ["snow[fast]"], "fast": ["pd<3"]}
+    _release(scene, "1.0", name="snow", extras=extras)
+    _release(scene, "1.0", requires=["snow[all]"])
+    locked = scene.lock(conda=["pd"], pip=["tool"])
+    assert versions_of(locked) == {"pd": "2.0", "snow": "1.0", "tool": "1.0"}
+    assert [each.reason for each in locked.lock.held_back] == ["snow 1.0 needs pd <3"]
+
+
+def test_a_reason_is_that_a_build_bars_what_pip_brings(scene: Scene) -> None:
+    root = scene.channel.root
+    make_conda_package(root, "a", "1.0", timestamp=LONG_AGO)
+    make_conda_package(root, "a", "2.0", constrains=["helper <2"], timestamp=LONG_AGO)
+    scene.channel.index()
+    scene.offer_pip("helper", "1.0")
+    scene.offer_pip("helper", "2.0")
+    locked = scene.lock(conda=["a"], pip=["helper"], policy={"prefer": ["helper"]})
+    assert versions_of(locked) == {"a": "1.0", "helper": "2.0"}
+    reasons = [each.reason for each in locked.lock.held_back]
+    assert reasons == ["a 2.0 needs helper <2, which is 2.0"]
