@@ -105,11 +105,21 @@ def _needs(
     found = {*bounds.values()}
     if not bounds:
         yield _fact((needy[0], which), need[0], bound, stub=stub)
-    elif len(found) == 1 and len(bounds) == len(metadata) < _MOST:
+    elif (
+        len(found) == 1
+        and len(bounds) == len(metadata) < _MOST
+        and not (stub and _is_bounded(problem, needy[0]))
+    ):
         yield _fact((needy[0], which), need[0], found.pop(), stub=stub)
     else:
         version, bound = next(iter(bounds.items()))
         yield _fact((needy[0], f"=={version}"), need[0], bound, stub=stub)
+
+
+def _is_bounded(problem: JointProblem, distribution: str) -> bool:
+    """Tell whether the spec bounds the packages that carry a distribution: some are left out."""
+    carriers = {each.package for each in problem.shown.stubs(distribution)}
+    return any(each.name in carriers and each.version for each in problem.question.spec.conda)
 
 
 def _metadata(

@@ -203,10 +203,12 @@ def lack_of_pip(
         wanted = SpecifierSet(bound)
     except InvalidSpecifier:
         return None
-    return _lack_on_index(problem, name, wanted)
+    return _lack_on_index(problem, name, wanted, direct=direct)
 
 
-def _lack_on_index(problem: JointProblem, name: str, wanted: SpecifierSet) -> Lack | None:
+def _lack_on_index(
+    problem: JointProblem, name: str, wanted: SpecifierSet, *, direct: bool
+) -> Lack | None:
     if any(wanted.contains(each.version, prereleases=True) for each in problem.shown.stubs(name)):
         return None
     judged = problem.judged(name)
@@ -216,7 +218,7 @@ def _lack_on_index(problem: JointProblem, name: str, wanted: SpecifierSet) -> La
     if not inside:
         versions = [each.version for each in judged]
         return Lack(f"no index has {name}{wanted}: there is {_some(versions)}")
-    if _is_taken(problem, name, inside[0], wanted):
+    if _is_taken(problem, name, inside[0], wanted if direct else SpecifierSet()):
         return None
     reasons = "; ".join(each.reason for each in inside[:2])
     kind: Kind = "wheel" if "has no wheel" in inside[0].reason else "held"

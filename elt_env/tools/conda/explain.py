@@ -13,7 +13,7 @@ from pathlib import Path
 
 from elt_env.tools.conda.rattler_tool import Rattler
 
-_MEMORY = 1 << 29  # bytes, beside those that are taken before the request is solved
+_MEMORY = 1 << 31  # bytes, beside those that are taken before the request is solved
 
 
 def main(path: Path) -> None:

@@ -136,12 +136,9 @@ class Rattler:
         channels = self._channels(request.channels)
         specs = [str(each) for each in request.specs]
         try:
-            records = self._run(self._solve(request, channels), "conda solve")
+            records = self._records(request, channels)
         except SolverError as error:
             raise rattler_errors.unsatisfiable(str(error), specs, request.channels) from error
-        except solvability.EndlessError as error:
-            text = solvability.explanation(((self._cache, self._names, self._limit), request))
-            raise rattler_errors.unsatisfiable(text, specs, request.channels) from error
         except GatewayError as error:
             found = rattler_errors.channel(str(error), request.channels)
             raise rattler_errors.passing(found, str(error)) from error
@@ -156,6 +153,18 @@ class Rattler:
                 key=lambda each: each.name,
             )
         )
+
+    def _records(
+        self, request: SolveRequest, channels: list[rattler.Channel]
+    ) -> list[tuple[rattler.RepoDataRecord, tuple[str, ...]]]:
+        """Return the records of a solution; what the solver says of none is kept within limits."""
+        try:
+            return self._run(self._solve(request, channels), "conda solve")
+        except solvability.EndlessError as error:
+            text = solvability.explanation(((self._cache, self._names, self._limit), request))
+            if text or error.is_proven:
+                raise SolverError(text or solvability.NO_TEXT) from error
+        return self._run(self._solve(request, channels, endless=True), "conda solve")
 
     def explanation(self, request: SolveRequest) -> str:
         """Return what the solver says of a request without a solution; it may have no end."""
@@ -192,16 +201,19 @@ class Rattler:
             locked_packages=_allowed(await look.same(request.keep, channels), specs),
         )
         if not endless:
-            # What a requirement's own channel lets in, a dependency's does not.
-            priority = "disabled" if any(each.channel for each in specs) else request.priority
-            attempt = solvability.Attempt(asked)
+            # A dependency cannot name a channel; without them more is possible.
+            is_exact = not any(each.channel for each in specs)
+            attempt = solvability.Attempt([str(replace(each, channel="")) for each in specs])
             tried = await solve(
-                [*free, *channels, attempt], [attempt.name], channel_priority=_PRIORITIES[priority]
+                [*free, *channels, attempt],
+                [attempt.name],
+                channel_priority=_PRIORITIES[request.priority if is_exact else "disabled"],
             )
-            if not attempt.succeeded(tried) and await solvability.need_each_other(
+            succeeded = attempt.succeeded(tried)
+            if not (succeeded and is_exact) and await solvability.need_each_other(
                 gateway, channels, platforms, asked
             ):
-                raise solvability.EndlessError
+                raise solvability.EndlessError(is_proven=not succeeded)
         records = await solve(
             [*free, *channels], asked, channel_priority=_PRIORITIES[request.priority]
         )

@@ -25,12 +25,22 @@ from elt_env.tools.process import run
 _ASKED = "elt-env-asked"
 _TEXT_LIMIT = 10.0  # seconds
 _PROGRAM = "elt_env.tools.conda.explain"
-_NO_TEXT = "packages need each other in ways that the solver cannot explain"
-CAUSE = "Cannot solve the request because of: "
+NO_TEXT = (
+    "Cannot solve the request because of: packages need each other in ways that the solver cannot "
+    "explain."
+)
 
 
 class EndlessError(Exception):
-    """A request has no solution, and what the solver says of that may have no end."""
+    """A request may have no solution, and what the solver says of that may have no end.
+
+    Attributes:
+        is_proven: whether it has none.
+    """
+
+    def __init__(self, *, is_proven: bool) -> None:
+        super().__init__()
+        self.is_proven = is_proven
 
 
 class Attempt:
@@ -101,7 +111,9 @@ async def need_each_other(
 
 
 def explanation(arguments: object) -> str:
-    """Return why a request has no solution, as far as it can be told within limits.
+    """Return why a request has no solution, as far as that can be told within limits.
+
+    "" where it has one, or where it takes too long to find out.
 
     Args:
         arguments: what makes a `Rattler`, and the request; they are handed to another process.
@@ -113,5 +125,5 @@ def explanation(arguments: object) -> str:
         try:
             done = run(command, limit=_TEXT_LIMIT)
         except TimeLimitError:
-            return f"{CAUSE}{_NO_TEXT}."
-    return done.stdout if done.returncode == 0 and done.stdout else f"{CAUSE}{_NO_TEXT}."
+            return ""
+    return NO_TEXT if done.returncode else done.stdout

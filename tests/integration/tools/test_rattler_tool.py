@@ -179,6 +179,7 @@ def _channel_of(root: Path, builds: dict[str, tuple[str, ...]]) -> Channel:
     return channel
 
 
+@pytest.mark.slow
 def test_packages_that_need_each_other_and_cannot_be_had_are_told_in_bounded_memory(
     tmp_path: Path, conda: Rattler
 ) -> None:
@@ -201,4 +202,15 @@ def test_what_is_wrong_with_packages_that_need_each_other_is_explained(
 def test_packages_that_need_each_other_can_be_had(tmp_path: Path, conda: Rattler) -> None:
     channel = _channel_of(tmp_path, {**_SHORT, "c 2": ("b",)})
     found = conda.solve(request(channel.url, f"{channel.url}::a", "c >1"))
+    assert found == conda.solve(request(channel.url, "a", "c >1"))
     assert versions(found) == {"a": "1", "b": "1", "c": "2"}
+
+
+def test_what_one_channel_alone_cannot_have_is_explained(tmp_path: Path, conda: Rattler) -> None:
+    first = _channel_of(tmp_path / "first", {"a 2": ("b",), "b 1": ("a", "a <2")})
+    other = _channel_of(tmp_path / "other", {"a 1": ("b",)})
+    asked = replace(request(first.url, f"{first.url}::a"), channels=(first.url, other.url))
+    with pytest.raises(CondaUnsatisfiableError, match="a 2"):
+        conda.solve(asked)
+    loose = replace(request(first.url, f"{other.url}::a"), channels=(first.url, other.url))
+    assert versions(conda.solve(loose)) == {"a": "1", "b": "1"}
