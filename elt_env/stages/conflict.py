@@ -28,7 +28,7 @@ from elt_env.model.minimal import minimal
 from elt_env.model.names import normalize
 from elt_env.stages.facts import facts_of, plain
 from elt_env.stages.joint import Choice, JointProblem
-from elt_env.stages.lacks import Lack, lack_of_conda, lack_of_pip, sentence
+from elt_env.stages.lacks import Lack, lack_of_conda, lack_of_owned, lack_of_pip, sentence
 from elt_env.stages.question import Question
 from elt_env.stages.settle import allowed, settled
 from elt_env.stages.solve import (
@@ -279,9 +279,14 @@ class Explanation:
     @property
     def because(self) -> tuple[str, ...]:
         """The reasons, a line each."""
-        shown = (each for each in self.facts if each.owner != "spec")
-        lacks = (each.text for each in self.lacks if each.text)
-        return tuple(dict.fromkeys([*map(str, shown), *lacks]))
+        lacks = [each.text for each in self.lacks if each.text]
+        shown = [
+            str(each)
+            for each in self.facts
+            if each.owner != "spec"
+            and not (each.need == "python" and f"{each.needy} needs Python" in " ".join(lacks))
+        ]
+        return tuple(dict.fromkeys([*shown, *lacks]))
 
 
 def explanation_of(
@@ -306,7 +311,8 @@ def explanation_of(
     deep = [
         lack_of_conda(part, f"{each.need} {each.bound}".strip())
         if each.owner == "conda" and each.verb == "needs" and part.half
-        else lack_of_pip(part, each.need, each.bound, absent)
+        else lack_of_owned(problem, each.need, each.bound)
+        or lack_of_pip(part, each.need, each.bound, absent)
         for each in facts
         if each.owner != "conda" or each.verb == "needs"
     ]
@@ -334,7 +340,8 @@ def _lack_of_unit(problem: JointProblem, unit: Unit, absent: Collection[str]) ->
     if requirement.url:
         return None
     name, bound = normalize(requirement.name), str(requirement.specifier)
-    return lack_of_pip(problem, name, bound, absent, direct=True)
+    owned = lack_of_owned(problem, name, bound)
+    return owned or lack_of_pip(problem, name, bound, absent, direct=True)
 
 
 def _asked(problem: JointProblem, core: Iterable[Unit]) -> list[Fact]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion
 
 from elt_env.errors import NetworkError
 from elt_env.model.conda_spec import admits_minor
@@ -206,6 +207,41 @@ def lack_of_pip(
     return _lack_on_index(problem, name, wanted, direct=direct)
 
 
+def lack_of_owned(problem: JointProblem, name: str, bound: str) -> Lack | None:
+    """Return why nothing can be had within a bound of what conda brings in any case.
+
+    None where something can, and where conda need not bring it: then the index may have it.
+
+    Args:
+        problem: what is asked in all.
+        name: of the distribution.
+        bound: as PEP 440 writes it.
+    """
+    half, stubs = problem.half, problem.shown.stubs(name)
+    owners = {each.package for each in stubs}
+    if half is None or len(owners) != 1 or not owners <= half.certain:
+        return None
+    try:
+        wanted = SpecifierSet(bound)
+    except InvalidSpecifier:
+        return None
+    if any(wanted.contains(each.version, prereleases=True) for each in stubs):
+        return None
+    owner = owners.pop()
+    for each in half.offered.left_out(owner):
+        if owner == name and _is_within(wanted, each.package.version):
+            return _kept_out(problem, each)
+    versions = list(dict.fromkeys(each.version for each in stubs))
+    return Lack(f"conda has {name} {_some(versions)} only")
+
+
+def _is_within(wanted: SpecifierSet, version: str) -> bool:
+    try:
+        return wanted.contains(version, prereleases=True)
+    except InvalidVersion:
+        return False
+
+
 def _lack_on_index(
     problem: JointProblem, name: str, wanted: SpecifierSet, *, direct: bool
 ) -> Lack | None:
@@ -222,7 +258,8 @@ def _lack_on_index(
         return None
     reasons = "; ".join(each.reason for each in inside[:2])
     kind: Kind = "wheel" if "has no wheel" in inside[0].reason else "held"
-    return Lack(f"{name} {reasons}", _remedy(problem, name, inside, judged), kind)
+    others = judged if direct else ()
+    return Lack(f"{name} {reasons}", _remedy(problem, name, inside, others), kind)
 
 
 def _is_taken(problem: JointProblem, name: str, newest: News, wanted: SpecifierSet) -> bool:
@@ -257,7 +294,10 @@ def _known(problem: JointProblem) -> set[str]:
 def _remedy(
     problem: JointProblem, name: str, inside: Sequence[News], judged: Sequence[News]
 ) -> str:
-    """Return what helps against the reasons for which no version may be taken."""
+    """Return what helps against the reasons for which none of the versions inside may be taken.
+
+    Of the others that were judged, one that is usable could be asked for instead.
+    """
     newest = inside[0]
     held = [each.eligible_at for each in inside if each.eligible_at is not None]
     if held:

@@ -264,3 +264,36 @@ def test_remedies_work_when_followed(scene: Scene, tmp_path: Path) -> None:
             pip.append(remedy.removesuffix(".").rpartition(" ")[2])
     assert len(set(remedies)) == 3
     assert scene.lock(conda=["python"], pip=pip, policy=policy)
+
+
+def test_what_a_package_pins_may_not_be_taken_when_it_was_yanked(scene: Scene) -> None:
+    _pip(scene, "tool", "2.0", "helper==1.0")
+    _pip(scene, "helper", "1.0", yanked="broken")
+    _pip(scene, "helper", "2.0")
+    lines, remedy = _explained(scene, pip=["tool"])
+    assert lines == [
+        "pip: tool",
+        "because",
+        "tool needs helper ==1.0",
+        "helper 1.0 was yanked: broken",
+    ]
+    assert remedy.startswith("Pin this one in the pip section: helper==1.0.")
+    scene.lock(pip=["tool", "helper==1.0"])
+
+
+def test_what_conda_owns_is_not_missed_on_the_index(scene: Scene) -> None:
+    scene.offer_conda("a", "1.0")
+    scene.offer_conda("a", "2.0", released=_NOW)
+    _pip(scene, "tool", "1.0", "a>=2")
+    lines, remedy = _explained(scene, conda=["a"], pip=["tool"], policy=_COOL)
+    assert "tool needs a >=2" in lines
+    assert any(each.startswith("a 2.0 is too young for the cool-down") for each in lines)
+    assert "index" not in remedy
+    assert "list a in cooldown-exceptions" in remedy
+    scene.lock(conda=["a"], pip=["tool"], policy={**_COOL, "cooldown-exceptions": ["a"]})
+
+
+def test_a_python_that_is_not_suited_is_named_once(scene: Scene) -> None:
+    _pip(scene, "tool", "2.0", requires_python=">=3.8,<3.11")
+    lines, _ = _explained(scene, pip=["tool"])
+    assert lines == ["pip: tool", "because", "tool 2.0 needs Python >=3.8,<3.11"]
