@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import sys
 from typing import NoReturn
 
 _INPUT, _STORAGE, _TOOL, _INTERRUPTED = 2, 6, 9, 130  # as in elt_env.errors
+_FILES, _FEWEST_FILES = 1024, 64
 _NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 
@@ -64,6 +66,21 @@ def _look_around() -> None:
         _tell(f"TMPDIR names {place}, which is no directory; taking the system's")
         del os.environ["TMPDIR"]
     _require_temporary()
+    _require_descriptors()
+
+
+def _require_descriptors() -> None:
+    """Take as many open files as this process may have, up to what a command needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < _FEWEST_FILES:
+        _end(
+            _TOOL,
+            f"This process may have {most} open files, which are too few.",
+            f"Raise the limit to at least {_FILES}: ulimit -n {_FILES}",
+        )
 
 
 def _require_temporary() -> None:

@@ -42,6 +42,8 @@ _PROJECT = "ELT_ENV_PROJECT"
 _FILE = "pyproject.toml"
 # A colon ends an entry of PATH; the others end a text in the modules and scripts that conda writes
 # the path of a prefix into.
+_DIGITS = 12  # of a lock's digest, in the name of its prefix
+_LONGEST_PREFIX = 255  # bytes, for which conda-build leaves room in every package
 _UNUSABLE = re.compile(r"[:\\'\"\x00-\x1f\x7f]")
 _NAMES = {":": "a colon", "\\": "a backslash", "'": "a quote", '"': "a quote"}
 _RECORDED = ("spec", "pythons")
@@ -66,8 +68,8 @@ class Project:
         """The store's directory: absolute, `~` expanded, relative to the project.
 
         Raises:
-            PolicyError: it lies in the home directory of a user who is not there, or its path has
-                characters with which no environment works.
+            PolicyError: it lies in the home directory of a user who is not there, it is no
+                directory, or its path has a length or characters with which no environment works.
         """
         try:
             place = (self.root / Path(self.policy.home).expanduser()).absolute()
@@ -84,7 +86,25 @@ class Project:
                 "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a path without it, of this "
                 "project alone.",
             )
+        self._require_room(place)
         return place
+
+    def _require_room(self, place: Path) -> None:
+        """Return when prefixes can be in a store, by its path and by what is there."""
+        longest = max(map(len, self.environments), default=0)
+        length = len(os.fsencode(place)) + len("/prefixes/@3.10-") + longest + _DIGITS
+        if length > _LONGEST_PREFIX:
+            raise PolicyError(
+                f"The path of the store is too long: a prefix in it would have {length} bytes, and "
+                f"conda's packages can be installed below a path of {_LONGEST_PREFIX}: {place}",
+                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a shorter path.",
+            )
+        if place.exists() and not place.is_dir():
+            raise PolicyError(
+                f"The store {place} is no directory.",
+                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a directory of this project "
+                "alone; it is made when it is not there.",
+            )
 
     @property
     def store_owner(self) -> StoreOwner:

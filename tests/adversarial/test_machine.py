@@ -92,6 +92,35 @@ def test_messages_that_cannot_be_written_change_no_exit_code(place: Path) -> Non
     assert _shell(place, '"$@" lint environment.yml 2>&-').returncode == 0
 
 
+def test_too_few_open_files(place: Path) -> None:
+    _assert_told(_shell(place, 'ulimit -n 20; "$@" lint environment.yml'), 9, "ulimit -n 1024")
+    # A limit that may be raised is raised.
+    assert _shell(place, 'ulimit -S -n 8; "$@" lint environment.yml').returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("home", "said"),
+    [
+        ("/dev/full", "is no directory"),
+        ("environment.yml", "is no directory"),
+        ("/".join(["d" * 100] * 3), "too long"),
+        ("d" * 300, "too long"),
+        ("/".join(["d" * 200] * 30), "too long"),
+    ],
+)
+def test_a_store_that_cannot_be_is_refused_at_the_start(
+    place: Path, monkeypatch: pytest.MonkeyPatch, home: str, said: str
+) -> None:
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("ELT_ENV_HOME", home)
+    for command in (["lock", "./environment.yml"], ["show", "elt@3.11"], ["gc"]):
+        result = CliRunner().invoke(cli, command)
+        assert result.exit_code == 2, result.output
+        assert said in result.output
+        assert "ELT_ENV_HOME" in result.output
+    assert [each.name for each in place.iterdir()] == [_PATH]
+
+
 @pytest.mark.parametrize("megabytes", [200, 300])
 def test_too_little_memory(place: Path, megabytes: int) -> None:
     index = "ELT_ENV_INDEX=http://127.0.0.1:9/simple"
