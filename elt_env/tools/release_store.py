@@ -189,7 +189,7 @@ class ReleaseStore:
             if newest:
                 self._lead_to(name, newest)
             else:
-                pointer.unlink()
+                pointer.unlink(missing_ok=True)
         return Damage("release", f"current/{name}", fault)
 
     def require_led(self, name: str) -> None:
@@ -269,6 +269,12 @@ class ReleaseStore:
     def _misled(self, name: str, what: str) -> IntegrityError:
         newest = max(self._numbers(name), default=0)
         pointer = self._pointer(name)
+        if not newest:
+            return IntegrityError(
+                f"{pointer}, which leads to the release of {name}, {what}, and none is left.",
+                f"Remove it with: elt-env verify {name} --repair; then make a release again with: "
+                f"elt-env build {name}",
+            )
         where = os.path.relpath(self._directory(name, newest), pointer.parent)
         return IntegrityError(
             f"{pointer}, which leads to the release of {name}, {what}; the newest one is {newest}.",

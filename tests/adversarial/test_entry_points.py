@@ -139,6 +139,23 @@ def test_the_only_release_is_not_taken_for_none(tmp_path: Path) -> None:
         locks_of(_TARGET, toolbox)
 
 
+@pytest.mark.parametrize("change", [lambda _: None, to_nothing, a_directory])
+def test_where_no_release_is_left_the_link_goes_and_a_promotion_makes_one(
+    change: Callable[[Path], None], toolbox: Toolbox
+) -> None:
+    link = toolbox.store.home / "current" / _TARGET.name
+    change(link)
+    shutil.rmtree(toolbox.store.home / "releases")
+    with pytest.raises(IntegrityError, match="none is left") as raised:
+        locks_of(_TARGET, toolbox)
+    assert raised.value.remedy.startswith("Remove it with: elt-env verify elt@3.11 --repair")
+    repair_pointer(_TARGET, toolbox, silent)
+    assert not link.exists()
+    assert not link.is_symlink()
+    assert promote(_TARGET, toolbox, silent, trigger="", by="a test").release.number == 1
+    assert verify(_B, toolbox, silent) == ()
+
+
 def test_a_directory_of_a_release_that_is_gone_is_written_again(toolbox: Toolbox) -> None:
     before = content(toolbox)
     shutil.rmtree(toolbox.store.home / "current" / _TARGET.name / "bin")

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,11 +74,26 @@ def lock(shared_sample: Sample) -> Lock:
 
 
 @pytest.fixture
+def cache(request: pytest.FixtureRequest) -> Path:
+    """Where uv's cache is: beside the store, or on the disk of the fixture that is named."""
+    place: Path = request.getfixturevalue(getattr(request, "param", "tmp_path"))
+    return place / "uv"
+
+
+@pytest.fixture
 def built(
-    shared_sample: Sample, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared_sample: Sample,
+    lock: Lock,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Toolbox:
-    """A project that has built the lock, and kept its caches alone."""
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    """A project that has built the lock, and kept its caches alone.
+
+    How a person lets uv link is not taken over: a prefix of links would change with the cache.
+    """
+    monkeypatch.setenv("UV_CACHE_DIR", str(cache))
+    monkeypatch.setenv("UV_LINK_MODE", "symlink")
     toolbox = shared_sample.toolbox(tmp_path / "project")
     build(lock, toolbox)
     return toolbox
@@ -90,10 +107,22 @@ def build(lock: Lock, toolbox: Toolbox) -> tuple[dict[str, str], list[str]]:
     return list_files(path), said
 
 
-def test_uv_s_cache(lock: Lock, built: Toolbox, tmp_path: Path) -> None:
+@pytest.fixture
+def other_disk() -> Iterator[Path]:
+    """A directory from which nothing can be linked or cloned, but only copied."""
+    memory = Path("/dev/shm")  # noqa: S108  # the disk that every Linux has beside its own
+    if not memory.is_dir():
+        pytest.skip("this machine has no /dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory) as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("cache", ["tmp_path", "other_disk"], indirect=True)
+def test_uv_s_cache(lock: Lock, built: Toolbox, cache: Path) -> None:
     files, said = build(lock, built)
     assert not [each for each in said if "WARNING" in each or "again" in each]
-    cache = tmp_path / "uv"
+    prefix = built.store.prefix_path(lock)
+    assert not [each for each in prefix.rglob("*") if each.resolve().is_relative_to(cache)]
     UnpackedWheel(cache, "alpha").forge("alpha/__init__.py")
     UnpackedWheel(cache, "stray").forge("stray.pth", b"import stray\n", recorded=False)
     UnpackedWheel(cache, "taken").forge("taken-1.0.data/scripts/taken", b"#!python\n" + _EVIL)
