@@ -139,6 +139,7 @@ class ReleaseStore:
         there = {path.relative_to(place).as_posix() for path in place.rglob("*")}
         added = sorted(there - wanted.keys() - {"bin"})
         found += [Damage("release", each, "was added") for each in added]
+        found += [Damage("release", each.name, "was changed") for each in _misplaced(place)]
         return tuple(each for each in found if each is not None)
 
     def mend(self, release: Release, prefix: Path) -> tuple[Damage, ...]:
@@ -153,16 +154,19 @@ class ReleaseStore:
         wanted = self._files(release, prefix)
         copy = self._copy(release.target, release.number)
         damages = self.damages(release, prefix)
-        for each in damages:
+        for path in _misplaced(place):
+            with writing(path):
+                path.unlink()
+        for each in self.damages(release, prefix):
             path = place / each.path
             if each.path in wanted:
-                write_atomically(path, *wanted[each.path])
+                _write_over(path, *wanted[each.path])
             elif each.path == _RECORD:
-                write_atomically(copy, _with_checksum(release))
+                _write_over(copy, _with_checksum(release), 0o644)
             elif path.is_dir() and not path.is_symlink():
                 remove_tree(path)
-            else:
-                path.unlink(missing_ok=True)
+            elif os.path.lexists(path):  # else it went with the directory that it was in
+                path.unlink()
         if not copy.exists():
             write_atomically(copy, _with_checksum(release))
         return damages
@@ -318,6 +322,23 @@ def _damage(path: Path, name: str, content: bytes, mode: int) -> Damage | None:
         return Damage("release", name, "was changed")
     other = stat.S_IMODE(found.st_mode) != mode
     return Damage("release", name, "has other permissions") if other else None
+
+
+def _misplaced(place: Path) -> list[Path]:
+    """Return what is no directory of those that a release has."""
+    there = [each for each in (place, place / "bin") if os.path.lexists(each)]
+    return [each for each in there if each.is_symlink() or not each.is_dir()]
+
+
+def _write_over(path: Path, content: bytes, mode: int) -> None:
+    """Write a file in the place of whatever is there.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    write_atomically(path, content, mode)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,46 @@ def stray(path: Path) -> None:
     path.with_name("stray").write_text("#!/bin/sh\n")
 
 
-@pytest.mark.parametrize("change", [edit, Path.unlink, forbid, stray], ids=lambda f: f.__name__)
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def link(path: Path) -> None:
+    """Leave what is there, behind a link from which anybody can take it away."""
+    elsewhere = path.parents[4] / f"{path.name}-elsewhere"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+def dangle(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def directory(path: Path) -> None:
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+
+
+def dangle_directory(path: Path) -> None:
+    shutil.rmtree(path)
+    path.symlink_to("nowhere")
+
+
+def file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("no directory\n")
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+_CHANGES = [edit, Path.unlink, forbid, stray, empty, link, dangle, directory, pipe]
+
+
+@pytest.mark.parametrize("change", _CHANGES, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", ["bin/tool", "environment.sh", "release.json"])
 @pytest.mark.parametrize("by", ["repair", "build"])
 def test_a_file_is_named_and_written_again(
@@ -84,6 +124,21 @@ def test_a_build_that_waits_for_a_person_mends_what_is_released(
         (toolbox.store.home / "current" / _TARGET.name / "bin/tool").unlink()
         promote_built(lock, manual, silent, ())
         assert content(toolbox) == before
+
+
+@pytest.mark.parametrize("name", ["bin", "."])
+@pytest.mark.parametrize("change", [link, dangle_directory, file])
+def test_a_directory_that_is_none_is_named_and_made_again(
+    change: Callable[[Path], None], name: str, toolbox: Toolbox
+) -> None:
+    before = content(toolbox)
+    change((toolbox.store.home / "current" / _TARGET.name).resolve().joinpath(name).resolve())
+    damages = verify(_B, toolbox, silent)
+    assert {each.part for each in damages} == {"release"}
+    repair(_B, damages, toolbox, silent)
+    assert verify(_B, toolbox, silent) == ()
+    assert content(toolbox) == before
+    assert not [each for each in (toolbox.store.home / "releases").rglob("*") if each.is_symlink()]
 
 
 def gone(link: Path) -> None:
