@@ -15,7 +15,7 @@ from elt_env.errors import ProofError
 from elt_env.model.summary import next_of_file
 from elt_env.stages import build as building
 from elt_env.stages import show as showing
-from elt_env.stages.acceptance import ways_to_accept
+from elt_env.stages.acceptance import to_mend, ways_to_accept
 from elt_env.stages.checks.registry import build_checks, is_blocking
 from elt_env.stages.notify import notify
 from elt_env.stages.prove import prove_all
@@ -75,12 +75,12 @@ def build(  # noqa: PLR0913  # click passes them
         details = "\n".join(f"{each.check}: {each.detail}" for each in failed)
         notify(target, toolbox, say, "failed", details)
         names = ", ".join(each.check for each in failed)
-        ways = ways_to_accept(failed, policy, current)
+        change, ways = to_mend(failed, policy), ways_to_accept(failed, policy, current)
         log = toolbox.store.home / failed[0].log
         raise ProofError(
             f"{target.name} is built, but does not hold: {names}\n"
             + "\n".join(each.detail for each in failed),
-            "\n     ".join(["Change the spec and build again.", *ways, f"The log: {log}"]),
+            "\n     ".join([f"{change} and build again.", *ways, f"The log: {log}"]),
         )
     building.require_as_sealed(Prefix(built.path, current))
     if directory:

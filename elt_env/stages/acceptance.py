@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock
@@ -30,6 +30,13 @@ def ways_to_accept(failed: Sequence[Evidence], policy: EnvironmentPolicy, lock: 
     if rest:
         lines.append(_without(rest, policy, lock, table))
     return lines
+
+
+def to_mend(failed: Iterable[Evidence], policy: EnvironmentPolicy) -> str:
+    """Return what is to be changed where checks failed: a team's own ones are of its projects."""
+    names = {each.check.removesuffix(IN_IMAGE) for each in failed if each.failed}
+    own = bool(names) and names <= policy.checks.keys()
+    return "Change your own project, or the spec," if own else "Change the spec"
 
 
 def _own_way(evidence: Evidence, policy: EnvironmentPolicy, table: str) -> str:

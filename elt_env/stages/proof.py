@@ -13,7 +13,7 @@ from elt_env.model.lock import Lock
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.model.shortfall import Requirement, Shortfall
 from elt_env.model.target import Target
-from elt_env.stages.acceptance import ways_to_accept
+from elt_env.stages.acceptance import to_mend, ways_to_accept
 from elt_env.stages.checks import CHECKS
 from elt_env.stages.checks.applies import lacking
 from elt_env.stages.checks.inputs import check_inputs
@@ -125,7 +125,8 @@ def _remedies(proof: Proof, toolbox: Toolbox) -> list[str]:
         place = toolbox.store.lock_directory(lock.digest)
         lines.append(f"Make it the current lock: elt-env build {name} --lock {place}")
     if any(each.lack == "failed" for each in lacks):
-        lines.append(f"Change the spec and build again: elt-env build {name}")
+        change = to_mend(proof.evidence, toolbox.environment)
+        lines.append(f"{change} and build again: elt-env build {name}")
         lines += ways_to_accept(proof.evidence, toolbox.environment, lock)
     missing = [each.check for each in lacks if each.lack == "missing"]
     health = [each for each in missing if each in health_checks(toolbox.environment)]

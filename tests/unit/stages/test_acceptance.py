@@ -9,7 +9,7 @@ import pytest
 from elt_env.model.evidence import Evidence, Table
 from elt_env.model.own_checks import CommandCheck
 from elt_env.model.policy import EnvironmentPolicy
-from elt_env.stages.acceptance import ways_to_accept
+from elt_env.stages.acceptance import to_mend, ways_to_accept
 from elt_env.stages.checks import CHECKS
 from tests.support.locks import MOMENT, lock_of, pip_package, python_package
 
@@ -47,6 +47,8 @@ def test_an_own_check_no_longer_blocks() -> None:
     own = policy(checks={"team": CommandCheck(kind="command", run="true", project=".")})
     (way,) = ways_to_accept([failed("team")], own, _LOCK)
     assert "blocking = false in [tool.elt-env.environments.elt.checks.team]" in way
+    assert to_mend([failed("team")], own) == "Change your own project, or the spec,"
+    assert to_mend([failed("team"), failed("imports")], own) == "Change the spec"
 
 
 def test_any_other_check_is_left_out_of_the_required_ones() -> None:
