@@ -201,9 +201,9 @@ def test_what_was_locked_is_installed_until_it_is_locked_anew(
     offer("3.0")
     path = tmp_path / "released"
     path.mkdir()
-    (path / "meltano.yml").write_text(_PROJECT.replace("pip_url: tap-own", f"pip_url: '{url}'"))
-    meltano = ("run", "elt@3.11", "--", "meltano", f"--cwd={path}", "install")
-    done = site.elt_env(*meltano, variables={"UV_DEFAULT_INDEX": index.url})
+    asked = f"pip_url: '--default-index {index.url} {url}'"
+    (path / "meltano.yml").write_text(_PROJECT.replace("pip_url: tap-own", asked))
+    done = site.elt_env("run", "elt@3.11", "--", "meltano", f"--cwd={path}", "install")
     assert done.returncode == 0, done.stdout + done.stderr
     (installed,) = path.glob(".meltano/*/tap-own/venv/lib/*/site-packages/tap_own-*")
     assert installed.name == "tap_own-2.0.dist-info"
