@@ -30,7 +30,12 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 # A token in a path, as some indexes have: letters of both cases and digits, in no words.
-_SEGMENT = re.compile(r"(?<=/)[A-Za-z0-9]{16,}(?=[/?#]|$)")
+_SEGMENT = re.compile(r"(?<=/)[A-Za-z0-9_=-]{16,}(?=[/?#]|$)")
+# One that says whose it is: GitHub's, npm's, GitLab's, Docker's, and a JSON web token (RFC 7519).
+_ISSUED = re.compile(
+    r"(?<=/)(?:(?:gh[opusr]_|npm_)[A-Za-z0-9]{30,}|github_pat_\w{40,}|(?:glpat-|dckr_pat_)[\w-]{20,}"
+    r"|eyJ[\w-]+\.eyJ[\w-]+\.[\w-]*)(?=[/?#]|$)"
+)
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _LENGTH_OF_WORDS = 3  # on average, of what people name; random texts have about 2
 _RELATIVE_TOKEN = re.compile(r"/*t/[^/?#]+")
@@ -48,8 +53,8 @@ def without_credentials(text: str, *, guess: bool = True) -> str:
     """Return `text` with `***` where its URLs carry a user name, a password or a token.
 
     Those are what stands before the `@` of an authority, also where a password has a `/` that
-    should be encoded; the segment after `/t/` in a path, and one that looks random; the values of
-    parameters such as `token` or `X-Amz-Signature`, also percent-encoded. In a `file://` URL
+    should be encoded; the segment after `/t/` in a path, and one that looks random or is of a known
+    form; the values of parameters such as `token` or `X-Amz-Signature`, also percent-encoded. In a `file://` URL
     nothing but the first can be one.
 
     Args:
@@ -136,7 +141,9 @@ def _malformed(rest: str) -> re.Match[str] | None:
 
 def _mask_guessed(found: re.Match[str]) -> str:
     is_local = found.string[: found.start()].endswith("file://")
-    return found[0] if is_local else _SEGMENT.sub(_mask_random, found[0])
+    if is_local:
+        return found[0]
+    return _SEGMENT.sub(_mask_random, _ISSUED.sub(_HIDDEN, found[0]))
 
 
 def _mask_random(found: re.Match[str]) -> str:

@@ -351,6 +351,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="kill no longer")
     options = parser.parse_args()
     _print(f"seed {options.seed}")
     started = time.monotonic()
@@ -365,7 +366,7 @@ def main() -> int:
         with chaos(Path(name), python, index, options.seed, _print) as store:
             try:
                 store.prepare()
-                store.go_on(options.kills)
+                store.go_on(options.kills, 60 * options.minutes)
             except WrongError as error:
                 _print(f"WRONG: {error}")
                 return 1

@@ -41,6 +41,22 @@ from elt_env.model.credentials import (
         ("https://tok/en@host.example/simple", "https://***@host.example/simple"),
         ("https://h.invalid/CmmTZPjRuqu4qoED/simple", "https://h.invalid/***/simple"),
         ("https://h.invalid/a1B2c3D4e5F6g7H8", "https://h.invalid/***"),
+        ("https://h.invalid/xY7z-CmmTZ_PjRuqu4q/simple", "https://h.invalid/***/simple"),
+        (f"https://h.invalid/ghp_{'aB1' * 12}/simple", "https://h.invalid/***/simple"),
+        (f"https://h.invalid/glpat-{'a1' * 10}/simple", "https://h.invalid/***/simple"),
+        ("https://h.invalid/eyJhbGci.eyJzdWIi.a-B/simple", "https://h.invalid/***/simple"),
+        (
+            "https://h.invalid/Pypi-Internal_2024-Mirror/simple",
+            "https://h.invalid/Pypi-Internal_2024-Mirror/simple",
+        ),
+        (
+            "https://h.invalid/manylinux_2_17_x86_64/ghp_short/eyJ/x",
+            "https://h.invalid/manylinux_2_17_x86_64/ghp_short/eyJ/x",
+        ),
+        (
+            "https://h.invalid/linux-64/PyYAML-6.0-py311h64a7726_0.conda",
+            "https://h.invalid/linux-64/PyYAML-6.0-py311h64a7726_0.conda",
+        ),
         ("https://h.invalid/MyCompany2Python/x", "https://h.invalid/MyCompany2Python/x"),
         ("https://h:8080/npm/@scope.ab/x", "https://h:8080/npm/@scope.ab/x"),
         ("https://intranet/r.git@v1.0/x", "https://intranet/r.git@v1.0/x"),
