@@ -54,8 +54,8 @@ def without_credentials(text: str, *, guess: bool = True) -> str:
 
     Those are what stands before the `@` of an authority, also where a password has a `/` that
     should be encoded; the segment after `/t/` in a path, and one that looks random or is of a known
-    form; the values of parameters such as `token` or `X-Amz-Signature`, also percent-encoded. In a `file://` URL
-    nothing but the first can be one.
+    form; the values of parameters such as `token` or `X-Amz-Signature`, also percent-encoded. In a
+    `file://` URL nothing but the first can be one.
 
     Args:
         text: any text, with or without URLs.
