@@ -125,7 +125,6 @@ def test_a_lockfile_alone_brings_environment_image_and_release(ui: WebUi, site: 
     assert not page.get_by_text("Failed").count()
 
 
-@pytest.mark.long
 def test_a_run_is_cancelled_in_any_step_and_goes_on_where_it_was(ui: WebUi, site: Site) -> None:
     release_lock = site.home / "releases" / ".elt@3.12.lock"
     channel = site.home / "host-channel" / "1" / ".lock"
@@ -152,7 +151,6 @@ def test_a_run_is_cancelled_in_any_step_and_goes_on_where_it_was(ui: WebUi, site
     assert content["release"]["current"] == content["lock"]["digest"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("job", [*SMOKE_CHECKS, "health"])
 def test_a_job_of_checks_runs_for_the_python_that_is_picked(
     ui: WebUi, site: Site, job: str
@@ -167,7 +165,6 @@ def test_a_job_of_checks_runs_for_the_python_that_is_picked(
         assert (found["success"], found["partition"]) == (True, "3.12"), found
 
 
-@pytest.mark.long
 def test_all_checks_run_from_their_tab_on_what_is_built(ui: WebUi) -> None:
     page = ui.go("/assets/elt/environment?view=checks")
     run = ui.launched_by(button(page, "Execute all"))
@@ -178,7 +175,6 @@ def test_all_checks_run_from_their_tab_on_what_is_built(ui: WebUi) -> None:
     assert not page.get_by_text("Failed").count()
 
 
-@pytest.mark.long
 def test_a_failed_dbt_test_is_told_with_its_message_and_every_node(ui: WebUi, site: Site) -> None:
     planted = site.directory / "dbt_project" / "tests" / "nothing_is_locked.sql"
     planted.write_text("select * from {{ ref('stg_locks') }}")
@@ -188,7 +184,6 @@ def test_a_failed_dbt_test_is_told_with_its_message_and_every_node(ui: WebUi, si
     assert (found["success"], found["severity"], found["partition"]) == (False, "ERROR", "3.12")
     assert found["description"].startswith("test nothing_is_locked: fail: Got 1 result")
     shown = {each["label"]: each for each in found["metadataEntries"]}
-    assert shown["loaded_rows"]["intValue"] == shown["extracted_rows"]["intValue"] > 0
     assert shown["faulty_nodes"]["intValue"] == 1
     nodes = [json.loads(each) for each in shown["node_results"]["table"]["records"]]
     assert len(nodes) == shown["nodes"]["intValue"]
@@ -205,7 +200,6 @@ def test_a_failed_dbt_test_is_told_with_its_message_and_every_node(ui: WebUi, si
     assert _latest(ui, "dbt-only", "dbt_smoke")["success"]
 
 
-@pytest.mark.long
 def test_a_release_goes_back_and_forth_for_the_reason_that_is_typed(ui: WebUi, site: Site) -> None:
     first = _release(site, "elt@3.12")
     # The spec's sensor sees to the rest.
@@ -231,7 +225,6 @@ def test_one_page_tells_of_every_environment(ui: WebUi) -> None:
         page.get_by_text(text, exact=True).first.wait_for()
 
 
-@pytest.mark.long
 def test_what_the_command_line_did_is_seen(ui: WebUi, site: Site) -> None:
     done = site.elt_env("rollback", "elt@3.12")
     assert done.returncode == 0, done.stderr
