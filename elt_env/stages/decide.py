@@ -86,6 +86,7 @@ class Outcome:
         ask: the run to ask for.
         late: whether the tick had no time for it.
         trouble: whether something kept it from being looked at.
+        looked: whether it was looked at; it is not where there is nothing to look at either.
     """
 
     told: str
@@ -93,6 +94,7 @@ class Outcome:
     ask: Ask | None = None
     late: bool = False
     trouble: bool = False
+    looked: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ def watcher_of(toolbox: Toolbox, environment: str, tick: Tick, say: Say) -> Watc
 
 def no_lock(target: Target) -> Outcome:
     """Return what there is to say of a target without a lock."""
-    return Outcome(f"there is no lock yet; make one with: elt-env build {target.name}", Memory())
+    told = f"there is no lock yet; make one with: elt-env build {target.name}"
+    return Outcome(told, Memory(), looked=False)
 
 
 def decide(lock: Lock, sight: Sight, memory: Memory, watcher: Watcher) -> Outcome:

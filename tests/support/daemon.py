@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorTick
+from dagster_shared.error import SerializableErrorInfo
 
 from tests.support.commands import Site
 
@@ -41,6 +44,12 @@ def daemon(site: Site) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(10)
 
 
+def code_servers(daemon_id: int) -> list[int]:
+    """Return the processes that serve a daemon's definitions."""
+    children = Path(f"/proc/{daemon_id}/task/{daemon_id}/children").read_text().split()
+    return [int(each) for each in children if b"grpc" in Path(f"/proc/{each}/cmdline").read_bytes()]
+
+
 def wait_for(what: Callable[[], _Found | None], meaning: str) -> _Found:
     """Return what is found as soon as something is."""
     end = time.monotonic() + _SECONDS
@@ -55,10 +64,22 @@ def wait_for(what: Callable[[], _Found | None], meaning: str) -> _Found:
 
 def skip_reasons(instance: dg.DagsterInstance, sensor: str, since: float) -> list[str]:
     """Return why the ticks of a sensor since a moment asked for no run, the last one first."""
+    return [each.skip_reason for each in _ticks(instance, sensor, since) if each.skip_reason]
+
+
+def failures(instance: dg.DagsterInstance, sensor: str, since: float) -> list[str]:
+    """Return why ticks of a sensor since a moment failed, the last one first."""
+    return [_reason(each.error) for each in _ticks(instance, sensor, since) if each.error]
+
+
+def _reason(error: SerializableErrorInfo) -> str:
+    return _reason(error.cause) if error.cause else error.message
+
+
+def _ticks(instance: dg.DagsterInstance, sensor: str, since: float) -> list[InstigatorTick]:
     states = [each for each in instance.all_instigator_state() if each.name == sensor]
     return [
-        tick.skip_reason
+        tick
         for state in states
         for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id, after=since)
-        if tick.skip_reason
     ]

@@ -94,7 +94,8 @@ class Walk:
         Raises:
             dagster.Failure: nothing could be looked at; the tick fails, and the next one looks.
         """
-        if self._outcomes and all(each.trouble for each in self._outcomes):
+        found = self._outcomes
+        if any(each.trouble for each in found) and not any(each.looked for each in found):
             raise dg.Failure("\n".join(self._told), allow_retries=False)
         cursor = self.cursor.to_json()
         if self._requests:
@@ -128,11 +129,14 @@ class Walk:
 
     def _attempt(self, environment: str, python: str, look: Look) -> Outcome:
         if self._tick.left < _TO_LOOK:
-            return Outcome("no time left in this tick, the next one begins here", late=True)
+            return Outcome(
+                "no time left in this tick, the next one begins here", late=True, looked=False
+            )
         try:
             watcher = self._watcher(environment)
             if python not in watcher.toolbox.environment.pythons:
-                return Outcome("is not in the policy any more; reload the definitions")
+                told = "is not in the policy any more; reload the definitions"
+                return Outcome(told, looked=False)
             return self._visit(watcher.toolbox.target(environment, python), look, watcher)
         except EltEnvError as error:
             return _trouble(error)
@@ -140,7 +144,8 @@ class Walk:
     def _visit(self, target: Target, look: Look, watcher: Watcher) -> Outcome:
         busy = self._runs.under_way(target)
         if busy:
-            return Outcome(f"{busy} is under way; looked at again when it has ended")
+            told = f"{busy} is under way; looked at again when it has ended"
+            return Outcome(told, looked=False)
         memory, came_of_it = self.cursor.of(target.name), ""
         if memory.asked is not None:
             failed = failed_checks(memory.asked.candidate, watcher.toolbox)
@@ -159,4 +164,4 @@ class Walk:
 
 
 def _trouble(error: EltEnvError) -> Outcome:
-    return Outcome(f"{error.problem} -> {error.remedy}", trouble=True)
+    return Outcome(f"{error.problem} -> {error.remedy}", trouble=True, looked=False)

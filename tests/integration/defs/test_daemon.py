@@ -16,10 +16,10 @@ from elt_env.defs.run_tags import LOCK, TRIGGER
 from tests.support.channel import Channel
 from tests.support.chat import Chat, chatting
 from tests.support.commands import Site, make_site
-from tests.support.daemon import daemon, skip_reasons, wait_for
+from tests.support.daemon import code_servers, daemon, failures, skip_reasons, wait_for
 from tests.support.index_server import IndexServer
 from tests.support.project import make_project
-from tests.support.watching import PYPI
+from tests.support.watching import PYPI, SPEC
 from tests.support.wheels import make_wheel
 
 _TARGET = "elt@3.11"
@@ -135,6 +135,41 @@ def test_a_run_whose_process_is_killed_ends_and_is_told(
     assert told["outcome"] == "blocked"
     assert told["target"] == _TARGET
     assert f"the run {run.run_id[:8]} of elt_build was lost: " in told["detail"]
+
+
+@pytest.mark.slow
+def test_trouble_is_seen_while_it_lasts_and_goes_without_a_person(
+    site: Site, index: IndexServer, instance: dg.DagsterInstance
+) -> None:
+    def calm(sensor: str) -> list[str]:
+        since = time.time()
+        return wait_for(lambda: skip_reasons(instance, sensor, since), f"a calm tick of {sensor}")
+
+    spec = site.directory / "environments" / "elt.yml"
+    text = spec.read_text(encoding="utf-8")
+    with daemon(site) as process:
+        calm(PYPI)
+        since, index.fault = time.time(), "500"
+        told = wait_for(lambda: _at_least(3, failures(instance, PYPI, since)), "three failures")
+        assert all("500" in each and "elt@3.11" in each for each in told), told
+        index.fault = None
+        assert "nothing new" in calm(PYPI)[0]
+
+        since = time.time()
+        spec.write_text(text + "  - [\n", encoding="utf-8")
+        told = wait_for(lambda: failures(instance, SPEC, since), "a failure for the spec")
+        assert "environments/elt.yml" in told[0]
+        spec.write_text(text, encoding="utf-8")
+        assert "the lock satisfies the spec" in calm(SPEC)[0]
+
+        for server in code_servers(process.pid):
+            os.kill(server, signal.SIGKILL)
+        assert "nothing new" in calm(PYPI)[0]
+    assert not _runs(instance)
+
+
+def _at_least(number: int, found: list[str]) -> list[str] | None:
+    return found if len(found) >= number else None
 
 
 def _process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
