@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -53,7 +54,22 @@ def facts_of(problem: JointProblem, text: str) -> tuple[Fact, ...]:
                 bound = str(python_bound(problem.python_bound(name, version)))
                 which = f"=={version}"
                 found.append(Fact(f"{name} {version}", name, "python", bound, "pip", which=which))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(each for each in found if not _is_part(each, found)))
+
+
+def _is_part(fact: Fact, others: list[Fact]) -> bool:
+    """Tell whether another fact says the same of that version and of more."""
+    exact = fact.which.removeprefix("==")
+    alike = [
+        each.which
+        for each in others
+        if replace(each, needy="", which="") == replace(fact, needy="", which="")
+        and each.which != fact.which
+    ]
+    try:
+        return bool(Version(exact)) and any(not each or _covers(each, exact) for each in alike)
+    except InvalidVersion:
+        return False
 
 
 def _newness(which: str) -> Version:

@@ -254,7 +254,7 @@ def _lack_on_index(
     if not inside:
         versions = [each.version for each in judged]
         return Lack(f"no index has {name}{wanted}: there is {_some(versions)}")
-    if _is_taken(problem, name, inside[0], wanted if direct else SpecifierSet()):
+    if _is_taken(problem, name, inside[0], wanted, direct=direct):
         return None
     reasons = "; ".join(each.reason for each in inside[:2])
     kind: Kind = "wheel" if "has no wheel" in inside[0].reason else "held"
@@ -262,10 +262,18 @@ def _lack_on_index(
     return Lack(f"{name} {reasons}", _remedy(problem, name, inside, others), kind)
 
 
-def _is_taken(problem: JointProblem, name: str, newest: News, wanted: SpecifierSet) -> bool:
-    """Tell whether it is no reason against a version that it was yanked, since it is pinned."""
+def _is_taken(
+    problem: JointProblem, name: str, newest: News, wanted: SpecifierSet, *, direct: bool
+) -> bool:
+    """Tell whether a bound lets in what is not taken without one (PEP 440, PEP 592).
+
+    These are pre-releases, and of what the spec pins what was yanked.
+    """
     asked = [Requirement(each) for each in problem.question.spec.pip]
-    bounds = [wanted, *(each.specifier for each in asked if each.name == name)]
+    bounds = [each.specifier for each in asked if normalize(each.name) == name]
+    if newest.reason.endswith("is a pre-release"):
+        return any(each.prereleases for each in (wanted, *bounds))
+    bounds += [wanted] if direct else []
     pinned = any(one.operator in ("==", "===") for each in bounds for one in each)
     return pinned and problem.toolbox.policy.yanked == "take" and "yanked" in newest.reason
 

@@ -218,7 +218,8 @@ class Reasons:
         yield from self._unmet(stub.name, stub.version, others)
 
     def _of_releases(self, name: str, possible: str) -> Iterator[Iterator[str]]:
-        judged = [each.version for each in self._problem.judged(name) if each.usable]
+        known = self._problem.judged(name)
+        judged = [each.version for each in known if each.usable or "pre-release" in each.reason]
         wanted = [(name, each) for each in judged if _public(each) == possible]
         found = self._problem.pages.needs(wanted)
         for each in wanted:

@@ -297,3 +297,13 @@ def test_a_python_that_is_not_suited_is_named_once(scene: Scene) -> None:
     _pip(scene, "tool", "2.0", requires_python=">=3.8,<3.11")
     lines, _ = _explained(scene, pip=["tool"])
     assert lines == ["pip: tool", "because", "tool 2.0 needs Python >=3.8,<3.11"]
+
+
+def test_a_pre_release_that_the_spec_lets_in_is_no_reason(scene: Scene) -> None:
+    scene.offer_conda("a", "1.0")
+    _pip(scene, "tool", "1.0")
+    _pip(scene, "tool", "2.0rc1", "a>=2")
+    lines, remedy = _explained(scene, conda=["a"], pip=["tool>=2.0rc1"])
+    reasons = ["tool >=2.0rc1 needs a >=2", "conda has a 1.0 only"]
+    assert lines == ["pip: tool>=2.0rc1", "because", *reasons]
+    assert "pre-release" not in remedy
