@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from elt_env.errors import UnsatisfiableError
+from elt_env.model.faults import FaultsError
 from elt_env.model.lock import Lock
 from elt_env.stages.lock import Resolution, resolve, solve_unless_kept
 from elt_env.tools.conda import rattler_tool
@@ -175,6 +176,8 @@ class _Scene:
             found = resolve(solve_unless_kept(target, toolbox, said.append), toolbox, said.append)
         except UnsatisfiableError as error:
             return Outcome(None, error, tuple(said))
+        except FaultsError:  # two lines on one name that nothing satisfies
+            return Outcome(None, None, tuple(said))
         if not isinstance(found, Resolution):
             raise TypeError(found)
         return Outcome(found.lock, None, tuple(said))
