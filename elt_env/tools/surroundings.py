@@ -82,6 +82,7 @@ class Surroundings:
 
     Attributes:
         fault: why it did not tell, in a line; everything else is empty then.
+        path: its sys.path, without what the modules appended while they were imported.
         modules: the files of the modules that were imported.
         mapped: the shared objects in its memory.
         variables: its environment.

@@ -19,7 +19,14 @@ from elt_env.tools.smoke_projects import smoke_project
 from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.workplace import digest_of_project
 
-_VERSIONS = {"imports": 4, "pip_check": 2, "mixed_managers": 3, "dbt_smoke": 2, "dagster_smoke": 2}
+_VERSIONS = {
+    "imports": 4,
+    "isolation": 2,
+    "pip_check": 2,
+    "mixed_managers": 3,
+    "dbt_smoke": 2,
+    "dagster_smoke": 2,
+}
 """Versions of checks; a change of what a check finds raises its number, which starts at 1."""
 
 NOT_LOCKED = "not locked"

@@ -4,6 +4,9 @@ The modules named on stdin, one a line, are imported first; what does not import
 with what they load, the list of shared objects is that of a tool at work. When one import takes
 longer than the number of seconds given as the argument, the interpreter ends with exit code 1, the
 module's name in the last line of stdout and a stack on stderr.
+
+What an import appends to sys.path is left out: some programs look for their user's plugins there.
+It takes the place of nothing, and a module that came from there is told.
 """
 
 import contextlib
@@ -23,6 +26,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     patience = float(sys.argv[1])
     sys.argv = ["surroundings"]
+    start = frozenset(sys.path)
     for name in sys.stdin.read().split():
         answers.write(name + "\n")
         answers.flush()
@@ -31,14 +35,16 @@ def main() -> None:
         with contextlib.suppress(BaseException):  # other checks tell of what does not import
             importlib.import_module(name)
     faulthandler.cancel_dump_traceback_later()
-    answers.write(json.dumps(_surroundings()) + "\n")
+    answers.write(json.dumps(_surroundings(start)) + "\n")
     answers.flush()
     # Threads that a module started must not keep the interpreter.
     os._exit(0)
 
 
-def _surroundings() -> "dict[str, object]":
+def _surroundings(start: "frozenset[str]") -> "dict[str, object]":
     import site
+
+    last = max((n for n, each in enumerate(sys.path) if each in start), default=len(sys.path))
 
     with open("/proc/self/maps") as maps:  # noqa: PTH123  # open to any Python
         fields = (line.split(None, 5) for line in maps)
@@ -48,7 +54,7 @@ def _surroundings() -> "dict[str, object]":
         "executable": sys.executable,
         "prefix": sys.prefix,
         "base_prefix": sys.base_prefix,
-        "path": [each for each in sys.path if each],
+        "path": [each for each in sys.path[: last + 1] if each],
         "user_site": bool(site.ENABLE_USER_SITE),
         "modules": sorted({each for each in files if isinstance(each, str) and "/" in each}),
         "mapped": sorted(each for each in mapped if ".so" in os.path.basename(each)),  # noqa: PTH119

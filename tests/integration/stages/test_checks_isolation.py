@@ -164,6 +164,21 @@ def test_a_pth_file_that_leads_out_is_named(
     assert f"sys.path has {elsewhere}" in found.detail
 
 
+@pytest.mark.parametrize(("how", "status"), [("append(", "passed"), ("insert(0, ", "failed")])
+def test_a_place_for_plugins_takes_no_module_s_place(
+    how: str, status: str, prefix: Prefix, toolbox: Toolbox
+) -> None:
+    code = f"import os, sys\nsys.path.{how}os.path.expanduser('~/alpha/plugins'))\n"
+    replace(prefix.site_packages / "alpha" / "__init__.py", code.encode())
+
+    found = look(prefix, toolbox)
+
+    assert found.status == status, found.detail
+    assert ("home/alpha/plugins, which is outside the prefix" in found.detail) is (
+        status == "failed"
+    )
+
+
 def test_a_script_of_another_python_is_named(prefix: Prefix, toolbox: Toolbox) -> None:
     script = prefix.path / "bin" / "alpha"
     replace(script, b"#!/usr/bin/python3\nprint('hello')\n")
