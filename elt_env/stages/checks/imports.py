@@ -212,9 +212,11 @@ def _left_out(excused: Mapping[str, Excuse]) -> Iterator[str]:
     if wanted:
         more = f" and {len(wanted) - _NAMED} more" if len(wanted) > _NAMED else ""
         names = ", ".join(wanted[:_NAMED]) + more
-        yield f"{number} do not, for want of what is optional: {names}"
+        does = "does" if number == 1 else "do"
+        yield f"{number} {does} not, for want of what is optional: {names}"
     if len(others) > number:
-        yield f"{len(others) - number} are for other platforms, programs or libraries"
+        rest = len(others) - number
+        yield f"{rest} {'is' if rest == 1 else 'are'} for other platforms, programs or libraries"
 
 
 def _is_in(module: str, package: str) -> bool:
