@@ -17,6 +17,7 @@ _UNITS = {
 }
 _DURATION = re.compile(rf"(?P<count>[0-9]+) ?(?P<unit>{'|'.join(_UNITS)})s?")
 _LONGEST = timedelta(days=36525)
+_MOST_DIGITS = 12  # a century has ten digits of seconds
 
 
 def parse_duration(value: object) -> timedelta:
@@ -33,10 +34,10 @@ def parse_duration(value: object) -> timedelta:
     found = _DURATION.fullmatch(text)
     if found is None:
         raise ValueError("write a number and a unit, as in '3 days', '12 hours' or '0'")
-    count, unit = int(found["count"]), _UNITS[found["unit"]]
-    if count > _LONGEST / unit:
+    digits, unit = found["count"].lstrip("0") or "0", _UNITS[found["unit"]]
+    if len(digits) > _MOST_DIGITS or int(digits) > _LONGEST / unit:
         raise ValueError("nothing here takes longer than a century")
-    return count * unit
+    return int(digits) * unit
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]

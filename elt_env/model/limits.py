@@ -54,6 +54,12 @@ def load_json(text: str | bytes) -> Any:  # noqa: ANN401  # whatever JSON can ho
     """
     try:
         content = json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        if "integer string" in str(error):  # sys.set_int_max_str_digits
+            raise ValueError("a number in it has thousands of digits") from None
+        raise
     except RecursionError:
         raise ValueError(_too_deep()) from None
     require_shallow(content)

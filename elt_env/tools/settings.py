@@ -22,7 +22,7 @@ from pydantic_settings import (
 )
 
 from elt_env.errors import PolicyError, SpecError
-from elt_env.model.limits import require_shallow
+from elt_env.model.limits import MOST_FAULTS, require_shallow
 from elt_env.model.own_checks import KINDS, PLACES
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.spec import Spec
@@ -362,7 +362,8 @@ def _policy_error(root: Path, faults: Sequence[str]) -> PolicyError:
     where = f"(in {root / _FILE} or {_PREFIX}*)"
     if len(faults) == 1:
         return PolicyError(f"[tool.elt-env] {faults[0]} {where}.", _SEE)
-    listed = "\n".join(f"  {each}" for each in faults)
+    listed = "\n".join(f"  {each}" for each in faults[:MOST_FAULTS])
+    listed += "\n  ... and more" if len(faults) > MOST_FAULTS else ""
     return PolicyError(f"[tool.elt-env] has {len(faults)} faults {where}:\n{listed}", _SEE)
 
 

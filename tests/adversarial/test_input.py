@@ -252,6 +252,25 @@ def test_a_policy_with_a_number_of_5000_digits_is_refused() -> None:
     assert "not valid TOML" in result.output
 
 
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        (f"cooldown = '{'9' * 5000} days'", "longer than a century"),
+        (
+            "".join(f"[tool.elt-env.environments.e{each}]\nspec = 'x'\n" for each in range(5000)),
+            "and more",
+        ),
+    ],
+)
+def test_of_a_policy_with_much_that_is_wrong_little_is_said(policy: str, said: str) -> None:
+    Path("pyproject.toml").write_text(f"[tool.elt-env]\n{policy}\n")
+    result = _command("show", "elt@3.11")
+    assert result.exit_code == 2
+    assert said in result.output
+    assert "sys." not in result.output
+    assert len(result.output) < 20_000
+
+
 @_odd
 def test_settings_that_are_no_files_are_passed_over_or_refused(name: str) -> None:
     make, said = _ODD[name]
@@ -305,6 +324,12 @@ def test_a_lock_that_is_nested_deeply_is_refused(depth: int) -> None:
     text = json.dumps(content).replace('"here"', "[" * depth + "]" * depth)
     with pytest.raises(EltEnvError, match="nested") as caught:
         lock_json.parse(text, "lock.json", "")
+    assert caught.value.exit_code == 5
+
+
+def test_a_lock_with_a_number_of_5000_digits_is_refused() -> None:
+    with pytest.raises(EltEnvError, match="a number in it has thousands of digits") as caught:
+        lock_json.parse(f'{{"schema": {"1" * 5000}}}', "lock.json", "")
     assert caught.value.exit_code == 5
 
 
