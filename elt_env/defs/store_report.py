@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.event_api import PartitionKeyFilter  # no public call knows of partitions
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from elt_env.defs.checks import evaluation, result_of
 from elt_env.defs.metadata import (
@@ -214,12 +215,18 @@ def _made(summary: Summary, toolbox: Toolbox) -> Iterator[_Made]:
 def _known_version(
     key: dg.AssetKey, python: str | None, instance: dg.DagsterInstance
 ) -> str | None:
-    partitions = [python] if python else None
-    latest = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions), limit=1
-    ).records
-    event = latest[0].asset_materialization if latest else None
+    latest = _latest(key, python, instance)
+    event = latest.asset_materialization if latest else None
     return (event.tags or {}).get(_DATA_VERSION) if event else None
+
+
+def _latest(
+    key: dg.AssetKey, python: str | None, instance: dg.DagsterInstance
+) -> dg.EventLogRecord | None:
+    """Return the record of the last materialization."""
+    partitions = [python] if python else None
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions)
+    return next(iter(instance.fetch_materializations(wanted, limit=1).records), None)
 
 
 def _locked(lock: Lock, target: Target, toolbox: Toolbox) -> Locked:
@@ -253,15 +260,27 @@ def _check_key(evidence: Evidence, target: Target) -> dg.AssetCheckKey:
 def _known_moments(
     keys: list[dg.AssetCheckKey], python: str, instance: dg.DagsterInstance
 ) -> dict[dg.AssetCheckKey, object]:
-    """Return when the checks ended that Dagster heard of last, in seconds since the epoch."""
+    """Return when the checks ended that Dagster heard of last, in seconds since the epoch.
+
+    One that it heard of before its asset was made the last time is left out: Dagster shows it as
+    not executed, although what was made is the same.
+    """
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
         keys, PartitionKeyFilter(key=python)
     )
+    made = {key: _latest(key, python, instance) for key in {each.asset_key for each in latest}}
     return {
         key: each.evaluation.metadata["checked_at"].value
         for key, each in latest.items()
         if each.evaluation and "checked_at" in each.evaluation.metadata
+        if not _is_older(each, made[key.asset_key])
     }
+
+
+def _is_older(check: AssetCheckExecutionRecord, made: dg.EventLogRecord | None) -> bool:
+    if made is None or made.event_log_entry.run_id == check.run_id:
+        return False
+    return check.create_timestamp <= made.timestamp
 
 
 def _named(event: Event) -> str:

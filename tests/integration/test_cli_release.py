@@ -248,6 +248,15 @@ def test_dagster_hears_of_what_was_done_at_the_command_line(
     assert _hears(forward, instance) == ["imports"]
     assert _hears(forward, instance) == []
 
+    # What is made again and is the same leaves what was found of it as it was.
+    environment = dg.AssetKey(["elt", "environment"])
+    made = instance.get_latest_materialization_event(environment)
+    assert made
+    assert made.asset_materialization
+    instance.report_runless_asset_event(made.asset_materialization)
+    assert {"pip_check", "imports", "isolation"} <= set(_hears(forward, instance))
+    assert _hears(forward, instance) == []
+
     spec = forward.site.directory / "environments" / "elt.yml"
     before = spec.read_text()
     try:
