@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -97,8 +98,9 @@ def test_a_relock_tells_what_was_skipped_yanked_and_where_the_news_are(
     assert (tally.manager, tally.level, tally.skipped) == ("conda", "minor", ("1.1",))
     assert made.report is not None
     assert (made.report.old, made.report.notes) == (locked.lock.digest, ())
-    wheels = [each for each in scene.index.requests if each.endswith("-2.0-py3-none-any.whl")]
-    assert wheels == []
+    wheel = "/files/alpha-2.0-py3-none-any.whl"
+    asked = [each.status for each in scene.index.asked if each.path == wheel]
+    assert asked == [HTTPStatus.PARTIAL_CONTENT]  # its list of contents, and no more
     _require_kept(_toolbox(scene).store, locked.lock.digest, made.lock.digest, made.report)
 
 
@@ -119,7 +121,8 @@ def test_only_what_changed_is_asked_about(scene: Scene, locked: Locked) -> None:
     scene.index.yank(wheel, "withdrawn")
     toolbox = _toolbox(scene)
     report = explain(locked.lock, made.lock, toolbox, print)
-    assert list(scene.index.requests) == ["/simple/alpha/"]
+    assert list(scene.index.requests) == ["/simple/alpha/", f"/files/{wheel.name}"]
+    assert scene.index.asked[-1].status == HTTPStatus.PARTIAL_CONTENT
     assert _by_name(report)["alpha"].yanked == "withdrawn"
     assert "YANKED" in to_text(report)
 
