@@ -218,7 +218,12 @@ def _false_ways(world: World, found: re.Match[str]) -> Iterator[str]:
         for part in _PARTS.values():
             plain = _plain if part == "conda" else _as_read
             gone = {plain(text) for one, text in some if one == part}
-            kept = [each for each in getattr(world.spec, part) if plain(each) not in gone]
+            lines = getattr(world.spec, part)
+            if part != "constraints":  # what several lines ask of one name is one requirement
+                names = [_bare(each) for each in lines]
+                twice = {_bare(text) for one, text in some if one == part}
+                gone |= {plain(e) for e in lines if _bare(e) in twice and names.count(_bare(e)) > 1}
+            kept = [each for each in lines if plain(each) not in gone]
             free = [_bare(text) for one, text in some if one == part and part != "constraints"]
             fields[part] = (*kept, *(free if again else ()))
         if next(world.answers(Spec(**fields)), None) is None:
