@@ -119,6 +119,8 @@ def _needs(
         if any(each.name == need[0] for each in needs)
     }
     found = {*bounds.values()}
+    if not bounds and 0 < len(metadata) < _MOST:
+        return  # what the resolver concludes from what others need
     if not bounds:
         yield _fact((needy[0], which), need[0], bound, stub=stub)
     elif (
