@@ -72,10 +72,10 @@ test: .venv/.ready ## the tests that a person waits for
 test-fast: .venv/.ready ## the unit tests alone, while one edits
 	@$(PYTEST) tests/unit
 
-test-slow: .venv/.ready ## the tests that take longer: the real spec end to end, other tools, the web UI
+test-slow: .venv/.ready ## the tests that take longer: the real spec end to end, popular stacks, other tools, the web UI
 	@$(PYTEST) -m "slow and not long"
 
-test-long: .venv/.ready ## what is longer than that: popular stacks, every click in the web UI
+test-long: .venv/.ready ## what is longer than that: every click in the web UI
 	@$(PYTEST) -m long
 
 check: .venv/.ready ## formatting, lint, types, import rules
