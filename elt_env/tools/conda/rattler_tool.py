@@ -162,9 +162,7 @@ class Rattler:
             return self._run(self._solve(request, channels), "conda solve")
         except solvability.EndlessError as error:
             text = solvability.explanation(((self._cache, self._names, self._limit), request))
-            if text or error.is_proven:
-                raise SolverError(text or solvability.NO_TEXT) from error
-        return self._run(self._solve(request, channels, endless=True), "conda solve")
+            raise SolverError(text or solvability.NO_TEXT) from error
 
     def explanation(self, request: SolveRequest) -> str:
         """Return what the solver says of a request without a solution; it may have no end."""
@@ -201,19 +199,18 @@ class Rattler:
             locked_packages=_allowed(await look.same(request.keep, channels), specs),
         )
         if not endless:
-            # A dependency cannot name a channel; without them more is possible.
-            is_exact = not any(each.channel for each in specs)
+            # What a dependency can be had from is not what a requirement can be had from: without
+            # channels and their order more is possible, and nothing less.
             attempt = solvability.Attempt([str(replace(each, channel="")) for each in specs])
             tried = await solve(
                 [*free, *channels, attempt],
                 [attempt.name],
-                channel_priority=_PRIORITIES[request.priority if is_exact else "disabled"],
+                channel_priority=_PRIORITIES["disabled"],
             )
-            succeeded = attempt.succeeded(tried)
-            if not (succeeded and is_exact) and await solvability.need_each_other(
+            if not attempt.succeeded(tried) and await solvability.need_each_other(
                 gateway, channels, platforms, asked
             ):
-                raise solvability.EndlessError(is_proven=not succeeded)
+                raise solvability.EndlessError
         records = await solve(
             [*free, *channels], asked, channel_priority=_PRIORITIES[request.priority]
         )

@@ -32,15 +32,7 @@ NO_TEXT = (
 
 
 class EndlessError(Exception):
-    """A request may have no solution, and what the solver says of that may have no end.
-
-    Attributes:
-        is_proven: whether it has none.
-    """
-
-    def __init__(self, *, is_proven: bool) -> None:
-        super().__init__()
-        self.is_proven = is_proven
+    """A request has no solution, and what the solver says of that may have no end."""
 
 
 class Attempt:
@@ -113,7 +105,7 @@ async def need_each_other(
 def explanation(arguments: object) -> str:
     """Return why a request has no solution, as far as that can be told within limits.
 
-    "" where it has one, or where it takes too long to find out.
+    "" where it takes too long.
 
     Args:
         arguments: what makes a `Rattler`, and the request; they are handed to another process.
