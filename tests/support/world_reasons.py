@@ -129,7 +129,7 @@ def _conda_has(requirement: str, version: str) -> bool:
 def _needs(world: World, who: str, version: str, need: str, python: str) -> Iterator[str]:
     """Yield the bounds that a version of a package or distribution puts on another."""
     for build in world.conda.get(who, ()):
-        if build.version == version:
+        if version in (build.version, build.carries.get(who)):
             some = (*build.depends, *build.constrains)
             yield from (each.removeprefix(need).strip() for each in some if named(each) == need)
     if need == "python":
