@@ -265,7 +265,7 @@ def _core_of(world: World, problem: str) -> Spec | None:
         by_side[each["side"]].append(each["text"])
     if not any(by_side.values()):
         return None
-    lines = {_plain(each): each for each in world.spec.conda}
+    lines = {_plain(each): each for each in sorted(world.spec.conda, key=lambda each: "::" in each)}
     conda = [lines.get(_plain(each), each) for each in by_side["conda"]]
     return Spec(
         tuple(conda),
