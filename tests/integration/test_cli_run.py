@@ -214,13 +214,13 @@ def test_an_interrupted_command_says_so_in_one_line_and_leaves_no_process(
 ) -> None:
     other = built.with_home(tmp_path / "home", locks=command == "build")
     built.index.fault, built.index.patience = "slow", 60
-    cache, place = str(tmp_path / "uv"), str(tmp_path)
+    cache = str(tmp_path / "uv")
     try:
-        with other.start(command, "elt", UV_CACHE_DIR=cache, TMPDIR=place) as run:
+        with other.start(command, "elt", UV_CACHE_DIR=cache) as run:
             try:
                 _wait_for(run, told)
                 if command == "lock":  # a build waits for archives first, which no tool fetches
-                    _wait_for_tools(run.pid, tmp_path)
+                    _wait_for_tools(run.pid, cache)
                 run.send_signal(number)
                 stdout, stderr = run.communicate(timeout=30)
             finally:
@@ -231,7 +231,7 @@ def test_an_interrupted_command_says_so_in_one_line_and_leaves_no_process(
     assert stdout == ""
     assert stderr.splitlines()[-1] == "elt-env: interrupted; the same command takes it up again"
     assert "Traceback" not in stderr
-    _wait_for_tools(run.pid, tmp_path, running=False)  # some are ended by their guards
+    _wait_for_tools(run.pid, cache, running=False)  # some are ended by their guards
     content = other.site.show("elt")
     assert content["lock"] is None if command == "lock" else not content["prefix"]["ready"]
 
@@ -284,16 +284,16 @@ def _wait_for(run: subprocess.Popen[str], told: str) -> None:
     raise AssertionError("".join(lines))
 
 
-def _wait_for_tools(pid: int, place: Path, *, running: bool = True) -> None:
+def _wait_for_tools(pid: int, cache: str, *, running: bool = True) -> None:
     end = time.monotonic() + 30
-    while bool(tools := _tools(pid, place)) is not running:
+    while bool(tools := _tools(pid, cache)) is not running:
         assert time.monotonic() < end, tools or "no tool was started"
         time.sleep(0.02)
 
 
-def _tools(pid: int, place: Path) -> list[int]:
-    """Return the processes that were started with this TMPDIR, but for `pid` itself."""
-    mine = os.fsencode(f"TMPDIR={place}")
+def _tools(pid: int, cache: str) -> list[int]:
+    """Return the processes that were started with this cache of uv's, but for `pid` itself."""
+    mine = os.fsencode(f"UV_CACHE_DIR={cache}")
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -11,9 +11,7 @@ from __future__ import annotations
 import graphlib
 import pickle
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import rattler
 from rattler.package.build_string import BuildString
@@ -21,6 +19,7 @@ from rattler.package.package_name import PackageName
 
 from elt_env.errors import TimeLimitError
 from elt_env.tools.process import run
+from elt_env.tools.scratch import scratch_directory
 
 _ASKED = "elt-env-asked"
 _TEXT_LIMIT = 10.0  # seconds
@@ -110,8 +109,8 @@ def explanation(arguments: object) -> str:
     Args:
         arguments: what makes a `Rattler`, and the request; they are handed to another process.
     """
-    with tempfile.TemporaryDirectory(prefix="elt-env-solve-") as name:
-        path = Path(name) / "request"
+    with scratch_directory("solve") as place:
+        path = place / "request"
         path.write_bytes(pickle.dumps(arguments))
         command = [sys.executable, "-m", _PROGRAM, str(path)]
         try:
