@@ -1,7 +1,7 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help chaos fuzz stacks run test test-fast test-slow test-long check ui relock shell bench bench-lock docs setup instance format lock-self system-tools clean
+.PHONY: help chaos fuzz stacks run test test-fast test-slow check ui relock shell bench bench-lock docs setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
@@ -73,10 +73,7 @@ test-fast: .venv/.ready ## the unit tests alone, while one edits
 	@$(PYTEST) tests/unit
 
 test-slow: .venv/.ready ## the tests that take longer: the real spec end to end, popular stacks, other tools, the web UI
-	@$(PYTEST) -m "slow and not long"
-
-test-long: .venv/.ready ## what is longer than that: every click in the web UI
-	@$(PYTEST) -m long
+	@$(PYTEST) -m slow
 
 check: .venv/.ready ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

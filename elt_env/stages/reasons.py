@@ -228,9 +228,18 @@ class Reasons:
     def _unmet(self, name: str, version: str, needs: Iterable[Requirement]) -> Iterator[str]:
         for each in needs:
             other = self._chosen.get(each.name)
+            bound = f"{each.name} {each.specifier}".strip()
             if other and not _has(each, other.version):
-                bound = f"{each.name} {each.specifier}"
                 yield f"{name} {version} needs {bound}, which is {other.version}"
+            if other is None and not self._can_be_had(each):
+                yield f"{name} {version} needs {bound}, of which no version can be had"
+
+    def _can_be_had(self, requirement: Requirement) -> bool:
+        """Tell whether conda offers, or the index has, a version that would do."""
+        name = requirement.name
+        usable = [each.version for each in self._problem.judged(name) if each.usable]
+        offered = [each.version for each in self._shelf.stubs(name)]
+        return any(_has(requirement, each) for each in (*usable, *offered))
 
 
 def _has(requirement: Requirement, version: str) -> bool:

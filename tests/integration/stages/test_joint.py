@@ -353,3 +353,16 @@ def test_a_reason_is_that_a_build_bars_what_pip_brings(scene: Scene) -> None:
     assert versions_of(locked) == {"a": "1.0", "helper": "2.0"}
     reasons = [each.reason for each in locked.lock.held_back]
     assert reasons == ["a 2.0 needs helper <2, which is 2.0"]
+
+
+@pytest.mark.parametrize("bound", ["", "<2"])
+def test_a_reason_is_that_nobody_has_what_a_version_needs(scene: Scene, bound: str) -> None:
+    if bound:
+        scene.offer_pip("part", "2.0")
+    _release(scene, "1.0")
+    _release(scene, "2.0", requires=[f"part{bound}"])
+    locked = scene.lock(pip=["tool"])
+    assert versions_of(locked) == {"tool": "1.0"}
+    needs = f"part {bound}".strip()
+    reasons = [each.reason for each in locked.lock.held_back]
+    assert reasons == [f"tool 2.0 needs {needs}, of which no version can be had"]
