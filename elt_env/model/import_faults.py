@@ -111,7 +111,7 @@ def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -
     not_in = _NOT_IN.search(fault.text)
     wanted = _top(found) if found else (not_in["name"] if not_in else "")
     if wanted in _ELSEWHERE:
-        return Excuse(f"wants {wanted}, of another platform")
+        return Excuse(f"wants {wanted}, of another platform", wanted)
     if is_removed(wanted):
         return Excuse(f"wants {wanted}, which newer Pythons do not have")
     source = found or (not_in["module"] if not_in else None)

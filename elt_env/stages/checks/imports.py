@@ -40,9 +40,9 @@ def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """The top-level modules of every distribution import, and all of those that were asked for.
 
     But for those of the allow-list, and those that want what an extra brings that nobody asked for,
-    or what nothing that is installed requires, as the stubs of a service that is not used. It is a
-    warning where a distribution seems to have forgotten a requirement, and where nothing imports of
-    one that was asked for; without what nothing requires, that fails all the same.
+    or what nothing that is installed requires, as the stubs of a service that is not used: that is
+    a warning. Where nothing imports of a distribution that was asked for, for want of what nothing
+    requires, it fails all the same.
     """
     limit = toolbox.policy.tool_limit.total_seconds()
     distributions = {each.name: each for each in prefix.distributions()}
@@ -187,7 +187,8 @@ def _judge(
         return Finding("failed", first(lines), log, table=table)
     named = {each.module: excused[each.module] for each in faults}
     notes = "".join(f"; {each}" for each in (*_lacks(named), *_left_out(named)))
-    status: Status = "warned" if any(each.is_lack for each in named.values()) else "passed"
+    wants = any(each.wants or each.is_lack for each in named.values())
+    status: Status = "warned" if wants else "passed"
     return Finding(status, f"{len(results) - len(faults)} modules import{notes}{note}", log)
 
 
@@ -205,7 +206,7 @@ def _lacks(excused: Mapping[str, Excuse]) -> Iterator[str]:
 
 
 def _left_out(excused: Mapping[str, Excuse]) -> Iterator[str]:
-    """Yield in a few words which modules nobody misses; each is in the log."""
+    """Yield in a few words what is missing that few people miss; each module is in the log."""
     others = [each for each in excused.values() if not each.is_lack and each != _ALLOWED]
     wanted = sorted({each.wants for each in others if each.wants})
     number = sum(bool(each.wants) for each in others)
@@ -213,7 +214,7 @@ def _left_out(excused: Mapping[str, Excuse]) -> Iterator[str]:
         more = f" and {len(wanted) - _NAMED} more" if len(wanted) > _NAMED else ""
         names = ", ".join(wanted[:_NAMED]) + more
         does = "does" if number == 1 else "do"
-        yield f"{number} {does} not, for want of what is optional: {names}"
+        yield f"{number} {does} not, for want of what nothing locked requires: {names}"
     if len(others) > number:
         rest = len(others) - number
         yield f"{rest} {'is' if rest == 1 else 'are'} for other platforms, programs or libraries"

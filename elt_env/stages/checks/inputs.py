@@ -20,7 +20,7 @@ from elt_env.tools.toolbox import Toolbox
 from elt_env.tools.workplace import digest_of_project
 
 _VERSIONS = {
-    "imports": 4,
+    "imports": 5,
     "isolation": 2,
     "pip_check": 2,
     "mixed_managers": 3,
