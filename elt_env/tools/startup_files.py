@@ -74,12 +74,14 @@ def _entries(path: Path) -> Iterator[str]:
 def foreign_shebangs(prefix: Prefix) -> Iterator[str]:
     """Yield the programs in bin/ that a Python outside the prefix, or none, would run."""
     bin_ = prefix.path / "bin"
+    # A store may be reached by a link. Beyond that they are compared as text: what the line names
+    # must itself lie in the prefix.
+    places = {bin_, Path(os.path.realpath(bin_))}
     for path in sorted(bin_.iterdir()):
         interpreter = _interpreter(path)
         if interpreter is None or "python" not in Path(interpreter[0]).name:
             continue
-        # Compared as text: what the line names must itself lie in the prefix.
-        if not Path(interpreter[0]).is_relative_to(bin_):
+        if not any(Path(interpreter[0]).is_relative_to(each) for each in places):
             yield f"bin/{path.name} is run by {interpreter[0]}, which is outside the prefix"
         elif not Path(interpreter[0]).exists():
             yield f"bin/{path.name} is run by {interpreter[0]}, which is not there"

@@ -190,6 +190,16 @@ def test_a_script_of_another_python_is_named(prefix: Prefix, toolbox: Toolbox) -
     assert found.detail == "bin/alpha is run by /usr/bin/python3, which is outside the prefix"
 
 
+def test_a_store_may_be_reached_by_a_link(
+    sample: Sample, prefix: Prefix, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    link = tmp_path_factory.mktemp("another") / "way"
+    link.symlink_to(tmp_path)
+    for name in ("isolation", "mixed_managers", "conda_scripts"):
+        found = prove(name, prefix.lock, sample.toolbox(link), silent, again=True)
+        assert found.status == "passed", found.detail
+
+
 def test_a_module_that_hangs_is_named(
     prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
