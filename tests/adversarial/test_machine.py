@@ -125,7 +125,7 @@ def test_a_store_that_cannot_be_is_refused_at_the_start(
 def test_too_little_memory(place: Path, megabytes: int) -> None:
     index = "ELT_ENV_INDEX=http://127.0.0.1:9/simple"
     done = _shell(place, f'ulimit -v {megabytes << 10}; {index} "$@" lock ./environment.yml')
-    _assert_told(done, 9, "not enough memory")
+    _assert_told(done, 9, "not enough memory", "ulimit -v")
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.4, 0.6, 0.9])

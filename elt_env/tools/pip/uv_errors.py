@@ -66,6 +66,9 @@ _NOT_BUILT = re.compile(r"Failed to (?:download and )?build `(?P<what>[^`]+)`")
 _FULL = re.compile(
     r"(?:`(?P<file>/[^`]+)`: )?(?:No space left on device|.*os error 28)", re.IGNORECASE
 )
+_NO_MEMORY = re.compile(
+    r"failed to spawn thread|memory allocation of \d+ bytes failed|Cannot allocate memory"
+)
 _NO_CACHE = re.compile(r"Failed to initialize cache at `(?P<place>[^`]+)`")
 _HEAD = 12
 _SHORT = 5
@@ -216,6 +219,11 @@ def other(text: str, code: int) -> EltEnvError:
         return StorageError(
             f"uv cannot keep what it downloads in {without_cache['place']}.",
             "Set UV_CACHE_DIR to a directory that this user can write: export UV_CACHE_DIR=…",
+        )
+    if _NO_MEMORY.search(text):
+        return ToolError(
+            "uv had not enough memory, or was not allowed to start a further thread.",
+            "Free some, or raise the limits: ulimit -v, ulimit -u",
         )
     return ToolError(
         f"uv failed with exit code {code}: {end_of(text.strip(), 20)}",

@@ -234,3 +234,18 @@ def test_a_distribution_that_is_twice_there_is_a_fault(second: str) -> None:
     (fault,), complete = uv_errors.inconsistencies(text)
     assert "/a place/delta-1.0.dist-info" in fault
     assert complete
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "thread 'main2' panicked at functions.rs:131:29:\nfailed to spawn thread: Os { code: 11 }",
+        "memory allocation of 1048576 bytes failed",
+        "error: Cannot allocate memory (os error 12)",
+    ],
+)
+def test_too_little_memory_is_called_so(text: str) -> None:
+    error = uv_errors.other(text, -6)
+    assert error.exit_code == 9
+    assert "not enough memory" in error.problem
+    assert "ulimit -v" in error.remedy
