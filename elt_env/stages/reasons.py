@@ -232,7 +232,7 @@ class Reasons:
             if other and not _has(each, other.version):
                 yield f"{name} {version} needs {bound}, which is {other.version}"
             if other is None and not self._can_be_had(each):
-                yield f"{name} {version} needs {bound}, of which no version can be had"
+                yield f"{name} {version} needs {bound}, of which no index has a usable version"
 
     def _can_be_had(self, requirement: Requirement) -> bool:
         """Tell whether conda offers, or the index has, a version that would do."""

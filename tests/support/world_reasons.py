@@ -54,6 +54,10 @@ _REASON = re.compile(
     r"(?P<who>\S+) (?P<version>\S+) needs (?P<need>\S+)(?: (?P<bound>.*?))?"
     r"(?:, which is (?P<other>\S+))?"
 )
+_MISSING = re.compile(
+    r"(?P<who>\S+) (?P<version>\S+) needs (?P<need>\S+?)(?: (?P<bound>\S+))?"
+    r", of which no index has a usable version"
+)
 _ASKED = re.compile(r"the spec asks for (?P<line>\S+)")
 
 
@@ -64,6 +68,10 @@ def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]
     asked = _ASKED.fullmatch(held.reason)
     if asked:
         yield from _not_asked(world, held, asked["line"], answer.python)
+        return
+    missing = _MISSING.fullmatch(held.reason)
+    if missing:
+        yield from _not_missing(world, held, missing, answer.python)
         return
     found = _REASON.fullmatch(held.reason)
     if found is None:
@@ -91,6 +99,18 @@ def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]
     barred = barred or {held.possible}  # a package stands for what it carries
     if answer.versions.get(who) != version or _left(need, bound, barred) == barred:
         yield f"a reason that is none: {held.reason}, not {held.possible} of {held.name}"
+
+
+def _not_missing(world: World, held: HeldBack, told: re.Match[str], python: str) -> Iterator[str]:
+    """Yield what is not so of a version that needs what nobody has."""
+    who, need, bound = told["who"], told["need"], told["bound"] or ""
+    meant = {(held.name, Version(held.possible).public)}
+    meant |= {(n, Version(v).public) for n, v in _carried_at(world, held.name, held.possible)}
+    needs = [*_needs(world, who, told["version"], need, python)]
+    there = {each.version for each in world.usable_releases(need, world.spec, python)}
+    is_meant = (who, Version(told["version"]).public) in meant
+    if bound not in needs or not is_meant or _left(need, bound, there):
+        yield f"a false reason: {held.reason}; needs {needs}, there are {there}"
 
 
 def _carried_at(world: World, name: str, version: str) -> set[tuple[str, str]]:

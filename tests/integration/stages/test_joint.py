@@ -365,4 +365,4 @@ def test_a_reason_is_that_nobody_has_what_a_version_needs(scene: Scene, bound: s
     assert versions_of(locked) == {"tool": "1.0"}
     needs = f"part {bound}".strip()
     reasons = [each.reason for each in locked.lock.held_back]
-    assert reasons == [f"tool 2.0 needs {needs}, of which no version can be had"]
+    assert reasons == [f"tool 2.0 needs {needs}, of which no index has a usable version"]
