@@ -1,6 +1,7 @@
 """What was made outside of Dagster, as by `elt-env` in a terminal, is told to it by a run."""
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -134,12 +135,15 @@ def _all_unreported(
     Raises:
         EltEnvError: the policy cannot be used, or the records of a target cannot be read.
     """
-    for environment in tracked:
-        for each in _unreported_spec(environment, project.toolbox(environment).project, instance):
-            yield environment, each
-    for target, toolbox in targets(tracked, project):
-        for event in _unreported(target, toolbox, instance):
-            yield target.name, event
+    every = targets(tracked, project)
+    for environment, each in itertools.groupby(every, lambda one: one[0].environment):
+        mine = list(each)
+        _, first = mine[0]
+        for event in _unreported_spec(environment, first.project, instance):
+            yield environment, event
+        for target, toolbox in mine:
+            for found in _unreported(target, toolbox, instance):
+                yield target.name, found
 
 
 def _unreported_spec(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import rattler
 from rattler.exceptions import InvalidMatchSpecError
@@ -29,6 +29,8 @@ from elt_env.tools.conda.distributions import (
 from elt_env.tools.conda.port import Carried, LeftOut, SolveRequest
 from elt_env.tools.conda.records import as_utc, to_package
 from elt_env.tools.files import write_atomically, writing
+
+_Result = TypeVar("_Result")
 
 _AT_ONCE = 16
 
@@ -348,17 +350,15 @@ async def carried_by(
     Raises:
         OSError, ValueError, LookupError, TypeError: an archive cannot be had or read.
     """
-    gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(package: Package) -> tuple[Carried, ...]:
+    async def read(package: Package) -> tuple[Carried, ...]:
         known = store.read(package.sha256)
         if known is None:
-            async with gate:
-                known = await _read(package, client)
+            known = await _read(package, client)
             store.write(package.sha256, known)
         return known
 
-    return tuple(await asyncio.gather(*map(one, packages)))
+    return await _of_each(packages, read)
 
 
 async def contents_of(
@@ -369,11 +369,22 @@ async def contents_of(
     Raises:
         OSError, ValueError, LookupError, TypeError: an archive cannot be had or read.
     """
+
+    async def read(package: Package) -> Mapping[str, str]:
+        return await listed_hashes(await open_archive(package.url, client))
+
+    return await _of_each(packages, read)
+
+
+async def _of_each(
+    packages: Sequence[Package], read: Callable[[Package], Awaitable[_Result]]
+) -> tuple[_Result, ...]:
+    """Return what is read of each package, of some at once."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(package: Package) -> Mapping[str, str]:
+    async def one(package: Package) -> _Result:
         async with gate:
-            return await listed_hashes(await open_archive(package.url, client))
+            return await read(package)
 
     return tuple(await asyncio.gather(*map(one, packages)))
 

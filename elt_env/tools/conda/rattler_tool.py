@@ -162,7 +162,7 @@ class Rattler:
             return self._run(self._solve(request, channels), "conda solve")
         except solvability.EndlessError as error:
             text = solvability.explanation(((self._cache, self._names, self._limit), request))
-            raise SolverError(text or solvability.NO_TEXT) from error
+            raise SolverError(text) from error
 
     def explanation(self, request: SolveRequest) -> str:
         """Return what the solver says of a request without a solution; it may have no end."""

@@ -24,7 +24,7 @@ from elt_env.tools.scratch import scratch_directory
 _ASKED = "elt-env-asked"
 _TEXT_LIMIT = 10.0  # seconds
 _PROGRAM = "elt_env.tools.conda.explain"
-NO_TEXT = (
+_NO_TEXT = (
     "Cannot solve the request because of: packages need each other in ways that the solver cannot "
     "explain."
 )
@@ -104,8 +104,6 @@ async def need_each_other(
 def explanation(arguments: object) -> str:
     """Return why a request has no solution, as far as that can be told within limits.
 
-    "" where it takes too long.
-
     Args:
         arguments: what makes a `Rattler`, and the request; they are handed to another process.
     """
@@ -116,5 +114,5 @@ def explanation(arguments: object) -> str:
         try:
             done = run(command, limit=_TEXT_LIMIT)
         except TimeLimitError:
-            return ""
-    return NO_TEXT if done.returncode else done.stdout
+            return _NO_TEXT
+    return _NO_TEXT if done.returncode else done.stdout or _NO_TEXT
