@@ -27,7 +27,7 @@ from elt_env.stages.verify_image import repair_image
 from elt_env.tools.bytecode import brought_bytecode, compile_prefix
 from elt_env.tools.file_list import Sealed, keep_list, kept_list, list_path, remove_attributes
 from elt_env.tools.files import remove_tree, write_atomically, writing
-from elt_env.tools.prefix import Prefix
+from elt_env.tools.prefix import Prefix, Stage
 from elt_env.tools.process import Say
 from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.toolbox import Toolbox
@@ -103,18 +103,28 @@ def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say:
         lost = [each for each in damages if each.fault != "was added" and each not in directories]
         files = [each.path for each in lost if each.is_fault]
         compiled = [each.path for each in lost if not each.is_fault]
-        all_of_it = files == [list_path(prefix.path).name]
-        if files or _conda_s_own(compiled, prefix):
+        # What is made again names the prefix by its path; all of it has to name it by the same.
+        all_of_it = prefix.is_spelled_otherwise or files == [list_path(prefix.path).name]
+        if all_of_it or files or _conda_s_own(compiled, prefix):
             say(f"repair: building {prefix.path.name} once more, to take {len(lost)} files from it")
             with second_prefix(lock, toolbox, say) as second:
                 if all_of_it:
-                    files = [path for path, _ in differing(prefix.path, second.path)]
+                    files = _all_that_differs(prefix, second)
                 donor = _Donor(second.path, prefix.path, sealed.files if sealed else {})
                 donor.give(files, say)
                 donor.give(_conda_s_own(compiled, prefix), say)
-        if lost:
+        if all_of_it or lost:
             compile_prefix(prefix, limit, say, only=None if all_of_it else compiled)
         keep_list(prefix.path)
+        if all_of_it:
+            prefix.mark(Stage.READY)
+
+
+def _all_that_differs(prefix: Prefix, second: Prefix) -> list[str]:
+    """Return what differs, and the records, whose hashes of what names the prefix are not seen."""
+    records = [*second.path.glob("conda-meta/*.json"), *second.path.rglob(f"*{_RECORD}")]
+    found = {path for path, _ in differing(prefix.path, second.path)}
+    return sorted(found | {each.relative_to(second.path).as_posix() for each in records})
 
 
 def _remove_added(paths: Sequence[str], prefix: Prefix, say: Say) -> None:

@@ -108,6 +108,12 @@ class Prefix:
         found = self._marked()
         return None if found is None or self._is_at(found[1]) else found[1]
 
+    @property
+    def is_spelled_otherwise(self) -> bool:
+        """Whether its files name its place by another path than it has, which leads to it."""
+        found = self._marked()
+        return found is not None and self._is_at(found[1]) and found[1] != str(self.path)
+
     def _marked(self) -> tuple[Stage, str] | None:
         """Return the stage and the place that the marker names, where it is this lock's."""
         try:
@@ -142,13 +148,21 @@ class Prefix:
             self.path.mkdir(parents=True, exist_ok=True)
             marker.unlink(missing_ok=True)
             yield
-            content = {
-                "stage": stage.name,
-                "digest": self.lock.digest,
-                "format": _FORMAT,
-                "place": str(self.path.absolute()),
-            }
-            write_atomically(marker, json.dumps(content) + "\n")
+            self.mark(stage)
+
+    def mark(self, stage: Stage) -> None:
+        """Note that the prefix has reached a stage at the place where it is.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        content = {
+            "stage": stage.name,
+            "digest": self.lock.digest,
+            "format": _FORMAT,
+            "place": str(self.path.absolute()),
+        }
+        write_atomically(self.path / MARKER, json.dumps(content) + "\n")
 
     def wipe(self) -> None:
         """Remove the directory."""

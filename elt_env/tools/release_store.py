@@ -153,11 +153,14 @@ class ReleaseStore:
         place = self._directory(release.target, release.number)
         wanted = self._files(release, prefix)
         copy = self._copy(release.target, release.number)
-        damages = self.damages(release, prefix)
-        for path in _misplaced(place):
+        damages = left = self.damages(release, prefix)
+        misplaced = _misplaced(place)
+        for path in misplaced:
             with writing(path):
                 path.unlink()
-        for each in self.damages(release, prefix):
+        if misplaced:  # what was seen of it was seen through it, or not at all
+            left = self.damages(release, prefix)
+        for each in left:
             path = place / each.path
             if each.path in wanted:
                 _write_over(path, *wanted[each.path])

@@ -54,7 +54,7 @@ class Project:
     """A directory whose pyproject.toml carries a policy.
 
     Attributes:
-        root: absolute path of that directory.
+        root: absolute path of that directory, with no links in it.
         home: absolute path of the store.
         unlisted: environments that the policy does not list, but that the store remembers.
     """
@@ -65,14 +65,16 @@ class Project:
 
     @property
     def home(self) -> Path:
-        """The store's directory: absolute, `~` expanded, relative to the project.
+        """The store's directory: absolute, `~` expanded, relative to the project, without links.
+
+        Prefixes and launchers name their place, so it has one name, whichever way leads to it.
 
         Raises:
             PolicyError: it lies in the home directory of a user who is not there, it is no
                 directory, or its path has a length or characters with which no environment works.
         """
         try:
-            place = (self.root / Path(self.policy.home).expanduser()).absolute()
+            place = Path(os.path.realpath(self.root / Path(self.policy.home).expanduser()))
         except RuntimeError as error:
             raise PolicyError(
                 f"The store '{self.policy.home}' is in the home directory of an unknown user.",
@@ -192,7 +194,7 @@ def open_project(start: Path | None = None, *, with_policy: bool = True) -> Proj
         PolicyError: no pyproject.toml with a policy here or above, a key that cannot be used, or
             the store is another project's.
     """
-    here = (start or Path(os.environ.get(_PROJECT, "."))).absolute()
+    here = Path(os.path.realpath(start or Path(os.environ.get(_PROJECT, "."))))
     for root in (here, *here.parents):
         table = _read_table(root / _FILE)
         if table is not None:
