@@ -126,7 +126,7 @@ def _needs(
     elif (
         len(found) == 1
         and len(bounds) == len(metadata) < _MOST
-        and not (stub and _is_bounded(problem, needy[0]))
+        and not (stub and _is_partial(problem, needy[0]))
     ):
         yield _fact((needy[0], which), need[0], found.pop(), stub=stub)
     else:
@@ -134,10 +134,16 @@ def _needs(
         yield _fact((needy[0], f"=={version}"), need[0], bound, stub=stub)
 
 
-def _is_bounded(problem: JointProblem, distribution: str) -> bool:
-    """Tell whether the spec bounds the packages that carry a distribution: some are left out."""
-    carriers = {each.package for each in problem.shown.stubs(distribution)}
-    return any(each.name in carriers and each.version for each in problem.question.spec.conda)
+def _is_partial(problem: JointProblem, distribution: str) -> bool:
+    """Tell whether the channels have versions of a distribution that the resolver does not see."""
+    half = problem.half
+    if half is None:
+        return False
+    seen: dict[str, set[str]] = {}
+    for each in problem.shown.stubs(distribution):
+        build = half.build(each.package, each.number)
+        seen.setdefault(each.package, set()).add(build.version)
+    return any({*half.offered.versions(name)} != versions for name, versions in seen.items())
 
 
 def _metadata(

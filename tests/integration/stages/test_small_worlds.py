@@ -143,6 +143,36 @@ _WORLDS = {
         {},
         {"tool": (Release("3.0", extras={"x": ("tool[y]",), "y": ("nowhere<=1.0",)}),)},
     ),
+    "conda has a version of what is refused that this machine cannot have": _world(
+        Spec(("pkg",)),
+        {
+            "a": (
+                Build("1.0", depends=_PYTHON, carries={"a": "1.0"}),
+                Build(
+                    "3.0",
+                    depends=("pkg", "lib", "python >=3.11,<3.12"),
+                    carries={"a": "3.0"},
+                    channel=1,
+                    native=True,
+                ),
+            ),
+            "pkg": (
+                Build(
+                    "0.9",
+                    depends=("core", "__cuda", *_PYTHON),
+                    carries={"dist": "0.9"},
+                    requires={"dist": ("core==2.0.*",)},
+                ),
+                Build(
+                    "1.10",
+                    depends=("a <2.0", *_PYTHON),
+                    carries={"dist": "1.10"},
+                    requires={"dist": ("a>=3.0", "a==3.0")},
+                ),
+            ),
+        },
+        {"dist": (Release("2.0", ("x1",)), Release("2.0.1", ("core!=1.0.post1",)))},
+    ),
     "what is needed is nowhere": _world(
         Spec((), ("tool",)), {}, {"tool": (Release("1.0", ("nowhere",)),)}
     ),
