@@ -373,7 +373,13 @@ def explained(
         say(f"{tool}: {plain(problem, line)}")
     units = units_of(problem)
     pins = allowing(problem, units)
-    core = _absent(problem, units) or smallest_conflict(problems, units, pins)
+    missing = _absent(problem, units)
+    core = missing or smallest_conflict(problems, units, pins)
+    if whole and problem.half and not missing and len(core) > 1:
+        # What conda's packages carry may need what nobody has.
+        less = smallest_conflict(whole, core, pins)
+        if len(less) < len(core):
+            core, problems, problem = less, whole, whole[0]
     again = failure(problems, (*core, *pins)) if core else None
     if again is None:
         return error

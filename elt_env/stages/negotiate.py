@@ -9,7 +9,7 @@ better one by the rule of `best_answer`, until there is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from elt_env.errors import TimeLimitError, UnsatisfiableError
 from elt_env.model.best_answer import BestSearch, Clause
 from elt_env.model.conda_spec import from_pep440
 from elt_env.model.lock import Bound, HeldBack
+from elt_env.model.markers import bound_on
 from elt_env.model.names import normalize
 from elt_env.model.project_page import ProjectPage
 from elt_env.stages.conflict import explained
@@ -218,10 +219,24 @@ class _Negotiation:
         found = ((who, Requirement(each)) for who, each in lines)
         return [(who, each.specifier) for who, each in found if each.name == name]
 
+    def _needs(
+        self, needy: tuple[Resolved, ...], request: ResolveRequest
+    ) -> Iterator[tuple[str, Sequence[Requirement]]]:
+        """Yield who needs what; an sdist need not say what its wheel will ask for."""
+        directs = {each.direct.name for each in self._question.directs}
+        pages = self._problem.pages
+        known = pages.needs((each.name, each.version) for each in needy if each.name not in directs)
+        for each in needy:
+            if (each.name, each.version) in known:
+                yield f"{each.name} {each.version}", known[each.name, each.version]
+        rest = tuple(each for each in needy if (each.name, each.version) not in known)
+        for each, wheel in self._wheels(rest, request):
+            yield f"{each.name} {each.version}", read_wheel_metadata(wheel).requires
+
     def _wheels(
         self, needy: tuple[Resolved, ...], request: ResolveRequest
     ) -> Iterator[tuple[Resolved, Path]]:
-        """Yield the wheel of each; an sdist need not say what its wheel will ask for."""
+        """Yield the wheel of each."""
         directs = {each.direct.name: each.path for each in self._question.directs}
         asked = tuple(each for each in needy if each.name not in directs)
         files = self._toolbox.resolver.files(asked, request, lambda _: None)
@@ -252,11 +267,10 @@ class _Negotiation:
         bound = SpecifierSet()
         blamed = []
         request = replace(self._problem.request(), allow_sdist=choice.sdists)
-        asked = [
-            (f"{package.name} {package.version}", read_wheel_metadata(wheel))
-            for package, wheel in self._wheels(needy, request)
+        bounds = [
+            (who, bound_on(moved.name, needs, conda.python))
+            for who, needs in self._needs(needy, request)
         ]
-        bounds = [(who, each.bound_on(moved.name, conda.python)) for who, each in asked]
         for who, theirs in [*bounds, *self._asked_by_spec(moved.name)]:
             bound &= theirs
             if not theirs.contains(before, prereleases=True):

@@ -84,7 +84,7 @@ class Refused:
     reason: str
 
 
-_PROBED: dict[tuple[Path, int, int], Interpreter] = {}
+_PROBED: dict[tuple[Path, int, int], Interpreter | Refused] = {}
 
 
 def list_interpreters(
@@ -167,14 +167,16 @@ def _probe(executable: Path) -> Interpreter | Refused:
     state = executable.stat()
     key = (executable, state.st_mtime_ns, state.st_ino)
     if key not in _PROBED:
-        found = _probe_now(executable)
-        if isinstance(found, Refused):
-            return found
-        _PROBED[key] = found
+        facts = _facts(executable)
+        if isinstance(facts, Refused):
+            return facts
+        reason = _refusal(facts)
+        _PROBED[key] = Refused(executable, reason) if reason else _interpreter(facts)
     return _PROBED[key]
 
 
-def _probe_now(executable: Path) -> Interpreter | Refused:
+def _facts(executable: Path) -> Mapping[str, Any] | Refused:
+    """Return what an executable says of itself."""
     try:
         completed = run([str(executable), "-I", "-S", "-c", _PROBE], limit=_LIMIT)
     except EltEnvError as error:
@@ -183,11 +185,10 @@ def _probe_now(executable: Path) -> Interpreter | Refused:
         facts = json.loads(completed.stdout) if completed.returncode == 0 else None
     except json.JSONDecodeError:
         facts = None
-    if not isinstance(facts, dict):
-        last = (completed.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        return Refused(executable, f"does not run: {last}")
-    reason = _refusal(facts)
-    return Refused(executable, reason) if reason else _interpreter(facts)
+    if isinstance(facts, dict):
+        return facts
+    last = (completed.stderr.strip().splitlines() or ["it says nothing"])[-1]
+    return Refused(executable, f"does not run: {last}")
 
 
 def _refusal(facts: Mapping[str, Any]) -> str:

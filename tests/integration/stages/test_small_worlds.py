@@ -173,6 +173,18 @@ _WORLDS = {
         },
         {"dist": (Release("2.0", ("x1",)), Release("2.0.1", ("core!=1.0.post1",)))},
     ),
+    "conda refuses two, of which one carries what cannot be either": _world(
+        Spec(("pkg", "core")),
+        {
+            "pkg": (
+                Build(
+                    "2.0", depends=_PYTHON, carries={"dist": "2.0"}, requires={"dist": ("tool<3",)}
+                ),
+            ),
+            "core": (Build("3.0", depends=_PYTHON, constrains=("pkg !=2.0.*",)),),
+        },
+        {"tool": (Release("3.0"),)},
+    ),
     "what is needed is nowhere": _world(
         Spec((), ("tool",)), {}, {"tool": (Release("1.0", ("nowhere",)),)}
     ),
