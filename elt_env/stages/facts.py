@@ -110,8 +110,8 @@ def _needs(
 ) -> Iterator[Fact]:
     """Yield what versions of a distribution need, by its metadata where they can be had."""
     stub = "+conda." in needy[1]
-    which = needy[1].partition("+conda")[0]
-    bound = need[1].partition("+conda")[0]
+    which = _without_labels(needy[1])
+    bound = _without_labels(need[1])
     metadata = {} if need[0] == "python" else _metadata(problem, needy, stub=stub)
     bounds = {
         version: bound_of(need[0], needs, problem.python, extras)
@@ -132,6 +132,14 @@ def _needs(
     else:
         version, bound = next(iter(bounds.items()))
         yield _fact((needy[0], f"=={version}"), need[0], bound, stub=stub)
+
+
+def _without_labels(which: str) -> str:
+    """Return a bound on versions without what only the resolver sees of conda's."""
+    public = re.sub(r"\+conda[^,]*", "", which)
+    low, _, high = public.partition(",")
+    is_one = low.startswith(">=") and high == low.replace(">=", "<=")
+    return low.replace(">=", "==") if is_one else public
 
 
 def _is_partial(problem: JointProblem, distribution: str) -> bool:
