@@ -144,7 +144,8 @@ def _archives(
     except IntegrityError:
         return  # nobody knows what that lock needs
     # What was built here may not come out the same again.
-    kept |= {each.read_text(encoding="utf-8")[:64] for each in cache.glob("builds/[!.]*")}
+    notes = [*cache.glob("builds/[!.]*"), *toolbox.store.home.glob("builds/[!.]*")]
+    kept |= {each.read_text(encoding="utf-8")[:64] for each in notes}
     count = size = 0
     for each in old:
         if each.name not in kept:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from elt_env.errors import IntegrityError
 from elt_env.model import requirements
 from elt_env.model.lock import Package
-from elt_env.stages.directs import locked_files
-from elt_env.tools.files import write_atomically
+from elt_env.stages.directs import locked_files, newest_for_builds
+from elt_env.tools.files import sha256_of, write_atomically
 from elt_env.tools.installed_files import RecordedFile, recorded_files, recorded_hash
 from elt_env.tools.pip import InstallRequest
 from elt_env.tools.prefix import Prefix
@@ -25,18 +26,35 @@ def install_request(
 ) -> InstallRequest:
     """Return the request to install packages of the prefix's lock, whose files are fetched.
 
-    Raises: as `locked_files`.
+    What is locked as an sdist is built, and its wheel is installed as all others are.
+
+    Raises: as `locked_files` and `DirectWheels.of_sdist`.
     """
     lock = prefix.lock
-    archives = locked_files(packages, lock, toolbox, say)
+    wheels = locked_files(packages, lock, toolbox, say)
+    pinned = list(packages)
+    for place, each in enumerate(packages):
+        if not each.file_name.endswith(".whl"):
+            path = _wheel_of_sdist(each, prefix, toolbox, say)
+            pinned[place] = replace(each, sha256=sha256_of(path))
+            wheels[pinned[place].sha256] = path
     return InstallRequest(
-        requirements=requirements.pinned(packages),
+        requirements=requirements.pinned(pinned),
         prefix=prefix.path,
         site_packages=prefix.site_packages,
         indexes=toolbox.indexes.locked_to(lock.indexes),
-        wheels_only=toolbox.policy.wheels_only,
-        allow_sdist=tuple(each.name for each in packages if not each.file_name.endswith(".whl")),
-        archives=tuple(archives[each.sha256] for each in packages),
+        archives=tuple(wheels[each.sha256] for each in pinned),
+    )
+
+
+def _wheel_of_sdist(package: Package, prefix: Prefix, toolbox: Toolbox, say: Say) -> Path:
+    lock = prefix.lock
+    return toolbox.direct_wheels.of_sdist(
+        package,
+        prefix.path / "bin" / f"python{lock.target.python}",
+        toolbox.indexes.locked_to(lock.indexes),
+        say,
+        exclude_newer=newest_for_builds(lock.exclude_newer, toolbox),
     )
 
 

@@ -89,7 +89,7 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
         indexes=indexes,
         downloads=downloads,
         package_index=PackageIndex(indexes, cache / "pages"),
-        direct_wheels=DirectWheels(downloads, cache / "builds", uv, limit),
+        direct_wheels=DirectWheels(downloads, cache / "builds", project.home / "builds", uv, limit),
         host_channel=HostChannel(project.home / "host-channel" / FORMAT),
         now=lambda: datetime.now(timezone.utc),
     )

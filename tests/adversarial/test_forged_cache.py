@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from elt_env.model.lock import Lock
 from elt_env.stages.build import ensure_prefix
 from elt_env.tools.file_list import list_files
 from elt_env.tools.prefix import Prefix
+from elt_env.tools.process import run
 from elt_env.tools.toolbox import Toolbox
 from tests.support.sample import Sample, run_in
+from tests.support.wheels import make_sdist, make_wheel
 
 _EVIL = b"raise SystemExit('evil')\n"
 
@@ -34,10 +37,16 @@ def replace(path: Path, content: bytes) -> None:
 class UnpackedWheel:
     """A wheel in uv's cache, to be changed together with its RECORD."""
 
-    def __init__(self, cache: Path, name: str) -> None:
-        self.info = next(cache.glob(f"archive-v*/*/{name}-1.0.dist-info"))
+    def __init__(self, cache: Path, name: str, number: int = 0) -> None:
+        self.info = sorted(cache.glob(f"archive-v*/*/{name}-1.0.dist-info"))[number]
         self.root = self.info.parent
         self.record = self.info / "RECORD"
+
+    @classmethod
+    def all(cls, cache: Path, name: str) -> list[UnpackedWheel]:
+        """Return every one of that name: uv unpacks a wheel for each way that it came."""
+        count = len([*cache.glob(f"archive-v*/*/{name}-1.0.dist-info")])
+        return [cls(cache, name, each) for each in range(count)]
 
     def forge(self, path: str, content: bytes = _EVIL, *, recorded: bool = True) -> None:
         replace(self.root / path, content)
@@ -140,6 +149,39 @@ def test_uv_s_cache(lock: Lock, built: Toolbox, cache: Path) -> None:
     for name in ("alpha", "dropped", "led", "taken", "no package"):
         assert f" of {name}" in told
     assert run_in(Prefix(built.store.prefix_path(lock), lock).path, "lead").stdout == "led\n"
+
+
+def test_what_uv_built_of_an_sdist(
+    shared_sample: Sample, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(cache))
+    shared_sample.index.add(make_sdist(tmp_path, "source", "1.0"))
+    lock = shared_sample.lock(pip=["source"], allow_sdist=["source"])
+    toolbox = shared_sample.toolbox(tmp_path / "project")
+    [package] = lock.pip
+    command = [find_uv_bin(), "pip", "install", "--no-deps", "--target", str(tmp_path / "by uv")]
+    run([*command, "--index-url", shared_sample.index.url, "source==1.0"], limit=60)
+    files, _ = build(lock, toolbox)
+    evil = make_wheel(tmp_path, "source", "1.0", files={"evil.py": _EVIL}).read_bytes()
+    built = [*cache.glob("sdists-v*/**/source-1.0*.whl")]
+    assert built, "uv has built none"
+    for wheel in built:
+        replace(wheel, evil)
+    for unpacked in UnpackedWheel.all(cache, "source"):
+        unpacked.forge("source/__init__.py")
+
+    again, said = build(lock, toolbox)
+    assert again == files
+    assert not any("building a wheel" in each for each in said)  # that of before is kept
+
+    # What was built and is kept is damaged, and uv's cache is as forged as before.
+    for wheel in (toolbox.store.home / "cache/wheels").glob("*/source-1.0-*.whl"):
+        replace(wheel, evil)
+    for unpacked in UnpackedWheel.all(cache, "source"):
+        unpacked.forge("source/__init__.py")
+    again, said = build(lock, toolbox)
+    assert again == files
+    assert any(f"building a wheel of {package.url}" in each for each in said)
 
 
 def test_conda_s_cache(lock: Lock, built: Toolbox) -> None:

@@ -64,7 +64,12 @@ class Sample:
         self.index.add(make_wheel(self.root / "wheels", name, "1.0", files=files, **more))
 
     def lock(
-        self, *, conda: Sequence[str] = (), pip: Sequence[str] = (), channel_url: str | None = None
+        self,
+        *,
+        conda: Sequence[str] = (),
+        pip: Sequence[str] = (),
+        channel_url: str | None = None,
+        allow_sdist: Sequence[str] = (),
     ) -> Lock:
         """Return a new lock; `directory` is where its files lie."""
         project = make_project(
@@ -73,7 +78,7 @@ class Sample:
             index=self.index.url,
             conda=conda,
             pip=pip,
-            policy={"cooldown": "0"},
+            policy={"cooldown": "0", "allow-sdist": list(allow_sdist)},
             pythons=[self.python],
         )
         toolbox = toolbox_of(project)

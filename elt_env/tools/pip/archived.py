@@ -57,7 +57,7 @@ def forged(request: InstallRequest, before: Collection[str]) -> dict[str, list[s
     """Return what was not installed as its wheel has it: by distribution, paths below the prefix.
 
     Args:
-        request: what was installed; its archives have the hash of the lock.
+        request: what was installed, from its archives.
         before: the files that were there before that, as `files_in` returns them. What came
             besides them and the wheels has the name "".
 
@@ -66,7 +66,7 @@ def forged(request: InstallRequest, before: Collection[str]) -> dict[str, list[s
     """
     known = set(before)
     found = {}
-    for path in _wheels(request):
+    for path in request.archives:
         try:
             with zipfile.ZipFile(path) as archive:
                 wheel = _Wheel(archive, request)
@@ -209,11 +209,6 @@ def _launchers(archive: zipfile.ZipFile, info: str) -> Iterator[tuple[str, bytes
             call = each.attr
             content = _LAUNCHER.format(module=each.module, name=call.partition(".")[0], call=call)
             yield f"bin/{each.name}", content.encode()
-
-
-def _wheels(request: InstallRequest) -> list[Path]:
-    """Return the archives that hold what is installed: no lock knows what an sdist becomes."""
-    return [each for each in request.archives if each.name.endswith(".whl")]
 
 
 def wheel_name(wheel: Path) -> str:

@@ -1,4 +1,4 @@
-"""Wheels of what a URL names: fetched by their hash, or built once and kept by it."""
+"""Wheels of what a URL names and of sdists: fetched by their hash, or built once and kept by it."""
 
 from __future__ import annotations
 
@@ -114,14 +114,19 @@ class DirectWheels:
 
     Args:
         downloads: where they are kept.
-        builds: the directory that remembers which wheel was built of what.
+        builds: the directory that remembers which wheel was built of what a URL names.
+        sdists: the one that remembers it of sdists. No lock has the hash of such a wheel, so this
+            is no cache.
         builder: builds them.
         limit: seconds that one step may take.
     """
 
-    def __init__(self, downloads: Downloads, builds: Path, builder: Builder, limit: float) -> None:
+    def __init__(
+        self, downloads: Downloads, builds: Path, sdists: Path, builder: Builder, limit: float
+    ) -> None:
         self._downloads = downloads
         self._builds = builds
+        self._sdists = sdists
         self._builder = builder
         self._limit = limit
 
@@ -189,7 +194,8 @@ class DirectWheels:
             package.name, package.url, built.sha256, built.commit, built.subdirectory
         )
         say(f"pip: {built.wheel} is not in the cache any more; building it again")
-        path = self._build(direct, python, say, exclude_newer=exclude_newer, indexes=indexes)
+        interpreter = _interpreter(python)
+        path = self._build(direct, interpreter, say, exclude_newer=exclude_newer, indexes=indexes)
         found = sha256_of(path)
         if found != package.sha256:
             raise IntegrityError(
@@ -201,28 +207,58 @@ class DirectWheels:
             )
         return path
 
+    def of_sdist(
+        self,
+        package: Package,
+        python: Path,
+        indexes: Indexes,
+        say: Say,
+        *,
+        exclude_newer: datetime | None = None,
+    ) -> Path:
+        """Return the wheel of a locked sdist, built from the archive with the hash of the lock.
+
+        It is built once for all prefixes of this store: built again, it may have other bytes. The
+        path of `python`, the interpreter to build with, and for, ends with its version. What the
+        build needs comes from `indexes` as it was at `exclude_newer`.
+
+        Raises:
+            IntegrityError: the archive has another sha256.
+            EltEnvError: it cannot be fetched, or does not build.
+        """
+        note = self._sdists / f"{package.sha256}-{python.name}"
+        kept = self._noted(note)
+        if kept is not None:
+            return kept
+        direct = DirectRequirement(package.name, package.url, package.sha256)
+        path = self._build(direct, python, say, exclude_newer=exclude_newer, indexes=indexes)
+        write_atomically(note, f"{sha256_of(path)} {path.name}\n")
+        return path
+
     def _built(
         self, direct: DirectRequirement, python: str, exclude_newer: datetime | None, say: Say
     ) -> Path:
         """Return the wheel that was built of a source, built now if there is none."""
-        key = digest_of([direct.origin, python]).removeprefix("sha256:")
-        note = self._builds / key
+        note = self._builds / digest_of([direct.origin, python]).removeprefix("sha256:")
+        kept = self._noted(note)
+        if kept is not None:
+            return kept
+        path = self._build(direct, _interpreter(python), say, exclude_newer=exclude_newer)
+        write_atomically(note, f"{sha256_of(path)} {path.name}\n")
+        return path
+
+    def _noted(self, note: Path) -> Path | None:
+        """Return the wheel that a note names, where it is kept."""
         try:
             sha256, _, name = note.read_text(encoding="utf-8").strip().partition(" ")
         except (OSError, UnicodeDecodeError):
-            kept = None
-        else:
-            kept = self._downloads.find(name, sha256)
-        if kept is not None:
-            return kept
-        path = self._build(direct, python, say, exclude_newer=exclude_newer)
-        write_atomically(note, f"{sha256_of(path)} {path.name}\n")
-        return path
+            return None
+        return self._downloads.find(name, sha256)
 
     def _build(
         self,
         direct: DirectRequirement,
-        python: str,
+        python: Path,
         say: Say,
         *,
         exclude_newer: datetime | None = None,
@@ -234,7 +270,7 @@ class DirectWheels:
             request = BuildRequest(
                 origin=direct.origin,
                 source=source,
-                python=_interpreter(python),
+                python=python,
                 output=place / "wheel",
                 moment=moment,
                 exclude_newer=exclude_newer,

@@ -18,7 +18,6 @@ from elt_env.tools.http_client import diagnosis, patiently
 from elt_env.tools.http_errors import busy, refusal
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.logins import Logins, completed
-from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import InstallRequest
 from elt_env.tools.process import Completed, Say, clean_environment, end_of, run
 from elt_env.tools.scratch import scratch_directory
@@ -65,8 +64,7 @@ class Pip:
             options = [
                 *("install", "--require-hashes", "--no-deps", "--no-compile", "--no-input"),
                 *("--root-user-action", "ignore", *more),
-                *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
-                *("--requirement", str(listed)),
+                *("--only-binary", ":all:", "--requirement", str(listed)),
             ]
             done = self._pip(request.prefix, options, request.indexes, say, request.links)
             if done.returncode:

@@ -131,16 +131,14 @@ class InstallRequest:
         requirements: content of a requirements file with a hash for each package.
         prefix: the directory that holds `bin/python`.
         indexes: the indexes that the lock names.
-        archives: the files to install, each of which has the hash of the lock. An index is then
-            asked only for what the build of an sdist needs.
+        archives: the wheels to install, each of which has the hash that is required. No index is
+            then asked.
         site_packages: the directory in the prefix for distributions.
     """
 
     requirements: str
     prefix: Path
     indexes: Indexes
-    wheels_only: bool = True
-    allow_sdist: tuple[str, ...] = ()
     archives: tuple[Path, ...] = ()
     site_packages: Path = Path()
 

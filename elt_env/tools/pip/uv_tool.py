@@ -215,13 +215,12 @@ class Uv:
             listed = place / "requirements.txt"
             write_atomically(listed, request.requirements)
             links = tuple(map(str, request.links))
-            alone = request.indexes.no_index or bool(links and not request.allow_sdist)
+            alone = request.indexes.no_index or bool(links)
             config = self._config(place, replace(request.indexes, links=links, no_index=alone))
             command = [
                 *("uv", "pip", "install", "--python", str(request.prefix / "bin" / "python")),
                 *("--require-hashes", "--no-deps", *options),
-                *format_options(wheels_only=request.wheels_only, allow=request.allow_sdist),
-                *("--requirements", str(listed)),
+                *("--only-binary", ":all:", "--requirements", str(listed)),
             ]
             command += ["--config-file", str(config)]
             done = self._run(command, place, say, request.indexes)
@@ -231,8 +230,9 @@ class Uv:
         """Build a wheel in an environment of its own; see Builder."""
         indexes = request.indexes or self._indexes
         with scratch_directory("uv") as place:
+            # Nothing that was unpacked into a cache takes part in what is built.
             command = [
-                *("uv", "build", "--wheel", "--no-sources", "--no-create-gitignore"),
+                *("uv", "build", "--wheel", "--no-cache", "--no-sources", "--no-create-gitignore"),
                 *("--python", str(request.python), "--out-dir", str(request.output)),
                 *("--config-file", str(self._config(place, indexes))),
                 str(request.source),
