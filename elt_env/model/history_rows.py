@@ -14,8 +14,8 @@ from elt_env.model.lock_rows import (
     change_rows,
     evidence_rows,
     lock_row,
+    moment_text,
     package_row,
-    release_row,
 )
 from elt_env.model.release import Release
 
@@ -89,3 +89,18 @@ def _changes(locks: tuple[KeptLock, ...]) -> Iterable[Row]:
 
 def _without_record(row: Row) -> Row:
     return {name: value for name, value in row.items() if name != "record"}
+
+
+def release_row(release: Release) -> Row:
+    """Return the row of a release."""
+    return {
+        "record": "releases",
+        "target": release.target,
+        "release_number": release.number,
+        "lock_digest": release.digest,
+        "image_digest": release.image,
+        "moved_at": moment_text(release.at),
+        "action": release.action,
+        "trigger": release.trigger,
+        "moved_by": release.by,
+    }

@@ -14,7 +14,6 @@ from typing import Any
 from elt_env.model.diff import Change, compare
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import Lock, Package
-from elt_env.model.release import Release
 
 Row = dict[str, Any]
 """One row, of values that JSON can hold."""
@@ -52,8 +51,8 @@ def lock_row(lock: Lock, role: str) -> Row:
         "python": lock.target.python,
         "platform": lock.target.platform,
         "channel_source": lock.channel_source,
-        "locked_at": _moment(lock.locked_at),
-        "exclude_newer": _moment(lock.exclude_newer),
+        "locked_at": moment_text(lock.locked_at),
+        "exclude_newer": moment_text(lock.exclude_newer),
         "package_count": len(lock.packages),
     }
 
@@ -72,7 +71,7 @@ def package_row(package: Package, lock: Lock) -> Row:
         "source": _source(package),
         "sha256": package.sha256,
         "size_bytes": package.size,
-        "released_at": _moment(package.released_at),
+        "released_at": moment_text(package.released_at),
         "requested": package.requested,
         "required_by": list(package.required_by),
     }
@@ -116,28 +115,14 @@ def _evidence(each: Evidence, lock: Lock) -> Row:
         "target": lock.target.name,
         "check_name": each.check,
         "status": each.status,
-        "checked_at": _moment(each.at),
+        "checked_at": moment_text(each.at),
         "seconds": each.seconds,
         "detail": each.detail,
     }
 
 
-def release_row(release: Release) -> Row:
-    """Return the row of a release."""
-    return {
-        "record": "releases",
-        "target": release.target,
-        "release_number": release.number,
-        "lock_digest": release.digest,
-        "image_digest": release.image,
-        "moved_at": _moment(release.at),
-        "action": release.action,
-        "trigger": release.trigger,
-        "moved_by": release.by,
-    }
-
-
-def _moment(moment: datetime | None) -> str | None:
+def moment_text(moment: datetime | None) -> str | None:
+    """Return a moment as dbt and DuckDB read it, in UTC; None for none."""
     if moment is None:
         return None
     utc = moment.astimezone(timezone.utc) if moment.tzinfo else moment

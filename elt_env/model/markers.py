@@ -12,7 +12,7 @@ from packaging.markers import (
     default_environment,
 )
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from elt_env.model.faults import WrittenError
 from elt_env.model.names import normalize
@@ -76,3 +76,11 @@ def require_meaning(marker: Marker) -> None:
             f"the marker '{marker}' compares what cannot be compared",
             "Compare a variable with a text, as in python_version < '3.12'.",
         ) from error
+
+
+def python_bound(text: str | None) -> SpecifierSet:
+    """Return a Requires-Python as a set of versions; all of them where it cannot be read."""
+    try:
+        return SpecifierSet(text or "")
+    except InvalidSpecifier:
+        return SpecifierSet()

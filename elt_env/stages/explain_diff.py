@@ -27,7 +27,8 @@ from elt_env.model.releases import yanked
 from elt_env.model.sources import source_changes
 from elt_env.stages.held import asked_of, held_by_cooldown
 from elt_env.stages.startup import new_startup, startup_in_archives
-from elt_env.tools.core_metadata import installed_project_urls, offered_project_urls
+from elt_env.tools.core_metadata import offered_project_urls
+from elt_env.tools.declared import installed_project_urls
 from elt_env.tools.files import write_atomically
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say

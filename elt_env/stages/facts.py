@@ -15,10 +15,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from elt_env.errors import Fact
-from elt_env.model.markers import bound_of
+from elt_env.model.markers import bound_of, python_bound
 from elt_env.stages.joint import JointProblem
 from elt_env.stages.joint_shelf import constrains, depends, is_own, named_in, needs_in
-from elt_env.tools.declared import python_bound
 
 _MOST = 7  # versions of one distribution whose metadata are read
 _BOUNDS = r"[=<>!~][^\s,]*(?:,[=<>!~][^\s,]*)*"

@@ -24,6 +24,7 @@ from elt_env.errors import (
 from elt_env.model.conda_spec import admits_minor
 from elt_env.model.evidence import Evidence
 from elt_env.model.lock import CondaDetail, Lock, Package
+from elt_env.model.markers import python_bound
 from elt_env.model.readiness import Blocker, Look, Readiness, in_order, judge
 from elt_env.model.target import Target
 from elt_env.stages import blockers
@@ -35,7 +36,7 @@ from elt_env.stages.negotiate import agree, resolve_request
 from elt_env.stages.prove import prove_all
 from elt_env.stages.question import Question, ask
 from elt_env.stages.solve import CondaAnswer, solve
-from elt_env.tools.declared import python_bound, read_declared
+from elt_env.tools.declared import read_declared
 from elt_env.tools.interpreters import list_interpreters
 from elt_env.tools.pip.port import Resolved
 from elt_env.tools.prefix import Prefix

@@ -11,7 +11,7 @@ from pathlib import Path
 from elt_env.errors import IntegrityError
 from elt_env.model import requirements
 from elt_env.model.lock import Package
-from elt_env.stages.directs import locked_files, newest_for_builds
+from elt_env.stages.locked_files import locked_files, newest_for_builds
 from elt_env.tools.files import sha256_of, write_atomically
 from elt_env.tools.installed_files import RecordedFile, recorded_files, recorded_hash
 from elt_env.tools.pip import InstallRequest

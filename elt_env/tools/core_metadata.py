@@ -24,7 +24,6 @@ from elt_env.tools.files import write_atomically
 from elt_env.tools.http_client import open_client
 from elt_env.tools.indexes import Indexes
 from elt_env.tools.logins import Logins
-from elt_env.tools.prefix import Prefix, Stage
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -43,21 +42,8 @@ _UNREADABLE = (
 _TAIL = 65_536  # bytes at the end of a wheel, in which its metadata usually are
 
 
-def installed_project_urls(prefix: Prefix) -> dict[str, ProjectUrls]:
-    """Return the fields of every distribution in a prefix, by its name; none of one half built."""
-    if prefix.stage < Stage.INSTALLED:
-        return {}
-    return {each.name: _read(each.info / "METADATA") for each in prefix.distributions()}
-
-
-def _read(path: Path) -> ProjectUrls:
-    try:
-        return _parse(path.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        return ()
-
-
-def _parse(metadata: str) -> ProjectUrls:
+def project_urls_in(metadata: str) -> ProjectUrls:
+    """Return the Project-URL fields of core metadata."""
     fields = HeaderParser().parsestr(metadata).get_all("Project-URL", [])
     return tuple(str(each) for each in fields)
 
@@ -75,7 +61,9 @@ def offered_project_urls(wheels: Iterable[str], indexes: Indexes) -> dict[str, P
         urls = list(wheels)
         texts = pool.map(lambda url: _get(client, url, end), urls)
         return {
-            url: _parse(text) for url, text in zip(urls, texts, strict=True) if text is not None
+            url: project_urls_in(text)
+            for url, text in zip(urls, texts, strict=True)
+            if text is not None
         }
 
 

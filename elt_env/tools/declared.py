@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
-from elt_env.model.markers import bound_on
-from elt_env.tools.prefix import Distribution, Prefix
+from elt_env.model.markers import bound_on, python_bound
+from elt_env.tools.core_metadata import ProjectUrls, project_urls_in
+from elt_env.tools.prefix import Distribution, Prefix, Stage
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,6 @@ def _declared(distribution: Distribution) -> Declared:
     )
 
 
-def python_bound(text: str | None) -> SpecifierSet:
-    """Return a Requires-Python as a set of versions; all of them where it cannot be read."""
-    try:
-        return SpecifierSet(text or "")
-    except InvalidSpecifier:
-        return SpecifierSet()
-
-
 def _readable(lines: Iterable[str]) -> list[Requirement]:
     found = []
     for line in lines:
@@ -63,3 +57,17 @@ def _readable(lines: Iterable[str]) -> list[Requirement]:
         except InvalidRequirement:
             continue
     return found
+
+
+def installed_project_urls(prefix: Prefix) -> dict[str, ProjectUrls]:
+    """Return the fields of every distribution in a prefix, by its name; none of one half built."""
+    if prefix.stage < Stage.INSTALLED:
+        return {}
+    return {each.name: _read(each.info / "METADATA") for each in prefix.distributions()}
+
+
+def _read(path: Path) -> ProjectUrls:
+    try:
+        return project_urls_in(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ()

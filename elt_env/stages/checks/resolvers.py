@@ -12,7 +12,7 @@ from elt_env.model.lock import Lock, owned_distributions
 from elt_env.model.names import normalize
 from elt_env.model.pip_lines import PipLines, read_pip_lines
 from elt_env.stages.checks.finding import Finding, judge
-from elt_env.stages.directs import locked_file
+from elt_env.stages.locked_files import locked_file
 from elt_env.tools.pip.port import ResolveRequest
 from elt_env.tools.pip.second_opinion import resolve_with_pip
 from elt_env.tools.prefix import Prefix

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from elt_env.model.canonical import digest_of, short
-from elt_env.tools.bytecode import compile_modules
+from elt_env.tools.compilation import compile_modules
 from elt_env.tools.host_channel import elf
 from elt_env.tools.host_channel.archive import PLACEHOLDER, RECIPE, Entry, PackageInfo
 from elt_env.tools.interpreters import Interpreter

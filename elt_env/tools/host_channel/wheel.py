@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from elt_env.errors import IntegrityError
 from elt_env.model.names import normalize
-from elt_env.tools.host_channel.scripts import EntryPoint, parse_entry_points
+from elt_env.tools.entry_points import EntryPoint, parse_entry_points
 
 _ENCRYPTED = 1
 

@@ -12,7 +12,7 @@ import pytest
 from elt_env.errors import ToolError
 from elt_env.model.lock import Lock
 from elt_env.stages.prove import prove
-from elt_env.tools.bytecode import compile_modules
+from elt_env.tools.compilation import compile_modules
 from elt_env.tools.prefix import MARKER, Prefix
 from tests.support.native import replace
 from tests.support.sample import Sample, run_in, silent

@@ -11,10 +11,10 @@ import pytest
 from elt_env.model.project_page import IndexFile
 from elt_env.tools import core_metadata
 from elt_env.tools.core_metadata import (
-    installed_project_urls,
     offered_metadata,
     offered_project_urls,
 )
+from elt_env.tools.declared import installed_project_urls
 from elt_env.tools.indexes import Index, Indexes
 from elt_env.tools.prefix import Prefix, Stage
 from tests.support.index_server import IndexServer, dead_url

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from elt_env.tools.declared import python_bound, read_declared
+from elt_env.model.markers import python_bound
+from elt_env.tools.declared import read_declared
 from elt_env.tools.prefix import Prefix
 from tests.support.locks import lock_of
 

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from elt_env.tools.entry_points import EntryPoint, parse_entry_points
 from elt_env.tools.host_channel.archive import PLACEHOLDER
 from elt_env.tools.host_channel.scripts import (
-    EntryPoint,
     entry_point_script,
-    parse_entry_points,
     relocatable_script,
 )
 
