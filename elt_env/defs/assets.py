@@ -1,7 +1,7 @@
 """The story of an environment: spec -> lockfile -> environment -> image -> release.
 
-Every step is an op that one can see, retry and read the log of; what it does stands in
-`elt_env.stages`. The assets at the end say which steps they are made of, a partition a Python.
+Every step is an op that one can see, retry and read the log of; what it does stands in the rooms
+beside `defs`. The assets at the end say which steps they are made of, a partition a Python.
 """
 
 import dagster as dg

@@ -82,7 +82,7 @@ def require_prefix(lock: Lock, toolbox: Toolbox, use: str) -> Prefix:
 def changed_since_sealed(prefix: Prefix) -> tuple[Damage, ...]:
     """Return what of a prefix is not what it was when it was sealed, as far as a quick look tells.
 
-    See `elt_env.tools.file_list.compare` for what that sees; bytecode is left aside, and so are
+    See `compare` of the file list for what that sees; bytecode is left aside, and so are
     directories that a tool has made and left empty.
     """
     sealed = kept_list(prefix.path)

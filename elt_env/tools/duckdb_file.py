@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from elt_env.errors import ToolError
+from elt_env.tools import probes
 from elt_env.tools.environment_variables import prefix_environment
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say, end_of, run
 
-_PROBE = Path(__file__).parent / "probes" / "query_duckdb.py"
+_PROBE = Path(probes.__file__).parent / "query_duckdb.py"
 
 
 def query(

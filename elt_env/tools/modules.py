@@ -13,12 +13,13 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from elt_env.tools import probes
 from elt_env.tools.environment_variables import prefix_environment
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Completed, Say, end_of, run
 from elt_env.tools.scratch import scratch_directory
 
-_PROBE = Path(__file__).parent / "probes" / "import_modules.py"
+_PROBE = Path(probes.__file__).parent / "import_modules.py"
 _INIT = "__init__.py"
 PATIENCE = 120.0
 """Seconds that the import of one module may take."""

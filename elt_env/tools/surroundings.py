@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from elt_env.tools import probes
 from elt_env.tools.environment_variables import prefix_environment, user_environment
 from elt_env.tools.modules import OUT_OF_PATIENCE, PATIENCE
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import end_of, run
 from elt_env.tools.scratch import scratch_directory
 
-_PROBE = Path(__file__).parent / "probes" / "surroundings.py"
+_PROBE = Path(probes.__file__).parent / "surroundings.py"
 # Modules that would take the place of the standard library's and of the tools' own.
 _SHADOWS = ("secrets", "ssl", "packaging", "click", "sitecustomize", "usercustomize")
 _LIBRARIES = ("libz.so.1", "libssl.so.3", "libcrypto.so.3", "libffi.so.8", "libstdc++.so.6")

@@ -1,8 +1,8 @@
 """What uv installed from its cache of unpacked wheels, held against the wheels themselves.
 
 uv compares the hash of the lock when it unpacks a wheel, and later takes what lies in its cache.
-So what a distribution in the prefix records has to be what its wheel holds; together with
-`elt_env.stages.recorded_files`, which holds every file against that record, nothing else gets in.
+So what a distribution in the prefix records has to be what its wheel holds. Every file of a prefix
+is held against that record as well, so that nothing else gets in.
 
 https://packaging.python.org/en/latest/specifications/binary-distribution-format/ says which file of
 a wheel comes where.
