@@ -87,18 +87,24 @@ def _false_reason(world: World, held: HeldBack, answer: Answer) -> Iterator[str]
         meant = {(name, Version(each).public) for name, each in carried}
         meant |= {(held.name, Version(held.possible).public)}
         public = Version(version).public
-        locked = {
-            answer.versions.get(need),
-            *(each.version for name, each in answer.builds.items() if name == need),
-        }
-        if other not in locked or _left(need, bound, {other}) or (who, public) not in meant:
+        if (
+            other not in _locked(answer, need)
+            or _left(need, bound, {other})
+            or (who, public) not in meant
+        ):
             yield f"a reason that is none: {held.reason}, not {held.possible} of {held.name}"
         return
     barred = {each for name, each in _carried_at(world, held.name, held.possible) if name == need}
     barred |= {held.possible} if need == held.name else set()
     barred = barred or {held.possible}  # a package stands for what it carries
-    if answer.versions.get(who) != version or _left(need, bound, barred) == barred:
+    if version not in _locked(answer, who) or _left(need, bound, barred) == barred:
         yield f"a reason that is none: {held.reason}, not {held.possible} of {held.name}"
+
+
+def _locked(answer: Answer, name: str) -> set[str]:
+    """Return the versions of the distribution and of conda's package of a name in an answer."""
+    builds = {each.version for package, each in answer.builds.items() if package == name}
+    return builds | {each for each in [answer.versions.get(name)] if each}
 
 
 def _not_missing(world: World, held: HeldBack, told: re.Match[str], python: str) -> Iterator[str]:
