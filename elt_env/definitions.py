@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
 from elt_env.defs.assets import environment_assets, spec_asset
@@ -63,5 +65,8 @@ def project_definitions(project: Project) -> dg.Definitions:
         ),
     )
 
+
+# Dagster copies sensors with all of their parameters, and warns of its own doing.
+warnings.filterwarnings("ignore", ".*`owners` of initializer `SensorDef", dg.BetaWarning)
 
 defs = project_definitions(open_project())

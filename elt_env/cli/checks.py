@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import click
 
+from elt_env.cli.show import warn_of_clock
 from elt_env.cli.targets import open_target
 from elt_env.cli.telling import teller
 from elt_env.errors import PolicyError, ProofError, ToolError
@@ -16,6 +17,7 @@ from elt_env.stages import build as building
 from elt_env.stages.acceptance import ways_to_accept
 from elt_env.stages.checks.registry import health_checks, image_checks
 from elt_env.stages.prove import prove_all, prove_image
+from elt_env.stages.show import show
 from elt_env.tools.process import Say
 from elt_env.tools.settings import open_project
 from elt_env.tools.toolbox import Toolbox
@@ -39,6 +41,7 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
     target, toolbox = open_target(name or open_project().first)
     _require_known(names, health_checks(toolbox.environment), "doctor --check")
     current = building.require_lock(target, toolbox)
+    warn_of_clock(show(target, toolbox), toolbox)
     results = prove_all(current, toolbox, teller(), names=names or None, again=again)
     click.echo(evidence_text(results))
     failed = [each for each in results if each.failed]

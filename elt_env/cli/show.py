@@ -8,7 +8,8 @@ import sys
 import click
 
 from elt_env.cli.targets import open_target
-from elt_env.model.summary import Summary, next_steps, packages_text
+from elt_env.cli.telling import tell
+from elt_env.model.summary import SET_CLOCK, Summary, next_steps, packages_text
 from elt_env.stages import settings_report
 from elt_env.stages import show as showing
 from elt_env.tools.interpreters import list_interpreters
@@ -47,6 +48,7 @@ def show(
         raise click.UsageError("Missing argument 'TARGET'.")
     target, toolbox = open_target(name)
     summary = showing.show(target, toolbox)
+    warn_of_clock(summary, toolbox)
     if as_json:
         click.echo(json.dumps(summary.to_json(), indent=2))
         return
@@ -77,6 +79,13 @@ def pythons(pick: str | None) -> None:
     if chosen != (first := toolbox.environment.pythons[0]):
         click.echo(f"elt-env: Python {first} cannot be had here, taking {chosen}", err=True)
     click.echo(chosen)
+
+
+def warn_of_clock(summary: Summary, toolbox: Toolbox) -> None:
+    """Print to stderr that the clock is before what is on record, where it is."""
+    trouble = summary.clock_trouble(toolbox.now())
+    if trouble:
+        tell(f"elt-env: WARNING: {trouble}\n  -> If it is wrong now: {SET_CLOCK}")
 
 
 def next_steps_of(summary: Summary, toolbox: Toolbox) -> str:

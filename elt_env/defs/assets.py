@@ -6,6 +6,7 @@ beside `defs`. The assets at the end say which steps they are made of, a partiti
 
 import dagster as dg
 
+from elt_env.defs.automation import follows_upstream
 from elt_env.defs.metadata import image_metadata, lock_metadata, made, prefix_metadata
 from elt_env.defs.names import about, group_name
 from elt_env.defs.release_metadata import release_metadata, release_version
@@ -117,7 +118,11 @@ def spec_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetSpec:
 
 
 def environment_assets(environment: str, policy: EnvironmentPolicy) -> list[dg.AssetsDefinition]:
-    """Return the assets of an environment, each after the one before it."""
+    """Return the assets of an environment, each after the one before it.
+
+    A lockfile is made anew where the spec's sensor finds that it has to; a release follows only
+    where the policy promotes by itself.
+    """
 
     @dg.graph_asset(
         **about(environment, "lockfile", policy, {"conda", "python"}, after="spec"),
@@ -129,6 +134,7 @@ def environment_assets(environment: str, policy: EnvironmentPolicy) -> list[dg.A
 
     @dg.graph_asset(
         **about(environment, "environment", policy, {"conda", "python"}, after="lockfile"),
+        automation_condition=follows_upstream(),
         description=f"`{environment}` installed from its lock: conda's packages linked, pip's in "
         "one command, verified and sealed. Nothing in it changes afterwards.",
     )
@@ -137,6 +143,7 @@ def environment_assets(environment: str, policy: EnvironmentPolicy) -> list[dg.A
 
     @dg.graph_asset(
         **about(environment, "image", policy, {"docker", "python"}, after="environment"),
+        automation_condition=follows_upstream(),
         description=f"`{environment}` and the projects as an OCI image, packed without a daemon: "
         "the same lock gives the same digest, and only layers that changed are made.",
     )
@@ -145,6 +152,7 @@ def environment_assets(environment: str, policy: EnvironmentPolicy) -> list[dg.A
 
     @dg.graph_asset(
         **about(environment, "release", policy, {"python"}, after="image"),
+        automation_condition=follows_upstream() if policy.promote == "auto" else None,
         description=f"The lock of `{environment}` that is in use: what the entry points run. It "
         "moves when every required check holds, and back in one command; nothing is rebuilt.",
     )

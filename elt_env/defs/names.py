@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 
-from elt_env.defs.automation import follows_upstream
 from elt_env.model.policy import EnvironmentPolicy, Policy
 
 
@@ -26,26 +25,21 @@ def about(
     policy: EnvironmentPolicy,
     kinds: set[str],
     *,
-    after: str | None = None,
+    after: str,
 ) -> dict[str, Any]:
     """Return what every asset of an environment has: key, group, partitions, kinds and owners.
 
-    With `after`, the asset of that name has to be there, and the steps get it as an input of that
-    name that holds nothing. It is made again when that one has changed; a release only where the
-    policy promotes by itself, a lockfile where the spec's sensor finds that it has to.
+    The asset `after` has to be there, and the steps get it as an input of that name that holds
+    nothing.
     """
-    known: dict[str, Any] = {
+    return {
         "key": [environment, asset],
         "group_name": group_name(environment),
         "partitions_def": python_partitions(policy),
         "kinds": kinds,
         "owners": list(policy.owners),
+        "ins": {after: dg.AssetIn([environment, after], dagster_type=dg.Nothing)},
     }
-    if after:
-        known["ins"] = {after: dg.AssetIn([environment, after], dagster_type=dg.Nothing)}
-    if after and asset != "lockfile" and (asset != "release" or policy.promote == "auto"):
-        known["automation_condition"] = follows_upstream()
-    return known
 
 
 def owners(policy: Policy) -> list[str]:

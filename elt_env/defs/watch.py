@@ -11,6 +11,7 @@ from elt_env.defs.automation import automation_sensor
 from elt_env.defs.names import group_name
 from elt_env.defs.schedules import relock_schedules
 from elt_env.defs.sensors import sensors
+from elt_env.defs.sensors.instance import instance_sensor
 from elt_env.defs.sensors.lost_runs import lost_run_sensor
 from elt_env.model.policy import Policy
 
@@ -37,6 +38,7 @@ def watch_definitions(policy: Policy, jobs: Iterable[Any]) -> dg.Definitions:
             *sensors(policy, wanted),
             automation_sensor(policy),
             lost_run_sensor(policy),
+            instance_sensor(policy),
         ],
         schedules=[
             schedule

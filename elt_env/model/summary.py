@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,11 @@ from elt_env.model.target import Target
 
 _TOOLS = {"dbt-core": "dbt", "meltano": "meltano", "dagster": "dagster"}
 """What a person tries first, by the distribution that brings it."""
+
+SET_CLOCK = "timedatectl set-ntp true"
+"""What mends a clock that is wrong."""
+
+_CLOCKS_DIFFER = timedelta(minutes=5)  # between machines that share a store
 
 _WITH_MAKE = (
     ("make relock", "upgrade within the spec, build and prove"),
@@ -51,6 +56,23 @@ class Summary:
     release: Release | None = None
     previous: Release | None = None
     entry_points: Path | None = None
+
+    @property
+    def newest(self) -> datetime | None:
+        """The moment of the newest record; None where there is none."""
+        moments = [each.at for each in (*self.evidence, self.image, self.release) if each]
+        return max([*moments, *([self.lock.locked_at] if self.lock else [])], default=None)
+
+    def clock_trouble(self, now: datetime) -> str:
+        """Return what is wrong where the clock is before a record of its own; "" for nothing."""
+        newest = self.newest
+        if newest is None or newest - now < _CLOCKS_DIFFER:
+            return ""
+        return (
+            f"The clock is wrong, or was: {self.target.name} has a record of "
+            f"{newest:%Y-%m-%d %H:%M} UTC, which has not come yet. Until then ages are not true, "
+            "and releases of that time count as too new."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as the stable JSON object."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from elt_env.errors import SourceError, TimeLimitError, UnsatisfiableError
 from elt_env.model.canonical import short
@@ -27,6 +27,10 @@ from elt_env.tools.toolbox import Toolbox, open_toolbox
 
 _TO_RESOLVE = 20.0  # seconds without which a new lock is not begun
 _Found = TypeVar("_Found")
+
+Look = Literal["done", "unfinished", "late", "trouble", "needless"]
+"""How far a look at a target came: to its end, or not to a decision; or it was not begun, since the
+tick had no time for it, something kept it from being begun, or there is nothing to look at."""
 
 Pages = dict[tuple[str | None, str], ProjectPage]
 """Pages of projects by the index and the project's name."""
@@ -84,17 +88,13 @@ class Outcome:
         told: that, for a person.
         memory: what to remember; None when nothing was decided.
         ask: the run to ask for.
-        late: whether the tick had no time for it.
-        trouble: whether something kept it from being looked at.
-        looked: whether it was looked at; it is not where there is nothing to look at either.
+        look: how far the look came.
     """
 
     told: str
     memory: Memory | None = None
     ask: Ask | None = None
-    late: bool = False
-    trouble: bool = False
-    looked: bool = True
+    look: Look = "done"
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def watcher_of(toolbox: Toolbox, environment: str, tick: Tick, say: Say) -> Watc
 def no_lock(target: Target) -> Outcome:
     """Return what there is to say of a target without a lock."""
     told = f"there is no lock yet; make one with: elt-env build {target.name}"
-    return Outcome(told, Memory(), looked=False)
+    return Outcome(told, Memory(), look="needless")
 
 
 def decide(lock: Lock, sight: Sight, memory: Memory, watcher: Watcher) -> Outcome:
@@ -142,7 +142,8 @@ def decide(lock: Lock, sight: Sight, memory: Memory, watcher: Watcher) -> Outcom
         told = f"{what}; the current lock does not hold it, and becomes the release once proven"
         return _decided(fingerprint, told, sight)
     if watcher.tick.left < _TO_RESOLVE:
-        return Outcome(f"{what}: no time left in this tick, the next one resolves it", late=True)
+        told = f"{what}: no time left in this tick, the next one resolves it"
+        return Outcome(told, look="unfinished")
     watcher.say(f"{lock.target.name}: {what}")
     return _resolved(lock, sight, fingerprint, what, watcher)
 

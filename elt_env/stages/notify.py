@@ -6,6 +6,7 @@ import os
 
 from elt_env.errors import EltEnvError
 from elt_env.model.notice import Notice, Outcome
+from elt_env.model.policy import Policy
 from elt_env.model.target import Target
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
@@ -27,9 +28,6 @@ def notify(  # noqa: PLR0913  # the three of every stage, and what is told
     Without a webhook, or where the policy leaves this outcome out, nothing is posted. A notice that
     cannot be delivered is said and no more.
     """
-    policy = toolbox.policy
-    if not policy.notify_webhook or outcome not in policy.notify_on:
-        return False
     notice = Notice(
         outcome=outcome,
         target=target,
@@ -39,6 +37,13 @@ def notify(  # noqa: PLR0913  # the three of every stage, and what is told
         run=run,
         at=toolbox.now().replace(microsecond=0),
     )
+    return deliver(notice, toolbox.policy, say)
+
+
+def deliver(notice: Notice, policy: Policy, say: Say) -> bool:
+    """Post a notice as `notify` does, where a policy is all that there is."""
+    if not policy.notify_webhook or notice.outcome not in policy.notify_on:
+        return False
     try:
         post(policy.notify_webhook, notice.to_json(), os.environ)
     except EltEnvError as error:

@@ -6,7 +6,7 @@ from elt_env.errors import EltEnvError
 from elt_env.model.canonical import short
 from elt_env.model.release import withdrawn
 from elt_env.model.standing import Standing
-from elt_env.model.summary import Summary
+from elt_env.model.summary import SET_CLOCK, Summary
 from elt_env.model.target import Target
 from elt_env.stages.explain_diff import read_report
 from elt_env.stages.proof import examine, require_proven
@@ -30,15 +30,17 @@ def _standing(summary: Summary, toolbox: Toolbox) -> Standing:
     report = (
         read_report(toolbox.store, before.digest if before else None, lock.digest) if lock else None
     )
+    clock = summary.clock_trouble(toolbox.now())
     failed = sorted((each for each in summary.evidence if each.failed), key=lambda each: each.at)
+    told = [f"{each.check}: {each.detail.partition(chr(10))[0]}" for each in failed]
     return Standing(
         target=summary.target,
         lock=lock,
         release=summary.release,
         waits=waits,
-        remedy=remedy,
+        remedy="\n".join(each for each in (remedy, SET_CLOCK if clock else "") if each),
         newer=report.held_back if report else (),
-        failed="\n".join(f"{each.check}: {each.detail.partition(chr(10))[0]}" for each in failed),
+        failed="\n".join([*([clock] if clock else []), *told]),
     )
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,14 +23,16 @@ _Found = TypeVar("_Found")
 
 
 @contextlib.contextmanager
-def daemon(site: Site) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(
+    site: Site, variables: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run the daemon of a site until the block ends; all that it started is gone then."""
     log = site.dagster_home / "daemon.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "dagster._daemon", "run", "-m", "elt_env.definitions"],
             cwd=site.directory,
-            env=site.environment,
+            env=site.environment | dict(variables or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

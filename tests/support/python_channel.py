@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,18 +31,18 @@ def shared_directory(factory: pytest.TempPathFactory) -> Path:
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
-def shared_python_channel(place: Path) -> Channel:
+def shared_python_channel(place: Path, minors: Sequence[str] = _PYTHONS) -> Channel:
     """Return the channel below `place`, made and indexed by whoever comes first.
 
-    It holds those of Python 3.11 and 3.12 that this machine has, without headers, the packages
-    that no test needs, and debugging symbols. It must not be changed.
+    It holds those of these Pythons that this machine has, without headers, the packages that no
+    test needs, and debugging symbols. It must not be changed.
     """
     channel = Channel(place / "python-channel")
     ready = place / "python-channel.ready"
     with FileLock(place / "python-channel.lock", timeout=_LIMIT):
         if not ready.exists():
             maker = HostChannel(channel.root)
-            for interpreter in _interpreters():
+            for interpreter in _interpreters(minors):
                 small = _small(interpreter, place / f"python-{interpreter.minor}")
                 maker.add_interpreter(small, print)
                 shutil.rmtree(small.prefix)
@@ -50,12 +51,12 @@ def shared_python_channel(place: Path) -> Channel:
     return channel
 
 
-def _interpreters() -> list[Interpreter]:
+def _interpreters(minors: Sequence[str]) -> list[Interpreter]:
     usable, _ = list_interpreters()
     # The newest patch release stands first, so it is the last to be written.
-    newest = {each.minor: each for each in reversed(usable) if each.minor in _PYTHONS}
+    newest = {each.minor: each for each in reversed(usable) if each.minor in minors}
     if not newest:
-        pytest.skip(f"no Python {' or '.join(_PYTHONS)} that a conda package can be made of")
+        pytest.skip(f"no Python {' or '.join(minors)} that a conda package can be made of")
     return list(newest.values())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from elt_env.defs.resources import EltProject
-from elt_env.defs.sensors.walk import Tracked, Walk
+from elt_env.defs.sensors.walk import WATCHING, Tracked, Walk
 from elt_env.model.policy import Policy
 from elt_env.stages.watch import look_at_releases
 from elt_env.stages.watch_pythons import look_at_minors, look_at_python
@@ -30,12 +30,15 @@ def sensors(policy: Policy, jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
         jobs: what they may ask to run: `<environment>_build` and `<environment>_python_readiness`.
     """
     seconds = int(policy.watch_interval.total_seconds())
-    looks = {
-        "pypi_release_sensor": (_look_at_releases, seconds),
-        "python_version_sensor": (_look_at_pythons, seconds),
-        "spec_sensor": (_look_at_specs, min(seconds, _SPEC_SECONDS)),
-    }
-    return [_sensor(name, look, every, policy, jobs) for name, (look, every) in looks.items()]
+    looks = (
+        (_look_at_releases, seconds),
+        (_look_at_pythons, seconds),
+        (_look_at_specs, min(seconds, _SPEC_SECONDS)),
+    )
+    return [
+        _sensor(name, look, every, policy, jobs)
+        for name, (look, every) in zip(WATCHING, looks, strict=True)
+    ]
 
 
 def _look_at_releases(walk: Walk, tracked: Tracked) -> None:
@@ -76,7 +79,7 @@ def _sensor(
         description=inspect.getdoc(look),
     )
     def sensor(context: dg.SensorEvaluationContext, project: EltProject) -> dg.SensorResult:
-        walk = Walk(name, context, project)
+        walk = Walk(name, context, project, policy)
         look(walk, tracked)
         return walk.result()
 

@@ -6,21 +6,30 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime, timezone
 
 import dagster as dg
 
 from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.runs import Runs, claims
+from elt_env.defs.sensors.ticks import not_told_before
 from elt_env.errors import EltEnvError
+from elt_env.model.notice import Notice
+from elt_env.model.policy import Policy
 from elt_env.model.target import Target
 from elt_env.model.watch import Cursor, Memory, read_cursor, settled
 from elt_env.stages.decide import Outcome, Tick, Watcher, failed_checks, watcher_of
+from elt_env.stages.notify import deliver
+from elt_env.tools.conda import this_platform
 
 _SECONDS = 45.0
 """How long a tick may take; Dagster ends it after 60 s (DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS)."""
 
 _TO_LOOK = 5.0  # seconds without which no further target is looked at
+
+WATCHING = ("pypi_release_sensor", "python_version_sensor", "spec_sensor")
+"""The sensors whose ticks are walks; trouble that one has told of the others leave out."""
 
 Tracked = Mapping[str, tuple[str, ...]]
 """The Python minors of each environment, as the definitions were made of them."""
@@ -36,22 +45,26 @@ class Walk:
         name: the sensor's name.
         context: what Dagster gave it.
         project: whose targets are looked at.
+        policy: who is told of trouble, also where the project's policy cannot be read any more.
 
     Attributes:
         cursor: what is remembered; every decision adds to it.
     """
 
-    def __init__(self, name: str, context: dg.SensorEvaluationContext, project: EltProject) -> None:
+    def __init__(
+        self, name: str, context: dg.SensorEvaluationContext, project: EltProject, policy: Policy
+    ) -> None:
         self.cursor, note = read_cursor(context.cursor)
         self._before = self.cursor
         self._name = name
         self._context = context
         self._project = project
+        self._policy = policy
         self._runs = Runs(context.instance)
         self._tick = Tick(_SECONDS)
         self._told: list[str] = []
         self._requests: list[dg.RunRequest] = []
-        self._outcomes: list[Outcome] = []
+        self._outcomes: dict[str, Outcome] = {}
         if note:
             self._tell(note)
 
@@ -94,13 +107,32 @@ class Walk:
         Raises:
             dagster.Failure: nothing could be looked at; the tick fails, and the next one looks.
         """
-        found = self._outcomes
-        if any(each.trouble for each in found) and not any(each.looked for each in found):
+        self._notify()
+        looks = {each.look for each in self._outcomes.values()}
+        if "trouble" in looks and looks.isdisjoint({"done", "unfinished"}):
             raise dg.Failure("\n".join(self._told), allow_retries=False)
         cursor = self.cursor.to_json()
         if self._requests:
             return dg.SensorResult(run_requests=self._requests, cursor=cursor)
         return dg.SensorResult(skip_reason="\n".join(self._told), cursor=cursor)
+
+    def _notify(self) -> None:
+        """Tell the webhook of trouble that is new, each kind once, whatever it is about."""
+        found = {n: each.told for n, each in self._outcomes.items() if each.look == "trouble"}
+        lines = [f"{name}: {told}" for name, told in found.items()]
+        names: dict[str, list[str]] = {}
+        for line in not_told_before(lines, self._name, WATCHING, self._context.instance):
+            name, _, told = line.partition(": ")
+            names.setdefault(told, []).append(name)
+        for told, (first, *others) in names.items():
+            detail = f"{told} (so are {', '.join(others)})" if others else told
+            deliver(self._notice(first, detail), self._policy, leveled(self._context.log))
+
+    def _notice(self, name: str, detail: str) -> Notice:
+        environment, _, python = name.partition("@")
+        minors = self._policy.environments[environment].pythons
+        target = Target(environment, python or minors[0], this_platform())
+        return Notice("blocked", target, detail, None, self._name, "", datetime.now(timezone.utc))
 
     def _watcher(self, environment: str) -> Watcher:
         """Return what to look with.
@@ -113,11 +145,12 @@ class Walk:
 
     def _take(self, environment: str, name: str, outcome: Outcome) -> None:
         """Tell an outcome, remember it and ask for its run."""
-        self._outcomes.append(outcome)
-        self._tell(f"{name}: {outcome.told}", logging.WARNING if outcome.trouble else logging.INFO)
+        self._outcomes[name] = outcome
+        is_trouble = outcome.look == "trouble"
+        self._tell(f"{name}: {outcome.told}", logging.WARNING if is_trouble else logging.INFO)
         if outcome.memory is not None:
             self.cursor = self.cursor.with_memory(name, outcome.memory)
-        if outcome.late:
+        if outcome.look in {"late", "unfinished"}:
             self.cursor = replace(self.cursor, late=(*self.cursor.late, name))
         if outcome.ask is not None:
             self._requests.append(self._runs.request(outcome.ask, environment))
@@ -129,14 +162,12 @@ class Walk:
 
     def _attempt(self, environment: str, python: str, look: Look) -> Outcome:
         if self._tick.left < _TO_LOOK:
-            return Outcome(
-                "no time left in this tick, the next one begins here", late=True, looked=False
-            )
+            return Outcome("no time left in this tick, the next one begins here", look="late")
         try:
             watcher = self._watcher(environment)
             if python not in watcher.toolbox.environment.pythons:
                 told = "is not in the policy any more; reload the definitions"
-                return Outcome(told, looked=False)
+                return Outcome(told, look="needless")
             return self._visit(watcher.toolbox.target(environment, python), look, watcher)
         except EltEnvError as error:
             return _trouble(error)
@@ -145,7 +176,7 @@ class Walk:
         busy = self._runs.under_way(target)
         if busy:
             told = f"{busy} is under way; looked at again when it has ended"
-            return Outcome(told, looked=False)
+            return Outcome(told, look="needless")
         memory, came_of_it = self.cursor.of(target.name), ""
         if memory.asked is not None:
             failed = failed_checks(memory.asked.candidate, watcher.toolbox)
@@ -164,4 +195,4 @@ class Walk:
 
 
 def _trouble(error: EltEnvError) -> Outcome:
-    return Outcome(f"{error.problem} -> {error.remedy}", trouble=True, looked=False)
+    return Outcome(f"{error.problem} -> {error.remedy}", look="trouble")

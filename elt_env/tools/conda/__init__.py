@@ -8,7 +8,7 @@ from elt_env.tools.conda.port import (
     Offered,
     SolveRequest,
 )
-from elt_env.tools.conda.rattler_tool import Rattler
+from elt_env.tools.conda.rattler_tool import Rattler, this_platform
 
 __all__ = [
     "Carried",
@@ -18,4 +18,5 @@ __all__ = [
     "Offered",
     "Rattler",
     "SolveRequest",
+    "this_platform",
 ]

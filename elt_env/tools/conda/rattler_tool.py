@@ -79,6 +79,11 @@ _TRIES = 2
 _DOWNLOAD_TRIES = 4
 
 
+def this_platform() -> str:
+    """Return this machine's conda subdir."""
+    return str(rattler.Subdir.current())
+
+
 class Rattler:
     """The embedded conda tool.
 
@@ -103,7 +108,7 @@ class Rattler:
 
     def platform(self) -> str:
         """Return this machine's conda subdir."""
-        return str(rattler.Subdir.current())
+        return this_platform()
 
     def channel_urls(self, channels: Iterable[str]) -> tuple[str, ...]:
         """Return the URLs that channels stand for; see CondaTool."""

@@ -7,12 +7,13 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 import pytest
 
 from elt_env.defs.run_tags import LOCK, TRIGGER
+from elt_env.defs.sensors.instance import NAME
 from tests.support.channel import Channel
 from tests.support.chat import Chat, chatting
 from tests.support.commands import Site, make_site
@@ -23,6 +24,8 @@ from tests.support.watching import PYPI, SPEC
 from tests.support.wheels import make_wheel
 
 _TARGET = "elt@3.11"
+_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+_Found = TypeVar("_Found")
 _POLICY = {
     "cooldown": "0",
     "watch-interval": "0",
@@ -112,34 +115,48 @@ def test_a_run_that_ended_with_the_machine_is_made_up_for(
         wait_for(lambda: site.show(_TARGET)["lock"]["digest"] == digest, "the new lock")
 
 
-@pytest.mark.slow
-def test_a_run_whose_process_is_killed_ends_and_is_told(
-    site: Site, index: IndexServer, instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    with (site.dagster_home / "dagster.yaml").open("a", encoding="utf-8") as file:
-        file.write("run_monitoring:\n  enabled: true\n  poll_interval_seconds: 2\n")
-    with chatting() as chat:
+@pytest.fixture
+def chat(site: Site) -> Iterator[Chat]:
+    """What the webhook of the site's policy takes."""
+    with chatting() as made:
         policy = site.directory / "pyproject.toml"
-        text = policy.read_text(encoding="utf-8")
+        webhook = made.url.rpartition("/")[0]
         head = "[tool.elt-env]\n"
-        webhook = chat.url.rpartition("/")[0]
+        text = policy.read_text(encoding="utf-8")
         policy.write_text(text.replace(head, f'{head}notify-webhook = "{webhook}"\n'))
-        with daemon(site):
-            wait_for(lambda: skip_reasons(instance, PYPI, 0.0), "the first tick")
-            index.add(make_wheel(tmp_path, "tool", "1.1"))
-            (run,) = wait_for(lambda: _runs(instance), "the run")
-            process = wait_for(lambda: _process(instance, run), "the begin of a step")
-            os.kill(process, signal.SIGKILL)
-            assert wait_for(lambda: _end(instance, run), "the end of the run") == "FAILURE"
-            (told,) = wait_for(lambda: _about(chat, run), "the notice")
-    assert told["outcome"] == "blocked"
-    assert told["target"] == _TARGET
-    assert f"the run {run.run_id[:8]} of elt_build was lost: " in told["detail"]
+        yield made
 
 
 @pytest.mark.slow
-def test_trouble_is_seen_while_it_lasts_and_goes_without_a_person(
-    site: Site, index: IndexServer, instance: dg.DagsterInstance
+def test_a_run_whose_process_is_killed_ends_and_is_told_and_made_up_for(
+    site: Site, index: IndexServer, instance: dg.DagsterInstance, tmp_path: Path, chat: Chat
+) -> None:
+    def killed(number: int, *others: int) -> dg.DagsterRun:
+        run = wait_for(lambda: _runs(instance)[number:], "the run")[0]
+        worker = wait_for(lambda: _process(instance, run), "the begin of a step")
+        for each in (worker, *others):
+            os.kill(each, signal.SIGKILL)
+        assert wait_for(lambda: _end(instance, run), "the end of the run") == "FAILURE"
+        return run
+
+    with daemon(site) as process:
+        wait_for(lambda: skip_reasons(instance, PYPI, 0.0), "the first tick")
+        index.add(make_wheel(tmp_path, "tool", "1.1"))
+        lost = [killed(0), killed(1, *code_servers(process.pid))]
+        *_, last = wait_for(lambda: _at_least(3, _runs(instance)), "the third run")
+        digest = last.tags[LOCK]
+        wait_for(lambda: site.show(_TARGET)["lock"]["digest"] == digest, "the new lock")
+        told = wait_for(lambda: _at_least(2, _blocked(chat)), "both notices")
+    assert [(each["target"], each["run"]) for each in told] == [
+        (_TARGET, each.run_id) for each in lost
+    ]
+    for run, each in zip(lost, told, strict=True):
+        assert f"the run {run.run_id[:8]} of elt_build was lost: " in each["detail"]
+
+
+@pytest.mark.slow
+def test_trouble_is_seen_and_told_while_it_lasts_and_goes_without_a_person(
+    site: Site, index: IndexServer, instance: dg.DagsterInstance, chat: Chat
 ) -> None:
     def calm(sensor: str) -> list[str]:
         since = time.time()
@@ -147,6 +164,7 @@ def test_trouble_is_seen_while_it_lasts_and_goes_without_a_person(
 
     spec = site.directory / "environments" / "elt.yml"
     text = spec.read_text(encoding="utf-8")
+    policy = site.directory / "pyproject.toml"
     with daemon(site) as process:
         calm(PYPI)
         since, index.fault = time.time(), "500"
@@ -155,20 +173,57 @@ def test_trouble_is_seen_while_it_lasts_and_goes_without_a_person(
         index.fault = None
         assert "nothing new" in calm(PYPI)[0]
 
-        since = time.time()
-        spec.write_text(text + "  - [\n", encoding="utf-8")
-        told = wait_for(lambda: failures(instance, SPEC, since), "a failure for the spec")
-        assert "environments/elt.yml" in told[0]
-        spec.write_text(text, encoding="utf-8")
-        assert "the lock satisfies the spec" in calm(SPEC)[0]
+        for file, broken, kept in (
+            (spec, text + "  - [\n", text),
+            (policy, "[tool.elt-env\n", policy.read_text(encoding="utf-8")),
+        ):
+            since = time.time()
+            file.write_text(broken, encoding="utf-8")
+            told = wait_for(lambda: failures(instance, SPEC, since), f"a failure for {file.name}")  # noqa: B023  # at once
+            assert file.name in told[0]
+            file.write_text(kept, encoding="utf-8")
+            assert "the lock satisfies the spec" in calm(SPEC)[0]
 
         for server in code_servers(process.pid):
             os.kill(server, signal.SIGKILL)
         assert "nothing new" in calm(PYPI)[0]
     assert not _runs(instance)
+    # Each kind once, whichever sensors saw it and how often.
+    kinds = ["500", "environments/elt.yml", "pyproject.toml"]
+    assert len(chat.taken) == len(kinds), chat.taken
+    for kind, each in zip(kinds, chat.taken, strict=True):
+        assert (each["outcome"], each["target"]) == ("blocked", _TARGET)
+        assert kind in each["detail"]
 
 
-def _at_least(number: int, found: list[str]) -> list[str] | None:
+@pytest.mark.slow
+@pytest.mark.skipif(not _FAKETIME.exists(), reason="libfaketime is not there: make system-tools")
+def test_a_clock_that_was_set_back_is_told_and_no_sensor_waits_for_the_time_to_come_again(
+    site: Site, instance: dg.DagsterInstance, chat: Chat
+) -> None:
+    with daemon(site):
+        wait_for(lambda: skip_reasons(instance, SPEC, 0.0), "a tick")
+    yesterday = {
+        "LD_PRELOAD": str(_FAKETIME),
+        "FAKETIME": "-1d",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    since = time.time() - 86400
+    with daemon(site, yesterday):
+        (told, *_) = wait_for(lambda: failures(instance, NAME, since), "a failure")
+        assert told.startswith("The clock was set back by 23 h 5")
+        assert SPEC in told
+        wait_for(lambda: skip_reasons(instance, SPEC, since), "a tick of another sensor")
+        wait_for(lambda: skip_reasons(instance, NAME, since), "a calm tick")
+    assert len(chat.taken) == 1
+    assert "The clock was set back" in chat.taken[0]["detail"]
+    for command in ("show", "doctor"):
+        said = site.elt_env(command, _TARGET, variables=yesterday).stderr
+        assert f"WARNING: The clock is wrong, or was: {_TARGET} has a record of " in said
+        assert "clock" not in site.elt_env(command, _TARGET).stderr
+
+
+def _at_least(number: int, found: list[_Found]) -> list[_Found] | None:
     return found if len(found) >= number else None
 
 
@@ -182,8 +237,8 @@ def _process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
     return None
 
 
-def _about(chat: Chat, run: dg.DagsterRun) -> list[dict[str, Any]]:
-    return [each for each in chat.taken if each["run"] == run.run_id]
+def _blocked(chat: Chat) -> list[dict[str, Any]]:
+    return [each for each in chat.taken if each["outcome"] == "blocked"]
 
 
 def _two(runs: list[dg.DagsterRun]) -> list[dg.DagsterRun] | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,13 @@ def test_the_next_steps_name_no_tool_that_is_not_there() -> None:
     assert "elt-env run elt@3.11 -- python --version" in steps
     assert "dbt" not in steps
     assert "run-image" not in steps
+
+
+@pytest.mark.parametrize(("behind", "said"), [(timedelta(minutes=1), False), (timedelta(1), True)])
+def test_a_clock_before_the_newest_record_is_told(behind: timedelta, *, said: bool) -> None:
+    newest = _SUMMARY.newest
+    assert newest == MOMENT
+    trouble = _SUMMARY.clock_trouble(newest - behind)
+    assert bool(trouble) is said
+    assert ("elt@3.11 has a record of 2026-05-04 03:02 UTC" in trouble) is said
+    assert not Summary(TARGET).clock_trouble(newest - behind)

@@ -1,0 +1,146 @@
+"""The sensor that looks after the Dagster instance: lost processes, and a clock that was set back.
+
+Run monitoring asks the code server whether a run's process is there; where that was killed too,
+nobody would know.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorState, SensorInstigatorData
+from dagster._core.storage.runs.sqlite import SqliteRunStorage
+
+from elt_env.defs.levels import leveled
+from elt_env.defs.resources import EltProject
+from elt_env.defs.sensors.ticks import states
+from elt_env.errors import EltEnvError
+from elt_env.model.policy import Policy
+from elt_env.stages.notify import notify
+
+NAME = "instance_sensor"
+_TOLERANCE = 60.0  # seconds that clocks differ by and nobody cares
+
+
+def instance_sensor(policy: Policy) -> dg.SensorDefinition:
+    """Return the sensor.
+
+    It has no interval: Dagster waits until an interval has passed since a sensor's last tick, and
+    that moment is in the future where the clock was set back.
+    """
+    status = dg.DefaultSensorStatus
+
+    @dg.sensor(
+        name=NAME,
+        minimum_interval_seconds=0,
+        default_status=status.RUNNING if policy.watch else status.STOPPED,
+        description="Ends runs whose process is gone, though they had no time to say so; lets "
+        "sensors tick again where the clock was set back, and says that it was.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, project: EltProject) -> dg.SkipReason:
+        lost = list(end_lost_runs(context.instance))
+        for each in lost:
+            context.log.warning(each)
+        told = wake_sensors(context.instance)
+        if told:
+            _tell(told, policy, context, project)
+            raise dg.Failure(told, allow_retries=False)
+        return dg.SkipReason("\n".join(lost) or "every run has its process, and the clock goes on")
+
+    return sensor
+
+
+def end_lost_runs(instance: dg.DagsterInstance) -> Iterator[str]:
+    """End the runs of this machine whose process is gone; yield what was ended and why."""
+    begun = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    for record in instance.get_run_records(dg.RunsFilter(statuses=begun)):
+        run = record.dagster_run
+        process = lost_process(run, instance)
+        now = instance.get_run_by_id(run.run_id)
+        if process is None or now is None or now.is_finished:
+            continue
+        why = f"its process {process} is gone, and ended without a word"
+        if now.status is dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(now, f"Cancelled: {why}.")
+        else:
+            instance.report_run_failed(now, f"Lost: {why}.")
+        yield f"run {run.run_id[:8]} ({run.job_name}): {why}"
+
+
+def lost_process(run: dg.DagsterRun, instance: dg.DagsterInstance) -> int | None:
+    """Return the id of the process that a run began in, when it is not there any more.
+
+    None also where that cannot be known: what an instance in files has begun runs on its machine.
+    """
+    if not isinstance(instance.run_storage, SqliteRunStorage):
+        return None
+    start = {dg.DagsterEventType.RUN_START}
+    for each in instance.get_records_for_run(run.run_id, of_type=start).records:
+        event = each.event_log_entry.dagster_event
+        if event is not None and event.pid and not _is_alive(event.pid):
+            return event.pid
+    return None
+
+
+def _is_alive(process: int) -> bool:
+    """Tell whether a process is there, and may be one of Dagster's; one that is dead may not."""
+    try:
+        os.kill(process, 0)
+        command = Path(f"/proc/{process}/cmdline").read_bytes()
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return any(each in command for each in (b"python", b"dagster", b"pytest"))
+
+
+def wake_sensors(instance: dg.DagsterInstance) -> str:
+    """Let sensors tick whose last tick is in the future; return what is wrong, or ""."""
+    now = time.time()
+    asleep = {each.name: each for each in states(instance) if _last(each) > now + _TOLERANCE}
+    if not asleep:
+        return ""
+    latest = max(map(_last, asleep.values()))
+    for each in asleep.values():
+        data = each.instigator_data
+        if isinstance(data, SensorInstigatorData):
+            awake = data._replace(last_tick_timestamp=now, last_tick_start_timestamp=now)
+            instance.update_instigator_state(each.with_data(awake))
+    moment = f"{datetime.fromtimestamp(latest, tz=timezone.utc):%Y-%m-%d %H:%M} UTC"
+    return (
+        f"The clock was set back by {_span(latest - now)}: Dagster has ticks of {moment}, and "
+        f"would have waited so long with {', '.join(sorted(asleep))}. They tick again now; "
+        "schedules go on when that moment has come. -> If the clock is wrong now, set it: "
+        "timedatectl set-ntp true"
+    )
+
+
+def _last(state: InstigatorState) -> float:
+    data = state.instigator_data
+    if not isinstance(data, SensorInstigatorData):
+        return 0.0
+    return max(data.last_tick_timestamp or 0.0, data.last_tick_start_timestamp or 0.0)
+
+
+def _span(seconds: float) -> str:
+    minutes = int(seconds // 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004  # an hour
+
+
+def _tell(
+    told: str, policy: Policy, context: dg.SensorEvaluationContext, project: EltProject
+) -> None:
+    """Tell the webhook; of what is wrong with all targets, the first one stands for the others."""
+    environment, first = next(iter(policy.environments.items()))
+    try:
+        toolbox = project.toolbox(environment)
+        target = toolbox.target(environment, first.pythons[0])
+    except EltEnvError as error:
+        context.log.warning(error.problem)
+        return
+    notify(target, toolbox, leveled(context.log), "blocked", told)
