@@ -112,8 +112,8 @@ lock-self: .venv/.ready ## lock this project's own dependencies, and those of th
 system-tools: ## what some tests use, with apt
 	$(SUDO) apt-get update -qq
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	  bubblewrap buildah chromium docker-registry fonts-dejavu-core gcc libc6-dev libfaketime \
-	  mmdebstrap mount openssl postgresql python3-venv skopeo umoci zstd
+	  bubblewrap buildah chromium docker-registry fonts-dejavu-core gcc libc6-dev mmdebstrap \
+	  mount openssl postgresql python3-venv skopeo umoci zstd
 
 clean: ## remove what the targets made, but not the store
 	rm -rf .venv .dagster .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -27,8 +27,13 @@ _DAGSTER = """\
 As they are for the environment `elt`; every other one has the same under its own name, with `_` for
 `-`."""
 _PARTITION = """\
-Each job that works on one Python takes it as its partition: `dagster job execute -m
-elt_env.definitions -j elt_build --tags '{"dagster/partition": "3.11"}'`."""
+Each job that works on one Python takes it as its partition, those for all environments a target:
+
+```sh
+dg launch -m elt_env.definitions --job elt_build --partition 3.11
+dg launch -m elt_env.definitions --job rollback --partition elt@3.11
+dagster job execute -m elt_env.definitions -j elt_build --tags '{"dagster/partition": "3.11"}'
+```"""
 _WIDTH = 96
 _ENVIRONMENT = "elt"
 

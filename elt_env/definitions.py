@@ -11,7 +11,7 @@ from elt_env.defs.checks import environment_checks, image_checks
 from elt_env.defs.console import short_console
 from elt_env.defs.jobs import environment_jobs, executor
 from elt_env.defs.overview import overview_definitions
-from elt_env.defs.readiness import readiness_definitions
+from elt_env.defs.readiness import readiness_asset, readiness_job
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
 from elt_env.defs.store_report import store_report_definitions
@@ -27,12 +27,14 @@ def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definiti
     """Return the assets, checks and jobs of one environment."""
     return dg.Definitions.merge(
         dg.Definitions(
-            assets=[spec_asset(name, policy), *environment_assets(name, policy)],
+            assets=[
+                spec_asset(name, policy),
+                *environment_assets(name, policy),
+                readiness_asset(name, policy.owners),
+            ],
             asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
         ),
         environment_jobs(name, policy),
-        release_jobs(name, policy),
-        readiness_definitions(name, policy.owners),
     )
 
 
@@ -49,11 +51,13 @@ def project_definitions(project: Project) -> dg.Definitions:
             "Write [tool.elt-env.environments.NAME] into pyproject.toml: docs/policy.md",
         )
     environments = dg.Definitions.merge(
-        *(environment_definitions(name, each) for name, each in policy.environments.items())
+        *(environment_definitions(name, each) for name, each in policy.environments.items()),
+        readiness_job(policy.environments),
     )
     return dg.Definitions.merge(
         environments,
         watch_definitions(policy, environments.jobs or ()),
+        release_jobs(policy),
         store_report_definitions(policy),
         overview_definitions(policy),
         upkeep_definitions(policy),

@@ -9,7 +9,7 @@ import dagster as dg
 
 from elt_env.defs.checks import check_keys
 from elt_env.defs.names import group_name
-from elt_env.defs.run_tags import AGAIN, BY_ITSELF, EVERYTHING, IDENTITY, UPGRADE
+from elt_env.defs.run_tags import AGAIN, BY_ITSELF, ENVIRONMENT, EVERYTHING, IDENTITY, UPGRADE
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.stages.checks import NOT_BLOCKING
 from elt_env.stages.checks.registry import descriptions, health_checks
@@ -34,13 +34,13 @@ def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definiti
     build = dg.define_asset_job(
         f"{name}_build",
         proven,
-        tags={**IDENTITY, BY_ITSELF: "yes"},
+        tags={**IDENTITY, ENVIRONMENT: environment, BY_ITSELF: "yes"},
         description="Lock where needed, install what is locked, and prove it.",
     )
     relock = dg.define_asset_job(
         f"{name}_relock",
         proven,
-        tags={**IDENTITY, BY_ITSELF: "yes", UPGRADE: EVERYTHING},
+        tags={**IDENTITY, ENVIRONMENT: environment, BY_ITSELF: "yes", UPGRADE: EVERYTHING},
         description="Upgrade the lock within the spec and the policy, install and prove it. "
         f"With the tag {UPGRADE} set to names, as in 'dagster,duckdb', upgrade only these.",
     )
@@ -69,7 +69,7 @@ def _checking_job(environment: str, job: str, checks: Iterable[str], description
     return dg.define_asset_job(
         f"{group_name(environment)}_{job}",
         asset | dg.AssetSelection.checks(*check_keys(environment, *checks)),
-        tags={**IDENTITY, AGAIN: "yes"},
+        tags={**IDENTITY, ENVIRONMENT: environment, AGAIN: "yes"},
         description=description,
     )
 

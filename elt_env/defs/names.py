@@ -14,6 +14,18 @@ def python_partitions(policy: EnvironmentPolicy) -> dg.StaticPartitionsDefinitio
     return dg.StaticPartitionsDefinition(list(policy.pythons))
 
 
+def target_names(policy: Policy) -> list[str]:
+    """Return the names of all targets of a policy, as in `elt@3.11`."""
+    return [
+        f"{name}@{python}" for name, each in policy.environments.items() for python in each.pythons
+    ]
+
+
+def target_partitions(policy: Policy) -> dg.StaticPartitionsDefinition:
+    """Return the partitions of what is about one target of any environment, as in `elt@3.11`."""
+    return dg.StaticPartitionsDefinition(target_names(policy))
+
+
 def group_name(environment: str) -> str:
     """Return an environment's name as Dagster allows it for groups, jobs and ops."""
     return environment.replace("-", "_")

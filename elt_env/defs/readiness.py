@@ -1,6 +1,6 @@
 """The asset that shows on which Pythons an environment can be had, and the job that looks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 
@@ -17,18 +17,20 @@ from elt_env.stages.readiness import examine_python, pythons_to_examine
 from elt_env.tools.readiness_store import ReadinessStore
 from elt_env.tools.toolbox import Toolbox
 
+JOB = "python_readiness"
 
-def readiness_definitions(environment: str, owners: Sequence[str] = ()) -> dg.Definitions:
-    """Return the asset `<environment>/python_readiness` and the job that makes it."""
-    asset = readiness_asset(environment, owners)
+
+def readiness_job(environments: Iterable[str]) -> dg.Definitions:
+    """Return the job that makes the asset `<environment>/python_readiness` of each of these."""
     job = dg.define_asset_job(
-        f"{group_name(environment)}_python_readiness",
-        dg.AssetSelection.assets(asset),
+        JOB,
+        dg.AssetSelection.assets(*([each, "python_readiness"] for each in environments)),
         tags=IDENTITY,
-        description="Look on which Pythons the spec can be locked, installed and proven. "
-        f"With the tag {PYTHONS}, as in '3.13,3.14', look at these only.",
+        description="Look on which Pythons the specs can be locked, installed and proven; for one "
+        f"environment, materialize its asset. With the tag {PYTHONS}, as in '3.13,3.14', look at "
+        "these only.",
     )
-    return dg.Definitions(assets=[asset], jobs=[job])
+    return dg.Definitions(jobs=[job])
 
 
 def readiness_asset(environment: str, owners: Sequence[str] = ()) -> dg.AssetsDefinition:

@@ -4,12 +4,12 @@ import dagster as dg
 from pydantic import Field
 
 from elt_env.defs.levels import leveled
-from elt_env.defs.names import group_name, python_partitions
+from elt_env.defs.names import target_partitions
 from elt_env.defs.notices import tell
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.resources import EltProject, work
 from elt_env.defs.run_tags import IDENTITY, TO, Mover, is_unasked, mover
-from elt_env.model.policy import EnvironmentPolicy
+from elt_env.model.policy import Policy
 from elt_env.model.target import Target
 from elt_env.stages import promote as promoting
 from elt_env.stages import roll_back as rolling
@@ -33,22 +33,21 @@ class RollBack(Promote):
     to: str = Field("", description="Digest of a lock, or its start; else the release before.")
 
 
-def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
-    """Return the jobs `<environment>_promote`, `_rollback` and `_repair`."""
-    name = group_name(environment)
+def release_jobs(policy: Policy) -> dg.Definitions:
+    """Return the jobs `promote`, `rollback` and `repair`, whose partitions are the targets."""
+    targets = target_partitions(policy)
 
-    @dg.op(name=f"{name}_promote_lock")
+    @dg.op
     def promote_lock(context: dg.OpExecutionContext, config: Promote, project: EltProject) -> None:
         """Let the release be the current lock, if all that is required is proven."""
-        with work(context, project, environment) as (toolbox, target):
+        with work(context, project) as (toolbox, target):
             say, why = leveled(context.log), _mover(context, config)
             unasked = is_unasked(context.run.tags)
             moved = promoting.promote(target, toolbox, say, unasked=unasked, **why)
             _report(moved, f"the lock {moved.release.digest}", target, toolbox, context)
 
     @dg.job(
-        name=f"{name}_promote",
-        partitions_def=python_partitions(policy),
+        partitions_def=targets,
         tags=IDENTITY,
         description="Make the current lock the release, if all that the policy requires is proven; "
         "with the reason that is written as `why` in the run's config.",
@@ -56,10 +55,10 @@ def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
     def promote() -> None:
         promote_lock()
 
-    @dg.op(name=f"{name}_roll_back")
+    @dg.op
     def roll_back(context: dg.OpExecutionContext, config: RollBack, project: EltProject) -> None:
         """Let the release be the one before again, or the one that is asked for."""
-        with work(context, project, environment) as (toolbox, target):
+        with work(context, project) as (toolbox, target):
             say, why = leveled(context.log), _mover(context, config)
             to = config.to or context.run.tags.get(TO)
             moved = rolling.roll_back(target, toolbox, say, to=to, **why)
@@ -67,8 +66,7 @@ def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
             _report(moved, detail, target, toolbox, context)
 
     @dg.job(
-        name=f"{name}_rollback",
-        partitions_def=python_partitions(policy),
+        partitions_def=targets,
         tags=IDENTITY,
         description="Let the release be the one before again, or with `to` in the run's config the "
         "lock whose digest that is or starts with; built from its lock where its prefix is gone. "
@@ -77,10 +75,10 @@ def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
     def rollback() -> None:
         roll_back()
 
-    @dg.op(name=f"{name}_repair_files")
+    @dg.op
     def repair_files(context: dg.OpExecutionContext, project: EltProject) -> None:
         """Read every file, and make again from the lock what is damaged."""
-        with work(context, project, environment) as (toolbox, target):
+        with work(context, project) as (toolbox, target):
             damages = mend(target, toolbox, leveled(context.log))
             context.add_output_metadata(
                 {
@@ -90,8 +88,7 @@ def release_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
             )
 
     @dg.job(
-        name=f"{name}_repair",
-        partitions_def=python_partitions(policy),
+        partitions_def=targets,
         tags=IDENTITY,
         description="Read every file of the locks, prefixes, images and entry points; make again "
         "from the lock what was changed. What still works goes on working meanwhile.",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
 
 from elt_env.defs.levels import leveled
+from elt_env.defs.names import target_names
 from elt_env.defs.notices import tell
 from elt_env.errors import EltEnvError, InputError
 from elt_env.model.target import Target
 from elt_env.tools.masking import hidden
-from elt_env.tools.settings import open_project
+from elt_env.tools.settings import Project, open_project
 from elt_env.tools.toolbox import Toolbox, open_toolbox
 
 Context = dg.OpExecutionContext | dg.AssetExecutionContext | dg.AssetCheckExecutionContext
@@ -33,24 +34,26 @@ class EltProject(dg.ConfigurableResource[None]):
 
     def toolbox(self, environment: str) -> Toolbox:
         """Return the tools of one environment."""
-        start = Path(self.directory) if self.directory else None
-        return open_toolbox(open_project(start), environment)
+        return open_toolbox(self._open(), environment)
+
+    def targets(self) -> list[str]:
+        """Return the names of all targets of the policy, as in `elt@3.11`."""
+        return target_names(self._open().policy)
+
+    def _open(self) -> Project:
+        return open_project(Path(self.directory) if self.directory else None)
 
 
 @contextlib.contextmanager
 def work(
-    context: Context, project: EltProject, environment: str
+    context: Context, project: EltProject, environment: str | None = None
 ) -> Iterator[tuple[Toolbox, Target]]:
-    """Yield the tools and this partition's target; what fails inside is reported, and told."""
+    """Yield the tools and the run's target; what fails inside is reported, and told.
+
+    The run's partition is a Python of the environment; without one it is a target, as `elt@3.11`.
+    """
     with reporting(context):
-        toolbox = project.toolbox(environment)
-        if not context.has_partition_key:
-            listed = ", ".join(toolbox.environment.pythons)
-            raise InputError(
-                f"No Python was chosen for '{environment}'.",
-                f'Choose a partition ({listed}), as in: --tags \'{{"dagster/partition": "3.11"}}\'',
-            )
-        target = toolbox.target(environment, context.partition_key)
+        toolbox, target = _chosen(context, project, environment)
         try:
             yield toolbox, target
         except EltEnvError as error:
@@ -64,6 +67,35 @@ def work(
                     leveled(context.log),
                 )
             raise
+
+
+def _chosen(
+    context: Context, project: EltProject, environment: str | None
+) -> tuple[Toolbox, Target]:
+    """Return the tools and the target that a run's partition names.
+
+    Raises:
+        InputError: the run has no partition.
+    """
+    if environment is not None:
+        toolbox = project.toolbox(environment)
+        python = _partition(
+            context, f"Python was chosen for '{environment}'", toolbox.environment.pythons
+        )
+        return toolbox, toolbox.target(environment, python)
+    known = project.targets()
+    name, _, python = _partition(context, "target was chosen", known).partition("@")
+    toolbox = project.toolbox(name)
+    return toolbox, toolbox.target(name, python)
+
+
+def _partition(context: Context, what: str, known: Sequence[str]) -> str:
+    if context.has_partition_key:
+        return context.partition_key
+    tag = f'{{"dagster/partition": "{known[0]}"}}'
+    raise InputError(
+        f"No {what}.", f"Choose a partition ({', '.join(known)}), as in: --tags '{tag}'"
+    )
 
 
 @contextlib.contextmanager

@@ -15,6 +15,9 @@ IDENTITY = {".dagster/repository": "__repository__@elt_env"}
 """What every job's runs carry, so that the web UI shows them at their job, also those that
 `dagster job execute` began: the code location is called `elt_env` however it is started."""
 
+ENVIRONMENT = "elt-env/environment"
+"""The environment that a job is about; set by the job, and nothing to steer with."""
+
 UPGRADE = "elt-env/upgrade"
 """Packages that may move away from the current lock: `everything`, or names with commas."""
 

@@ -9,6 +9,7 @@ import dagster as dg
 
 from elt_env.defs.automation import automation_sensor
 from elt_env.defs.names import group_name
+from elt_env.defs.readiness import JOB as READINESS
 from elt_env.defs.schedules import relock_schedules
 from elt_env.defs.sensors import sensors
 from elt_env.defs.sensors.instance import instance_sensor
@@ -27,11 +28,7 @@ def watch_definitions(policy: Policy, jobs: Iterable[Any]) -> dg.Definitions:
         PolicyError: a time of the policy cannot be read.
     """
     every = list(jobs)
-    asked = {
-        f"{group_name(name)}_{job}"
-        for name in policy.environments
-        for job in ("build", "python_readiness")
-    }
+    asked = {READINESS, *(f"{group_name(name)}_build" for name in policy.environments)}
     wanted = [each for each in every if each.name in asked]
     return dg.Definitions(
         sensors=[

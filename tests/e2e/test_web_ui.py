@@ -207,16 +207,16 @@ def test_a_release_goes_back_and_forth_for_the_reason_that_is_typed(ui: WebUi, s
     wait_until(lambda: _release(site, "elt@3.12") not in ("", first), "the next release")
     second = _release(site, "elt@3.12")
 
-    run = ui.fill_in("elt_rollback", "3.12", why="toolz is not wanted")
+    run = ui.fill_in("rollback", "elt@3.12", why="toolz is not wanted")
     assert ui.wait(run) == "SUCCESS"
     assert _release(site, "elt@3.12") == first
-    run = ui.fill_in("elt_promote", "3.12", why="toolz is wanted")
+    run = ui.fill_in("promote", "elt@3.12", why="toolz is wanted")
     assert ui.wait(run) == "SUCCESS"
     assert _release(site, "elt@3.12") == second
     history = ReleaseStore(site.home).history("elt@3.12")
     assert [each.trigger for each in history[-2:]] == ["toolz is not wanted", "toolz is wanted"]
     page = ui.go("/assets/elt/release")
-    page.get_by_text("toolz is wanted, by job elt_promote").first.wait_for()
+    page.get_by_text("toolz is wanted, by job promote").first.wait_for()
 
 
 def test_one_page_tells_of_every_environment(ui: WebUi) -> None:

@@ -14,7 +14,7 @@ import pytest
 from elt_env.defs.assets import environment_assets
 from elt_env.defs.checks import environment_checks, image_checks
 from elt_env.defs.jobs import environment_jobs
-from elt_env.defs.readiness import readiness_definitions
+from elt_env.defs.readiness import readiness_asset, readiness_job
 from elt_env.defs.resources import EltProject
 from elt_env.defs.watch import watch_definitions
 from elt_env.model.lock import Lock
@@ -71,7 +71,8 @@ class Watched:
         """The definitions as they would be loaded now."""
         policy = self.project.policy
         environments = dg.Definitions.merge(
-            *(_environment(*each) for each in policy.environments.items())
+            *(_environment(*each) for each in policy.environments.items()),
+            readiness_job(policy.environments),
         )
         return dg.Definitions.merge(
             environments,
@@ -162,11 +163,10 @@ class Watched:
 def _environment(name: str, policy: EnvironmentPolicy) -> dg.Definitions:
     return dg.Definitions.merge(
         dg.Definitions(
-            assets=environment_assets(name, policy),
+            assets=[*environment_assets(name, policy), readiness_asset(name)],
             asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
         ),
         environment_jobs(name, policy),
-        readiness_definitions(name),
     )
 
 

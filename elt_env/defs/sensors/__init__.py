@@ -27,7 +27,7 @@ def sensors(policy: Policy, jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
 
     Args:
         policy: which targets there are, how often to look, and whether from the start.
-        jobs: what they may ask to run: `<environment>_build` and `<environment>_python_readiness`.
+        jobs: what they may ask to run: `<environment>_build` and `python_readiness`.
     """
     seconds = int(policy.watch_interval.total_seconds())
     looks = (

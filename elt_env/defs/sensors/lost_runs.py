@@ -5,9 +5,9 @@ from __future__ import annotations
 import dagster as dg
 
 from elt_env.defs.levels import leveled
-from elt_env.defs.names import group_name
 from elt_env.defs.notices import tell
 from elt_env.defs.resources import EltProject
+from elt_env.defs.run_tags import ENVIRONMENT
 from elt_env.model.policy import Policy
 
 _PARTITION = "dagster/partition"
@@ -27,9 +27,8 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
         run, name = context.dagster_run, context.dagster_run.run_id[:8]
         if context.get_step_failure_events():
             return dg.SkipReason(f"run {name} failed in a step, which has told of it")
-        environment = environment_of(run, policy)
-        python = run.tags.get(_PARTITION)
-        if environment is None or python is None:
+        environment, python = about(run)
+        if environment not in policy.environments or not python:
             return dg.SkipReason(f"run {name} is of no environment's Python")
         toolbox = project.toolbox(environment)
         detail = f"the run {name} of {run.job_name} was lost: {context.failure_event.message}"
@@ -40,10 +39,11 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
     return lost_run
 
 
-def environment_of(run: dg.DagsterRun, policy: Policy) -> str | None:
-    """Return the environment that a run is about: that of its assets, else that of its job."""
-    for key in sorted(run.asset_selection or ()):
-        if key.path[0] in policy.environments:
-            return key.path[0]
-    by_job = [each for each in policy.environments if run.job_name.startswith(group_name(each))]
-    return max(by_job, key=len, default=None)
+def about(run: dg.DagsterRun) -> tuple[str, str]:
+    """Return the environment and the Python that a run is about; "" for each where it is none."""
+    partition = run.tags.get(_PARTITION, "")
+    environment, at, python = partition.partition("@")
+    if at:
+        return environment, python
+    by_asset = next((key.path[0] for key in sorted(run.asset_selection or ())), "")
+    return run.tags.get(ENVIRONMENT, by_asset), partition

@@ -8,7 +8,7 @@ import time
 import dagster as dg
 
 from elt_env.defs.names import group_name
-from elt_env.defs.run_tags import LOCK, PYTHONS, TRIGGER, UPGRADE
+from elt_env.defs.run_tags import ENVIRONMENT, LOCK, PYTHONS, TRIGGER, UPGRADE
 from elt_env.model.target import Target
 from elt_env.model.watch import TRIES, Ask, Ended, shortened
 
@@ -43,18 +43,18 @@ class Runs:
 
     def at_work(self, target: Target) -> bool:
         """Tell whether a run does something with the target at the moment."""
-        filters = dg.RunsFilter(tags={_PARTITION: target.python}, statuses=_BEGUN)
+        filters = dg.RunsFilter(tags=_partitions(target), statuses=_BEGUN)
         runs = [each.dagster_run for each in self._instance.get_run_records(filters)]
-        return any(_is_about(run, target.environment) and not self._is_dead(run) for run in runs)
+        return any(_is_about(run, target) and not self._is_dead(run) for run in runs)
 
     def last_failure(self, target: Target) -> str:
         """Return how the last run about the target failed, for a person; "" if it did not."""
         filters = dg.RunsFilter(
-            tags={_PARTITION: target.python},
+            tags=_partitions(target),
             statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
         )
         runs = (each.dagster_run for each in self._instance.get_run_records(filters, limit=_LAST))
-        last = next((run for run in runs if _is_about(run, target.environment)), None)
+        last = next((run for run in runs if _is_about(run, target)), None)
         if last is None or last.is_success:
             return ""
         return f"run {last.run_id[:8]} ({_job(last)}): {self._end(last).problem}"
@@ -73,14 +73,13 @@ class Runs:
             tags[LOCK] = ask.candidate
         if ask.upgrade:
             tags[UPGRADE] = ",".join(ask.upgrade)
+        key = _key(ask, len(self.ends(ask)))
         if ask.job == "python_readiness":
-            tags[PYTHONS] = ask.python
-        return dg.RunRequest(
-            run_key=_key(ask, len(self.ends(ask))),
-            job_name=f"{group_name(environment)}_{ask.job}",
-            partition_key=ask.python if ask.job == "build" else None,
-            tags=tags,
-        )
+            tags |= {PYTHONS: ask.python, ENVIRONMENT: environment}
+            asset = dg.AssetKey([environment, ask.job])
+            return dg.RunRequest(key, job_name=ask.job, asset_selection=[asset], tags=tags)
+        job = f"{group_name(environment)}_{ask.job}"
+        return dg.RunRequest(key, job_name=job, partition_key=ask.python, tags=tags)
 
     def _is_dead(self, run: dg.DagsterRun) -> bool:
         """Tell whether a run began and was not heard of for a long time.
@@ -137,11 +136,18 @@ def _locks(run: dg.DagsterRun, target: Target) -> bool:
     return run.job_name in (f"{name}_build", f"{name}_relock") or lockfile in selected
 
 
-def _is_about(run: dg.DagsterRun, environment: str) -> bool:
+def _partitions(target: Target) -> dict[str, str | list[str]]:
+    """Return the tags of runs about a target: its Python for an environment's job, or its name."""
+    return {_PARTITION: [target.python, target.name]}
+
+
+def _is_about(run: dg.DagsterRun, target: Target) -> bool:
+    """Tell whether a run with one of the target's partitions is about its environment."""
+    if run.tags.get(_PARTITION) == target.name:
+        return True
     selected = run.asset_selection or ()
-    name = group_name(environment)
-    return run.job_name.startswith(f"{name}_") or any(
-        key.path[0] == environment for key in selected
+    return run.tags.get(ENVIRONMENT) == target.environment or any(
+        key.path[0] == target.environment for key in selected
     )
 
 

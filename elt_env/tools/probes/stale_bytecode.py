@@ -21,7 +21,7 @@ def main() -> None:
 
 
 def _is_valid(path: str) -> bool:
-    source = importlib.util.source_from_cache(path)
+    source = _source(path)
     with open(path, "rb") as file:  # noqa: PTH123  # open to any Python
         header = file.read(_HEADER)
     flags = int.from_bytes(header[4:8], "little")
@@ -35,6 +35,19 @@ def _is_valid(path: str) -> bool:
     found = os.stat(source)  # noqa: PTH116
     stated = (int(found.st_mtime), found.st_size)
     return header[8:] == b"".join((each & 0xFFFFFFFF).to_bytes(4, "little") for each in stated)
+
+
+def _source(path: str) -> str:
+    """Return the source that bytecode is made of (PEP 3147, PEP 488).
+
+    `importlib.util.source_from_cache` refuses a module with a dot in its file's name, as Python
+    3.10's own `__phello__.foo.py`.
+    """
+    cache, name = os.path.split(path)
+    module, _, last = name[: -len(".pyc")].rpartition(".")
+    if last.startswith("opt-"):
+        module = module.rpartition(".")[0]
+    return os.path.join(os.path.dirname(cache), module + ".py")  # noqa: PTH118, PTH120  # any Python
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from elt_env.defs.readiness import readiness_definitions
+from elt_env.defs.readiness import readiness_asset, readiness_job
 from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import PYTHONS
 from tests.support.channel import Channel
@@ -35,10 +35,13 @@ def scene(index: IndexServer, tmp_path: Path) -> Scene:
 def run(scene: Scene, pythons: str) -> dg.ExecuteInProcessResult:
     """Run the job with that tag."""
     defs = dg.Definitions.merge(
-        readiness_definitions(ENVIRONMENT),
-        dg.Definitions(resources={"project": EltProject(directory=str(scene.root / "project"))}),
+        readiness_job([ENVIRONMENT]),
+        dg.Definitions(
+            assets=[readiness_asset(ENVIRONMENT)],
+            resources={"project": EltProject(directory=str(scene.root / "project"))},
+        ),
     )
-    job = defs.resolve_job_def("elt_python_readiness")
+    job = defs.resolve_job_def("python_readiness")
     return job.execute_in_process(tags={PYTHONS: pythons}, raise_on_error=False)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+import dagster as dg
+
 from elt_env.defs.run_tags import PYTHONS as PYTHONS_TAG
 from elt_env.defs.run_tags import TRIGGER
 from elt_env.tools.interpreters import find_interpreter
@@ -49,9 +51,10 @@ def test_a_new_minor_is_looked_at_once_a_version(tools: Watched) -> None:
     _offer_python(tools.scene, "3.12.2")
     _offer_python(tools.scene, "3.13.0rc1")
     request = tools.tick(PYTHONS).request
-    assert (request.job_name, request.partition_key) == ("elt_python_readiness", None)
+    assert (request.job_name, request.partition_key) == ("python_readiness", None)
     assert request.run_key == "elt python 3.12.2"
     assert request.tags[PYTHONS_TAG] == "3.12"
+    assert request.asset_selection == [dg.AssetKey(["elt", "python_readiness"])]
     skipped = tools.tick(PYTHONS).skipped
     assert "elt@3.12: python 3.12.2 is new in file:" in skipped
     assert "elt@3.13: python 3.13.0rc1 is a pre-release" in skipped

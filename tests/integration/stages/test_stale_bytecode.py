@@ -58,6 +58,7 @@ def lock(shared_sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Loc
         "placed/hidden.py": 'VALUE = "the source\'s"\n',
         "placed/optimized.py": _PLACED,
         "placed/comment.py": f"# {PLACEHOLDER}\n",
+        "placed/with.dot.py": _PLAIN,
         "placed/template.py": "class {{ name }}:\n    pass\n",
     }
 
@@ -74,6 +75,8 @@ def lock(shared_sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Loc
         cache("checked"): compiled(_PLACED, kind="CHECKED_HASH"),
         cache("late"): bytecode(python, _PLAIN, scratch, time=_TIME - 60),
         cache("right"): compiled(_PLAIN),
+        cache("with.dot"): compiled(_PLAIN),
+        cache("with.dot", ".opt-2"): compiled(_PLAIN, level=2),
         cache("hidden"): compiled('VALUE = "another\'s"\n', kind="UNCHECKED_HASH"),
         cache("optimized"): compiled(_PLACED),
         cache("optimized", ".opt-1"): compiled(_PLACED, level=1),
@@ -255,7 +258,7 @@ def test_an_image_does_not_show_where_it_was_built(
     files = content_of(ImageStore(toolbox.store.home).layout, image)
     bytecode = {Path(each).name.partition(".")[0]: files[each] for each in files if _is_ours(each)}
     # Compiled, the other modules would tell where they were linked.
-    assert sorted(bytecode) == ["hidden", "late", "legacy", "right"]
+    assert sorted(bytecode) == ["hidden", "late", "legacy", "right", "with"]
     assert {each[4:8] for each in bytecode.values()} == {b"\1\0\0\0"}
 
 

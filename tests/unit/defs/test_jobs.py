@@ -5,9 +5,10 @@ import pytest
 
 from elt_env.definitions import environment_definitions
 from elt_env.defs.names import python_partitions
+from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import BY_ITSELF
-from elt_env.model.policy import EnvironmentPolicy
+from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.stages.checks import NOT_BLOCKING
 from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, IMAGE_CHECKS, SMOKE_CHECKS
 
@@ -65,12 +66,18 @@ def test_where_a_person_promotes_a_build_leaves_the_release() -> None:
     assert "my-elt/release" not in _assets(defs, "my_elt_build")
 
 
-def test_promote_and_rollback_move_the_release_alone(defs: dg.Definitions) -> None:
-    assert BY_ITSELF not in defs.resolve_job_def("my_elt_promote").tags
-    for name, step in (("promote", "promote_lock"), ("rollback", "roll_back")):
-        job = defs.resolve_job_def(f"my_elt_{name}")
-        assert job.partitions_def == python_partitions(_POLICY)
-        assert list(job.graph.node_dict) == [f"my_elt_{step}"]
+def test_promote_and_rollback_move_the_release_of_any_target() -> None:
+    policy = Policy(environments={"my-elt": _POLICY, "other": _POLICY})
+    defs = release_jobs(policy)
+    assert defs.jobs is not None
+    for job in defs.jobs:
+        assert isinstance(job, dg.JobDefinition)
+        assert BY_ITSELF not in job.tags
+        assert job.partitions_def is not None
+        assert job.partitions_def.get_partition_keys() == [
+            *("my-elt@3.11", "my-elt@3.12", "other@3.11", "other@3.12")
+        ]
+        assert len(job.graph.node_dict) == 1
 
 
 def test_the_other_jobs_run_checks_of_a_python_that_a_person_chooses(defs: dg.Definitions) -> None:

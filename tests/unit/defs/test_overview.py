@@ -40,7 +40,7 @@ def defs(toolbox: Toolbox) -> dg.Definitions:
     project = EltProject(directory=str(toolbox.project.root))
     return dg.Definitions.merge(
         dg.Definitions(resources={"project": project}),
-        release_jobs("elt", _ENVIRONMENT),
+        release_jobs(policy),
         overview_definitions(policy),
     )
 
@@ -54,7 +54,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def run(defs: dg.Definitions, job: str, instance: dg.DagsterInstance | None = None) -> bool:
     return bool(
         defs.resolve_job_def(job)
-        .execute_in_process(partition_key="3.11", instance=instance, raise_on_error=False)
+        .execute_in_process(partition_key="elt@3.11", instance=instance, raise_on_error=False)
         .success
     )
 
@@ -123,11 +123,11 @@ def test_the_run_that_failed_last_is_told_until_one_is_well(
     toolbox: Toolbox, defs: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     keep_current(_NEW, toolbox)
-    assert not run(defs, "elt_promote", instance)
-    assert "(elt_promote): " in str(look(defs, instance)[0]["environments"])
+    assert not run(defs, "promote", instance)
+    assert "(promote): " in str(look(defs, instance)[0]["environments"])
     prepare(_NEW, toolbox)
-    assert run(defs, "elt_promote", instance)
-    assert "(elt_promote): " not in str(look(defs, instance)[0]["environments"])
+    assert run(defs, "promote", instance)
+    assert "(promote): " not in str(look(defs, instance)[0]["environments"])
 
 
 def test_the_sensor_writes_it_when_something_changed_and_takes_no_run(

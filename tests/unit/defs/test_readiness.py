@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from elt_env.definitions import environment_definitions
+from elt_env.defs.readiness import readiness_job
 from elt_env.defs.resources import EltProject
 from elt_env.model.policy import EnvironmentPolicy
 
@@ -17,12 +18,13 @@ _KEY = dg.AssetKey(["my-elt", "python_readiness"])
 def defs() -> dg.Definitions:
     return dg.Definitions.merge(
         environment_definitions("my-elt", _POLICY),
+        readiness_job(["my-elt"]),
         dg.Definitions(resources={"project": EltProject()}),
     )
 
 
 def test_the_job_looks_and_does_nothing_else(defs: dg.Definitions) -> None:
-    job = defs.resolve_job_def("my_elt_python_readiness")
+    job = defs.resolve_job_def("python_readiness")
     assert job.partitions_def is None
     assert job.asset_layer.asset_graph.executable_asset_keys == {_KEY}
 

@@ -11,7 +11,7 @@ from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import BY_ITSELF, TO, TRIGGER, is_unasked, mover
 from elt_env.model.lock import Lock
-from elt_env.model.policy import EnvironmentPolicy
+from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.release import Release
 from elt_env.tools.release_store import ReleaseStore
 from elt_env.tools.toolbox import Toolbox
@@ -35,7 +35,7 @@ def defs(toolbox: Toolbox) -> dg.Definitions:
     project = EltProject(directory=str(toolbox.project.root))
     return dg.Definitions.merge(
         dg.Definitions(assets=environment_assets("elt", _POLICY), resources={"project": project}),
-        release_jobs("elt", _POLICY),
+        release_jobs(Policy(environments={"elt": _POLICY})),
     )
 
 
@@ -45,7 +45,7 @@ def run(
     definition = defs.resolve_job_def(job)
     [step] = (each.name for each in definition.nodes)
     return definition.execute_in_process(
-        partition_key="3.11",
+        partition_key="elt@3.11",
         run_config={"ops": {step: {"config": config}}} if config else {},
         tags={f"elt-env/{name.replace('_', '-')}": value for name, value in tags.items()},
         raise_on_error=False,
@@ -70,7 +70,7 @@ def history(toolbox: Toolbox) -> tuple[Release, ...]:
 def release(toolbox: Toolbox, defs: dg.Definitions, *locks: Lock) -> None:
     for lock in locks:
         prepare(lock, toolbox)
-        assert run(defs, "elt_promote").success
+        assert run(defs, "promote").success
 
 
 def test_a_promotion_shows_what_it_is_what_changed_its_proof_and_its_use(
@@ -78,11 +78,11 @@ def test_a_promotion_shows_what_it_is_what_changed_its_proof_and_its_use(
 ) -> None:
     release(toolbox, defs, _OLD)
     prepare(_NEW, toolbox)
-    result = run(defs, "elt_promote", trigger="alpha 1.0 → 1.1")
+    result = run(defs, "promote", trigger="alpha 1.0 → 1.1")
     content = shown(result)
     assert (content["digest"], content["release"]) == (_NEW.digest, 2)
     assert content["outcome"] == "promoted"
-    assert content["why"].startswith("alpha 1.0 → 1.1, by job elt_promote, run ")
+    assert content["why"].startswith("alpha 1.0 → 1.1, by job promote, run ")
     assert "alpha" in content["changes"]
     assert (content["change_count"], content["package_count"]) == (1, len(_NEW.packages))
     assert content["hours_to_promote"] >= 0.0
@@ -92,11 +92,11 @@ def test_a_promotion_shows_what_it_is_what_changed_its_proof_and_its_use(
     last = history(toolbox)[-1]
     assert (last.trigger, last.by) == (
         "alpha 1.0 → 1.1",
-        f"job elt_promote, run {result.run_id.partition('-')[0]}",
+        f"job promote, run {result.run_id.partition('-')[0]}",
     )
 
 
-@pytest.mark.parametrize("job", ["elt_promote", "elt_rollback"])
+@pytest.mark.parametrize("job", ["promote", "rollback"])
 def test_the_reason_that_a_person_writes_is_kept(
     toolbox: Toolbox, defs: dg.Definitions, job: str
 ) -> None:
@@ -107,7 +107,7 @@ def test_the_reason_that_a_person_writes_is_kept(
     assert history(toolbox)[-1].trigger == "alpha is too slow"
 
 
-@pytest.mark.parametrize("job", ["elt_promote", "elt_rollback", "elt_repair"])
+@pytest.mark.parametrize("job", ["promote", "rollback", "repair"])
 def test_a_job_for_which_no_python_was_chosen_says_which_there_are(
     defs: dg.Definitions, job: str
 ) -> None:
@@ -115,8 +115,8 @@ def test_a_job_for_which_no_python_was_chosen_says_which_there_are(
     [failure] = (each for each in result.all_events if each.is_step_failure)
     assert failure.step_failure_data.user_failure_data is not None
     told = str(failure.step_failure_data.user_failure_data.description)
-    assert told.startswith("No Python was chosen for 'elt'.")
-    assert "Choose a partition (3.11)" in told
+    assert told.startswith("No target was chosen.")
+    assert "Choose a partition (elt@3.11)" in told
 
 
 def test_a_refused_promotion_fails_and_names_the_check(
@@ -125,7 +125,7 @@ def test_a_refused_promotion_fails_and_names_the_check(
     release(toolbox, defs, _OLD)
     toolbox.store.write_lock(_NEW)
     toolbox.store.set_current(_NEW.target, _NEW.digest, toolbox.now())
-    result = run(defs, "elt_promote")
+    result = run(defs, "promote")
     assert not result.success
     [failure] = (each for each in result.all_events if each.is_step_failure)
     assert "pip_check was not run" in str(failure.step_failure_data.user_failure_data)
@@ -136,22 +136,22 @@ def test_a_roll_back_and_no_way_forward_but_a_persons(
     toolbox: Toolbox, defs: dg.Definitions
 ) -> None:
     release(toolbox, defs, _OLD, _NEW)
-    content = shown(run(defs, "elt_rollback"))
+    content = shown(run(defs, "rollback"))
     assert (content["digest"], content["outcome"]) == (_OLD.digest, "rolled back")
-    assert "launched by hand, by job elt_rollback" in content["why"]
+    assert "launched by hand, by job rollback" in content["why"]
 
-    kept = shown(run(defs, "elt_promote", by_itself="yes"))
+    kept = shown(run(defs, "promote", by_itself="yes"))
     assert kept["digest"] == _OLD.digest
     assert "was rolled back from" in kept["outcome"]
     assert history(toolbox)[-1].digest == _OLD.digest
 
-    assert shown(run(defs, "elt_promote"))["digest"] == _NEW.digest
+    assert shown(run(defs, "promote"))["digest"] == _NEW.digest
 
 
 def test_a_roll_back_to_a_digest(toolbox: Toolbox, defs: dg.Definitions) -> None:
     third = lock_of(python_package(), pip_package("alpha", "1.2"))
     release(toolbox, defs, _OLD, _NEW, third)
-    assert shown(run(defs, "elt_rollback", to=_OLD.digest[7:19]))["digest"] == _OLD.digest
+    assert shown(run(defs, "rollback", to=_OLD.digest[7:19]))["digest"] == _OLD.digest
 
 
 def test_where_to_and_why_can_be_typed_into_the_launchpad(
@@ -159,12 +159,12 @@ def test_where_to_and_why_can_be_typed_into_the_launchpad(
 ) -> None:
     release(toolbox, defs, _OLD, _NEW)
     config = {"to": _OLD.digest[7:19], "why": "dbt test fails"}
-    done = defs.resolve_job_def("elt_rollback").execute_in_process(
-        partition_key="3.11", run_config={"ops": {"elt_roll_back": {"config": config}}}
+    done = defs.resolve_job_def("rollback").execute_in_process(
+        partition_key="elt@3.11", run_config={"ops": {"roll_back": {"config": config}}}
     )
     content = shown(done)
     assert content["digest"] == _OLD.digest
-    assert content["why"].startswith("dbt test fails, by job elt_rollback")
+    assert content["why"].startswith("dbt test fails, by job rollback")
 
 
 def a_run(job: str, **tags: str) -> dg.DagsterRun:
