@@ -1,6 +1,7 @@
 """The page that tells of every environment: what is released, what waits and why, what failed."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -14,12 +15,13 @@ from elt_env.defs.sensors.walk import Tracked
 from elt_env.defs.store_report import targets
 from elt_env.model.canonical import digest_of
 from elt_env.model.policy import Policy
-from elt_env.model.standing import Standing, to_markdown
+from elt_env.model.standing import Standing, records_of, to_markdown
 from elt_env.stages.standing import standing_of
 from elt_env.tools.toolbox import Toolbox
 
 KEY = dg.AssetKey("overview")
 _SECONDS = 30
+_FOLDED = 1000  # characters of Markdown that the web UI shows as a link
 # https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events that are reported
 _DATA_VERSION = "dagster/data_version"
 
@@ -95,7 +97,7 @@ def _version(standings: Sequence[tuple[Standing, Toolbox]]) -> str:
 
 
 def _metadata(standings: Sequence[tuple[Standing, Toolbox]]) -> Metadata:
-    """Return the table, and numbers that the web UI plots over time."""
+    """Return the tables, and numbers that the web UI plots over time."""
     _, toolbox = standings[0]
     now = toolbox.now()
     numbers = {
@@ -104,11 +106,23 @@ def _metadata(standings: Sequence[tuple[Standing, Toolbox]]) -> Metadata:
         for name, number in each.numbers(now).items()
     }
     return {
-        "environments": dg.MetadataValue.md(to_markdown((each for each, _ in standings), now)),
+        **overview_tables([each for each, _ in standings], now),
         "waiting": dg.MetadataValue.int(sum(bool(each.waits) for each, _ in standings)),
         "failed": dg.MetadataValue.int(sum(bool(each.failed) for each, _ in standings)),
         **numbers,
     }
+
+
+def overview_tables(standings: Sequence[Standing], now: datetime) -> Metadata:
+    """Return a table for each environment: the web UI folds up Markdown that is long."""
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(each.target.environment for each in standings):
+        rows = [each for each in standings if each.target.environment == name]
+        text = to_markdown(rows, now)
+        records = [dg.TableRecord(each) for each in records_of(rows, now)]
+        is_short = len(text) < _FOLDED
+        found[name] = dg.MetadataValue.md(text) if is_short else dg.MetadataValue.table(records)
+    return found
 
 
 def _results(standings: Sequence[tuple[Standing, Toolbox]]) -> Iterator[dg.AssetCheckResult]:

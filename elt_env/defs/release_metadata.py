@@ -17,6 +17,7 @@ from elt_env.model.release import Release
 from elt_env.model.release_log import Entry
 from elt_env.model.summary import first_tool
 from elt_env.model.target import Target
+from elt_env.stages.explain_diff import read_report
 from elt_env.stages.promote import Moved
 from elt_env.stages.proof import examine
 from elt_env.stages.release_log import release_log
@@ -50,7 +51,7 @@ def release_metadata(moved: Moved, target: Target, toolbox: Toolbox) -> Metadata
         "release": dg.MetadataValue.int(release.number),
         "outcome": dg.MetadataValue.text(f"kept: {moved.kept}" if moved.kept else release.action),
         "why": dg.MetadataValue.text(f"{release.trigger}, by {release.by}"),
-        "changes": dg.MetadataValue.md(_changes(entries[-1], lock)),
+        "changes": dg.MetadataValue.md(_changes(entries[-1], lock, toolbox)),
         "change_count": dg.MetadataValue.int(len(entries[-1].changes or ())),
         **_plotted(release, lock),
         "proven": _proof_table(lock, toolbox),
@@ -78,10 +79,16 @@ def _use(entry: Path, lock: Lock) -> str:
     return _USE.format(entry=entry, tool=first_tool(lock), name=lock.target.name)
 
 
-def _changes(entry: Entry, lock: Lock) -> str:
-    """Return as Markdown what changed since the release before."""
+def _changes(entry: Entry, lock: Lock, toolbox: Toolbox) -> str:
+    """Return as Markdown what changed since the release before, with links to changelogs.
+
+    Those are known where that was the lock before this one.
+    """
     if entry.before is None or not entry.changes:
         return f"{entry.difference.capitalize()}."
+    kept = read_report(toolbox.store, entry.before.digest, lock.digest)
+    if kept is not None:
+        return to_markdown(kept)
     changes = tuple(explained(each, lock.locked_at) for each in entry.changes)
     report = DiffReport(
         target=lock.target.name,

@@ -14,7 +14,7 @@ from elt_env.model.target import Target
 
 _SHOWN = 3
 _HEAD = (
-    "environment",
+    "target",
     "released",
     "age",
     "what waits, and why it does not come",
@@ -94,6 +94,15 @@ def to_markdown(standings: Iterable[Standing], now: datetime) -> str:
     """Return the table of all targets."""
     rows = [_HEAD, ("---",) * len(_HEAD), *(each.row(now) for each in standings)]
     return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in rows)
+
+
+def records_of(standings: Iterable[Standing], now: datetime) -> list[dict[str, str]]:
+    """Return the same rows without Markdown, each by the names of its columns."""
+    return [dict(zip(_HEAD, map(_plain, each.row(now)), strict=True)) for each in standings]
+
+
+def _plain(text: str) -> str:
+    return text.replace("**", "").replace("`", "").replace("<br>", "; ").replace("\n", "; ")
 
 
 def _held(newer: tuple[Waiting, ...]) -> str:

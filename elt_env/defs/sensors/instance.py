@@ -24,20 +24,21 @@ from elt_env.model.policy import Policy
 from elt_env.stages.notify import notify
 
 NAME = "instance_sensor"
+_PASSED = -(10**9)  # seconds; Dagster takes 0 for its default of 30
 _TOLERANCE = 60.0  # seconds that clocks differ by and nobody cares
 
 
 def instance_sensor(policy: Policy) -> dg.SensorDefinition:
     """Return the sensor.
 
-    It has no interval: Dagster waits until an interval has passed since a sensor's last tick, and
-    that moment is in the future where the clock was set back.
+    Dagster waits until the interval has passed since a sensor's last tick, and where the clock was
+    set back that moment is in the future: this one's interval has passed whatever the clock says.
     """
     status = dg.DefaultSensorStatus
 
     @dg.sensor(
         name=NAME,
-        minimum_interval_seconds=0,
+        minimum_interval_seconds=_PASSED,
         default_status=status.RUNNING if policy.watch else status.STOPPED,
         description="Ends runs whose process is gone, though they had no time to say so; lets "
         "sensors tick again where the clock was set back, and says that it was.",

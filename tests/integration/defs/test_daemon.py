@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -208,18 +206,14 @@ def test_a_clock_that_was_set_back_is_told_and_no_sensor_waits_for_the_time_to_c
         wait_for(lambda: skip_reasons(instance, SPEC, 0.0), "a tick")
     # Seen from now, all that was before is of tomorrow.
     _move_ticks(instance, 86400.0)
-    _move_lock(site, timedelta(days=1))
     since = time.time()
     with daemon(site):
         (told, *_) = wait_for(lambda: failures(instance, NAME, since), "a failure")
-        assert re.match(r"The clock was set back by 2[34] h", told), told
+        assert re.search(r"The clock was set back by 2[34] h", told), told
         assert SPEC in told
         wait_for(lambda: skip_reasons(instance, SPEC, since), "a tick of another sensor")
         wait_for(lambda: skip_reasons(instance, NAME, since), "a calm tick")
     assert ["The clock was set back" in each["detail"] for each in chat.taken] == [True]
-    for command in ("show", "doctor"):
-        said = site.elt_env(command, _TARGET).stderr
-        assert f"WARNING: The clock is wrong, or was: {_TARGET} has a record of " in said
 
 
 def _move_ticks(instance: dg.DagsterInstance, seconds: float) -> None:
@@ -231,14 +225,6 @@ def _move_ticks(instance: dg.DagsterInstance, seconds: float) -> None:
             last_tick_start_timestamp=(data.last_tick_start_timestamp or 0.0) + seconds,
         )
         instance.update_instigator_state(each.with_data(moved))
-
-
-def _move_lock(site: Site, span: timedelta) -> None:
-    manifest = Path(site.show(_TARGET)["lock"]["path"]) / "lock.json"
-    content = json.loads(manifest.read_text(encoding="utf-8"))
-    moment = datetime.fromisoformat(content["locked_at"]) + span
-    content["locked_at"] = moment.isoformat()
-    manifest.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _at_least(number: int, found: list[_Found]) -> list[_Found] | None:

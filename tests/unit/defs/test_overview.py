@@ -8,12 +8,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from elt_env.defs.overview import KEY, overview_definitions
+from elt_env.defs.overview import KEY, overview_definitions, overview_tables
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
 from elt_env.model.diff_report import Waiting
 from elt_env.model.policy import EnvironmentPolicy, Policy
 from elt_env.model.standing import Standing, to_markdown
+from elt_env.model.target import Target
 from elt_env.stages.promote import promote
 from elt_env.stages.roll_back import roll_back
 from elt_env.stages.standing import standing_of
@@ -116,7 +117,7 @@ def test_what_is_in_use_passes_and_its_numbers_can_be_plotted(
     assert (content["waiting"], content["failed"]) == (0, 0)
     assert content["elt@3.11 packages"] == len(_NEW.packages)
     assert content["elt@3.11 hours_to_promote"] >= 0
-    assert "number 1, " in content["environments"]
+    assert "number 1, " in content["elt"]
 
 
 def test_the_run_that_failed_last_is_told_until_one_is_well(
@@ -124,10 +125,10 @@ def test_the_run_that_failed_last_is_told_until_one_is_well(
 ) -> None:
     keep_current(_NEW, toolbox)
     assert not run(defs, "promote", instance)
-    assert "(promote): " in str(look(defs, instance)[0]["environments"])
+    assert "(promote): " in str(look(defs, instance)[0]["elt"])
     prepare(_NEW, toolbox)
     assert run(defs, "promote", instance)
-    assert "(promote): " not in str(look(defs, instance)[0]["environments"])
+    assert "(promote): " not in str(look(defs, instance)[0]["elt"])
 
 
 def test_the_sensor_writes_it_when_something_changed_and_takes_no_run(
@@ -170,3 +171,27 @@ def test_a_table_holds_what_is_in_it() -> None:
     assert "a \\| b<br>c<br>in cool-down: p0 2 from " in row
     assert row.endswith(" and 2 more | nothing | nothing |")
     assert standing.numbers(MOMENT + timedelta(days=3))["lag_days"] == 3
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+def test_each_environment_has_a_table_that_the_web_ui_does_not_fold_up(*, is_long: bool) -> None:
+    why = "a check | failed\nin `dbt`" + " of many" * (100 if is_long else 1)
+    standings = [
+        Standing(Target(name, python, "linux-64"), waits=why, remedy="elt-env build")
+        for name in ("one", "two")
+        for python in ("3.11", "3.12")
+    ]
+    found = overview_tables(standings, MOMENT)
+    assert list(found) == ["one", "two"]
+    for value in found.values():
+        assert isinstance(value, dg.TableMetadataValue) is is_long
+        if isinstance(value, dg.TableMetadataValue):
+            assert [each.data["target"] for each in value.records] == [
+                f"{'one' if value is found['one'] else 'two'}@{python}"
+                for python in ("3.11", "3.12")
+            ]
+            assert str(value.records[0].data["what waits, and why it does not come"]).startswith(
+                "a check | failed; in dbt of many"
+            )
+        else:
+            assert len(str(value.value)) < 1000
