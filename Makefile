@@ -1,7 +1,7 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help chaos fuzz stacks run test test-fast test-slow check ui relock shell bench bench-lock docs setup instance format lock-self system-tools clean
+.PHONY: help chaos fuzz load stacks run test test-fast test-slow check ui relock shell bench bench-lock docs setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
@@ -9,6 +9,7 @@ PORT ?= 3000
 WORLDS ?= 1000
 KILLS ?= 1000
 SEED ?= 1
+ENVIRONMENTS ?= 20
 # One more than CI has cores: a test waits for others a good part of its time.
 WORKERS ?= 3
 
@@ -59,6 +60,9 @@ fuzz: .venv/.ready ## lock random worlds against all that is possible there (WOR
 
 chaos: .venv/.ready ## kill commands at random instants, and look at the release (KILLS=1000 SEED=1)
 	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.chaos --kills $(KILLS) --seed $(SEED)
+
+load: .venv/.ready ## many environments in the web UI, which all relock at one minute (ENVIRONMENTS=20)
+	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.load --environments $(ENVIRONMENTS)
 
 stacks: .venv/.ready ## build popular stacks and say which are released (STACKS="meltano dlt")
 	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.stacks $(STACKS)
