@@ -246,9 +246,9 @@ def _false_ways(world: World, found: re.Match[str]) -> Iterator[str]:
             gone = {plain(text) for one, text in some if one == part}
             lines = getattr(world.spec, part)
             if part != "constraints":  # what several lines ask of one name is one requirement
-                names = [_bare(each) for each in lines]
-                twice = {_bare(text) for one, text in some if one == part}
-                gone |= {plain(e) for e in lines if _bare(e) in twice and names.count(_bare(e)) > 1}
+                names = [_name(each) for each in lines]
+                twice = {_name(text) for one, text in some if one == part}
+                gone |= {plain(e) for e in lines if _name(e) in twice and names.count(_name(e)) > 1}
             kept = [each for each in lines if plain(each) not in gone]
             free = [_bare(text) for one, text in some if one == part and part != "constraints"]
             fields[part] = (*kept, *(free if again else ()))
@@ -259,6 +259,11 @@ def _false_ways(world: World, found: re.Match[str]) -> Iterator[str]:
 def _bare(text: str) -> str:
     """Return what a requirement asks for, without its bounds."""
     return re.split(r"[\s<>=!~;]", text.rpartition("::")[2])[0]
+
+
+def _name(text: str) -> str:
+    """Return the name of what a requirement asks for."""
+    return _bare(text).partition("[")[0]
 
 
 def _can_hold(world: World, core: Spec) -> bool:
