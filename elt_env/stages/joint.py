@@ -6,44 +6,36 @@ import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
 from packaging.version import Version
 
 from elt_env.errors import (
     EltEnvError,
-    IndexUnreachableError,
     NoReleaseError,
     PackageNotFoundError,
     PipConflictError,
     UnsatisfiableError,
 )
-from elt_env.model.best_answer import Clause, Contender, Places, steps
-from elt_env.model.lock import Lock, Package
-from elt_env.model.markers import applies
+from elt_env.model.best_answer import Clause
+from elt_env.model.lock import Package
 from elt_env.model.names import normalize
 from elt_env.model.project_page import ProjectPage
-from elt_env.model.releases import News, Rules, excluded_by_python, news
+from elt_env.model.releases import News, Rules, news
 from elt_env.stages.joint_shelf import (
     CondaHalf,
     JointShelf,
-    constrains,
     is_choice,
     is_own,
-    named_in,
-    needs_in,
 )
+from elt_env.stages.pages import Pages
 from elt_env.stages.question import Question, pre_release_bounds, release_rules
-from elt_env.stages.solve import as_requirement, read_ahead
+from elt_env.stages.solve import as_requirement
 from elt_env.tools.conda import Carried, Offered, SolveRequest
 from elt_env.tools.pip import ResolveRequest
 from elt_env.tools.pip.port import Resolved
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
-
-_A_WHILE = 600.0  # seconds for which the pages that were read ahead are taken
 
 
 @dataclass(frozen=True)
@@ -109,116 +101,6 @@ class Learned:
         return found
 
 
-class Pages:
-    """The pages of projects, each read once, from the first index that has it.
-
-    Args:
-        toolbox: whose indexes are asked.
-        say: told what could not be read.
-    """
-
-    def __init__(self, toolbox: Toolbox, say: Say) -> None:
-        self._toolbox = toolbox
-        self._say = say
-        self._known: dict[str, ProjectPage] = {}
-        self._asked: set[tuple[str, str]] = set()
-        self._gone: set[tuple[str, str]] = set()
-        self._own: str | None = None
-        self._unknown: set[str] = set()
-        self._needs: dict[tuple[str, str], tuple[Requirement, ...] | None] = {}
-        self._max_age = 0.0
-
-    def expect(self, previous: Lock | None) -> None:
-        """Take the pages that were read ahead for a lock made before; see `read_ahead`."""
-        if previous is not None:
-            read_ahead(previous, self._toolbox)
-            self._max_age = _A_WHILE
-
-    def learn(self, resolved: Iterable[Resolved]) -> None:
-        """Remember the index that the resolver has by itself, where no settings name one."""
-        if self._toolbox.indexes.default is None:
-            extra = {each.url for each in self._toolbox.indexes.extra}
-            new = sorted({each.index for each in resolved if not each.on_shelf} - extra)
-            self._own = new[0] if len(new) == 1 else self._own
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether no index is known yet, since only the resolver knows where it looks."""
-        return not self._toolbox.indexes.all and self._own is None
-
-    def read(self, names: Iterable[str]) -> Mapping[str, ProjectPage]:
-        """Return the pages of projects; what no index has is left out, and what cannot be read."""
-        wanted = set(names)
-        urls = [each.url for each in self._toolbox.indexes.all]
-        for url in [*urls, *([self._own] if self._own else [])]:
-            missing = sorted(wanted - self._known.keys() - self._unknown)
-            asked = {each: url for each in missing if (url, each) not in self._asked}
-            self._asked |= {(url, each) for each in asked}
-            if asked:
-                self._known |= self._look(asked)
-        return {each: self._known[each] for each in sorted(wanted & self._known.keys())}
-
-    def missing(self, names: Iterable[str]) -> frozenset[str]:
-        """Return the projects that no index has, as far as all of the indexes answer."""
-        wanted = set(names)
-        lost = wanted - self.read(wanted).keys()
-        is_whole = self._toolbox.indexes.default is not None or self._own is not None
-        links = self._toolbox.indexes.links
-        return frozenset(lost) if is_whole and not links and not self._unknown else frozenset()
-
-    @property
-    def known(self) -> Mapping[str, ProjectPage]:
-        """The pages that were read."""
-        return dict(self._known)
-
-    def is_nowhere(self, name: str) -> bool:
-        """Tell whether all indexes answer that they have no such project."""
-        self.read([name])
-        asked = {each for each in self._asked if each[1] == name}
-        return bool(asked) and asked <= self._gone
-
-    def needs(
-        self, wanted: Iterable[tuple[str, str]]
-    ) -> Mapping[tuple[str, str], tuple[Requirement, ...]]:
-        """Return what distributions need by their own metadata, by name and version.
-
-        What has no wheel, or one whose metadata cannot be had without a download, is left out.
-        """
-        asked = set(wanted)
-        pages = self.read(name for name, _ in asked)
-        files = {
-            (name, file.version): file
-            for name, version in asked - self._needs.keys()
-            for file in (pages[name].files if name in pages else ())
-            if file.is_wheel and file.version == str(Version(version))
-        }
-        texts = self._toolbox.package_index.metadata([*files.values()]) if files else ()
-        found = {each: _needs_in(text) for each, text in zip(files, texts, strict=True)}
-        self._needs |= {
-            each: found.get((each[0], str(Version(each[1])))) for each in asked - self._needs.keys()
-        }
-        return {each: needs for each in asked if (needs := self._needs[each]) is not None}
-
-    def _look(self, asked: Mapping[str, str]) -> Mapping[str, ProjectPage]:
-        index = self._toolbox.package_index
-        try:
-            looked = index.look(asked, may_lack=True, max_age=self._max_age)
-        except IndexUnreachableError as error:
-            # It may have them: what the next index has of that name is not theirs.
-            self._unknown |= asked.keys()
-            self._say(
-                "WARNING: which versions there are, and for which Pythons, is not known, so that "
-                f"the newest may not be found: {error.problem.splitlines()[0]}"
-            )
-            return {}
-        self._gone |= {(asked[each], each) for each in looked.gone}
-        return looked.pages
-
-
-def _needs_in(metadata: str | None) -> tuple[Requirement, ...] | None:
-    return None if metadata is None else needs_in(metadata)
-
-
 def common_request(question: Question, python: str, toolbox: Toolbox) -> ResolveRequest:
     """Return what every request to the resolver for a question has in common."""
     return ResolveRequest(
@@ -270,7 +152,7 @@ class JointProblem:
         self.half = self._half(offered) if offered else None
         self._carried: dict[str, tuple[Carried, ...]] = {}
         self._fresh = True
-        self._ladders: dict[str, dict[Version, float | None]] = {}
+        self.ladders: dict[str, dict[Version, float | None]] = {}
         self._shown: JointShelf | None = None
         self.archives = archives
         if self.half is not None and archives:
@@ -289,7 +171,7 @@ class JointProblem:
         other.question = question
         other.asked = replace(self.asked, specs=(*pythons, *question.spec.conda))
         other.learned = Learned(self.learned.banned)
-        other._ladders, other._shown = {}, None  # noqa: SLF001  # it is a copy of this one
+        other.ladders, other._shown = {}, None  # noqa: SLF001  # it is a copy of this one
         if self.offered is not None:
             other.offered = self.offered.asking(other.asked.specs)
             other.half = other._half(other.offered)  # noqa: SLF001
@@ -311,7 +193,7 @@ class JointProblem:
         new = [each for each in builds if each.sha256 not in self._carried]
         before = [self._pairs(self.carried(each)) for each in new]
         found = self.toolbox.conda.carried(new) if new else ()
-        self._ladders.clear()
+        self.ladders.clear()
         self._shown = None
         self._carried |= {one.sha256: each for one, each in zip(new, found, strict=True)}
         return any(
@@ -420,7 +302,7 @@ class JointProblem:
             requirements=(f"{name}>=0.dev0",),
         )
         files = tuple(replace(each, yanked=None) for each in page.files)
-        return [each for each in _all_news(name, replace(page, files=files), rules) if each.usable]
+        return [each for each in all_news(name, replace(page, files=files), rules) if each.usable]
 
     def _resolve(  # noqa: PLR0913, PLR0917  # the parts of one request
         self,
@@ -471,7 +353,7 @@ class JointProblem:
                 f"No package '{error.name}' on the index.",
                 "Add the index that has it as extra-indexes in [tool.elt-env].",
             )
-        judged = _all_news(error.name, page, self.rules) if page else ()
+        judged = all_news(error.name, page, self.rules) if page else ()
         reasons = "; ".join(each.reason for each in judged[:3] if each.reason)
         if not reasons:
             return error
@@ -528,7 +410,7 @@ class JointProblem:
     def judged(self, name: str) -> tuple[News, ...]:
         """Return what there is to say of each version of a distribution, newest first."""
         page = self.pages.read([name]).get(name)
-        return _all_news(name, page, replace(self.rules, requirements=())) if page else ()
+        return all_news(name, page, replace(self.rules, requirements=())) if page else ()
 
     def has_sdist(self, name: str, version: str) -> bool:
         """Tell whether the index has an sdist of a version."""
@@ -544,198 +426,12 @@ class JointProblem:
         files = page.files if page else ()
         return next((each.requires_python or "" for each in files if each.version == version), "")
 
-    def ban(self, choice: Choice) -> bool:
-        """Learn which versions of what was chosen may not be taken; tell whether any are new.
-
-        A resolver that leaves upper bounds of Requires-Python aside (uv) chooses what pip refuses,
-        and takes a pre-release where nothing else fits the rest, not only where nothing else fits
-        what asks for it (PEP 440).
-        """
-        mine = {each.name: each.version for each in choice.resolved if not each.on_shelf}
-        new = False
-        for name, page in self.pages.read(mine).items():
-            if excluded_by_python(page, self.python, mine[name]):
-                banned = excluded_by_python(page, self.python)
-                new |= self.learned.banned.get(name) != banned
-                self.learned.banned[name] = banned
-            if Version(mine[name]).is_prerelease and name not in self.learned.early:
-                early = self._needless_pre_releases(name, page)
-                new |= bool(early)
-                self.learned.early |= {name: early} if early else {}
-        return new
-
-    def _needless_pre_releases(self, name: str, page: ProjectPage) -> tuple[str, ...]:
-        """Return the pre-releases of what the spec asks for, where it could have another release.
-
-        () where the spec or the policy lets pre-releases in.
-        """
-        asked = any(Requirement(each).name == name for each in self.question.spec.pip)
-        alone = self._possible(name, page, self.shelf()) if asked else {}
-        usable = (Version(each.version) for each in self._usable(name, page))
-        let_in = self.question.options.pre or any(each.is_prerelease for each in usable)
-        if let_in or all(each.is_prerelease for each in alone):
-            return ()
-        early = {each.version for each in page.files if Version(each.version).is_prerelease}
-        return tuple(sorted(early, key=Version))
-
-    def _usable(self, name: str, page: ProjectPage) -> list[News]:
-        """Return the versions on the index that what the spec says of a distribution admits."""
-        more = list(self.question.spec.constraints)
-        if self.offered is None:
-            more += map(as_requirement, self.question.spec.conda)
-        rules = replace(self.rules, requirements=(*self.rules.requirements, *more))
-        found = [each for each in _all_news(name, page, rules) if each.usable]
-        if found:
-            return found
-        # Where there is nothing else, pre-releases count (PEP 440).
-        rules = replace(rules, requirements=(*rules.requirements, f"{name}>=0.dev0"))
-        return [each for each in _all_news(name, page, rules) if each.usable]
-
-    def clashes(self, packages: Iterable[Package], choice: Choice) -> list[Clash]:
-        """Return which of conda's bounds on what it does not bring do not hold for pip's half."""
-        pip = {each.name: each.version for each in choice.resolved if not each.on_shelf}
-        packages = tuple(packages)
-        there = {each.name for each in packages}
-        return [
-            self._clash(package, bound, name, pip[name])
-            for package in packages
-            for bound in constrains(package)
-            if named_in(bound) not in there
-            for name in sorted(self._distributions_of(named_in(bound)) & pip.keys())
-            if not self.toolbox.conda.admits(bound, pip[name])
-        ]
-
-    def is_barred(self, bound: str, name: str, version: str) -> bool:
-        """Tell whether a bound of conda's on what it does not bring excludes a distribution's."""
-        meant = name in self._distributions_of(named_in(bound))
-        return meant and not self.toolbox.conda.admits(bound, version)
-
-    def learn_clashes(self, found: Iterable[Clash]) -> bool:
-        """Respect clashes from now on; return whether one of them is new."""
-        new = [each for each in found if each not in self.learned.clashes]
-        self.learned.clashes += dict.fromkeys(new)
-        return bool(new)
-
-    def _clash(self, package: Package, bound: str, name: str, version: str) -> Clash:
-        if self.half is None:
-            raise ValueError(bound)
-        builds = self.half.offered.builds(package.name)
-        numbers = tuple(
-            self.half.number(package.name, place)
-            for place, each in enumerate(builds)
-            if bound in constrains(each)
-        )
-        versions = self._known_versions(name)
-        bad = [each for each in versions if not self.toolbox.conda.admits(bound, each)]
-        requirement = name + ",".join(f"!={each}" for each in sorted({*bad, version}))
-        return Clash(package.name, numbers, requirement, name)
-
-    def _known_versions(self, name: str) -> list[str]:
-        page = self.pages.read([name]).get(name)
-        return sorted({each.version for each in page.files}) if page else []
-
-    def _distributions_of(self, package: str) -> set[str]:
+    def distributions_of(self, package: str) -> set[str]:
         """Return the distributions that a conda package stands for; its own name in any case."""
         found = {normalize(package)}
         for build in self.offered.builds(package) if self.offered else ():
             found |= {each.name for each in self._carried.get(build.sha256, ())}
         return found
-
-    def contenders(self, choice: Choice) -> tuple[tuple[Contender, ...], Places]:
-        """Return what a person asked for, and which of its versions a choice has."""
-        found: list[tuple[Contender, int]] = []
-        shelf = self.shown
-        asked = [Requirement(each) for each in self.question.spec.pip]
-        names = {each.name for each in asked if applies(each, self.python)}
-        if self.offered is None:
-            names |= {normalize(each.name) for each in self.question.spec.conda}
-        else:
-            found += [
-                self._conda_contender(each.name, choice, shelf) for each in self.question.spec.conda
-            ]
-        pages = self.pages.read(names)
-        for name in sorted(names):
-            found.append(self._pip_contender(name, pages.get(name), choice, shelf))
-        usable: dict[str, tuple[Contender, int]] = {}
-        for each, place in found:
-            if each.steps and place >= 0:
-                usable.setdefault(each.name, (each, place))  # what conda owns is asked of conda
-        order = sorted(usable)
-        return tuple(usable[name][0] for name in order), {name: usable[name][1] for name in order}
-
-    def _conda_contender(
-        self, name: str, choice: Choice, shelf: JointShelf
-    ) -> tuple[Contender, int]:
-        half = self.half
-        if half is None or name not in choice.builds:
-            return Contender(name, ()), -1
-        specs = [each for each in half.specs if named_in(each) == name]
-        places = set(half.usable(name)).intersection(*(half.allowed(each) for each in specs))
-        rungs: list[tuple[str, float | None, int]] = []
-        for place in sorted(places):
-            build = half.offered.builds(name)[place]
-            same = rungs.pop() if rungs and rungs[-1][0] == build.version else None
-            day = _first_day(same[1] if same else None, build.released_at)
-            rungs.append((build.version, day, half.number(name, place)))
-        kept = {each.name: each.version for each in self.question.keep_conda("remote")}.get(name)
-        start = next((place for place, each in enumerate(rungs) if each[0] == kept), 0)
-        rungs = rungs[start:]
-        ladder = steps([(text, day, shelf.at_least(name, low)) for text, day, low in rungs])
-        return Contender(name, ladder), sum(low > choice.builds[name] for *_, low in rungs)
-
-    def _pip_contender(
-        self, name: str, page: ProjectPage | None, choice: Choice, shelf: JointShelf
-    ) -> tuple[Contender, int]:
-        if name not in self._ladders:
-            self._ladders[name] = self._possible(name, page, shelf)
-        days = self._ladders[name]
-        chosen = choice.version(name)
-        if chosen is None:
-            return Contender(name, ()), -1
-        kept = {**dict(self.question.keep_pip), **self._kept_host()}.get(name)
-        newest_first = sorted(days, reverse=True)
-        limit = Version(Version(kept).public) if kept else None
-        if limit in days:
-            newest_first = [each for each in newest_first if each <= limit]
-        ladder = steps([(str(each), days[each], f"{name}>={each}") for each in newest_first])
-        public = Version(Version(chosen).public)
-        return Contender(name, ladder), sum(each > public for each in newest_first)
-
-    def _possible(
-        self, name: str, page: ProjectPage | None, shelf: JointShelf
-    ) -> dict[Version, float | None]:
-        """Return the versions that a distribution could have alone, and the day of each."""
-        days: dict[Version, float | None] = {}
-        for each in self._usable(name, page) if page else ():
-            version = Version(Version(each.version).public)
-            days[version] = _first_day(days.get(version), each.released_at)
-        spec = self.question.spec
-        bounds = [
-            each.specifier
-            for each in map(Requirement, (*spec.pip, *spec.constraints))
-            if each.name == name and applies(each, self.python)
-        ]
-        for stub in shelf.stubs(name):
-            version = Version(stub.version)
-            if all(each.contains(version, prereleases=True) for each in bounds):
-                version = Version(version.public)
-                build = shelf.half.build(stub.package, stub.number) if shelf.half else None
-                released = build.released_at if build else None
-                days[version] = _first_day(days.get(version), released)
-        return days
-
-    def _kept_host(self) -> dict[str, str]:
-        if self.offered is not None:
-            return {}
-        return {each.name: each.version for each in self.question.keep_conda("host")}
-
-
-def _first_day(known: float | None, moment: datetime | None) -> float | None:
-    """Return the earlier of two days since 1970; None where neither is known."""
-    if moment is None:
-        return known
-    day = moment.timestamp() / 86400
-    return day if known is None else min(known, day)
 
 
 def _subsets(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
@@ -745,7 +441,8 @@ def _subsets(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
         yield from itertools.combinations(known, count)
 
 
-def _all_news(name: str, page: ProjectPage, rules: Rules) -> tuple[News, ...]:
+def all_news(name: str, page: ProjectPage, rules: Rules) -> tuple[News, ...]:
+    """Return what there is to say of each version on the page of a distribution, newest first."""
     return news(Package("pip", name, "0", url="", sha256=""), page, rules)
 
 

@@ -25,6 +25,7 @@ from elt_env.model.markers import bound_on
 from elt_env.model.names import normalize
 from elt_env.model.project_page import ProjectPage
 from elt_env.stages.conflict import explained
+from elt_env.stages.contenders import contenders
 from elt_env.stages.joint import Choice, JointProblem, common_request
 from elt_env.stages.question import Question, pre_release_bounds
 from elt_env.stages.reasons import Reasons
@@ -146,8 +147,8 @@ class _Negotiation:
     def _best(self) -> Choice:
         """Return the best choice by the rule, as far as the resolver can tell."""
         choice = self._allowed(())
-        contenders, places = self._problem.contenders(choice)
-        search = BestSearch(contenders, tuple(map(normalize, self._toolbox.policy.prefer)))
+        ladders, places = contenders(self._problem, choice)
+        search = BestSearch(ladders, tuple(map(normalize, self._toolbox.policy.prefer)))
         choices = [choice]
         search.found.append(places)
         clauses = search.better()
@@ -159,7 +160,7 @@ class _Negotiation:
             except TimeLimitError:
                 self._say("WARNING: pip: the search for newer versions took too long and was ended")
                 break
-            search.found.append(self._problem.contenders(choices[-1])[1])
+            search.found.append(contenders(self._problem, choices[-1])[1])
             few = len(search.found) < _MOST_ANSWERS
             clauses = search.better() if few else search.above_best()
         return choices[search.found.index(search.best)]
@@ -185,7 +186,7 @@ class _Negotiation:
         return CondaAnswer(self._first.channels, "host", packages)
 
     def _held_back(self, choice: Choice) -> tuple[HeldBack, ...]:
-        contenders, places = self._problem.contenders(choice)
+        ladders, places = contenders(self._problem, choice)
         reasons = Reasons(self._problem, choice)
         return tuple(
             HeldBack(
@@ -194,7 +195,7 @@ class _Negotiation:
                 each.steps[0].version,
                 reasons.reason(each.name, each.steps[0].version),
             )
-            for each in contenders
+            for each in ladders
             if places[each.name]
         )
 

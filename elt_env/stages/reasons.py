@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from elt_env.model.markers import applies
 from elt_env.model.names import normalize
+from elt_env.stages.clashes import is_barred
 from elt_env.stages.joint import Choice, JointProblem
 from elt_env.stages.joint_shelf import Stub, constrains, depends, named_in, needs_in
 from elt_env.stages.solve import as_requirement
@@ -90,11 +91,11 @@ class Reasons:
             for line in (*depends(build), *constrains(build)):
                 if places:
                     mine = named_in(line) == name
-                    is_barred = mine and half.offered.matching(line).isdisjoint(places)
+                    is_met = not (mine and half.offered.matching(line).isdisjoint(places))
                 else:
                     elsewhere = line in constrains(build) and named_in(line) not in self._numbers
-                    is_barred = elsewhere and self._problem.is_barred(line, name, possible)
-                if is_barred:
+                    is_met = not (elsewhere and is_barred(self._problem, line, name, possible))
+                if not is_met:
                     yield f"{package} {build.version} needs {_spaced(line)}"
 
     def _of_distributions(self, versions: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -209,7 +210,8 @@ class Reasons:
     def _barred(self, who: str, line: str, distribution: str) -> Iterator[str]:
         """Yield that a build's bound on what it does not bring excludes what pip's half brings."""
         version = self._chosen[distribution].version
-        if distribution not in self._stubs and self._problem.is_barred(line, distribution, version):
+        own = distribution in self._stubs
+        if not own and is_barred(self._problem, line, distribution, version):
             yield f"{who} needs {_spaced(line)}, which is {version}"
 
     def _of_stub(self, stub: Stub, beside: Iterable[str] = ()) -> Iterator[str]:

@@ -11,6 +11,8 @@ from elt_env.errors import CondaUnsatisfiableError
 from elt_env.model.best_answer import Clause
 from elt_env.model.conda_spec import CondaSpec
 from elt_env.model.lock import Package, with_required_by
+from elt_env.stages.clashes import clashes, learn_clashes
+from elt_env.stages.contenders import ban
 from elt_env.stages.joint import Choice, JointProblem
 from elt_env.stages.joint_shelf import CondaHalf
 from elt_env.stages.solve import CondaAnswer
@@ -31,7 +33,7 @@ def allowed(
     """
     while True:
         choice = problem.resolve(say, clauses, limit=limit)
-        if not problem.ban(choice):
+        if not ban(problem, choice):
             return choice
 
 
@@ -50,10 +52,10 @@ def settled(problem: JointProblem, choice: Choice, say: Say) -> CondaAnswer | No
         except CondaUnsatisfiableError as error:
             say(f"negotiation: conda refuses a choice: {error.problem.splitlines()[0]}")
             continue
-        clashes = problem.clashes(packages, choice)
-        if problem.learn_clashes(clashes):
+        found = clashes(problem, packages, choice)
+        if learn_clashes(problem, found):
             return None
-        if not clashes and _fit(packages, choice):
+        if not found and _fit(packages, choice):
             return CondaAnswer(problem.asked.channels, "remote", packages)
     problem.learned.refused.append(dict(choice.builds))
     return None
