@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import overload
 
 from packaging.requirements import Requirement
 
@@ -18,28 +17,28 @@ from elt_env.errors import (
     NoWheelError,
     PackageNotFoundError,
     PipConflictError,
-    TimeLimitError,
-    ToolError,
     UnsatisfiableError,
 )
-from elt_env.model.conda_spec import CondaSpec
-from elt_env.model.markers import applies
-from elt_env.model.minimal import minimal
 from elt_env.model.names import normalize
+from elt_env.stages.core import (
+    Unit,
+    allowing,
+    failure,
+    limited_to,
+    smallest_conflict,
+    units_of,
+    ways,
+)
 from elt_env.stages.facts import facts_of, plain
-from elt_env.stages.joint import Choice, JointProblem
+from elt_env.stages.joint import JointProblem
 from elt_env.stages.lacks import Lack, lack_of_conda, lack_of_owned, lack_of_pip, sentence
+from elt_env.stages.problems import OnDemand, Problems, host_problem, remote_problems
 from elt_env.stages.question import Question
-from elt_env.stages.settle import allowed, settled
 from elt_env.stages.solve import (
     CondaAnswer,
     as_requirement,
-    remote_channels,
     solve,
-    solve_request,
 )
-from elt_env.tools.http_client import unheard
-from elt_env.tools.interpreters import find_interpreter
 from elt_env.tools.pip.uv_errors import not_found
 from elt_env.tools.process import Say
 from elt_env.tools.toolbox import Toolbox
@@ -48,216 +47,6 @@ _LINES = 15
 _UNITS = 7
 _REMEDIES = 3
 _TRIES = 12  # of requirements to do without, at the end of a lock that failed
-_PATIENCE = 60.0  # seconds that one of them may take
-
-Problems = Sequence[JointProblem]
-"""What is asked of both halves, under each of the Pythons that it could be locked for."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One requirement of the spec, and which half it is of."""
-
-    side: str
-    text: str
-    pip: str | None = None
-    conda: CondaSpec | None = None
-
-    def __str__(self) -> str:
-        return f"{self.side}: {self.text}"
-
-    @property
-    def name(self) -> str:
-        """The normalized name of what is asked for."""
-        return normalize(self.conda.name if self.conda else Requirement(self.text).name)
-
-    @property
-    def loosened(self) -> Unit | None:
-        """The same without its bounds; None where it has none, or is nothing but a bound."""
-        if self.conda is not None:
-            conda = replace(self.conda, version="", build="", fields=())
-            bare = replace(self, conda=conda, text=str(conda))
-        elif self.pip is None or Requirement(self.pip).url:
-            return None
-        else:
-            requirement = Requirement(self.pip)
-            extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-            text = requirement.name + extras
-            bare = replace(self, pip=text, text=text)
-        return None if bare == self else bare
-
-
-def units_of(problem: JointProblem) -> tuple[Unit, ...]:
-    """Return the requirements of both halves that count under the problem's Python."""
-    spec = problem.question.spec
-    pip = (each for each in problem.question.pip if applies(Requirement(each), problem.python))
-    return (
-        *(Unit("conda", str(each), conda=each) for each in spec.conda),
-        *(Unit("pip", each, pip=each) for each in pip),
-        *(Unit("constraint", each) for each in spec.constraints),
-    )
-
-
-def limited_to(problem: JointProblem, units: Iterable[Unit]) -> JointProblem:
-    """Return the problem of these requirements alone."""
-    units = tuple(units)
-    question = problem.question
-    pip = [each.pip for each in units if each.pip]
-    directs = tuple(each for each in question.directs if each.requirement in pip)
-    named = {each.requirement for each in directs}
-    spec = replace(
-        question.spec,
-        conda=tuple(each.conda for each in units if each.conda),
-        pip=tuple(each for each in pip if each not in named),
-        constraints=tuple(each.text for each in units if each.side == "constraint"),
-    )
-    return problem.limited(replace(question, spec=spec, directs=directs))
-
-
-def choice_of(problem: JointProblem, limit: float | None = None) -> Choice:
-    """Return a choice that holds for both halves, each resolve within `limit` seconds.
-
-    Raises: as `JointProblem.resolve`.
-    """
-    while True:
-        choice = allowed(problem, unheard, limit=limit)
-        if problem.half is None or not problem.archives:
-            return choice
-        if settled(problem, choice, unheard) is not None:
-            return choice
-
-
-def smallest_conflict(
-    problems: Problems, units: Sequence[Unit], wanted: Sequence[Unit] = ()
-) -> tuple[Unit, ...]:
-    """Return requirements that cannot hold together, none of which can be left out.
-
-    Args:
-        problems: what is asked, under each of the Pythons.
-        units: requirements that cannot hold together.
-        wanted: what holds in any case.
-    """
-    core = _smallest_conflict(problems[:1], units, wanted)
-    if len(problems) > 1 and failure(problems[1:], (*core, *wanted)) is None:
-        core = _smallest_conflict(problems, units, wanted)
-    return core
-
-
-def _smallest_conflict(
-    problems: Problems, units: Sequence[Unit], wanted: Sequence[Unit]
-) -> tuple[Unit, ...]:
-    rest = [each for each in units if each not in wanted]
-    core = minimal(rest, lambda some: failure(problems, (*some, *wanted)) is not None)
-    fixed = [each for each in units if each in wanted]
-    others = [each for each in wanted if each not in units]
-    if fixed and failure(problems, (*core, *others)) is None:
-        core += minimal(fixed, lambda some: failure(problems, (*core, *some, *others)) is not None)
-    return tuple(each for each in units if each in core)
-
-
-def allowing(problem: JointProblem, units: Iterable[Unit]) -> tuple[Unit, ...]:
-    """Return the requirements without which something else cannot be had.
-
-    These are the pins of yanked versions, which nothing but a pin lets in (PEP 592).
-    """
-    if problem.toolbox.policy.yanked == "refuse":
-        return ()
-    pins = [
-        (each, requirement)
-        for each in units
-        if each.pip and not (requirement := Requirement(each.pip)).url
-        if any(one.operator in ("==", "===") for one in requirement.specifier)
-    ]
-    problem.pages.read(each.name for each, _ in pins)
-    return tuple(
-        each
-        for each, requirement in pins
-        for news in problem.judged(each.name)
-        if "yanked" in news.reason and requirement.specifier.contains(news.version)
-    )
-
-
-def failure(problems: Problems, units: Iterable[Unit]) -> UnsatisfiableError | None:
-    """Return the error that asking for these requirements alone ends in under the first Python.
-
-    None where one of the Pythons has an answer.
-    """
-    some = tuple(units)
-    first: UnsatisfiableError | None = None
-    for problem in problems:
-        try:
-            choice_of(limited_to(problem, some))
-        except UnsatisfiableError as error:
-            first = first or error
-        except TimeLimitError:
-            return None
-        else:
-            return None
-    return first
-
-
-@dataclass(frozen=True)
-class Way:
-    """Requirements without which, or without the bounds of which, something is possible.
-
-    Attributes:
-        units: the requirements, as the spec has them.
-        keeps: whether what they ask for is still asked for, without bounds.
-        problem: what is left.
-        choice: what is possible then.
-    """
-
-    units: tuple[Unit, ...]
-    keeps: bool
-    problem: JointProblem
-    choice: Choice
-
-
-def ways(
-    problems: Problems,
-    units: Sequence[Unit],
-    core: Sequence[Unit],
-    wanted: Sequence[Unit] = (),
-) -> Iterator[Way]:
-    """Yield the fewest requirements to loosen or else to leave out, each proven by a resolve.
-
-    Args:
-        problems: what is asked, under each of the Pythons.
-        units: all requirements.
-        core: those that cannot hold together.
-        wanted: what holds in any case; what asks for the same name is not left out.
-    """
-    for count in (1, 2):
-        found = False
-        for some in itertools.combinations(core, count):
-            way = _way(problems, units, some, wanted)
-            if way is not None:
-                found = True
-                yield way
-        if found:
-            return
-
-
-def _way(
-    problems: Problems,
-    units: Sequence[Unit],
-    some: tuple[Unit, ...],
-    wanted: Sequence[Unit],
-) -> Way | None:
-    kept = [each for each in wanted if each not in some]
-    loosened = [each.loosened if each in some else each for each in units]
-    tries = []
-    if all(each.loosened or each.side == "constraint" for each in some):
-        tries.append((True, tuple(each for each in loosened if each)))
-    if {each.name for each in some}.isdisjoint(each.name for each in kept):
-        tries.append((False, tuple(each for each in units if each not in some)))
-    for (keeps, left), problem in ((each, problem) for each in tries for problem in problems):
-        part = limited_to(problem, (*left, *kept))
-        try:
-            return Way(some, keeps, part, choice_of(part, _PATIENCE))
-        except (UnsatisfiableError, TimeLimitError):
-            continue
-    return None
 
 
 @dataclass(frozen=True)
@@ -496,76 +285,4 @@ def _explained_alone(
         problems = [*remote_problems(alone, toolbox, say, archives=False)]
     except CondaUnsatisfiableError as lacking:
         return lacking
-    return explained(problems, error, say, _OnDemand(remote_problems(question, toolbox, say)))
-
-
-class _OnDemand(Sequence[JointProblem]):
-    """Problems that are made when they are looked at: each reads the archives of its packages."""
-
-    def __init__(self, more: Iterator[JointProblem]) -> None:
-        self._more = more
-        self._made: list[JointProblem] = []
-
-    @overload
-    def __getitem__(self, place: int) -> JointProblem: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[JointProblem]: ...
-    def __getitem__(self, place: int | slice) -> JointProblem | list[JointProblem]:
-        if isinstance(place, slice):
-            return self._made[: len(self)][place]
-        return next(itertools.islice(self, place, None))
-
-    def __len__(self) -> int:
-        self._made += self._more
-        return len(self._made)
-
-    def __iter__(self) -> Iterator[JointProblem]:
-        place = 0
-        while True:
-            if place == len(self._made):
-                new = next(self._more, None)
-                if new is None:
-                    return
-                self._made.append(new)
-            yield self._made[place]
-            place += 1
-
-
-def host_problem(question: Question, toolbox: Toolbox, say: Say) -> JointProblem:
-    """Return what is asked of both halves where the host channel stands in for conda's channels.
-
-    A Python that this machine has not is taken for the first one of its minor.
-    """
-    asked = solve_request(question, (toolbox.host_channel.url,), "host", toolbox)
-    try:
-        python = find_interpreter(question.target.python).version
-    except ToolError as error:
-        python = f"{question.target.python}.0"
-        say(f"WARNING: {error.problem.splitlines()[0]} What follows is about Python {python}.")
-    return JointProblem(question, python, toolbox, say, None, asked)
-
-
-def remote_problems(
-    question: Question, toolbox: Toolbox, say: Say, *, archives: bool = True
-) -> Iterator[JointProblem]:
-    """Yield what is asked of both halves, under each of the target's Pythons on the channels.
-
-    Raises:
-        CondaUnsatisfiableError: the channels have no such Python.
-        ChannelUnreachableError, NetworkError: a channel does not answer, or not with repodata.
-    """
-    channels = remote_channels(question.spec, toolbox)
-    asked = solve_request(question, channels, "remote", toolbox)
-    offered = toolbox.conda.offered(asked)
-    wanted = [str(each) for each in asked.specs if each.name == "python"]
-    fitting = frozenset.intersection(*map(offered.matching, wanted))
-    builds = offered.builds("python")
-    for python in dict.fromkeys(builds[each].version for each in sorted(fitting)):
-        yield JointProblem(question, python, toolbox, say, offered, asked, archives=archives)
-    if not fitting:
-        text = f"conda finds no Python for {question.target.name}: {' and '.join(wanted)}"
-        known = ", ".join(offered.versions("python")[:_UNITS])
-        raise CondaUnsatisfiableError(
-            f"{text}\n  the channels have {known or 'none at all'}",
-            f"Ask for one that is there in {question.spec.source}, or add the channel that has it.",
-        )
+    return explained(problems, error, say, OnDemand(remote_problems(question, toolbox, say)))

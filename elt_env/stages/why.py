@@ -14,15 +14,13 @@ from elt_env.model.diff import is_older
 from elt_env.model.lock import Lock, Package
 from elt_env.model.names import normalize
 from elt_env.model.target import Target
-from elt_env.stages.conflict import (
+from elt_env.stages.conflict import explanation_of
+from elt_env.stages.core import (
     Unit,
     allowing,
     choice_of,
-    explanation_of,
     failure,
-    host_problem,
     limited_to,
-    remote_problems,
     smallest_conflict,
     units_of,
     ways,
@@ -30,6 +28,7 @@ from elt_env.stages.conflict import (
 from elt_env.stages.directs import prepare
 from elt_env.stages.joint import Choice, JointProblem
 from elt_env.stages.joint_shelf import named_in
+from elt_env.stages.problems import host_problem, remote_problems
 from elt_env.stages.question import Question, ask
 from elt_env.stages.reasons import Reasons
 from elt_env.stages.stand_in import is_distribution
