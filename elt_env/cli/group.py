@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from typing import Any
 import click
 
 from elt_env.cli.telling import tell
-from elt_env.errors import EltEnvError
+from elt_env.errors import EltEnvError, IntegrityError
+from elt_env.tools.input_files import cause
 from elt_env.tools.masking import hidden
 
 Commands = Mapping[str, tuple[str, str]]
@@ -69,9 +71,23 @@ class Group(click.Group):
         except EltEnvError as error:
             tell(hidden(f"elt-env: {error}"))
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.filename is None:  # a stream of this process
+                raise
+            tell(hidden(f"elt-env: {_unusable(error)}"))
+            ctx.exit(IntegrityError.exit_code)
         except KeyboardInterrupt:
             tell("elt-env: interrupted; the same command takes it up again")
             ctx.exit(128 + signal.SIGINT)
+
+
+def _unusable(error: OSError) -> IntegrityError:
+    """Return the error for something that is in the place of a file, or of a directory."""
+    return IntegrityError(
+        f"{os.fsdecode(error.filename)} cannot be used: {cause(error)}.",
+        "Put back what belongs there. Where it is of a store: elt-env verify TARGET --repair; or "
+        "remove it, then elt-env build TARGET",
+    )
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -12,6 +12,7 @@ from elt_env.cli.telling import tell
 from elt_env.model.summary import SET_CLOCK, Summary, next_steps, packages_text
 from elt_env.stages import settings_report
 from elt_env.stages import show as showing
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.interpreters import list_interpreters
 from elt_env.tools.settings import open_project
 from elt_env.tools.shells import own_command
@@ -91,7 +92,7 @@ def warn_of_clock(summary: Summary, toolbox: Toolbox) -> None:
 def next_steps_of(summary: Summary, toolbox: Toolbox) -> str:
     """Return what can be typed next, in a project with a Makefile or without."""
     makefile = toolbox.project.root / "Makefile"
-    with_make = makefile.is_file() and "\nrelock:" in makefile.read_text(errors="replace")
+    with_make = makefile.is_file() and "\nrelock:" in read_stored_text(makefile, errors="replace")
     return next_steps(summary, own_command(sys.argv[0]), with_make=with_make)
 
 

@@ -27,6 +27,7 @@ from elt_env.model.history_rows import TABLES, history_rows
 from elt_env.model.policy import Policy
 from elt_env.stages.whole_history import read_history
 from elt_env.tools.dbt import dbt_program, find_manifest
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.settings import Project
 from elt_env.tools.store import Store
 from elt_env.tools.warehouse import FILE_NAME, PROJECT, make_way, variables
@@ -122,7 +123,7 @@ def _assets(project: Project) -> dg.Definitions:
     path = project.home / FILE_NAME
     try:
         found = find_manifest(project.root / PROJECT, cache, variables(path), limit)
-        manifest = json.loads(found.read_bytes())
+        manifest = json.loads(read_stored(found))
     except EltEnvError as error:
         return dg.Definitions(assets=[_broken(error)])
     # Slow to load, and of no use to anyone without a warehouse.

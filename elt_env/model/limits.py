@@ -15,6 +15,12 @@ MOST_BYTES = 4 << 20
 MOST_LOCK_BYTES = 16 << 20
 """Bytes of a file that this program writes, such as a lock.json of thousands of packages."""
 
+MOST_STORED_BYTES = 256 << 20
+"""Bytes of any other file that a program writes, such as the list of a prefix's files."""
+
+MOST_ARCHIVE_BYTES = 32 << 30
+"""Bytes of a package, a layer of an image, or a file of either."""
+
 MOST_YAML_BYTES = 1 << 20
 """Bytes of a YAML file, whose reader is slow."""
 

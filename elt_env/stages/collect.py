@@ -24,6 +24,7 @@ from elt_env.tools.collecting import freed, remove_prefix
 from elt_env.tools.files import remove_tree, writing
 from elt_env.tools.image_collector import ImageCollector
 from elt_env.tools.image_store import ImageStore
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.last_use import taken, used_since
 from elt_env.tools.process import Say
 from elt_env.tools.release_store import ReleaseStore
@@ -145,7 +146,7 @@ def _archives(
         return  # nobody knows what that lock needs
     # What was built here may not come out the same again.
     notes = [*cache.glob("builds/[!.]*"), *toolbox.store.home.glob("builds/[!.]*")]
-    kept |= {each.read_text(encoding="utf-8")[:64] for each in notes}
+    kept |= set(map(_noted, notes))
     count = size = 0
     for each in old:
         if each.name not in kept:
@@ -155,6 +156,14 @@ def _archives(
                     remove_tree(mine)
     if count:
         yield Item("archives", f"{count} of packages", size)
+
+
+def _noted(note: Path) -> str:
+    """Return the sha256 of the wheel that a note is about; "" where it cannot be read."""
+    try:
+        return read_stored_text(note)[:64]
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _archives_of(name: str, digest: str, toolbox: Toolbox) -> Iterator[str]:

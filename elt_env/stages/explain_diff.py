@@ -30,6 +30,7 @@ from elt_env.stages.startup import new_startup, startup_in_archives
 from elt_env.tools.core_metadata import offered_project_urls
 from elt_env.tools.declared import installed_project_urls
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
 from elt_env.tools.store import Store
@@ -133,7 +134,7 @@ def read_report(store: Store, old: str | None, new: str) -> DiffReport | None:
     None where there is none, or none that can be read; `explain` makes it again from the locks.
     """
     try:
-        return parse(_path(store, old, new).read_bytes())
+        return parse(read_stored(_path(store, old, new)))
     except (OSError, ValueError):
         return None
 

@@ -13,6 +13,7 @@ from elt_env.model import requirements
 from elt_env.model.lock import Package
 from elt_env.stages.locked_files import locked_files, newest_for_builds
 from elt_env.tools.files import sha256_of, write_atomically
+from elt_env.tools.input_files import read_content
 from elt_env.tools.installed_files import RecordedFile, recorded_files, recorded_hash
 from elt_env.tools.pip import InstallRequest
 from elt_env.tools.prefix import Prefix
@@ -100,5 +101,5 @@ def _place(file: RecordedFile, unpacked: Path, prefix: Prefix) -> None:
             f"{file.winner} does not bring {file.path} as it recorded it.",
             f"Make a new lock: elt-env relock {prefix.lock.target.name}",
         )
-    write_atomically(path, source.read_bytes())
+    write_atomically(path, read_content(source))
     path.chmod(source.stat().st_mode & 0o777)

@@ -27,6 +27,7 @@ from elt_env.stages.verify_image import repair_image
 from elt_env.tools.bytecode import brought_bytecode, compile_prefix
 from elt_env.tools.file_list import Sealed, keep_list, kept_list, list_path, remove_attributes
 from elt_env.tools.files import remove_tree, write_atomically, writing
+from elt_env.tools.input_files import read_content
 from elt_env.tools.prefix import Prefix, Stage
 from elt_env.tools.process import Say
 from elt_env.tools.release_store import ReleaseStore
@@ -201,7 +202,7 @@ class _Donor:
         return data.replace(os.fsencode(self._second), os.fsencode(self._prefix))
 
     def _content(self, path: str) -> bytes:
-        data = self._moved((self._second / path).read_bytes())
+        data = self._moved(read_content(self._second / path))
         if path.startswith("conda-meta/") and path.endswith(".json"):
             return self._conda_record(data)
         if path.endswith(_RECORD):
@@ -213,7 +214,7 @@ class _Donor:
         source = self._second / path
         if source.is_symlink() or not source.is_file():
             return None
-        return hashlib.sha256(self._moved(source.read_bytes())).digest()
+        return hashlib.sha256(self._moved(read_content(source))).digest()
 
     def _target(self, path: str) -> str:
         """Return the path of the donor's file that a link leads to."""

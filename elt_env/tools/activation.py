@@ -27,6 +27,7 @@ from elt_env.model.activation import Activation, is_link_script
 from elt_env.model.limits import load_json
 from elt_env.tools.environment_variables import ACTIVATION, clean_environment
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored, read_stored_text
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say, run
 from elt_env.tools.scratch import scratch_directory
@@ -119,7 +120,7 @@ def _of_packages(prefix: Prefix, omitted: list[str]) -> Iterator[tuple[str, str]
     """Yield the variables of the files in env_vars.d; of one name, the last one counts."""
     for path in sorted((prefix.path / _VARIABLES).glob("*")):
         try:
-            content = load_json(path.read_text(encoding="utf-8"))
+            content = load_json(read_stored_text(path))
             # conda exports a name in capitals (envvars_force_uppercase).
             found = [(str(name).upper(), str(value)) for name, value in content.items()]
         except (OSError, ValueError, AttributeError):
@@ -226,12 +227,10 @@ class _Shell:
         before = _read_variables(told / "0.variables")
         start = before
         for number, script in enumerate(scripts, 1):
-            status = (told / f"{number}.status").read_text(encoding="utf-8")
+            status = read_stored_text(told / f"{number}.status")
             if status != "0":
                 self._omit(script, f"ended with exit code {status}")
-            if (told / f"{number - 1}.shell").read_bytes() != (
-                told / f"{number}.shell"
-            ).read_bytes():
+            if read_stored(told / f"{number - 1}.shell") != read_stored(told / f"{number}.shell"):
                 self._omit(script, "defines functions, aliases or completions for a shell")
             after = _read_variables(told / f"{number}.variables")
             for name, value in after.items():
@@ -268,5 +267,5 @@ class _Shell:
 
 
 def _read_variables(path: Path) -> dict[str, str]:
-    entries = os.fsdecode(path.read_bytes()).split("\0")
+    entries = os.fsdecode(read_stored(path)).split("\0")
     return dict(each.partition("=")[::2] for each in entries if each)

@@ -22,6 +22,7 @@ from elt_env.model.bytecode import bytecode_path, parse_bytecode
 from elt_env.tools import probes
 from elt_env.tools.compilation import compile_modules
 from elt_env.tools.files import sha256_of, write_atomically, writing
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say, end_of, run
 
@@ -92,7 +93,7 @@ class Brought:
 def brought_bytecode(prefix: Prefix) -> dict[str, Brought]:
     """Return by its path the bytecode for the prefix's Python that conda packages brought."""
     records = {
-        path: json.loads(path.read_text(encoding="utf-8"))
+        path: json.loads(read_stored_text(path))
         for path in sorted((prefix.path / "conda-meta").glob("*.json"))
     }
     entries = {
@@ -193,7 +194,7 @@ def _owner_of(prefix: Prefix) -> Callable[[str], str]:
     """Return what tells the package of a module; one of several packages, or none, is by itself."""
     owner_of: dict[str, str] = {}
     for path in sorted((prefix.path / "conda-meta").glob("*.json")):
-        files = json.loads(path.read_text(encoding="utf-8")).get("files", ())
+        files = json.loads(read_stored_text(path)).get("files", ())
         owner_of.update(dict.fromkeys(files, path.name))
     owner_of |= _of_distributions(prefix)
     return lambda source: owner_of.get(source, source)
@@ -221,7 +222,7 @@ def _record(replaced: Iterable[Brought], prefix: Prefix) -> None:
         if path.is_file():
             by_record.setdefault(each.record, {})[each.path] = sha256_of(path)
     for record, hashes in by_record.items():
-        content = json.loads(record.read_text(encoding="utf-8"))
+        content = json.loads(read_stored_text(record))
         for entry in content.get("paths_data", {}).get("paths", ()):
             if entry["_path"] in hashes:
                 entry["sha256_in_prefix"] = hashes[entry["_path"]]

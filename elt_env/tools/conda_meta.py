@@ -8,6 +8,7 @@ from typing import Any
 
 from elt_env.model import conda_history
 from elt_env.tools.files import sha256_of, write_atomically, writing
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.prefix import Prefix
 
 FROZEN = "conda-meta/frozen"
@@ -43,7 +44,7 @@ def _correct(path: Path, prefix: Path) -> None:
 
     Rattler notes the hash of a link's text, conda that of the file that it leads to.
     """
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = json.loads(read_stored_text(path))
     entries: list[dict[str, Any]] = record.get("paths_data", {}).get("paths", [])
     links = [each for each in entries if each.get("path_type") == "softlink"]
     for entry in links:

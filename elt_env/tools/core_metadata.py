@@ -23,6 +23,7 @@ from elt_env.model.project_page import IndexFile
 from elt_env.tools.files import write_atomically
 from elt_env.tools.http_client import open_client
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.input_files import open_file, read_stored_text
 from elt_env.tools.logins import Logins
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _cached(client: httpx.Client, file: IndexFile, cache: Path, end: float) -> s
     named = f"{file.url} {file.uploaded} {file.size}"
     path = cache / f"{hashlib.sha256(named.encode()).hexdigest()}.txt"
     try:
-        return path.read_text(encoding="utf-8")
+        return read_stored_text(path)
     except OSError:
         text = _offered(client, file, end)
     if text is None:
@@ -127,7 +128,7 @@ def _offered(client: httpx.Client, file: IndexFile, end: float) -> str | None:
     address = urlsplit(file.url)
     try:
         if address.scheme == "file":
-            return _metadata_in(Path(unquote(address.path)).open("rb"))
+            return _metadata_in(open_file(Path(unquote(address.path))))
         beside = _get(client, file.url, end) if file.has_metadata else None
         return beside or _metadata_in(io.BufferedReader(_RemoteFile(client, file.url)))
     except _UNREADABLE:
@@ -172,7 +173,7 @@ def contents_of_wheel(path: Path) -> Mapping[str, str]:
     Raises:
         OSError, ValueError, zipfile.BadZipFile: it is none.
     """
-    return _listed(path.open("rb"))
+    return _listed(open_file(path))
 
 
 def _listed(archive: io.BufferedReader) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from elt_env.errors import ToolError
 from elt_env.model.canonical import digest_of, short
 from elt_env.tools.files import remove_abandoned, sha256_of, write_atomically, writing
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.process import clean_environment, end_of, run
 from elt_env.tools.workplace import left_out
 
@@ -86,4 +87,4 @@ def _parse(project: Path, cache: Path, variables: Mapping[str, object], limit: f
                 f"dbt cannot parse {project}:\n{end_of(_CLOCK.sub('', done.stdout).strip(), 20)}",
                 f"Correct what dbt names in {project.name}/.",
             )
-        return (Path(target) / "manifest.json").read_bytes()
+        return read_stored(Path(target) / "manifest.json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 from elt_env.model.markers import bound_on, python_bound
 from elt_env.tools.core_metadata import ProjectUrls, project_urls_in
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.prefix import Distribution, Prefix, Stage
 
 
@@ -40,7 +40,7 @@ def read_declared(prefix: Prefix) -> tuple[Declared, ...]:
 
 
 def _declared(distribution: Distribution) -> Declared:
-    installed = importlib.metadata.Distribution.at(distribution.info)
+    installed = distribution.installed
     return Declared(
         distribution.name,
         distribution.version,
@@ -68,6 +68,6 @@ def installed_project_urls(prefix: Prefix) -> dict[str, ProjectUrls]:
 
 def _read(path: Path) -> ProjectUrls:
     try:
-        return project_urls_in(path.read_text(encoding="utf-8", errors="replace"))
+        return project_urls_in(read_stored_text(path, errors="replace"))
     except OSError:
         return ()

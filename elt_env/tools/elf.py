@@ -16,6 +16,8 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerDefSection, GNUVerNeedSection
 
+from elt_env.tools.input_files import open_file
+
 _MAGIC = b"\x7fELF"
 _IS_WEAK = 2  # VER_FLG_WEAK: the loader does not insist on it
 _MACHINES = {
@@ -68,7 +70,7 @@ def shape_of_platform(platform: str) -> tuple[str, int] | None:
 def is_elf(path: Path) -> bool:
     """Whether a file, which may not be there, begins as an ELF file does."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return file.read(len(_MAGIC)) == _MAGIC
     except OSError:
         return False
@@ -81,7 +83,7 @@ def read_elf(path: Path) -> Elf:
         ValueError: it is damaged; the message says how.
     """
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             return _read(ELFFile(stream), Path(os.path.realpath(path)))
     except (ELFError, KeyError, IndexError, TypeError, AttributeError, UnicodeError) as error:
         # The library trips in many ways over what is cut off.

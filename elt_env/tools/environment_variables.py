@@ -9,6 +9,7 @@ from pathlib import Path
 from elt_env.errors import IntegrityError
 from elt_env.model.activation import Activation, parse_activation
 from elt_env.model.limits import load_json
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.network_settings import network_variables
 
 ACTIVATION = ".elt-env-activation.json"
@@ -112,7 +113,7 @@ def read_activation(prefix: Path) -> Activation:
     """
     file = prefix / ACTIVATION
     try:
-        return parse_activation(load_json(file.read_bytes()))
+        return parse_activation(load_json(read_stored(file)))
     except FileNotFoundError:
         return Activation()
     except (OSError, ValueError) as error:

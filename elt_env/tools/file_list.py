@@ -16,6 +16,7 @@ from pathlib import Path
 from elt_env.model.bytecode import is_cached
 from elt_env.model.damage import Damage, compare_attributes, compare_lists
 from elt_env.tools.files import sha256_of, write_atomically
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.prefix import MARKER
 
 _ATTRIBUTES = ("user.", "security.capability", "system.posix_acl_")
@@ -158,7 +159,7 @@ def keep_list(prefix: Path) -> None:
 def kept_list(prefix: Path) -> Sealed | None:
     """Return the list that was kept for a prefix; None when it is gone or damaged."""
     try:
-        content = json.loads(list_path(prefix).read_bytes())
+        content = json.loads(read_stored(list_path(prefix)))
         files, stats = dict(content["files"]), dict(content["stats"])
         others = [dict(content[each]) for each in _NOTED if each in content]
     except (OSError, ValueError, KeyError, TypeError):

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shlex
 import shutil
 import tempfile
 import time
@@ -13,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from elt_env.errors import StorageError
-from elt_env.tools.input_files import open_file
+from elt_env.model.limits import MOST_ARCHIVE_BYTES
+from elt_env.tools.input_files import open_file, read_stored_text
 
 _CHUNK = 1 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -42,6 +44,11 @@ def writing(place: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise storage_error(place, "", full=True) from error
+        if error.errno == errno.EISDIR and place.is_dir():
+            raise StorageError(
+                f"{place} cannot be written: it is a directory, where a file belongs.",
+                f"Remove it, then run the same command: rm -r {shlex.quote(str(place))}",
+            ) from error
         if error.errno in _REFUSED:
             raise storage_error(place, os.strerror(error.errno or 0), full=False) from error
         raise
@@ -79,9 +86,17 @@ def sync_directory(directory: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hex sha256 of a file's content."""
+    """Return the hex sha256 of a file's content; "" of one that no archive and no layer equals.
+
+    That is one with more than MOST_ARCHIVE_BYTES, which nobody waits for.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+    """
     digest = hashlib.sha256()
     with open_file(path) as file:
+        if os.fstat(file.fileno()).st_size > MOST_ARCHIVE_BYTES:
+            return ""
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
@@ -115,9 +130,9 @@ def remove_abandoned(directories: Iterable[Path], age: float) -> None:
 
 
 def tail(path: Path, lines: int) -> str:
-    """Return the last `lines` lines of a text file, or "" when there is none."""
+    """Return the last `lines` lines of a text file, or "" when none can be read."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+        text = read_stored_text(path, errors="replace")
+    except OSError:
         return ""
     return "\n".join(text.splitlines()[-lines:])

@@ -7,6 +7,7 @@ into the prefix later does not.
 from __future__ import annotations
 
 import csv
+import io
 import os
 import posixpath
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from elt_env.model.layering import Owner
 from elt_env.model.limits import load_json
 from elt_env.model.names import normalize
 from elt_env.tools.conda_meta import FROZEN, HISTORY
+from elt_env.tools.input_files import read_stored, read_stored_text
 from elt_env.tools.prefix import Distribution, Prefix
 
 _STDLIB_MARK = "EXTERNALLY-MANAGED"
@@ -107,7 +109,7 @@ def _counted(name: str, size: int) -> int:
 
 def _of_conda(prefix: Prefix) -> Iterator[PackageFiles]:
     for path in sorted((prefix.path / "conda-meta").glob("*.json")):
-        content: dict[str, Any] = load_json(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = load_json(read_stored_text(path))
         owner = Owner("conda", content["name"])
         record = f"conda-meta/{path.name}"
         entries = content.get("paths_data", {}).get("paths", ())
@@ -137,8 +139,8 @@ def _of_pip(prefix: Prefix) -> Iterator[PackageFiles]:
 
 def _recorded(prefix: Prefix, distribution: Distribution) -> list[str]:
     site = prefix.site_packages.relative_to(prefix.path).as_posix()
-    with (distribution.info / "RECORD").open(encoding="utf-8", newline="") as file:
-        paths = [row[0] for row in csv.reader(file) if row]
+    record = read_stored(distribution.info / "RECORD").decode()
+    paths = [row[0] for row in csv.reader(io.StringIO(record, newline="")) if row]
     return [_placed(site, each) for each in paths if not is_cached(each)]
 
 

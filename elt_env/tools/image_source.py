@@ -11,6 +11,7 @@ from pathlib import Path
 
 from elt_env.errors import PolicyError, ToolError
 from elt_env.model.canonical import digest_of
+from elt_env.tools.input_files import read_content
 from elt_env.tools.oci.layer import LayerWriter
 from elt_env.tools.process import clean_environment, run
 from elt_env.tools.workplace import left_out
@@ -43,7 +44,7 @@ def project_digest(root: Path, files: Sequence[str]) -> str:
     """Return a digest over the names, the content and the executable bits of project files."""
     return digest_of(
         [
-            [each, hashlib.sha256((root / each).read_bytes()).hexdigest(), _mode(root / each)]
+            [each, hashlib.sha256(read_content(root / each)).hexdigest(), _mode(root / each)]
             for each in files
         ]
     )
@@ -54,7 +55,7 @@ def pack_project(root: Path, files: Sequence[str], layer: LayerWriter) -> None:
     layer.directory(PLACE.lstrip("/"))
     for each in files:
         path = root / each
-        layer.file(f"{PLACE.lstrip('/')}/{each}", path.read_bytes(), _mode(path))
+        layer.file(f"{PLACE.lstrip('/')}/{each}", read_content(path), _mode(path))
 
 
 def _mode(path: Path) -> int:

@@ -21,6 +21,7 @@ from elt_env.model.image import ImageRecord, PackedLayer, Seen, sbom_name
 from elt_env.model.lock import Lock
 from elt_env.model.oci import Descriptor, Layer
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.last_use import mark_used
 from elt_env.tools.oci.attachments import attach
 from elt_env.tools.oci.layout import Layout
@@ -74,7 +75,7 @@ class ImageStore:
         path = self.sbom_path(lock_digest)
         if image.sbom is None or file_fault(path, image.sbom.digest):
             return None
-        return path.read_bytes()
+        return read_stored(path)
 
     def image(self, lock_digest: str, *, use: bool = True) -> ImageRecord | None:
         """Return the image that was packed for that lock; None when there is none.
@@ -88,7 +89,7 @@ class ImageStore:
         if use:
             mark_used(path)
         try:
-            return _record.validate_json(path.read_bytes())
+            return _record.validate_json(read_stored(path))
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
@@ -121,7 +122,7 @@ class ImageStore:
         found = []
         for path in sorted((self.home / "layers").glob("[!.]*.json")):
             with contextlib.suppress(OSError, ValidationError):
-                found.append((path, _layer.validate_json(path.read_bytes()).layer.blob.digest))
+                found.append((path, _layer.validate_json(read_stored(path)).layer.blob.digest))
         return tuple(found)
 
     def base_records(self) -> tuple[Path, ...]:
@@ -152,7 +153,7 @@ class ImageStore:
         """
         mark_used(self._layer_path(key))
         try:
-            packed = _layer.validate_json(self._layer_path(key).read_bytes())
+            packed = _layer.validate_json(read_stored(self._layer_path(key)))
             untouched = self._seen(packed.layer.blob) == packed.seen
         except (OSError, ValidationError):
             return None

@@ -1,15 +1,19 @@
-"""Files that a person hands over: read whole, if they are files and not larger than such are."""
+"""Files that people and programs wrote: read whole, if they are files, of the size that such have.
+
+Whatever else stands in the place of one, as a pipe, a device or a socket, is refused at once.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
-from elt_env.model.limits import MOST_BYTES
+from elt_env.model.limits import MOST_ARCHIVE_BYTES, MOST_BYTES, MOST_STORED_BYTES
 
+_CHUNK = 1 << 20
 _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a pipe",
@@ -19,7 +23,7 @@ _KINDS = {
 }
 
 
-def open_file(path: Path) -> IO[bytes]:
+def open_file(path: Path) -> BufferedReader:
     """Open a file of any size to read it; of `/dev/null`, people's name for "none", nothing comes.
 
     It never waits for a writer, whatever `path` is.
@@ -53,7 +57,9 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """
     with open_file(path) as file:
         parts, left = [], most + 1
-        while left and (part := file.read(left)):
+        if os.fstat(file.fileno()).st_size > most:
+            left = 0
+        while left and (part := file.read(min(left, _CHUNK))):
             parts.append(part)
             left -= len(part)
     if not left:
@@ -69,6 +75,35 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
         UnicodeDecodeError: it is not UTF-8.
     """
     return read_bytes(path, most).decode("utf-8")
+
+
+def read_stored(path: Path) -> bytes:
+    """Return the content of a file that programs wrote: of the store, of a prefix, of a check.
+
+    Raises:
+        OSError: as `read_bytes`.
+    """
+    return read_bytes(path, MOST_STORED_BYTES)
+
+
+def read_content(path: Path) -> bytes:
+    """Return the content of a file of a package, a project or a machine, as large as it may be.
+
+    Raises:
+        OSError: as `read_bytes`.
+    """
+    return read_bytes(path, MOST_ARCHIVE_BYTES)
+
+
+def read_stored_text(path: Path, errors: str = "strict") -> str:
+    r"""Return the same as UTF-8 text, with `\n` for each end of a line, as `open` reads it.
+
+    Raises:
+        OSError: as `read_bytes`.
+        UnicodeDecodeError: it is not UTF-8, and `errors` is `strict`.
+    """
+    text = read_stored(path).decode("utf-8", errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def cause(error: OSError | ValueError) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import base64
 import hashlib
-import importlib.metadata
 import os
 import re
 from collections.abc import Iterator
@@ -16,9 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elt_env.model.bytecode import is_cached
+from elt_env.tools.files import sha256_of
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.prefix import Distribution, Prefix
 
-_CHUNK = 1 << 20
 _EMPTY = base64.urlsafe_b64encode(hashlib.sha256(b"").digest()).rstrip(b"=").decode()
 _FOR_PEOPLE = re.compile(
     r"(^|/)(tests?/.*|((LICEN[CS]E|README|CHANGELOG|CHANGES|NOTICE|AUTHORS)[^/]*)|[^/]+\.(md|rst))$",
@@ -141,7 +141,7 @@ def _without_namespaces(file: RecordedFile, path: Path, by: _Brought) -> Recorde
 
 def _size(owner: Distribution, path: Path) -> int:
     """Return the size of a file in bytes, as RECORD has it; more than any where it has none."""
-    for each in importlib.metadata.Distribution.at(owner.info).files or ():
+    for each in owner.installed.files or ():
         if each.name == path.name and Path(os.path.normpath(owner.info.parent / each)) == path:
             return _LONGEST + 1 if each.size is None else each.size
     return _LONGEST + 1
@@ -150,7 +150,7 @@ def _size(owner: Distribution, path: Path) -> int:
 def declares_namespace(path: Path) -> bool:
     """Tell whether a module declares a namespace of the old kinds, and does nothing else."""
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(read_stored(path))
     except (SyntaxError, ValueError):
         return False
     text = ast.unparse(tree)
@@ -179,7 +179,7 @@ def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | Non
 
     Bytecode is left out where it is derived from a module: it may be written anew.
     """
-    for file in importlib.metadata.Distribution.at(owner.info).files or ():
+    for file in owner.installed.files or ():
         if is_cached(str(file)):
             continue
         is_sha256 = file.hash is not None and file.hash.mode == "sha256"
@@ -189,8 +189,5 @@ def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | Non
 
 def recorded_hash(path: Path) -> str:
     """Return the sha256 of a file's content as RECORD writes it."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+    digest = bytes.fromhex(sha256_of(path))
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -10,6 +10,7 @@ from pathlib import Path
 from elt_env.errors import IntegrityError
 from elt_env.model.limits import load_json
 from elt_env.model.lock import Manager
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.prefix import Prefix
 
 SEE = "see the distribution"
@@ -81,7 +82,7 @@ def _classified(metadata: Message) -> list[str]:
 
 def _read(path: Path, prefix: Prefix) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_stored_text(path, errors="replace")
     except OSError as error:
         raise _unreadable(path, prefix) from error
 

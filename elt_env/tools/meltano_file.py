@@ -12,6 +12,7 @@ import yaml
 
 from elt_env.errors import SpecError
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored_text
 
 FILE = "meltano.yml"
 
@@ -102,7 +103,7 @@ class MeltanoFiles:
         names = [f"{name}--{variant}.lock", f"{name}.lock"]
         for each in (self.project / "plugins" / kind / file for file in names):
             try:
-                return dict(json.loads(each.read_text(encoding="utf-8")))
+                return dict(json.loads(read_stored_text(each)))
             except (OSError, ValueError, TypeError):
                 continue
         return {}
@@ -145,7 +146,7 @@ def read_meltano(project: Path) -> MeltanoFiles:
 
 def _read(project: Path, name: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load((project / name).read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_stored_text(project / name))
     except FileNotFoundError as error:
         raise SpecError(
             f"{project} is no Meltano project: it has no {name}.", "Name the project's directory."

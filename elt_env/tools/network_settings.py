@@ -28,7 +28,7 @@ from elt_env.errors import PolicyError
 from elt_env.tools.condarc import read_conda_settings
 from elt_env.tools.files import write_atomically
 from elt_env.tools.indexes import pip_settings, uv_settings
-from elt_env.tools.input_files import cause, read_bytes
+from elt_env.tools.input_files import cause, read_bytes, read_stored_text
 
 # RFC 7468; OpenSSL writes the second form with what a certificate is trusted for.
 _CERTIFICATE = re.compile(
@@ -177,7 +177,7 @@ def _bundle(settings: NetworkSettings, environ: Mapping[str, str]) -> Path | Non
     joined = "\n".join(every) + "\n"
     name = hashlib.sha256(joined.encode()).hexdigest()[:16]
     path = _cache(environ) / "elt-env" / "certificates" / f"{name}.pem"
-    if not path.is_file() or path.read_text(encoding="utf-8") != joined:
+    if not path.is_file() or read_stored_text(path) != joined:
         write_atomically(path, joined)
     return path
 

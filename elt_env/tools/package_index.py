@@ -21,6 +21,7 @@ from elt_env.tools import http_client, index_errors
 from elt_env.tools.core_metadata import offered_metadata
 from elt_env.tools.http_client import REFUSED, open_client, pause, retry_after
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.logins import Logins
 from elt_env.tools.page_cache import CachedPage, PageCache
 from elt_env.tools.page_parsing import ACCEPT, parse_page
@@ -295,6 +296,6 @@ def _local_page(name: str, index: str) -> ProjectPage | None:
     try:
         if root.is_dir() and not path.is_file():
             return None
-        return _parsed(path.read_bytes(), "text/html", path.as_uri(), name, index)
+        return _parsed(read_stored(path), "text/html", path.as_uri(), name, index)
     except OSError as error:
         raise index_errors.unreadable(name, index, os.strerror(error.errno or 0)) from error

@@ -21,6 +21,7 @@ from elt_env.tools.cancelling import go_on
 from elt_env.tools.conda_meta import HISTORY
 from elt_env.tools.image_files import PackageFiles, gone
 from elt_env.tools.image_source import source_date
+from elt_env.tools.input_files import open_file, read_content
 from elt_env.tools.oci.layer import LayerWriter
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.relocation import Relocation
@@ -39,7 +40,7 @@ _VOLATILE = (
 
 def _read(path: str, size: int) -> bytes:
     """Return a file of `size` bytes; with as few calls as can be, for there are so many files."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         data = os.read(handle, size + 1)
     finally:
@@ -114,7 +115,7 @@ class Packer:
 
     def _add_large(self, path: str, inside: str, size: int, mode: int, layer: LayerWriter) -> None:
         """Add a file that is too large for memory, and so has to stay as it is."""
-        with Path(path).open("rb") as file:
+        with open_file(Path(path)) as file:
             last = b""
             while data := file.read(1 << 24):
                 if self._relocation.concerns(last + data):
@@ -147,7 +148,7 @@ class Packer:
         return [row[0], f"sha256={digest}", str(len(data))]
 
     def _moved(self, name: str) -> bytes:
-        return self._content(name, Path(self._prefix, name).read_bytes()) or b""
+        return self._content(name, read_content(Path(self._prefix, name))) or b""
 
     def _content(self, name: str, data: bytes) -> bytes | None:
         return self._relocation.content(name, data, placed=name in self._placed)

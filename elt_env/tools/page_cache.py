@@ -11,6 +11,7 @@ from typing import Any
 
 from elt_env.model.project_page import IndexFile, ProjectPage
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored
 
 _SCHEMA = 1
 _COLUMNS = tuple(each.name for each in fields(IndexFile))
@@ -48,7 +49,7 @@ class PageCache:
     def read(self, name: str, index: str) -> CachedPage | None:
         """Return the page of a project on an index; None when there is none that can be read."""
         try:
-            content = json.loads(self._path(name, index).read_bytes())
+            content = json.loads(read_stored(self._path(name, index)))
             if content["of"] != [_SCHEMA, name, index]:
                 return None
             files = tuple(_file(row) for row in content["files"])

@@ -14,6 +14,7 @@ from elt_env.errors import IntegrityError
 from elt_env.model.plugin_lock import PluginLock
 from elt_env.model.target import Target
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored
 
 _DIRECTORY = "plugins"
 _BEFORE = ".before.json"
@@ -75,7 +76,7 @@ def restore_plugin_lock(home: Path, target: Target, check: str) -> None:
     """
     before = _directory(home, target) / f"{check}{_BEFORE}"
     if before.exists():
-        write_atomically(before.with_name(f"{check}.json"), before.read_bytes())
+        write_atomically(before.with_name(f"{check}.json"), read_stored(before))
 
 
 def _directory(home: Path, target: Target) -> Path:
@@ -84,7 +85,7 @@ def _directory(home: Path, target: Target) -> Path:
 
 def _read(path: Path) -> PluginLock | None:
     try:
-        return _LOCK.validate_json(path.read_bytes())
+        return _LOCK.validate_json(read_stored(path))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:

@@ -22,6 +22,7 @@ from elt_env.tools.environment_variables import prefix_environment
 from elt_env.tools.files import remove_tree, sha256_of, write_atomically, writing
 from elt_env.tools.http_errors import refusal
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.logins import completed
 from elt_env.tools.masking import spellings
 from elt_env.tools.meltano_file import read_meltano
@@ -181,7 +182,7 @@ def _borrow(installed: Path, own: Path, prefix: Prefix) -> None:
         interpreter = own / "bin" / "python"
         interpreter.unlink(missing_ok=True)
         interpreter.symlink_to(prefix.python)
-        settings = (installed / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+        settings = read_stored_text(installed / "pyvenv.cfg").splitlines()
         home = f"home = {prefix.path / 'bin'}"
         lines = [home if each.startswith("home =") else each for each in settings]
         (own / "pyvenv.cfg").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from elt_env.errors import BusyError
 from elt_env.model.lock import Lock
 from elt_env.model.names import normalize
 from elt_env.tools.files import remove_tree, write_atomically, writing
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.last_use import mark_used
 from elt_env.tools.process import Say
 
@@ -35,6 +37,19 @@ class Stage(IntEnum):
     LINKED = 1
     INSTALLED = 2
     READY = 3
+
+
+class _Installed(importlib.metadata.PathDistribution):
+    def __init__(self, info: Path) -> None:
+        super().__init__(info)
+        self._info = info
+
+    def read_text(self, filename: str | os.PathLike[str]) -> str | None:
+        """Return a file of the metadata; None where it cannot be read."""
+        try:
+            return read_stored_text(self._info / filename)
+        except (OSError, UnicodeDecodeError):
+            return None
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,12 @@ class Distribution:
     @property
     def files(self) -> tuple[str, ...]:
         """The paths of its files, relative to site-packages, as it recorded them."""
-        return tuple(map(str, importlib.metadata.Distribution.at(self.info).files or ()))
+        return tuple(map(str, self.installed.files or ()))
+
+    @property
+    def installed(self) -> importlib.metadata.Distribution:
+        """What it says of itself; what is no file counts as absent."""
+        return _Installed(self.info)
 
 
 class Prefix:
@@ -117,7 +137,7 @@ class Prefix:
     def _marked(self) -> tuple[Stage, str] | None:
         """Return the stage and the place that the marker names, where it is this lock's."""
         try:
-            content = json.loads((self.path / MARKER).read_text(encoding="utf-8"))
+            content = json.loads(read_stored_text(self.path / MARKER))
             stage, place = Stage[content["stage"]], str(content["place"])
             mine = (content["digest"], content["format"]) == (self.lock.digest, _FORMAT)
         except (OSError, ValueError, KeyError, TypeError):
@@ -202,7 +222,7 @@ class Prefix:
         """Return each `.egg-info` of a conda package that has a `.dist-info` of that name too."""
         brought: set[Path] = set()
         for record in sorted((self.path / "conda-meta").glob("*.json")):
-            files = json.loads(record.read_text(encoding="utf-8")).get("files", ())
+            files = json.loads(read_stored_text(record)).get("files", ())
             infos = {
                 part
                 for file in files
@@ -233,7 +253,7 @@ def _metadata(info: Path) -> Message:
     """Read what importlib.metadata reads, which ends in other ways where nothing is there."""
     for path in (info / "METADATA", info / "PKG-INFO", info):
         if path.is_file():
-            headers, _, _ = path.read_text(encoding="utf-8", errors="replace").partition("\n\n")
+            headers, _, _ = read_stored_text(path, errors="replace").partition("\n\n")
             return HeaderParser().parsestr(headers)
     return Message()
 

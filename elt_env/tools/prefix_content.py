@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from elt_env.errors import IntegrityError, ProofError
 from elt_env.model.bytecode import is_cached
 from elt_env.tools.files import sha256_of
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.prefix import Prefix
 
 _NAMED = 10
@@ -85,7 +86,7 @@ def _records(prefix: Prefix) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the records of conda-meta, each with its package's name, version and build."""
     for path in sorted((prefix.path / "conda-meta").glob("*.json")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_stored_text(path))
             yield f"{content['name']} {content['version']} {content['build']}", content
         except (ValueError, KeyError, TypeError) as error:
             raise _not_as_locked(prefix, [f"conda-meta/{path.name} cannot be read"]) from error

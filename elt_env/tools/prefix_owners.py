@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.prefix import Prefix
 
 
@@ -28,7 +29,7 @@ def owners(prefix: Prefix, wanted: Collection[Path] | None = None) -> dict[Path,
 def _by_conda(prefix: Prefix) -> Iterator[tuple[Path, str]]:
     root = Path(os.path.realpath(prefix.path))
     for path in sorted((prefix.path / "conda-meta").glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_stored_text(path))
         owner = f"{record['name']} {record['version']}"
         for file in record.get("files", ()):
             yield root / file, owner

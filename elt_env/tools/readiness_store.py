@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from elt_env.errors import IntegrityError
 from elt_env.model.readiness import Readiness, in_order
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored
 
 _readiness: TypeAdapter[Readiness] = TypeAdapter(Readiness)
 
@@ -31,7 +32,7 @@ class ReadinessStore:
         """
         path = self._path(environment, python)
         try:
-            return _readiness.validate_json(path.read_bytes())
+            return _readiness.validate_json(read_stored(path))
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:

@@ -28,6 +28,7 @@ from elt_env.model.canonical import digest_of
 from elt_env.model.damage import Damage, Fault
 from elt_env.model.release import Release, release_before
 from elt_env.tools.files import remove_tree, sync_directory, write_atomically, writing
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.launchers import LauncherFiles, launcher_files
 from elt_env.tools.one_at_a_time import one_at_a_time
 
@@ -264,9 +265,9 @@ class ReleaseStore:
         """Return the record of a release: what was kept once more, else what lies beside it."""
         path, copy = self._directory(name, number) / _FILE, self._copy(name, number)
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return _checked(copy.read_bytes())
+            return _checked(read_stored(copy))
         with contextlib.suppress(OSError, ValueError):
-            return _release.validate_json(path.read_bytes())
+            return _release.validate_json(read_stored(path))
         raise IntegrityError(
             f"The release {path} cannot be read, or was changed by hand; so was its copy {copy}.",
             f"Restore one of them from a backup. Without one, move both, and {path.parent}, away; "
@@ -318,7 +319,7 @@ def _numbers(directory: Path) -> list[int]:
 def _damage(path: Path, name: str, content: bytes, mode: int) -> Damage | None:
     try:
         found = path.lstat()
-        same = stat.S_ISREG(found.st_mode) and path.read_bytes() == content
+        same = stat.S_ISREG(found.st_mode) and read_stored(path) == content
     except OSError:
         return Damage("release", name, "is gone")
     if not same:

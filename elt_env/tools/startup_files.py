@@ -11,6 +11,7 @@ from pathlib import Path
 from elt_env.model.startup import CUSTOMIZE, StartupFile
 from elt_env.tools.files import sha256_of
 from elt_env.tools.first_line import long_first_line
+from elt_env.tools.input_files import open_file, read_stored_text
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.prefix_owners import owners
 
@@ -66,7 +67,7 @@ def _added_directories(site: Path) -> Iterator[Path]:
 
 def _entries(path: Path) -> Iterator[str]:
     """Yield what a `.pth` file adds to sys.path; its other lines are comments, or run."""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_stored_text(path, errors="replace").splitlines():
         if line.strip() and not line.startswith(("#", "import ", "import\t")):
             yield line.strip()
 
@@ -94,7 +95,7 @@ def _interpreter(path: Path) -> list[str] | None:
     """
     if not path.is_file():
         return None
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = b"".join(file.readline(_LONGEST) for _ in range(4))
     if not head.startswith(b"#!"):
         return None

@@ -34,7 +34,7 @@ from elt_env.model.lock import Lock
 from elt_env.model.target import Target
 from elt_env.tools.evidence_records import EvidenceRecords, Key
 from elt_env.tools.files import write_atomically, writing
-from elt_env.tools.input_files import cause, read_bytes, read_text
+from elt_env.tools.input_files import cause, read_bytes, read_stored, read_text
 
 _RELOCK = "Make a new one with: elt-env relock {target}"
 
@@ -137,7 +137,7 @@ class Store:
         """
         path = self._pointer_path(target)
         try:
-            return _pointer.validate_json(path.read_bytes())
+            return _pointer.validate_json(read_stored(path))
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from elt_env.errors import EltEnvError, IntegrityError, PolicyError
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.one_at_a_time import one_at_a_time
 
 _FILE = "project.json"
@@ -127,7 +128,7 @@ class StoreOwner:
 
     def _recorded(self) -> Owner | None:
         try:
-            return _owner.validate_json(self._path.read_bytes())
+            return _owner.validate_json(read_stored(self._path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValidationError) as error:
@@ -192,6 +193,6 @@ def _is_project(root: Path) -> bool:
 
 def _policy_digest(root: Path) -> str | None:
     try:
-        return hashlib.sha256((root / _POLICY).read_bytes()).hexdigest()
+        return hashlib.sha256(read_stored(root / _POLICY)).hexdigest()
     except OSError:
         return None

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from elt_env.tools.input_files import read_content
 from elt_env.tools.prefix import MARKER
 
 _RECORDS = re.compile(r"(^|/)[^/]+\.dist-info/RECORD$")
@@ -59,8 +60,8 @@ def _differ(path: str, first: Path, second: Path) -> bool:
 
 
 def _differ_in_content(path: str, first: Path, second: Path) -> bool:
-    left = (first / path).read_bytes()
-    right = (second / path).read_bytes().replace(os.fsencode(second), os.fsencode(first))
+    left = read_content(first / path)
+    right = read_content(second / path).replace(os.fsencode(second), os.fsencode(first))
     if _RECORDS.search(path):
         return _rows(left) != _rows(right)
     if path.startswith("conda-meta/") and path.endswith(".json"):

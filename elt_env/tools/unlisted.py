@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from elt_env.errors import IntegrityError
 from elt_env.model.policy import EnvironmentPolicy
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored
 
 _DIRECTORY = "unlisted"
 
@@ -78,7 +79,7 @@ def relative_spec(spec: Path, root: Path) -> str:
 
 def _read(path: Path) -> EnvironmentPolicy:
     try:
-        record = _record.validate_json(path.read_bytes())
+        record = _record.validate_json(read_stored(path))
         values: Mapping[str, object] = {"spec": record.spec, "pythons": record.pythons}
         return EnvironmentPolicy.model_validate(values)
     except (OSError, ValidationError) as error:

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,8 @@ def _run(arguments: Sequence[str], output: str) -> None:
         elt_env.cli.main(list(arguments), prog_name="elt-env")
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 0
+    except BaseException:  # noqa: BLE001  # a traceback that nobody sees otherwise
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -11,6 +11,7 @@ from elt_env.errors import EltEnvError, IntegrityError
 from elt_env.model import oci
 from elt_env.stages.checks.finding import Finding, judge
 from elt_env.stages.checks.image_subject import ImageUnderTest
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.oci.reader import LAYER_TYPES, Image, layer_content, read_image
 from elt_env.tools.oci.skopeo import Skopeo
 from elt_env.tools.process import Say
@@ -51,7 +52,7 @@ def image_format(image: ImageUnderTest, toolbox: Toolbox, say: Say) -> Finding:
 def _of_layout(image: ImageUnderTest) -> Iterator[str]:
     path = image.layout.path / "oci-layout"
     try:
-        version = json.loads(path.read_bytes())["imageLayoutVersion"]
+        version = json.loads(read_stored(path))["imageLayoutVersion"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield f"{path} does not say that this is a layout: {error}"
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -113,10 +112,7 @@ class _Judge:
 
     @cached_property
     def _requires(self) -> dict[str, list[str]]:
-        return {
-            each.name: importlib.metadata.Distribution.at(each.info).requires or []
-            for each in self.prefix.distributions()
-        }
+        return {each.name: each.installed.requires or [] for each in self.prefix.distributions()}
 
     def excuses(
         self, results: Sequence[Imported], owner_of: Mapping[str, str], *, below: bool = False

@@ -11,6 +11,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag, platfo
 
 from elt_env.stages.checks.finding import Finding, judge
 from elt_env.tools.elf import shape_of_platform
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.native_code import NativeCode, load_all, native_code
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.prefix_owners import owners, shown
@@ -86,7 +87,7 @@ def _tags(wheel: Path) -> list[str]:
     """Return the tags in a WHEEL file; none where there is no such file, as in conda packages."""
     if not wheel.is_file():
         return []
-    lines = wheel.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_stored_text(wheel, errors="replace").splitlines()
     return [line.partition(":")[2].strip() for line in lines if line.startswith("Tag:")]
 
 

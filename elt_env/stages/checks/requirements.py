@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-
 from elt_env.model.extras import Described, unmet_extras
 from elt_env.stages.checks.finding import Finding, first
 from elt_env.tools.prefix import Prefix
@@ -28,9 +26,7 @@ def _of_extras(prefix: Prefix) -> list[str]:
     lock = prefix.lock
     pip = [each.removeprefix(_PIP) for each in lock.requirements if each.startswith(_PIP)]
     installed = {
-        each.name: Described(
-            each.version, importlib.metadata.Distribution.at(each.info).requires or ()
-        )
+        each.name: Described(each.version, each.installed.requires or ())
         for each in prefix.distributions()
     }
     return unmet_extras(pip, installed, lock.python.version)

@@ -23,6 +23,7 @@ from elt_env.stages.checks.smoke_dbt import (
 from elt_env.stages.checks.smoke_meltano import LOADED
 from elt_env.tools import probes
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Completed, Say, end_of
 from elt_env.tools.scratch import scratch_directory
@@ -183,7 +184,7 @@ def _parse(bench: Bench, project: Path, variables: Mapping[str, str]) -> None:
 
 def _report(path: Path, packages: int) -> str:
     try:
-        counts = json.loads(path.read_text(encoding="utf-8"))
+        counts = json.loads(read_stored_text(path))
     except FileNotFoundError as error:
         raise ProofError(
             "Dagster materialized all assets, but the last asset left no report.",

@@ -19,6 +19,7 @@ from elt_env.stages.checks.smoke_meltano import LOADED, load
 from elt_env.tools import probes
 from elt_env.tools.duckdb_file import query
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Completed, Say, end_of
 from elt_env.tools.toolbox import Toolbox
@@ -220,7 +221,7 @@ def _shown(packages: Mapping[str, int]) -> str:
 
 def _results(path: Path, done: Completed) -> tuple[NodeResult, ...]:
     try:
-        return dbt_results.parse(path.read_text(encoding="utf-8"))
+        return dbt_results.parse(read_stored_text(path))
     except FileNotFoundError as error:
         raise ProofError(
             f"dbt build ended with exit code {done.returncode} before it ran a node:\n"

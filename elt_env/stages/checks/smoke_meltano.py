@@ -14,6 +14,7 @@ from elt_env.stages.checks.finding import Finding
 from elt_env.stages.checks.plugins import SMOKE, provide_locked
 from elt_env.stages.checks.smoke import LIMIT, Bench, Needs, conduct, last_words
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.plugins import MeltanoProject
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.process import Say
@@ -97,7 +98,7 @@ def check_loaded(rows: Iterable[Row], path: Path) -> None:
     """
     wanted = Counter(_canonical(row) for row in rows)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_stored_text(path).splitlines()
         found = Counter(_canonical(json.loads(line)) for line in lines)
     except FileNotFoundError:
         found = Counter()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.errors import ToolError
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.process import run
 
 APT = Path("/etc/apt")
@@ -70,13 +71,13 @@ def sources_of(codename: str, apt: Path = APT) -> Sources:
 def _lines(apt: Path) -> Iterator[str]:
     for path in (apt / "sources.list", *sorted((apt / "sources.list.d").glob("*.list"))):
         if path.is_file():
-            text = path.read_text(encoding="utf-8", errors="replace")
+            text = read_stored_text(path, errors="replace")
             yield from (line.partition("#")[0].strip() for line in text.splitlines())
 
 
 def _stanzas(apt: Path) -> Iterator[str]:
     for path in sorted((apt / "sources.list.d").glob("*.sources")):
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_stored_text(path, errors="replace")
         kept = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
         for stanza in re.split(r"\n\s*\n", kept):
             fields = _fields(stanza)

@@ -12,6 +12,7 @@ from elt_env.model.oci import Descriptor
 from elt_env.tools.bases.base import Base, Made, Request
 from elt_env.tools.bases.images import base_of, layers_of
 from elt_env.tools.bases.tars import plain
+from elt_env.tools.input_files import open_file
 from elt_env.tools.oci.layer import write_tar
 from elt_env.tools.oci.layout import Layout
 
@@ -75,7 +76,7 @@ def _copy(theirs: Layout, blob: Descriptor, ours: Layout) -> None:
             f"The blob {theirs.blob_path(blob.digest)} is not there whole, or was changed.",
             "Copy the image into that layout again, or set image-base to something else.",
         )
-    with theirs.blob_path(blob.digest).open("rb") as file, ours.new_blob() as copy:
+    with open_file(theirs.blob_path(blob.digest)) as file, ours.new_blob() as copy:
         while data := file.read(_PIECE):
             copy.write(data)
 

@@ -13,6 +13,7 @@ from elt_env.model.canonical import digest_of, short
 from elt_env.model.image import Seen
 from elt_env.model.oci import Descriptor, Layer
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.last_use import mark_used
 from elt_env.tools.oci.layer import Compression
 from elt_env.tools.oci.layout import Layout
@@ -119,7 +120,7 @@ class Memory:
     def _known(self, path: Path) -> Base | None:
         mark_used(path)
         try:
-            kept = _kept.validate_json(path.read_bytes())
+            kept = _kept.validate_json(read_stored(path))
             same = all(_seen(Path(each)) == seen for each, seen in kept.sources.items())
         except (OSError, ValidationError):
             return None
@@ -147,7 +148,7 @@ class Memory:
 def blobs_of_record(path: Path) -> set[str]:
     """Return the digests of the blobs of the base that a record is about; none where damaged."""
     try:
-        kept = _kept.validate_json(path.read_bytes())
+        kept = _kept.validate_json(read_stored(path))
     except (OSError, ValidationError):
         return set()
     return {each.digest for each in _blobs(kept.base)}

@@ -13,6 +13,7 @@ from elt_env.errors import NetworkError, ToolError
 from elt_env.tools.bases.apt import Sources, connection_settings, sources_of
 from elt_env.tools.bases.base import Base, Made, Request
 from elt_env.tools.bases.debian_root import trim
+from elt_env.tools.input_files import open_file
 from elt_env.tools.oci.layer import MTIME, write_tar
 from elt_env.tools.process import Say, clean_environment, end_of, run
 from elt_env.tools.scratch import scratch_directory
@@ -56,14 +57,14 @@ def make_debian(included: Sequence[str], request: Request) -> Made:
         root, trimmed = place / "root.tar", place / "trimmed.tar"
         _bootstrap(sources, included, root, request)
         try:
-            with root.open("rb") as source, trimmed.open("wb") as target:
+            with open_file(root) as source, trimmed.open("wb") as target:
                 facts = trim(source, target)
         except tarfile.TarError as error:
             raise ToolError(
                 f"{PROGRAM} wrote no whole tar archive: {error}.", f"Try again, {_ELSE}"
             ) from error
         root.unlink()
-        with trimmed.open("rb") as archive:
+        with open_file(trimmed) as archive:
             layer = write_tar(request.layout, request.compression, f"base: {facts.name}", archive)
     said = f"{facts.name}, {len(facts.packages)} packages, made with {PROGRAM}"
     return Made(Base("debian", said, (layer,), packages=facts.packages))

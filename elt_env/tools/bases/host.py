@@ -17,6 +17,7 @@ from elt_env.tools.bases.host_tree import HostTree
 from elt_env.tools.bases.needs import needed_of_system, system_places
 from elt_env.tools.bases.users import GROUP, HOME, PASSWD, UID, with_group, with_user
 from elt_env.tools.elf import is_elf, read_elf
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.native_code import load_each
 from elt_env.tools.oci.layer import write_layer
 from elt_env.tools.prefix import Prefix
@@ -109,7 +110,7 @@ def _add_certificates(tree: HostTree) -> None:
         )
     bundle = Path(os.path.realpath(found[0]))
     tree.sources.add(bundle)
-    tree.text(_BUNDLE.lstrip("/"), bundle.read_text(encoding="utf-8", errors="replace"))
+    tree.text(_BUNDLE.lstrip("/"), read_stored_text(bundle, errors="replace"))
     for each in (*_CERTIFICATES[1:], *_OPENSSL):
         tree.link(each.lstrip("/"), _BUNDLE)
 

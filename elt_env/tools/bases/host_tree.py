@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.errors import ToolError
+from elt_env.tools.input_files import read_content
 from elt_env.tools.oci.layer import LayerWriter
 
 _LINKS = 40  # as the kernel allows on one way, path_resolution(7)
@@ -103,7 +104,7 @@ class HostTree:
                 layer.file(name, entry)
             else:
                 mode = 0o755 if entry.stat().st_mode & 0o111 else 0o644
-                layer.file(name, entry.read_bytes(), mode)
+                layer.file(name, read_content(entry), mode)
 
 
 def _unreadable(path: Path) -> ToolError:

@@ -10,6 +10,7 @@ from elt_env.model.canonical import short
 from elt_env.tools.bases.host_packages import packages_of
 from elt_env.tools.elf import is_elf, read_elf
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.native_code import load_all, native_code
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.system_libraries import SystemLibraries, system_libraries
@@ -57,6 +58,6 @@ def needed_packages(prefix: Prefix, cache: Path, *, anew: bool) -> tuple[str, ..
 
 def _known(path: Path) -> tuple[str, ...] | None:
     try:
-        return tuple(map(str, json.loads(path.read_text(encoding="utf-8"))))
+        return tuple(map(str, json.loads(read_stored_text(path))))
     except (OSError, ValueError, TypeError):
         return None

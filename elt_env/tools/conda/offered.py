@@ -29,6 +29,7 @@ from elt_env.tools.conda.distributions import (
 from elt_env.tools.conda.port import Carried, LeftOut, SolveRequest
 from elt_env.tools.conda.records import as_utc, to_package
 from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.input_files import read_stored
 
 _Result = TypeVar("_Result")
 
@@ -326,7 +327,7 @@ class CarriedStore:
     def read(self, sha256: str) -> tuple[Carried, ...] | None:
         """Return what an archive carries, or None where that is not known yet."""
         try:
-            found = json.loads(self._path(sha256).read_bytes())
+            found = json.loads(read_stored(self._path(sha256)))
             return tuple(Carried(*each) for each in found)
         except (OSError, ValueError, TypeError):
             return None

@@ -17,6 +17,7 @@ from rattler.package_streaming import PackageArchive
 from elt_env.model.limits import load_json
 from elt_env.model.lock import Package
 from elt_env.tools.files import sha256_of
+from elt_env.tools.input_files import read_stored
 
 _PATHS = "info/paths.json"
 _READ = (_PATHS, "info/index.json")
@@ -53,7 +54,7 @@ async def is_as_archived(directory: Path, archive: Path, package: Package) -> bo
 
 
 def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+    return read_stored(path) if path.is_file() else None
 
 
 def _is_hashed(directory: Path, entry: dict[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from elt_env.model.limits import load_json
 from elt_env.model.lock import CondaDetail, Package
 from elt_env.tools.conda.distributions import distributions_in
 from elt_env.tools.files import write_atomically
+from elt_env.tools.input_files import read_stored
 
 
 def to_package(
@@ -106,7 +107,7 @@ def name_sources(prefix: Path, packages: Iterable[Package]) -> None:
     """
     for each in packages:
         path = prefix / "conda-meta" / f"{each.name}-{each.version}-{each.build}.json"
-        content = load_json(path.read_bytes())
+        content = load_json(read_stored(path))
         if content["url"] != each.url:
             content |= {"url": each.url, "channel": _channel_of(each.url)}
             write_atomically(path, json.dumps(content, indent=2))

@@ -26,6 +26,7 @@ from elt_env.tools.host_channel import python_package, wheel_package
 from elt_env.tools.host_channel.archive import Entry, PackageInfo, write_package
 from elt_env.tools.host_channel.requirements import wanted_extras
 from elt_env.tools.host_channel.wheel import open_wheel
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.interpreters import Interpreter
 from elt_env.tools.process import Say
 
@@ -227,7 +228,7 @@ class HostChannel:
 def _listed(subdir: Path) -> dict[str, int] | None:
     """Return the packages of a subdir's index with their sizes; None where there is no index."""
     try:
-        repodata = json.loads((subdir / "repodata.json").read_bytes())
+        repodata = json.loads(read_stored(subdir / "repodata.json"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return {name: record["size"] for name, record in repodata["packages.conda"].items()}

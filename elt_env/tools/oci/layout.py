@@ -19,6 +19,7 @@ from elt_env.errors import IntegrityError
 from elt_env.model import oci
 from elt_env.model.oci import Descriptor
 from elt_env.tools.files import sha256_of, write_atomically, writing
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.last_use import mark_used
 
 VERSION_FILE, VERSION = "oci-layout", b'{"imageLayoutVersion":"1.0.0"}'
@@ -125,7 +126,7 @@ class Layout:
         """
         path = self.blob_path(blob.digest)
         try:
-            data = path.read_bytes()
+            data = read_stored(path)
         except OSError as error:
             raise IntegrityError(f"The blob {path} cannot be read: {error}.", _AGAIN) from error
         found = oci.describe(data, blob.media_type).digest
@@ -151,7 +152,7 @@ class Layout:
         """
         path = self.path / INDEX
         try:
-            return oci.parse_index(path.read_bytes())
+            return oci.parse_index(read_stored(path))
         except FileNotFoundError:
             return ()
         except (OSError, ValueError) as error:

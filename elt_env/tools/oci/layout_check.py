@@ -10,6 +10,7 @@ from pathlib import Path
 from elt_env.model.damage import Damage, Fault
 from elt_env.model.oci import Descriptor
 from elt_env.tools.files import sha256_of
+from elt_env.tools.input_files import read_stored
 from elt_env.tools.oci.layout import INDEX, VERSION, VERSION_FILE, Layout
 
 _MODE = 0o644
@@ -30,7 +31,7 @@ def layout_damages(layout: Layout) -> Iterator[Damage]:
     version = layout.path / VERSION_FILE
     if not version.is_file():
         yield Damage("image", VERSION_FILE, "is gone")
-    elif version.read_bytes() != VERSION:
+    elif read_stored(version) != VERSION:
         yield Damage("image", VERSION_FILE, "was changed")
     for path in (version, layout.path / INDEX):
         if path.is_file() and _mode(path) != _MODE:

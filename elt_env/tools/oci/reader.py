@@ -19,6 +19,7 @@ from elt_env.errors import IntegrityError
 from elt_env.model import oci
 from elt_env.model.oci import Descriptor, ImageConfig, Layer
 from elt_env.tools.files import writing
+from elt_env.tools.input_files import open_file
 from elt_env.tools.oci.layout import Layout
 
 _PIECE = 1 << 20
@@ -91,7 +92,7 @@ def layer_content(layout: Layout, layer: Layer) -> Iterator[tarfile.TarFile]:
     path = layout.blob_path(layer.blob.digest)
     try:
         # Decompressing and hashing release the GIL, so a thread beside does them for nothing.
-        with path.open("rb") as file, ThreadPoolExecutor(1) as pool:
+        with open_file(path) as file, ThreadPoolExecutor(1) as pool:
             stream = _Ahead(_decompressed(layer.blob, file), pool, f"The layer {path}")
             with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as tar:
                 yield tar

@@ -19,6 +19,7 @@ import httpx
 from elt_env.errors import IntegrityError
 from elt_env.model.canonical import short
 from elt_env.model.oci import Descriptor
+from elt_env.tools.input_files import open_file
 from elt_env.tools.oci.effort import Effort
 from elt_env.tools.oci.layout import Layout
 from elt_env.tools.oci.registry_client import Answer, RegistryClient
@@ -128,7 +129,7 @@ class _Source:
 def _opened(client: RegistryClient, layout: Layout, blob: Descriptor) -> Iterator[_Source]:
     path = layout.blob_path(blob.digest)
     try:
-        file = path.open("rb")
+        file = open_file(path)
     except OSError as error:
         raise _damaged(blob, f"it cannot be read: {error.strerror}") from error
     with file:

@@ -25,6 +25,7 @@ from elt_env.model.bytecode import is_cached
 from elt_env.model.names import normalize
 from elt_env.tools.files import write_atomically, writing
 from elt_env.tools.first_line import written_by_uv
+from elt_env.tools.input_files import read_content, read_stored_text
 from elt_env.tools.pip.port import InstallRequest
 
 # What an installer writes of its own, and signatures of RECORD, which no longer hold then.
@@ -97,7 +98,7 @@ def forget_notes(request: InstallRequest) -> None:
     """
     for note in sorted(request.site_packages.glob(f"*.dist-info/{_NOTE}")):
         record = note.with_name("RECORD")
-        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = read_stored_text(record).splitlines(keepends=True)
         mine = f"{note.parent.name}/{_NOTE},"
         write_atomically(record, "".join(each for each in lines if not each.startswith(mine)))
         with writing(note):
@@ -126,7 +127,7 @@ class _Wheel:
                 self._names[posixpath.normpath(f"{places[scheme]}/{path}")] = name
         self._stated = dict(_rows(archive.read(f"{info}/RECORD").decode()))
         self._launchers = dict(_launchers(archive, info))
-        record = (request.site_packages / info / "RECORD").read_text(encoding="utf-8")
+        record = read_stored_text(request.site_packages / info / "RECORD")
         self._rows = {posixpath.normpath(f"{site}/{path}"): of for path, of in _rows(record)}
 
     @property
@@ -173,7 +174,7 @@ class _Wheel:
         name, path = self._names.get(place), self._prefix / place
         if name is None or not path.is_file():
             return is_cached(place)
-        return path.read_bytes() == self._archive.read(name)
+        return read_content(path) == self._archive.read(name)
 
 
 def _rows(record: str) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ from elt_env.model.names import normalize
 from elt_env.tools.download import Downloads
 from elt_env.tools.files import sha256_of, write_atomically
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.interpreters import find_interpreter
 from elt_env.tools.pip.repository import check_out
 from elt_env.tools.pip.wheels import wheel_tags
@@ -250,7 +251,7 @@ class DirectWheels:
     def _noted(self, note: Path) -> Path | None:
         """Return the wheel that a note names, where it is kept."""
         try:
-            sha256, _, name = note.read_text(encoding="utf-8").strip().partition(" ")
+            sha256, _, name = read_stored_text(note).strip().partition(" ")
         except (OSError, UnicodeDecodeError):
             return None
         return self._downloads.find(name, sha256)

@@ -14,6 +14,7 @@ from elt_env.model.names import normalize
 from elt_env.tools.files import write_atomically
 from elt_env.tools.http_errors import refusal
 from elt_env.tools.indexes import Indexes
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.logins import completed
 from elt_env.tools.pip.formats import format_options
 from elt_env.tools.pip.port import ResolveRequest
@@ -75,7 +76,7 @@ def resolve_with_pip(  # noqa: PLR0913  # what a resolve is made of
             return None
         if done.returncode:
             raise _error(done.stdout + done.stderr, done.returncode)
-        report = json.loads((place / "report.json").read_text(encoding="utf-8"))
+        report = json.loads(read_stored_text(place / "report.json"))
     chosen = (each["metadata"] for each in report["install"])
     return {normalize(each["name"]): each["version"] for each in chosen}
 

@@ -21,6 +21,7 @@ from elt_env.tools.files import write_atomically, writing
 from elt_env.tools.http_client import patiently, unheard
 from elt_env.tools.http_errors import busy
 from elt_env.tools.indexes import Index, Indexes, parse_index
+from elt_env.tools.input_files import read_stored, read_stored_text
 from elt_env.tools.logins import Logins, completed
 from elt_env.tools.pip import uv_errors
 from elt_env.tools.pip.archived import files_in, forged, forget_notes, listed, wheel_name
@@ -90,7 +91,7 @@ class Uv:
             if not withdrawn:
                 uv_errors.check_compile(done, request, self._indexes)
                 resolved = self._without_links(
-                    read_annotated(output.read_text(encoding="utf-8"), request.shelf)
+                    read_annotated(read_stored_text(output), request.shelf)
                 )
                 for note in uv_errors.yanked_notes(done.stderr):
                     say(f"WARNING: {note}; it is taken since it is pinned")
@@ -139,7 +140,7 @@ class Uv:
             if done.returncode:  # a page that an index has lost since stays in uv's cache
                 done = self._compile(output, replace(request, fresh=True), pins, options, say)
             uv_errors.check_compile(done, request, self._indexes)
-            text = output.read_text(encoding="utf-8")
+            text = read_stored_text(output)
         by_name = {each.name: each for each in resolved}
         lock = Pylock.from_dict(tomllib.loads(text))
         hashes = dict(request.hashes)
@@ -270,7 +271,7 @@ class Uv:
     ) -> Completed:
         """Compile, again for as long as there are new files without an upload time to be taken."""
         lines = [*requirements]
-        before = output.read_bytes() if output.exists() else None
+        before = read_stored(output) if output.exists() else None
         while True:
             done = self._compile_once(output, request, lines, options, say)
             dateless = uv_errors.dateless(done.stderr)

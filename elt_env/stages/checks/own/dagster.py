@@ -16,6 +16,7 @@ from elt_env.stages.checks.finding import Finding
 from elt_env.stages.checks.own.bench import OwnBench, last_words
 from elt_env.tools import probes
 from elt_env.tools.files import write_atomically, writing
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.process import Completed
 
 if sys.version_info >= (3, 11):
@@ -62,7 +63,7 @@ def _location(check: DagsterCheck, project: Path) -> list[str]:
     if check.file:
         return ["-f", check.file]
     try:
-        tools = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+        tools = tomllib.loads(read_stored_text(project / "pyproject.toml"))["tool"]
         if "dagster" in tools or (project / "workspace.yaml").exists():
             return []
         own = tools["dg"]["project"]

@@ -14,6 +14,7 @@ from elt_env.model.own_checks import DbtCheck
 from elt_env.stages.checks.finding import Finding
 from elt_env.stages.checks.own.bench import OwnBench, last_words, table_of
 from elt_env.stages.checks.smoke_dbt import error_of
+from elt_env.tools.input_files import read_stored_text
 from elt_env.tools.process import Completed, end_of
 
 _RESULTS = "run_results.json"
@@ -73,7 +74,7 @@ def _install_packages(bench: OwnBench, options: list[str | Path]) -> None:
 def _names_packages(project: Path) -> bool:
     for name in ("packages.yml", "dependencies.yml"):
         try:
-            content = yaml.safe_load((project / name).read_text(encoding="utf-8"))
+            content = yaml.safe_load(read_stored_text(project / name))
         except (OSError, ValueError, yaml.YAMLError):
             continue  # dbt itself says what is wrong with it
         if isinstance(content, dict) and content.get("packages"):
@@ -84,7 +85,7 @@ def _names_packages(project: Path) -> bool:
 def _results(path: Path) -> tuple[NodeResult, ...] | None:
     """Return what dbt wrote about nodes; None where it wrote nothing, as before the first one."""
     try:
-        return dbt_results.parse(path.read_text(encoding="utf-8"))
+        return dbt_results.parse(read_stored_text(path))
     except FileNotFoundError:
         return None
     except ValueError as error:

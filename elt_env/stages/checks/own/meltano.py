@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import shutil
 from collections import Counter
@@ -17,6 +18,7 @@ from elt_env.stages.checks.own.bench import OwnBench, last_words, table_of
 from elt_env.stages.checks.plugins import pin_plugins, provide_locked
 from elt_env.tools import probes
 from elt_env.tools.files import writing
+from elt_env.tools.input_files import open_file, read_stored_text
 from elt_env.tools.logins import completed
 from elt_env.tools.meltano_file import MeltanoFiles, MeltanoPlugin, read_meltano
 from elt_env.tools.plugins import QUIET, MeltanoProject, index_variables
@@ -152,7 +154,7 @@ def _loaded_files(project: Path, patterns: tuple[str, ...]) -> list[Path]:
 
 def _rows(bench: OwnBench, report: Path, patterns: tuple[str, ...]) -> SingerRows:
     try:
-        rows = parse_report(report.read_text(encoding="utf-8"))
+        rows = parse_report(read_stored_text(report))
     except FileNotFoundError:
         rows = SingerRows(Counter(), Counter(), None)
     if not patterns:
@@ -179,7 +181,7 @@ def _by_stream(counted: dict[str, int], streams: Counter[str]) -> Counter[str]:
 
 
 def _lines(path: Path) -> int:
-    with path.open(encoding="utf-8", newline="") as file:
+    with io.TextIOWrapper(open_file(path), encoding="utf-8", newline="") as file:
         if path.suffix in _CSV:
             return max(sum(1 for _ in csv.reader(file)) - 1, 0)
         return sum(1 for line in file if line.strip())

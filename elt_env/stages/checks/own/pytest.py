@@ -6,6 +6,7 @@ from elt_env.model import junit
 from elt_env.model.junit import TestResult
 from elt_env.stages.checks.finding import Finding
 from elt_env.stages.checks.own.bench import OwnBench, last_words
+from elt_env.tools.input_files import read_stored_text
 
 _NOTHING = 5  # https://docs.pytest.org/en/stable/reference/exit-codes.html
 _NAMED = 3
@@ -25,7 +26,7 @@ def run_pytest(bench: OwnBench) -> Finding:
         f"--basetemp={bench.place.path / 'tmp' / 'pytest'}",
     )
     try:
-        results = junit.parse(report.read_text(encoding="utf-8"))
+        results = junit.parse(read_stored_text(report))
     except (FileNotFoundError, ValueError):
         results = ()
     judged = _judge(results, done.returncode, last_words(done))
