@@ -37,8 +37,8 @@ _SCP = re.compile(
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _LOGIN_REMEDY = (
     "Take it out of the URL and put it into ~/.netrc, into the keyring of pip or uv, or for a "
-    "repository into git's credential helper; an index URL may name a variable, as in "
-    "https://${INDEX_USER}:${INDEX_PASSWORD}@packages.example/simple"
+    "repository into git's credential helper; the URL of an index may name variables in its "
+    "place, as in ${INDEX_USER}:${INDEX_PASSWORD} before its @"
 )
 
 

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from pip._internal.network.session import PipSession
 from pip._internal.req.req_file import parse_requirements
 
+from elt_env.model.credentials import without_credentials
 from elt_env.model.direct import DirectRequirement
 from elt_env.model.pip_lines import PipLines, read_pip_lines
 
@@ -241,6 +242,7 @@ def test_what_cannot_be_honoured_is_refused_with_what_works(line: str, says: str
 def test_a_credential_is_refused_and_not_repeated(line: str) -> None:
     said = " ".join(fault(line))
     assert "hunter2" not in said
+    assert without_credentials(said) == said  # of what is said, nothing is hidden from who reads it
 
 
 def test_constraints_bind_and_ask_for_nothing() -> None:
