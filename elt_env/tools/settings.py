@@ -101,7 +101,7 @@ class Project:
                 f"conda's packages can be installed below a path of {_LONGEST_PREFIX}: {place}",
                 "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a shorter path.",
             )
-        if place.exists() and not place.is_dir():
+        if os.path.lexists(place) and not place.is_dir():
             raise PolicyError(
                 f"The store {place} is no directory.",
                 "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a directory of this project "

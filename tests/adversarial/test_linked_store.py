@@ -11,12 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from elt_env.cli import main
+from elt_env.errors import PolicyError
 from elt_env.model.lock import Lock
 from elt_env.stages.build import ensure_prefix
 from elt_env.stages.repair import repair
 from elt_env.stages.verify import verify
 from elt_env.tools.prefix import Prefix
 from elt_env.tools.store import Store
+from tests.support.locks import CHANNEL, INDEX
 from tests.support.project import make_project
 from tests.support.sample import Sample, run_in, silent
 
@@ -96,6 +98,14 @@ def test_a_flow_by_turns(
     place = str(tmp_path / "project/.elt_env")
     assert place in (release / "environment.sh").read_text()
     assert json.loads((release / "release.json").read_text())["number"] == 5
+
+
+def test_a_link_that_leads_to_itself_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(PolicyError, match="is no directory"):
+        make_project(
+            tmp_path, channels=[CHANNEL], index=INDEX, policy={"home": str(tmp_path / "loop")}
+        )
 
 
 def test_a_prefix_that_was_built_by_a_link_is_mended_to_name_one_place(
