@@ -159,8 +159,9 @@ def _wait(
 
 def _at_once(records: Sequence[dg.RunRecord]) -> int:
     """Return how many of these ran at the same time at most."""
-    begins = [(each.start_time or 0.0, 1) for each in records]
-    ends = [(each.end_time or 0.0, -1) for each in records]
+    started = [each for each in records if each.start_time is not None]
+    begins = [(each.start_time or 0.0, 1) for each in started]
+    ends = [(each.end_time or float("inf"), -1) for each in started]
     running_now = most = 0
     for _, step in sorted(begins + ends):
         running_now += step
@@ -202,7 +203,9 @@ def relock_minute(
         records = _wait(instance, minute - timedelta(seconds=5), wanted, minutes)
         every = _all_runs(instance, minute - timedelta(seconds=5))
         last = max((each.end_time or 0.0 for each in records), default=0.0)
-        seconds = [(each.end_time or 0) - (each.start_time or 0) for each in records]
+        seconds = [
+            each.end_time - each.start_time for each in records if each.end_time and each.start_time
+        ]
         yield (
             f"{what}: {len(records)} relocks of {wanted} targets in {last - minute.timestamp():.0f}"
             f" s, {_at_once(every)} at once at most, {sum(seconds) / max(len(seconds), 1):.0f} s"

@@ -90,11 +90,12 @@ class WebUi:
         page.get_by_role("button", name="Launch 1 run").click()
         return self._launched()
 
-    def fill_in(self, job: str, python: str, **config: str) -> str:
-        """Pick a Python and fill in the form of a job on its launchpad; return the run's id."""
+    def fill_in(self, job: str, partition: str, **config: str) -> str:
+        """Pick a partition and fill in the form of a job on its launchpad; return the run's id."""
         page = self.go(f"/locations/elt_env/jobs/{job}/playground")
+        page.get_by_text("No errors").first.wait_for()  # before it, the page closes what is open
         page.get_by_placeholder("Partition").click()
-        page.locator("[class*=Menu_menuItem__]").filter(has_text=python).click()
+        page.locator("[class*=Menu_menuItem__]").filter(has_text=partition).click()
         for name, value in config.items():
             line = page.locator(".CodeMirror-line").filter(has_text=f"{name}: ")
             line.first.click()
