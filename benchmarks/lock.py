@@ -18,16 +18,16 @@ from pathlib import Path
 
 from benchmarks.pack import positive, print_line
 from benchmarks.side_by_side import Contender, Say, measure, table
+from elt_env.environment.build import require_lock
 from elt_env.errors import EltEnvError
-from elt_env.model.target import Target, parse_target
-from elt_env.stages.build import require_lock
-from elt_env.stages.candidate import find_candidate
-from elt_env.stages.joint import common_request
-from elt_env.stages.question import ask
-from elt_env.stages.solve import as_requirement
-from elt_env.tools.http_client import unheard
-from elt_env.tools.settings import open_project
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.index.http_client import unheard
+from elt_env.lock.candidate import find_candidate
+from elt_env.lock.joint import common_request
+from elt_env.lock.request import ask
+from elt_env.lock.solve import as_requirement
+from elt_env.package.target import Target, parse_target
+from elt_env.project.settings import open_project
+from elt_env.toolbox import Toolbox, open_toolbox
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

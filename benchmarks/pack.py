@@ -19,17 +19,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.side_by_side import Contender, Say, extent, files, measure, table
+from elt_env.environment.build import require_lock
+from elt_env.environment.prefix import Prefix
 from elt_env.errors import EltEnvError, InputError, ToolError
-from elt_env.model.lock import Lock
-from elt_env.model.target import parse_target
-from elt_env.stages.build import require_lock
-from elt_env.stages.pack import pack, prepare_base
-from elt_env.tools.files import sha256_of
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import run
-from elt_env.tools.settings import open_project
-from elt_env.tools.store import Store
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.image.pack import pack, prepare_base
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import run
+from elt_env.package.target import parse_target
+from elt_env.project.settings import open_project
+from elt_env.runtime.files import sha256_of
+from elt_env.store.locks import Store
+from elt_env.toolbox import Toolbox, open_toolbox
 
 _LIMIT = 3600.0  # seconds for one program
 _HOME = "elt-env"  # the store of this project's packer

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from elt_env.tools.files import remove_tree
+from elt_env.runtime.files import remove_tree
 
 Say = Callable[[str], None]
 

@@ -19,8 +19,8 @@ from elt_env.defs.upkeep import upkeep_definitions
 from elt_env.defs.warehouse import warehouse_definitions
 from elt_env.defs.watch import watch_definitions
 from elt_env.errors import PolicyError
-from elt_env.model.policy import EnvironmentPolicy
-from elt_env.tools.settings import Project, open_project
+from elt_env.project.policy import EnvironmentPolicy
+from elt_env.project.settings import Project, open_project
 
 
 def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definitions:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.model.lock import Lock
+from elt_env.lockfile.document import Lock
 from tests.support.channel import Channel, ChannelServer
 from tests.support.conda_packages import make_conda_package
 from tests.support.disks import small_disk, unwritable_directory

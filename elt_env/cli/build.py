@@ -8,19 +8,19 @@ import click
 
 from elt_env.cli import release as releases
 from elt_env.cli.lock import NAME, PYTHON, TARGET_OR_FILE, locked_as, tell_locked
+from elt_env.cli.progress import tell, teller
 from elt_env.cli.show import next_steps_of
 from elt_env.cli.targets import lock_in, open_target
-from elt_env.cli.telling import tell, teller
+from elt_env.environment import build as building
+from elt_env.environment.prefix import Prefix
 from elt_env.errors import ProofError
-from elt_env.model.summary import next_of_file
-from elt_env.stages import build as building
-from elt_env.stages import show as showing
-from elt_env.stages.acceptance import to_mend, ways_to_accept
-from elt_env.stages.checks.registry import build_checks, is_blocking
-from elt_env.stages.notify import notify
-from elt_env.stages.prove import prove_all
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.shells import own_command
+from elt_env.machine.shells import own_command
+from elt_env.proof.acceptance import to_mend, ways_to_accept
+from elt_env.proof.checks.registry import build_checks, is_blocking
+from elt_env.proof.prove import prove_all
+from elt_env.release.notify import notify
+from elt_env.report import show as showing
+from elt_env.report.summary import next_of_file
 
 
 @click.command()

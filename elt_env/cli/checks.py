@@ -6,21 +6,21 @@ from collections.abc import Collection, Sequence
 
 import click
 
+from elt_env.cli.progress import teller
 from elt_env.cli.show import warn_of_clock
 from elt_env.cli.targets import open_target
-from elt_env.cli.telling import teller
+from elt_env.environment import build as building
 from elt_env.errors import PolicyError, ProofError, ToolError
-from elt_env.model.evidence import Evidence
-from elt_env.model.lock import Lock
-from elt_env.model.summary import evidence_text
-from elt_env.stages import build as building
-from elt_env.stages.acceptance import ways_to_accept
-from elt_env.stages.checks.registry import health_checks, image_checks
-from elt_env.stages.prove import prove_all, prove_image
-from elt_env.stages.show import show
-from elt_env.tools.process import Say
-from elt_env.tools.settings import open_project
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
+from elt_env.project.settings import open_project
+from elt_env.proof.acceptance import ways_to_accept
+from elt_env.proof.checks.registry import health_checks, image_checks
+from elt_env.proof.prove import prove_all, prove_image
+from elt_env.report.show import show
+from elt_env.report.summary import evidence_text
+from elt_env.store.evidence import Evidence
+from elt_env.toolbox import Toolbox
 
 
 @click.command()

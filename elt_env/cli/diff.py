@@ -6,18 +6,18 @@ import json
 
 import click
 
+from elt_env.cli.progress import teller
 from elt_env.cli.targets import full_name
-from elt_env.cli.telling import teller
-from elt_env.model.diff_render import to_markdown, to_text
-from elt_env.model.diff_report import to_json
-from elt_env.model.lock import Lock
-from elt_env.model.plugin_lock import plugin_changes
-from elt_env.model.target import Target
-from elt_env.stages.explain_diff import explain, read_report, with_startup
-from elt_env.stages.show import find_lock, previous_lock
-from elt_env.tools.plugin_locks import plugin_lock_before, plugin_locks
-from elt_env.tools.settings import open_project
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.lock.diff_render import to_markdown, to_text
+from elt_env.lock.diff_report import to_json
+from elt_env.lock.explain_diff import explain, read_report, with_startup
+from elt_env.lock.plugin_lock import plugin_changes
+from elt_env.lock.plugin_locks import plugin_lock_before, plugin_locks
+from elt_env.lockfile.document import Lock
+from elt_env.package.target import Target
+from elt_env.project.settings import open_project
+from elt_env.report.show import find_lock, previous_lock
+from elt_env.toolbox import Toolbox, open_toolbox
 
 
 @click.command()

@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from elt_env.cli.telling import tell
+from elt_env.cli.progress import tell
 from elt_env.errors import EltEnvError, IntegrityError
-from elt_env.tools.input_files import cause
-from elt_env.tools.masking import hidden
+from elt_env.runtime.input_files import cause
+from elt_env.runtime.masking import hidden
 
 Commands = Mapping[str, tuple[str, str]]
 

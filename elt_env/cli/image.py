@@ -6,19 +6,19 @@ import sys
 
 import click
 
+from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
-from elt_env.cli.telling import teller
+from elt_env.environment.build import ensure_prefix, require_lock
 from elt_env.errors import ProofError
-from elt_env.model.image import ImageRecord
-from elt_env.model.summary import evidence_text
-from elt_env.stages.build import ensure_prefix, require_lock
-from elt_env.stages.pack import pack
-from elt_env.stages.prove import prove_image
-from elt_env.stages.push import push_image
-from elt_env.stages.run_image import run_image
-from elt_env.tools.oci import engines
-from elt_env.tools.oci.layout import Layout
-from elt_env.tools.shells import own_command
+from elt_env.image.oci import engines
+from elt_env.image.oci.layout import Layout
+from elt_env.image.pack import pack
+from elt_env.image.push import push_image
+from elt_env.image.record import ImageRecord
+from elt_env.image.run import run_image
+from elt_env.machine.shells import own_command
+from elt_env.proof.prove import prove_image
+from elt_env.report.summary import evidence_text
 
 _TARGET = click.argument("name", metavar="TARGET")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from elt_env.cli.telling import tell
+from elt_env.cli.progress import tell
 from elt_env.errors import InputError
-from elt_env.model.start import TOOLS, Start
-from elt_env.model.summary import next_lines, web_ui
-from elt_env.model.target import require_environment, require_minor
-from elt_env.stages.start import Found, files_of, look, write
-from elt_env.tools.shells import own_command
+from elt_env.machine.shells import own_command
+from elt_env.package.target import require_environment, require_minor
+from elt_env.report.summary import next_lines, web_ui
+from elt_env.start.files import TOOLS, Start
+from elt_env.start.look import DirectoryContent, files_of, look, write
 
 
 @click.command()
@@ -48,7 +48,7 @@ def init(directory: Path, yes: bool, name: str | None, pythons: tuple[str, ...])
 
 
 def _decide(
-    found: Found, name: str | None, pythons: tuple[str, ...], *, asks: bool
+    found: DirectoryContent, name: str | None, pythons: tuple[str, ...], *, asks: bool
 ) -> tuple[Start, tuple[str, ...]]:
     """Return what a person wants, asked at most three questions, and the tools."""
     name = name or (_ask("Name of the environment", found.name) if asks else found.name)
@@ -80,7 +80,7 @@ def _require_pythons(pythons: tuple[str, ...], admitted: tuple[str, ...]) -> Non
             )
 
 
-def _report(found: Found, files: dict[Path, str], start: Start) -> None:
+def _report(found: DirectoryContent, files: dict[Path, str], start: Start) -> None:
     """Say what was written, and print what to type next."""
     if found.made_of and not found.spec and found.root / start.spec in files:
         tell(f"{start.spec} asks for what stands in {', '.join(found.made_of)}")

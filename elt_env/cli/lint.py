@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from elt_env.errors import SpecError
-from elt_env.model.faults import FaultsError
-from elt_env.tools.spec_file import read_spec
+from elt_env.spec.faults import FaultsError
+from elt_env.spec.file import read_spec
 
 
 @click.command()

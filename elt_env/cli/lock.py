@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
+from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
-from elt_env.cli.telling import teller
 from elt_env.errors import PolicyError
-from elt_env.model.diff import count
-from elt_env.model.diff_render import body, headline
-from elt_env.stages import lock as locking
-from elt_env.stages.from_file import LockedFile, is_file, lock_file
-from elt_env.stages.notify import notify
-from elt_env.tools.process import Say
-from elt_env.tools.settings import open_project
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lock import make as locking
+from elt_env.lock.diff_render import body, headline
+from elt_env.lock.from_file import LockedFile, is_file, lock_file
+from elt_env.lockfile.changes import count
+from elt_env.machine.process import Say
+from elt_env.project.settings import open_project
+from elt_env.release.notify import notify
+from elt_env.toolbox import Toolbox
 
 TARGET = click.argument("name", metavar="TARGET")
 TARGET_OR_FILE = click.argument("name", metavar="TARGET|FILE")

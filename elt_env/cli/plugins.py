@@ -8,11 +8,11 @@ import click
 
 from elt_env.cli.targets import open_target
 from elt_env.errors import ToolError
-from elt_env.model.canonical import short
-from elt_env.model.plugin_lock import PluginLock, plugin_changes
-from elt_env.stages.checks.plugins import pinned_url
-from elt_env.tools.files import write_atomically
-from elt_env.tools.plugin_locks import plugin_lock_before, plugin_locks
+from elt_env.lock.plugin_lock import PluginLock, plugin_changes
+from elt_env.lock.plugin_locks import plugin_lock_before, plugin_locks
+from elt_env.package.canonical import short
+from elt_env.proof.checks.plugins import pinned_url
+from elt_env.runtime.files import write_atomically
 
 
 @click.command()

@@ -6,13 +6,13 @@ import json
 
 import click
 
-from elt_env.cli.telling import teller
-from elt_env.model.readiness_render import next_step, to_text
-from elt_env.model.target import parse_target
-from elt_env.stages.readiness import examine_python, pythons_to_examine
-from elt_env.tools.readiness_store import ReadinessStore
-from elt_env.tools.settings import open_project
-from elt_env.tools.toolbox import open_toolbox
+from elt_env.cli.progress import teller
+from elt_env.package.target import parse_target
+from elt_env.project.settings import open_project
+from elt_env.toolbox import open_toolbox
+from elt_env.watch.readiness_render import next_step, to_text
+from elt_env.watch.store import ReadinessStore
+from elt_env.watch.trial import examine_python, pythons_to_examine
 
 
 @click.command()

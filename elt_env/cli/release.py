@@ -9,20 +9,20 @@ from collections.abc import Sequence
 
 import click
 
+from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
-from elt_env.cli.telling import teller
-from elt_env.model.lock import Lock
-from elt_env.model.release_log import log_text
-from elt_env.model.target import Target
-from elt_env.stages.notify import notify
-from elt_env.stages.promote import Moved, mend_entry_points
-from elt_env.stages.promote import promote as promote_lock
-from elt_env.stages.release_log import release_log
-from elt_env.stages.roll_back import roll_back
-from elt_env.tools.process import Say
-from elt_env.tools.release_store import ReleaseStore
-from elt_env.tools.shells import own_command
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
+from elt_env.machine.shells import own_command
+from elt_env.package.target import Target
+from elt_env.release.history import log_text
+from elt_env.release.log import release_log
+from elt_env.release.notify import notify
+from elt_env.release.promote import MoveResult, mend_entry_points
+from elt_env.release.promote import promote as promote_lock
+from elt_env.release.roll_back import roll_back
+from elt_env.release.store import ReleaseStore
+from elt_env.toolbox import Toolbox
 
 _TARGET = click.argument("name", metavar="TARGET")
 _WHY = click.option("--why", metavar="TEXT", help="The reason, for the history.")
@@ -107,7 +107,7 @@ def promote_built(lock: Lock, toolbox: Toolbox, say: Say, reasons: Sequence[str]
         say: told of progress.
         reasons: why it was made, for the history; none when a person wanted it as it was.
 
-    Raises: as `elt_env.stages.promote.promote`.
+    Raises: as `elt_env.release.promote.promote`.
     """
     if toolbox.environment.promote == "manual":
         mend_entry_points(lock.target, toolbox, say)
@@ -134,7 +134,7 @@ def by_hand() -> str:
         return "asked for by hand"
 
 
-def _tell_moved(moved: Moved, target: Target, toolbox: Toolbox, say: Say) -> None:
+def _tell_moved(moved: MoveResult, target: Target, toolbox: Toolbox, say: Say) -> None:
     """Tell the webhook of the policy, if there is one."""
     if not moved.kept:
         release = moved.release
@@ -142,7 +142,7 @@ def _tell_moved(moved: Moved, target: Target, toolbox: Toolbox, say: Say) -> Non
         notify(target, toolbox, say, "promoted", detail, trigger=release.trigger)
 
 
-def _print_moved(moved: Moved, releases: ReleaseStore) -> None:
+def _print_moved(moved: MoveResult, releases: ReleaseStore) -> None:
     release = moved.release
     state = f"kept: {moved.kept}" if moved.kept else release.action
     click.echo(f"{release.target} {release.digest} {state}")

@@ -7,10 +7,10 @@ import sys
 import click
 
 from elt_env.cli.targets import prefix_to_use
-from elt_env.tools.environment_variables import read_activation, user_environment
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import run_interactive
-from elt_env.tools.shells import shell_in
+from elt_env.environment.prefix import Prefix
+from elt_env.machine.environment_variables import read_activation, user_environment
+from elt_env.machine.process import run_interactive
+from elt_env.machine.shells import shell_in
 
 
 @click.command(context_settings={"allow_interspersed_args": False})

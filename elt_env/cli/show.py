@@ -7,16 +7,16 @@ import sys
 
 import click
 
+from elt_env.cli.progress import tell
 from elt_env.cli.targets import open_target
-from elt_env.cli.telling import tell
-from elt_env.model.summary import SET_CLOCK, Summary, next_steps, packages_text
-from elt_env.stages import settings_report
-from elt_env.stages import show as showing
-from elt_env.tools.input_files import read_stored_text
-from elt_env.tools.interpreters import list_interpreters
-from elt_env.tools.settings import open_project
-from elt_env.tools.shells import own_command
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.machine.shells import own_command
+from elt_env.project.settings import open_project
+from elt_env.python.interpreters import list_interpreters
+from elt_env.report import settings as settings_report
+from elt_env.report import show as showing
+from elt_env.report.summary import SET_CLOCK, Summary, next_steps, packages_text
+from elt_env.runtime.input_files import read_stored_text
+from elt_env.toolbox import Toolbox, open_toolbox
 
 
 @click.command()

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import click
 
+from elt_env.environment.build import require_lock
+from elt_env.environment.prefix import Prefix
 from elt_env.errors import InputError, IntegrityError
-from elt_env.model import lock_json
-from elt_env.model.canonical import short
-from elt_env.model.lock import Lock
-from elt_env.model.sources import hosts_of
-from elt_env.model.target import Target, parse_target
-from elt_env.stages.build import require_lock
-from elt_env.stages.from_file import environment_of, is_file
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import Say
-from elt_env.tools.release_store import ReleaseStore
-from elt_env.tools.settings import Project, open_project
-from elt_env.tools.store import Store, read_lock_directory
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.lock.from_file import environment_of, is_file
+from elt_env.lock.origins import hosts_of
+from elt_env.lockfile import lock_json
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
+from elt_env.package.canonical import short
+from elt_env.package.target import Target, parse_target
+from elt_env.project.settings import Project, open_project
+from elt_env.release.store import ReleaseStore
+from elt_env.store.locks import Store, read_lock_directory
+from elt_env.toolbox import Toolbox, open_toolbox
 
 
 def open_target(name: str) -> tuple[Target, Toolbox]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
+from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
-from elt_env.cli.telling import teller
 from elt_env.errors import PolicyError
-from elt_env.model.collected import collected_text
-from elt_env.model.durations import parse_duration
-from elt_env.stages.collect import collect
-from elt_env.stages.repair import mend
-from elt_env.stages.verify import locks_of, require_whole, verify
-from elt_env.tools.settings import open_project
-from elt_env.tools.toolbox import open_toolbox
+from elt_env.project.durations import parse_duration
+from elt_env.project.settings import open_project
+from elt_env.release.collect import collect
+from elt_env.release.repair import mend
+from elt_env.release.verify import locks_of, require_whole, verify
+from elt_env.store.collected import collected_text
+from elt_env.toolbox import open_toolbox
 
 
 @click.command()

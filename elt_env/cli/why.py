@@ -7,12 +7,12 @@ import re
 import click
 from packaging.requirements import InvalidRequirement, Requirement
 
+from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
-from elt_env.cli.telling import teller
 from elt_env.errors import PolicyError
-from elt_env.model.target import PYTHON
-from elt_env.stages import why as stage
-from elt_env.stages.show import find_lock
+from elt_env.lock import why as stage
+from elt_env.package.target import PYTHON
+from elt_env.report.show import find_lock
 
 
 @click.command()

@@ -1,1 +1,1 @@
-"""Dagster: assets, checks, jobs and resources; each body calls one stage."""
+"""Dagster: assets, checks, jobs and resources; each body calls one room."""

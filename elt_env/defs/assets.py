@@ -12,16 +12,16 @@ from elt_env.defs.names import about, group_name
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.run_tags import is_unasked, mover, steering
 from elt_env.defs.steps import Made, Work, step
-from elt_env.model.diff import count
-from elt_env.model.policy import EnvironmentPolicy
-from elt_env.stages import build
-from elt_env.stages import lock as locking
-from elt_env.stages import pack as packing
-from elt_env.stages.lock import Locked, Resolution, Solved
-from elt_env.stages.pack import Draft
-from elt_env.stages.promote import mend_entry_points, promote
-from elt_env.stages.push import push_candidate
-from elt_env.tools.prefix import Stage
+from elt_env.environment import build
+from elt_env.environment.prefix import Stage
+from elt_env.image import pack as packing
+from elt_env.image.pack import Draft
+from elt_env.image.push import push_candidate
+from elt_env.lock import make as locking
+from elt_env.lock.make import Locked, Resolution, Solved
+from elt_env.lockfile.changes import count
+from elt_env.project.policy import EnvironmentPolicy
+from elt_env.release.promote import mend_entry_points, promote
 
 
 @step

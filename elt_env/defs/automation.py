@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from elt_env.model.policy import Policy
+from elt_env.project.policy import Policy
 
 
 def follows_upstream() -> dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]:

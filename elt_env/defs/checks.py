@@ -13,19 +13,19 @@ from elt_env.defs.names import group_name, python_partitions
 from elt_env.defs.notices import tell
 from elt_env.defs.resources import EltProject, reporting, work
 from elt_env.defs.run_tags import AGAIN
+from elt_env.environment import build
 from elt_env.errors import InputError, ToolError
-from elt_env.model.evidence import Evidence
-from elt_env.model.lock import Lock
-from elt_env.model.policy import EnvironmentPolicy
-from elt_env.stages import build
-from elt_env.stages.checks import NOT_BLOCKING, registry
-from elt_env.stages.checks.applies import lacking
-from elt_env.stages.checks.registry import descriptions, health_checks, is_blocking
-from elt_env.stages.prove import Prover, image_prover, prefix_prover
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lockfile.document import Lock
+from elt_env.project.policy import EnvironmentPolicy
+from elt_env.proof.checks import NOT_BLOCKING, registry
+from elt_env.proof.checks.applies import lacking
+from elt_env.proof.checks.registry import descriptions, health_checks, is_blocking
+from elt_env.proof.prove import Prover, image_prover, prefix_prover
+from elt_env.store.evidence import Evidence
+from elt_env.toolbox import Toolbox
 
 MakeProver = Callable[..., Prover]
-"""Makes what runs the checks of a lock, as `elt_env.stages.prove.prefix_prover` does."""
+"""Makes what runs the checks of a lock, as `elt_env.proof.prove.prefix_prover` does."""
 
 
 def environment_checks(

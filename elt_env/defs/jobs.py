@@ -10,10 +10,10 @@ import dagster as dg
 from elt_env.defs.checks import check_keys
 from elt_env.defs.names import group_name
 from elt_env.defs.run_tags import AGAIN, BY_ITSELF, ENVIRONMENT, EVERYTHING, IDENTITY, UPGRADE
-from elt_env.model.policy import EnvironmentPolicy, Policy
-from elt_env.stages.checks import NOT_BLOCKING
-from elt_env.stages.checks.registry import descriptions, health_checks
-from elt_env.stages.prove import SMOKE_CHECKS
+from elt_env.project.policy import EnvironmentPolicy, Policy
+from elt_env.proof.checks import NOT_BLOCKING
+from elt_env.proof.checks.registry import descriptions, health_checks
+from elt_env.proof.prove import SMOKE_CHECKS
 
 
 def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:

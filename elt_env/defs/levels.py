@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 
-from elt_env.tools.masking import hidden
-from elt_env.tools.process import Say
+from elt_env.machine.process import Say
+from elt_env.runtime.masking import hidden
 
 _WARNING = "WARNING: "
 # The installer's list of packages, and what tools of the environment tell of their own work.

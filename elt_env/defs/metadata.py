@@ -8,20 +8,20 @@ from pathlib import Path
 
 import dagster as dg
 
-from elt_env.model.diff_render import to_markdown
-from elt_env.model.diff_report import DiffReport, Waiting, to_json
-from elt_env.model.evidence import Cell, Evidence
-from elt_env.model.image import ImageRecord
-from elt_env.model.lock import HeldBack, Lock, Package
-from elt_env.model.spec import Spec
-from elt_env.model.summary import first_tool
-from elt_env.stages.build import Built
-from elt_env.stages.lock import Locked
-from elt_env.stages.pack import Packed
-from elt_env.stages.push import PushedImage
-from elt_env.tools.files import tail
-from elt_env.tools.settings import Project
-from elt_env.tools.store import Store
+from elt_env.environment.build import BuildResult
+from elt_env.image.pack import PackedImage
+from elt_env.image.push import PushedImage
+from elt_env.image.record import ImageRecord
+from elt_env.lock.diff_render import to_markdown
+from elt_env.lock.diff_report import DiffReport, Waiting, to_json
+from elt_env.lock.make import Locked
+from elt_env.lockfile.document import HeldBack, Lock, Package
+from elt_env.project.settings import Project
+from elt_env.report.summary import first_tool
+from elt_env.runtime.files import tail
+from elt_env.spec.document import Spec
+from elt_env.store.evidence import Cell, Evidence
+from elt_env.store.locks import Store
 
 _LOG_LINES = 40
 _HOST = (
@@ -103,7 +103,7 @@ def _waiting_table(waiting: Iterable[Waiting]) -> dg.TableMetadataValue:
     return _table(columns, rows)
 
 
-def prefix_metadata(lock: Lock, built: Built) -> Metadata:
+def prefix_metadata(lock: Lock, built: BuildResult) -> Metadata:
     """Return where the environment is, what was done and how to use it."""
     name = lock.target.name
     use = f"```\nelt-env run {name} -- {first_tool(lock)} --version\nelt-env shell {name}\n```"
@@ -116,7 +116,7 @@ def prefix_metadata(lock: Lock, built: Built) -> Metadata:
     }
 
 
-def image_metadata(packed: Packed, pushed: PushedImage | None) -> Metadata:
+def image_metadata(packed: PackedImage, pushed: PushedImage | None) -> Metadata:
     """Return what the image is made of, what of it is new, where it went, and how to use it."""
     outcome = "kept: it is what it was" if packed.kept else "packed"
     where = [str(each) for each in pushed.references] if pushed else []

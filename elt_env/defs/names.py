@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from elt_env.model.policy import EnvironmentPolicy, Policy
+from elt_env.project.policy import EnvironmentPolicy, Policy
 
 
 def python_partitions(policy: EnvironmentPolicy) -> dg.StaticPartitionsDefinition:

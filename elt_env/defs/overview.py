@@ -13,11 +13,11 @@ from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.sensors.runs import Runs
 from elt_env.defs.sensors.walk import Tracked
 from elt_env.defs.store_report import targets
-from elt_env.model.canonical import digest_of
-from elt_env.model.policy import Policy
-from elt_env.model.standing import Standing, records_of, to_markdown
-from elt_env.stages.standing import standing_of
-from elt_env.tools.toolbox import Toolbox
+from elt_env.package.canonical import digest_of
+from elt_env.project.policy import Policy
+from elt_env.report.standing import Standing, records_of, to_markdown
+from elt_env.report.standing_of import standing_of
+from elt_env.toolbox import Toolbox
 
 KEY = dg.AssetKey("overview")
 _SECONDS = 30

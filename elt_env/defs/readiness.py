@@ -9,13 +9,13 @@ from elt_env.defs.metadata import Metadata, made
 from elt_env.defs.names import group_name
 from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.run_tags import IDENTITY, PYTHONS
-from elt_env.model.canonical import digest_of
-from elt_env.model.readiness import Readiness, Verdict
-from elt_env.model.readiness_render import COLUMNS, next_step, rows, to_markdown
-from elt_env.model.target import parse_target
-from elt_env.stages.readiness import examine_python, pythons_to_examine
-from elt_env.tools.readiness_store import ReadinessStore
-from elt_env.tools.toolbox import Toolbox
+from elt_env.package.canonical import digest_of
+from elt_env.package.target import parse_target
+from elt_env.toolbox import Toolbox
+from elt_env.watch.readiness import Readiness, Verdict
+from elt_env.watch.readiness_render import COLUMNS, next_step, rows, to_markdown
+from elt_env.watch.store import ReadinessStore
+from elt_env.watch.trial import examine_python, pythons_to_examine
 
 JOB = "python_readiness"
 

@@ -9,13 +9,13 @@ from elt_env.defs.notices import tell
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.resources import EltProject, work
 from elt_env.defs.run_tags import IDENTITY, TO, Mover, is_unasked, mover
-from elt_env.model.policy import Policy
-from elt_env.model.target import Target
-from elt_env.stages import promote as promoting
-from elt_env.stages import roll_back as rolling
-from elt_env.stages.promote import Moved
-from elt_env.stages.repair import mend
-from elt_env.tools.toolbox import Toolbox
+from elt_env.package.target import Target
+from elt_env.project.policy import Policy
+from elt_env.release import promote as promoting
+from elt_env.release import roll_back as rolling
+from elt_env.release.promote import MoveResult
+from elt_env.release.repair import mend
+from elt_env.toolbox import Toolbox
 
 # https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events that a step logs
 _DATA_VERSION = "dagster/data_version"
@@ -105,7 +105,7 @@ def _mover(context: dg.OpExecutionContext, said: Promote) -> Mover:
 
 
 def _report(
-    moved: Moved, detail: str, target: Target, toolbox: Toolbox, context: dg.OpExecutionContext
+    moved: MoveResult, detail: str, target: Target, toolbox: Toolbox, context: dg.OpExecutionContext
 ) -> None:
     """Show a release on its asset; where it has moved, tell of it."""
     if not moved.kept:

@@ -9,20 +9,20 @@ from statistics import median
 import dagster as dg
 
 from elt_env.defs.metadata import Metadata, package_table
-from elt_env.model.canonical import short
-from elt_env.model.diff_render import to_markdown
-from elt_env.model.diff_report import DiffReport, explained
-from elt_env.model.lock import Lock
-from elt_env.model.release import Release
-from elt_env.model.release_log import Entry
-from elt_env.model.summary import first_tool
-from elt_env.model.target import Target
-from elt_env.stages.explain_diff import read_report
-from elt_env.stages.promote import Moved
-from elt_env.stages.proof import examine
-from elt_env.stages.release_log import release_log
-from elt_env.tools.release_store import ReleaseStore
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lock.diff_render import to_markdown
+from elt_env.lock.diff_report import DiffReport, explained
+from elt_env.lock.explain_diff import read_report
+from elt_env.lockfile.document import Lock
+from elt_env.package.canonical import short
+from elt_env.package.target import Target
+from elt_env.proof.proof import examine
+from elt_env.release.history import Entry
+from elt_env.release.log import release_log
+from elt_env.release.promote import MoveResult
+from elt_env.release.record import Release
+from elt_env.release.store import ReleaseStore
+from elt_env.report.summary import first_tool
+from elt_env.toolbox import Toolbox
 
 _ROWS = 50
 _USE = """\
@@ -39,7 +39,7 @@ def release_version(release: Release) -> str:
     return f"{release.digest}+{release.image}" if release.image else release.digest
 
 
-def release_metadata(moved: Moved, target: Target, toolbox: Toolbox) -> Metadata:
+def release_metadata(moved: MoveResult, target: Target, toolbox: Toolbox) -> Metadata:
     """Return what is in a release, what it changed, whether it is proven, and how to use it."""
     release = moved.release
     lock = toolbox.store.read_lock(release.digest, target)

@@ -12,10 +12,10 @@ from elt_env.defs.levels import leveled
 from elt_env.defs.names import target_names
 from elt_env.defs.notices import tell
 from elt_env.errors import EltEnvError, InputError
-from elt_env.model.target import Target
-from elt_env.tools.masking import hidden
-from elt_env.tools.settings import Project, open_project
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.package.target import Target
+from elt_env.project.settings import Project, open_project
+from elt_env.runtime.masking import hidden
+from elt_env.toolbox import Toolbox, open_toolbox
 
 Context = dg.OpExecutionContext | dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 

@@ -51,7 +51,7 @@ def asked_upgrade(tags: Mapping[str, str]) -> tuple[str, ...] | None:
 
 
 class Steering(TypedDict):
-    """What a run's tags say about its lock; as `elt_env.stages.lock.solve_unless_kept` takes it."""
+    """What a run's tags say about its lock; as `elt_env.lock.make.solve_unless_kept` takes it."""
 
     upgrade: tuple[str, ...] | None
     candidate: str | None
@@ -66,7 +66,7 @@ def steering(tags: Mapping[str, str]) -> Steering:
 
 
 class Mover(TypedDict):
-    """Why a run moves a release, and what the run is; as `elt_env.stages.promote` takes it."""
+    """Why a run moves a release, and what the run is; as `elt_env.release.promote` takes it."""
 
     trigger: str
     by: str

@@ -13,7 +13,7 @@ from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import TRIGGER
 from elt_env.defs.sensors.runs import Runs, claims
 from elt_env.errors import EltEnvError, PolicyError
-from elt_env.model.policy import Policy
+from elt_env.project.policy import Policy
 
 Tick = Iterator[dg.RunRequest | dg.SkipReason]
 

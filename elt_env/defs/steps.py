@@ -10,10 +10,10 @@ import dagster as dg
 from elt_env.defs.levels import leveled
 from elt_env.defs.notices import tell
 from elt_env.defs.resources import work
-from elt_env.model.notice import Outcome
-from elt_env.model.target import Target
-from elt_env.tools.process import Say
-from elt_env.tools.toolbox import Toolbox
+from elt_env.machine.process import Say
+from elt_env.package.target import Target
+from elt_env.release.notice import Outcome
+from elt_env.toolbox import Toolbox
 
 Made = dg.MaterializeResult[None]
 """What the last step of an asset ends with."""

@@ -25,19 +25,19 @@ from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.run_tags import IDENTITY
 from elt_env.defs.sensors.runs import Runs
 from elt_env.defs.sensors.walk import Tracked
+from elt_env.environment.build import BuildResult
 from elt_env.errors import InputError
-from elt_env.model.evidence import Evidence
-from elt_env.model.lock import Lock
-from elt_env.model.policy import Policy
-from elt_env.model.summary import Summary
-from elt_env.model.target import Target
-from elt_env.stages.build import Built
-from elt_env.stages.explain_diff import read_report, with_startup
-from elt_env.stages.lock import Locked
-from elt_env.stages.promote import Moved
-from elt_env.stages.show import previous_lock, show
-from elt_env.tools.settings import Project
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lock.explain_diff import read_report, with_startup
+from elt_env.lock.make import Locked
+from elt_env.lockfile.document import Lock
+from elt_env.package.target import Target
+from elt_env.project.policy import Policy
+from elt_env.project.settings import Project
+from elt_env.release.promote import MoveResult
+from elt_env.report.show import previous_lock, show
+from elt_env.report.summary import Summary
+from elt_env.store.evidence import Evidence
+from elt_env.toolbox import Toolbox
 
 JOB = "store_report"
 _SECONDS = 30
@@ -204,13 +204,13 @@ def _made(summary: Summary, toolbox: Toolbox) -> Iterator[_Made]:
     if lock is not None:
         yield _Made("lockfile", lock.digest, lambda: lock_metadata(_locked(lock, target, toolbox)))
     if lock is not None and summary.ready:
-        built = Built(Path(str(summary.prefix)), (_OUTSIDE,))
+        built = BuildResult(Path(str(summary.prefix)), (_OUTSIDE,))
         yield _Made("environment", lock.digest, lambda: prefix_metadata(lock, built))
     if image is not None:
         layout = Path(str(summary.layout))
         yield _Made("image", image.digest, lambda: image_record_metadata(image, layout, _OUTSIDE))
     if release is not None:
-        moved = Moved(release, summary.previous)
+        moved = MoveResult(release, summary.previous)
         yield _Made(
             "release", release_version(release), lambda: release_metadata(moved, target, toolbox)
         )

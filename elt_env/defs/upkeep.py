@@ -5,9 +5,9 @@ import dagster as dg
 from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.run_tags import IDENTITY
-from elt_env.model.collected import collected_text
-from elt_env.model.policy import Policy
-from elt_env.stages.collect import collect
+from elt_env.project.policy import Policy
+from elt_env.release.collect import collect
+from elt_env.store.collected import collected_text
 
 
 def upkeep_definitions(policy: Policy) -> dg.Definitions:

@@ -21,16 +21,16 @@ from elt_env.defs.warehouse_tables import (
     raw_metadata,
     raw_schemas,
 )
+from elt_env.environment.dbt import dbt_program, find_manifest
 from elt_env.errors import EltEnvError
-from elt_env.model.canonical import digest_of
-from elt_env.model.history_rows import TABLES, history_rows
-from elt_env.model.policy import Policy
-from elt_env.stages.whole_history import read_history
-from elt_env.tools.dbt import dbt_program, find_manifest
-from elt_env.tools.input_files import read_stored
-from elt_env.tools.settings import Project
-from elt_env.tools.store import Store
-from elt_env.tools.warehouse import FILE_NAME, PROJECT, make_way, variables
+from elt_env.package.canonical import digest_of
+from elt_env.project.policy import Policy
+from elt_env.project.settings import Project
+from elt_env.report.history import read_history
+from elt_env.report.history_rows import TABLES, history_rows
+from elt_env.report.warehouse import FILE_NAME, PROJECT, make_way, variables
+from elt_env.runtime.input_files import read_stored
+from elt_env.store.locks import Store
 
 JOB = "warehouse_refresh"
 _SECONDS = 30

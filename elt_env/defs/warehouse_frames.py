@@ -10,7 +10,7 @@ from dagster_duckdb_pandas import DuckDBPandasIOManager
 from dagster_duckdb_pandas.duckdb_pandas_type_handler import DuckDBPandasTypeHandler
 from duckdb import DuckDBPyConnection
 
-from elt_env.model.lock_rows import Row
+from elt_env.proof.rows import Row
 
 _SCHEMA = "dagster/column_schema"
 _DTYPES = {"bigint": "Int64", "boolean": "boolean", "double": "Float64", "varchar": "string"}

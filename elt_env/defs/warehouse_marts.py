@@ -33,11 +33,11 @@ from elt_env.defs.warehouse_tables import (
     mart_queries,
     raw_key,
 )
+from elt_env.environment.dbt import dbt_program
+from elt_env.environment.scratch_dir import scratch_dir
 from elt_env.errors import ToolError
-from elt_env.tools.dbt import dbt_program
-from elt_env.tools.settings import Project
-from elt_env.tools.warehouse import FILE_NAME, PROJECT, look, variables
-from elt_env.tools.workplace import workplace
+from elt_env.project.settings import Project
+from elt_env.report.warehouse import FILE_NAME, PROJECT, look, variables
 
 _DAY = "ELT_AS_OF"
 _PLAIN = "--no-use-colors"
@@ -80,7 +80,7 @@ def mart_definitions(project: Project, manifest: Mapping[str, Any]) -> dg.Defini
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="build_marts")
     def build_marts(context: dg.AssetExecutionContext, dbt: DbtCommand) -> Iterator[Any]:
         """Let dbt build and test what was selected."""
-        with failing_clearly(), workplace(project.home, GROUP) as place:
+        with failing_clearly(), scratch_dir(project.home, GROUP) as place:
             given = json.dumps({**variables(project.home / FILE_NAME), "as_of": _day()})
             # Unit tests have no asset to report on.
             command = ["build", "--exclude-resource-type", "unit_test", "--vars", given, _PLAIN]

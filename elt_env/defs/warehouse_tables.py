@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from elt_env.errors import EltEnvError
-from elt_env.tools.warehouse import MARTS, RAW, Answer
+from elt_env.report.warehouse import MARTS, RAW, Answer
 
 GROUP = "warehouse"
 IO_MANAGER = "warehouse"

@@ -14,7 +14,7 @@ from elt_env.defs.schedules import relock_schedules
 from elt_env.defs.sensors import sensors
 from elt_env.defs.sensors.instance import instance_sensor
 from elt_env.defs.sensors.lost_runs import lost_run_sensor
-from elt_env.model.policy import Policy
+from elt_env.project.policy import Policy
 
 
 def watch_definitions(policy: Policy, jobs: Iterable[Any]) -> dg.Definitions:

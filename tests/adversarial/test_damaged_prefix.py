@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.environment.build import changed_since_sealed, ensure_prefix
+from elt_env.environment.prefix import Prefix
 from elt_env.errors import IntegrityError
-from elt_env.model.lock import Lock
-from elt_env.stages.build import changed_since_sealed, ensure_prefix
-from elt_env.stages.promote import promote
-from elt_env.stages.repair import repair
-from elt_env.stages.roll_back import roll_back
-from elt_env.stages.verify import verify
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.release_store import ReleaseStore
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lockfile.document import Lock
+from elt_env.release.promote import promote
+from elt_env.release.repair import repair
+from elt_env.release.roll_back import roll_back
+from elt_env.release.store import ReleaseStore
+from elt_env.release.verify import verify
+from elt_env.toolbox import Toolbox
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import keep_current, prepare, pretend_proven, toolbox_at
 from tests.support.sample import Sample, run_in, silent

@@ -11,11 +11,11 @@ import pytest
 
 from elt_env.cli.release import promote_built
 from elt_env.errors import IntegrityError
-from elt_env.stages.promote import promote
-from elt_env.stages.repair import repair, repair_pointer
-from elt_env.stages.verify import locks_of, require_whole, verify
-from elt_env.tools.release_store import ReleaseStore
-from elt_env.tools.toolbox import Toolbox
+from elt_env.release.promote import promote
+from elt_env.release.repair import repair, repair_pointer
+from elt_env.release.store import ReleaseStore
+from elt_env.release.verify import locks_of, require_whole, verify
+from elt_env.toolbox import Toolbox
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import prepare, toolbox_at
 from tests.support.sample import silent

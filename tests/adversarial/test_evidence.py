@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 
 from elt_env.errors import PolicyError, ProofError
-from elt_env.model.canonical import digest_of
-from elt_env.model.evidence import Evidence
-from elt_env.stages.checks.image import IMAGE_CHECKS
-from elt_env.stages.promote import promote
-from elt_env.stages.proof import examine
-from elt_env.stages.prove import Finding, Prover, prove
-from elt_env.stages.show import show
-from elt_env.tools.process import Say
-from elt_env.tools.release_store import ReleaseStore
-from elt_env.tools.store import Store
-from elt_env.tools.toolbox import Toolbox
+from elt_env.machine.process import Say
+from elt_env.package.canonical import digest_of
+from elt_env.proof.checks.image import IMAGE_CHECKS
+from elt_env.proof.proof import examine
+from elt_env.proof.prove import Finding, Prover, prove
+from elt_env.release.promote import promote
+from elt_env.release.store import ReleaseStore
+from elt_env.report.show import show
+from elt_env.store.evidence import Evidence
+from elt_env.store.locks import Store
+from elt_env.toolbox import Toolbox
 from tests.support.locks import CHANNEL, INDEX, MOMENT, lock_of, pip_package, python_package
 from tests.support.project import make_project, toolbox_of
 from tests.support.proving import (

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from elt_env.cli import main
 from elt_env.cli.targets import lock_in
+from elt_env.environment.prefix import Prefix
 from elt_env.errors import IntegrityError
-from elt_env.model import lock_json, requirements
-from elt_env.model.canonical import digest_of
-from elt_env.model.lock import Lock, Package
-from elt_env.model.lock_faults import faults
-from elt_env.tools.prefix import Prefix
+from elt_env.lockfile import lock_json, requirements
+from elt_env.lockfile.document import Lock, Package
+from elt_env.lockfile.lock_faults import faults
+from elt_env.package.canonical import digest_of
 from tests.support.locks import conda_package, lock_of, locks, owning, pip_package, python_package
 from tests.support.proving import keep_current, toolbox_at
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
-from elt_env.model.lock import Lock
-from elt_env.stages.build import ensure_prefix
-from elt_env.tools.file_list import list_files
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.process import run
-from elt_env.tools.toolbox import Toolbox
+from elt_env.environment.build import ensure_prefix
+from elt_env.environment.file_list import list_files
+from elt_env.environment.prefix import Prefix
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import run
+from elt_env.toolbox import Toolbox
 from tests.support.sample import Sample, run_in
 from tests.support.wheels import make_sdist, make_wheel
 

@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 
 from elt_env.cli import main
 from elt_env.errors import EltEnvError
-from elt_env.model import limits, lock_json
-from elt_env.model.marked_yaml import compose
-from elt_env.tools.condarc import read_conda_settings
-from elt_env.tools.files import sha256_of
-from elt_env.tools.input_files import read_bytes
-from elt_env.tools.logins import Logins, read_auth_file
-from elt_env.tools.network_settings import network_variables
-from elt_env.tools.oci.docker_config import find_login
+from elt_env.image.oci.docker_config import find_login
+from elt_env.lockfile import lock_json
+from elt_env.machine.condarc import read_conda_settings
+from elt_env.machine.logins import Logins, read_auth_file
+from elt_env.machine.network_settings import network_variables
+from elt_env.runtime import limits
+from elt_env.runtime.files import sha256_of
+from elt_env.runtime.input_files import read_bytes
+from elt_env.spec.marked_yaml import compose
 from tests.support.locks import lock_of
 from tests.support.memory import most_memory
 

@@ -16,10 +16,10 @@ import zstandard
 from click.testing import CliRunner
 
 from elt_env.cli import main
-from elt_env.model.history_rows import history_rows
-from elt_env.stages.whole_history import read_history
-from elt_env.tools.masking import hidden, masking, remember
-from elt_env.tools.store import Store
+from elt_env.report.history import read_history
+from elt_env.report.history_rows import history_rows
+from elt_env.runtime.masking import hidden, masking, remember
+from elt_env.store.locks import Store
 from tests.support.channel import Channel
 from tests.support.index_server import IndexServer, dead_url
 from tests.support.isolation import clear_settings

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from elt_env.cli import main
+from elt_env.environment.build import ensure_prefix
+from elt_env.environment.prefix import Prefix
 from elt_env.errors import PolicyError
-from elt_env.model.lock import Lock
-from elt_env.stages.build import ensure_prefix
-from elt_env.stages.repair import repair
-from elt_env.stages.verify import verify
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.store import Store
+from elt_env.lockfile.document import Lock
+from elt_env.release.repair import repair
+from elt_env.release.verify import verify
+from elt_env.store.locks import Store
 from tests.support.locks import CHANNEL, INDEX
 from tests.support.project import make_project
 from tests.support.sample import Sample, run_in, silent

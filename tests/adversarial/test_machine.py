@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from elt_env.cli import main as cli
-from elt_env.tools.pip import uv_errors
-from elt_env.tools.settings import open_project
+from elt_env.pip import uv_errors
+from elt_env.project.settings import open_project
 
 _COMMAND = [sys.executable, "-m", "elt_env"]
 _PATH = "environment.yml"

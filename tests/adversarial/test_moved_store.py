@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from elt_env.cli.targets import prefix_to_use
+from elt_env.environment.build import ensure_prefix, require_prefix
+from elt_env.environment.prefix import Prefix
 from elt_env.errors import InputError, ToolError
-from elt_env.model.lock import Lock
-from elt_env.stages.build import ensure_prefix, require_prefix
-from elt_env.stages.checks.inputs import check_inputs
-from elt_env.stages.promote import promote
-from elt_env.stages.proof import examine
-from elt_env.stages.show import show
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.release_store import ReleaseStore
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lockfile.document import Lock
+from elt_env.proof.checks.inputs import check_inputs
+from elt_env.proof.proof import examine
+from elt_env.release.promote import promote
+from elt_env.release.store import ReleaseStore
+from elt_env.report.show import show
+from elt_env.toolbox import Toolbox
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import keep_current, prepare, pretend_built, pretend_proven, toolbox_at
 from tests.support.sample import Sample, run_in, silent

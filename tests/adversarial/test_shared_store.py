@@ -14,10 +14,10 @@ from click.testing import CliRunner
 
 from elt_env.cli import main
 from elt_env.errors import EltEnvError, IntegrityError, PolicyError
-from elt_env.stages.promote import promote
-from elt_env.tools.release_store import ReleaseStore
-from elt_env.tools.settings import open_project
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.project.settings import open_project
+from elt_env.release.promote import promote
+from elt_env.release.store import ReleaseStore
+from elt_env.toolbox import Toolbox, open_toolbox
 from tests.support.locks import CHANNEL, INDEX, MOMENT, lock_of, pip_package, python_package
 from tests.support.project import make_project, toolbox_of
 from tests.support.proving import keep_current, prepare, toolbox_at

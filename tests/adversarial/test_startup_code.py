@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_env.model.diff_render import body, headline, to_markdown, to_text
-from elt_env.model.lock import Lock, Manager, Package
-from elt_env.model.startup import StartupChange, StartupFile, in_archive, startup_changes
-from elt_env.stages.build import ensure_prefix
-from elt_env.stages.checks.startup_code import startup_code
-from elt_env.stages.explain_diff import explain, explain_relock, read_report, with_startup
-from elt_env.stages.promote import promote
-from elt_env.tools.files import remove_tree
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.toolbox import Toolbox
+from elt_env.environment.build import ensure_prefix
+from elt_env.environment.prefix import Prefix
+from elt_env.environment.startup_code import StartupChange, StartupFile, in_archive, startup_changes
+from elt_env.lock.diff_render import body, headline, to_markdown, to_text
+from elt_env.lock.explain_diff import explain, explain_relock, read_report, with_startup
+from elt_env.lockfile.document import Lock, Manager, Package
+from elt_env.proof.checks.startup_code import startup_code
+from elt_env.release.promote import promote
+from elt_env.runtime.files import remove_tree
+from elt_env.toolbox import Toolbox
 from tests.support.proving import keep_current, pretend_proven
 from tests.support.sample import Sample, silent
 

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elt_env.errors import IndexUnreachableError, SourceError
-from elt_env.model.diff_render import to_markdown, to_text
-from elt_env.model.places import bare
-from elt_env.model.sources import Order, SourceChange, explained, is_at, pinned_to
-from elt_env.model.target import Target
-from elt_env.stages.candidate import find_candidate
-from elt_env.stages.lock import Locked, lock
-from elt_env.stages.readiness import examine_python
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lock.candidate import find_candidate
+from elt_env.lock.diff_render import to_markdown, to_text
+from elt_env.lock.make import Locked, lock
+from elt_env.lock.origins import Order, SourceChange, explained, is_at, pinned_to
+from elt_env.lock.places import bare
+from elt_env.package.target import Target
+from elt_env.toolbox import Toolbox
+from elt_env.watch.trial import examine_python
 from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import IndexServer
 from tests.support.locking import LONG_AGO, PYTHON, Scene, target_of

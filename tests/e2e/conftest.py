@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from elt_env.stages.prove import SMOKE_CHECKS
+from elt_env.proof.prove import SMOKE_CHECKS
 from tests.support.commands import REPOSITORY, Site, make_site
 from tests.support.python_channel import shared_directory
 from tests.support.real_spec import FailedJob, Run, SmokeJobs, copy_project, copy_store

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from elt_env.stages.prove import HEALTH_CHECKS
+from elt_env.proof.prove import HEALTH_CHECKS
 from tests.support.commands import Site
 from tests.support.real_spec import unwarned
 

@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from elt_env.model.image_reference import parse_reference
-from elt_env.model.lock import Lock
-from elt_env.stages.build import ensure_prefix, require_lock
-from elt_env.stages.lock import lock as make_lock
-from elt_env.stages.pack import Packed, pack
-from elt_env.stages.prove import IMAGE_CHECKS
-from elt_env.stages.push import push
-from elt_env.tools.oci.layout import Layout
-from elt_env.tools.oci.registry import Registry
-from elt_env.tools.settings import open_project
-from elt_env.tools.toolbox import Toolbox
+from elt_env.environment.build import ensure_prefix, require_lock
+from elt_env.image.oci.layout import Layout
+from elt_env.image.oci.registry import Registry
+from elt_env.image.pack import PackedImage, pack
+from elt_env.image.push import push
+from elt_env.image.reference import parse_reference
+from elt_env.lock.make import lock as make_lock
+from elt_env.lockfile.document import Lock
+from elt_env.project.settings import open_project
+from elt_env.proof.prove import IMAGE_CHECKS
+from elt_env.toolbox import Toolbox
 from tests.support.commands import Site
 from tests.support.project import toolbox_of
 from tests.support.registry_server import docker_registry
@@ -41,7 +41,7 @@ class Elsewhere:
 
     toolbox: Toolbox
     lock: Lock
-    packed: Packed
+    packed: PackedImage
 
 
 @pytest.fixture(scope="module")

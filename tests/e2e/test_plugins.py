@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.environment.plugins import MeltanoProject
+from elt_env.environment.prefix import Prefix
 from elt_env.errors import EltEnvError
-from elt_env.stages.checks.plugins import provide_locked
-from elt_env.stages.checks.smoke_meltano import meltano_smoke
-from elt_env.tools.indexes import Indexes, parse_index
-from elt_env.tools.plugin_locks import forget_plugin_lock
-from elt_env.tools.plugins import MeltanoProject
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.settings import open_project
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.lock.plugin_locks import forget_plugin_lock
+from elt_env.machine.indexes import Indexes, parse_index
+from elt_env.project.settings import open_project
+from elt_env.proof.checks.plugins import provide_locked
+from elt_env.proof.checks.smoke_meltano import meltano_smoke
+from elt_env.toolbox import Toolbox, open_toolbox
 from tests.support.commands import REPOSITORY, Site
 from tests.support.index_server import IndexServer
 from tests.support.real_spec import copy_project

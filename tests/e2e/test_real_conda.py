@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from elt_env.model.lock import Lock
-from elt_env.tools.store import read_lock_directory
+from elt_env.lockfile.document import Lock
+from elt_env.store.locks import read_lock_directory
 from tests.support.real_conda import RealConda, installed_conda
 
 pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]

@@ -15,7 +15,7 @@ import rattler
 import uv
 from rattler.explicit_environment import ExplicitEnvironmentSpec
 
-from elt_env.stages.prove import CHECKS
+from elt_env.proof.prove import CHECKS
 from tests.support.commands import Site
 from tests.support.real_spec import unwarned
 

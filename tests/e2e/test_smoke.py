@@ -15,18 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.model.diff import compare
-from elt_env.model.lock import Lock
-from elt_env.stages.checks.smoke import LIMIT, Bench, Needs, conduct
-from elt_env.stages.checks.smoke_dagster import dagster_smoke
-from elt_env.stages.checks.smoke_dbt import build, dbt_smoke, dbt_variables
-from elt_env.stages.checks.smoke_meltano import LOADED, load, meltano_smoke
-from elt_env.stages.prove import Check, Finding
-from elt_env.tools.duckdb_file import query
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.settings import open_project
-from elt_env.tools.store import Pointer, Store
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.environment.duckdb_file import query
+from elt_env.environment.prefix import Prefix
+from elt_env.lockfile.changes import compare
+from elt_env.lockfile.document import Lock
+from elt_env.project.settings import open_project
+from elt_env.proof.checks.smoke import LIMIT, Bench, Needs, conduct
+from elt_env.proof.checks.smoke_dagster import dagster_smoke
+from elt_env.proof.checks.smoke_dbt import build, dbt_smoke, dbt_variables
+from elt_env.proof.checks.smoke_meltano import LOADED, load, meltano_smoke
+from elt_env.proof.prove import Check, Finding
+from elt_env.store.locks import Pointer, Store
+from elt_env.toolbox import Toolbox, open_toolbox
 from tests.support.commands import REPOSITORY, Site
 from tests.support.real_spec import copy_project
 

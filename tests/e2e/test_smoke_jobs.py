@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from elt_env.model.evidence import Evidence
-from elt_env.stages.prove import SMOKE_CHECKS
-from elt_env.tools.store import Store
+from elt_env.proof.prove import SMOKE_CHECKS
+from elt_env.store.evidence import Evidence
+from elt_env.store.locks import Store
 from tests.support.commands import Site
 from tests.support.real_spec import FailedJob, SmokeJobs
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from elt_env.tools.indexes import find_indexes
-from elt_env.tools.settings import open_project
+from elt_env.machine.indexes import find_indexes
+from elt_env.project.settings import open_project
 from tests.support.commands import REPOSITORY, Site
 from tests.support.documents import as_script
 from tests.support.real_spec import copy_project

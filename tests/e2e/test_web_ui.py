@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from elt_env.stages.prove import HEALTH_CHECKS, SMOKE_CHECKS
-from elt_env.tools.release_store import ReleaseStore
+from elt_env.proof.prove import HEALTH_CHECKS, SMOKE_CHECKS
+from elt_env.release.store import ReleaseStore
 from tests.support.commands import REPOSITORY, Site
 from tests.support.python_channel import shared_directory
 from tests.support.real_spec import copy_project

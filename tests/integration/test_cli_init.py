@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from elt_env.cli import main
 from elt_env.definitions import project_definitions
 from elt_env.errors import InputError, PolicyError, SpecError
-from elt_env.tools.settings import open_project
+from elt_env.project.settings import open_project
 
 _SPEC = "name: Mine\ndependencies:\n  - python=3.11\n  - pip:\n      - dbt-duckdb\n"
 _DBT = "name: Jaffle Shop\nprofile: jaffle\nvars:\n  schema: \"{{ env_var('SCHEMA') }}\"\n"

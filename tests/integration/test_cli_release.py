@@ -18,7 +18,7 @@ from dagster._core.events import StepMaterializationData
 from elt_env.cli import main
 from elt_env.definitions import project_definitions
 from elt_env.defs.resources import EltProject
-from elt_env.tools.settings import open_project
+from elt_env.project.settings import open_project
 from tests.support.channel import Channel
 from tests.support.chat import chatting
 from tests.support.index_server import IndexServer

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from elt_env.tools import surroundings
-from elt_env.tools.system_libraries import system_libraries
+from elt_env import probes
+from elt_env.machine.system_libraries import system_libraries
 from tests.support.channel import Channel
 from tests.support.commands import REPOSITORY
 from tests.support.index_server import IndexServer
@@ -21,7 +21,7 @@ from tests.support.isolation import clear_settings
 from tests.support.loopback import running
 from tests.support.terminal import LIMIT, Terminal, make_terminal
 
-_PROBE = Path(surroundings.__file__).parent / "probes" / "surroundings.py"
+_PROBE = Path(probes.__file__).parent / "surroundings.py"
 _MODULES = "ssl\nsqlite3\nctypes\nsecrets\ntool\npart\n"
 _DBT = """\
 def main():

@@ -14,4 +14,4 @@ def test_the_list_loads_no_command() -> None:
     )
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "elt_env.cli" in loaded
-    assert not loaded & {"dagster", "pydantic", "rattler", "httpx", "elt_env.model.lock"}
+    assert not loaded & {"dagster", "pydantic", "rattler", "httpx", "elt_env.lockfile.document"}

@@ -21,7 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from elt_env.tools.interpreters import list_interpreters
+from elt_env.python.interpreters import list_interpreters
 from tests.support.commands import REPOSITORY
 from tests.support.index_server import IndexServer
 from tests.support.wheels import make_wheel
@@ -501,7 +501,7 @@ def test_no_tracked_file_names_a_registry_or_a_place_of_one_machine() -> None:
     foreign = ["pypi" + ".org", "python" + "hosted.org", "ana" + "conda.org", "ana" + "conda.com"]
     foreign += ["prefix" + ".dev", "/ro" + "ot/", "/wo" + "rk/"]
     # What conda means by the channel name `defaults`, which no setting of a user has to say.
-    known = {"elt_env/tools/conda/channels.py": "ana" + "conda.com"}
+    known = {"elt_env/conda/channels.py": "ana" + "conda.com"}
     for name in filter(None, listed.stdout.split("\0")):
         path = REPOSITORY / name
         text = path.read_text(errors="replace") if path.is_file() else ""

@@ -14,7 +14,7 @@ from tests.support.commands import REPOSITORY
 _ASK = """
 import sys
 from pathlib import Path
-from elt_env.tools.smoke_projects import smoke_project
+from elt_env.proof.smoke_projects import smoke_project
 for name in ("dbt_project", "meltano"):
     print(smoke_project(Path(sys.argv[1]), name).relative_to(sys.argv[2]))
 """
@@ -47,7 +47,7 @@ def test_the_smoke_projects_come_with_the_package(installed: Path, tmp_path: Pat
         text=True,
         timeout=60,
     )
-    places = ["elt_env/tools/projects/dbt_project", "elt_env/tools/projects/meltano"]
+    places = ["elt_env/proof/projects/dbt_project", "elt_env/proof/projects/meltano"]
     assert done.stdout.split() == places
     for place in places:
         ours = REPOSITORY / Path(place).name

@@ -7,12 +7,12 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from elt_env.model import oci
-from elt_env.model.oci import Descriptor, ImageConfig, Layer, Manifest
-from elt_env.tools.bases import Base
-from elt_env.tools.oci.layer import LayerWriter, write_layer
-from elt_env.tools.oci.layout import Layout
-from elt_env.tools.oci.reader import layer_content
+from elt_env.image import spec as oci
+from elt_env.image.bases import Base
+from elt_env.image.oci.layer import LayerWriter, write_layer
+from elt_env.image.oci.layout import Layout
+from elt_env.image.oci.reader import layer_content
+from elt_env.image.spec import Descriptor, ImageConfig, Layer, Manifest
 
 Files = Mapping[str, bytes]
 

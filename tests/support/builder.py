@@ -18,14 +18,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from elt_env.environment.build import ensure_prefix
 from elt_env.errors import EltEnvError
-from elt_env.stages.build import ensure_prefix
-from elt_env.stages.collect import collect
-from elt_env.stages.pack import pack
-from elt_env.stages.repair import repair
-from elt_env.stages.verify import verify
-from elt_env.tools.settings import open_project
-from elt_env.tools.store import read_lock_directory
+from elt_env.image.pack import pack
+from elt_env.project.settings import open_project
+from elt_env.release.collect import collect
+from elt_env.release.repair import repair
+from elt_env.release.verify import verify
+from elt_env.store.locks import read_lock_directory
 from tests.support.project import toolbox_of
 
 _REPOSITORY = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from elt_env.tools.interpreters import list_interpreters
+from elt_env.python.interpreters import list_interpreters
 
 Kind = Literal["TIMESTAMP", "CHECKED_HASH", "UNCHECKED_HASH"]
 _LIMIT = 60.0

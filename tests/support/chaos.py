@@ -31,8 +31,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from elt_env.tools.files import write_atomically
-from elt_env.tools.process import Say
+from elt_env.machine.process import Say
+from elt_env.runtime.files import write_atomically
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_distribution
 from tests.support.forks import Ended, Forks, forks

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import zstandard
 
-from elt_env.model import oci
-from elt_env.model.image import ImageRecord
-from elt_env.model.oci import Layer
-from elt_env.tools.oci.layout import Layout
+from elt_env.image import spec as oci
+from elt_env.image.oci.layout import Layout
+from elt_env.image.record import ImageRecord
+from elt_env.image.spec import Layer
 
 _USERS = "root:x:0:0:root:/root:/bin/sh\nelt:x:1000:1000:elt:/home/elt:/bin/sh\n"
 

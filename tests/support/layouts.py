@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from elt_env.model import oci
-from elt_env.model.oci import Descriptor, ImageConfig, Layer, Manifest
-from elt_env.tools.oci.layer import Compression, write_tar
-from elt_env.tools.oci.layout import Layout
+from elt_env.image import spec as oci
+from elt_env.image.oci.layer import Compression, write_tar
+from elt_env.image.oci.layout import Layout
+from elt_env.image.spec import Descriptor, ImageConfig, Layer, Manifest
 
 Entry = tuple[tarfile.TarInfo, bytes]
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
+from elt_env.conda import rattler_tool
 from elt_env.errors import UnsatisfiableError
-from elt_env.model.faults import FaultsError
-from elt_env.model.lock import Lock
-from elt_env.stages.lock import Resolution, resolve, solve_unless_kept
-from elt_env.tools.conda import rattler_tool
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lock.make import Resolution, resolve, solve_unless_kept
+from elt_env.lockfile.document import Lock
+from elt_env.spec.faults import FaultsError
+from elt_env.toolbox import Toolbox
 from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import IndexServer
 from tests.support.loopback import running

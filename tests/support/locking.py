@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from elt_env.model.target import Target
-from elt_env.stages.lock import Locked, lock
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lock.make import Locked, lock
+from elt_env.package.target import Target
+from elt_env.toolbox import Toolbox
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_distribution
 from tests.support.index_server import IndexServer

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from elt_env.model.lock import Bound, CondaDetail, HeldBack, Lock, Package
-from elt_env.model.satisfaction import requirement_lines
-from elt_env.model.spec import Spec
-from elt_env.model.target import Target
+from elt_env.lock.satisfaction import requirement_lines
+from elt_env.lockfile.document import Bound, CondaDetail, HeldBack, Lock, Package
+from elt_env.package.target import Target
+from elt_env.spec.document import Spec
 
 TARGET = Target("elt", "3.11", "linux-64")
 MOMENT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=timezone.utc)

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from elt_env.errors import EltEnvError
-from elt_env.stages.promote import promote
-from elt_env.stages.roll_back import roll_back
-from elt_env.tools.settings import open_project
+from elt_env.project.settings import open_project
+from elt_env.release.promote import promote
+from elt_env.release.roll_back import roll_back
 from tests.support.project import ENVIRONMENT, toolbox_of
 
 _REPOSITORY = Path(__file__).resolve().parents[2]

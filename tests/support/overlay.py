@@ -8,8 +8,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from elt_env.model.target import Target
-from elt_env.tools.prefix import Prefix
+from elt_env.environment.prefix import Prefix
+from elt_env.package.target import Target
 from tests.support.locks import lock_of, pip_package, python_package
 
 _PYTHON = ".".join(map(str, sys.version_info[:2]))

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from elt_env.model.lock import Lock
-from elt_env.model.target import Target
-from elt_env.stages.build import ensure_prefix
-from elt_env.tools.toolbox import Toolbox
+from elt_env.environment.build import ensure_prefix
+from elt_env.lockfile.document import Lock
+from elt_env.package.target import Target
+from elt_env.toolbox import Toolbox
 from tests.support.index_server import dead_url
 from tests.support.project import make_project, toolbox_of
 from tests.support.sample import Sample, silent

@@ -10,8 +10,8 @@ from typing import Any
 import tomli_w
 import yaml
 
-from elt_env.tools.settings import Project, open_project
-from elt_env.tools.toolbox import Toolbox, open_toolbox
+from elt_env.project.settings import Project, open_project
+from elt_env.toolbox import Toolbox, open_toolbox
 
 ENVIRONMENT = "elt"
 _SPEC = f"environments/{ENVIRONMENT}.yml"

@@ -6,18 +6,18 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from elt_env.model.evidence import Evidence, Status
-from elt_env.model.image import ImageRecord
-from elt_env.model.lock import Lock
-from elt_env.stages.checks import CHECKS
-from elt_env.stages.checks.image import IMAGE_CHECKS
-from elt_env.stages.checks.inputs import check_inputs
-from elt_env.tools.file_list import keep_list
-from elt_env.tools.files import write_atomically
-from elt_env.tools.image_store import ImageStore
-from elt_env.tools.oci.layout import Layout
-from elt_env.tools.prefix import Prefix, Stage
-from elt_env.tools.toolbox import Toolbox
+from elt_env.environment.file_list import keep_list
+from elt_env.environment.prefix import Prefix, Stage
+from elt_env.image.oci.layout import Layout
+from elt_env.image.record import ImageRecord
+from elt_env.image.store import ImageStore
+from elt_env.lockfile.document import Lock
+from elt_env.proof.checks import CHECKS
+from elt_env.proof.checks.image import IMAGE_CHECKS
+from elt_env.proof.checks.inputs import check_inputs
+from elt_env.runtime.files import write_atomically
+from elt_env.store.evidence import Evidence, Status
+from elt_env.toolbox import Toolbox
 from tests.support.locks import CHANNEL, INDEX, MOMENT
 from tests.support.project import make_project, toolbox_of
 from tests.support.releases import fake_prefix

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from elt_env.tools.host_channel import HostChannel
-from elt_env.tools.interpreters import Interpreter, list_interpreters
+from elt_env.conda.host_channel import HostChannel
+from elt_env.python.interpreters import Interpreter, list_interpreters
 from tests.support.channel import Channel
 
 _PYTHONS = ("3.11", "3.12")

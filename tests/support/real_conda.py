@@ -19,8 +19,8 @@ from typing import Any
 import uv
 from filelock import FileLock
 
-from elt_env.model.lock import Lock
-from elt_env.tools.process import Completed, clean_environment, run
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Completed, clean_environment, run
 
 _REQUIREMENTS = Path(__file__).parents[1] / "real-conda.txt"
 _LIMIT = 600.0

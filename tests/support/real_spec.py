@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uv
 
-from elt_env.tools.prefix import MARKER, Prefix
+from elt_env.environment.prefix import MARKER, Prefix
 from tests.support.commands import Site
 
 Run = subprocess.CompletedProcess[str]

@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from elt_env.model.release import Release
-from elt_env.tools.files import write_atomically
-from elt_env.tools.launchers import launcher_files
+from elt_env.environment.launchers import launcher_files
+from elt_env.release.record import Release
+from elt_env.runtime.files import write_atomically
 from tests.support.locks import MOMENT, TARGET
 
 

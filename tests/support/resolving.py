@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from elt_env.model.lock import Package
-from elt_env.tools.indexes import Indexes, parse_index
-from elt_env.tools.pip import ResolveRequest, Uv
-from elt_env.tools.pip.port import Resolved
+from elt_env.lockfile.document import Package
+from elt_env.machine.indexes import Indexes, parse_index
+from elt_env.pip import ResolveRequest, Uv
+from elt_env.pip.port import Resolved
 from tests.support.index_server import IndexServer
 from tests.support.wheels import make_sdist, make_wheel
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from elt_env.model.lock import Lock
-from elt_env.stages.build import Built, ensure_prefix
-from elt_env.stages.lock import lock
-from elt_env.tools.process import Completed, clean_environment, run
-from elt_env.tools.toolbox import Toolbox
+from elt_env.environment.build import BuildResult, ensure_prefix
+from elt_env.lock.make import lock
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Completed, clean_environment, run
+from elt_env.toolbox import Toolbox
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_distribution
 from tests.support.index_server import IndexServer, dead_url
@@ -111,7 +111,7 @@ class Sample:
         )
         return toolbox_of(project)
 
-    def build(self, root: Path, made: Lock) -> Built:
+    def build(self, root: Path, made: Lock) -> BuildResult:
         """Build a lock in a project of its own at `root`."""
         return ensure_prefix(made, self.toolbox(root), silent)
 

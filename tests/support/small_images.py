@@ -6,10 +6,10 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from elt_env.model import oci
-from elt_env.model.oci import Descriptor, ImageConfig, Layer, Manifest
-from elt_env.tools.oci.layer import LayerWriter, write_layer
-from elt_env.tools.oci.layout import Layout
+from elt_env.image import spec as oci
+from elt_env.image.oci.layer import LayerWriter, write_layer
+from elt_env.image.oci.layout import Layout
+from elt_env.image.spec import Descriptor, ImageConfig, Layer, Manifest
 
 
 def random_layer(layout: Layout, size: int, seed: int) -> Layer:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from elt_env.model.conda_spec import parse_conda_spec
-from elt_env.model.lock import Package
-from elt_env.tools.conda import SolveRequest
+from elt_env.conda import SolveRequest
+from elt_env.lockfile.document import Package
+from elt_env.spec.conda_spec import parse_conda_spec
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_distribution, make_conda_package
 

@@ -17,10 +17,10 @@ from elt_env.defs.jobs import environment_jobs
 from elt_env.defs.readiness import readiness_asset, readiness_job
 from elt_env.defs.resources import EltProject
 from elt_env.defs.watch import watch_definitions
-from elt_env.model.lock import Lock
-from elt_env.model.policy import EnvironmentPolicy
-from elt_env.stages.lock import lock
-from elt_env.tools.settings import Project
+from elt_env.lock.make import lock
+from elt_env.lockfile.document import Lock
+from elt_env.project.policy import EnvironmentPolicy
+from elt_env.project.settings import Project
 from tests.support.locking import Scene, target_of
 from tests.support.locks import MOMENT
 from tests.support.project import ENVIRONMENT, toolbox_of

@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from elt_env.errors import Fact, UnsatisfiableError
-from elt_env.model.lock import HeldBack, Lock
+from elt_env.lockfile.document import HeldBack, Lock
 from tests.support.worlds import Answer, Build, Spec, World, applies, conda_admits, named, read
 
 

@@ -1,4 +1,4 @@
-"""The page on the architecture names files that are there, and every layer."""
+"""The page on the architecture names files that are there, and every room."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ def test_what_the_page_names_is_there(name: str) -> None:
     assert any((_ROOT / place / name).exists() for place in _PLACES)
 
 
-def test_every_layer_is_on_the_page() -> None:
-    layers = {
-        each.name for each in (_ROOT / "elt_env").iterdir() if (each / "__init__.py").exists()
-    }
-    assert layers == set(re.findall(r"^\| `elt_env/([a-z]+)/` \|", _PAGE, re.MULTILINE))
+def test_every_room_is_on_the_page() -> None:
+    rooms = {each.parent.name for each in (_ROOT / "elt_env").glob("*/__init__.py")}
+    cells = re.findall(r"^\| ((?:`[a-z.]+/?`(?:, )?)+) \|", _PAGE, re.MULTILINE)
+    assert rooms == {name for each in cells for name in re.findall(r"`([a-z]+)/`", each)}

@@ -12,9 +12,9 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from elt_env.model.durations import parse_duration
-from elt_env.model.own_checks import KINDS
-from elt_env.model.policy import EnvironmentPolicy, Policy
+from elt_env.project.durations import parse_duration
+from elt_env.project.own_checks import KINDS
+from elt_env.project.policy import EnvironmentPolicy, Policy
 
 _TEXT = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"^\| `(?P<key>[a-z-]+)` \|(?P<default>[^|]*)\| .+ \|$", re.MULTILINE)

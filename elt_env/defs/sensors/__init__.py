@@ -10,10 +10,10 @@ import dagster as dg
 
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.walk import WATCHING, Tracked, Walk
-from elt_env.model.policy import Policy
-from elt_env.stages.watch import look_at_releases
-from elt_env.stages.watch_pythons import look_at_minors, look_at_python
-from elt_env.stages.watch_spec import look_at_spec
+from elt_env.project.policy import Policy
+from elt_env.watch.pythons import look_at_minors, look_at_python
+from elt_env.watch.releases import look_at_releases
+from elt_env.watch.spec import look_at_spec
 
 __all__ = ["sensors"]
 

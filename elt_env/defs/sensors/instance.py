@@ -20,8 +20,8 @@ from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.ticks import states
 from elt_env.errors import EltEnvError
-from elt_env.model.policy import Policy
-from elt_env.stages.notify import notify
+from elt_env.project.policy import Policy
+from elt_env.release.notify import notify
 
 NAME = "instance_sensor"
 _PASSED = -(10**9)  # seconds; Dagster takes 0 for its default of 30

@@ -8,7 +8,7 @@ from elt_env.defs.levels import leveled
 from elt_env.defs.notices import tell
 from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import ENVIRONMENT
-from elt_env.model.policy import Policy
+from elt_env.project.policy import Policy
 
 _PARTITION = "dagster/partition"
 

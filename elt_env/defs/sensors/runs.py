@@ -9,8 +9,8 @@ import dagster as dg
 
 from elt_env.defs.names import group_name
 from elt_env.defs.run_tags import ENVIRONMENT, LOCK, PYTHONS, TRIGGER, UPGRADE
-from elt_env.model.target import Target
-from elt_env.model.watch import TRIES, Ask, Ended, shortened
+from elt_env.package.target import Target
+from elt_env.watch.state import TRIES, Ask, RunEnd, shortened
 
 _PARTITION = "dagster/partition"
 _RUN_KEY = "dagster/run_key"
@@ -59,7 +59,7 @@ class Runs:
             return ""
         return f"run {last.run_id[:8]} ({_job(last)}): {self._end(last).problem}"
 
-    def ends(self, ask: Ask) -> list[Ended]:
+    def ends(self, ask: Ask) -> list[RunEnd]:
         """Return how the runs that were asked for so ended, in the order in which they began."""
         keys = [_key(ask, number) for number in range(TRIES)]
         filters = dg.RunsFilter(tags={_RUN_KEY: keys})
@@ -92,16 +92,16 @@ class Runs:
         last = max((each.timestamp for each in records), default=0.0)
         return time.time() - last > _QUIET
 
-    def _end(self, run: dg.DagsterRun) -> Ended:
+    def _end(self, run: dg.DagsterRun) -> RunEnd:
         name = run.run_id[:8]
         if run.status is dg.DagsterRunStatus.SUCCESS:
-            return Ended(name, "succeeded")
+            return RunEnd(name, "succeeded")
         if run.status is dg.DagsterRunStatus.CANCELED:
-            return Ended(name, "cancelled")
+            return RunEnd(name, "cancelled")
         problems = self._problems(run)
         final = [problem for problem, may_go_away in problems if not may_go_away]
         problem = next(iter(final or [each for each, _ in problems]), "")
-        return Ended(name, "failed" if final else "lost", problem)
+        return RunEnd(name, "failed" if final else "lost", problem)
 
     def _problems(self, run: dg.DagsterRun) -> list[tuple[str, bool]]:
         """Return what each failed step of a run says, and whether that may go away by itself."""

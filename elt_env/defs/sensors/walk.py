@@ -10,18 +10,18 @@ from datetime import datetime, timezone
 
 import dagster as dg
 
+from elt_env.conda import this_platform
 from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.runs import Runs, claims
 from elt_env.defs.sensors.ticks import not_told_before
 from elt_env.errors import EltEnvError
-from elt_env.model.notice import Notice
-from elt_env.model.policy import Policy
-from elt_env.model.target import Target
-from elt_env.model.watch import Cursor, Memory, read_cursor, settled
-from elt_env.stages.decide import Outcome, Tick, Watcher, failed_checks, watcher_of
-from elt_env.stages.notify import deliver
-from elt_env.tools.conda import this_platform
+from elt_env.package.target import Target
+from elt_env.project.policy import Policy
+from elt_env.release.notice import Notice
+from elt_env.release.notify import deliver
+from elt_env.watch.decide import Outcome, Tick, Watcher, failed_checks, watcher_of
+from elt_env.watch.state import Cursor, TargetState, read_cursor, settled
 
 _SECONDS = 45.0
 """How long a tick may take; Dagster ends it after 60 s (DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS)."""
@@ -34,7 +34,7 @@ WATCHING = ("pypi_release_sensor", "python_version_sensor", "spec_sensor")
 Tracked = Mapping[str, tuple[str, ...]]
 """The Python minors of each environment, as the definitions were made of them."""
 
-Look = Callable[[Target, Memory, Watcher], Outcome]
+Look = Callable[[Target, TargetState, Watcher], Outcome]
 LookBeyond = Callable[[str, tuple[str, ...], Cursor, Watcher], Mapping[str, Outcome]]
 
 
@@ -184,7 +184,7 @@ class Walk:
             if end is None:
                 return Outcome(f"asking again: {memory.asked.trigger}", memory, memory.asked)
             came_of_it = end
-            memory = Memory(memory.fingerprint, came_of_it or memory.outcome)
+            memory = TargetState(memory.fingerprint, came_of_it or memory.outcome)
         outcome = look(target, memory, watcher)
         if came_of_it not in outcome.told:
             outcome = replace(outcome, told=f"{came_of_it}; {outcome.told}")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import pack
-from elt_env.model.lock import Lock
-from elt_env.stages.build import ensure_prefix
+from elt_env.environment.build import ensure_prefix
+from elt_env.lockfile.document import Lock
 from tests.support.sample import Sample, silent
 
 _OURS = ("elt-env, nothing to reuse", "elt-env, nothing changed")

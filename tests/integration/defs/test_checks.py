@@ -12,12 +12,12 @@ from elt_env.defs.assets import environment_assets
 from elt_env.defs.checks import environment_checks
 from elt_env.defs.jobs import environment_jobs
 from elt_env.defs.resources import EltProject
-from elt_env.model.lock import Lock
-from elt_env.stages.build import ensure_prefix
-from elt_env.stages.checks import NOT_BLOCKING
-from elt_env.stages.prove import CHECKS
-from elt_env.tools.prefix import Prefix
-from elt_env.tools.settings import Project
+from elt_env.environment.build import ensure_prefix
+from elt_env.environment.prefix import Prefix
+from elt_env.lockfile.document import Lock
+from elt_env.project.settings import Project
+from elt_env.proof.checks import NOT_BLOCKING
+from elt_env.proof.prove import CHECKS
 from tests.support.loopback import dead_url
 from tests.support.native import replace
 from tests.support.project import ENVIRONMENT, make_project, toolbox_of

@@ -12,14 +12,14 @@ import pytest
 
 from elt_env.defs import resources
 from elt_env.defs.assets import environment_assets
-from elt_env.model import oci
-from elt_env.model.canonical import short
-from elt_env.model.lock import Lock
-from elt_env.stages import push
-from elt_env.stages.build import ensure_prefix
-from elt_env.tools.image_store import ImageStore
-from elt_env.tools.oci.registry import Registry
-from elt_env.tools.settings import Project
+from elt_env.environment.build import ensure_prefix
+from elt_env.image import push
+from elt_env.image import spec as oci
+from elt_env.image.oci.registry import Registry
+from elt_env.image.store import ImageStore
+from elt_env.lockfile.document import Lock
+from elt_env.package.canonical import short
+from elt_env.project.settings import Project
 from tests.support.images import make_root_tar
 from tests.support.loopback import Reply, dead_url
 from tests.support.project import ENVIRONMENT, make_project, toolbox_of

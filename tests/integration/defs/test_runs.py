@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from elt_env.stages.checks import NOT_BLOCKING
-from elt_env.stages.prove import HEALTH_CHECKS
+from elt_env.proof.checks import NOT_BLOCKING
+from elt_env.proof.prove import HEALTH_CHECKS
 from tests.support.channel import Channel
 from tests.support.commands import Site, make_site
 from tests.support.index_server import IndexServer

@@ -10,11 +10,11 @@ import pytest
 
 from elt_env.defs.run_tags import LOCK, TRIGGER, UPGRADE
 from elt_env.defs.sensors import walk
-from elt_env.model.lock import Lock, Package
-from elt_env.model.plugin_lock import LockedPlugin, PluginLock
-from elt_env.stages.checks.plugins import SMOKE
-from elt_env.tools.plugin_locks import plugin_lock_before, read_plugin_lock, write_plugin_lock
-from elt_env.tools.release_store import ReleaseStore
+from elt_env.lock.plugin_lock import LockedPlugin, PluginLock
+from elt_env.lock.plugin_locks import plugin_lock_before, read_plugin_lock, write_plugin_lock
+from elt_env.lockfile.document import Lock, Package
+from elt_env.proof.checks.plugins import SMOKE
+from elt_env.release.store import ReleaseStore
 from tests.support.locking import LONG_AGO, Scene
 from tests.support.project import toolbox_of
 from tests.support.releases import a_release, fake_prefix

@@ -8,7 +8,7 @@ import dagster as dg
 
 from elt_env.defs.run_tags import PYTHONS as PYTHONS_TAG
 from elt_env.defs.run_tags import TRIGGER
-from elt_env.tools.interpreters import find_interpreter
+from elt_env.python.interpreters import find_interpreter
 from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import dead_url
 from tests.support.locking import LONG_AGO, Scene

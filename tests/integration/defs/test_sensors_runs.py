@@ -12,9 +12,9 @@ import pytest
 from elt_env.defs import resources
 from elt_env.defs.run_tags import LOCK, TRIGGER, UPGRADE
 from elt_env.defs.sensors import walk
-from elt_env.model.evidence import Evidence, Status
-from elt_env.stages import decide
-from elt_env.stages.candidate import Candidate, find_candidate
+from elt_env.lock.candidate import Candidate, find_candidate
+from elt_env.store.evidence import Evidence, Status
+from elt_env.watch import decide
 from tests.support.locking import LONG_AGO, Scene
 from tests.support.project import toolbox_of
 from tests.support.watching import PYPI, SPEC, Watched, order, versions, watched

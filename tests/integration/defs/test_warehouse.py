@@ -17,16 +17,16 @@ import pytest
 
 from elt_env.defs.warehouse import JOB, warehouse_definitions
 from elt_env.defs.warehouse_tables import mart_key, raw_key
-from elt_env.model.evidence import Evidence, Status
-from elt_env.model.history_rows import TABLES, history_rows
-from elt_env.model.lock import Lock
-from elt_env.model.release import Action, Release
-from elt_env.model.target import Target
-from elt_env.stages.whole_history import read_history
-from elt_env.tools.release_store import ReleaseStore
-from elt_env.tools.settings import Project
-from elt_env.tools.store import Store
-from elt_env.tools.warehouse import FILE_NAME
+from elt_env.lockfile.document import Lock
+from elt_env.package.target import Target
+from elt_env.project.settings import Project
+from elt_env.release.record import Action, Release
+from elt_env.release.store import ReleaseStore
+from elt_env.report.history import read_history
+from elt_env.report.history_rows import TABLES, history_rows
+from elt_env.report.warehouse import FILE_NAME
+from elt_env.store.evidence import Evidence, Status
+from elt_env.store.locks import Store
 from tests.support.commands import REPOSITORY
 from tests.support.locks import MOMENT, conda_package, lock_of, pip_package
 from tests.support.project import make_project
@@ -287,7 +287,7 @@ def test_definitions_load_without_pandas_and_dbt(project: Project, first: Refres
     program = (
         "import sys, pathlib\n"
         "from elt_env.defs.warehouse import warehouse_definitions\n"
-        "from elt_env.tools.settings import open_project\n"
+        "from elt_env.project.settings import open_project\n"
         "warehouse_definitions(open_project(pathlib.Path(sys.argv[1]))).resolve_job_def(sys.argv[2])\n"
         "print(sorted({'dagster_dbt', 'dbt', 'duckdb', 'pandas'} & set(sys.modules)))\n"
     )

@@ -12,7 +12,7 @@ import pytest
 
 from elt_env.defs.assets import environment_assets
 from elt_env.defs.automation import automation_sensor, follows_upstream
-from elt_env.model.policy import EnvironmentPolicy, Policy
+from elt_env.project.policy import EnvironmentPolicy, Policy
 
 _PARTITIONS = dg.StaticPartitionsDefinition(["3.11", "3.12"])
 _POLICY = EnvironmentPolicy(spec="environments/elt.yml", pythons=("3.11", "3.12"))

@@ -8,9 +8,9 @@ from elt_env.defs.names import python_partitions
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import BY_ITSELF
-from elt_env.model.policy import EnvironmentPolicy, Policy
-from elt_env.stages.checks import NOT_BLOCKING
-from elt_env.stages.prove import CHECKS, HEALTH_CHECKS, IMAGE_CHECKS, SMOKE_CHECKS
+from elt_env.project.policy import EnvironmentPolicy, Policy
+from elt_env.proof.checks import NOT_BLOCKING
+from elt_env.proof.prove import CHECKS, HEALTH_CHECKS, IMAGE_CHECKS, SMOKE_CHECKS
 
 _POLICY = EnvironmentPolicy(spec="environments/my-elt.yml", pythons=("3.11", "3.12"))
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import dagster as dg
 
 from elt_env.defs.metadata import evidence_metadata, lock_metadata
-from elt_env.model.diff import compare
-from elt_env.model.diff_report import DiffReport, Waiting, explained
-from elt_env.model.evidence import Evidence, Table
-from elt_env.model.lock import HeldBack
-from elt_env.stages.lock import Locked
-from elt_env.tools.store import Store
+from elt_env.lock.diff_report import DiffReport, Waiting, explained
+from elt_env.lock.make import Locked
+from elt_env.lockfile.changes import compare
+from elt_env.lockfile.document import HeldBack
+from elt_env.store.evidence import Evidence, Table
+from elt_env.store.locks import Store
 from tests.support.locks import MOMENT, lock_of, pip_package
 
 _LOG = "logs/12/dbt_smoke.log"

@@ -11,14 +11,14 @@ import pytest
 from elt_env.defs.overview import KEY, overview_definitions, overview_tables
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
-from elt_env.model.diff_report import Waiting
-from elt_env.model.policy import EnvironmentPolicy, Policy
-from elt_env.model.standing import Standing, to_markdown
-from elt_env.model.target import Target
-from elt_env.stages.promote import promote
-from elt_env.stages.roll_back import roll_back
-from elt_env.stages.standing import standing_of
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lock.diff_report import Waiting
+from elt_env.package.target import Target
+from elt_env.project.policy import EnvironmentPolicy, Policy
+from elt_env.release.promote import promote
+from elt_env.release.roll_back import roll_back
+from elt_env.report.standing import Standing, to_markdown
+from elt_env.report.standing_of import standing_of
+from elt_env.toolbox import Toolbox
 from tests.support.locks import MOMENT, lock_of, pip_package, python_package
 from tests.support.proving import keep_current, prepare, pretend_built, pretend_proven, toolbox_at
 from tests.support.sample import silent

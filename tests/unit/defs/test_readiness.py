@@ -8,7 +8,7 @@ import pytest
 from elt_env.definitions import environment_definitions
 from elt_env.defs.readiness import readiness_job
 from elt_env.defs.resources import EltProject
-from elt_env.model.policy import EnvironmentPolicy
+from elt_env.project.policy import EnvironmentPolicy
 
 _POLICY = EnvironmentPolicy(spec="environments/my-elt.yml", pythons=("3.11", "3.12"))
 _KEY = dg.AssetKey(["my-elt", "python_readiness"])

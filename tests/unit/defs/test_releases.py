@@ -10,11 +10,11 @@ from elt_env.defs.assets import environment_assets
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import BY_ITSELF, TO, TRIGGER, is_unasked, mover
-from elt_env.model.lock import Lock
-from elt_env.model.policy import EnvironmentPolicy, Policy
-from elt_env.model.release import Release
-from elt_env.tools.release_store import ReleaseStore
-from elt_env.tools.toolbox import Toolbox
+from elt_env.lockfile.document import Lock
+from elt_env.project.policy import EnvironmentPolicy, Policy
+from elt_env.release.record import Release
+from elt_env.release.store import ReleaseStore
+from elt_env.toolbox import Toolbox
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import prepare, toolbox_at
 

@@ -4,7 +4,7 @@ import dagster as dg
 
 from elt_env.defs.names import owners
 from elt_env.defs.warehouse import JOB, warehouse_sensor
-from elt_env.model.policy import EnvironmentPolicy, Policy
+from elt_env.project.policy import EnvironmentPolicy, Policy
 
 _POLICY = Policy(
     environments={

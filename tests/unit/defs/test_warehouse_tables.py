@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from elt_env.defs.warehouse_tables import markdown_table, mart_metadata, mart_queries, raw_schemas
-from elt_env.tools.warehouse import Answer
+from elt_env.report.warehouse import Answer
 
 
 def test_a_preview_is_a_table_of_the_first_ten_rows() -> None:

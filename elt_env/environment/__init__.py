@@ -1,0 +1,1 @@
+"""The prefix: built from a lock, sealed, and compared with it."""

@@ -1,0 +1,242 @@
+"""Build: a prefix from a lock, conda first, then one pip command, verified and sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from elt_env.environment.activation_record import keep_activation, link_scripts
+from elt_env.environment.conda_meta import close_to_conda
+from elt_env.environment.damage import Damage
+from elt_env.environment.file_list import compare, keep_list, kept_list, list_path
+from elt_env.environment.prefix import Prefix, Stage
+from elt_env.environment.prefix_bytecode import compile_prefix
+from elt_env.environment.prefix_content import (
+    listed,
+    require_conda_untouched,
+    require_installed_is_locked,
+    unfit,
+)
+from elt_env.environment.recorded_files import install_request, settle_files
+from elt_env.errors import InputError, IntegrityError, ToolError
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
+from elt_env.package.target import Target
+from elt_env.runtime.files import write_atomically
+from elt_env.runtime.masking import hidden
+from elt_env.toolbox import Toolbox
+
+_EXTERNALLY_MANAGED = """[externally-managed]
+Error=This environment ({target}) holds what its lock says and nothing else.
+ To change it, edit the spec and run: elt-env build {target}
+"""
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A prefix of a lock.
+
+    Attributes:
+        path: its directory.
+        steps: what was done to it now; empty when it was there already.
+    """
+
+    path: Path
+    steps: tuple[str, ...]
+
+
+def require_lock(target: Target, toolbox: Toolbox) -> Lock:
+    """Return the target's current lock.
+
+    Raises:
+        InputError: there is none yet.
+        IntegrityError: it was changed by hand.
+    """
+    lock = toolbox.store.current_lock(target)
+    if lock is None:
+        raise InputError(
+            f"There is no lock of {target.name} yet.", f"Make one: elt-env lock {target.name}"
+        )
+    return lock
+
+
+def require_prefix(lock: Lock, toolbox: Toolbox, use: str) -> Prefix:
+    """Return the lock's prefix, which is sealed; `use` is what it is wanted for, as in `pack`.
+
+    Raises:
+        ToolError: it is not built.
+    """
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix.mark_used()
+    if not prefix.ready:
+        state = f"was built at {prefix.made_for}" if prefix.made_for else "is not built"
+        raise ToolError(
+            f"The prefix {prefix.path} {state}, so there is nothing to {use}.",
+            f"Build it: elt-env build {lock.target.name}",
+        )
+    return prefix
+
+
+def changed_since_sealed(prefix: Prefix) -> tuple[Damage, ...]:
+    """Return what of a prefix is not what it was when it was sealed, as far as a quick look tells.
+
+    See `compare` of the file list for what that sees; bytecode is left aside, and so are
+    directories that a tool has made and left empty.
+    """
+    sealed = kept_list(prefix.path)
+    if sealed is None:
+        return (Damage("prefix", list_path(prefix.path).name, "is gone"),)
+    found = compare(prefix.path, sealed, quickly=True)
+    return tuple(
+        each
+        for each in found
+        if each.is_fault and not (each.fault == "was added" and each.path.endswith("/"))
+    )
+
+
+def require_as_sealed(prefix: Prefix) -> None:
+    """Return when nothing has changed since a prefix was sealed; see `changed_since_sealed`.
+
+    Raises:
+        IntegrityError: files were changed, lost or added since; the first are named.
+    """
+    faults = [str(each) for each in changed_since_sealed(prefix)]
+    if faults:
+        name = prefix.lock.target.name
+        raise IntegrityError(
+            f"The prefix {prefix.path} of {name} is not what it was when it was built and sealed:"
+            f"\n  {listed(faults)}",
+            f"Mend it: elt-env verify {name} --repair",
+        )
+
+
+def ensure_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> BuildResult:
+    """Return the lock's prefix, sealed: it was there, or it is built from the lock alone.
+
+    Raises: as `advance`.
+    """
+    return advance(lock, Stage.READY, toolbox, say)
+
+
+def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> BuildResult:
+    """Bring the lock's prefix to at least the stage `goal`, whatever state it was left in.
+
+    A complete stage is built upon, whoever reached it; what was interrupted is wiped first.
+
+    Raises:
+        IntegrityError: the lock is of another platform, an archive has another hash, or the
+            result is not what the lock says.
+        ProofError: what is locked does not fit together.
+        NetworkError, StorageError, BusyError: the next call takes it up again.
+    """
+    _require_platform(lock, toolbox)
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix.mark_used()
+    if prefix.stage >= goal:
+        say(f"prefix: {prefix.path} is there ({prefix.stage.name.lower()}), nothing to do")
+        return BuildResult(prefix.path, ())
+    with prefix.sole_builder(toolbox.policy.busy_limit.total_seconds(), say):
+        reached = prefix.stage
+        if reached is Stage.ABSENT:
+            if prefix.path.exists():
+                say(f"prefix: {_why_again(prefix)}, building it again")
+            prefix.wipe()
+        due = [stage for stage in _STEPS if reached < stage <= goal]
+        for stage in due:
+            with prefix.reaching(stage):
+                _STEPS[stage](prefix, toolbox, say)
+    return BuildResult(prefix.path, tuple(_STEPS[stage].__name__.lstrip("_") for stage in due))
+
+
+def _why_again(prefix: Prefix) -> str:
+    if prefix.made_for:
+        return f"{prefix.path} was moved or copied from {prefix.made_for}"
+    return f"{prefix.path} was left unfinished"
+
+
+def _require_platform(lock: Lock, toolbox: Toolbox) -> None:
+    here = toolbox.conda.platform()
+    if lock.target.platform != here:
+        raise IntegrityError(
+            f"The lock {lock.digest} is for {lock.target.platform}; this machine is {here}.",
+            f"Make one for this machine: elt-env lock {lock.target.name}",
+        )
+
+
+def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    say(f"prefix: {prefix.path}")
+    asked = tuple(each.name for each in prefix.lock.conda if each.requested)
+    packages = tuple(map(toolbox.host_channel.found_here, prefix.lock.conda))
+    toolbox.conda.link(packages, prefix.path, asked, say)
+    for each in link_scripts(prefix):
+        say(f"WARNING: conda: {each} is not run: no script of a package is, to build a prefix")
+
+
+def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    lock = prefix.lock
+    with _logged(toolbox.store.log_path(lock.digest, "pip_install"), say) as told:
+        if not lock.pip:
+            told("pip: the lock has no pip packages")
+            return
+        told(f"pip: installing {len(lock.pip)} packages in one command, hashes required")
+        request = install_request(prefix, lock.pip, toolbox, told)
+        told("command: " + toolbox.installer.install(request, told))
+
+
+def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    complete(prefix, toolbox, say)
+    say("bytecode: compiling the modules, so that no tool does")
+    compile_prefix(prefix, toolbox.policy.tool_limit.total_seconds(), say)
+    keep_list(prefix.path)
+    say(f"prefix: {prefix.path} is sealed")
+
+
+def complete(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    """Verify a prefix in which everything is installed, and put everything in its place.
+
+    It then holds what the lock says, each file as the lock alone decides it, and is closed to pip
+    (PEP 668) and to conda (CEP 22).
+    Only bytecode is missing.
+
+    Raises:
+        IntegrityError: it is not what the lock says.
+        ProofError: what is locked does not fit together.
+        NetworkError, StorageError: a file cannot be had or written.
+    """
+    keep_activation(prefix, say)
+    say("verify: the installed set, conda's files, and what the packages need of each other")
+    require_installed_is_locked(prefix)
+    require_conda_untouched(prefix)
+    faults = toolbox.installer.inconsistencies(prefix.path, say)
+    if faults:
+        raise unfit(prefix, faults)
+    settle_files(prefix, toolbox, say)
+    target = prefix.lock.target.name
+    write_atomically(
+        prefix.library / "EXTERNALLY-MANAGED", _EXTERNALLY_MANAGED.format(target=target)
+    )
+    close_to_conda(prefix)
+
+
+_STEPS: dict[Stage, Callable[[Prefix, Toolbox, Say], None]] = {
+    Stage.LINKED: _create_prefix,
+    Stage.INSTALLED: _pip_install_once,
+    Stage.READY: _seal_prefix,
+}
+
+
+@contextmanager
+def _logged(path: Path, say: Say) -> Iterator[Say]:
+    """Yield a `say` that also keeps every line; the log is written when the block ends."""
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(hidden(line))
+        say(line)
+
+    try:
+        yield tell
+    finally:
+        write_atomically(path, "\n".join(lines) + "\n")

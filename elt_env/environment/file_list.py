@@ -1,0 +1,231 @@
+"""What every file of a sealed prefix was when it was sealed, kept beside the prefix."""
+
+# Paths are strings here: there are tens of thousands of files.
+# ruff: noqa: PTH115, PTH118
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from elt_env.environment.damage import Damage, compare_attributes, compare_lists
+from elt_env.environment.prefix import MARKER
+from elt_env.python.bytecode import is_cached
+from elt_env.runtime.files import sha256_of, write_atomically
+from elt_env.runtime.input_files import read_stored
+
+_ATTRIBUTES = ("user.", "security.capability", "system.posix_acl_")
+_NOTED = ("directories", "attributes")
+
+Listed = dict[str, str]
+"""By path below the prefix: `644 <sha256>` of a file, `-> <target>` of a symbolic link."""
+
+
+@dataclass(frozen=True)
+class SealedFiles:
+    """The list of a prefix, as it was kept.
+
+    Attributes:
+        files: what every file and symbolic link was.
+        stats: by path the size, the time of the last change (ns) and the inode of a file.
+        directories: the mode of every directory; None where it was not noted.
+        attributes: the extended attributes of what has some; None where that was not noted.
+    """
+
+    files: Listed
+    stats: Mapping[str, str]
+    directories: Listed | None = None
+    attributes: Listed | None = None
+
+
+def list_path(prefix: Path) -> Path:
+    """Return where the list of a prefix is kept."""
+    return prefix.with_name(f".{prefix.name}.files.json")
+
+
+def list_files(prefix: Path) -> Listed:
+    """Return what every file and symbolic link below `prefix` is now, but for its marker."""
+    return _files(os.fspath(prefix), _paths(prefix))
+
+
+def _files(root: str, paths: Sequence[str], sealed: SealedFiles | None = None) -> Listed:
+    """Return what the files among paths are; what looks as it did when it was sealed is not read.
+
+    A file whose size, time of the last change and inode are those of then counts as what it was.
+    What is not seen then is a change of a file's content after which its old time was set again,
+    and a disk that returns other bytes than it was given.
+    """
+    files, stats = (sealed.files, sealed.stats) if sealed else ({}, {})
+    return {
+        path: _described(os.path.join(root, path), files.get(path), stats.get(path))
+        for path in paths
+        if not path.endswith("/")
+    }
+
+
+def compare(prefix: Path, sealed: SealedFiles, *, quickly: bool = False) -> tuple[Damage, ...]:
+    """Return what of a prefix is not what it was: files, directories, modes, extended attributes.
+
+    Args:
+        prefix: the directory.
+        sealed: what it was.
+        quickly: whether a file counts as what it was where its size, time of the last change and
+            inode are those of then; else every file is read.
+    """
+    root, paths = os.fspath(prefix), _paths(prefix)
+    found = compare_lists(sealed.files, _files(root, paths, sealed if quickly else None))
+    if sealed.directories is not None:
+        found += compare_lists(sealed.directories, _directories(root, paths))
+    if sealed.attributes is not None:
+        gone = {each.path for each in found}
+        others = compare_attributes(sealed.attributes, _attributes(root, paths))
+        found += tuple(each for each in others if each.path not in gone)
+    return found
+
+
+def list_directories(prefix: Path) -> Listed:
+    """Return `755 /` by path, with a slash at its end, of every directory, but those of bytecode.
+
+    Those are derived, as what lies in them.
+    """
+    return _directories(os.fspath(prefix), _paths(prefix))
+
+
+def _directories(root: str, paths: Sequence[str]) -> Listed:
+    return {
+        path: f"{stat.S_IMODE(os.lstat(os.path.join(root, path)).st_mode):o} /"
+        for path in paths
+        if path.endswith("/") and not is_cached(f"{path}.")
+    }
+
+
+def list_attributes(prefix: Path) -> Listed:
+    """Return the extended attributes of what has some: those that programs and access rest on.
+
+    Others are the system's own, as labels of SELinux, and change without anybody's doing.
+    """
+    return _attributes(os.fspath(prefix), _paths(prefix))
+
+
+def _attributes(root: str, paths: Sequence[str]) -> Listed:
+    listed = {path: attributes(os.path.join(root, path)) for path in paths}
+    return {path: json.dumps(each) for path, each in listed.items() if each}
+
+
+def attributes(path: str) -> dict[str, str]:
+    """Return the extended attributes of a file or directory by name, in hex; none of a link."""
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+        wanted = [each for each in names if each.startswith(_ATTRIBUTES)]
+        return {each: os.getxattr(path, each, follow_symlinks=False).hex() for each in wanted}
+    except (OSError, AttributeError):  # the file system, or the platform, has none
+        return {}
+
+
+def remove_attributes(path: Path) -> None:
+    """Take the extended attributes that are listed from a directory.
+
+    Raises:
+        OSError: the file system does not let it be.
+    """
+    for name in attributes(os.fspath(path)):
+        os.removexattr(path, name, follow_symlinks=False)
+
+
+def keep_list(prefix: Path) -> None:
+    """Keep the list of a prefix as it is now.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    root, paths = os.fspath(prefix), _paths(prefix)
+    files = [each for each in paths if not each.endswith("/")]
+    # Before anything is read: a file that changes meanwhile then has other stats than these.
+    stats = {path: _stats(os.lstat(os.path.join(root, path))) for path in files}
+    content = {
+        "files": _files(root, files),
+        "stats": stats,
+        "directories": _directories(root, paths),
+        "attributes": _attributes(root, paths),
+    }
+    write_atomically(list_path(prefix), json.dumps(content, indent=0) + "\n")
+
+
+def kept_list(prefix: Path) -> SealedFiles | None:
+    """Return the list that was kept for a prefix; None when it is gone or damaged."""
+    try:
+        content = json.loads(read_stored(list_path(prefix)))
+        files, stats = dict(content["files"]), dict(content["stats"])
+        others = [dict(content[each]) for each in _NOTED if each in content]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    sealed = (
+        SealedFiles(files, stats, *others)
+        if len(others) == len(_NOTED)
+        else SealedFiles(files, stats)
+    )
+    texts = [text for each in (files, stats, *others) for text in each.values()]
+    return sealed if all(isinstance(each, str) for each in texts) else None
+
+
+def seal_of(prefix: Path) -> str | None:
+    """Return the digest of what a prefix held when it was sealed; None without its list.
+
+    Left out is what differs each time a prefix is built at one place: bytecode, and what records
+    of conda and pip say of the installation itself.
+    """
+    try:
+        found = list_path(prefix).stat()
+    except OSError:
+        return None
+    return _seal_of(prefix, found.st_mtime_ns, found.st_ino)
+
+
+@lru_cache(maxsize=8)
+def _seal_of(prefix: Path, *_: int) -> str | None:
+    sealed = kept_list(prefix)
+    if sealed is None:
+        return None
+    content = {path: what for path, what in sealed.files.items() if not _varies(path)}
+    text = json.dumps(content, sort_keys=True)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _varies(path: str) -> bool:
+    return is_cached(path) or path.startswith("conda-meta/") or path.endswith(".dist-info/RECORD")
+
+
+def _paths(prefix: Path) -> list[str]:
+    """Return the path below `prefix` of all but its marker, sorted; of a directory with a slash."""
+    return sorted(_walk(os.fspath(prefix)))
+
+
+def _walk(root: str, below: str = "") -> Iterator[str]:
+    with os.scandir(os.path.join(root, below)) as entries:
+        for entry in entries:
+            path = below + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield f"{path}/"
+                yield from _walk(root, f"{path}/")
+            elif path != MARKER:
+                yield path
+
+
+def _described(path: str, listed: str | None = None, stats: str | None = None) -> str:
+    """Return what a path is; with the hash that was listed where it has the same stats."""
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        return f"-> {os.readlink(path)}"
+    mode = f"{stat.S_IMODE(found.st_mode):o}"
+    if listed and stats == _stats(found) and not listed.startswith("-> "):
+        return f"{mode} {listed.partition(' ')[2]}"
+    return f"{mode} {sha256_of(Path(path))}"
+
+
+def _stats(found: os.stat_result) -> str:
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"

@@ -1,0 +1,245 @@
+"""Which modules the distributions of a prefix bring, and whether they import."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from elt_env import probes
+from elt_env.environment.prefix import Prefix
+from elt_env.machine.environment_variables import prefix_environment
+from elt_env.machine.process import Completed, Say, end_of, run
+from elt_env.machine.scratch import scratch_directory
+
+_PROBE = Path(probes.__file__).parent / "import_modules.py"
+_INIT = "__init__.py"
+PATIENCE = 120.0
+"""Seconds that the import of one module may take."""
+
+OUT_OF_PATIENCE = "Timeout ("
+"""What faulthandler writes when it ends the interpreter."""
+
+# They want what tests want, or are copies of others that their owner has changed.
+_APART = re.compile(
+    r"(^|\.)(tests?|_?testing|test_\w*|\w+_tests?|conftest|__main__|_?vendor(ed)?|_vendored)(\.|$)"
+)
+# Beside it lies an env.py, which Alembic runs and nobody imports.
+_OF_ALEMBIC = "script.py.mako"
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What happened when a module was imported.
+
+    Attributes:
+        fault: the exception in one line; None when it imported.
+        missing: the module that the import did not find, where that is why it failed.
+    """
+
+    module: str
+    fault: str | None
+    seconds: float
+    missing: str | None = None
+
+
+def modules_by_distribution(prefix: Prefix) -> dict[str, tuple[str, ...]]:
+    """Return the top-level modules of every installed distribution, sorted."""
+    return {each.name: top_level_modules(each.files) for each in prefix.distributions()}
+
+
+def top_level_modules(files: Iterable[str]) -> tuple[str, ...]:
+    """Return the modules to import for a distribution with these files (RECORD paths), sorted.
+
+    A package counts once, by its own name; in a namespace (PEP 420) the first package below it
+    counts, by its dotted name.
+    """
+    paths = [PurePosixPath(each) for each in files]
+    packages = {path.parent for path in paths if path.name == _INIT and path.parent.parts}
+    return tuple(sorted(set(_modules(paths, packages))))
+
+
+def submodules(files: Iterable[str]) -> tuple[str, ...]:
+    """Return the modules below the top-level ones of a distribution with these files, sorted.
+
+    Those nearest to the top come first. Left out are tests, copies of other distributions, and
+    what no import finds: directories that are no packages, and the scripts of Alembic.
+    """
+    paths = [PurePosixPath(each) for each in files]
+    packages = {path.parent for path in paths if path.name == _INIT and path.parent.parts}
+    scripts = {path.parent / "env" for path in paths if path.name == _OF_ALEMBIC}
+    found = {
+        ".".join(place.parts)
+        for path in paths
+        if path.suffix in {".py", ".so"}
+        for place in (_place(path),)
+        if place not in scripts and _is_below(place, packages)
+    }
+    wanted = {each for each in found if not _APART.search(each)}
+    return tuple(sorted(wanted, key=lambda each: (each.count("."), each)))
+
+
+def _place(path: PurePosixPath) -> PurePosixPath:
+    return path.parent if path.name == _INIT else path.parent / path.name.split(".")[0]
+
+
+def _is_below(place: PurePosixPath, packages: set[PurePosixPath]) -> bool:
+    """Tell whether all that is above a module, from the first package on, is a package."""
+    above = [each for each in place.parents if each.parts]
+    first = next((number for number, each in enumerate(reversed(above)) if each in packages), None)
+    if first is None or not all(part.isidentifier() for part in place.parts):
+        return False
+    return all(each in packages for each in above[: len(above) - first])
+
+
+def _modules(paths: list[PurePosixPath], packages: set[PurePosixPath]) -> Iterator[str]:
+    for path in paths:
+        above = [each for each in reversed(path.parents) if each in packages]
+        place = above[0] if above else path.parent / path.name.split(".")[0]
+        named = all(part.isidentifier() for part in place.parts)
+        if path.suffix in {".py", ".so"} and named and place.name not in {"__init__", "__main__"}:
+            yield ".".join(place.parts)
+
+
+def import_all(  # noqa: PLR0913  # limits of three kinds
+    modules: Iterable[str],
+    prefix: Prefix,
+    limit: float,
+    say: Say,
+    patience: float = PATIENCE,
+    *,
+    enough: float | None = None,
+    is_fault: Callable[[ImportResult], bool] = lambda each: each.fault is not None,
+) -> list[ImportResult]:
+    """Import every module in the prefix's own interpreter, isolated, side by side.
+
+    Returns what happened to each, sorted by module; a module that ends the interpreter, or takes
+    longer than `patience` seconds, is one with a fault. What fails among others is tried once
+    more alone: some modules refuse to be imported after another (setuptools after distutils).
+
+    Args:
+        modules: their dotted names.
+        prefix: where they are.
+        limit: seconds for all of them together.
+        say: hears of each fault.
+        patience: seconds for one of them.
+        enough: seconds after which no import is begun; what is left has no result.
+        is_fault: whether it is worth it to try that one again.
+
+    Raises:
+        TimeLimitError: together they took longer than `limit` seconds.
+    """
+    names = sorted(set(modules))
+    workers = max(1, min(os.cpu_count() or 1, 4))
+    # A distribution's neighbours import the same things: keep them together.
+    size = max(1, -(-len(names) // workers))
+    parts = [names[start : start + size] for start in range(0, len(names), size)]
+    # Modules may write into the directory in which they are imported.
+    with scratch_directory("imports") as place:
+        now = time.monotonic()
+        end = None if enough is None else now + enough
+        probe = _Probe(prefix, place, now + limit, patience, end)
+        together = probe.attempt(parts, workers)
+        probe = replace(probe, enough=None)
+        again = [[each.module] for each in together if each.fault and is_fault(each)]
+        alone = {each.module: each for each in probe.attempt(again, workers)}
+    results = [alone.get(each.module, each) for each in together]
+    for each in results:
+        if each.fault:
+            say(f"imports: {each.module}: {each.fault}")
+    return sorted(results, key=lambda each: each.module)
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """The program that imports modules.
+
+    Attributes:
+        place: the directory it runs in.
+        deadline: the moment of the monotonic clock at which it is ended.
+        patience: seconds that it may spend on one module.
+        enough: the moment of that clock after which it begins none; None for no such moment.
+    """
+
+    prefix: Prefix
+    place: Path
+    deadline: float
+    patience: float
+    enough: float | None = None
+
+    def attempt(self, parts: list[list[str]], workers: int) -> list[ImportResult]:
+        """Import the parts side by side; when that is interrupted, none goes on."""
+        given_up = threading.Event()
+
+        def heed(line: str) -> None:
+            del line
+            if given_up.is_set():
+                raise CancelledError
+
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                done = pool.map(lambda part: self._import_part(part, heed), parts)
+                return [each for part in done for each in part]
+            finally:
+                given_up.set()
+
+    def _import_part(self, names: list[str], heed: Say) -> list[ImportResult]:
+        done: list[ImportResult] = []
+        rest = names
+        while rest:
+            answer = self._run(rest, heed)
+            results, culprit, left = _read(answer.stdout)
+            done += results
+            if left:
+                break
+            if culprit is None and len(results) < len(rest):
+                culprit = rest[len(results)]
+            if culprit is not None:
+                done.append(ImportResult(culprit, self._end(answer), 0.0))
+            seen = {each.module for each in done}
+            rest = [name for name in rest if name not in seen]
+        return done
+
+    def _run(self, names: list[str], heed: Say) -> Completed:
+        enough = [] if self.enough is None else [str(self.enough)]
+        return run(
+            [self.prefix.python, "-I", _PROBE, str(self.patience), *enough],
+            input="\n".join(names),
+            limit=max(0.0, self.deadline - time.monotonic()),
+            env=prefix_environment(self.prefix.path),
+            cwd=self.place,
+            say=heed,
+        )
+
+    def _end(self, answer: Completed) -> str:
+        """Return in one line how the interpreter ended before it had answered."""
+        if answer.returncode == 1 and OUT_OF_PATIENCE in answer.stderr:
+            return f"the import takes longer than {self.patience:g} s"
+        code = answer.returncode
+        cause = end_of(answer.stderr.strip(), 3)
+        how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        return f"the interpreter ended with {how}" + (f": {cause}" if cause else "")
+
+
+def _read(text: str) -> tuple[list[ImportResult], str | None, int]:
+    """Return the results, the module that was tried at the end, and how many were not begun."""
+    results: list[ImportResult] = []
+    trying: str | None = None
+    left = 0
+    for line in text.splitlines():
+        content = json.loads(line)
+        if "trying" in content:
+            trying = content["trying"]
+        elif "left" in content:
+            left = content["left"]
+        else:
+            results.append(ImportResult(**content))
+            trying = None
+    return results, trying, left

@@ -1,0 +1,1 @@
+"""OCI images: made of a prefix, kept in a layout, pushed, pulled and run."""

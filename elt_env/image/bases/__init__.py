@@ -1,0 +1,147 @@
+"""What an image stands on: the layers below the environment."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from elt_env.environment.prefix import Prefix
+from elt_env.errors import NetworkError, PolicyError, ToolError
+from elt_env.image.bases import debian
+from elt_env.image.bases.archive import find_image, from_layout, from_tar, split_layout
+from elt_env.image.bases.base import Base, BaseRecords, BuiltBase, Kind, Request
+from elt_env.image.bases.host import make_host
+from elt_env.image.bases.needs import needed_packages
+from elt_env.image.bases.remote import Pull, from_registry, reference_in
+from elt_env.image.oci.layer import Compression, compressor_version
+from elt_env.image.oci.layout import Layout
+from elt_env.image.reference import Reference
+from elt_env.machine.environment_variables import clean_environment
+from elt_env.machine.process import Say
+
+__all__ = ["Base", "Pull", "provide"]
+
+_OWN = "this machine's own files"
+_FORMS = (
+    "Set image-base to auto, debian, host, the path of an OCI layout or of a root tar, or "
+    "registry/repository@sha256:..."
+)
+
+
+def provide(  # noqa: PLR0913  # what it is made of, where it is kept, and how
+    wanted: str,
+    prefix: Prefix,
+    layout: Layout,
+    cache: Path,
+    *,
+    compression: Compression,
+    limit: float,
+    say: Say,
+    pull: Pull | None = None,
+    refresh: bool = False,
+) -> Base:
+    """Return the base that `wanted` names, its layers in the layout.
+
+    One that was made before for the same question is used again as it is.
+
+    Args:
+        wanted: `auto`, `debian`, `host`, the path of an OCI layout (or `path:name`) or of a root
+            tar, or a reference pinned by digest. `auto` is `debian` where mmdebstrap works, and
+            else `host`, which is then said.
+        prefix: what the base has to run; it is built.
+        layout: gets the blobs.
+        cache: where it is remembered what was made.
+        compression: of the layers that are written here.
+        limit: seconds that mmdebstrap may take.
+        say: told how it goes on.
+        pull: gets an image of a registry: `Registry.pull`.
+        refresh: make it anew, with the newest packages.
+
+    Raises:
+        PolicyError: `wanted` is none of these, is not pinned, or is for another platform.
+        ToolError: mmdebstrap fails, or this machine lacks what a base of its own files needs.
+        NetworkError: the sources of packages or the registry cannot be reached.
+        IntegrityError: a blob is not what its digest says.
+        BusyError, TimeLimitError: as they say.
+        StorageError: the disk is full or not writable.
+    """
+    request = Request(prefix.lock.target.platform, layout, compression, limit, say)
+    desk = _Desk(prefix, request, cache, refresh)
+    own = {"auto": desk.auto, "debian": desk.debian, "host": desk.host}
+    if wanted in own:
+        return own[wanted]()
+    place = split_layout(wanted)
+    if place is not None:
+        return desk.of_layout(*place)
+    if Path(wanted).is_file():
+        return desk.of_tar(Path(wanted))
+    reference = reference_in(wanted)
+    if reference is not None:
+        return desk.of_registry(reference, pull)
+    raise PolicyError(f"The image-base '{wanted}' {_fault(wanted)}.", _FORMS)
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """Where requests for a base are answered."""
+
+    prefix: Prefix
+    request: Request
+    cache: Path
+    refresh: bool
+
+    def auto(self) -> Base:
+        if shutil.which(debian.PROGRAM, path=clean_environment()["PATH"]) is None:
+            self.request.say(f"base: {debian.PROGRAM} is not installed; taking {_OWN}")
+            return self.host()
+        try:
+            return self.debian()
+        except (ToolError, NetworkError) as error:
+            cause = " ".join(error.problem.split())
+            self.request.say(f"base: taking {_OWN}, because: {cause}")
+            return self.host()
+
+    def debian(self) -> Base:
+        included = sorted(
+            {*debian.INCLUDED, *needed_packages(self.prefix, self.cache, anew=self.refresh)}
+        )
+        asked = [debian.codename(), debian.VARIANT, included]
+        return self._recall("debian", asked, lambda: debian.make_debian(included, self.request))
+
+    def host(self) -> Base:
+        asked = [self.prefix.lock.digest, str(self.prefix.path)]
+        return self._recall("host", asked, lambda: make_host(self.prefix, self.request))
+
+    def of_layout(self, path: Path, name: str) -> Base:
+        image = find_image(path, name)
+        asked = [str(path), name, image.digest]
+        return self._recall("layout", asked, lambda: from_layout(path, name, image, self.request))
+
+    def of_tar(self, path: Path) -> Base:
+        asked = [str(path.resolve())]
+        return self._recall("archive", asked, lambda: from_tar(path, self.request))
+
+    def of_registry(self, reference: Reference, pull: Pull | None) -> Base:
+        if pull is None:
+            raise ToolError(
+                f"There is nothing here to pull the image-base '{reference}' with.", _FORMS
+            )
+        return self._recall(
+            "registry", [str(reference)], lambda: from_registry(reference, pull, self.request)
+        )
+
+    def _recall(self, kind: Kind, asked: Sequence[object], make: Callable[[], BuiltBase]) -> Base:
+        request = self.request
+        how = [request.platform, request.compression, compressor_version(request.compression)]
+        memory = BaseRecords(self.cache, request.layout, request.limit)
+        return memory.recall(kind, [asked, how], make, anew=self.refresh)
+
+
+def _fault(wanted: str) -> str:
+    if Path(wanted).is_dir():
+        return "is a directory, but not an OCI layout: it has no file oci-layout"
+    if "/" in wanted or ".tar" in wanted:
+        return "is not there"
+    return "is not a word that is known, and no file of that name is there"

@@ -1,0 +1,165 @@
+"""What an image stands on, and how it is remembered from one image to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from elt_env.image.oci.layer import Compression
+from elt_env.image.oci.layout import Layout
+from elt_env.image.record import FileState
+from elt_env.image.spec import Descriptor, Layer
+from elt_env.machine.process import Say
+from elt_env.package.canonical import digest_of, short
+from elt_env.runtime.file_lock import file_lock
+from elt_env.runtime.files import write_atomically
+from elt_env.runtime.input_files import read_stored
+from elt_env.store.last_use import mark_used
+
+_WAIT = "Wait for it or end it, then run the same command; or raise tool-limit."
+FORMAT = 1
+"""Version of how bases are made; a change of their bytes raises it."""
+
+Kind = Literal["debian", "host", "layout", "archive", "registry"]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The lowest layers of an image.
+
+    Attributes:
+        said: in a line, which base it is and of what.
+        layers: the lowest first; their blobs are in the layout, verified.
+        env: the variables of the base's config, as `NAME=value`.
+        packages: as in `libc6 2.36-9+deb12u14`, sorted; empty where it cannot be known.
+    """
+
+    kind: Kind
+    said: str
+    layers: tuple[Layer, ...]
+    env: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a base is made for, and how.
+
+    Attributes:
+        platform: the conda platform of what has to run on it, as in `linux-64`.
+        layout: gets the blobs.
+        compression: of the layers that are written.
+        limit: seconds that a tool may take.
+    """
+
+    platform: str
+    layout: Layout
+    compression: Compression
+    limit: float
+    say: Say
+
+
+@dataclass(frozen=True)
+class BuiltBase:
+    """A base that was made, and the files it was made of: while they stay, it stays."""
+
+    base: Base
+    sources: frozenset[Path] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A record.
+
+    Attributes:
+        blobs: those of the layers when they were written or last read whole.
+        sources: the files it was made of, when they were read.
+    """
+
+    base: Base
+    blobs: tuple[FileState, ...]
+    sources: Mapping[str, FileState] = field(default_factory=dict)
+
+
+_kept: TypeAdapter[_Kept] = TypeAdapter(_Kept)
+
+
+class BaseRecords:
+    """The bases that were made for one layout, a record for each question that they answer."""
+
+    def __init__(self, directory: Path, layout: Layout, limit: float) -> None:
+        """Keep records in `directory`; wait at most `limit` seconds for another process."""
+        self._directory = directory
+        self._layout = layout
+        self._limit = limit
+
+    def recall(
+        self, kind: Kind, question: object, make: Callable[[], BuiltBase], *, anew: bool
+    ) -> Base:
+        """Return the base that was made for `question`, or else make it and remember it.
+
+        It is made where nothing is remembered, where a source has changed, where a blob is gone
+        or damaged, and where `anew` says so. Of several processes one makes it.
+
+        Raises:
+            BusyError: another process is still making it at the time limit.
+            StorageError: the disk is full or not writable.
+            And what `make` raises; then what was remembered stays.
+        """
+        path = self._directory / f"{kind}-{short(digest_of([FORMAT, question]))}.json"
+        with file_lock(path.with_suffix(".lock"), self._limit, "making a base", _WAIT):
+            known = None if anew else self._known(path)
+            if known is not None:
+                return known
+            made = make()
+            self._keep(path, made.base, made.sources)
+            return made.base
+
+    def _known(self, path: Path) -> Base | None:
+        mark_used(path)
+        try:
+            kept = _kept.validate_json(read_stored(path))
+            same = all(_seen(Path(each)) == seen for each, seen in kept.sources.items())
+        except (OSError, ValidationError):
+            return None
+        if not same or not all(map(self._layout.has, _blobs(kept.base))):
+            return None
+        if self._seen(kept.base) == kept.blobs:
+            return kept.base
+        if not all(map(self._layout.intact, _blobs(kept.base))):
+            return None
+        self._keep(path, kept.base, frozenset(map(Path, kept.sources)))
+        return kept.base
+
+    def _keep(self, path: Path, base: Base, sources: frozenset[Path]) -> None:
+        kept = _Kept(
+            base,
+            self._seen(base),
+            {str(each): _seen(each) for each in sorted(sources)},
+        )
+        write_atomically(path, _kept.dump_json(kept, indent=1) + b"\n")
+
+    def _seen(self, base: Base) -> tuple[FileState, ...]:
+        return tuple(_seen(self._layout.blob_path(each.digest)) for each in _blobs(base))
+
+
+def blobs_of_record(path: Path) -> set[str]:
+    """Return the digests of the blobs of the base that a record is about; none where damaged."""
+    try:
+        kept = _kept.validate_json(read_stored(path))
+    except (OSError, ValidationError):
+        return set()
+    return {each.digest for each in _blobs(kept.base)}
+
+
+def _blobs(base: Base) -> tuple[Descriptor, ...]:
+    return tuple(each.blob for each in base.layers)
+
+
+def _seen(path: Path) -> FileState:
+    found = path.stat()
+    return FileState(found.st_mtime_ns, found.st_ino)

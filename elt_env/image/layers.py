@@ -1,0 +1,123 @@
+"""The layers of an image that are made here: one for each group of packages, and the project's."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from elt_env.environment.conda_meta import HISTORY
+from elt_env.environment.prefix import Prefix
+from elt_env.image import source as image_source
+from elt_env.image.files import PackageFiles
+from elt_env.image.layering import LayerPlan, Owner
+from elt_env.image.oci.layer import LayerWriter, compressor_version, write_layer
+from elt_env.image.packing import FORMAT, Packer, history
+from elt_env.image.spec import Layer
+from elt_env.image.store import ImageStore
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
+from elt_env.package.canonical import digest_of
+from elt_env.runtime.cancelling import ended_by
+from elt_env.toolbox import Toolbox
+
+_AT_ONCE = 2
+_PYTHON = Owner("conda", "python")
+
+
+class LayerJob:
+    """A layer of packages that may have to be written."""
+
+    def __init__(
+        self, plan: LayerPlan, files: Sequence[PackageFiles], prefix: Prefix, toolbox: Toolbox
+    ) -> None:
+        self.plan = plan
+        self.files = files
+        self.size = sum(each.size for each in files)
+        self._prefix = prefix
+        self._place = toolbox.policy.image_path
+        self._compression = toolbox.policy.image_compression
+        self.key = self._key(toolbox.environment.installer)
+
+    def _key(self, installer: str) -> str:
+        """Return a digest of all that the content of the layer depends on."""
+        lock = self._prefix.lock
+        return digest_of(
+            {
+                "format": FORMAT,
+                "platform": lock.target.platform,
+                "place": self._place,
+                "compression": [self._compression, compressor_version(self._compression)],
+                "installer": installer,
+                "python": _identity(lock, _PYTHON),
+                "packages": [_identity(lock, each) for each in self.plan.owners],
+                "target": lock.target.name if _PYTHON in self.plan.owners else None,
+                "history": history(lock).decode() if self._holds(HISTORY) else None,
+                "lost": [[each.owner.name, each.lost] for each in self.files if each.lost],
+            }
+        )
+
+    def _holds(self, name: str) -> bool:
+        return any(name in each.stats for each in self.files)
+
+    def write(self, images: ImageStore, say: Say) -> Layer:
+        """Write the layer and remember it."""
+        start = time.monotonic()
+        packer = Packer(self._prefix, self._place)
+        fill = partial(packer.pack, self.files)
+        layer = write_layer(images.layout, self._compression, self.plan.holds, fill)
+        images.keep_layer(self.key, layer)
+        say(
+            f"layer {self.plan.holds}: {megabytes(self.size)} became "
+            f"{megabytes(layer.blob.size)} in {time.monotonic() - start:.1f} s"
+        )
+        return layer
+
+
+def _identity(lock: Lock, owner: Owner) -> list[str | None]:
+    package = lock.package(owner.manager, owner.name)
+    return [owner.manager, owner.name, package.version, package.build, package.sha256]
+
+
+def megabytes(size: int) -> str:
+    """Return a size for a person."""
+    return f"{size / 1e6:.1f} MB"
+
+
+def write_all(jobs: Sequence[LayerJob], images: ImageStore, say: Say) -> Iterator[Layer]:
+    """Yield the layers of the jobs in their order, written two at a time, the largest first."""
+    given_up = threading.Event()
+
+    def write(job: LayerJob) -> Layer:
+        with ended_by(given_up):
+            return job.write(images, say)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            ordered = sorted(jobs, key=lambda job: -job.size)
+            made = dict(zip(ordered, pool.map(write, ordered), strict=True))
+        finally:
+            given_up.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+    yield from (made[job] for job in jobs)
+
+
+def project_layer(toolbox: Toolbox, images: ImageStore) -> tuple[Layer, bool]:
+    """Return the layer of the project's own directories, and whether it was written now."""
+    root, compression = toolbox.project.root, toolbox.policy.image_compression
+    files = image_source.project_files(root)
+    content = image_source.project_digest(root, files)
+    key = digest_of([FORMAT, content, compression, compressor_version(compression)])
+    known = images.known_layer(key)
+    if known is not None:
+        return known, False
+    holds = "project: " + (", ".join(image_source.PROJECTS) if files else "none here")
+
+    def fill(layer: LayerWriter) -> None:
+        image_source.pack_project(root, files, layer)
+
+    layer = write_layer(images.layout, compression, holds, fill)
+    images.keep_layer(key, layer)
+    return layer, True

@@ -1,0 +1,207 @@
+"""Pushes images of a layout to registries, and pulls them from there.
+
+The protocol is the OCI Distribution Specification 1.1. What is sent are the layout's own bytes, so
+that an image has the same digest here and there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from elt_env.errors import IntegrityError
+from elt_env.image import spec as oci
+from elt_env.image.oci.effort import Effort
+from elt_env.image.oci.layout import Layout
+from elt_env.image.oci.registry_client import connected
+from elt_env.image.oci.registry_download import fetch_blob
+from elt_env.image.oci.registry_errors import nonsense
+from elt_env.image.oci.registry_manifests import (
+    image_manifest,
+    put_manifest,
+    put_referrer,
+    require_same,
+)
+from elt_env.image.oci.registry_upload import CHUNK, send_blob
+from elt_env.image.reference import Reference
+from elt_env.image.spec import Descriptor, Manifest
+from elt_env.machine.process import Say
+
+_AT_ONCE = 3
+
+
+@dataclass(frozen=True)
+class PushResult:
+    """What a push did.
+
+    Attributes:
+        digest: of the image, in the registry as in the layout.
+        blobs_sent: how many blobs were not there.
+        bytes_sent: their size.
+        blobs_there: how many were.
+    """
+
+    digest: str
+    blobs_sent: int
+    bytes_sent: int
+    blobs_there: int
+
+
+@dataclass(frozen=True)
+class Registry:
+    """How registries are spoken to.
+
+    Attributes:
+        insecure: hosts, with or without port, that may be spoken to without TLS; those on
+            loopback always may be.
+        limit: seconds that one push or pull may take.
+        backoff: seconds before a request is tried again; they double with every further attempt.
+        chunk: bytes of a blob that one request carries.
+    """
+
+    insecure: tuple[str, ...] = ()
+    limit: float = 1800.0
+    backoff: float = 0.5
+    chunk: int = CHUNK
+
+    def push(  # noqa: PLR0913  # what, from where, to where, under which names
+        self,
+        image: Descriptor,
+        layout: Layout,
+        reference: Reference,
+        tags: Sequence[str],
+        say: Say,
+        *,
+        referrers: Iterable[Descriptor] = (),
+    ) -> PushResult:
+        """Have an image in a repository, under each of the tags.
+
+        Blobs that are there are not sent. Tags move when everything they need is there, and are
+        read back. Without tags the image can be had by its digest alone.
+
+        Args:
+            image: the manifest in the layout.
+            layout: where it is, with all its blobs.
+            reference: the repository; its tag and digest do not matter.
+            tags: the names it gets.
+            say: told of progress.
+            referrers: manifests of the layout whose subject is the image, such as its SBOM.
+
+        Raises:
+            IntegrityError: a blob is gone or damaged, or the registry has changed the image.
+            RegistryError: the registry cannot be reached, or refuses; what was sent stays there.
+            InputError: it takes no repository of that name.
+            TimeLimitError: it took longer than `limit`.
+        """
+        manifests = [(each, _manifest(layout, each)) for each in (image, *referrers)]
+        blobs = {blob.digest: blob for _, each in manifests for blob in (*each.layers, each.config)}
+        effort = self._effort("pushing to", reference, say)
+        with connected(reference, "pull,push", self.insecure, effort) as client:
+
+            def send(blob: Descriptor) -> bool:
+                return send_blob(client, layout, blob, say, chunk=self.chunk)
+
+            sent = _each(blobs.values(), send, effort)
+            for version in tags or [image.digest]:
+                put_manifest(client, version, image.media_type, layout.read(image))
+                require_same(client, version, image.digest)
+            for each, manifest in manifests[1:]:
+                put_referrer(client, layout, each, manifest)
+        fresh = [blob.size for blob, was_sent in zip(blobs.values(), sent, strict=True) if was_sent]
+        return PushResult(image.digest, len(fresh), sum(fresh), len(blobs) - len(fresh))
+
+    def pull(
+        self,
+        reference: Reference,
+        layout: Layout,
+        say: Say,
+        *,
+        platform: tuple[str, str] = ("linux", "amd64"),
+    ) -> Descriptor:
+        """Have an image of a registry in the layout, without a name; return its manifest.
+
+        Blobs that are there are not fetched; all are compared with their digests.
+
+        Args:
+            reference: the image; a digest wins over a tag.
+            layout: where it will be.
+            say: told of progress.
+            platform: operating system and architecture, to choose from an index.
+
+        Raises:
+            IntegrityError: the registry has other bytes than a digest says.
+            RegistryError: there is no such image, or none for the platform; the registry cannot
+                be reached, or refuses.
+            TimeLimitError: it took longer than `limit`.
+            StorageError: the disk is full or not writable.
+        """
+        effort = self._effort("pulling from", reference, say)
+        with connected(reference, "pull", self.insecure, effort) as client:
+            media_type, data = image_manifest(client, reference, platform)
+            manifest = _parsed(data, str(reference))
+            blobs = {each.digest: each for each in (*manifest.layers, manifest.config)}
+            _each(blobs.values(), lambda blob: fetch_blob(client, layout, blob, say), effort)
+        return layout.add(data, media_type)
+
+    def tag(
+        self,
+        reference: Reference,
+        tag: str,
+        say: Say,
+        *,
+        platform: tuple[str, str] = ("linux", "amd64"),
+    ) -> None:
+        """Let a tag name an image that is in the repository; only its manifest is sent.
+
+        Args:
+            reference: the image, by its digest.
+            tag: what it is to be named.
+            say: told of progress.
+            platform: to choose from where the digest is of an index.
+
+        Raises: as `push`; RegistryError also when the image is not there.
+        """
+        effort = self._effort("tagging in", reference, say)
+        with connected(reference, "pull,push", self.insecure, effort) as client:
+            media_type, data = image_manifest(client, reference, platform)
+            put_manifest(client, tag, media_type, data)
+            require_same(client, tag, oci.describe(data, media_type).digest)
+
+    def _effort(self, doing: str, reference: Reference, say: Say) -> Effort:
+        what = f"{doing} {reference.registry}/{reference.repository}"
+        return Effort(what, reference.registry, self.limit, self.backoff, say)
+
+
+def _each(
+    blobs: Collection[Descriptor], act: Callable[[Descriptor], bool], effort: Effort
+) -> list[bool]:
+    """Return what `act` returns for each blob, a few at a time; the first failure ends all."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            running = [pool.submit(act, each) for each in blobs]
+            done, _ = wait(running, return_when=FIRST_EXCEPTION)
+            for each in done:
+                each.result()
+            return [each.result() for each in running]
+        except BaseException:
+            effort.stop()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _manifest(layout: Layout, descriptor: Descriptor) -> Manifest:
+    try:
+        return oci.parse_manifest(layout.read(descriptor))
+    except ValueError as error:
+        raise IntegrityError(
+            f"{descriptor.digest} is no manifest of an image: {error}.",
+            "Pack the image again: elt-env image TARGET",
+        ) from error
+
+
+def _parsed(data: bytes, where: str) -> Manifest:
+    try:
+        return oci.parse_manifest(data)
+    except ValueError as error:
+        raise nonsense(where, f"its manifest is {error}") from error

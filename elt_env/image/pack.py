@@ -1,0 +1,198 @@
+"""Pack: a sealed prefix and the projects become an OCI image that names nothing of this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from elt_env.environment.build import require_prefix
+from elt_env.environment.licences import licences
+from elt_env.image import bases
+from elt_env.image import spec as oci
+from elt_env.image.bases import Base
+from elt_env.image.config import image_config, manifest_annotations
+from elt_env.image.files import image_files
+from elt_env.image.layering import plan_layers
+from elt_env.image.layers import LayerJob, megabytes, project_layer, write_all
+from elt_env.image.oci.attachments import attach, attached
+from elt_env.image.oci.layout_check import file_fault
+from elt_env.image.oci.registry import Registry
+from elt_env.image.record import ImageRecord, image_name, own_name, sbom_name
+from elt_env.image.spec import Descriptor, Layer, Manifest
+from elt_env.image.store import ImageStore
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
+from elt_env.runtime.files import write_atomically
+from elt_env.toolbox import Toolbox
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An image to be.
+
+    Attributes:
+        lock: what it is packed from.
+        base: what it stands on.
+        layers: those that are there, from the lowest; first the base's alone.
+        reused: digests of those that were there before.
+    """
+
+    lock: Lock
+    base: Base
+    layers: tuple[Layer, ...]
+    reused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PackedImage:
+    """The image of a lock.
+
+    Attributes:
+        kept: whether it is the one that was there before.
+        path: the layout that holds it.
+        sbom: what it consists of, as an artifact that refers to it.
+    """
+
+    image: ImageRecord
+    kept: bool
+    path: Path
+    sbom: Descriptor
+
+
+def pack(lock: Lock, toolbox: Toolbox, say: Say, *, refresh_base: bool = False) -> PackedImage:
+    """Return the image of the lock's prefix; what did not change since it was packed is reused.
+
+    Raises: as its steps.
+    """
+    draft = prepare_base(lock, toolbox, say, refresh=refresh_base)
+    return write_image(pack_layers(draft, toolbox, say), toolbox, say)
+
+
+def prepare_base(lock: Lock, toolbox: Toolbox, say: Say, *, refresh: bool = False) -> Draft:
+    """Return an image that has only what the policy wants it to stand on; with `refresh`, anew.
+
+    Raises:
+        ToolError: the prefix is not built, or a tool that makes the base fails.
+        PolicyError: the policy asks for a base that is none.
+        NetworkError: where it comes from does not answer.
+        IntegrityError, StorageError: as they say.
+    """
+    images = ImageStore(toolbox.store.home)
+    limit = toolbox.policy.tool_limit.total_seconds()
+    base = bases.provide(
+        _wanted_base(toolbox),
+        require_prefix(lock, toolbox, "pack"),
+        images.layout,
+        images.bases,
+        compression=toolbox.policy.image_compression,
+        limit=limit,
+        say=say,
+        pull=Registry(insecure=toolbox.policy.insecure_registries, limit=limit).pull,
+        refresh=refresh,
+    )
+    say(f"image: on {base.said}")
+    return Draft(lock, base, base.layers)
+
+
+def _wanted_base(toolbox: Toolbox) -> str:
+    """Return what the policy names; a path is relative to the project."""
+    wanted = toolbox.policy.image_base
+    place = toolbox.project.root / wanted.rpartition(":")[0]
+    here = toolbox.project.root / wanted
+    return str(here) if here.exists() or (":" in wanted and place.is_dir()) else wanted
+
+
+def pack_layers(draft: Draft, toolbox: Toolbox, say: Say) -> Draft:
+    """Return the image with the layers of the packages and of the project on top.
+
+    Raises:
+        ToolError: the prefix is not built.
+        PolicyError: the path in the image does not fit.
+        IntegrityError: a file is gone or cannot live at another path.
+        BusyError, StorageError: the next call takes it up again.
+    """
+    lock = draft.lock
+    prefix = require_prefix(lock, toolbox, "pack")
+    images = ImageStore(toolbox.store.home)
+    files = image_files(prefix)
+    plans = plan_layers({owner: each.size for owner, each in files.items()})
+    jobs = [
+        LayerJob(plan, [files[each] for each in plan.owners], prefix, toolbox) for plan in plans
+    ]
+    with images.sole_packer(lock.digest, toolbox.policy.busy_limit.total_seconds()):
+        known = {job: images.known_layer(job.key) for job in jobs}
+        due = [job for job in jobs if known[job] is None]
+        say(f"image: {len(jobs) - len(due)} of {len(jobs)} layers of packages are there")
+        made = dict(zip(due, write_all(due, images, say), strict=True))
+        project, is_new = project_layer(toolbox, images)
+    mine = tuple(replace(known[job] or made[job], holds=job.plan.holds) for job in jobs)
+    fresh = {each.blob.digest for each in made.values()}
+    if is_new:
+        fresh.add(project.blob.digest)
+    layers = (*draft.layers, *mine, project)
+    reused = tuple(each.blob.digest for each in layers if each.blob.digest not in fresh)
+    return replace(draft, layers=layers, reused=reused)
+
+
+def write_image(draft: Draft, toolbox: Toolbox, say: Say) -> PackedImage:
+    """Return the image, named in the layout, with its SBOM beside it.
+
+    Raises:
+        IntegrityError: what is known of an earlier image cannot be read.
+        StorageError: the disk is full or not writable.
+    """
+    lock, images = draft.lock, ImageStore(toolbox.store.home)
+    layout = images.layout
+    config = layout.add(
+        image_config(lock, draft.layers, draft.base.env, toolbox).to_bytes(), oci.CONFIG
+    )
+    content = Manifest(
+        config, tuple(each.blob for each in draft.layers), manifest_annotations(lock)
+    )
+    manifest = layout.add(content.to_bytes(), oci.MANIFEST)
+    before = images.image(lock.digest)
+    name = image_name(lock.target)
+    kept = before is not None and before.digest == manifest.digest
+    artifact = _attach_sbom(draft, manifest, toolbox, images)
+    image = ImageRecord(
+        name=name,
+        manifest=manifest,
+        base=draft.base.said,
+        base_packages=draft.base.packages,
+        layers=draft.layers,
+        reused=draft.reused,
+        at=toolbox.now().replace(microsecond=0),
+        sbom=oci.parse_manifest(layout.read(artifact)).layers[0],
+    )
+    if before is not None and kept:
+        image = replace(image, at=before.at)
+    layout.name(own_name(name, lock.digest), manifest)
+    layout.name(name, manifest)
+    images.record(image, lock.digest)
+    state = "is what it was" if kept else "is packed"
+    volume = f"{megabytes(image.size)} in {len(image.layers)} layers"
+    say(f"image: {name} {image.digest} {state}, {volume}")
+    return PackedImage(image, kept, layout.path, artifact)
+
+
+def _attach_sbom(
+    draft: Draft, manifest: Descriptor, toolbox: Toolbox, images: ImageStore
+) -> Descriptor:
+    """Keep the SBOM as a file, and as an artifact that refers to the image; return the latter."""
+    lock = draft.lock
+    name = sbom_name(image_name(lock.target))
+    known = attached(images.layout, manifest, name)
+    path = images.sbom_path(lock.digest)
+    if known is not None:
+        (layer,) = oci.parse_manifest(images.layout.read(known)).layers
+        if file_fault(path, layer.digest) is None:
+            return known
+    from elt_env.image import sbom  # takes longer to load than a kept image to find
+
+    prefix = require_prefix(lock, toolbox, "pack")
+    tools = (*lock.tools, ("elt-env", version("elt-env")))
+    content = sbom.render(lock, licences(prefix), draft.base.packages, tools)
+    artifact = attach(images.layout, manifest, content, name=name)
+    write_atomically(path, content)
+    return artifact

@@ -1,0 +1,198 @@
+"""The images of a store: one OCI layout for all, what was packed for which lock, and its layers.
+
+Below `home`:
+
+    oci/                   the layout; its images share their blobs
+    images/<digest>.json   the image of the lock with that digest; .cdx.json is its SBOM
+    layers/<key>.json      the layer that answers a question, to be used again
+    bases/                 what the bases keep
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from elt_env.errors import IntegrityError, ToolError
+from elt_env.image.oci.attachments import attach
+from elt_env.image.oci.layout import Layout
+from elt_env.image.oci.layout_check import file_fault
+from elt_env.image.record import FileState, ImageRecord, PackedLayer, sbom_name
+from elt_env.image.spec import Descriptor, Layer
+from elt_env.lockfile.document import Lock
+from elt_env.runtime.file_lock import file_lock
+from elt_env.runtime.files import write_atomically
+from elt_env.runtime.input_files import read_stored
+from elt_env.store.last_use import mark_used
+
+_WAIT = "Wait for it or end it, then run the same command; or raise busy-limit."
+_record: TypeAdapter[ImageRecord] = TypeAdapter(ImageRecord)
+_layer: TypeAdapter[PackedLayer] = TypeAdapter(PackedLayer)
+
+
+class ImageStore:
+    """The images below a store's `home`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.layout = Layout(home / "oci")
+
+    @property
+    def bases(self) -> Path:
+        """Where the bases keep what they made."""
+        return self.home / "bases"
+
+    @property
+    def roots(self) -> Path:
+        """Where images are unpacked."""
+        return self.home / "roots"
+
+    def record(self, image: ImageRecord, lock_digest: str) -> None:
+        """Keep which image was packed for that lock.
+
+        Raises:
+            StorageError: the disk is full or not writable.
+        """
+        write_atomically(self._record_path(lock_digest), _record.dump_json(image, indent=1) + b"\n")
+
+    def lead_names(self, image: ImageRecord, lock_digest: str) -> None:
+        """Let the names of an image's target lead to it, and to its SBOM where that is whole.
+
+        Raises:
+            IntegrityError: the index cannot be read.
+            StorageError: the disk is full or not writable.
+        """
+        self.layout.name(image.name, image.manifest)
+        sbom = self.sbom(image, lock_digest)
+        if sbom is not None:
+            attach(self.layout, image.manifest, sbom, name=sbom_name(image.name))
+
+    def sbom(self, image: ImageRecord, lock_digest: str) -> bytes | None:
+        """Return the SBOM of that lock's image as it was noted; None where it is not whole."""
+        path = self.sbom_path(lock_digest)
+        if image.sbom is None or file_fault(path, image.sbom.digest):
+            return None
+        return read_stored(path)
+
+    def image(self, lock_digest: str, *, use: bool = True) -> ImageRecord | None:
+        """Return the image that was packed for that lock; None when there is none.
+
+        With `use`, it is marked as used now.
+
+        Raises:
+            IntegrityError: the record cannot be read.
+        """
+        path = self._record_path(lock_digest)
+        if use:
+            mark_used(path)
+        try:
+            return _record.validate_json(read_stored(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise IntegrityError(
+                f"{path} does not say which image was packed.",
+                "Remove that file and pack the image again: elt-env image TARGET",
+            ) from error
+
+    def locks(self) -> tuple[str, ...]:
+        """Return the digests of the locks that have an image."""
+        found = sorted((self.home / "images").glob("[!.]*.json"))
+        return tuple(f"sha256:{each.stem}" for each in found if "." not in each.stem)
+
+    def records(self) -> tuple[ImageRecord, ...]:
+        """Return what is known of every image; a record that cannot be read is left out."""
+        found = []
+        for digest in self.locks():
+            with contextlib.suppress(IntegrityError):
+                image = self.image(digest, use=False)
+                found += [image] if image else []
+        return tuple(found)
+
+    def record_files(self, lock_digest: str) -> tuple[Path, ...]:
+        """Return the files that are kept of a lock's image beside its blobs, the record first."""
+        path = self._record_path(lock_digest)
+        return (path, self.sbom_path(lock_digest), path.with_suffix(".lock"))
+
+    def remembered_layers(self) -> tuple[tuple[Path, str], ...]:
+        """Return the files that remember layers, with the digests of their blobs."""
+        found = []
+        for path in sorted((self.home / "layers").glob("[!.]*.json")):
+            with contextlib.suppress(OSError, ValidationError):
+                found.append((path, _layer.validate_json(read_stored(path)).layer.blob.digest))
+        return tuple(found)
+
+    def base_records(self) -> tuple[Path, ...]:
+        """Return the files that remember bases."""
+        found = sorted(self.bases.glob("[!.]*.json"))
+        return tuple(each for each in found if not each.name.startswith("needs-"))
+
+    def sbom_path(self, lock_digest: str) -> Path:
+        """Return where the SBOM of that lock's image is, as a file of CycloneDX."""
+        return self._record_path(lock_digest).with_suffix(".cdx.json")
+
+    def _record_path(self, lock_digest: str) -> Path:
+        return self.home / "images" / f"{lock_digest.removeprefix('sha256:')}.json"
+
+    def keep_layer(self, key: str, layer: Layer) -> None:
+        """Remember that `layer`, just written, is the answer to `key`.
+
+        Raises:
+            StorageError: the disk is full or not writable.
+        """
+        packed = PackedLayer(key, layer, self._seen(layer.blob))
+        write_atomically(self._layer_path(key), _layer.dump_json(packed) + b"\n")
+
+    def known_layer(self, key: str) -> Layer | None:
+        """Return the layer that answers `key` when its blob is there as it was written.
+
+        A blob whose file was touched since is read whole; what has another digest is not returned.
+        """
+        mark_used(self._layer_path(key))
+        try:
+            packed = _layer.validate_json(read_stored(self._layer_path(key)))
+            untouched = self._seen(packed.layer.blob) == packed.seen
+        except (OSError, ValidationError):
+            return None
+        if untouched and self.layout.has(packed.layer.blob):
+            return packed.layer
+        if not self.layout.intact(packed.layer.blob):
+            return None
+        self.keep_layer(key, packed.layer)
+        return packed.layer
+
+    def _layer_path(self, key: str) -> Path:
+        return self.home / "layers" / f"{key.removeprefix('sha256:')}.json"
+
+    def _seen(self, blob: Descriptor) -> FileState:
+        found = self.layout.blob_path(blob.digest).stat()
+        return FileState(found.st_mtime_ns, found.st_ino)
+
+    @contextlib.contextmanager
+    def sole_packer(self, lock_digest: str, limit: float) -> Iterator[None]:
+        """Let one packer of a lock's image at a time into the block; the others wait.
+
+        Raises:
+            BusyError: another one is still at work after `limit` seconds.
+        """
+        path = self._record_path(lock_digest).with_suffix(".lock")
+        with file_lock(path, limit, "packing this image", _WAIT):
+            yield
+
+
+def require_image(lock: Lock, images: ImageStore) -> ImageRecord:
+    """Return the image of a lock.
+
+    Raises:
+        ToolError: it was not packed yet.
+    """
+    image = images.image(lock.digest)
+    if image is None:
+        raise ToolError(
+            f"There is no image of {lock.target.name} with the lock {lock.digest}.",
+            f"Pack it: elt-env image {lock.target.name}",
+        )
+    return image

@@ -1,0 +1,120 @@
+"""Assemble: the lock that an agreement of conda and pip makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from elt_env.lock.directs import locked_directs
+from elt_env.lock.negotiate import Agreement
+from elt_env.lock.places import declared_places
+from elt_env.lock.request import LockRequest
+from elt_env.lock.requires_python import with_requires_python
+from elt_env.lock.satisfaction import requirement_lines
+from elt_env.lock.sources import require_sources
+from elt_env.lockfile.document import Bound, HeldBack, Lock, Package
+from elt_env.machine.process import Say
+from elt_env.runtime.files import sha256_of
+from elt_env.toolbox import Toolbox
+
+
+def assemble(question: LockRequest, agreement: Agreement, toolbox: Toolbox, say: Say) -> Lock:
+    """Return the lock that an agreement makes; nothing is written.
+
+    Raises:
+        SourceError: a package would come from elsewhere than before; see `require_sources`.
+    """
+    conda = agreement.conda
+    mine = tuple(each for each in agreement.pip if each.name not in conda.owned)
+    directs = locked_directs(question.directs, mine)
+    named = {each.name for each in directs}
+    others = tuple(each for each in mine if each.name not in named)
+    files = toolbox.resolver.files(others, agreement.request, say)
+    found = (*directs, *(_hashed(each, toolbox) for each in files))
+    pip = with_requires_python(found, question.previous, agreement.pages, toolbox, say)
+    lock = Lock(
+        target=question.target,
+        spec_digest=question.spec.digest,
+        requirements=requirement_lines(question.spec),
+        channels=conda.channels,
+        channel_source=conda.source,
+        indexes=tuple(sorted({each.index for each in mine if each.index})),
+        exclude_newer=question.exclude_newer,
+        locked_at=toolbox.now().replace(microsecond=0),
+        tools=toolbox.versions,
+        negotiated=_negotiated(question, agreement),
+        held_back=_held_back(question, agreement),
+        places=declared_places(question.spec, toolbox.policy),
+        packages=(*_needed_by_pip(agreement), *pip),
+        variables=question.spec.variables,
+        notes=_notes(agreement.conda.packages),
+    )
+    return require_sources(lock, question, toolbox, say)
+
+
+def _notes(packages: Iterable[Package]) -> tuple[str, ...]:
+    return tuple(
+        f"{each.name} {each.version}: its script {script} is not run"
+        for each in packages
+        for script in (each.conda.scripts if each.conda else ())
+    )
+
+
+def _hashed(package: Package, toolbox: Toolbox) -> Package:
+    """Return a package with its sha256, of the bytes themselves where no page tells it."""
+    if package.sha256:
+        return package
+    path = toolbox.downloads.fetch_new(package.url)
+    return replace(package, sha256=sha256_of(path), size=path.stat().st_size)
+
+
+def _negotiated(question: LockRequest, agreement: Agreement) -> tuple[Bound, ...]:
+    """Return the bounds that conda was given, and those of a lock before that still explain it.
+
+    Where a package was kept at its version there was nothing to negotiate again.
+    """
+    answer = agreement.conda
+    versions = {(each.name, each.version) for each in answer.packages}
+    kept = {
+        each.name
+        for each in question.keep_conda(answer.source)
+        if (each.name, each.version) in versions
+    }
+    known = {each.name for each in answer.bounds}
+    needy = {f"{each.name} {each.version}" for each in agreement.pip}
+    before = question.previous.negotiated if question.previous else ()
+    still = [
+        each
+        for each in before
+        if each.name in kept - known and not needy.isdisjoint(each.required_by)
+    ]
+    return tuple(sorted((*answer.bounds, *still), key=lambda each: each.name))
+
+
+def _held_back(question: LockRequest, agreement: Agreement) -> tuple[HeldBack, ...]:
+    """Return what is held back now, and what a lock before held back and this one kept."""
+    known = {each.name for each in agreement.held_back}
+    kept = set(question.keep_pip) & {(each.name, each.version) for each in agreement.pip}
+    before = question.previous.held_back if question.previous else ()
+    still = [
+        each for each in before if (each.name, each.version) in kept and each.name not in known
+    ]
+    return tuple(sorted((*agreement.held_back, *still), key=lambda each: each.name))
+
+
+def _needed_by_pip(agreement: Agreement) -> tuple[Package, ...]:
+    """Return conda's packages, those that pip's packages need marked with their names."""
+    owned = agreement.conda.owned
+    pip = {each.name for each in agreement.pip} - set(owned)
+    packages = {each.name: each for each in agreement.conda.packages}
+    for resolved in agreement.pip:
+        if resolved.name in owned:
+            package = packages[agreement.conda.owner(resolved.name).name]
+            packages[package.name] = replace(
+                package,
+                requested=package.requested or resolved.requested,
+                required_by=tuple(
+                    sorted({*package.required_by, *(pip & set(resolved.required_by))})
+                ),
+            )
+    return tuple(packages.values())

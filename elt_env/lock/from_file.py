@@ -1,0 +1,223 @@
+"""From a file: lock an environment whose spec a person names by its path, without any policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from elt_env.errors import (
+    ChannelUnreachableError,
+    InputError,
+    PolicyError,
+    SpecError,
+    UnsatisfiableError,
+)
+from elt_env.lock.make import Locked, lock
+from elt_env.machine.process import Say
+from elt_env.package.target import Target, environment_name, require_environment, require_minor
+from elt_env.project.policy import EnvironmentPolicy
+from elt_env.project.settings import Project
+from elt_env.project.unlisted import relative_spec, remember
+from elt_env.python.interpreters import list_interpreters
+from elt_env.spec.conda_spec import admits_minor
+from elt_env.spec.document import Spec
+from elt_env.spec.file import read_spec
+from elt_env.toolbox import Toolbox, open_toolbox
+
+_MINORS = tuple(f"3.{number}" for number in range(40))
+_TRIES = 3  # Pythons, where the file leaves it open
+
+
+def is_file(text: str) -> bool:
+    """Tell whether what a person typed in a target's place is the path of a spec, or its place."""
+    return "/" in text or text in (".", "..") or text.endswith((".yml", ".yaml"))
+
+
+@dataclass(frozen=True)
+class LockedFile:
+    """What became of a file.
+
+    Attributes:
+        toolbox: of its environment.
+    """
+
+    target: Target
+    toolbox: Toolbox
+    locked: Locked
+
+
+def lock_file(
+    file: Path, project: Project, say: Say, *, python: str | None = None, name: str | None = None
+) -> LockedFile:
+    """Lock the environment of a spec, and remember it in the store where no policy lists it.
+
+    Args:
+        file: the spec, or the directory of an environment.yml.
+        project: whose policy and store are used.
+        say: told of progress.
+        python: the Python minor; by default that of the file, else the newest that can be had and
+            suits what is asked for, else the one of before.
+        name: what the environment is called; by default as the file says.
+
+    Raises:
+        SpecError: the file is missing or cannot be used, or excludes that Python.
+        PolicyError: another environment has that name.
+        EltEnvError: as `elt_env.lock.make.lock`.
+    """
+    file = _spec_at(file)
+    listed = listed_as(file, project)
+    if listed is not None and name in (None, listed):
+        toolbox = open_toolbox(project, listed)
+        target = toolbox.target(listed, python or toolbox.environment.pythons[0])
+        return LockedFile(target, toolbox, lock(target, toolbox, say))
+    spec = read_spec(project.root, relative_spec(file, project.root))
+    wanted = _name(name, spec, file)
+    _require_free(wanted, file, project, say)
+    pythons = _pythons(spec, wanted, project, python)
+    say(f"{spec.source} is not in a policy: it becomes {wanted}, in the store {project.home}")
+    return _lock_first(spec, wanted, pythons, project, say)
+
+
+def environment_of(file: Path, project: Project) -> str:
+    """Return the name of the environment that was made from a file.
+
+    Raises:
+        InputError: none was.
+    """
+    file = _spec_at(file)
+    named = listed_as(file, project) or next(
+        (name for name, each in project.unlisted.items() if _is_spec_of(each, file, project)), None
+    )
+    if named is None:
+        raise InputError(
+            f"Nothing was built from {file} in the store {project.home}.",
+            f"Build it first: elt-env build {file}",
+        )
+    return named
+
+
+def _spec_at(path: Path) -> Path:
+    """Return the spec that a path means: itself, or the one that conda takes in a directory."""
+    names = ("environment.yml", "environment.yaml") if path.is_dir() else ()
+    found = next((path / each for each in names if (path / each).is_file()), path)
+    if found.is_dir():
+        raise InputError(
+            f"There is no environment.yml in the directory {path}.", "Name the file of a spec."
+        )
+    return found
+
+
+def listed_as(file: Path, project: Project) -> str | None:
+    """Return the environment of the policy whose spec is that file; None where there is none."""
+    for name, each in project.policy.environments.items():
+        if _is_spec_of(each, file, project):
+            return name
+    return None
+
+
+def _is_spec_of(environment: EnvironmentPolicy, file: Path, project: Project) -> bool:
+    return (project.root / environment.spec).resolve() == file.resolve()
+
+
+def _name(asked: str | None, spec: Spec, file: Path) -> str:
+    if asked is None:
+        return environment_name(spec.name, file.absolute())
+    return require_environment(asked)
+
+
+def _require_free(name: str, file: Path, project: Project, say: Say) -> None:
+    """Return when the name is this file's, or nobody's."""
+    other = project.environments.get(name)
+    if other is None or (name in project.unlisted and _is_spec_of(other, file, project)):
+        return
+    place = project.root / other.spec
+    if name not in project.policy.environments and not place.exists():
+        say(f"{name} was made from {place} before, which is gone; now it is made from {file}")
+        return
+    whose = "The policy has" if name in project.policy.environments else "The store has"
+    free = next(each for each in _numbered(name) if each not in project.environments)
+    raise PolicyError(
+        f"{whose} an environment '{name}' already, of {place}; {file} would be mixed with it.",
+        f"Give it a name of its own: elt-env build {file} --name {free}",
+    )
+
+
+def _numbered(name: str) -> Iterable[str]:
+    return (f"{name}-{number}" for number in range(2, 1000))
+
+
+def _pythons(spec: Spec, name: str, project: Project, asked: str | None) -> tuple[str, ...]:
+    """Return the Python minors to try, the preferred first."""
+    admitted = [each for each in _MINORS if admits_minor(spec.python, each)]
+    if asked is not None:
+        if require_minor(asked) not in admitted:
+            raise SpecError(
+                f"{spec.source}: 'python {spec.python}' excludes Python {asked}.",
+                "Widen the bound, or leave --python out.",
+            )
+        return (asked,)
+    if not admitted:
+        raise SpecError(
+            f"{spec.source}: no Python 3 satisfies 'python {spec.python}'.",
+            "Ask for one, as in: python=3.11",
+        )
+    before = project.unlisted.get(name)
+    if before is not None and before.pythons[0] in admitted:
+        return before.pythons[:1]
+    if len(admitted) == 1:
+        return tuple(admitted)
+    toolbox = open_toolbox(_including(project, name, spec, admitted[-1]), name)
+    offered = [each for each in _on_offer(spec, toolbox) if each in admitted]
+    if not offered:
+        raise SpecError(
+            f"{spec.source}: no Python that can be had here satisfies 'python {spec.python}'.",
+            "See what this machine has: elt-env pythons",
+        )
+    return tuple(sorted(offered, key=Version, reverse=True)[:_TRIES])
+
+
+def _on_offer(spec: Spec, toolbox: Toolbox) -> set[str]:
+    """Return the Python minors of the channels, or of this machine where these are replaced."""
+    channels = toolbox.channels.of(spec)
+    try:
+        releases = toolbox.conda.releases(channels, "python", toolbox.conda.platform())
+    except ChannelUnreachableError:
+        if toolbox.policy.channel_fallback == "none":
+            raise
+        return {each.minor for each in list_interpreters()[0]}
+    versions = (Version(each.version) for each in releases)
+    return {f"{each.major}.{each.minor}" for each in versions if not each.is_prerelease}
+
+
+def _including(project: Project, name: str, spec: Spec, python: str) -> Project:
+    before = project.unlisted.get(name)
+    others = before.pythons if before else ()
+    kept = (each for each in others if each != python and admits_minor(spec.python, each))
+    pythons = (python, *kept)
+    return project.including(name, EnvironmentPolicy(spec=spec.source, pythons=pythons))
+
+
+def _lock_first(
+    spec: Spec, name: str, pythons: tuple[str, ...], project: Project, say: Say
+) -> LockedFile:
+    """Lock for the first Python that has an answer; what the first had against it is raised."""
+    refused: UnsatisfiableError | None = None
+    for python in pythons:
+        mine = _including(project, name, spec, python)
+        toolbox = open_toolbox(mine, name)
+        target = toolbox.target(name, python)
+        try:
+            locked = lock(target, toolbox, say)
+        except UnsatisfiableError as error:
+            if python != pythons[-1]:
+                say(f"WARNING: {target.name} cannot be had: {error.problem.splitlines()[0]}")
+            refused = refused or error
+            continue
+        remember(project.home, name, spec.source, mine.unlisted[name].pythons)
+        return LockedFile(target, toolbox, locked)
+    if refused is None:
+        raise ValueError(pythons)
+    raise refused

@@ -1,0 +1,56 @@
+"""Builds that a spec asks for, where the host channel stands in for the channels that have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from elt_env.conda import ChannelRelease
+from elt_env.errors import ChannelUnreachableError, NetworkError
+from elt_env.spec.conda_spec import CondaSpec
+from elt_env.spec.document import Spec
+from elt_env.toolbox import Toolbox
+
+_SHOWN = 6
+
+
+def builds_elsewhere(
+    spec: Spec, platform: str, toolbox: Toolbox, *, cause: str = ""
+) -> ChannelUnreachableError | None:
+    """Return the error that names the builds that the host channel has not; None when it has all.
+
+    `conda env export` writes the build of each package, which nobody but its channel can have.
+
+    Args:
+        spec: what is asked for.
+        platform: the conda subdir.
+        toolbox: of the environment.
+        cause: what else keeps the host channel from standing in, to be said as well.
+    """
+    asked = [each for each in (spec.python_spec, *spec.conda) if _is_one_build(each)]
+    if not asked:
+        return None
+    names = tuple(each.name for each in asked)
+    try:
+        offered = toolbox.conda.all_releases((toolbox.host_channel.url,), names, platform)
+    except NetworkError:  # nothing was put into it yet
+        offered = {}
+    missing = [each for each in asked if not _is_offered(each, offered.get(each.name, ()))]
+    if not missing:
+        return None
+    shown = ", ".join(map(str, missing[:_SHOWN]))
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    return ChannelUnreachableError(
+        f"{spec.source} asks for builds that exist only on its channels, which do not answer: "
+        f"{shown}{more}. The host channel makes packages of its own." + (cause and f"\n{cause}"),
+        "Make the channels reachable, or ask for versions alone, with: conda env export "
+        f"--no-builds; or with: sed -i -E 's/^( *- [^=]+=[^=]+)=[^=]+$/\\1/' {spec.source}",
+    )
+
+
+def _is_one_build(spec: CondaSpec) -> bool:
+    exact = spec.build and "*" not in spec.build and not spec.build.startswith("^")
+    return bool(exact) or any(key in ("md5", "sha256") for key, _ in spec.fields)
+
+
+def _is_offered(spec: CondaSpec, releases: Iterable[ChannelRelease]) -> bool:
+    return any(each.build == spec.build for each in releases)

@@ -1,0 +1,366 @@
+"""Lock: keep the lock that satisfies, or make a new one and say what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from elt_env.errors import InputError, IntegrityError, PolicyError, SpecError
+from elt_env.lock.assemble import assemble
+from elt_env.lock.both_sides import refuse_both_sides
+from elt_env.lock.conflict import solved
+from elt_env.lock.diff_report import DiffReport
+from elt_env.lock.directs import prepare
+from elt_env.lock.explain_diff import explain_relock
+from elt_env.lock.negotiate import agree
+from elt_env.lock.places import changed_places
+from elt_env.lock.plugin_locks import forget_plugin_lock, plugin_locks
+from elt_env.lock.request import LockRequest, ask
+from elt_env.lock.satisfaction import unsatisfied
+from elt_env.lock.solve import CondaAnswer, remote_channels
+from elt_env.lockfile.changes import Change, compare, count
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
+from elt_env.package.names import normalize
+from elt_env.package.target import Target
+from elt_env.runtime.credentials import carries_credentials, channel_host
+from elt_env.toolbox import Toolbox
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A target's current lock, and how it came to be.
+
+    Attributes:
+        lock: the lock.
+        path: the directory of its files.
+        kept: whether it was there already and still satisfies.
+        changes: what differs from the target's lock before.
+        reasons: why it was kept, or made anew.
+        report: what differs, explained, and what is held back; None where nobody was asked.
+    """
+
+    lock: Lock
+    path: Path
+    kept: bool
+    changes: tuple[Change, ...] = ()
+    reasons: tuple[str, ...] = ()
+    report: DiffReport | None = None
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A question, and conda's own answer to it."""
+
+    question: LockRequest
+    answer: CondaAnswer
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A question, and the lock that answers it; not written yet."""
+
+    question: LockRequest
+    lock: Lock
+
+
+def examine(
+    target: Target,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    upgrade: tuple[str, ...] | None = (),
+    accepted: tuple[str, ...] = (),
+) -> Locked | LockRequest:
+    """Return the target's lock when it can be kept, else the question for a new one.
+
+    Reads files only. `upgrade` names packages to upgrade; None means all of them. `accepted` are
+    those that may come from another index or channel than before.
+
+    Raises:
+        SpecError: the spec cannot be used.
+        IntegrityError: the current lock was changed by hand; upgrading all of it replaces it.
+        PolicyError: the policy does not list that Python, or a package to upgrade is not locked.
+    """
+    _require_listed(target, toolbox)
+    spec = toolbox.project.spec(target.environment)
+    for each in spec.warnings:
+        say(f"{each.place}: {each.problem} {each.remedy}")
+    try:
+        lock = toolbox.store.current_lock(target)
+    except IntegrityError as error:
+        if upgrade is not None:
+            raise
+        say(f"WARNING: {error.problem}")
+        reasons: tuple[str, ...] = ("the current lock was damaged",)
+        return ask(target, spec, toolbox, reasons=reasons, accepted=accepted)
+    if lock is None:
+        reasons = ("there is no lock yet",)
+        return ask(target, spec, toolbox, reasons=reasons, accepted=accepted)
+    _require_locked(upgrade or (), lock)
+    moved = changed_places(lock, spec, toolbox.policy)
+    if upgrade == ():
+        reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
+        if not reasons:
+            return _keep(lock, "it satisfies the spec and the policy", toolbox, say)
+    elif upgrade is None:
+        reasons = ("all packages may be upgraded",)
+    else:
+        reasons = (f"to be upgraded: {', '.join(upgrade)}", *moved)
+    for reason in reasons:
+        say(f"lock: a new one is needed: {reason}")
+    if moved:
+        say("lock: packages come from other places now, so all of them may change")
+        upgrade = None
+    return ask(
+        *(target, spec, toolbox),
+        upgrade=upgrade,
+        previous=lock,
+        reasons=reasons,
+        accepted=accepted,
+    )
+
+
+def _keep(lock: Lock, reason: str, toolbox: Toolbox, say: Say) -> Locked:
+    say(f"lock: kept {lock.digest} of {lock.target}, {reason}")
+    _tell_other_places(lock, toolbox, say)
+    path = toolbox.store.lock_directory(lock.digest)
+    return Locked(lock, path, kept=True, reasons=(reason,))
+
+
+def _tell_other_places(lock: Lock, toolbox: Toolbox, say: Say) -> None:
+    """Say where this machine's settings name other places than those that were locked from."""
+    spec = toolbox.project.spec(lock.target.environment)
+    try:
+        channels = remote_channels(spec, toolbox)
+    except SpecError:  # one that only another machine has
+        channels = lock.channels
+    known = [(lock.channels, channels)] if lock.channel_source == "remote" else []
+    default = toolbox.indexes.default
+    if default is not None and not (
+        toolbox.policy.index or spec.index_url or toolbox.indexes.extra
+    ):
+        known.append((lock.indexes, (default.url,)))
+    for before, now in known:
+        if before and before != now:
+            say(
+                f"lock: it was made from {', '.join(before)}; the settings of this machine name "
+                f"{', '.join(now)}, which elt-env relock {lock.target.name} would take"
+            )
+
+
+def _require_listed(target: Target, toolbox: Toolbox) -> None:
+    if target.python not in toolbox.environment.pythons:
+        listed = ", ".join(toolbox.environment.pythons)
+        remedy = (
+            f"Use one of these, or add it to pythons in "
+            f"[tool.elt-env.environments.{target.environment}]."
+        )
+        if target.environment not in toolbox.policy.environments:
+            spec = toolbox.environment.spec
+            remedy = f"Build it for that one too: elt-env build {spec} --python {target.python}"
+        raise PolicyError(
+            f"Python {target.python} is not listed for '{target.environment}', which has {listed}.",
+            remedy,
+        )
+
+
+def _require_locked(names: Iterable[str], lock: Lock) -> None:
+    known = {each.name for each in lock.packages}
+    for name in names:
+        if normalize(name) not in known:
+            raise PolicyError(
+                f"'{name}' is not in the lock of {lock.target.name}.",
+                f"See what is with: elt-env show {lock.target.name} --packages",
+            )
+
+
+def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
+    target: Target,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    upgrade: tuple[str, ...] | None = (),
+    accepted: tuple[str, ...] = (),
+    candidate: str | None = None,
+    trigger: str = "",
+) -> Locked | Solved | Resolution:
+    """Return the target's lock when it can be kept, else conda's answer to the question for one.
+
+    Args:
+        target: what to lock.
+        toolbox: the tools of its environment.
+        say: told what is done.
+        upgrade: names of packages to upgrade; None means all of them.
+        accepted: names of packages that may come from another index or channel than before.
+        candidate: digest of a lock in the store that is the whole answer, as long as it satisfies
+            and no newer lock became the current one; else it is said why not, and left aside.
+        trigger: why that candidate was made.
+
+    Raises: as `examine` and `solve`.
+    """
+    moved = _let_plugins_move(upgrade, target, toolbox, say)
+    if candidate is not None:
+        taken = _take(target, candidate, trigger, toolbox, say)
+        if taken is not None:
+            return taken
+        upgrade = _still_locked(upgrade, target, toolbox)
+    else:
+        upgrade = moved
+    found = examine(target, toolbox, say, upgrade=upgrade, accepted=accepted)
+    if isinstance(found, Locked):
+        return found
+    question = prepare(found, toolbox, say)
+    return Solved(question, solved(question, toolbox, say))
+
+
+def _let_plugins_move(
+    upgrade: tuple[str, ...] | None, target: Target, toolbox: Toolbox, say: Say
+) -> tuple[str, ...] | None:
+    """Let locks of plugins that hold what may be upgraded be made anew; return what is left.
+
+    The check that runs the plugins locks them when it runs next.
+    """
+    if upgrade == ():
+        return upgrade
+    names = {normalize(each) for each in upgrade or ()}
+    moved: set[str] = set()
+    for check, kept in plugin_locks(toolbox.store.home, target).items():
+        if kept.holds(names) or (upgrade is None and kept.is_movable):
+            forget_plugin_lock(toolbox.store.home, target, check)
+            say(f"lock: the plugins of {check} may be upgraded; the check locks them anew")
+            moved |= {each.name for plugin in kept.plugins for each in plugin.packages}
+    if upgrade is None or not moved:
+        return upgrade
+    current = toolbox.store.current_lock(target)
+    known = {each.name for each in current.packages} if current else set()
+    return tuple(
+        each for each in upgrade if normalize(each) in known or normalize(each) not in moved
+    )
+
+
+def _take(
+    target: Target, digest: str, trigger: str, toolbox: Toolbox, say: Say
+) -> Locked | Resolution | None:
+    """Return a candidate as the answer, or None where it is none any more."""
+    _require_listed(target, toolbox)
+    spec = toolbox.project.spec(target.environment)
+    try:
+        current = toolbox.store.current_lock(target)
+        lock = toolbox.store.read_lock(digest, target)
+    except IntegrityError as error:
+        say(f"WARNING: lock: the candidate {digest} is left aside: {error.problem}")
+        return None
+    reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
+    if current is not None and current.locked_at > lock.locked_at:
+        reasons += (f"{current.digest} was made after it and is the current lock",)
+    if reasons:
+        say(f"WARNING: lock: the candidate {digest} is left aside: {'; '.join(reasons)}")
+        return None
+    if current is not None and current.digest == digest:
+        return _keep(current, "the candidate is the current lock already", toolbox, say)
+    reason = trigger or "a candidate was asked for"
+    question = ask(target, spec, toolbox, previous=current, reasons=(reason,))
+    say(f"lock: taking the candidate {digest}: {reason}")
+    return Resolution(question, lock)
+
+
+def _still_locked(
+    upgrade: tuple[str, ...] | None, target: Target, toolbox: Toolbox
+) -> tuple[str, ...] | None:
+    """Return those of the names that are in the current lock, which may not be what it was."""
+    if not upgrade:
+        return upgrade
+    current = toolbox.store.current_lock(target)
+    known = {each.name for each in current.packages} if current else set()
+    return tuple(each for each in upgrade if normalize(each) in known)
+
+
+def resolve(found: Locked | Solved | Resolution, toolbox: Toolbox, say: Say) -> Locked | Resolution:
+    """Return pip's answer beside conda's, once both agree; a lock that is there passes through.
+
+    Raises: as `refuse_both_sides` and `agree`, and when the index has no file with a hash for a
+        distribution.
+    """
+    if not isinstance(found, Solved):
+        return found
+    refuse_both_sides(found.question.spec, found.answer)
+    agreement = agree(found.question, found.answer, toolbox, say)
+    lock = assemble(found.question, agreement, toolbox, say)
+    _refuse_credentials(lock)
+    return Resolution(found.question, lock)
+
+
+def _refuse_credentials(lock: Lock) -> None:
+    """Return when no URL of a lock, which others read, has a credential.
+
+    What merely looks like one in a path is told by whoever gave the index.
+    """
+    for each in lock.packages:
+        if carries_credentials(each.url, guess=False):
+            raise InputError(
+                f"The URL of {each.file_name.partition('?')[0]} at {channel_host(each.url)} "
+                "carries a credential, which would stand in the lock.",
+                "Use an index or a channel whose links have none; a login belongs into ~/.netrc.",
+            )
+
+
+def write(found: Locked | Resolution, toolbox: Toolbox, say: Say) -> Locked:
+    """Write a new lock and make it the target's current one; a kept lock passes through.
+
+    A current lock that satisfies is kept where the new one holds the same, and where it was not
+    there yet when the new one was asked for.
+
+    Raises:
+        StorageError: the store cannot be written; the current lock stays what it was.
+    """
+    if isinstance(found, Locked):
+        return found
+    question, lock = found.question, found.lock
+    before, current = question.previous, _satisfying(question, toolbox)
+    if current is not None and current.digest == lock.digest:
+        same = _keep(current, "nothing newer within the rules", toolbox, say)
+        return replace(same, report=explain_relock(current, current, toolbox, say))
+    if current is not None and (before is None or before.digest != current.digest):
+        return _keep(current, "it was made meanwhile and satisfies", toolbox, say)
+    path = toolbox.store.write_lock(lock)
+    toolbox.store.set_current(question.target, lock.digest, toolbox.now())
+    changes = compare(before, lock)
+    say(
+        f"lock: {lock.digest} of {question.target}: {len(lock.conda)} conda and "
+        f"{len(lock.pip)} pip packages; {count(changes)}"
+    )
+    for each in lock.notes:
+        say(f"lock: {each}")
+    report = explain_relock(before, lock, toolbox, say)
+    return Locked(lock, path, kept=False, changes=changes, reasons=question.reasons, report=report)
+
+
+def _satisfying(question: LockRequest, toolbox: Toolbox) -> Lock | None:
+    """Return the target's current lock, if there is one that satisfies."""
+    try:
+        current = toolbox.store.current_lock(question.target)
+    except IntegrityError:
+        return None
+    if current is None:
+        return None
+    wrong = unsatisfied(current, question.spec, toolbox.policy, toolbox.conda.matches)
+    return None if wrong else current
+
+
+def lock(
+    target: Target,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    upgrade: tuple[str, ...] | None = (),
+    accepted: tuple[str, ...] = (),
+) -> Locked:
+    """Return the target's lock: kept while it satisfies, else solved, resolved and written.
+
+    Raises:
+        EltEnvError: as the steps say; the current lock stays what it was.
+    """
+    found = solve_unless_kept(target, toolbox, say, upgrade=upgrade, accepted=accepted)
+    return write(resolve(found, toolbox, say), toolbox, say)

@@ -1,0 +1,267 @@
+"""Solve: the conda half, from the spec's channels or, where the policy allows, the host channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from packaging.specifiers import SpecifierSet
+
+from elt_env.conda import SolveRequest
+from elt_env.errors import (
+    ChannelUnreachableError,
+    CondaUnsatisfiableError,
+    NoWheelError,
+    PackageNotFoundError,
+    SpecError,
+    UnsatisfiableError,
+)
+from elt_env.lock.host_builds import builds_elsewhere
+from elt_env.lock.request import LockRequest
+from elt_env.lock.stand_in import is_distribution, no_stand_in, python_lack
+from elt_env.lockfile.document import (
+    Bound,
+    ChannelSource,
+    Lock,
+    Package,
+    owned_distributions,
+    with_required_by,
+)
+from elt_env.machine.process import Say
+from elt_env.package.names import normalize
+from elt_env.pip import ResolveRequest
+from elt_env.pip.port import Resolved
+from elt_env.python.interpreters import find_interpreter
+from elt_env.spec.conda_spec import CondaSpec, to_pep440
+from elt_env.spec.document import Spec
+from elt_env.toolbox import Toolbox
+
+
+@dataclass(frozen=True)
+class CondaAnswer:
+    """A solution of the conda half.
+
+    Attributes:
+        channels: URLs of the channels that were used.
+        source: whether these are the spec's channels or the host channel.
+        bounds: what the negotiation with pip asked of conda.
+    """
+
+    channels: tuple[str, ...]
+    source: ChannelSource
+    packages: tuple[Package, ...]
+    bounds: tuple[Bound, ...] = ()
+
+    @property
+    def python(self) -> str:
+        """The full version of the solution's Python."""
+        return next(each.version for each in self.packages if each.name == "python")
+
+    @property
+    def owned(self) -> dict[str, str]:
+        """The Python distributions that conda owns: name to version."""
+        return owned_distributions(self.packages)
+
+    def owner(self, distribution: str) -> Package:
+        """Return the conda package that owns a distribution; KeyError when none does."""
+        for package in self.packages:
+            if package.conda and distribution in dict(package.conda.distributions):
+                return package
+        raise KeyError(distribution)
+
+
+def solve(question: LockRequest, toolbox: Toolbox, say: Say) -> CondaAnswer:
+    """Return conda's own best answer to the question.
+
+    Raises:
+        CondaUnsatisfiableError, PackageNotFoundError: there is none.
+        ChannelUnreachableError: the channels do not answer, and the policy has no fallback or the
+            fallback is of no use.
+        NetworkError: a channel answers with something else than repodata.
+    """
+    if question.previous is not None:
+        read_ahead(question.previous, toolbox)
+    if not question.spec.channels:
+        taken = toolbox.channels
+        say(
+            f"conda: {question.spec.source} lists no channels; taking {', '.join(taken.default)} "
+            f"({taken.default_source})"
+        )
+    channels = remote_channels(question.spec, toolbox)
+    say(f"conda: solving {question.target} from {', '.join(channels)}")
+    try:
+        return solve_with(question, "remote", toolbox, say)
+    except ChannelUnreachableError as error:
+        if toolbox.policy.channel_fallback == "none":
+            raise
+        say(f"WARNING: {error.problem}")
+        say(
+            "WARNING: using the HOST CHANNEL in its place (channel-fallback = host): conda "
+            "packages made of this machine's own Python and of wheels."
+        )
+    return solve_with(question, "host", toolbox, say)
+
+
+def read_ahead(previous: Lock, toolbox: Toolbox) -> None:
+    """Begin to read what the indexes say by now of a lock's packages, from where they came."""
+    asked = {each.name: each.index for each in previous.pip if each.index}
+    toolbox.package_index.look_ahead(asked)
+
+
+def solve_with(
+    question: LockRequest, source: ChannelSource, toolbox: Toolbox, say: Say
+) -> CondaAnswer:
+    """Return conda's own answer from one source of channels.
+
+    Raises: as `solve`.
+    """
+    limits: tuple[CondaSpec, ...] = ()
+    if source == "remote":
+        channels = remote_channels(question.spec, toolbox)
+    else:
+        channels = (toolbox.host_channel.url,)
+        limits = _stock_with_builds(question, toolbox, say)
+    request = solve_request(question, channels, source, toolbox)
+    request = replace(request, constraints=limits)
+    packages = with_required_by(toolbox.conda.solve(request, say))
+    if request.exclude_newer is not None:
+        _tell_undated(packages, say)
+    return CondaAnswer(channels, source, packages)
+
+
+def solve_request(
+    question: LockRequest, channels: tuple[str, ...], source: ChannelSource, toolbox: Toolbox
+) -> SolveRequest:
+    """Return what is asked of conda alone."""
+    keep = question.keep_conda(source)
+    if source == "host":
+        # The solver would offer any that is kept, those of an earlier host channel too.
+        keep = tuple(each for each in keep if each.url.startswith(f"{channels[0]}/"))
+    return SolveRequest(
+        channels=channels,
+        specs=(CondaSpec("python", f"={question.target.python}"), *_asked(question.spec, source)),
+        platform=question.target.platform,
+        # What the host channel holds was found under the same date; its packages are of today.
+        exclude_newer=question.exclude_newer if source == "remote" else None,
+        not_held=question.not_held,
+        keep=keep,
+        priority=toolbox.channels.priority,
+    )
+
+
+def _tell_undated(packages: tuple[Package, ...], say: Say) -> None:
+    undated = ", ".join(each.name for each in packages if each.released_at is None)
+    if undated:
+        say(f"conda: the channels give no date for {undated}; no cool-down holds these back")
+
+
+def _asked(spec: Spec, source: ChannelSource) -> tuple[CondaSpec, ...]:
+    """Return conda's requirements; the host channel stands in for those that name a channel."""
+    python = spec.python_spec
+    specs = (*((python,) if python != CondaSpec("python") else ()), *spec.conda)
+    if source == "remote":
+        return specs
+    return tuple(replace(each, channel="", subdir="") for each in specs)
+
+
+def remote_channels(spec: Spec, toolbox: Toolbox) -> tuple[str, ...]:
+    """Return the URLs of the spec's channels, and after them of those that requirements name.
+
+    So does conda with what `channel::name` asks for.
+    """
+    named = (each.channel for each in (spec.python_spec, *spec.conda) if each.channel)
+    found = toolbox.conda.channel_urls((*toolbox.channels.of(spec), *named))
+    if not found:
+        raise SpecError(
+            f"{spec.source}: its only channel is 'local', and conda-build made nothing here.",
+            "List a channel that is there, as in: - conda-forge",
+        )
+    return found
+
+
+def _stock_with_builds(question: LockRequest, toolbox: Toolbox, say: Say) -> tuple[CondaSpec, ...]:
+    """Stock the host channel; where it cannot have the builds of the spec, these are named first.
+
+    Raises: as `_resolve_stock` and `stock_host_channel`.
+    """
+    try:
+        resolved, request = _resolve_stock(question, toolbox, say)
+        limits = stock_host_channel(question, resolved, request, toolbox, say)
+    except (ChannelUnreachableError, CondaUnsatisfiableError) as error:
+        cause = error.problem
+        missing = builds_elsewhere(question.spec, question.target.platform, toolbox, cause=cause)
+        if missing is None:
+            raise
+        raise missing from error
+    missing = builds_elsewhere(question.spec, question.target.platform, toolbox)
+    if missing is not None:
+        raise missing
+    return limits
+
+
+def stock_host_channel(
+    question: LockRequest,
+    resolved: tuple[Resolved, ...],
+    request: ResolveRequest,
+    toolbox: Toolbox,
+    say: Say,
+) -> tuple[CondaSpec, ...]:
+    """Put this machine's Python and the wheels of what was resolved into the host channel.
+
+    Returned are their versions as bounds: what an earlier lock left there makes no difference.
+
+    Raises:
+        ToolError: this machine has no such Python.
+    """
+    interpreter = find_interpreter(question.target.python)
+    channel = toolbox.host_channel
+    channel.add_interpreter(interpreter, say)
+    locked = toolbox.resolver.files(resolved, request, say)
+    wheels = [
+        (toolbox.downloads.fetch(each.url, each.sha256, say), each.released_at) for each in locked
+    ]
+    channel.add_wheels(wheels, question.target.python, say)
+    channel.index(say)
+    return tuple(CondaSpec(each.name, f"=={each.version}") for each in resolved)
+
+
+def _resolve_stock(
+    question: LockRequest, toolbox: Toolbox, say: Say
+) -> tuple[tuple[Resolved, ...], ResolveRequest]:
+    """Return what the host channel is to hold for the spec's conda half, and how it was asked for.
+
+    Raises:
+        ChannelUnreachableError: something is asked of conda that no wheel can stand in for.
+        CondaUnsatisfiableError: the index has no versions that fit.
+        ToolError: this machine has no such Python.
+    """
+    request = ResolveRequest(
+        requirements=tuple(as_requirement(each) for each in question.spec.conda),
+        python=find_interpreter(question.target.python).version,
+        exclude_newer=question.exclude_newer,
+        not_held=question.not_held,
+        undated=question.undated,
+        keep=tuple((each.name, each.version) for each in question.keep_conda("host")),
+        fresh=True,
+    )
+    refused: UnsatisfiableError | None = None
+    spec = question.spec
+    lacks = python_lack(spec, request.python)
+    if not lacks and all(is_distribution(each.name) for each in spec.conda):
+        try:
+            return toolbox.resolver.resolve(request, say), request
+        except UnsatisfiableError as error:
+            refused = error
+    is_lack = isinstance(refused, (PackageNotFoundError, NoWheelError))
+    cause = refused.problem if refused and is_lack else ""
+    lack = no_stand_in(spec, request, toolbox, cause)
+    if refused is None or lack is not None:
+        raise (lack or ValueError(spec)) from refused
+    raise CondaUnsatisfiableError(
+        f"The host channel has no versions that fit: {refused.problem}", refused.remedy
+    ) from refused
+
+
+def as_requirement(spec: CondaSpec) -> str:
+    """Return a conda requirement as one for pip, where the host channel stands in for conda."""
+    bound = to_pep440(spec.version)
+    return f"{normalize(spec.name)}{bound if bound is not None else SpecifierSet()}"

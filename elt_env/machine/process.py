@@ -1,0 +1,352 @@
+"""Runs programs: the only place that starts a process.
+
+A program runs in a session of its own, with a time limit and a clean environment. Its output is
+passed on line by line with secrets masked, and however the call ends, nothing that the program
+started is left behind, even when this process is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from elt_env.errors import TimeLimitError, ToolError
+from elt_env.machine.environment_variables import clean_environment
+from elt_env.machine.process_group import end_group, has_exited
+from elt_env.machine.process_pipes import Pipes
+from elt_env.runtime.cancelling import go_on
+from elt_env.runtime.masking import masking
+
+__all__ = ["Completed", "Say", "clean_environment", "end_of", "run", "run_interactive"]
+
+Say = Callable[[str], None]
+"""Receives one line of progress, without its newline."""
+
+_Command = Sequence[str | os.PathLike[str]]
+_Mask = Callable[[str], str]
+
+_TICK = 0.05  # seconds between two looks at the clock and at the program
+_PATIENCE = 10.0  # seconds that a person's command has to end when this process is told to
+_QUIET = 15.0  # seconds without a line after which a sign of life is given
+_TOLD = 16 << 20  # bytes of output that are told line by line
+_RECENT_LINES = 20
+_RECENT_WIDTH = 500
+# Ends a group once its stdin closes, which happens when whoever holds the other end is gone.
+_GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGKILL)"
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that ran to its end, whatever its exit code; secrets are masked everywhere.
+
+    Attributes:
+        command: what was run.
+        returncode: the exit code, or -N if signal N ended it.
+        stdout: UTF-8 with replacement; with `merge`, stderr stands in it as well. Of more than
+            32 MiB the middle is left out, and says so.
+        stderr: the same, or "" with `merge`.
+        seconds: how long it took.
+    """
+
+    command: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+def run(  # noqa: PLR0913  # one keyword for each property of a run
+    command: _Command,
+    *,
+    limit: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    say: Say | None = None,
+    secrets: Collection[str] = (),
+    input: str | None = None,  # noqa: A002  # subprocess calls it so
+    grace: float = 5.0,
+    merge: bool = False,
+) -> Completed:
+    """Run a program to its end; its exit code is left to the caller to judge.
+
+    Afterwards its process group is gone, on every way out: at the limit, when `say` raises, when
+    the call is interrupted, and when the program ended but left a process of its group running.
+    Only a process that moved itself to another session stays. If this process is killed, its group
+    is killed as well.
+
+    Args:
+        command: the program and its arguments; a name without "/" is looked up on env's PATH.
+        limit: seconds it may take.
+        env: all of its variables; `clean_environment()` by default.
+        cwd: the directory it runs in.
+        say: called in this thread with each line of stdout and stderr as it appears, with a
+            sign of life after 15 seconds without one, and of more than 16 MiB with the last lines.
+        secrets: texts shown as ***, as are credentials in URLs.
+        input: text for its stdin, which is empty otherwise.
+        grace: seconds between SIGTERM and SIGKILL.
+        merge: whether stderr goes into stdout, in the order in which both are written.
+
+    Raises:
+        ToolError: the program or `cwd` is missing, or the program cannot be started.
+        TimeLimitError: it was still running at the limit.
+    """
+    mask = masking(secrets)
+    shown = tuple(mask(os.fspath(part)) for part in command)
+    pipes = Pipes(input)
+    teller = _Teller(Path(shown[0]).name, say, mask)
+    started = time.monotonic()
+    with _interrupts_held() as let_go:
+        process = _start(command, env, cwd, piped=input is not None, merge=merge)
+        try:
+            pipes.connect(process.stdin, process.stdout, process.stderr)
+            let_go()
+            with _guarded(process.pid):
+                in_time = _follow(process.pid, pipes, teller, started + limit)
+        finally:
+            end_group(process.pid, grace, lambda: process.poll() is not None, pipes.move)
+            pipes.close()
+    seconds = time.monotonic() - started
+    teller.tell(pipes.lines)
+    teller.finish()
+    if not in_time:
+        raise _limit_error(shown[0], limit, teller.recent)
+    stdout, stderr = mask(pipes.stdout.text), mask(pipes.stderr.text)
+    return Completed(shown, process.returncode, stdout, stderr, seconds)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[Callable[[], None]]:
+    """Keep signals that interrupt this process until the function that is given is called.
+
+    Raised between the start of a program and the block that ends it, they would leave it running.
+    Only a main thread is interrupted.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    came: list[int] = []
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    held = {each: handler for each, handler in handlers.items() if callable(handler)}
+
+    def let_go() -> None:
+        while held:
+            signal.signal(*held.popitem())
+        while came:
+            signal.raise_signal(came.pop())
+
+    for each in held:
+        signal.signal(each, lambda number, _: came.append(number))
+    try:
+        yield let_go
+    finally:
+        let_go()
+
+
+def _start(
+    command: _Command, env: Mapping[str, str] | None, cwd: Path | None, *, piped: bool, merge: bool
+) -> subprocess.Popen[bytes]:
+    with _starting(command, cwd):
+        return subprocess.Popen(
+            command,
+            env=clean_environment() if env is None else env,
+            cwd=cwd,
+            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+            start_new_session=True,
+        )
+
+
+def run_interactive(command: _Command, *, env: Mapping[str, str], cwd: Path | None = None) -> int:
+    """Run a program on this terminal and return its exit code, 128+N if signal N ended it.
+
+    It shares stdin, stdout, stderr and the process group, so Ctrl-C reaches it; this process
+    ignores Ctrl-C meanwhile. There is no time limit: a person sits before it. To be called in
+    the main thread.
+
+    Raises:
+        ToolError: the program or `cwd` is missing, or the program cannot be started.
+    """
+    with _deaf_to_interrupts():
+        with _starting(command, cwd):
+            process = subprocess.Popen(command, env=env, cwd=cwd)
+        with process:
+            try:
+                code = process.wait()
+            finally:
+                _let_end(process)
+    return code if code >= 0 else 128 - code
+
+
+def _let_end(process: subprocess.Popen[bytes]) -> None:
+    """Return when the process has ended: asked to, and after a while made to."""
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE)
+    process.kill()  # nothing happens to one that has ended
+
+
+def end_of(text: str, lines: int = 30, head: int = 0) -> str:
+    """Return the first `head` and the last `lines` lines of a text, and how many lie between."""
+    every = text.splitlines()
+    left_out = len(every) - head - lines
+    if left_out <= 0:
+        return "\n".join(every)
+    marker = f"... ({left_out} lines left out) ..."
+    return "\n".join([*every[:head], marker, *every[head + left_out :]])
+
+
+class _Teller:
+    """Tells a person what a program prints, and that it lives while it prints nothing."""
+
+    def __init__(self, name: str, say: Say | None, mask: _Mask) -> None:
+        self._name = name
+        self._say = say
+        self._mask = mask
+        self._recent: deque[bytes] = deque(maxlen=_RECENT_LINES)
+        self._started = self._last = time.monotonic()
+        self._size = 0
+        self._untold = 0
+
+    @property
+    def recent(self) -> str:
+        """The last lines, for a message."""
+        return "\n".join(self._text(each)[:_RECENT_WIDTH] for each in self._recent)
+
+    def tell(self, lines: deque[bytes]) -> None:
+        """Take the lines out and tell them, or that nothing came for a while."""
+        while lines:
+            self._take(lines.popleft())
+        now = time.monotonic()
+        if now - self._last >= _QUIET:
+            self._say_now(f"... still running: {self._name} ({now - self._started:.0f} s)")
+
+    def _take(self, line: bytes) -> None:
+        self._recent.append(line)
+        self._size += len(line) + 1
+        if self._size <= _TOLD:
+            self._say_now(self._text(line))
+        else:
+            self._untold += 1
+            if self._untold == 1:
+                self._say_now(f"... {self._name} prints more than {_TOLD >> 20} MiB ...")
+
+    def finish(self) -> None:
+        """Tell the last lines of an output that was too long to be told whole."""
+        last = [self._text(each) for each in self._recent][-self._untold :] if self._untold else []
+        if self._untold > len(last):
+            self._say_now(f"... ({self._untold - len(last)} lines left out) ...")
+        for line in last:
+            self._say_now(line)
+
+    def _say_now(self, line: str) -> None:
+        self._last = time.monotonic()
+        if self._say is not None:
+            self._say(line)
+
+    def _text(self, line: bytes) -> str:
+        """Return a line as a terminal shows it: what follows a carriage return covers the rest."""
+        text = line.decode("utf-8", "replace").rstrip("\r")
+        return self._mask(text.rpartition("\r")[2])
+
+
+def _follow(leader: int, pipes: Pipes, teller: _Teller, deadline: float) -> bool:
+    """Serve a program until it ends; return False if that is not before the deadline."""
+    while not has_exited(leader):
+        go_on()
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        # With its pipes closed it is about to end, and no output wakes this loop then.
+        pipes.move(min(left, _TICK if pipes.are_open else _TICK / 10))
+        teller.tell(pipes.lines)
+    return True
+
+
+@contextlib.contextmanager
+def _guarded(leader: int) -> Iterator[None]:
+    """End the group that `leader` leads if this process is killed inside the block.
+
+    PR_SET_PDEATHSIG would need code between fork and exec, which is not safe beside threads.
+    """
+    command = [sys.executable, "-I", "-S", "-c", _GUARD, str(leader)]
+    with _starting(command, None):
+        guard = subprocess.Popen(
+            command,
+            env={},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        guard.kill()
+        guard.communicate()
+
+
+@contextlib.contextmanager
+def _starting(command: _Command, cwd: Path | None) -> Iterator[None]:
+    """Turn the operating system's refusal to start a program into a ToolError."""
+    try:
+        yield
+    except OSError as error:
+        raise _start_error(os.fspath(command[0]), cwd, error) from error
+
+
+def _start_error(program: str, cwd: Path | None, error: OSError) -> ToolError:
+    if cwd is not None and not cwd.is_dir():
+        return ToolError(
+            f"{program} cannot run in {cwd}: there is no such directory.",
+            f"Create {cwd}, or run {program} elsewhere.",
+        )
+    is_missing = isinstance(error, FileNotFoundError)
+    if is_missing and "/" in program and Path(cwd or "", program).exists():
+        return ToolError(
+            f"{program} is there, but the interpreter that its first line names is not.",
+            f"Install {program} again where it is.",
+        )
+    if is_missing:
+        return ToolError(
+            f"The program {program} is not there.",
+            f"Install {program}, then run the same command again.",
+        )
+    if isinstance(error, PermissionError):
+        return ToolError(
+            f"The program {program} may not be executed.",
+            f"Make it executable: chmod +x {program}",
+        )
+    return ToolError(
+        f"The program {program} cannot be started: {error.strerror}.",
+        f"Check that {program} is made for this machine, and that memory and processes are free.",
+    )
+
+
+def _limit_error(program: str, limit: float, recent: str) -> TimeLimitError:
+    output = f"Its last output:\n{recent}" if recent else "It had printed nothing."
+    return TimeLimitError(
+        f"{program} was ended at its time limit of {limit:g} s. {output}",
+        "If it was slow rather than stuck, raise tool-limit in [tool.elt-env]; "
+        "then run the same command again.",
+    )
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    # With a handler that does nothing, since a program inherits SIG_IGN but not a handler.
+    previous = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,1 +1,0 @@
-"""Frozen values and pure functions: no input, no output, no clock."""

@@ -1,0 +1,252 @@
+"""The policy: every setting of the project as one frozen value.
+
+Reading it from files and variables is `elt_env.project.settings`' part.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from elt_env.package.target import ENVIRONMENT, PYTHON
+from elt_env.project.durations import Duration
+from elt_env.project.own_checks import CheckName, OwnCheck, ambiguities
+from elt_env.runtime.credentials import WHERE_CREDENTIALS_BELONG, channel_carries_credentials
+
+
+def _python_minor(text: str) -> str:
+    if re.fullmatch(PYTHON, text) is None:
+        raise ValueError(f"'{text}' is not a Python minor, as in '3.11'")
+    return text
+
+
+def _environment_name(text: str) -> str:
+    if re.fullmatch(ENVIRONMENT, text) is None:
+        raise ValueError(f"'{text}' is not a name: write lower case letters, digits, - and _")
+    return text
+
+
+def _owner(text: str) -> str:
+    if re.fullmatch(r"team:[A-Za-z0-9_.-]+|[^@\s]+@[^@\s]+\.[^@\s]+", text) is None:
+        raise ValueError(f"'{text}' is no owner: write 'team:data-platform', or a mail address")
+    return text
+
+
+def _package_names(text: str) -> str:
+    if re.fullmatch(r"\*|[A-Za-z0-9_][A-Za-z0-9._-]*\*?", text) is None:
+        raise ValueError(
+            f"'{text}' is no name: write one, or how names begin, as in 'corp-*'; '*' for all"
+        )
+    return text
+
+
+def _bare_channel_url(text: str) -> str:
+    if text == "nodefaults":
+        raise ValueError("'nodefaults' is no channel; none but those that are listed are taken")
+    if channel_carries_credentials(text):
+        raise ValueError(f"it carries a credential. {WHERE_CREDENTIALS_BELONG}".rstrip("."))
+    return text
+
+
+def _key_place(text: str) -> str:
+    # What is refused may be a key itself, so it is not shown.
+    if re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|(~|\.{1,2})?/.+", text) is None:
+        raise ValueError("write the path of a file, as in './key' or '/run/key', or '${NAME}'")
+    return text
+
+
+ChannelUrl = Annotated[str, AfterValidator(_bare_channel_url)]
+ChannelPriority = Literal["strict", "flexible", "disabled"]
+EvidenceKey = Annotated[str, AfterValidator(_key_place)]
+Owner = Annotated[str, AfterValidator(_owner)]
+PackageNames = Annotated[str, AfterValidator(_package_names)]
+PythonMinor = Annotated[str, AfterValidator(_python_minor)]
+EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EnvironmentPolicy(_Frozen):
+    """What holds for one environment."""
+
+    spec: str = Field(description="path of the spec, relative to the project")
+    pythons: tuple[PythonMinor, ...] = Field(
+        min_length=1, description="Python minors to lock for; the first is the default"
+    )
+    conda: Literal["rattler"] = Field("rattler", description="solves and links the conda half")
+    resolver: Literal["uv"] = Field("uv", description="resolves the pip half")
+    installer: Literal["uv", "pip"] = Field("uv", description="runs the one pip install command")
+    promote: Literal["auto", "manual"] = Field(
+        "auto", description="whether a proven lock becomes the release by itself"
+    )
+    required_checks: tuple[str, ...] | None = Field(
+        None, description="the checks that a release needs; by default all blocking that apply"
+    )
+    accept_not_run: tuple[str, ...] = Field((), description="required checks that may not have run")
+    owners: tuple[Owner, ...] = Field((), description="who is asked about its assets")
+    imports_allow: tuple[str, ...] = Field(
+        (), description="modules that may fail to import in a healthy environment"
+    )
+    shared_files: Literal["warn", "refuse"] = Field(
+        "warn",
+        description="what becomes of files that several of pip's distributions bring with "
+        "different content",
+    )
+    push: str | None = Field(
+        None,
+        description="where a new image is pushed to, as `registry.example/team/elt`, by the start "
+        "of the lock's digest; the tag of the Python minor moves with the release",
+    )
+    checks: dict[CheckName, OwnCheck] = Field(
+        default_factory=dict, description="the team's own checks by name"
+    )
+
+
+class Policy(_Frozen):
+    """The settings of the whole project, `[tool.elt-env]`."""
+
+    home: str = Field(
+        ".elt_env", min_length=1, description="directory of the store, relative to the project"
+    )
+    project_name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="what the store knows the project by, instead of by its place: checkouts of "
+        "one project that share a store have one name",
+    )
+    evidence_key: EvidenceKey | None = Field(
+        None,
+        description="what evidence is signed with: the path of a file outside of the store, or "
+        "`${NAME}` for a variable",
+    )
+    cooldown: Duration = Field(timedelta(days=3), description="ignore releases younger than this")
+    cooldown_exceptions: tuple[str, ...] = Field(
+        (), description="packages, conda's or pip's, that the cool-down does not hold back"
+    )
+    undated_releases: Literal["hold", "take"] = Field(
+        "hold", description="what a cool-down makes of files without an upload time"
+    )
+    prefer: tuple[str, ...] = Field(
+        (), description="packages that are as new as they can be before all others, in this order"
+    )
+    pre_releases: tuple[str, ...] = Field(
+        (), description="distributions of which pre-releases are taken like any other release"
+    )
+    yanked: Literal["take", "refuse"] = Field(
+        "take", description="what becomes of a yanked version that the spec pins exactly (PEP 592)"
+    )
+    wheels_only: bool = Field(default=True, description="lock wheels only, never an sdist")
+    allow_sdist: tuple[str, ...] = Field((), description="distributions that may be an sdist")
+    channel_fallback: Literal["host", "none"] = Field(
+        "none", description="what replaces a conda channel that cannot be reached"
+    )
+    channel_alias: ChannelUrl | None = Field(
+        None, description="base URL that channel names are relative to, when not the tool's own"
+    )
+    channels: tuple[ChannelUrl, ...] = Field(
+        (),
+        description="conda channels of specs that list none; by default those of conda's settings, "
+        "else conda-forge",
+    )
+    channel_priority: ChannelPriority | None = Field(
+        None,
+        description="whether a package is taken from the first channel that has it (`strict`), "
+        "preferably (`flexible`), or from any; by default that of conda's settings, else `strict`",
+    )
+    index: str | None = Field(
+        None, description="URL of the package index, when not the one of the pip or uv settings"
+    )
+    extra_indexes: tuple[str, ...] = Field((), description="URLs of further package indexes")
+    index_names: dict[str, tuple[PackageNames, ...]] = Field(
+        {}, description="by URL of an index, the names or prefixes (`corp-*`) that are its own"
+    )
+    channel_names: dict[str, tuple[PackageNames, ...]] = Field(
+        {}, description="by URL or name of a channel, the names or prefixes that are its own"
+    )
+    index_policy: Literal["warn", "strict"] = Field(
+        "warn",
+        description="what becomes of a name that several indexes or channels have, when it is "
+        "locked for the first time and `index-names` or `channel-names` do not say whose it is",
+    )
+    busy_limit: Duration = Field(
+        timedelta(minutes=30), description="how long to wait for another builder of a prefix"
+    )
+    tool_limit: Duration = Field(
+        timedelta(minutes=30),
+        gt=timedelta(0),
+        description="how long one run of a tool may take",
+    )
+    executor: Literal["in-process", "multiprocess"] = Field(
+        "in-process", description="Dagster executor of the jobs"
+    )
+    image_base: str = Field(
+        "auto",
+        min_length=1,
+        description="what an image stands on: `debian` (made with mmdebstrap from the host's apt "
+        "settings), `host` (the host's own C library and what the environment needs), the path of "
+        "an OCI layout or of a root tar, or `registry/repository@sha256:…`; `auto` is `debian` "
+        "where mmdebstrap is installed, else `host`",
+    )
+    image_compression: Literal["zstd", "gzip"] = Field(
+        "zstd", description="how the layers of an image are compressed"
+    )
+    image_path: str = Field(
+        "/opt/elt",
+        pattern=r"^(/[A-Za-z0-9._-]+)+$",
+        max_length=64,
+        description="where the environment lives in an image",
+    )
+    insecure_registries: tuple[str, ...] = Field(
+        (), description="image registries spoken to without TLS; those on loopback always may be"
+    )
+    watch: bool = Field(
+        default=True, description="whether sensors and schedules are on from the start"
+    )
+    watch_interval: Duration = Field(
+        timedelta(hours=1),
+        ge=timedelta(seconds=0),
+        description="how often the index and the channels are asked for news",
+    )
+    watch_packages: Literal["all", "requested"] = Field(
+        "all", description="whose releases are watched: all that is locked, or what the spec names"
+    )
+    relock_schedule: str | None = Field(
+        "0 4 * * 1", description="when everything is upgraded within the rules, as cron in UTC"
+    )
+    keep_releases: int = Field(
+        3, ge=1, description="how many releases of a target keep their prefix and image"
+    )
+    gc_schedule: str | None = Field(
+        "0 5 * * 0", description="when what nobody refers to is removed, as cron in UTC"
+    )
+    notify_webhook: str | None = Field(
+        None, description="URL that outcomes are posted to; `${NAME}` in it is a variable's value"
+    )
+    notify_on: tuple[Literal["relocked", "failed", "promoted", "blocked"], ...] = Field(
+        ("relocked", "failed", "promoted", "blocked"), description="the outcomes that are told"
+    )
+    warehouse: bool = Field(
+        default=True, description="whether the history is loaded into DuckDB and modelled with dbt"
+    )
+    environments: dict[EnvironmentName, EnvironmentPolicy] = Field(
+        min_length=1, description="the environments by name"
+    )
+
+    @field_validator("environments")
+    @classmethod
+    def _tell_apart(cls, value: dict[str, EnvironmentPolicy]) -> dict[str, EnvironmentPolicy]:
+        """Refuse two names that are one in Dagster and in variables, where `-` is `_`."""
+        seen: dict[str, str] = {}
+        for name in value:
+            other = seen.setdefault(name.replace("-", "_"), name)
+            if other != name:
+                raise ValueError(f"'{other}' and '{name}' cannot be told apart; rename one")
+        doubts = [*ambiguities({name: each.checks for name, each in value.items()})]
+        if doubts:
+            raise ValueError("; ".join(doubts))
+        return value

@@ -1,0 +1,198 @@
+"""Whose a store is: the project that made it, as `project.json` in the store says.
+
+Locks and releases go by the names of environments, and two projects may each have an `elt`. So a
+store has one project. It is known by its name where the policy gives it one, else by its place, and
+keeps its store when it is moved:
+
+- with its store in it, since the way from the store to the project stays the same;
+- without, since nothing is left at its old place, and its pyproject.toml is word for word the one
+  that the store was last used with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from elt_env.errors import EltEnvError, IntegrityError, PolicyError
+from elt_env.runtime.file_lock import file_lock
+from elt_env.runtime.files import write_atomically
+from elt_env.runtime.input_files import read_stored
+
+_FILE = "project.json"
+_POLICY = "pyproject.toml"
+_LIMIT = 30.0  # seconds; who holds the file lock writes one small file
+
+_OWN_STORE = (
+    "Give this project a store of its own: set 'home' in its [tool.elt-env], or ELT_ENV_HOME, to "
+    "another directory."
+)
+_ONE_PROJECT = (
+    "If both are checkouts of one project, set one 'project-name' in the [tool.elt-env] of both, "
+    "and run a command that uses the store, as elt-env gc --dry-run, in {project} first."
+)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A project as a store records it.
+
+    Attributes:
+        project: its directory.
+        store: the store's directory, as it was when this was recorded.
+        name: what its policy calls it; None where that gives it no name.
+        policy: the hex sha256 of its pyproject.toml; None without one.
+    """
+
+    project: str
+    store: str
+    name: str | None
+    policy: str | None
+
+    @property
+    def label(self) -> str:
+        """Which project it is, for a person."""
+        return f"'{self.name}' in {self.project}" if self.name else self.project
+
+
+_owner: TypeAdapter[Owner] = TypeAdapter(Owner)
+
+
+@dataclass(frozen=True)
+class StoreOwner:
+    """The record of whose a store is, for one project that wants to use it.
+
+    Attributes:
+        home: the store.
+        root: the project's directory.
+        name: what its policy calls it, if it does.
+    """
+
+    home: Path
+    root: Path
+    name: str | None = None
+
+    def require(self) -> None:
+        """Return when the store is this project's, or nobody's yet; the record is kept up to date.
+
+        Raises:
+            PolicyError: it is another project's.
+            IntegrityError: the record cannot be read.
+        """
+        recorded = self._recorded()
+        if recorded is None:
+            return
+        self._require_own(recorded)
+        if self._is_outdated(recorded):
+            # Nobody who only reads is kept from it by a store that cannot be written.
+            with contextlib.suppress(EltEnvError):
+                self._write()
+
+    def claim(self) -> None:
+        """Record that the store is this project's, where it is nobody's yet.
+
+        Raises:
+            PolicyError: it is another project's.
+            IntegrityError: the record cannot be read.
+            StorageError, BusyError: the record cannot be written.
+        """
+        if self._recorded() is None:
+            lock = self._path.with_name(f".{_FILE}.lock")
+            with file_lock(lock, _LIMIT, f"claiming {self.home}", "Try again."):
+                if self._recorded() is None:
+                    self._write()
+        self.require()
+
+    @property
+    def _path(self) -> Path:
+        return self.home / _FILE
+
+    @property
+    def _removal(self) -> str:
+        """The command that makes the store nobody's."""
+        return f"rm {shlex.quote(str(self._path))}"
+
+    @property
+    def _own(self) -> Owner:
+        """This project, as it is recorded."""
+        return Owner(str(self.root), str(self.home), self.name, _policy_digest(self.root))
+
+    def _write(self) -> None:
+        write_atomically(self._path, _owner.dump_json(self._own, indent=1) + b"\n")
+
+    def _recorded(self) -> Owner | None:
+        try:
+            return _owner.validate_json(read_stored(self._path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValidationError) as error:
+            raise IntegrityError(
+                f"{self._path}, which says whose store this is, cannot be read.",
+                f"If it is that of {self.root}, remove the record: {self._removal}",
+            ) from error
+
+    def _is_outdated(self, recorded: Owner) -> bool:
+        by_name = self.name is not None and self.name == recorded.name
+        return not by_name and recorded != self._own
+
+    def _require_own(self, recorded: Owner) -> None:
+        if self.name and recorded.name:
+            own = self.name == recorded.name
+        else:
+            own = self._is_at_its_place(recorded) or self._was_moved(recorded)
+        if not own:
+            raise self._refusal(recorded)
+
+    def _is_at_its_place(self, recorded: Owner) -> bool:
+        """Tell whether the recorded project is where this one is, be its store moved or copied."""
+        if _same(Path(recorded.store), self.home):
+            return _same(Path(recorded.project), self.root)
+        way = os.path.relpath(recorded.project, recorded.store)
+        beside = Path(os.path.normpath(self.home / way))
+        if _same(beside, self.root):
+            return True
+        return not _is_project(beside) and _same(Path(recorded.project), self.root)
+
+    def _was_moved(self, recorded: Owner) -> bool:
+        """Tell whether this is the recorded project at another place."""
+        gone = not _is_project(Path(recorded.project))
+        return gone and recorded.policy is not None and recorded.policy == self._own.policy
+
+    def _refusal(self, recorded: Owner) -> PolicyError:
+        own = f"'{self.name}' in {self.root}" if self.name else str(self.root)
+        steps = [
+            _OWN_STORE,
+            _ONE_PROJECT.format(project=shlex.quote(recorded.project)),
+            f"If this is that project at a new place, or that one is given up: {self._removal}",
+        ]
+        if not _is_project(Path(recorded.project)):
+            steps.reverse()
+        return PolicyError(
+            f"The store {self.home} belongs to the project {recorded.label}. This is the project "
+            f"{own}: in one store, the locks and releases of one would become the other's.",
+            "\n     ".join(steps),
+        )
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one == other
+
+
+def _is_project(root: Path) -> bool:
+    return (root / _POLICY).is_file()
+
+
+def _policy_digest(root: Path) -> str | None:
+    try:
+        return hashlib.sha256(read_stored(root / _POLICY)).hexdigest()
+    except OSError:
+        return None

@@ -1,0 +1,52 @@
+"""What a check is, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from elt_env.environment.prefix import Prefix
+from elt_env.machine.process import Say
+from elt_env.store.evidence import Status, Table
+from elt_env.toolbox import Toolbox
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check saw.
+
+    Attributes:
+        detail: for a person, in a line or few; the culprit first.
+        log: everything it saw.
+        counts: what it counted, by name, as in `loaded_rows`.
+        table: what it saw row by row, if that is worth a table.
+    """
+
+    status: Status
+    detail: str
+    log: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict, hash=False)
+    table: Table | None = None
+
+
+Check = Callable[[Prefix, Toolbox, Say], Finding]
+
+
+def first(lines: Sequence[str]) -> str:
+    """Return the first few of many lines, and how many more there are."""
+    more = f"\nand {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
+    return "\n".join(lines[:_NAMED]) + more
+
+
+def judge(
+    faults: Sequence[str], passed: str, *, notes: Sequence[str] = (), log: str = ""
+) -> Finding:
+    """Return `failed` with the faults, or `warned` with the notes, or else `passed`."""
+    everything = "\n".join([*faults, *notes, *([log] if log else [])])
+    if faults:
+        return Finding("failed", first(faults), everything)
+    if notes:
+        return Finding("warned", f"{passed}; but:\n{first(notes)}", everything)
+    return Finding("passed", passed, everything)

@@ -1,0 +1,225 @@
+"""The checks that modules import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from elt_env.environment.modules import (
+    ImportResult,
+    import_all,
+    modules_by_distribution,
+    submodules,
+)
+from elt_env.environment.prefix import Prefix
+from elt_env.lockfile.document import Lock, owned_distributions
+from elt_env.machine.process import Say
+from elt_env.proof.checks.finding import Finding, first
+from elt_env.proof.import_faults import NOTHING, Excuse, ImportFault, Surroundings, excuse
+from elt_env.spec.extras import needed_always, needed_by_extras
+from elt_env.store.evidence import Status, Table
+from elt_env.toolbox import Toolbox
+
+_NAMED = 3
+_ALLOWED = Excuse("allowed to fail")
+_ENOUGH = 120.0  # seconds for the submodules of what was asked for
+# What the tools load only when they talk to BigQuery, which no run on DuckDB does.
+_UNTOUCHED = {
+    "dbt-bigquery": (
+        "dbt.adapters.bigquery",
+        "dbt.adapters.bigquery.connections",
+        "dbt.adapters.bigquery.impl",
+        "dbt.adapters.bigquery.python_submissions",
+        "dbt.include.bigquery",
+    ),
+    "google-cloud-bigquery": ("google.cloud.bigquery", "google.cloud.bigquery.dbapi"),
+    "google-cloud-bigquery-storage": ("google.cloud.bigquery_storage",),
+    "google-cloud-dataproc": ("google.cloud.dataproc_v1",),
+    "google-cloud-storage": ("google.cloud.storage",),
+}
+
+
+def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+    """The top-level modules of every distribution import, and all of those that were asked for.
+
+    But for those of the allow-list, and those that want what an extra brings that nobody asked for,
+    or what nothing that is installed requires, as the stubs of a service that is not used: that is
+    a warning. Where nothing imports of a distribution that was asked for, for want of what nothing
+    requires, it fails all the same.
+    """
+    limit = toolbox.policy.tool_limit.total_seconds()
+    distributions = {each.name: each for each in prefix.distributions()}
+    owners = modules_by_distribution(prefix)
+    tops = {module: name for name, modules in owners.items() for module in modules}
+    judge = _Judge(prefix, owners, toolbox.environment.imports_allow)
+    results = import_all(tops, prefix, limit, say)
+    broken = {each.module for each in results if each.fault}
+    below = {
+        module: name
+        for name in _asked_for(prefix.lock)
+        if name in distributions
+        for module in submodules(distributions[name].files)
+        if module not in tops and not any(_is_in(module, each) for each in broken)
+    }
+    more = import_all(
+        below,
+        prefix,
+        limit,
+        say,
+        enough=min(_ENOUGH, limit / 2),
+        is_fault=lambda each: judge.excuse(each, below[each.module], below=True) is None,
+    )
+    excused = judge.excuses(results, tops) | judge.excuses(more, below, below=True)
+    left = len(below) - len(more)
+    note = f"; {left} submodules were not tried, since {_ENOUGH:.0f} s were over" if left else ""
+    return _judge([*results, *more], tops | below, prefix, excused, note)
+
+
+def extra_imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+    """What a run on DuckDB does not touch imports too: BigQuery's adapter and client."""
+    installed = prefix.lock.distributions
+    owner_of = {
+        module: name
+        for name, modules in _UNTOUCHED.items()
+        if name in installed
+        for module in modules
+    }
+    if not owner_of:
+        return Finding("passed", "nothing of BigQuery is in the lock")
+    results = import_all(owner_of, prefix, toolbox.policy.tool_limit.total_seconds(), say)
+    return _judge(results, owner_of, prefix, {})
+
+
+def _asked_for(lock: Lock) -> list[str]:
+    """Return the distributions that a person asked for, by name or as the conda package with it."""
+    asked = [each for each in lock.packages if each.requested]
+    names = [each.name for each in asked if each.manager == "pip"]
+    return sorted({*names, *owned_distributions(tuple(e for e in asked if e.manager == "conda"))})
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Knows of what is installed which failed imports are no fault.
+
+    Attributes:
+        owners: the top-level modules of each distribution.
+        allowed: modules that may fail.
+    """
+
+    prefix: Prefix
+    owners: Mapping[str, Sequence[str]]
+    allowed: tuple[str, ...]
+
+    @cached_property
+    def _brought(self) -> set[str]:
+        return {module for modules in self.owners.values() for module in modules}
+
+    @cached_property
+    def _requires(self) -> dict[str, list[str]]:
+        return {each.name: each.installed.requires or [] for each in self.prefix.distributions()}
+
+    def excuses(
+        self, results: Sequence[ImportResult], owner_of: Mapping[str, str], *, below: bool = False
+    ) -> dict[str, Excuse]:
+        """Return the modules that may fail, each with why."""
+        tried = {
+            each.module: self.excuse(each, owner_of[each.module], below=below)
+            for each in results
+            if each.fault
+        }
+        found = {module: why for module, why in tried.items() if why}
+        asked = _asked_for(self.prefix.lock)
+        for name, modules in {} if below else self.owners.items():
+            if modules and found.keys() >= {*modules}:  # nothing of it imports
+                lacks = {
+                    each: found[each]
+                    for each in modules
+                    if found[each] != _ALLOWED and (name in asked or NOTHING in found[each].reason)
+                }
+                found |= {each: replace(why, is_lack=True) for each, why in lacks.items()}
+                if name in asked and all(NOTHING in found[each].reason for each in modules):
+                    found = {each: why for each, why in found.items() if each not in modules}
+        return found
+
+    def excuse(self, result: ImportResult, owner: str, *, below: bool) -> Excuse | None:
+        """Return why a module of a distribution may fail; None where it may not."""
+        requires = self._requires.get(owner, [])
+        locked = set(self.prefix.lock.distributions)
+        extras = needed_by_extras(requires)
+        around = Surroundings(
+            own=self.owners.get(owner, ()),
+            brought=self._brought,
+            extras=extras - locked,
+            required=needed_always(requires, self.prefix.lock.python.version),
+        )
+        fault = ImportFault(result.module, result.fault or "", result.missing, below)
+        return self._allowed(result.module) or excuse(fault, around)
+
+    def _allowed(self, module: str) -> Excuse | None:
+        return _ALLOWED if any(_is_in(module, each) for each in self.allowed) else None
+
+
+def _judge(
+    results: list[ImportResult],
+    owner_of: Mapping[str, str],
+    prefix: Prefix,
+    excused: Mapping[str, Excuse],
+    note: str = "",
+) -> Finding:
+    """Return `failed` when something did not import that is not excused, by module."""
+    faults = [each for each in results if each.fault]
+    bad = [each for each in faults if each.module not in excused]
+    # As they are installed, which is not as they are locked when that is the fault.
+    versions = {each.name: each.version for each in prefix.distributions()} if bad else {}
+    rows = tuple((each.module, owner_of[each.module], each.fault or "") for each in bad)
+    lines = [
+        f"{each.module} of {owner_of[each.module]} "
+        f"{versions.get(owner_of[each.module], '')}: {each.fault}"
+        for each in bad
+    ]
+    log = "\n".join(
+        f"{each.seconds:8.3f} s  {each.module}  {each.fault or 'ok'}"
+        + (f"; it {excused[each.module].reason}" if each.module in excused else "")
+        for each in results
+    )
+    if lines:
+        table = Table.cut("modules", ("module", "distribution", "fault"), rows)
+        return Finding("failed", first(lines), log, table=table)
+    named = {each.module: excused[each.module] for each in faults}
+    notes = "".join(f"; {each}" for each in (*_lacks(named), *_left_out(named)))
+    wants = any(each.wants or each.is_lack for each in named.values())
+    status: Status = "warned" if wants else "passed"
+    return Finding(status, f"{len(results) - len(faults)} modules import{notes}{note}", log)
+
+
+def _lacks(excused: Mapping[str, Excuse]) -> Iterator[str]:
+    """Yield what a person may act on; of many modules with one reason the first is named."""
+    of_reason: dict[str, list[str]] = {}
+    for module, why in excused.items():
+        if why.is_lack or why == _ALLOWED:
+            of_reason.setdefault(why.reason, []).append(module)
+    for reason, named in of_reason.items():
+        if len(named) > _NAMED:
+            yield f"{named[0]} {reason}; so it is with {len(named) - 1} more"
+        else:
+            yield from (f"{each} {reason}" for each in named)
+
+
+def _left_out(excused: Mapping[str, Excuse]) -> Iterator[str]:
+    """Yield in a few words what is missing that few people miss; each module is in the log."""
+    others = [each for each in excused.values() if not each.is_lack and each != _ALLOWED]
+    wanted = sorted({each.wants for each in others if each.wants})
+    number = sum(bool(each.wants) for each in others)
+    if wanted:
+        more = f" and {len(wanted) - _NAMED} more" if len(wanted) > _NAMED else ""
+        names = ", ".join(wanted[:_NAMED]) + more
+        does = "does" if number == 1 else "do"
+        yield f"{number} {does} not, for want of what nothing locked requires: {names}"
+    if len(others) > number:
+        rest = len(others) - number
+        yield f"{rest} {'is' if rest == 1 else 'are'} for other platforms, programs or libraries"
+
+
+def _is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")

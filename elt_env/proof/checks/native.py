@@ -1,0 +1,144 @@
+"""The checks on native code: it fits this machine and interpreter, and finds its libraries."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag, platform_tags
+
+from elt_env.environment.elf import shape_of_platform
+from elt_env.environment.native_code import NativeCode, load_all, native_code
+from elt_env.environment.prefix import Prefix
+from elt_env.environment.prefix_owners import owners, shown
+from elt_env.machine.process import Say
+from elt_env.machine.system_libraries import system_libraries
+from elt_env.proof.checks.finding import Finding, judge
+from elt_env.runtime.input_files import read_stored_text
+from elt_env.toolbox import Toolbox
+
+# The name of an extension module says for which interpreter: PEP 3149; `.abi3` since PEP 384.
+_EXTENSION = re.compile(r"(?P<stem>[^.]+)\.(?P<abi>(?:cpython|pypy|graalpy)[^.]*|abi3)\.so")
+
+
+def binary_abi(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+    """All native code is made for this interpreter, this platform and this machine's libraries.
+
+    Each file is ELF of the platform's class and machine; each extension module has a file whose
+    name fits the interpreter; each wheel has a tag that the interpreter takes; and the library
+    that the loader finds defines every symbol version asked of it, glibc's and libstdc++'s too.
+    """
+    del toolbox
+    code = native_code(prefix)
+    owner_of = owners(prefix)
+    found = load_all(code, prefix, system_libraries())
+    faults = [f"{shown(p, prefix, owner_of)} {why}" for p, why in sorted(code.damaged.items())]
+    faults += [f"{shown(p, prefix, owner_of)} {why}" for p, why in _misshapen(code, prefix)]
+    faults += [f"{shown(p, prefix, owner_of)} {why}" for p, why in _misfits(code, prefix)]
+    faults += _untagged(prefix)
+    faults += [
+        f"{shown(path, prefix, owner_of)} needs {version}, which {library} does not have"
+        for path, library, version in sorted(found.refused)
+    ]
+    for each in faults:
+        say(f"binary_abi: {each}")
+    return judge(faults, f"{len(code.files)} native files fit", log=_table(code, prefix))
+
+
+def _misshapen(code: NativeCode, prefix: Prefix) -> Iterator[tuple[Path, str]]:
+    platform = prefix.lock.target.platform
+    wanted = shape_of_platform(platform)
+    for each in code.files if wanted else ():
+        if each.shape != wanted:
+            machine = each.machine.removeprefix("EM_")
+            yield each.path, f"is for {machine} with {each.bits} bits, not for {platform}"
+
+
+def _misfits(code: NativeCode, prefix: Prefix) -> Iterator[tuple[Path, str]]:
+    """Yield extension modules of which no file has a name that this interpreter imports."""
+    modules: dict[Path, list[tuple[Path, str]]] = {}
+    for each in code.files:
+        name = _EXTENSION.fullmatch(each.path.name)
+        if name is not None:
+            modules.setdefault(each.path.parent / name["stem"], []).append((each.path, name["abi"]))
+    files = {each.path for each in code.files}
+    mine = f"cpython-{prefix.lock.target.python.replace('.', '')}"
+    for module, made_for in modules.items():
+        fits = any(abi == "abi3" or abi.startswith(f"{mine}-") for _, abi in made_for)
+        if not fits and module.with_name(f"{module.name}.so") not in files:
+            path, abi = made_for[0]
+            yield path, f"is made for {abi}, and the interpreter is {mine}"
+
+
+def _untagged(prefix: Prefix) -> list[str]:
+    """Return the distributions whose wheel was not made for this interpreter (PEP 425)."""
+    supported = _supported(prefix.lock.target.python)
+    lines = []
+    for each in prefix.distributions():
+        tags = _tags(each.info / "WHEEL")
+        if tags and not supported.intersection(*[set().union(*map(parse_tag, tags))]):
+            lines.append(f"{each.name} {each.version} is a wheel for {', '.join(tags)}")
+    return lines
+
+
+def _tags(wheel: Path) -> list[str]:
+    """Return the tags in a WHEEL file; none where there is no such file, as in conda packages."""
+    if not wheel.is_file():
+        return []
+    lines = read_stored_text(wheel, errors="replace").splitlines()
+    return [line.partition(":")[2].strip() for line in lines if line.startswith("Tag:")]
+
+
+def _supported(python: str) -> set[Tag]:
+    version = tuple(map(int, python.split(".")))
+    interpreter = f"cp{python.replace('.', '')}"
+    platforms = list(platform_tags())
+    return {
+        *cpython_tags(version, [interpreter], platforms),
+        *compatible_tags(version, interpreter, platforms),
+    }
+
+
+def _table(code: NativeCode, prefix: Prefix) -> str:
+    root = os.path.realpath(prefix.path)
+    return "\n".join(
+        f"{os.path.relpath(each.path, root)}: {each.machine} {each.bits}"
+        f"; needs {', '.join(each.needed) or 'nothing'}"
+        for each in code.files
+    )
+
+
+def native_libraries(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+    """Every shared library that native code needs is found: in the prefix, or the system's.
+
+    Looked for as the dynamic loader does, from the interpreter or the program that loads it. One
+    that is nowhere on its way is excused when the same package brings it: it loads that first.
+    """
+    del toolbox
+    code = native_code(prefix)
+    owner_of = owners(prefix)
+    missing = sorted(load_all(code, prefix, system_libraries()).missing)
+    brought = {(owner_of.get(each.path), each.soname) for each in code.files}
+    excused = [each for each in missing if (owner_of.get(each[0]), each[1]) in brought]
+    faults = [
+        f"{shown(path, prefix, owner_of)} needs {name}, which is neither there nor the system's"
+        for path, name in missing
+        if (path, name) not in excused
+    ]
+    faults += [f"{shown(p, prefix, owner_of)} {why}" for p, why in sorted(code.damaged.items())]
+    for each in faults:
+        say(f"native_libraries: {each}")
+    return judge(faults, _found(code, excused), log=_table(code, prefix))
+
+
+def _found(code: NativeCode, excused: Sequence[tuple[Path, str]]) -> str:
+    names = sorted({name for _, name in excused})
+    note = f"; loaded first by their own package: {', '.join(names)}" if names else ""
+    return f"{len(code.files)} native files find {_count(code)} libraries{note}"
+
+
+def _count(code: NativeCode) -> int:
+    every: Iterable[str] = (name for each in code.files for name in each.needed)
+    return len(set(every))

@@ -1,0 +1,453 @@
+"""Where a team's own check works: a copy of its project, a time limit, and no secret told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from elt_env.environment.changes import changed, snapshot
+from elt_env.environment.prefix import Prefix
+from elt_env.environment.project_copy import ProjectFiles
+from elt_env.environment.scratch_dir import ScratchDir, scratch_dir
+from elt_env.errors import ProofError, TimeLimitError, ToolError
+from elt_env.image.sandbox import Bind, Sandbox, Task, find_sandbox, run_in
+from elt_env.image.store import ImageStore
+from elt_env.lockfile.document import Lock
+from elt_env.machine.environment_variables import prefix_environment
+from elt_env.machine.logins import completed
+from elt_env.machine.process import Completed, Say, end_of, run
+from elt_env.project.own_checks import OwnCheck
+from elt_env.project.settings import own_place
+from elt_env.proof.checks.finding import Finding
+from elt_env.proof.checks.image_subject import ImageUnderTest
+from elt_env.runtime.files import writing
+from elt_env.runtime.masking import masking, spellings
+from elt_env.store.evidence import Table
+from elt_env.toolbox import Toolbox
+
+_WORK = "/work"  # where the bench's directory is seen in the image
+_LEFT_OUT = {"dbt": ("target", "logs"), "meltano": ()}
+_LAST_LINES = 30
+_NAMED = 5
+_SYSTEM_PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")  # the system's own, and nothing local
+
+Start = Callable[[Sequence[str | Path], Mapping[str, str], Path, float], Completed]
+"""Runs a command with these variables in a directory for at most so many seconds."""
+
+
+@dataclass(frozen=True)
+class OwnBench:
+    """Where and with what one of a team's own checks works.
+
+    Attributes:
+        name: the check's.
+        project: the copy of its project, or an empty directory.
+        place: the directory of this run, in which the copy lies.
+        variables: those that are handed on.
+        say: tells a person, and the log.
+        until: when its time is up, on the monotonic clock.
+        start: runs a command with the tools of the prefix or of the image.
+        seen: returns a path as its commands see it.
+        sandbox: what its commands run in; None for the prefix.
+    """
+
+    name: str
+    check: OwnCheck
+    project: Path
+    place: ScratchDir
+    prefix: Prefix
+    toolbox: Toolbox
+    variables: Mapping[str, str] = field(repr=False)
+    say: Say
+    until: float
+    start: Start
+    seen: Callable[[str], str]
+    sandbox: Sandbox | None = None
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of the prefix."""
+        return self.prefix.python
+
+    @property
+    def lock(self) -> Lock:
+        """The lock of the prefix."""
+        return self.prefix.lock
+
+    @property
+    def left(self) -> float:
+        """Seconds that it still has.
+
+        Raises:
+            TimeLimitError: none.
+        """
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise _late(self.name, self.check, self.lock, "")
+        return left
+
+    def run(self, *command: str | Path, variables: Mapping[str, str] | None = None) -> Completed:
+        """Run a command in the copy of the project; its exit code is left to the caller.
+
+        A name without "/" is looked up in the prefix, or in the image.
+
+        Raises:
+            ToolError: there is no such program.
+            TimeLimitError: it was still running at the limit.
+        """
+        extra = {**self.variables, **(variables or {})}
+        try:
+            return self.start(command, extra, self.project, self.left)
+        except TimeLimitError as error:
+            raise _late(self.name, self.check, self.lock, error.problem) from error
+
+    def beside(self, key: str) -> Path | None:
+        """Return a copy of the directory that another key than `project` names, or None.
+
+        One that lies in the project is found in the copy of that.
+
+        Raises:
+            ToolError: it is too large, or cannot be read.
+        """
+        written = self.check.places.get(key)
+        if written is None:
+            return None
+        root = self.toolbox.project.root
+        source = own_place(root, written)
+        project = own_place(root, self.check.places["project"])
+        inside = (
+            self.project / source.relative_to(project) if source.is_relative_to(project) else None
+        )
+        if inside is not None and inside.is_dir():
+            return inside
+        return files_of(self.check, key, written, self.toolbox).copy_to(self.place.path / key)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What checks of one kind have in common.
+
+    Attributes:
+        distribution: what the lock has to hold; "" where that is nothing.
+        body: runs the project and judges its outcome.
+    """
+
+    distribution: str
+    body: Callable[[OwnBench], Finding]
+
+    def require(self, name: str, lock: Lock) -> None:
+        """Return when the lock holds what the check `name` works with.
+
+        Raises:
+            ToolError: it does not.
+        """
+        if self.distribution and self.distribution not in lock.distributions:
+            raise ToolError(
+                f"The check '{name}' works with {self.distribution}, and {lock.target.name} has "
+                "none.",
+                f"Add {self.distribution} to the spec, or take {table_of(name, lock)} out.",
+            )
+
+
+def files_of(check: OwnCheck, key: str, written: str, toolbox: Toolbox) -> ProjectFiles:
+    """Return what belongs to the directory that a key of a check names."""
+    project = toolbox.project
+    own = _LEFT_OUT.get(check.kind, ()) if key == "project" else ()
+    place = own_place(project.root, written)
+    return ProjectFiles(place, (*check.exclude, *own), (project.home,))
+
+
+def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
+    prefix: Prefix,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    name: str,
+    check: OwnCheck,
+    kind: Kind,
+) -> Finding:
+    """Return what a check of the policy finds with the tools of a prefix.
+
+    Raises:
+        ToolError: what it needs is not there: a tool of the lock, a variable, a project of a size
+            that can be copied.
+        StorageError: the disk is full or not writable.
+    """
+    return _conduct(prefix, toolbox, say, name=name, check=check, kind=kind, sandbox=None)
+
+
+def conduct_in_image(  # noqa: PLR0913  # as above
+    image: ImageUnderTest,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    name: str,
+    check: OwnCheck,
+    kind: Kind,
+) -> Finding:
+    """Return the same with the tools of an image, as its user, with this machine's network.
+
+    Raises:
+        ToolError, StorageError: as for a prefix.
+    """
+    roots = ImageStore(toolbox.store.home).roots
+    search = find_sandbox(image.layout, image.manifest, roots, say)
+    if search.sandbox is None:
+        return Finding("not_run", f"No sandbox works here:\n{search.reasons}")
+    return _conduct(
+        image.prefix, toolbox, say, name=name, check=check, kind=kind, sandbox=search.sandbox
+    )
+
+
+def _conduct(  # noqa: PLR0913
+    prefix: Prefix,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    name: str,
+    check: OwnCheck,
+    kind: Kind,
+    sandbox: Sandbox | None,
+) -> Finding:
+    kind.require(name, prefix.lock)
+    until = time.monotonic() + check.limit.total_seconds()
+    variables = _handed_on(name, check, prefix.lock)
+    mask = masking(spellings(variables.values()))
+    said: list[str] = []
+
+    def tell(line: str) -> None:
+        said.append(mask(line))
+        say(mask(line))
+
+    with scratch_dir(toolbox.project.home, prefix.lock.digest) as place:
+        project = _copied(check, toolbox, place)
+        logins = completed(toolbox.indexes).secrets if check.kind == "meltano" else ()
+        secrets = (*spellings(variables.values()), *logins)
+        seen = str if sandbox is None else _seen_in_image(prefix, toolbox, place)
+        if sandbox is None:
+            start = _in_prefix(prefix, place, tell, secrets)
+        else:
+            start = _in_image(sandbox, place, tell, secrets, seen, variables)
+        bench = OwnBench(
+            *(name, check, project, place, prefix, toolbox, variables, tell, until, start, seen),
+            sandbox=sandbox,
+        )
+        finding = _guarded(bench, kind.body)
+        # Where a secret was handed on, a file may hold it.
+        place.kept = finding.status == "failed" and not variables
+    kept = f"\nkept for a look: {place.path}" if place.kept else ""
+    log = "\n".join(each for each in (finding.log, "\n".join(said)) if each)
+    return _masked(replace(finding, detail=finding.detail + kept, log=log), mask)
+
+
+def _handed_on(name: str, check: OwnCheck, lock: Lock) -> Mapping[str, str]:
+    missing = [each for each in check.environment if each not in os.environ]
+    if missing:
+        word = "variables" if len(missing) > 1 else "variable"
+        raise ToolError(
+            f"The check '{name}' wants the {word} {', '.join(missing)}, not set here.",
+            f"Set it where elt-env or Dagster is started, as in: export {missing[0]}=…; "
+            f"or take it from `environment` in {table_of(name, lock)}.",
+        )
+    return {each: os.environ[each] for each in check.environment}
+
+
+def table_of(name: str, lock: Lock) -> str:
+    """Return where a check stands in the policy."""
+    return f"[tool.elt-env.environments.{lock.target.environment}.checks.{name}]"
+
+
+def _copied(check: OwnCheck, toolbox: Toolbox, place: ScratchDir) -> Path:
+    written = check.places.get("project")
+    if written is None:
+        return place.directory("project")
+    source = own_place(toolbox.project.root, written)
+    copy = place.path / "project" / (source.name or "project")
+    return files_of(check, "project", written, toolbox).copy_to(copy)
+
+
+def _guarded(bench: OwnBench, body: Callable[[OwnBench], Finding]) -> Finding:
+    """Return what the body finds, `failed` if it changed what it may only read."""
+    written = bench.check.places.get("project")
+    source = own_place(bench.toolbox.project.root, written) if written else None
+    watched = [bench.prefix.path, *([source] if source else [])]
+    before = [snapshot(each) for each in watched]
+    finding = _attempt(bench, body)
+    touched = [
+        path
+        for place, was in zip(watched, before, strict=True)
+        for path in changed(was, snapshot(place))
+        if _matters(path, bench)
+    ]
+    if not touched:
+        return finding
+    named = ", ".join(touched[:_NAMED]) + (", …" if len(touched) > _NAMED else "")
+    mend = f"elt-env verify {bench.lock.target.name} --repair"
+    in_prefix = any(each.startswith(f"{bench.prefix.path}/") for each in touched)
+    remedy = (
+        f"The prefix is not what was locked any more: {mend}"
+        if in_prefix
+        else (
+            "Let it write into its own directory, a copy of the project, or into $TMPDIR; "
+            "if somebody edited the project meanwhile, run it again."
+        )
+    )
+    problem = f"While it ran, files were changed that it may only read: {named}"
+    return replace(finding, status="failed", detail=f"{problem}\n  -> {remedy}\n{finding.detail}")
+
+
+def _matters(path: str, bench: OwnBench) -> bool:
+    """Tell whether somebody's change of a file is one that a check must not make."""
+    home = f"{bench.toolbox.project.home}{os.sep}"
+    own = f"{bench.prefix.path}{os.sep}"
+    if path.startswith(own):
+        return not os.path.basename(path).startswith(".")  # noqa: PTH119  # marks of this program
+    return not path.startswith(home)
+
+
+def _attempt(bench: OwnBench, body: Callable[[OwnBench], Finding]) -> Finding:
+    try:
+        return body(bench)
+    except (ToolError, ProofError) as error:
+        return Finding("failed", str(error))
+
+
+def _late(name: str, check: OwnCheck, lock: Lock, problem: str) -> TimeLimitError:
+    seconds = check.limit.total_seconds()
+    _, _, words = problem.partition(". ")
+    return TimeLimitError(
+        f"The check '{name}' was ended at its limit of {seconds:g} s. {words}".rstrip(),
+        f"If it was slow rather than stuck, raise `limit` in {table_of(name, lock)}.",
+    )
+
+
+def _in_prefix(prefix: Prefix, place: ScratchDir, say: Say, secrets: Sequence[str]) -> Start:
+    own = {"HOME": str(place.directory("home")), "TMPDIR": str(place.directory("tmp"))}
+
+    def start(
+        command: Sequence[str | Path], extra: Mapping[str, str], cwd: Path, limit: float
+    ) -> Completed:
+        program = _program(command[0], prefix, cwd)
+        return run(
+            [program, *command[1:]],
+            limit=limit,
+            env=_variables(prefix, own, extra),
+            cwd=cwd,
+            say=lambda line: say(f"{Path(program).name}: {line}"),
+            secrets=secrets,
+            merge=True,
+        )
+
+    return start
+
+
+def _variables(
+    prefix: Prefix, own: Mapping[str, str], extra: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return the variables of a command: nothing of the user's own but what is handed on.
+
+    Only the prefix's programs and the system's own are on PATH: no other's dbt is there.
+    """
+    env = prefix_environment(prefix.path, extra={**own, **extra})
+    inside = [
+        each for each in env["PATH"].split(os.pathsep) if Path(each).is_relative_to(prefix.path)
+    ]
+    path = os.pathsep.join([*inside, *_SYSTEM_PATH])
+    kept = {key: each for key, each in env.items() if key in extra or not key.startswith("XDG_")}
+    return {**kept, "PATH": extra.get("PATH", path)}
+
+
+def _program(name: str | Path, prefix: Prefix, cwd: Path) -> str:
+    """Return the program of a prefix; never one of this machine but its shell.
+
+    Raises:
+        ToolError: the prefix has none of that name.
+    """
+    text = os.fspath(name)
+    if "/" in text:
+        return str(cwd / text)
+    found = shutil.which(text, path=str(prefix.path / "bin"))
+    if found:
+        return found
+    if text in ("sh", "bash"):
+        return shutil.which(text, path=os.pathsep.join(_SYSTEM_PATH)) or text
+    raise ToolError(
+        f"{prefix.lock.target.name} has no program '{text}'; this machine's is not taken.",
+        "Add what brings it to the spec; or name a file of the project, as ./check.sh, "
+        "or sh -c '…'.",
+    )
+
+
+def _seen_in_image(prefix: Prefix, toolbox: Toolbox, place: ScratchDir) -> Callable[[str], str]:
+    def seen(text: str) -> str:
+        own = text.replace(str(place.path), _WORK)
+        return own.replace(str(prefix.path), toolbox.policy.image_path)
+
+    return seen
+
+
+def _in_image(  # noqa: PLR0913, PLR0917  # what a command is run with
+    sandbox: Sandbox,
+    place: ScratchDir,
+    say: Say,
+    secrets: Sequence[str],
+    seen: Callable[[str], str],
+    handed_on: Mapping[str, str],
+) -> Start:
+    own = {"HOME": str(place.directory("home")), "TMPDIR": str(place.directory("tmp"))}
+
+    def start(
+        command: Sequence[str | Path], extra: Mapping[str, str], cwd: Path, limit: float
+    ) -> Completed:
+        hand_over(place.path, sandbox.owner)
+        task = Task(
+            command=tuple(seen(os.fspath(each)) for each in command),
+            variables={
+                name: value if name in handed_on else seen(value)
+                for name, value in {**own, **extra}.items()
+            },
+            directory=seen(str(cwd)),
+            binds=(Bind(place.path, _WORK),),
+            network=True,
+        )
+        name = Path(command[0]).name
+        return run_in(
+            sandbox,
+            task,
+            limit=limit,
+            say=lambda line: say(f"image: {name}: {line}"),
+            secrets=secrets,
+        )
+
+    return start
+
+
+def hand_over(place: Path, owner: tuple[int, int] | None) -> None:
+    """Let the image's user write to everything below a directory."""
+    with writing(place):
+        for directory, _, files in os.walk(place):
+            for each in (Path(directory), *(Path(directory, name) for name in files)):
+                if owner is None and not each.is_symlink():
+                    each.chmod(0o777)  # an engine's user may be anyone here
+                elif owner is not None and os.geteuid() == 0:
+                    os.lchown(each, *owner)
+
+
+def _masked(finding: Finding, mask: Callable[[str], str]) -> Finding:
+    table = finding.table
+    if table is not None:
+        rows = tuple(
+            tuple(mask(cell) if isinstance(cell, str) else cell for cell in row)
+            for row in table.rows
+        )
+        table = Table(table.name, table.columns, rows)
+    return replace(finding, detail=mask(finding.detail), log=mask(finding.log), table=table)
+
+
+def last_words(done: Completed) -> str:
+    """Return the end of what a tool printed."""
+    return end_of(done.stdout.strip(), _LAST_LINES)

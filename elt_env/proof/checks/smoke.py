@@ -1,0 +1,168 @@
+"""What the smoke checks share: a scratch directory, a time limit, and faults told as findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from elt_env.environment.prefix import Prefix
+from elt_env.environment.scratch_dir import ScratchDir, scratch_dir
+from elt_env.errors import IntegrityError, ProofError, ToolError
+from elt_env.lockfile.document import Lock
+from elt_env.machine.environment_variables import prefix_environment
+from elt_env.machine.process import Completed, Say, end_of, run
+from elt_env.proof.checks.finding import Finding
+from elt_env.proof.rows import Row, lock_rows
+from elt_env.proof.smoke_projects import smoke_project
+from elt_env.toolbox import Toolbox
+
+LIMIT = 600.0
+"""Seconds that one command of a smoke check may take, if the policy's tool-limit is not less."""
+
+# A server of a check's own is reached without a proxy.
+_LOOPBACK = dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost")
+_DETAIL = " - DEBUG - "  # Dagster's word for what is of no interest while all goes well
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where and with what one smoke check works.
+
+    Attributes:
+        say: tells a person, and the log.
+        note: tells the log alone.
+        limit: seconds that one command may take.
+    """
+
+    prefix: Prefix
+    toolbox: Toolbox
+    place: ScratchDir
+    say: Say
+    note: Say
+    limit: float
+
+    @property
+    def lock(self) -> Lock:
+        """The lock of the prefix."""
+        return self.prefix.lock
+
+    def project(self, name: str) -> Path:
+        """Return a copy of the smoke project of that name."""
+        return self.place.copy_of(smoke_project(self.toolbox.project.root, name))
+
+    def run(self, tool: str, *arguments: str | Path, variables: Mapping[str, str]) -> Completed:
+        """Run a tool of the prefix, by its absolute path; its exit code is left to the caller.
+
+        Raises:
+            ToolError: the prefix has no such tool.
+            TimeLimitError: it was still running at the limit.
+        """
+        return run(
+            [self.prefix.path / "bin" / tool, *arguments],
+            limit=self.limit,
+            env=prefix_environment(self.prefix.path, extra=variables),
+            cwd=self.place.path,
+            say=lambda line: (self.note if _DETAIL in line else self.say)(f"{tool}: {line}"),
+            merge=True,
+        )
+
+    def run_probe(
+        self, program: Path, *arguments: str | Path, variables: Mapping[str, str]
+    ) -> Completed:
+        """Run a program of this package with the prefix's interpreter, apart from all else.
+
+        Raises:
+            TimeLimitError: it was still running at the limit.
+        """
+        return run(
+            [self.prefix.python, "-I", "-B", "-W", "ignore", program, *arguments],
+            limit=self.limit,
+            env=prefix_environment(self.prefix.path, extra=_LOOPBACK | dict(variables)),
+            cwd=self.place.path,
+            say=self.note,
+        )
+
+    def rows(self) -> tuple[Row, ...]:
+        """Return the rows of the lock, of the target's lock before it, and of its evidence."""
+        store = self.toolbox.store
+        return lock_rows(self.lock, self._previous(), store.evidence(self.lock.digest))
+
+    def _previous(self) -> Lock | None:
+        """Return the current lock when this one is not, else the one before; None without."""
+        store, target = self.toolbox.store, self.lock.target
+        try:
+            pointer = store.pointer(target)
+            if pointer is None:
+                return None
+            is_current = pointer.current == self.lock.digest
+            digest = pointer.previous if is_current else pointer.current
+            return store.read_lock(digest, target) if digest else None
+        except IntegrityError as error:
+            # That an old lock is gone says nothing about this one.
+            self.say(f"compared with no lock: {error.problem}")
+            return None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a smoke check cannot do without.
+
+    Attributes:
+        projects: the smoke projects that are run.
+        distributions: what the lock must hold.
+    """
+
+    projects: tuple[str, ...]
+    distributions: tuple[str, ...]
+
+    def missing(self, lock: Lock) -> str:
+        """Return in a sentence what is not there, or ""."""
+        for name in self.distributions:
+            if name not in lock.distributions:
+                return f"{lock.target.name} has no {name}, so there is nothing to run."
+        return ""
+
+
+def conduct(  # noqa: PLR0913  # the three of every check, and what tells checks apart
+    body: Callable[[Bench], Finding],
+    needs: Needs,
+    prefix: Prefix,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    limit: float,
+) -> Finding:
+    """Return what the body finds at a bench of its own; the bench is kept unless it passed.
+
+    A tool that fails, hangs or is missing is a failed check, not an error. Without what it needs
+    the check is `not_run`.
+
+    Raises:
+        NetworkError: the package index does not answer.
+        StorageError: the disk is full or not writable.
+    """
+    reason = needs.missing(prefix.lock)
+    if reason:
+        return Finding("not_run", reason)
+    said: list[str] = []
+
+    def tell(line: str) -> None:
+        said.append(line)
+        say(line)
+
+    most = min(limit, toolbox.policy.tool_limit.total_seconds())
+    with scratch_dir(toolbox.project.home, prefix.lock.digest) as place:
+        try:
+            finding = body(Bench(prefix, toolbox, place, tell, said.append, most))
+        except (ToolError, ProofError) as error:
+            finding = Finding("failed", str(error))
+        place.kept = finding.status == "failed"
+    kept = f"\nkept for a look: {place.path}" if place.kept else ""
+    log = "\n".join(each for each in (finding.log, "\n".join(said)) if each)
+    return replace(finding, detail=finding.detail + kept, log=log)
+
+
+def last_words(done: Completed) -> str:
+    """Return the end of what a tool printed."""
+    return end_of(done.stdout.strip(), 20)

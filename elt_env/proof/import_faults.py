@@ -1,0 +1,144 @@
+"""Which failed imports say nothing against an environment, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from elt_env.package.names import normalize
+from elt_env.spec.extras import is_removed, missing_distribution, missing_package
+
+NOTHING = "which nothing here requires"
+# Of the standard library on other platforms (https://docs.python.org/3/library/windows.html).
+_ELSEWHERE = ("_scproxy", "_winapi", "_winreg", "msvcrt", "nt", "winreg", "winsound")
+_NOT_FOUND = re.compile(r"No module named '(?P<module>[\w.]+)'")
+_NOT_IN = re.compile(
+    r"cannot import name '(?P<name>\w+)' from (partially initialized module )?'(?P<module>[\w.]+)'"
+)
+_NO_MODULE = "dynamic module does not define module export function"
+_PROGRAM = re.compile(r"^(SystemExit:|FileNotFoundError: .*No such file or directory: '(?!/))")
+_TO_INSTALL = re.compile(
+    r"\bpip install\b|\bnot installed\b|^\w+: Install '|\binstall additional dependencies\b"
+    r"|\brequires the '?[\w.-]+'? (?:module|package)\b|^\w+: Required package"
+)
+
+
+@dataclass(frozen=True)
+class ImportFault:
+    """A module that did not import.
+
+    Attributes:
+        text: the exception in one line.
+        missing: the module that was not found, where that led to the exception.
+        below: whether it is below the top-level module of its distribution, so that the
+            distribution may do without it.
+    """
+
+    module: str
+    text: str
+    missing: str | None = None
+    below: bool = False
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What there is around a module that did not import.
+
+    Attributes:
+        own: the top-level modules of its distribution.
+        brought: those of all distributions; of a namespace (PEP 420) what lies in it.
+        extras: distributions that its own requires for extras alone and that are not locked.
+        required: distributions that its own requires in any case.
+    """
+
+    own: Collection[str]
+    brought: Collection[str]
+    extras: Collection[str]
+    required: Collection[str]
+
+    def has(self, module: str) -> bool:
+        """Tell whether some distribution brings the module, or what it would lie in."""
+        return any(_is_in(module, each) or _is_in(each, module) for each in self.brought)
+
+
+@dataclass(frozen=True)
+class Excuse:
+    """Why a failed import is no fault of the environment.
+
+    Attributes:
+        reason: goes on a sentence that begins with the module, as in `wants numba, of an extra`.
+        wants: what it did not find; "" where it is something else.
+        is_lack: whether its distribution seems to have forgotten to require that, so that whoever
+            uses the module has to ask for it.
+    """
+
+    reason: str
+    wants: str = ""
+    is_lack: bool = False
+
+
+def excuse(fault: ImportFault, around: Surroundings) -> Excuse | None:
+    """Return why a failed import is no fault of the environment; None where it may be one.
+
+    It is none where the module wants what an extra brings that nobody asked for, or what no
+    distribution requires. A module below the top-level one may also be for another platform, be a
+    program, or want what its own distribution lacks: no other choice of packages mends that.
+
+    What nothing requires is of an extra too, for all one knows, where there are extras that nobody
+    asked for: what they bring may have modules of other names. The stubs of gRPC are for whoever
+    uses the service (https://grpc.io/docs/languages/python/generated-code/).
+    """
+    found = fault.missing or _not_found(fault.text)
+    name = missing_distribution(_as_text(found) if found else fault.text, around.extras)
+    if name is not None:
+        return Excuse(f"wants {name}, of an extra", name)
+    if found and _is_undeclared(found, around):
+        is_namespace = any(_is_in(each, _top(found)) for each in around.brought)
+        wants = found if is_namespace else _top(found)
+        is_stub = _top(found) == "grpc" and fault.module.endswith("_grpc")
+        return Excuse(f"wants {wants}, {NOTHING}", wants, not around.extras and not is_stub)
+    return _excuse_below(fault, found, around) if fault.below else None
+
+
+def _is_undeclared(module: str, around: Surroundings) -> bool:
+    required = {normalize(each).replace("-", "_") for each in around.required}
+    known = around.has(module) or _top(module) in required
+    return not known and missing_package(_as_text(module)) is not None
+
+
+def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -> Excuse | None:
+    not_in = _NOT_IN.search(fault.text)
+    wanted = _top(found) if found else (not_in["name"] if not_in else "")
+    if wanted in _ELSEWHERE:
+        return Excuse(f"wants {wanted}, of another platform", wanted)
+    if is_removed(wanted):
+        return Excuse(f"wants {wanted}, which newer Pythons do not have")
+    source = found or (not_in["module"] if not_in else None)
+    if source and any(_is_in(source, each) for each in around.own):
+        lacked = f"{source}{f'.{wanted}' if not_in else ''}"
+        return Excuse(f"wants {lacked}, which its own distribution lacks")
+    if _NO_MODULE in fault.text:
+        return Excuse("is a library and no module")
+    if _PROGRAM.search(fault.text):
+        return Excuse("is a program")
+    return (
+        Excuse("wants what is to be installed with it") if _TO_INSTALL.search(fault.text) else None
+    )
+
+
+def _not_found(text: str) -> str | None:
+    found = _NOT_FOUND.search(text)
+    return found["module"] if found else None
+
+
+def _as_text(module: str) -> str:
+    return f"No module named '{module}'"
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")

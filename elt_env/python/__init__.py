@@ -1,0 +1,1 @@
+"""What Python and its installers write: bytecode, wheels, entry points, first lines of scripts."""

@@ -1,0 +1,44 @@
+"""What a wheel says about itself, read from its METADATA (core metadata specification)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from elt_env.python.wheel import open_wheel
+from elt_env.spec.markers import bound_on
+
+
+@dataclass(frozen=True)
+class WheelMetadata:
+    """Name, version and requirements of a wheel.
+
+    Attributes:
+        requires: its Requires-Dist entries.
+        requires_python: its bound on Python (PEP 440), or None.
+    """
+
+    name: str
+    version: str
+    requires: tuple[Requirement, ...]
+    requires_python: str | None = None
+
+    def bound_on(self, name: str, python: str) -> SpecifierSet:
+        """Return the bound it puts on the distribution `name` under that full Python version."""
+        return bound_on(name, self.requires, python)
+
+
+def read_wheel_metadata(path: Path) -> WheelMetadata:
+    """Return what the wheel file says about itself.
+
+    Raises:
+        IntegrityError: it is not a wheel, or a damaged one.
+    """
+    with open_wheel(path) as wheel:
+        lines = wheel.metadata.get("requires_dist", [])
+        requires = tuple(Requirement(line) for line in lines)
+        python = wheel.metadata.get("requires_python")
+        return WheelMetadata(wheel.name, wheel.version, requires, python)

@@ -1,0 +1,1 @@
+"""Promote, roll back, verify, repair and collect: what is done to releases."""

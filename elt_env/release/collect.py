@@ -1,0 +1,233 @@
+"""Collect: remove what no release and no current lock refers to, and nobody used lately.
+
+Locks, evidence and the history stay, so everything can be built again. What a build, a check or a
+command uses is marked as used (store/last_use.py), so it stays while they run.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import timedelta
+from itertools import chain
+from pathlib import Path
+
+from elt_env.environment.collecting import freed, remove_prefix
+from elt_env.errors import IntegrityError
+from elt_env.image.collector import ImageCollector
+from elt_env.image.store import ImageStore
+from elt_env.machine.process import Say
+from elt_env.machine.scratch import sweep_scratch
+from elt_env.machine.users import in_use
+from elt_env.package.canonical import short
+from elt_env.package.target import Target
+from elt_env.release.store import ReleaseStore
+from elt_env.runtime.files import remove_tree, writing
+from elt_env.runtime.input_files import read_stored_text
+from elt_env.store.collected import Item
+from elt_env.store.last_use import taken, used_since
+from elt_env.toolbox import Toolbox
+
+GRACE = timedelta(days=1)
+"""What was used since then stays, whoever refers to it: a run may be about to."""
+
+_LONGEST_WRITE = 3600.0  # seconds without a byte, after which nobody writes any more
+# What has lost its name to be removed, and the names that tempfile makes, as they begin here.
+_HALF_WRITTEN = re.compile(r"\.collected-.+|\..+[.-][a-z0-9_]{8}")
+_TREES = ("work", "cache/conda/pkgs", "cache/uv", "cache/pip")
+
+
+def collect(
+    toolbox: Toolbox, say: Say, *, grace: timedelta = GRACE, dry_run: bool = False
+) -> tuple[Item, ...]:
+    """Remove what nobody refers to, and return it; with `dry_run` only return it.
+
+    Kept are the current lock's prefix and image of every target, and those of its last releases,
+    as many as the policy says, the one before the current one in any case.
+
+    Raises:
+        IntegrityError: a pointer or the history cannot be read, so nobody knows what is wanted;
+            nothing is removed then.
+        StorageError: something cannot be removed.
+    """
+    home = toolbox.store.home
+    moment = (toolbox.now() - grace).timestamp()
+    found = []
+    with _no_moves(toolbox):
+        wanted = wanted_locks(toolbox)
+        digests = {digest for _, digest in wanted}
+        images = ImageCollector(ImageStore(home), digests, moment, dry_run=dry_run)
+        for each in chain(
+            _prefixes(home, wanted, moment, dry_run=dry_run),
+            images.collect(),
+            _archives(toolbox, wanted, moment, dry_run=dry_run),
+            _leftovers(home, moment, dry_run=dry_run),
+            _half_written(home, moment, dry_run=dry_run),
+        ):
+            say(f"gc: {each}")
+            found.append(each)
+    if not dry_run:
+        sweep_scratch()
+    return tuple(found)
+
+
+@contextmanager
+def _no_moves(toolbox: Toolbox) -> Iterator[None]:
+    """Let promotions and roll backs wait: one might move to what is being removed."""
+    releases = ReleaseStore(toolbox.store.home)
+    limit = toolbox.policy.busy_limit.total_seconds()
+    with ExitStack() as stack:
+        for name in releases.targets():
+            stack.enter_context(releases.sole_mover(name, limit))
+        yield
+
+
+def wanted_locks(toolbox: Toolbox) -> frozenset[tuple[str, str]]:
+    """Return the names of targets and the digests of their locks whose prefixes have to stay.
+
+    Raises:
+        IntegrityError: a pointer or the history of a target cannot be read.
+    """
+    releases = ReleaseStore(toolbox.store.home)
+    found: set[tuple[str, str]] = set()
+    for name in releases.targets():
+        found |= {(name, each) for each in _last(name, releases, toolbox.policy.keep_releases)}
+    for target in _targets(toolbox):
+        pointer = toolbox.store.pointer(target)
+        if pointer is not None:
+            found.add((target.name, pointer.current))
+    return frozenset(found)
+
+
+def _last(name: str, releases: ReleaseStore, count: int) -> Iterator[str]:
+    """Yield the digests of the last releases, and of the one that a roll back goes to."""
+    seen: list[str] = []
+    for release in reversed(releases.history(name)):
+        if release.digest not in seen:
+            seen.append(release.digest)
+    yield from seen[: max(count, 2)]
+
+
+def _targets(toolbox: Toolbox) -> Iterator[Target]:
+    for path in sorted((toolbox.store.home / "targets").glob("*@*")):
+        environment, _, python = path.name.partition("@")
+        yield toolbox.target(environment, python)
+
+
+def _prefixes(
+    home: Path, wanted: frozenset[tuple[str, str]], moment: float, *, dry_run: bool
+) -> Iterator[Item]:
+    kept = {f"{name}-{short(digest)}" for name, digest in wanted}
+    there = [each for each in sorted((home / "prefixes").glob("[!.]*")) if each.name not in kept]
+    busy = in_use(there)
+    for path in there:
+        if path not in busy:
+            size = remove_prefix(path, moment, dry_run=dry_run)
+            if size is not None:
+                yield Item("prefix", path.name, size)
+
+
+def _archives(
+    toolbox: Toolbox, wanted: frozenset[tuple[str, str]], moment: float, *, dry_run: bool
+) -> Iterator[Item]:
+    """Remove the archives of packages that no wanted lock has, and that can be fetched again."""
+    cache = toolbox.store.home / "cache"
+    places = (*cache.glob("wheels/[!.]*"), *cache.glob("conda/archives/[!.]*"))
+    old = [each for each in places if not used_since(each, moment)]
+    if not old:
+        return
+    try:
+        kept = {each for target in wanted for each in _archives_of(*target, toolbox)}
+    except IntegrityError:
+        return  # nobody knows what that lock needs
+    # What was built here may not come out the same again.
+    notes = [*cache.glob("builds/[!.]*"), *toolbox.store.home.glob("builds/[!.]*")]
+    kept |= set(map(_noted, notes))
+    count = size = 0
+    for each in old:
+        if each.name not in kept:
+            count, size = count + 1, size + freed(each)
+            with nullcontext() if dry_run else taken(each, moment) as mine:
+                if mine is not None:
+                    remove_tree(mine)
+    if count:
+        yield Item("archives", f"{count} of packages", size)
+
+
+def _noted(note: Path) -> str:
+    """Return the sha256 of the wheel that a note is about; "" where it cannot be read."""
+    try:
+        return read_stored_text(note)[:64]
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _archives_of(name: str, digest: str, toolbox: Toolbox) -> Iterator[str]:
+    environment, _, python = name.partition("@")
+    lock = toolbox.store.read_manifest(digest, toolbox.target(environment, python))
+    return (each.sha256 for each in lock.packages)
+
+
+def _leftovers(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:
+    """Remove what interrupted work left: trees put aside, places of checks, half-made links."""
+    patterns = (
+        "prefixes/.removed-*",
+        "work/*",
+        "work/*/*",
+        "roots/.removed-*",
+        "roots/.collected-*",
+    )
+    there = [each for pattern in patterns for each in sorted(home.glob(pattern)) if each.is_dir()]
+    busy = in_use(there)
+    for path in there:
+        if path not in busy and path.exists() and _untouched(path, moment):
+            size = freed(path)
+            if not dry_run:
+                remove_tree(path)
+            yield Item("leftover", str(path.relative_to(home)), size)
+
+
+def _half_written(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:
+    """Remove what writers had not given its name yet when they were killed."""
+    before = min(moment, time.time() - _LONGEST_WRITE)
+    count = size = 0
+    for path in _places_of_writers(home):
+        if _HALF_WRITTEN.fullmatch(path.name) and _newest(path) < before:
+            count, size = count + 1, size + freed(path)
+            if not dry_run:
+                with writing(path):
+                    remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if count:
+        yield Item("leftover", f"{count} half-written files and directories", size)
+
+
+def _places_of_writers(home: Path) -> Iterator[Path]:
+    """Yield what lies in a store, but not in prefixes, unpacked images and tools' caches."""
+    for directory, names, files in os.walk(home):
+        here = Path(directory)
+        yield from (here / each for each in (*names, *files))
+        names[:] = [
+            each
+            for each in names
+            if not _HALF_WRITTEN.fullmatch(each)
+            and (here / each).relative_to(home).as_posix() not in _TREES
+            and here.name not in ("prefixes", "roots")
+        ]
+
+
+def _newest(path: Path) -> float:
+    """Return when a file, or anything right in a directory, was changed last."""
+    try:
+        below = path.iterdir() if path.is_dir() and not path.is_symlink() else ()
+        return max(float(each.lstat().st_mtime) for each in (path, *below))
+    except FileNotFoundError:  # its writer has just given it its name
+        return math.inf
+
+
+def _untouched(path: Path, moment: float) -> bool:
+    """Return whether a directory, and what is right below it, is older than `moment`."""
+    return all(each.lstat().st_mtime < moment for each in (path, *path.iterdir()))

@@ -1,0 +1,1 @@
+"""What knows nothing of environments: files, locks on files, limits, masked secrets."""

@@ -1,0 +1,389 @@
+"""The spec: what a person asked for, read from a plain conda `environment.yml`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from urllib.parse import urlsplit
+
+import yaml
+
+from elt_env.errors import SpecError
+from elt_env.package.canonical import digest_of
+from elt_env.runtime.credentials import (
+    WHERE_CREDENTIALS_BELONG,
+    channel_carries_credentials,
+    channel_host,
+    requirement_carries_credentials,
+    without_credentials,
+)
+from elt_env.runtime.limits import MOST_FAULTS, MOST_WIDTH
+from elt_env.spec.conda_join import join_specs
+from elt_env.spec.conda_spec import CondaSpec, admits_minor, parse_conda_spec
+from elt_env.spec.direct import DirectRequirement
+from elt_env.spec.faults import Fault, FaultsError, WrittenError, refuse_excess
+from elt_env.spec.marked_yaml import (
+    is_nothing,
+    items_of,
+    line_of,
+    pairs_of,
+    read_mapping,
+    scalar_of,
+    shown,
+    text_of,
+)
+from elt_env.spec.pip_lines import Line, PipLines, Reader, read_pip_lines
+from elt_env.spec.pip_options import PipOptions
+from elt_env.spec.variables import read_variables
+
+_KEYS = ("name", "channels", "dependencies", "prefix", "variables")
+# conda-lock's, which conda ignores.
+_IGNORED = ("platforms", "category")
+_EXAMPLE = "Write it as conda does: name, channels, dependencies, and a 'pip:' list inside."
+# What other tools have in their files, and what is asked for with it.
+_MEANT = {
+    "packages": "dependencies",
+    "requirements": "dependencies",
+    "requires": "dependencies",
+    "deps": "dependencies",
+    "conda": "dependencies",
+    "env": "variables",
+    "environment": "variables",
+    "env_vars": "variables",
+}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a person asked for.
+
+    Attributes:
+        source: where it was read, for messages.
+        channels: conda channels, the first has priority; empty when the file lists none.
+        python: the version bound on Python that the spec carries, or "".
+        conda: conda requirements without Python, one a package, sorted.
+        pip: requirements for pip (PEP 508), normalized and sorted.
+        name: the environment's name in the file, or "".
+        variables: environment variables and their values, sorted by name.
+        python_build: what is asked of Python beside its version, or None.
+        constraints: bounds for pip (PEP 508) on what nobody need have asked for, sorted.
+        directs: what pip takes from one URL, sorted.
+        pip_options: the options of the lines for pip.
+        files: the files read beside this one, relative to the same directory, sorted.
+        warnings: what is ignored or worth saying; no part of what is asked for.
+    """
+
+    source: str
+    channels: tuple[str, ...]
+    python: str
+    conda: tuple[CondaSpec, ...]
+    pip: tuple[str, ...]
+    name: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
+    python_build: CondaSpec | None = None
+    constraints: tuple[str, ...] = ()
+    directs: tuple[DirectRequirement, ...] = ()
+    pip_options: PipOptions = field(default_factory=PipOptions)
+    files: tuple[str, ...] = ()
+    warnings: tuple[Fault, ...] = field(default=(), compare=False)
+
+    @property
+    def index_url(self) -> str | None:
+        """The main package index that the file names; see PipOptions."""
+        return self.pip_options.index_url
+
+    @property
+    def extra_index_urls(self) -> tuple[str, ...]:
+        """Further package indexes that the file names; see PipOptions."""
+        return self.pip_options.extra_index_urls
+
+    @property
+    def find_links(self) -> tuple[str, ...]:
+        """Pages and directories of archives that the file names; see PipOptions."""
+        return self.pip_options.find_links
+
+    @property
+    def python_spec(self) -> CondaSpec:
+        """All that is asked of Python, as a conda requirement."""
+        return self.python_build or CondaSpec("python", self.python)
+
+    @property
+    def digest(self) -> str:
+        """The digest of what is asked for; the order of requirements does not enter.
+
+        What included files ask for enters; their names do not.
+        """
+        content: dict[str, object] = {
+            "channels": list(self.channels),
+            "python": self.python,
+            "conda": [str(spec) for spec in self.conda],
+            "pip": list(self.pip),
+        }
+        if self.python_build is not None:
+            content["python_build"] = str(self.python_build)
+        if self.variables:
+            content["variables"] = [list(each) for each in self.variables]
+        if self.constraints:
+            content["constraints"] = list(self.constraints)
+        if self.directs:
+            content["directs"] = [str(each) for each in self.directs]
+        if self.pip_options != PipOptions():
+            content["pip_options"] = asdict(self.pip_options)
+        return digest_of(content)
+
+    def require_python(self, minors: Iterable[str]) -> None:
+        """Return when the spec's bound on Python admits all `minors`.
+
+        Raises:
+            SpecError: a minor is outside the bound.
+        """
+        outside = [minor for minor in minors if not admits_minor(self.python, minor)]
+        if outside:
+            raise SpecError(
+                f"{self.source}: 'python {self.python}' excludes Python {', '.join(outside)}, "
+                "which the policy lists.",
+                "Widen the bound, or take the version out of 'pythons' in [tool.elt-env].",
+            )
+
+
+def parse_spec(text: str, source: str, read: Reader | None = None) -> Spec:
+    """Return the spec that the YAML `text` holds.
+
+    Args:
+        text: the file's content.
+        source: the file's name, for messages.
+        read: gives the text of files that the spec names; without it there are none.
+
+    Raises:
+        FaultsError: it is no spec; all that is wrong is said at once, each with its line.
+    """
+    return _Reading(source, read or _no_files).spec(read_mapping(text, source, _EXAMPLE))
+
+
+def _no_files(path: str) -> str:
+    raise FileNotFoundError(path)
+
+
+class _Reading:
+    """Reads one file and collects all that is wrong with it."""
+
+    def __init__(self, source: str, read: Reader) -> None:
+        self._source = source
+        self._read = read
+        self._faults: list[Fault] = []
+        self._warnings: list[Fault] = []
+
+    def spec(self, document: yaml.MappingNode) -> Spec:
+        """Return what the file asks for.
+
+        Raises:
+            FaultsError: as `parse_spec`.
+        """
+        values = self._values(document)
+        name = values.get("name")
+        channels = self._channels(values["channels"]) if "channels" in values else ()
+        conda, pip = self._dependencies(values.get("dependencies"))
+        variables = self._variables(values.get("variables"))
+        if self._faults:
+            raise FaultsError(tuple(sorted(self._faults, key=_order)), self._source)
+        python = next((each for each in conda if each.name == "python"), CondaSpec("python"))
+        return Spec(
+            source=self._source,
+            channels=channels,
+            python=python.version,
+            conda=tuple(sorted(each for each in conda if each.name != "python")),
+            pip=pip.requirements,
+            name=(scalar_of(name) or "") if name is not None else "",
+            variables=variables,
+            python_build=None if python == CondaSpec("python", python.version) else python,
+            constraints=pip.constraints,
+            directs=pip.directs,
+            pip_options=pip.options,
+            files=pip.files,
+            warnings=tuple(sorted(self._warnings, key=_order)),
+        )
+
+    def _wrong(self, line: int, problem: str, remedy: str) -> None:
+        self._faults.append(Fault(self._source, line, problem, remedy))
+
+    def _values(self, document: yaml.MappingNode) -> dict[str, yaml.Node]:
+        values: dict[str, yaml.Node] = {}
+        lines: dict[str, int] = {}
+        for key, line, value in pairs_of(document):
+            if key in values:
+                self._wrong(
+                    line, f"'{key}' stands on line {lines[key]} already.", "Join the two into one."
+                )
+            elif key in _KEYS:
+                values[key], lines[key] = value, line
+            else:
+                self._unknown(key, line)
+            if key == "prefix" and not is_nothing(value):
+                self._ignored(line, "'prefix' is ignored: each prefix lies in the store.")
+        if "dependencies" not in values and not self._faults:
+            self._wrong(0, "'dependencies' is missing.", _EXAMPLE)
+        return values
+
+    def _unknown(self, key: str, line: int) -> None:
+        """Refuse a key that was probably meant to be another one; conda ignores all."""
+        close = difflib.get_close_matches(key.lower(), _KEYS, n=1, cutoff=0.75)
+        meant = _MEANT.get(key.lower()) or (close[0] if close else "")
+        if key == "pip":
+            remedy = "Write it as the last item of 'dependencies': - pip: [...]"
+            self._wrong(line, "'pip' at the top is no key of a spec, and conda ignores it.", remedy)
+        elif meant and key not in _IGNORED:
+            problem = f"unknown key '{key}', which conda ignores."
+            self._wrong(line, problem, f"Write it as '{meant}', or remove it.")
+        else:
+            self._ignored(line, f"'{key}' is ignored, as conda does.")
+
+    def _ignored(self, line: int, problem: str) -> None:
+        self._warnings.append(Fault(self._source, line, problem, "Remove it, or leave it."))
+
+    def _channels(self, node: yaml.Node) -> tuple[str, ...]:
+        if is_nothing(node):
+            return ()
+        items, only = items_of(node), text_of(node)
+        if items is None:
+            remedy = f"Write: channels: [{only}]" if only else _EXAMPLE
+            self._wrong(line_of(node), "'channels' is not a list of names or URLs.", remedy)
+            return ()
+        found = []
+        for item in items:
+            channel = text_of(item)
+            if not channel:
+                problem = f"the channel '{_shown(item)}' is not a name or a URL."
+                self._wrong(line_of(item), problem, "Write a text, as in: - conda-forge")
+            elif len(channel) > MOST_WIDTH:
+                problem = (
+                    f"the channel '{without_credentials(channel[:40])} ...' is longer than any."
+                )
+                self._wrong(line_of(item), problem, "Write one channel a line.")
+            elif channel != "nodefaults":
+                self._refuse_credentials(channel, line_of(item))
+                found.append(channel)
+        return tuple(found)
+
+    def _refuse_credentials(self, channel: str, line: int) -> None:
+        if channel_carries_credentials(channel):
+            host = channel_host(channel)
+            problem = f"the channel{f' at {host}' if host else ''} carries a credential."
+            self._wrong(line, problem, WHERE_CREDENTIALS_BELONG)
+            return
+        try:
+            urlsplit(channel)
+        except ValueError as error:
+            problem = f"the channel '{without_credentials(channel)}' is not a URL: {error}."
+            self._wrong(line, problem, "Write a name, a https:// URL or a file:// URL.")
+
+    def _dependencies(self, node: yaml.Node | None) -> tuple[list[CondaSpec], PipLines]:
+        if node is None:
+            return [], PipLines()
+        items = items_of(node)
+        if items is None:
+            self._wrong(line_of(node), "'dependencies' is not a list.", _EXAMPLE)
+            return [], PipLines()
+        conda: dict[str, tuple[CondaSpec, int]] = {}
+        lines: list[Line] = []
+        for item in items:
+            if len(self._faults) > MOST_FAULTS:
+                break
+            text = text_of(item)
+            if text is not None:
+                self._add_conda(text, line_of(item), conda)
+            else:
+                lines += self._pip_lines(item)
+        pip = read_pip_lines(lines, self._source, self._read)
+        self._faults += pip.faults
+        return [each for each, _ in conda.values()], pip
+
+    def _add_conda(self, text: str, line: int, found: dict[str, tuple[CondaSpec, int]]) -> None:
+        try:
+            refuse_excess(text)
+        except WrittenError as error:
+            self._faults.append(error.at(self._source, line))
+            return
+        if requirement_carries_credentials(text):
+            shown_as = without_credentials(text) if "://" in text else text.rpartition("::")[2]
+            problem = f"the channel of '{shown_as}' carries a credential."
+            self._wrong(line, problem, WHERE_CREDENTIALS_BELONG)
+            return
+        try:
+            spec = parse_conda_spec(text)
+        except WrittenError as error:
+            what = f"'{without_credentials(text)}' is not a valid conda requirement: "
+            remedy = error.remedy
+            if " - " in text:
+                remedy = "Indent all lines of the list alike: these two were read as one."
+            self._wrong(line, what + without_credentials(error.problem) + ".", remedy)
+            return
+        if spec.name not in found:
+            found[spec.name] = spec, line
+            return
+        first, first_line = found[spec.name]
+        try:
+            found[spec.name] = join_specs(first, spec), line
+        except WrittenError as error:
+            self._twice(spec.name, first_line, line, error.problem)
+
+    def _twice(self, name: str, first: int, second: int, why: str) -> None:
+        places = f"on lines {first} and {second}" if first != second else "twice"
+        problem = f"'{name}' is asked for {places}, and {why}."
+        self._wrong(second, problem, "Keep one of the two, or make them meet.")
+
+    def _pip_lines(self, item: yaml.Node) -> list[Line]:
+        """Return the lines of a `pip:` list."""
+        if is_nothing(item):
+            self._wrong(line_of(item), "nothing stands behind a '-'.", "Remove it.")
+            return []
+        keys = list(pairs_of(item))
+        if [key for key, _, _ in keys] != ["pip"]:
+            problem = f"'{_shown(item)}' is neither a requirement nor a 'pip:' list."
+            self._wrong(line_of(item), problem, _instead(item))
+            return []
+        _, line, value = keys[0]
+        if is_nothing(value):
+            return []
+        items = items_of(value)
+        if items is None:
+            self._wrong(
+                line, "'pip' is not a list.", "Write one requirement a line, each after '- '."
+            )
+            return []
+        lines = []
+        for each in items:
+            text = text_of(each)
+            if text is None:
+                problem = f"'{_shown(each)}' is neither a requirement nor a pip option."
+                self._wrong(line_of(each), problem, _instead(each))
+            else:
+                lines.append((line_of(each), text))
+        return lines
+
+    def _variables(self, node: yaml.Node | None) -> tuple[tuple[str, str], ...]:
+        if node is None or is_nothing(node):
+            return ()
+        variables, warnings, faults = read_variables(node, self._source)
+        self._warnings += warnings
+        self._faults += faults
+        return variables
+
+
+def _order(fault: Fault) -> tuple[str, int]:
+    return fault.source, fault.line
+
+
+def _shown(node: yaml.Node) -> str:
+    return without_credentials(shown(node))
+
+
+def _instead(node: yaml.Node) -> str:
+    """Return what to write in place of an item that is no text."""
+    if isinstance(node, yaml.MappingNode):
+        selected = [value for key, _, value in pairs_of(node) if key.startswith("sel(")]
+        names = [text for each in selected if (text := text_of(each))]
+        if names:
+            return f"Write '- {names[0]}' where this platform needs it; 'sel(…)' is mamba's."
+        return "Write one requirement a line; what pip installs stands under '- pip:'."
+    return "Write the name of a package, as in: - python=3.11"

@@ -1,0 +1,445 @@
+"""The lines of an environment.yml's `pip:` list and of requirements files, read as pip reads them.
+
+conda writes the list into a requirements file beside the spec and hands that to pip, so a line
+means what it means there (https://pip.pypa.io/en/stable/reference/requirements-file-format/).
+pip's own reader is no API, and `pip-requirements-parser` is a copy of one that is years old.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from optparse import Values
+from posixpath import join, normpath
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+
+from elt_env.package.names import normalize
+from elt_env.runtime.credentials import without_credentials
+from elt_env.runtime.limits import MOST_DEPTH, MOST_FAULTS, MOST_FILES, MOST_REQUIREMENTS
+from elt_env.spec.direct import (
+    ARCHIVES,
+    DirectRequirement,
+    is_url,
+    local_project,
+    parse_direct,
+    refuse_credentials,
+    split_url,
+)
+from elt_env.spec.faults import Fault, WrittenError, refuse_excess, refuse_many
+from elt_env.spec.markers import require_meaning
+from elt_env.spec.pip_options import PipOptions, hashes_of, parse_options, refuse_pointless
+from elt_env.spec.requirement_faults import explain
+
+Reader = Callable[[str], str]
+"""Returns the text of a file, named relative to where the spec's own name is relative to.
+
+It raises OSError where there is none, and ValueError where it is no text."""
+
+Line = tuple[int, str]
+"""The number of a line in its file, counted from 1, and its text."""
+
+
+@dataclass(frozen=True)
+class PipLines:
+    """What all lines together ask for.
+
+    Attributes:
+        requirements: PEP 508, normalized, sorted; those of one name and marker are one.
+        constraints: likewise, bounds on what nobody need have asked for.
+        directs: what one URL is the source of, sorted by name.
+        options: the options of all files.
+        files: the files that were read, sorted.
+        lines: per normalized name the place where it was first asked for.
+        faults: all that is wrong, in the order of the lines.
+    """
+
+    requirements: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    directs: tuple[DirectRequirement, ...] = ()
+    options: PipOptions = field(default_factory=PipOptions)
+    files: tuple[str, ...] = ()
+    lines: tuple[tuple[str, tuple[str, int]], ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+def read_pip_lines(lines: Iterable[Line], source: str, read: Reader) -> PipLines:
+    """Return what the lines of `source` mean, and all faults at once.
+
+    Args:
+        lines: the entries of a `pip:` list, or the lines of a file.
+        source: the file's name; names of other files in its lines are relative to it.
+        read: gives the text of such files.
+    """
+    reading = _Reading(read)
+    entries = [
+        (number + place - 1, each) for number, text in lines for place, each in _logical(text)
+    ]
+    reading.read(entries, source, (source,), constraint=False)
+    return reading.result()
+
+
+def _logical(text: str) -> Iterator[Line]:
+    """Yield the lines of a text, continued ones joined, without comments and empty ones."""
+    start, parts = 0, list[str]()
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+        start = start if parts else number
+        comment = re.match(r"(^|\s+)#", line)
+        parts.append(f" {line}" if comment else line.removesuffix("\\"))
+        if line.endswith("\\") and not comment:
+            continue
+        yield from _without_comment(start, "".join(parts))
+        parts.clear()
+    yield from _without_comment(start, "".join(parts))
+
+
+def _without_comment(number: int, line: str) -> Iterator[Line]:
+    bare = re.sub(r"(^|\s)#.*$", "", line).strip()
+    if bare:
+        yield number, bare
+
+
+_HASHES = re.compile(r"--hash[= ]\S+ ?")
+# It begins where a word does, or a long word would be tried from each of its characters.
+_URL = re.compile(r"(?<![^\s='\"])[^\s='\"]+://[^\s'\"]+")
+
+
+@dataclass
+class _Reading:
+    """What was read so far."""
+
+    reader: Reader
+    requirements: list[Requirement] = field(default_factory=list)
+    constraints: list[Requirement] = field(default_factory=list)
+    directs: list[DirectRequirement] = field(default_factory=list)
+    index_url: str | None = None
+    extra: list[str] = field(default_factory=list)
+    find_links: list[str] = field(default_factory=list)
+    flags: set[str] = field(default_factory=set)
+    only_binary: set[str] = field(default_factory=set)
+    no_binary: set[str] = field(default_factory=set)
+    hashes: dict[str, set[str]] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
+    lines: dict[str, tuple[str, int]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    count: int = 0
+    included: int = 0
+    asked: dict[tuple[str, str], SpecifierSet] = field(default_factory=dict)
+    urls: dict[tuple[str, str], DirectRequirement] = field(default_factory=dict)
+
+    def read(
+        self, lines: Iterable[Line], source: str, within: tuple[str, ...], *, constraint: bool
+    ) -> None:
+        """Read lines of `source`, which the files `within` lead to."""
+        for number, text in lines:
+            self.count += 1
+            if self.count == MOST_REQUIREMENTS + 1:
+                problem = f"there are more than {MOST_REQUIREMENTS} lines for pip, files included."
+                self.faults.append(Fault(source, number, problem, "Ask for less in one spec."))
+            if self.count > MOST_REQUIREMENTS or len(self.faults) > MOST_FAULTS:
+                return
+            try:
+                self._line(text, source, number, within, constraint=constraint)
+            except WrittenError as error:
+                self.faults.append(error.at(source, number))
+
+    def _line(
+        self, text: str, source: str, number: int, within: tuple[str, ...], *, constraint: bool
+    ) -> None:
+        for url in _URL.findall(text):
+            refuse_credentials(url, variables=True)
+        asked, rest = _split(text)
+        refuse_excess(asked)
+        refuse_excess(_HASHES.sub("", rest))
+        options = parse_options(rest)
+        if asked:
+            found = self._asked(asked, hashes_of(options), source, constraint=constraint)
+            self.lines.setdefault(found, (source, number))
+            return
+        self._settings(options, source)
+        for written in options.editable:
+            self._editable(written, source, number)
+        for name, is_constraint in (
+            *((each, constraint) for each in options.requirement),
+            *((each, True) for each in options.constraint),
+        ):
+            self._include(name, source, within, constraint=is_constraint)
+
+    def _include(
+        self, name: str, source: str, within: tuple[str, ...], *, constraint: bool
+    ) -> None:
+        if is_url(name):
+            raise WrittenError(
+                f"it includes {without_credentials(name)}, which can change under a lock",
+                "Save that file beside the spec and name it by its path.",
+            )
+        path = _beside(source, name)
+        if path in within:
+            chain = " -> ".join((*within[within.index(path) :], path))
+            raise WrittenError(f"it includes itself: {chain}", "Remove one of these lines.")
+        self.included += 1
+        if self.included > MOST_FILES or len(within) > MOST_DEPTH:
+            raise WrittenError(
+                f"it includes {name}, and more than {MOST_FILES} files are included, or more than "
+                f"{MOST_DEPTH} in each other",
+                "Write it into fewer files.",
+            )
+        try:
+            text = self.reader(path)
+        except OSError as error:
+            raise WrittenError(
+                f"the file {path} cannot be read: {error.strerror or 'there is none'}",
+                f"Create it, or correct the path, which is relative to {source}.",
+            ) from error
+        except ValueError as error:
+            raise WrittenError(f"the file {path} is not text", "Save it as UTF-8.") from error
+        self.files.add(path)
+        self.read(_logical(text), path, (*within, path), constraint=constraint)
+
+    def _editable(self, written: str, source: str, number: int) -> None:
+        """Take an editable repository as what it is; refuse a directory."""
+        if not written.startswith("git+") and not re.match(r"(hg|svn|bzr)\+", written):
+            path = written.partition("[")[0].removeprefix("file:")
+            raise local_project(path, _beside(source, path), editable=True)
+        direct = parse_direct(written)
+        self._add_direct(direct, constraint=False)
+        self.lines.setdefault(direct.name, (source, number))
+
+    def _asked(self, text: str, hashes: tuple[str, ...], source: str, *, constraint: bool) -> str:
+        """Keep what a requirement asks for and return its name."""
+        direct = _direct(text, hashes, source)
+        if direct is not None:
+            self._add_direct(direct, constraint=constraint)
+            return direct.name
+        requirement = _requirement(text)
+        if constraint and requirement.extras:
+            raise WrittenError(
+                f"'{text}' is a constraint with extras, which asks for nothing",
+                f"Write '{requirement.name}{requirement.specifier}'.",
+            )
+        if not constraint:
+            self._refuse_contradiction(requirement)
+        (self.constraints if constraint else self.requirements).append(requirement)
+        if hashes and not _is_pinned(requirement):
+            raise WrittenError(
+                f"'{text}' has a hash and no exact version, whose file it would be of",
+                f"Write '{requirement.name}==VERSION --hash=sha256:…'.",
+            )
+        if hashes:
+            self.hashes.setdefault(requirement.name, set()).update(hashes)
+        return requirement.name
+
+    def _refuse_contradiction(self, requirement: Requirement) -> None:
+        """Return when some version satisfies all that is asked of a package under one marker."""
+        key = requirement.name, str(requirement.marker)
+        before = self.asked.get(key)
+        asked = SpecifierSet(str(requirement.specifier), prereleases=True)
+        asked = asked if before is None else asked & before
+        refuse_many(len(asked), requirement.name)
+        if before is not None and asked.is_unsatisfiable():
+            source, line = self.lines[requirement.name]
+            raise WrittenError(
+                f"no version of {requirement.name} satisfies '{asked}', as it is asked for on "
+                f"line {line} of {source} and here",
+                "Keep one of the two, or make them meet.",
+            )
+        self.asked[key] = asked
+
+    def _add_direct(self, direct: DirectRequirement, *, constraint: bool) -> None:
+        if constraint:
+            raise WrittenError(
+                f"the constraint on {direct.name} is a URL",
+                "Write the URL where the package is asked for, and a version here.",
+            )
+        other = self.urls.setdefault((direct.name, direct.marker), direct)
+        if other != direct:
+            raise WrittenError(
+                f"{direct.name} is named with two URLs, {other.url} and {direct.url}",
+                "Keep one of them.",
+            )
+        self.directs.append(direct)
+
+    def _settings(self, options: Values, source: str) -> None:
+        refuse_pointless(options)
+        if options.hash:
+            raise WrittenError(
+                "'--hash' stands without a requirement", "Write it behind one, on its line."
+            )
+        for flag in ("no_index", "pre", "prefer_binary"):
+            if getattr(options, flag):
+                self.flags.add(flag)
+        for each in (options.index_url, *options.extra_index_url):
+            if each is not None:
+                _refuse_index(each)
+        self.index_url = options.index_url or self.index_url
+        self.extra += options.extra_index_url
+        self.find_links += [_link(each, source) for each in options.find_links]
+        _merge_names(self.only_binary, self.no_binary, options.only_binary)
+        _merge_names(self.no_binary, self.only_binary, options.no_binary)
+
+    def result(self) -> PipLines:
+        """Return all that was read."""
+        return PipLines(
+            requirements=_joined(self.requirements),
+            constraints=_joined(self.constraints),
+            directs=tuple(sorted(set(self.directs))),
+            options=PipOptions(
+                index_url=self.index_url,
+                extra_index_urls=tuple(dict.fromkeys(self.extra)),
+                find_links=tuple(dict.fromkeys(self.find_links)),
+                no_index="no_index" in self.flags,
+                pre="pre" in self.flags,
+                prefer_binary="prefer_binary" in self.flags,
+                only_binary=tuple(sorted(self.only_binary)),
+                no_binary=tuple(sorted(self.no_binary)),
+                hashes=tuple(sorted((k, tuple(sorted(v))) for k, v in self.hashes.items())),
+            ),
+            files=tuple(sorted(self.files)),
+            lines=tuple(sorted(self.lines.items())),
+            faults=tuple(self.faults),
+        )
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return the requirement and the options behind it: these start at the first ` -`."""
+    words = text.split(" ")
+    for place, word in enumerate(words):
+        if word.startswith("-"):
+            return " ".join(words[:place]).strip(), " ".join(words[place:])
+    return text, ""
+
+
+def _beside(source: str, name: str) -> str:
+    """Return the path of a file that `source` names relative to itself."""
+    return normpath(join(source.rpartition("/")[0], name))
+
+
+_NAMED = re.compile(
+    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[(?P<extras>[^\]]*)\])?\s*@\s*(?P<url>\S.*)"
+)
+
+
+def _direct(text: str, hashes: tuple[str, ...], source: str) -> DirectRequirement | None:
+    """Return what a URL or a path asks for; None when the requirement is one by name."""
+    named = _NAMED.fullmatch(text)
+    written, _, marker = re.sub(
+        r"\s+;|;\s+", "\0", named["url"] if named else text, count=1
+    ).partition("\0")
+    url, extras = written.strip(), named["extras"] if named else ""
+    if not is_url(url):
+        if not _is_path(url):
+            return None
+        path, _, behind = url.partition("[")
+        extras = extras or behind.rstrip("]")
+        bare, _, fragment = path.partition("#")
+        if not bare.endswith(ARCHIVES):
+            raise local_project(path, _beside(source, path))
+        if not hashes and "sha256=" not in fragment:
+            raise WrittenError(
+                f"the file {bare} is named without its sha256",
+                f"Write '{bare} --hash=sha256:…' with what this tells: "
+                f"sha256sum {_beside(source, bare)}",
+            )
+        url = _beside(source, path)
+    return parse_direct(
+        url,
+        name=named["name"] if named else "",
+        extras=tuple(sorted(normalize(each) for each in re.split(r"[\s,]+", extras or "") if each)),
+        marker=_marker(marker.strip(), text),
+        sha256=hashes[0] if len(hashes) == 1 else "",
+    )
+
+
+def _is_path(text: str) -> bool:
+    """Tell whether pip takes a text for a path: a separator, a leading dot, or an archive."""
+    bare = text.partition("#")[0].partition("[")[0]
+    return "/" in bare or bare.startswith(".") or (bare.endswith(ARCHIVES) and "=" not in bare)
+
+
+def _marker(marker: str, text: str) -> str:
+    if not marker:
+        return ""
+    try:
+        read = Marker(marker)
+    except InvalidMarker as error:
+        name = text.partition("@")[0].strip()
+        raise WrittenError(*explain(f"{name}; {marker}")) from error
+    require_meaning(read)
+    return str(read)
+
+
+def _requirement(text: str) -> Requirement:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        raise WrittenError(*explain(without_credentials(text))) from error
+    requirement.name = normalize(requirement.name)
+    # packaging takes a name that ends in a dash or an underscore, and not its normalized form.
+    if requirement.url or requirement.name.endswith("-"):
+        raise WrittenError(*explain(without_credentials(text)))
+    requirement.extras = {normalize(each) for each in requirement.extras}
+    if requirement.marker is not None:
+        require_meaning(requirement.marker)
+    return requirement
+
+
+def _is_pinned(requirement: Requirement) -> bool:
+    """Tell whether a requirement leaves one version, as pip wants it beside a hash."""
+    return any(
+        each.operator in {"==", "==="} and not each.version.endswith(".*")
+        for each in requirement.specifier
+    )
+
+
+def _joined(requirements: Iterable[Requirement]) -> tuple[str, ...]:
+    """Return requirements with those of one name and marker as one, which asks for all of it."""
+    joined: dict[tuple[str, str], Requirement] = {}
+    for each in requirements:
+        key = each.name, str(each.marker or "")
+        if key in joined:
+            joined[key].specifier &= each.specifier
+            joined[key].extras |= each.extras
+        else:
+            joined[key] = Requirement(str(each))
+    return tuple(sorted(str(each) for each in joined.values()))
+
+
+def _refuse_index(url: str) -> None:
+    """Return when an index URL can be used, whatever its variables stand for."""
+    refuse_credentials(url, variables=True)
+    address = split_url(url)
+    if address.scheme not in {"https", "http", "file"} or not (address.netloc or address.path):
+        raise WrittenError(
+            f"'{without_credentials(url)}' is not the URL of a package index",
+            "Write its simple API, as in https://packages.example/simple",
+        )
+
+
+def _link(text: str, source: str) -> str:
+    """Return a place of archives: a URL, or a path relative to what `source` is relative to."""
+    if not is_url(text):
+        return _beside(source, text)
+    refuse_credentials(text)
+    if split_url(text).scheme not in {"https", "http", "file"}:
+        raise WrittenError(
+            f"'{without_credentials(text)}' is not a place of archives",
+            "Name a directory, or the https: URL of a page with links to archives.",
+        )
+    return text
+
+
+def _merge_names(into: set[str], other: set[str], values: Iterable[str]) -> None:
+    """Put the names of `--only-binary` or `--no-binary` into a set, and out of the other one."""
+    for name in (each.strip() for value in values for each in value.split(",")):
+        if name == ":none:":
+            into.clear()
+        elif name == ":all:":
+            other.clear()
+            into.clear()
+            into.add(name)
+        elif name:
+            other.discard(normalize(name))
+            into.add(normalize(name))

@@ -1,1 +1,0 @@
-"""The verbs: each takes values and tools, and returns values."""

@@ -1,0 +1,1 @@
+"""From a directory to a project: what it holds, and the files that are written."""

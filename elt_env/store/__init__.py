@@ -1,0 +1,1 @@
+"""The store: locks, their pointers, evidence, and what was used when."""

@@ -1,1 +1,0 @@
-"""The outside world, one noun a module: processes, sockets, files, conda, pip."""

@@ -1,6 +1,0 @@
-"""Sandboxes: what the tools of an image are run in, apart from this machine."""
-
-from elt_env.tools.sandbox.find import Search, find_sandbox, run_in
-from elt_env.tools.sandbox.port import Bind, Launch, Sandbox, Task
-
-__all__ = ["Bind", "Launch", "Sandbox", "Search", "Task", "find_sandbox", "run_in"]

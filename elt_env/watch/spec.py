@@ -1,0 +1,33 @@
+"""Watch the spec: whether the lock still satisfies what a person wrote."""
+
+from __future__ import annotations
+
+from elt_env.lock.satisfaction import unsatisfied
+from elt_env.package.canonical import digest_of, short
+from elt_env.package.target import Target
+from elt_env.watch.decide import Outcome, Watcher, no_lock
+from elt_env.watch.state import Ask, TargetState, listed, shortened
+
+
+def look_at_spec(target: Target, memory: TargetState, watcher: Watcher) -> Outcome:
+    """Compare the target's lock with the spec and the policy; reads files only.
+
+    Raises:
+        SpecError: the spec cannot be used.
+        IntegrityError: the lock was changed by hand.
+    """
+    toolbox = watcher.toolbox
+    spec = toolbox.project.spec(target.environment)
+    lock = toolbox.store.current_lock(target)
+    if lock is None:
+        return no_lock(target)
+    reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
+    if not reasons:
+        return Outcome("the lock satisfies the spec and the policy", TargetState())
+    fingerprint = digest_of([lock.digest, spec.digest, list(reasons)])
+    if fingerprint == memory.fingerprint:
+        return Outcome(f"nothing changed since the last decision: {memory.outcome}", memory)
+    trigger = shortened(listed(reasons, "; "))
+    ask = Ask(f"{target.name} {short(fingerprint)}", "build", target.python, trigger)
+    told = f"a run was asked for: {trigger}"
+    return Outcome(told, TargetState(fingerprint, told, ask), ask)

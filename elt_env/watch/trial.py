@@ -1,0 +1,249 @@
+"""Readiness: can the environment be locked, installed and proven on a Python, in the policy or not?
+
+Nothing that is in use changes: no pointer moves, and what is built is a prefix like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_version
+from packaging.version import Version
+
+from elt_env.environment.build import ensure_prefix
+from elt_env.environment.declared import read_declared
+from elt_env.environment.prefix import Prefix
+from elt_env.errors import (
+    BusyError,
+    IntegrityError,
+    NetworkError,
+    NoWheelError,
+    ProofError,
+    TimeLimitError,
+    ToolError,
+    UnsatisfiableError,
+)
+from elt_env.lock.assemble import assemble
+from elt_env.lock.directs import prepare
+from elt_env.lock.negotiate import agree, resolve_request
+from elt_env.lock.request import LockRequest, ask
+from elt_env.lock.solve import CondaAnswer, solve
+from elt_env.lockfile.document import CondaDetail, Lock, Package
+from elt_env.machine.process import Say
+from elt_env.package.target import Target
+from elt_env.pip.port import Resolved
+from elt_env.proof.checks.registry import build_checks, is_blocking
+from elt_env.proof.prove import prove_all
+from elt_env.python.interpreters import list_interpreters
+from elt_env.spec.conda_spec import admits_minor
+from elt_env.spec.markers import python_bound
+from elt_env.store.evidence import Evidence
+from elt_env.toolbox import Toolbox
+from elt_env.watch import blockers
+from elt_env.watch.readiness import Blocker, Look, Readiness, in_order, judge
+from elt_env.watch.store import ReadinessStore
+
+_UNCLEAR = (NetworkError, BusyError, IntegrityError, ToolError)
+"""What says nothing about a Python: another look may end otherwise."""
+
+_COULD_NOT_RUN = "could not run"
+
+
+def examine_python(environment: str, python: str, toolbox: Toolbox, say: Say) -> Readiness:
+    """Return whether the environment can be had on that Python minor; it is recorded.
+
+    A look that comes to no verdict, as without a network, leaves an earlier verdict as it was.
+
+    Raises:
+        SpecError: the spec cannot be used.
+        IntegrityError: the record of an earlier look cannot be read.
+        StorageError: the store cannot be written.
+    """
+    target = toolbox.target(environment, python)
+    records = ReadinessStore(toolbox.store.home)
+    before = records.read(environment, python)
+    say(f"readiness: looking at {target.name}")
+    try:
+        look = _look(target, toolbox, say)
+    except _UNCLEAR as error:
+        look = Look(doubt=error.problem)
+    known = judge(before, environment, python, look, toolbox.now().replace(microsecond=0))
+    records.write(known)
+    _tell(known, say)
+    return known
+
+
+def _tell(known: Readiness, say: Say) -> None:
+    say(f"readiness: {known.name}: {known.verdict} since {known.since:%Y-%m-%d}")
+    for each in known.blocked_by:
+        say(f"readiness: {known.name}: {each}")
+    if known.doubt:
+        say(f"WARNING: readiness: {known.name}: the last look was incomplete: {known.doubt}")
+
+
+def pythons_to_examine(environment: str, toolbox: Toolbox, say: Say) -> tuple[str, ...]:
+    """Return the minors worth a look, oldest first: listed, recorded, and the newest on offer.
+
+    On offer is what the spec's channels have, and what this machine has where the policy lets the
+    host channel stand in for them.
+    """
+    found = {*toolbox.environment.pythons}
+    found |= {*ReadinessStore(toolbox.store.home).pythons(environment)}
+    if toolbox.policy.channel_fallback == "host":
+        found |= {each.minor for each in list_interpreters()[0][:1]}
+    try:
+        found |= _newest_of_channels(environment, toolbox)
+    except NetworkError as error:
+        say(f"WARNING: readiness: the newest Python is not known: {error.problem}")
+    return in_order(found)
+
+
+def _newest_of_channels(environment: str, toolbox: Toolbox) -> set[str]:
+    channels = toolbox.channels.of(toolbox.project.spec(environment))
+    releases = toolbox.conda.releases(channels, "python", toolbox.conda.platform())
+    final = [one for each in releases if not (one := Version(each.version)).is_prerelease]
+    newest = max(final, default=None)
+    return {f"{newest.major}.{newest.minor}"} if newest else set()
+
+
+def _look(target: Target, toolbox: Toolbox, say: Say) -> Look:
+    spec = toolbox.project.spec(target.environment)
+    if not admits_minor(spec.python, target.python):
+        bound = f"python {spec.python}"
+        text = f"{spec.source} asks for {bound}."
+        return Look(blocked_by=(Blocker("pin", (bound,), text),))
+    listed = target.python in toolbox.environment.pythons
+    lock = toolbox.store.current_lock(target) if listed else None
+    if lock is not None:
+        return _prove(lock, toolbox, say, known=toolbox.store.evidence(lock.digest))
+    found = _lock(ask(target, spec, toolbox), toolbox, say)
+    return found if isinstance(found, Look) else _prove(found, toolbox, say)
+
+
+def _lock(question: LockRequest, toolbox: Toolbox, say: Say) -> Lock | Look:
+    """Return a lock that nobody's pointer names, or what keeps it from being made."""
+    try:
+        question = prepare(question, toolbox, say)
+    except NoWheelError as error:
+        name = error.problem.split(maxsplit=1)[0]
+        return Look(blocked_by=(Blocker("missing wheel", (name,), error.problem),))
+    try:
+        answer = solve(question, toolbox, say)
+    except UnsatisfiableError as error:
+        return Look(blocked_by=blockers.of_solve(question, error, toolbox))
+    except ToolError as error:
+        if isinstance(error, TimeLimitError) or _is_here(question.target.python):
+            raise
+        return _without_interpreter(question, error, toolbox, say)
+    try:
+        agreement = agree(question, answer, toolbox, say)
+        lock = assemble(question, agreement, toolbox, say)
+    except UnsatisfiableError as error:
+        return Look(
+            blocked_by=blockers.of_resolve(question, answer, error, toolbox),
+            python_version=answer.python,
+        )
+    except ToolError as error:
+        return Look(blocked_by=_unbuilt(error), python_version=answer.python)
+    toolbox.store.write_lock(lock)
+    say(f"readiness: {question.target.name} can be locked: {lock.digest}")
+    return lock
+
+
+def _unbuilt(error: ToolError) -> tuple[Blocker, ...]:
+    """Return what an sdist that cannot be built means; any other failure is raised again."""
+    found = blockers.of_build(error)
+    if not found:
+        raise error
+    return found
+
+
+def _is_here(python: str) -> bool:
+    return any(each.minor == python for each in list_interpreters()[0])
+
+
+def _without_interpreter(
+    question: LockRequest, error: ToolError, toolbox: Toolbox, say: Say
+) -> Look:
+    """Return what can be said of a Python that cannot be had here: about pip's half alone."""
+    python = f"{question.target.python}.0"
+    reason = error.problem.partition("\n")[0]
+    missing = Blocker("interpreter missing", (f"python {question.target.python}",), reason)
+    say(f"WARNING: readiness: {error.problem}")
+    say(f"readiness: asking pip's half alone about Python {python}")
+    answer = CondaAnswer((), "host", (_nothing_but_python(python),))
+    request = replace(resolve_request(question, answer, toolbox), fresh=True)
+    try:
+        resolved = toolbox.resolver.resolve(request, say)
+    except UnsatisfiableError as conflict:
+        found = blockers.of_resolve(question, answer, conflict, toolbox)
+    else:
+        found = blockers.of_declared(_declared_on_index(resolved, toolbox), resolved, python)
+    return Look(blocked_by=(*found, missing), doubt="" if found else missing.text)
+
+
+def _nothing_but_python(version: str) -> Package:
+    detail = CondaDetail("noarch", 0)
+    return Package("conda", "python", version, url="", sha256="", conda=detail)
+
+
+def _declared_on_index(
+    resolved: tuple[Resolved, ...], toolbox: Toolbox
+) -> list[tuple[str, str, SpecifierSet]]:
+    """Return name, version and Requires-Python of an answer's distributions, from their pages."""
+    asked = {each.name: each.index for each in resolved if each.index}
+    pages = toolbox.package_index.look(asked).pages
+    return [
+        (each.name, each.version, python_bound(file.requires_python))
+        for each in resolved
+        if each.name in pages
+        for file in pages[each.name].files
+        if file.is_wheel
+        and canonicalize_version(file.version) == canonicalize_version(each.version)
+    ]
+
+
+def _prove(lock: Lock, toolbox: Toolbox, say: Say, *, known: tuple[Evidence, ...] = ()) -> Look:
+    """Return what comes of building a lock and checking it; `known` is evidence that may do."""
+    look = Look("locked", lock=lock.digest, python_version=lock.python.version)
+    try:
+        prefix = Prefix(ensure_prefix(lock, toolbox, say).path, lock)
+    except ProofError as error:
+        unfit = Blocker("check failed", ("pip_check",), error.problem)
+        return replace(look, blocked_by=(unfit,))
+    except ToolError as error:
+        return replace(look, blocked_by=_unbuilt(error))
+    policy = toolbox.environment
+    names = tuple(each for each in build_checks(policy) if is_blocking(each, policy))
+    evidence = tuple(each for each in known if each.check in names and not each.doubt)
+    if len(evidence) < len(names):
+        evidence = prove_all(lock, toolbox, say, names=names)
+    return after_checks(look, prefix, evidence)
+
+
+def after_checks(look: Look, prefix: Prefix, evidence: tuple[Evidence, ...]) -> Look:
+    """Return a look that came as far as the checks, with what they and the metadata say.
+
+    What is installed and passes every check is not ready all the same where a distribution
+    declares that it is for other Pythons: another installer would refuse it.
+    """
+    lock = prefix.lock
+    declared = read_declared(prefix)
+    failed = blockers.of_evidence(evidence, lock, declared)
+    open_ends = [each for each in evidence if each.detail.startswith(_COULD_NOT_RUN)]
+    bounds = blockers.of_declared(
+        [(each.name, each.version, each.requires_python) for each in declared],
+        lock.packages,
+        lock.python.version,
+    )
+    proven = not failed and not open_ends
+    if proven:
+        note = "All checks passed in spite of it."
+        bounds = tuple(replace(each, text=f"{each.text} {note}") for each in bounds)
+    return replace(
+        look,
+        reached="proven" if proven else "installed",
+        blocked_by=(*bounds, *failed),
+        doubt="; ".join(f"{each.check} {each.detail}" for each in open_ends),
+    )
