@@ -274,7 +274,10 @@ class JointProblem:
         either: dict[str, str] = {}
         always: list[str] = []
         stubs = self.shelf().stub_names if allowed else ()
-        for name, page in (self.pages.read(allowed) if allowed else {}).items():
+        pages = self.pages.read(allowed) if allowed else {}
+        if self.pages.is_lost:
+            either = dict.fromkeys((each for each in allowed if each not in pages), "")
+        for name, page in pages.items():
             as_wheel = self._installable(name, page, allow_sdist=())
             if len(as_wheel) == len(self._installable(name, page, allow_sdist=(name,))):
                 continue

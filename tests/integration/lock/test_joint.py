@@ -175,6 +175,16 @@ def test_an_sdist_is_taken_only_where_no_wheel_fits(scene: Scene, tmp_path: Path
     assert 'allow-sdist = ["a"]' in caught.value.remedy
 
 
+def test_an_sdist_is_taken_where_only_the_resolver_knows_its_index(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.offer_conda("lib", "1.0")
+    scene.index.add(make_sdist(tmp_path, "a", "1.0"))
+    toolbox = scene.toolbox(conda=["lib"], pip=["a"], policy={"allow-sdist": ["a"]})
+    toolbox = replace(toolbox, indexes=replace(toolbox.indexes, default=None))
+    assert versions_of(scene.lock_with(toolbox)) == {"lib": "1.0", "a": "1.0"}
+
+
 def test_there_is_no_limit_of_rounds(scene: Scene) -> None:
     # Each older tool needs another older library.
     names = [f"lib{number}" for number in range(9)]
