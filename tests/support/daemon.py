@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,10 +27,25 @@ def daemon(
     site: Site, variables: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the daemon of a site until the block ends; all that it started is gone then."""
-    log = site.dagster_home / "daemon.log"
-    with log.open("ab") as output:
+    with _running(site, ["dagster._daemon", "run"], "daemon.log", variables) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def web_server(site: Site, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the web server of a site alone until the block ends."""
+    where = ["dagster_webserver", "-h", "127.0.0.1", "-p", str(port)]
+    with _running(site, where, "webserver.log") as process:
+        yield process
+
+
+@contextlib.contextmanager
+def _running(
+    site: Site, module: Sequence[str], log: str, variables: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    with (site.dagster_home / log).open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dagster._daemon", "run", "-m", "elt_env.definitions"],
+            [sys.executable, "-m", *module, "-m", "elt_env.definitions"],
             cwd=site.directory,
             env=site.environment | dict(variables or {}),
             stdin=subprocess.DEVNULL,

@@ -51,7 +51,7 @@ class WebUi:
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
         """Return the data of a GraphQL answer."""
-        return _ask(self.url, query, **variables)
+        return ask(self.url, query, **variables)
 
     def status(self, run: str) -> str:
         """Return the run's status, as in `SUCCESS`."""
@@ -184,7 +184,7 @@ def add_make(directory: Path) -> None:
 @contextlib.contextmanager
 def web_ui(site: Site, variables: Mapping[str, str] | None = None) -> Iterator[WebUi]:
     """Run `make ui` for a site, see it in a browser, and stop both at the end."""
-    port = _free_port()
+    port = free_port()
     log = site.directory / "web-ui.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -219,7 +219,8 @@ def _browser() -> Iterator[Page]:
             chromium.close()
 
 
-def _ask(url: str, query: str, **variables: object) -> dict[str, Any]:
+def ask(url: str, query: str, **variables: object) -> dict[str, Any]:
+    """Return the data of a GraphQL answer."""
     body = json.dumps({"query": query, "variables": variables}).encode()
     request = urllib.request.Request(f"{url}/graphql", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
@@ -229,7 +230,8 @@ def _ask(url: str, query: str, **variables: object) -> dict[str, Any]:
     return data
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -239,7 +241,7 @@ def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
     end = time.monotonic() + _START_SECONDS
     while True:
         with contextlib.suppress(OSError):
-            if _ask(url, "{ repositoriesOrError { __typename } }"):
+            if ask(url, "{ repositoriesOrError { __typename } }"):
                 return
         up = process.poll() is None and time.monotonic() < end
         assert up, f"the web UI did not start: {log.read_text()[-3000:]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -19,10 +20,18 @@ from elt_env.defs.sensors.instance import NAME
 from tests.support.channel import Channel
 from tests.support.chat import Chat, chatting
 from tests.support.commands import Site, make_site
-from tests.support.daemon import code_servers, daemon, failures, skip_reasons, wait_for
+from tests.support.daemon import (
+    code_servers,
+    daemon,
+    failures,
+    skip_reasons,
+    wait_for,
+    web_server,
+)
 from tests.support.index_server import IndexServer
 from tests.support.project import make_project
 from tests.support.watching import PYPI, SPEC
+from tests.support.web_ui import ask, free_port
 from tests.support.wheels import make_wheel
 
 _TARGET = "elt@3.11"
@@ -73,12 +82,24 @@ def _runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return [each.dagster_run for each in records if LOCK in each.dagster_run.tags]
 
 
+def _shown(port: int) -> list[dict[str, str]]:
+    """Return the runs that a web server shows, once it does."""
+    asked = "{ runsOrError { ... on Runs { results { runId status } } } }"
+    with contextlib.suppress(OSError):
+        found = ask(f"http://127.0.0.1:{port}", asked)["runsOrError"]["results"]
+        return found or [{}]
+    return []
+
+
 @pytest.mark.slow
-def test_a_release_leads_to_one_run_whatever_happens_to_the_daemon(
+def test_a_release_leads_to_one_run_whatever_happens_to_the_daemon_and_the_web_server(
     site: Site, index: IndexServer, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    with daemon(site) as killed:
+    port = free_port()
+    with daemon(site) as killed, web_server(site, port) as gone:
         wait_for(lambda: skip_reasons(instance, PYPI, 0.0), "the first tick")
+        wait_for(lambda: _shown(port), "the web server")
+        gone.kill()
         index.add(make_wheel(tmp_path, "tool", "1.1"))
         (run,) = wait_for(lambda: _runs(instance), "the run")
         assert run.tags[TRIGGER] == "tool 1.0 → 1.1"
@@ -89,6 +110,9 @@ def test_a_release_leads_to_one_run_whatever_happens_to_the_daemon(
             assert wait_for(lambda: _end(instance, run), "the end of the run") == "SUCCESS"
             since = time.time()
             reasons = wait_for(lambda: skip_reasons(instance, PYPI, since), "a tick after the run")
+            with web_server(site, port):
+                shown = wait_for(lambda: _shown(port), "the web server once more")
+    assert {"runId": run.run_id, "status": "SUCCESS"} in shown
     assert "elt@3.11: nothing new for what is locked (1 package looked at)" in reasons[0]
     assert len(_runs(instance)) == 1
     content = site.show(_TARGET)
