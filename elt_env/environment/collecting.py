@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from elt_env.environment.file_list import list_path
 from elt_env.environment.prefix import MARKER
+from elt_env.errors import BusyError
+from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import remove_tree, writing
 from elt_env.store.last_use import taken, used_since
 
@@ -104,14 +104,11 @@ def remove_file(path: Path, moment: float, *, dry_run: bool) -> int | None:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[bool]:
     """Yield whether nobody else holds the lock beside `path`, and hold it meanwhile."""
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        with writing(path):
-            lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
+    with contextlib.ExitStack() as held:
+        try:
+            lock_file = path.with_name(f".{path.name}.lock")
+            held.enter_context(file_lock(lock_file, 0, "at work", "Run the same command again."))
+        except BusyError:
+            yield False
+            return
         yield True
-    finally:
-        lock.release()

@@ -14,17 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from elt_env.environment.meltano_file import read_meltano
 from elt_env.environment.prefix import Prefix
-from elt_env.errors import BusyError, EltEnvError, IndexUnreachableError, ToolError
+from elt_env.errors import EltEnvError, IndexUnreachableError, ToolError
 from elt_env.index.http_errors import refusal
 from elt_env.machine.environment_variables import prefix_environment
 from elt_env.machine.indexes import Indexes
 from elt_env.machine.logins import completed
 from elt_env.machine.process import Completed, Say, end_of, run
 from elt_env.package.canonical import digest_of, short
+from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import remove_tree, sha256_of, write_atomically, writing
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.runtime.masking import spellings
@@ -87,21 +86,14 @@ class MeltanoProject:
             StorageError: the disk is full or not writable.
         """
         shared = cache / short(self._key())
-        with writing(shared):
-            cache.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(cache / f".{shared.name}.lock", timeout=self.limit)
-            try:
-                lock.acquire()
-            except Timeout as error:
-                raise BusyError(
-                    f"Another process has been installing {shared} for over {self.limit:.0f} s.",
-                    "Wait for it or end it, then run the same command.",
-                ) from error
-        try:
+        with file_lock(
+            cache / f".{shared.name}.lock",
+            self.limit,
+            f"installing {shared}",
+            "Wait for it or end it, then run the same command.",
+        ):
             if not (shared / _MARKER).exists():
                 self._install(shared, say)
-        finally:
-            lock.release()
         for environment in sorted(shared.glob("*/*/venv")):
             _borrow(environment, self.system / environment.relative_to(shared), self.prefix)
 

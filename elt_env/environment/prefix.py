@@ -6,7 +6,6 @@ import contextlib
 import importlib.metadata
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.message import Message
@@ -14,12 +13,10 @@ from email.parser import HeaderParser
 from enum import IntEnum
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from elt_env.errors import BusyError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
+from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import remove_tree, write_atomically, writing
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.store.last_use import mark_used
@@ -195,15 +192,14 @@ class Prefix:
         Raises:
             BusyError: another one is still at work after `limit` seconds.
         """
-        lock_file = self.path.parent / f".{self.path.name}.lock"
-        with writing(lock_file):
-            lock_file.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(lock_file)
-            _acquire(lock, self.path, limit, say)
-        try:
+        with file_lock(
+            self.path.parent / f".{self.path.name}.lock",
+            limit,
+            f"building {self.path}",
+            "Wait for it or end it, then run the same command; or raise busy-limit.",
+            waiting=lambda: say(f"waiting: another process is building {self.path.name}"),
+        ):
             yield
-        finally:
-            lock.release()
 
     def distributions(self) -> tuple[Distribution, ...]:
         """Return every distribution found in site-packages, even one that lost its metadata.
@@ -256,22 +252,3 @@ def _metadata(info: Path) -> Message:
             headers, _, _ = read_stored_text(path, errors="replace").partition("\n\n")
             return HeaderParser().parsestr(headers)
     return Message()
-
-
-def _acquire(lock: FileLock, path: Path, limit: float, say: Say) -> None:
-    deadline = time.monotonic() + limit
-    pause = 0.0
-    while True:
-        try:
-            lock.acquire(timeout=pause)
-        except Timeout:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise BusyError(
-                    f"Another process has been building {path} for over {limit:.0f} s.",
-                    "Wait for it or end it, then run the same command; or raise busy-limit.",
-                ) from None
-            say(f"waiting: another process is building {path.name}")
-            pause = min(_WAIT, left)
-        else:
-            return

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.tags import parse_tag
+from packaging.tags import Tag, parse_tag
 from packaging.version import Version
 
 from elt_env.index.project_page import IndexFile, ProjectPage
@@ -29,7 +29,7 @@ class Rules:
         requirements: what the spec asks of pip (PEP 508), names normalized.
         python: the full version of the lock's Python, as in `3.11.7`.
         platform: the conda subdir, for messages.
-        tags: the wheel tags that fit that Python on this machine (PEP 425), as `py3-none-any`.
+        tags: the wheel tags that fit that Python on this machine (PEP 425).
         now: the moment of the look, UTC.
         cooldown: how old a file must be; 0 for none.
         not_held: normalized names that the cool-down does not hold back.
@@ -41,7 +41,7 @@ class Rules:
     requirements: tuple[str, ...]
     python: str
     platform: str
-    tags: frozenset[str]
+    tags: frozenset[Tag]
     now: datetime
     cooldown: timedelta = timedelta(0)
     not_held: tuple[str, ...] = ()
@@ -236,7 +236,7 @@ def _installs(file: IndexFile, name: str, rules: Rules) -> bool:
     if not file.is_wheel:
         return not rules.wheels_only or name in rules.allow_sdist
     tags = "-".join(file.file_name.removesuffix(".whl").split("-")[-3:])
-    return any(str(tag) in rules.tags for tag in parse_tag(tags))
+    return not parse_tag(tags).isdisjoint(rules.tags)
 
 
 def _cooldown_verdict(uploaded: datetime, rules: Rules) -> _Verdict:

@@ -11,8 +11,8 @@ from elt_env.lockfile.document import ChannelSource, Lock, Package
 from elt_env.package.names import normalize
 from elt_env.package.target import Target
 from elt_env.pip.direct_wheels import DirectWheel
-from elt_env.pip.wheels import wheel_tags
 from elt_env.project.policy import Policy
+from elt_env.python.wheel_tags import wheel_tags
 from elt_env.spec.document import Spec
 from elt_env.spec.pip_options import PipOptions
 from elt_env.toolbox import Toolbox

@@ -22,9 +22,9 @@ from elt_env.machine.scratch import scratch_directory
 from elt_env.package.canonical import digest_of
 from elt_env.package.names import normalize
 from elt_env.pip.repository import check_out
-from elt_env.pip.wheels import wheel_tags
 from elt_env.python.interpreters import find_interpreter
 from elt_env.python.wheel_metadata import read_wheel_metadata
+from elt_env.python.wheel_tags import wheel_tags
 from elt_env.runtime.files import sha256_of, write_atomically
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.spec.direct import DirectRequirement
@@ -323,8 +323,7 @@ def _interpreter(python: str) -> Path:
 
 
 def _require_fit(path: Path, direct: DirectRequirement, python: str) -> None:
-    tags = set(wheel_tags(python))
-    if any(str(each) in tags for each in parse_wheel_filename(path.name)[3]):
+    if not parse_wheel_filename(path.name)[3].isdisjoint(wheel_tags(python)):
         return
     raise NoWheelError(
         f"{path.name} of {direct.origin} does not fit Python {python} on this machine.",

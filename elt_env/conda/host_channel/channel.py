@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import rattler
-from filelock import FileLock, Timeout
 from packaging.requirements import Requirement
 from rattler.exceptions import CacheDirError, IoError
 from rattler.index import index_fs
@@ -22,11 +21,12 @@ from rattler.index import index_fs
 from elt_env.conda.host_channel import python_package, wheel_package
 from elt_env.conda.host_channel.archive import Entry, PackageInfo, write_package
 from elt_env.conda.host_channel.requirements import wanted_extras
-from elt_env.errors import BusyError, StorageError, TimeLimitError, ToolError
+from elt_env.errors import StorageError, TimeLimitError, ToolError
 from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
 from elt_env.python.interpreters import Interpreter
 from elt_env.python.wheel import open_wheel
+from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import remove_tree, writing
 from elt_env.runtime.input_files import read_stored
 
@@ -207,22 +207,17 @@ class HostChannel:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep the channel for this process; clear what a killed one left half-made."""
-        lock = FileLock(self._root / ".lock", timeout=_LOCK_LIMIT)
-        try:
+        with file_lock(
+            self._root / ".lock",
+            _LOCK_LIMIT,
+            f"keeping the host channel {self._root}",
+            "Wait for it to end, or end it, then run the same command.",
+        ):
             with writing(self._root):
                 for subdir in self._subdirs():
                     subdir.mkdir(parents=True, exist_ok=True)
-                lock.acquire()
-        except Timeout as error:
-            raise BusyError(
-                f"Another process has kept the host channel {self._root} for {_LOCK_LIMIT:.0f} s.",
-                "Wait for it to end, or end it, then run the same command.",
-            ) from error
-        try:
             remove_tree(self._workshop)
             yield
-        finally:
-            lock.release()
 
 
 def _listed(subdir: Path) -> dict[str, int] | None:

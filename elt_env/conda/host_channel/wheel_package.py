@@ -10,12 +10,13 @@ from datetime import datetime, timezone
 
 from packaging.metadata import RawMetadata
 
-from elt_env.conda.host_channel import requirements, scripts, tags
+from elt_env.conda.host_channel import requirements, scripts
 from elt_env.conda.host_channel.archive import RECIPE, Entry, PackageInfo, record_hash
 from elt_env.errors import IntegrityError
 from elt_env.lockfile.document import WHEEL_BUILD_NUMBER
 from elt_env.package.canonical import digest_of, short
 from elt_env.python.wheel import Wheel
+from elt_env.python.wheel_tags import is_pure, wheel_tags
 from elt_env.runtime.files import sha256_of
 
 _EXECUTABLE = 0o111
@@ -33,7 +34,7 @@ def describe(wheel: Wheel, minor: str, platform: str, released_at: datetime | No
         IntegrityError: the wheel is made for another Python or another platform.
         ValueError, packaging.requirements.InvalidRequirement: its metadata cannot be read.
     """
-    if not tags.fits(wheel.tags, minor):
+    if wheel.tags.isdisjoint(wheel_tags(minor)):
         raise IntegrityError(
             f"{wheel.path} is not made for Python {minor} on this machine.",
             f"Get a wheel with a tag of CPython {minor} and {platform}, or without any.",
@@ -112,7 +113,7 @@ def _license(metadata: RawMetadata) -> str:
 def _is_noarch(wheel: Wheel) -> bool:
     headers = f"{wheel.data}/headers/"
     return (
-        tags.is_pure(wheel.tags)
+        is_pure(wheel.tags)
         and not requirements.depends_on_environment(wheel.metadata.get("requires_dist", []))
         and not any(each.filename.startswith(headers) for each in wheel.files)
     )

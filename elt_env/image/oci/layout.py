@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from filelock import FileLock
-
 from elt_env.errors import IntegrityError
 from elt_env.image import spec as oci
 from elt_env.image.spec import Descriptor
+from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import sha256_of, write_atomically, writing
 from elt_env.runtime.input_files import read_stored
 from elt_env.store.last_use import mark_used
@@ -46,6 +45,9 @@ class BlobWriter:
     def digest(self) -> str:
         """The digest of what was written so far."""
         return "sha256:" + self._hash.hexdigest()
+
+
+_LOCK_LIMIT = 60.0  # seconds that another process may write the index
 
 
 class Layout:
@@ -193,8 +195,6 @@ class Layout:
 
     @contextlib.contextmanager
     def _sole_writer(self) -> Iterator[None]:
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".index.lock")
-        with lock:
+        what, remedy = f"writing the index of {self.path}", "Run the same command again."
+        with file_lock(self.path / ".index.lock", _LOCK_LIMIT, what, remedy):
             yield

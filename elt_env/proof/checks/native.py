@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag, platform_tags
+from packaging.tags import parse_tag
 
 from elt_env.environment.elf import shape_of_platform
 from elt_env.environment.native_code import NativeCode, load_all, native_code
@@ -16,6 +16,7 @@ from elt_env.environment.prefix_owners import owners, shown
 from elt_env.machine.process import Say
 from elt_env.machine.system_libraries import system_libraries
 from elt_env.proof.checks.finding import Finding, judge
+from elt_env.python.wheel_tags import wheel_tags
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.toolbox import Toolbox
 
@@ -74,7 +75,7 @@ def _misfits(code: NativeCode, prefix: Prefix) -> Iterator[tuple[Path, str]]:
 
 def _untagged(prefix: Prefix) -> list[str]:
     """Return the distributions whose wheel was not made for this interpreter (PEP 425)."""
-    supported = _supported(prefix.lock.target.python)
+    supported = {*wheel_tags(prefix.lock.target.python)}
     lines = []
     for each in prefix.distributions():
         tags = _tags(each.info / "WHEEL")
@@ -89,16 +90,6 @@ def _tags(wheel: Path) -> list[str]:
         return []
     lines = read_stored_text(wheel, errors="replace").splitlines()
     return [line.partition(":")[2].strip() for line in lines if line.startswith("Tag:")]
-
-
-def _supported(python: str) -> set[Tag]:
-    version = tuple(map(int, python.split(".")))
-    interpreter = f"cp{python.replace('.', '')}"
-    platforms = list(platform_tags())
-    return {
-        *cpython_tags(version, [interpreter], platforms),
-        *compatible_tags(version, interpreter, platforms),
-    }
 
 
 def _table(code: NativeCode, prefix: Prefix) -> str:

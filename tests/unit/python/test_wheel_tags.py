@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import platform
+import sys
 
 import pytest
-from packaging.tags import parse_tag
+from packaging.tags import parse_tag, sys_tags
 
-from elt_env.conda.host_channel.tags import fits, is_pure
+from elt_env.python.wheel_tags import is_pure, wheel_tags
 
 _HERE = f"linux_{platform.machine()}"
 
@@ -44,4 +45,16 @@ def test_a_pure_wheel_runs_on_every_python_3(tag: str, *, pure: bool) -> None:
     ],
 )
 def test_a_wheel_fits_a_python_on_this_machine(tag: str, *, fitting: bool) -> None:
-    assert fits(parse_tag(tag), "3.11") is fitting
+    assert parse_tag(tag).isdisjoint(wheel_tags("3.11")) is not fitting
+
+
+def test_the_tags_of_this_python_are_those_that_it_takes_itself() -> None:
+    running = ".".join(map(str, sys.version_info[:3]))
+    assert wheel_tags(running) == tuple(sys_tags())
+
+
+def test_the_tags_of_another_python() -> None:
+    tags = [*map(str, wheel_tags("3.12.1"))]
+    assert tags[0].startswith("cp312-cp312-")
+    assert tags[-1] == "py30-none-any"
+    assert not any("cp313" in each for each in tags)
