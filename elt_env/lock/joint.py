@@ -282,7 +282,10 @@ class JointProblem:
             if len(as_wheel) == len(self._installable(name, page, allow_sdist=(name,))):
                 continue
             if as_wheel or name in stubs:
-                either[name] = ",".join(f"!={each.version}" for each in as_wheel)
+                # Of the others there is none; and a bound would be one on local versions too.
+                sdists = {each.version for each in page.files if not each.is_wheel}
+                twice = [each.version for each in as_wheel if each.version in sdists]
+                either[name] = ",".join(f"!={each}" for each in twice)
             else:
                 always.append(name)
         for names in _subsets(either):

@@ -41,6 +41,12 @@ _WORLDS = {
         {"tool": (Release("1.0", ("a",)),), "a": (Release("2.0", files="sdist"),)},
         Policy(allow_sdist=("a",)),
     ),
+    "an sdist is a local version of what is a wheel": _world(
+        Spec(("a",), ("tool",)),
+        {"a": _carrying("a", "2.0", "3.0")},
+        {"tool": (Release("2.0", ("a!=3.0",)), Release("2.0+cpu", files="sdist"))},
+        Policy(allow_sdist=("tool",)),
+    ),
     "an sdist is pinned that was yanked": _world(
         Spec((), ("tool==1.0",)),
         {},
