@@ -46,13 +46,13 @@ class Requirement:
     image: str | None = None
     inputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
 
-    def shortfalls(self, evidence: Sequence[Evidence]) -> tuple[MissingEvidence, ...]:
+    def lacks(self, evidence: Sequence[Evidence]) -> tuple[MissingEvidence, ...]:
         """Return the checks that the evidence on a lock says too little of, as they are listed."""
         known = {each.check: each for each in evidence}
-        found = (self._shortfall(name, known.get(name)) for name in self.checks)
+        found = (self._lack(name, known.get(name)) for name in self.checks)
         return tuple(each for each in found if each)
 
-    def _shortfall(self, name: str, evidence: Evidence | None) -> MissingEvidence | None:
+    def _lack(self, name: str, evidence: Evidence | None) -> MissingEvidence | None:
         if evidence is None or evidence.doubt:
             why = f"does not hold: {evidence.doubt}" if evidence else "was not run"
             return MissingEvidence(name, "missing", why)

@@ -30,7 +30,7 @@ class Proof:
         image: what was packed for the lock.
         required: the checks that must hold.
         evidence: what the required checks have said, in their order.
-        shortfalls: those that do not hold, and why.
+        lacks: those that do not hold, and why.
         aside: the checks that do not apply to the lock, each with why.
     """
 
@@ -38,7 +38,7 @@ class Proof:
     image: ImageRecord | None
     required: tuple[str, ...]
     evidence: tuple[Evidence, ...]
-    shortfalls: tuple[MissingEvidence, ...]
+    lacks: tuple[MissingEvidence, ...]
     aside: tuple[str, ...]
 
     @property
@@ -89,7 +89,7 @@ def examine(lock: Lock, toolbox: Toolbox) -> Proof:
         image=image,
         required=required,
         evidence=tuple(evidence[name] for name in required if name in evidence),
-        shortfalls=requirement.shortfalls(tuple(evidence.values())),
+        lacks=requirement.lacks(tuple(evidence.values())),
         aside=tuple(
             f"{name}: {lock.target.name} has no {', '.join(lacks)}"
             for name, lacks in aside.items()
@@ -104,7 +104,7 @@ def require_proven(proof: Proof, toolbox: Toolbox) -> Proof:
     Raises:
         ProofError: some do not; each is named, and what to do about it.
     """
-    lacks = proof.shortfalls
+    lacks = proof.lacks
     if lacks:
         lock = proof.lock
         listed = "\n".join(f"  {each}" for each in lacks)
@@ -117,7 +117,7 @@ def require_proven(proof: Proof, toolbox: Toolbox) -> Proof:
 
 
 def _remedies(proof: Proof, toolbox: Toolbox) -> list[str]:
-    lacks, lock = proof.shortfalls, proof.lock
+    lacks, lock = proof.lacks, proof.lock
     name = lock.target.name
     pointer = toolbox.store.pointer(lock.target)
     lines = []

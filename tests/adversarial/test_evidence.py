@@ -248,7 +248,7 @@ def forge(toolbox: Toolbox) -> None:
 
 
 def test_what_is_signed_is_released(signed: Toolbox) -> None:
-    assert examine(_B, signed).shortfalls == ()
+    assert examine(_B, signed).lacks == ()
     assert promote(_TARGET, signed, silent, trigger="", by="a test").release.digest == _B.digest
 
 
@@ -277,7 +277,7 @@ def test_evidence_from_before_the_key_and_of_another_key_does_not_hold(
     signed = project_at(tmp_path / "project", evidence_key=str(key))
     assert "is not signed" in refused(signed).problem
     pretend_proven(_B, signed)
-    assert examine(_B, signed).shortfalls == ()
+    assert examine(_B, signed).lacks == ()
     key.write_text(secrets.token_hex(32))
     assert "not signed with the evidence-key" in refused(signed).problem
 

@@ -121,7 +121,7 @@ def test_evidence_of_another_place_says_nothing_of_this_one(
     shutil.rmtree(old.store.prefix_path(sample_lock))
     ensure_prefix(sample_lock, old, silent)
     assert check_inputs("imports", sample_lock, old) == before
-    assert examine(sample_lock, old).shortfalls == ()
+    assert examine(sample_lock, old).lacks == ()
 
     (tmp_path / "old").rename(tmp_path / "new")
     new = sample.toolbox(tmp_path / "new")
@@ -129,5 +129,5 @@ def test_evidence_of_another_place_says_nothing_of_this_one(
     ensure_prefix(sample_lock, new, said.append)
     assert any("was moved or copied from" in line for line in said)
     assert run_in(new.store.prefix_path(sample_lock), "alpha").returncode == 0
-    lacks = examine(sample_lock, new).shortfalls
+    lacks = examine(sample_lock, new).lacks
     assert {each.check for each in lacks} == set(examine(sample_lock, new).required)

@@ -16,7 +16,7 @@ def said(check: str, status: Status, **more: Any) -> Evidence:
 
 
 def lacks(requirement: Requirement, *evidence: Evidence) -> list[tuple[str, str]]:
-    return [(each.check, each.lack) for each in requirement.shortfalls(evidence)]
+    return [(each.check, each.lack) for each in requirement.lacks(evidence)]
 
 
 @pytest.mark.parametrize("status", ["passed", "warned"])
@@ -26,7 +26,7 @@ def test_what_holds_suffices(status: Status) -> None:
 
 def test_what_is_missing_failed_or_did_not_run_is_told_apart() -> None:
     requirement = Requirement(("imports", "pip_check", "isolation"))
-    found = requirement.shortfalls([said("pip_check", "failed"), said("isolation", "not_run")])
+    found = requirement.lacks([said("pip_check", "failed"), said("isolation", "not_run")])
     assert [str(each) for each in found] == [
         "imports was not run",
         "pip_check failed: what pip_check saw",
@@ -55,15 +55,15 @@ def test_evidence_on_other_inputs_is_none() -> None:
     assert lacks(requirement, said("dbt_smoke", "passed", inputs=now["dbt_smoke"])) == []
 
     older = said("dbt_smoke", "passed", inputs={"the check": "1", "project dbt_project": "absent"})
-    (shortfall,) = requirement.shortfalls([older])
-    assert str(shortfall) == "dbt_smoke was run before project dbt_project changed"
-    assert shortfall.lack == "missing"
+    (lack,) = requirement.lacks([older])
+    assert str(lack) == "dbt_smoke was run before project dbt_project changed"
+    assert lack.lack == "missing"
 
 
 def test_evidence_that_does_not_say_what_it_read_is_none() -> None:
     requirement = Requirement(("imports",), inputs={"imports": {"the check": "1"}})
-    (shortfall,) = requirement.shortfalls([said("imports", "passed")])
-    assert str(shortfall) == "imports was run before the check changed"
+    (lack,) = requirement.lacks([said("imports", "passed")])
+    assert str(lack) == "imports was run before the check changed"
 
 
 def test_evidence_on_an_image_is_about_that_image_alone() -> None:
