@@ -25,6 +25,7 @@ from elt_env.machine.scratch import sweep_scratch
 from elt_env.machine.users import in_use
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
+from elt_env.release.record import to_keep
 from elt_env.release.store import ReleaseStore
 from elt_env.runtime.files import remove_tree, writing
 from elt_env.runtime.input_files import read_stored_text
@@ -95,21 +96,13 @@ def wanted_locks(toolbox: Toolbox) -> frozenset[tuple[str, str]]:
     releases = ReleaseStore(toolbox.store.home)
     found: set[tuple[str, str]] = set()
     for name in releases.targets():
-        found |= {(name, each) for each in _last(name, releases, toolbox.policy.keep_releases)}
+        kept = to_keep(releases.history(name), toolbox.policy.keep_releases)
+        found |= {(name, each) for each in kept}
     for target in _targets(toolbox):
         pointer = toolbox.store.pointer(target)
         if pointer is not None:
             found.add((target.name, pointer.current))
     return frozenset(found)
-
-
-def _last(name: str, releases: ReleaseStore, count: int) -> Iterator[str]:
-    """Yield the digests of the last releases, and of the one that a roll back goes to."""
-    seen: list[str] = []
-    for release in reversed(releases.history(name)):
-        if release.digest not in seen:
-            seen.append(release.digest)
-    yield from seen[: max(count, 2)]
 
 
 def _targets(toolbox: Toolbox) -> Iterator[Target]:

@@ -74,3 +74,13 @@ def step_back(history: Sequence[Release]) -> Release | None:
     gone = withdrawn(history)
     kept = [each for each in history[:-1] if each.digest not in gone]
     return release_before([*kept, *history[-1:]]) or release_before(history)
+
+
+def to_keep(history: Sequence[Release], count: int) -> frozenset[str]:
+    """Return the digests of the last `count` locks that were released, and of a roll back's next.
+
+    At least the release itself is one of them.
+    """
+    seen = list(dict.fromkeys(each.digest for each in reversed(history)))
+    back = step_back(history)
+    return frozenset(seen[: max(count, 1)]) | ({back.digest} if back else frozenset())

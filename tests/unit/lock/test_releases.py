@@ -75,6 +75,10 @@ def test_what_is_newer_and_usable() -> None:
             "2.0 is 5 hours old; eligible on 2026-05-06",
         ),
         (
+            _wheel("2.0", uploaded=MOMENT - 3 * _DAY),
+            "2.0 is 3 days old; eligible on 2026-05-04",
+        ),
+        (
             _wheel("2.0", uploaded=MOMENT + _DAY),
             "2.0 is 0 hours old; eligible on 2026-05-08",
         ),
@@ -115,6 +119,7 @@ def test_the_file_that_comes_furthest_decides() -> None:
         (_wheel("2.0", "cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64"), {}),
         (_sdist("2.0"), {"wheels_only": False}),
         (_sdist("2.0"), {"allow_sdist": ("alpha",)}),
+        (_wheel("2.0", uploaded=MOMENT - 3 * _DAY - timedelta(microseconds=1)), {}),
         (_wheel("2.0", uploaded=MOMENT), {"not_held": ("alpha",)}),
         (_wheel("2.0", uploaded=MOMENT), {"cooldown": timedelta(0)}),
         (_wheel("2.0", uploaded=None), {"cooldown": timedelta(0)}),

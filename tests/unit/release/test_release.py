@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_env.release.record import Release, number_after, release_before, step_back, withdrawn
+from elt_env.release.record import (
+    Release,
+    number_after,
+    release_before,
+    step_back,
+    to_keep,
+    withdrawn,
+)
 from tests.support.releases import a_release, digest, history_of
 
 HISTORIES = st.text(st.sampled_from("abcABC"), min_size=1, max_size=12).map(history_of)
@@ -72,3 +79,33 @@ def test_a_step_back_is_always_to_another_lock_that_was_released(
 @given(HISTORIES)
 def test_the_current_release_is_never_withdrawn(history: tuple[Release, ...]) -> None:
     assert history[-1].digest not in withdrawn(history)
+
+
+@pytest.mark.parametrize(
+    ("history", "count", "kept"),
+    [
+        ("a", 1, "a"),
+        ("abc", 1, "bc"),  # one, and what a roll back goes to
+        ("abc", 2, "bc"),
+        ("abc", 3, "abc"),
+        ("abcB", 1, "ab"),  # the next step back is to a
+        ("abcB", 2, "abc"),
+        ("aab", 2, "ab"),  # locks are counted, not moves
+    ],
+)
+def test_the_last_releases_stay_and_what_a_roll_back_goes_to(
+    history: str, count: int, kept: str
+) -> None:
+    found = to_keep(history_of(history), count)
+    assert "".join(sorted(each[-1] for each in found)) == kept
+
+
+@given(HISTORIES, st.integers(1, 4))
+def test_the_release_and_what_a_roll_back_goes_to_always_stay(
+    history: list[Release], count: int
+) -> None:
+    found = to_keep(history, count)
+    back = step_back(history)
+    assert history[-1].digest in found
+    assert back is None or back.digest in found
+    assert len(found) <= count + 1
