@@ -28,6 +28,8 @@ _UNREACHABLE = re.compile(
 )
 _REFUSED = re.compile(r"client error \((?P<status>40[13] \w+)\)")
 _GONE = re.compile(r"\(404 |No such file")
+# Who else links from the cache, or a link that was interrupted, unpacks the package anew.
+_UNPACKED_ANEW = re.compile(r"failed to link .*No such file", re.DOTALL)
 _UNKNOWN = re.compile(
     r"^Cannot solve the request because of: No candidates .* for (?P<name>\S+) \*"
 )
@@ -60,7 +62,8 @@ def unsatisfiable(text: str, specs: list[str], channels: tuple[str, ...]) -> Uns
 def passing(error: EltEnvError, text: str) -> EltEnvError | TryAgainError:
     """Return an error as one that may be gone at the next attempt, if rattler's text says so."""
     url = busy_url(text)
-    may_pass = error.retryable and (url or _UNREACHABLE.search(text))
+    network = error.retryable and (url or _UNREACHABLE.search(text))
+    may_pass = network or _UNPACKED_ANEW.search(text)
     return TryAgainError(error, url) if may_pass else error
 
 
@@ -130,7 +133,7 @@ def link(text: str, packages: tuple[Package, ...], prefix: Path) -> EltEnvError:
             f"Hash mismatch of {about}: {cause}",
             "The channel serves other bytes than were locked. Make a new lock: elt-env relock",
         )
-    network = _download(text, about, cause)
+    network = None if _UNPACKED_ANEW.search(text) else _download(text, about, cause)
     return network or ToolError(
         f"conda could not link {about}: {cause}", "Run the same command again."
     )

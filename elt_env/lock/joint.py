@@ -20,7 +20,7 @@ from elt_env.errors import (
 )
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.best_answer import Clause
-from elt_env.lock.joint_shelf import CondaHalf, JointShelf, is_choice, is_own
+from elt_env.lock.joint_shelf import Alternative, CondaHalf, JointShelf, is_choice, is_own
 from elt_env.lock.pages import Pages
 from elt_env.lock.releases import News, Rules, news
 from elt_env.lock.request import LockRequest, pre_release_bounds, release_rules
@@ -250,14 +250,22 @@ class JointProblem:
         raise failure or AssertionError
 
     def _ambiguous(self) -> tuple[str, ...]:
-        """Return the distributions that conda has in versions which the index's may not be.
-
-        A bound against a version is one against conda's of that version too (PEP 440, local
-        versions), so that it is left out where conda brings one of these.
-        """
+        """Return the distributions of which a bound would exclude more than what is excluded."""
         shelf = self.shelf()
-        banned = self.learned.excluded
-        return tuple(sorted(each for each in banned if shelf.owning(each, banned[each])))
+        return tuple(sorted(each for each in self.learned.excluded if self._spared(shelf, each)))
+
+    def _spared(self, shelf: JointShelf, name: str) -> list[Alternative]:
+        """Return the ways to what a bound against excluded versions would exclude beside them.
+
+        A bound against a version is one against its local versions too (PEP 440): those that conda
+        brings, and those of the index that are not excluded themselves.
+        """
+        excluded = self.learned.excluded[name]
+        page = self.pages.read([name]).get(name)
+        versions = {Version(each.version) for each in page.files} if page else set()
+        local = {each for each in versions - excluded if each.local}
+        spared = sorted(each for each in local if Version(each.public) in excluded)
+        return [*shelf.owning(name, excluded), *([f"{name}=={each}"] for each in spared)]
 
     def _absences(self) -> Iterator[tuple[str, ...]]:
         """Yield the sets of distributions to do without, where conda's bounds are on pip's half."""
@@ -322,8 +330,7 @@ class JointProblem:
             asked += map(as_requirement, spec.conda)
         wanted = [each[0] if len(each) == 1 else [shelf.any_of(each)] for each in clauses]
         choices = [*self._choices(shelf, absent), *(one for each in wanted for one in each)]
-        excluded = self.learned.excluded
-        choices += [shelf.any_of(shelf.owning(each, excluded[each])) for each in owned]
+        choices += [shelf.any_of(self._spared(shelf, each)) for each in owned]
         common = self.request()
         request = replace(
             common,

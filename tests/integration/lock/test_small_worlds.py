@@ -47,6 +47,18 @@ _WORLDS = {
         {"tool": (Release("2.0", ("a!=3.0",)), Release("2.0+cpu", files="sdist"))},
         Policy(allow_sdist=("tool",)),
     ),
+    "a local version is for a Python that what it is a version of is not for": _world(
+        Spec((), ("tool",)),
+        {},
+        {
+            "tool": (
+                Release("1.0"),
+                Release("2.0+cpu"),
+                Release("2.0", requires_python="<3.11.5"),
+                Release("3.0+cpu", requires_python="<3.11.5"),
+            )
+        },
+    ),
     "an sdist is pinned that was yanked": _world(
         Spec((), ("tool==1.0",)),
         {},

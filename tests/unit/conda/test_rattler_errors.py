@@ -19,11 +19,18 @@ from elt_env.errors import (
     StorageError,
     ToolError,
 )
+from elt_env.index.http_errors import TryAgainError
 from tests.support.locks import conda_package
 
 _CHANNEL = "http://127.0.0.1:9/channel"
 _CANNOT = "Cannot solve the request because of: "
 _PACKAGES = (conda_package("python", "3.11.5"), conda_package("lib", "1.0"))
+_UNPACKED_ANEW = (
+    "failed to link lib-1.0-py311_0.conda\n"
+    "Caused by: failed to link 'lib/data'\n"
+    "Caused by: failed to copy file from /store/cache/conda/pkgs/lib-1.0-py311_0/lib/data to "
+    "/store/prefix/lib/data: No such file or directory (os error 2)"
+)
 _FETCHING = (
     "failed to fetch lib-1.0-py311_0.conda\n"
     "Caused by: failed to interact with the package cache layer.\n"
@@ -123,6 +130,7 @@ def test_what_missing_repodata_means(text: str, kind: type[EltEnvError], remedy:
         ("failed to link: No space left on device (os error 28)", StorageError, "/store/prefix"),
         ("failed to link: Permission denied (os error 13)", StorageError, "/store/prefix"),
         ("failed to link: Read-only file system (os error 30)", StorageError, "/store/prefix"),
+        (_UNPACKED_ANEW, ToolError, "could not link lib-1.0-py311_0.conda"),
         ("something new about lib", ToolError, "lib-1.0-py311_0.conda"),
         ("something new", ToolError, "a conda package"),
     ],
@@ -132,6 +140,12 @@ def test_what_a_failed_link_means(text: str, kind: type[EltEnvError], problem: s
     assert type(error) is kind
     assert problem in error.problem
     assert error.remedy
+
+
+def test_what_is_unpacked_anew_meanwhile_is_linked_again() -> None:
+    error = rattler_errors.link(_UNPACKED_ANEW, _PACKAGES, Path("/store/prefix"))
+    assert isinstance(rattler_errors.passing(error, _UNPACKED_ANEW), TryAgainError)
+    assert rattler_errors.passing(error, "something new") is error
 
 
 @given(st.text(max_size=200))
