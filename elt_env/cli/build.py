@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -14,6 +15,8 @@ from elt_env.cli.targets import lock_in, open_target
 from elt_env.environment import build as building
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import ProofError
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
 from elt_env.machine.shells import own_command
 from elt_env.proof.acceptance import to_mend, ways_to_accept
 from elt_env.proof.checks.registry import build_checks, is_blocking
@@ -21,6 +24,8 @@ from elt_env.proof.prove import prove_all
 from elt_env.release.notify import notify
 from elt_env.report import show as showing
 from elt_env.report.summary import next_of_file
+from elt_env.store.evidence import Evidence
+from elt_env.toolbox import Toolbox
 
 
 @click.command()
@@ -67,21 +72,10 @@ def build(  # noqa: PLR0913  # click passes them
         current = locked.lock
         tell_locked(locked, toolbox, say)
     built = building.ensure_prefix(current, toolbox, say)
-    policy = toolbox.environment
-    results = prove_all(current, toolbox, say, names=build_checks(policy), again=again)
+    names = build_checks(toolbox.environment)
+    results = prove_all(current, toolbox, say, names=names, again=again)
     click.echo(f"{target.name} {current.digest}\n{built.path}")
-    failed = [each for each in results if each.failed and is_blocking(each.check, policy)]
-    if failed:
-        details = "\n".join(f"{each.check}: {each.detail}" for each in failed)
-        notify(target, toolbox, say, "failed", details)
-        names = ", ".join(each.check for each in failed)
-        change, ways = to_mend(failed, policy), ways_to_accept(failed, policy, current)
-        log = toolbox.store.home / failed[0].log
-        raise ProofError(
-            f"{target.name} is built, but does not hold: {names}\n"
-            + "\n".join(each.detail for each in failed),
-            "\n     ".join([f"{change} and build again.", *ways, f"The log: {log}"]),
-        )
+    _require_held(results, current, toolbox, say)
     building.require_as_sealed(Prefix(built.path, current))
     if directory:
         toolbox.store.write_lock(current)
@@ -94,3 +88,25 @@ def build(  # noqa: PLR0913  # click passes them
         click.echo("\n" + next_of_file(summary, own_command(sys.argv[0]), spec))
     else:
         tell("\n" + next_steps_of(summary, toolbox))
+
+
+def _require_held(results: Sequence[Evidence], lock: Lock, toolbox: Toolbox, say: Say) -> None:
+    """Return when no check failed that a release waits for; else tell others, and raise.
+
+    Raises:
+        ProofError: one of them failed.
+    """
+    policy = toolbox.environment
+    failed = [each for each in results if each.failed and is_blocking(each.check, policy)]
+    if not failed:
+        return
+    details = "\n".join(f"{each.check}: {each.detail}" for each in failed)
+    notify(lock.target, toolbox, say, "failed", details)
+    names = ", ".join(each.check for each in failed)
+    change, ways = to_mend(failed, policy), ways_to_accept(failed, policy, lock)
+    log = toolbox.store.home / failed[0].log
+    raise ProofError(
+        f"{lock.target.name} is built, but does not hold: {names}\n"
+        + "\n".join(each.detail for each in failed),
+        "\n     ".join([f"{change} and build again.", *ways, f"The log: {log}"]),
+    )
