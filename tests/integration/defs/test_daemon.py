@@ -180,12 +180,17 @@ def test_a_run_whose_process_is_killed_ends_and_is_told_and_made_up_for(
 
 
 def _trouble(instance: dg.DagsterInstance, since: float) -> list[str]:
-    """Return why a tick failed of one of the sensors that look at the spec and the policy.
-
-    The daemon loads its definitions anew every minute; from then on, where the policy cannot be
-    read, none of them ticks.
-    """
+    """Return why a tick failed of one of the sensors that look at the spec and the policy."""
     return failures(instance, SPEC, since) or failures(instance, PYPI, since)
+
+
+def _not_loaded(site: Site) -> list[str]:
+    """Return why the code location did not load.
+
+    The daemon loads it anew every minute; where the policy cannot be read, no sensor ticks then.
+    """
+    lines = (site.dagster_home / "daemon.log").read_text(encoding="utf-8").splitlines()
+    return [each for each in lines if each.startswith("elt_env.errors.PolicyError: ")]
 
 
 @pytest.mark.slow
@@ -213,8 +218,12 @@ def test_trouble_is_seen_and_told_while_it_lasts_and_goes_without_a_person(
         ):
             since = time.time()
             file.write_text(broken, encoding="utf-8")
-            told = wait_for(lambda: _trouble(instance, since), f"a failure for {file.name}")  # noqa: B023  # at once
+            told = wait_for(
+                lambda: _trouble(instance, since) or _not_loaded(site),  # noqa: B023  # at once
+                f"a failure for {file.name}",
+            )
             assert file.name in told[0]
+            ticked = bool(_trouble(instance, since))
             file.write_text(kept, encoding="utf-8")
             assert "the lock satisfies the spec" in calm(SPEC)[0]
 
@@ -223,7 +232,7 @@ def test_trouble_is_seen_and_told_while_it_lasts_and_goes_without_a_person(
         assert "nothing new" in calm(PYPI)[0]
     assert not _runs(instance)
     # Each kind once, whichever sensors saw it and how often.
-    kinds = ["500", "environments/elt.yml", "pyproject.toml"]
+    kinds = ["500", "environments/elt.yml", *(["pyproject.toml"] if ticked else [])]
     taken = [each for each in chat.taken if not each["run"]]
     assert len(taken) == len(kinds), taken
     for kind, each in zip(kinds, taken, strict=True):
