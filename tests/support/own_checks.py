@@ -19,6 +19,7 @@ from elt_env.toolbox import Toolbox
 from tests.support.index_server import dead_url
 from tests.support.project import make_project, toolbox_of
 from tests.support.sample import Sample, silent
+from tests.support.wheels import make_wheel
 
 _PROGRAM = """\
 import os, sys
@@ -44,12 +45,18 @@ def offer_tools(sample: Sample) -> None:
         code = _PROGRAM.format(program=str(here.with_name(module)), first=())
         scripts = {module: f"{module}_stand_in:main"}
         files = {f"{module}_stand_in.py": code, f"{module}/__init__.py": imported}
-        sample.offer_pip(name, files, entry_points=scripts)
+        _offer(sample, name, files, entry_points=scripts)
     code = _PROGRAM.format(program=str(here), first=("-m", "pytest"))
-    sample.offer_pip(
+    _offer(
+        sample,
         "pytest",
         {"pytest/__init__.py": code, "pytest/__main__.py": "from pytest import main\nmain()\n"},
     )
+
+
+def _offer(sample: Sample, name: str, files: Mapping[str, str], **more: Any) -> None:
+    """Offer a version of a distribution that is newer than what other tests offer of it."""
+    sample.index.add(make_wheel(sample.root / "wheels", name, "9.0", files=files, **more))
 
 
 def own_toolbox(root: Path, lock: Lock, checks: Mapping[str, Mapping[str, Any]]) -> Toolbox:

@@ -107,22 +107,22 @@ def test_a_second_packing_writes_nothing(
 def test_a_changed_package_takes_only_its_own_layer_with_it(
     sample: Sample, tmp_path: Path, base: str
 ) -> None:
-    sample.offer_pip("mosaic")
-    one = packed(sample, sample.lock(conda=["tally"], pip=["alpha", "mosaic"]), tmp_path, base)
-    sample.index.add(_newer_mosaic(sample))
-    newer = sample.lock(conda=["tally"], pip=["alpha", "mosaic==1.1"])
+    sample.offer_pip("dagster")
+    one = packed(sample, sample.lock(conda=["tally"], pip=["alpha", "dagster"]), tmp_path, base)
+    sample.index.add(_newer_dagster(sample))
+    newer = sample.lock(conda=["tally"], pip=["alpha", "dagster==1.1"])
 
     two = packed(sample, newer, tmp_path, base)
 
     had = {each.blob.digest for each in one.image.layers}
     assert [each.holds for each in two.image.layers if each.blob.digest not in had] == [
-        "pip: mosaic"
+        "pip: dagster"
     ]
     assert two.image.digest != one.image.digest
 
 
-def _newer_mosaic(sample: Sample) -> Path:
-    return make_wheel(sample.root / "wheels", "mosaic", "1.1")
+def _newer_dagster(sample: Sample) -> Path:
+    return make_wheel(sample.root / "wheels", "dagster", "1.1")
 
 
 def test_a_layer_that_was_corrupted_is_made_again(
