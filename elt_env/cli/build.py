@@ -18,6 +18,7 @@ from elt_env.errors import ProofError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.machine.shells import own_command
+from elt_env.package.target import Target
 from elt_env.proof.acceptance import to_mend, ways_to_accept
 from elt_env.proof.checks.registry import build_checks, is_blocking
 from elt_env.proof.prove import prove_all
@@ -82,6 +83,11 @@ def build(  # noqa: PLR0913  # click passes them
         toolbox.store.set_current(target, current.digest, toolbox.now())
     if not stays:
         releases.promote_built(current, toolbox, say, () if locked is None else locked.reasons)
+    _tell_next(target, toolbox)
+
+
+def _tell_next(target: Target, toolbox: Toolbox) -> None:
+    """Print what a person may type next."""
     summary = showing.show(target, toolbox)
     if target.environment in toolbox.project.unlisted:
         spec = toolbox.environment.spec

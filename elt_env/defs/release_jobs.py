@@ -33,18 +33,43 @@ class RollBack(Promote):
     to: str = Field("", description="Digest of a lock, or its start; else the release before.")
 
 
+@dg.op
+def promote_lock(context: dg.OpExecutionContext, config: Promote, project: EltProject) -> None:
+    """Let the release be the current lock, if all that is required is proven."""
+    with work(context, project) as (toolbox, target):
+        say, why = leveled(context.log), _mover(context, config)
+        unasked = is_unasked(context.run.tags)
+        moved = promoting.promote(target, toolbox, say, unasked=unasked, **why)
+        _report(moved, f"the lock {moved.release.digest}", target, toolbox, context)
+
+
+@dg.op
+def roll_back(context: dg.OpExecutionContext, config: RollBack, project: EltProject) -> None:
+    """Let the release be the one before again, or the one that is asked for."""
+    with work(context, project) as (toolbox, target):
+        say, why = leveled(context.log), _mover(context, config)
+        to = config.to or context.run.tags.get(TO)
+        moved = rolling.roll_back(target, toolbox, say, to=to, **why)
+        detail = f"{moved.release.action}: the lock {moved.release.digest}"
+        _report(moved, detail, target, toolbox, context)
+
+
+@dg.op
+def repair_files(context: dg.OpExecutionContext, project: EltProject) -> None:
+    """Read every file, and make again from the lock what is damaged."""
+    with work(context, project) as (toolbox, target):
+        damages = mend(target, toolbox, leveled(context.log))
+        context.add_output_metadata(
+            {
+                "damages": dg.MetadataValue.int(len(damages)),
+                "repaired": dg.MetadataValue.md("\n".join(f"- {each}" for each in damages)),
+            }
+        )
+
+
 def release_jobs(policy: Policy) -> dg.Definitions:
     """Return the jobs `promote`, `rollback` and `repair`, whose partitions are the targets."""
     targets = target_partitions(policy)
-
-    @dg.op
-    def promote_lock(context: dg.OpExecutionContext, config: Promote, project: EltProject) -> None:
-        """Let the release be the current lock, if all that is required is proven."""
-        with work(context, project) as (toolbox, target):
-            say, why = leveled(context.log), _mover(context, config)
-            unasked = is_unasked(context.run.tags)
-            moved = promoting.promote(target, toolbox, say, unasked=unasked, **why)
-            _report(moved, f"the lock {moved.release.digest}", target, toolbox, context)
 
     @dg.job(
         partitions_def=targets,
@@ -55,16 +80,6 @@ def release_jobs(policy: Policy) -> dg.Definitions:
     def promote() -> None:
         promote_lock()
 
-    @dg.op
-    def roll_back(context: dg.OpExecutionContext, config: RollBack, project: EltProject) -> None:
-        """Let the release be the one before again, or the one that is asked for."""
-        with work(context, project) as (toolbox, target):
-            say, why = leveled(context.log), _mover(context, config)
-            to = config.to or context.run.tags.get(TO)
-            moved = rolling.roll_back(target, toolbox, say, to=to, **why)
-            detail = f"{moved.release.action}: the lock {moved.release.digest}"
-            _report(moved, detail, target, toolbox, context)
-
     @dg.job(
         partitions_def=targets,
         tags=IDENTITY,
@@ -74,18 +89,6 @@ def release_jobs(policy: Policy) -> dg.Definitions:
     )
     def rollback() -> None:
         roll_back()
-
-    @dg.op
-    def repair_files(context: dg.OpExecutionContext, project: EltProject) -> None:
-        """Read every file, and make again from the lock what is damaged."""
-        with work(context, project) as (toolbox, target):
-            damages = mend(target, toolbox, leveled(context.log))
-            context.add_output_metadata(
-                {
-                    "damages": dg.MetadataValue.int(len(damages)),
-                    "repaired": dg.MetadataValue.md("\n".join(f"- {each}" for each in damages)),
-                }
-            )
 
     @dg.job(
         partitions_def=targets,

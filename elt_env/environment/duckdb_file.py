@@ -13,7 +13,7 @@ from elt_env.errors import ToolError
 from elt_env.machine.environment_variables import prefix_environment
 from elt_env.machine.process import Say, end_of, run
 
-_PROBE = Path(probes.__file__).parent / "query_duckdb.py"
+_PROBE = probes.DIRECTORY / "query_duckdb.py"
 
 
 def query(

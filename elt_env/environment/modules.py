@@ -19,7 +19,7 @@ from elt_env.machine.environment_variables import prefix_environment
 from elt_env.machine.process import Completed, Say, end_of, run
 from elt_env.machine.scratch import scratch_directory
 
-_PROBE = Path(probes.__file__).parent / "import_modules.py"
+_PROBE = probes.DIRECTORY / "import_modules.py"
 _INIT = "__init__.py"
 PATIENCE = 120.0
 """Seconds that the import of one module may take."""

@@ -26,7 +26,7 @@ from elt_env.python.compilation import compile_modules
 from elt_env.runtime.files import sha256_of, write_atomically, writing
 from elt_env.runtime.input_files import read_stored_text
 
-_STALE = Path(probes.__file__).parent / "stale_bytecode.py"
+_STALE = probes.DIRECTORY / "stale_bytecode.py"
 _LEVELS = {"": 0, "1": 1, "2": 2}
 _PLACED = "prefix_placeholder"
 

@@ -17,7 +17,7 @@ from elt_env.machine.environment_variables import prefix_environment, user_envir
 from elt_env.machine.process import end_of, run
 from elt_env.machine.scratch import scratch_directory
 
-_PROBE = Path(probes.__file__).parent / "surroundings.py"
+_PROBE = probes.DIRECTORY / "surroundings.py"
 # Modules that would take the place of the standard library's and of the tools' own.
 _SHADOWS = ("secrets", "ssl", "packaging", "click", "sitecustomize", "usercustomize")
 _LIBRARIES = ("libz.so.1", "libssl.so.3", "libcrypto.so.3", "libffi.so.8", "libstdc++.so.6")

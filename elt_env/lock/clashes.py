@@ -1,4 +1,4 @@
-"""Where conda's bounds on what it does not bring do not hold for what pip's half brings."""
+"""Clashes: bounds of conda on what it does not bring that pip's half does not keep to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which versions of what was asked for could be taken alone, and which may not be taken at all."""
+"""Contenders: the versions that what is asked for could have alone, and those that are banned."""
 
 from __future__ import annotations
 

@@ -8,10 +8,7 @@ from dataclasses import dataclass, replace
 
 from packaging.requirements import Requirement
 
-from elt_env.errors import (
-    TimeLimitError,
-    UnsatisfiableError,
-)
+from elt_env.errors import TimeLimitError, UnsatisfiableError
 from elt_env.index.http_client import unheard
 from elt_env.lock.joint import Choice, JointProblem
 from elt_env.lock.minimal import minimal

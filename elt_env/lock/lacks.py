@@ -27,10 +27,6 @@ Kind = Literal["absent", "wheel", "version", "python", "held"]
 _MINORS = [f"3.{number}" for number in range(6, 40)]
 _SHOWN = 3
 _NEAR = 0.75  # of 1, how alike two names are
-_YANKED = {
-    "take": "Ask for another version of {0}, or pin this one in the pip section: {0}=={1}.",
-    "refuse": 'Ask for another version than {0}=={1}, or set yanked = "take" in [tool.elt-env].',
-}
 
 
 @dataclass(frozen=True)

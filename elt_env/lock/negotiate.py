@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from elt_env.errors import TimeLimitError, UnsatisfiableError
+from elt_env.index.http_client import unheard
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.best_answer import BestSearch, Clause
 from elt_env.lock.conflict import explained
@@ -224,30 +224,20 @@ class _Negotiation:
         self, needy: tuple[Resolved, ...], request: ResolveRequest
     ) -> Iterator[tuple[str, Sequence[Requirement]]]:
         """Yield who needs what; an sdist need not say what its wheel will ask for."""
-        directs = {each.direct.name for each in self._question.directs}
+        wheels = {each.direct.name: each.path for each in self._question.directs}
+        indexed = [each for each in needy if each.name not in wheels]
         pages = self._problem.pages
-        known = pages.needs((each.name, each.version) for each in needy if each.name not in directs)
+        known = pages.needs((each.name, each.version) for each in indexed)
+        rest = tuple(each for each in indexed if (each.name, each.version) not in known)
+        for file in self._toolbox.resolver.files(rest, request, unheard):
+            if file.file_name.endswith(".whl"):
+                wheels[file.name] = self._toolbox.downloads.fetch(file.url, file.sha256)
         for each in needy:
-            if (each.name, each.version) in known:
-                yield f"{each.name} {each.version}", known[each.name, each.version]
-        rest = tuple(each for each in needy if (each.name, each.version) not in known)
-        for each, wheel in self._wheels(rest, request):
-            yield f"{each.name} {each.version}", read_wheel_metadata(wheel).requires
-
-    def _wheels(
-        self, needy: tuple[Resolved, ...], request: ResolveRequest
-    ) -> Iterator[tuple[Resolved, Path]]:
-        """Yield the wheel of each."""
-        directs = {each.direct.name: each.path for each in self._question.directs}
-        asked = tuple(each for each in needy if each.name not in directs)
-        files = self._toolbox.resolver.files(asked, request, lambda _: None)
-        by_name = {each.name: each for each in files if each.file_name.endswith(".whl")}
-        for each in needy:
-            file = by_name.get(each.name)
-            if each.name in directs:
-                yield each, directs[each.name]
-            elif file is not None:
-                yield each, self._toolbox.downloads.fetch(file.url, file.sha256)
+            needs = known.get((each.name, each.version))
+            if needs is None and each.name in wheels:
+                needs = read_wheel_metadata(wheels[each.name]).requires
+            if needs is not None:
+                yield f"{each.name} {each.version}", needs
 
     def _newest_owned(self) -> dict[str, str]:
         """Return the newest version of each distribution that conda could bring."""

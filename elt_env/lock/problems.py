@@ -1,4 +1,4 @@
-"""What is asked of both halves, under each Python that a target could be locked for."""
+"""The problems of a target: one for each Python that it could be locked for."""
 
 from __future__ import annotations
 

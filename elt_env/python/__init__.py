@@ -1,1 +1,1 @@
-"""What Python and its installers write: bytecode, wheels, entry points, first lines of scripts."""
+"""Files of Python and its installers: bytecode, wheels, entry points, first lines of scripts."""

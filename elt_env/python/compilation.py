@@ -11,7 +11,7 @@ from elt_env.errors import ToolError
 from elt_env.machine.process import Say, clean_environment, end_of, run
 from elt_env.runtime.files import storage_error
 
-_COMPILE = Path(probes.__file__).parent / "compile_bytecode.py"
+_COMPILE = probes.DIRECTORY / "compile_bytecode.py"
 _FULL = "No space left on device"
 _LIFE = "... still running"
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
 from elt_env.python.wheel import open_wheel
-from elt_env.spec.markers import bound_on
 
 
 @dataclass(frozen=True)
@@ -25,10 +23,6 @@ class WheelMetadata:
     version: str
     requires: tuple[Requirement, ...]
     requires_python: str | None = None
-
-    def bound_on(self, name: str, python: str) -> SpecifierSet:
-        """Return the bound it puts on the distribution `name` under that full Python version."""
-        return bound_on(name, self.requires, python)
 
 
 def read_wheel_metadata(path: Path) -> WheelMetadata:

@@ -1,1 +1,1 @@
-"""What a person is shown: the state of a target, its history, the settings."""
+"""Reports for a person: the state of a target, its history, the settings."""

@@ -1,1 +1,1 @@
-"""What knows nothing of environments: files, locks on files, limits, masked secrets."""
+"""Files, locks on files, limits and masked secrets: nothing here knows of environments."""

@@ -1,1 +1,1 @@
-"""What a person asked for: environment.yml and requirements, read into one spec."""
+"""The spec: environment.yml and requirements, as a person wrote them, read into one value."""

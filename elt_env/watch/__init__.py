@@ -1,1 +1,1 @@
-"""What looks at the world: releases, Pythons, specs, and whether a new lock would come of it."""
+"""The watch: releases, Pythons and specs, and whether a new lock would come of them."""

@@ -21,7 +21,7 @@ from tests.support.isolation import clear_settings
 from tests.support.loopback import running
 from tests.support.terminal import LIMIT, Terminal, make_terminal
 
-_PROBE = Path(probes.__file__).parent / "surroundings.py"
+_PROBE = probes.DIRECTORY / "surroundings.py"
 _MODULES = "ssl\nsqlite3\nctypes\nsecrets\ntool\npart\n"
 _DBT = """\
 def main():

@@ -22,6 +22,7 @@ from elt_env.defs.sensors.ticks import states
 from elt_env.errors import EltEnvError
 from elt_env.project.policy import Policy
 from elt_env.release.notify import notify
+from elt_env.report.summary import SET_CLOCK
 
 NAME = "instance_sensor"
 _PASSED = -(10**9)  # seconds; Dagster takes 0 for its default of 30
@@ -62,8 +63,8 @@ def end_lost_runs(instance: dg.DagsterInstance) -> Iterator[str]:
     for record in instance.get_run_records(dg.RunsFilter(statuses=begun)):
         run = record.dagster_run
         process = lost_process(run, instance)
-        now = instance.get_run_by_id(run.run_id)
-        if process is None or now is None or now.is_finished:
+        now = instance.get_run_by_id(run.run_id) if process else None
+        if now is None or now.is_finished:
             continue
         why = f"its process {process} is gone, and ended without a word"
         if now.status is dg.DagsterRunStatus.CANCELING:
@@ -117,7 +118,7 @@ def wake_sensors(instance: dg.DagsterInstance) -> str:
         f"The clock was set back by {_span(latest - now)}: Dagster has ticks of {moment}, and "
         f"would have waited so long with {', '.join(sorted(asleep))}. They tick again now; "
         "schedules go on when that moment has come. -> If the clock is wrong now, set it: "
-        "timedatectl set-ntp true"
+        f"{SET_CLOCK}"
     )
 
 

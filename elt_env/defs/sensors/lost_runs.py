@@ -27,7 +27,7 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
         run, name = context.dagster_run, context.dagster_run.run_id[:8]
         if context.get_step_failure_events():
             return dg.SkipReason(f"run {name} failed in a step, which has told of it")
-        environment, python = about(run)
+        environment, python = subject_of(run)
         if environment not in policy.environments or not python:
             return dg.SkipReason(f"run {name} is of no environment's Python")
         toolbox = project.toolbox(environment)
@@ -39,7 +39,7 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
     return lost_run
 
 
-def about(run: dg.DagsterRun) -> tuple[str, str]:
+def subject_of(run: dg.DagsterRun) -> tuple[str, str]:
     """Return the environment and the Python that a run is about; "" for each where it is none."""
     partition = run.tags.get(_PARTITION, "")
     environment, at, python = partition.partition("@")

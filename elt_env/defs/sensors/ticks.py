@@ -1,4 +1,4 @@
-"""What sensors of the project said before, so that the same trouble is told once."""
+"""The last ticks of the project's sensors, so that the same trouble is told once."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from elt_env.machine.process import clean_environment, run
 from elt_env.machine.scratch import scratch_directory
 from elt_env.runtime.files import writing
 
-_PROGRAM = Path(probes.__file__).parent / "enter_root.py"
+_PROGRAM = probes.DIRECTORY / "enter_root.py"
 _TRIAL = 20.0  # seconds
 _SYSTEM = ("/dev", "/proc", "/tmp")  # noqa: S108  # the image's own
 _NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts")

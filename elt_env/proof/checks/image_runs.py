@@ -27,7 +27,7 @@ from elt_env.toolbox import Toolbox
 _WORK = "/work"  # where the bench's own directory is seen in the image
 _ROWS = "rows"
 _PYTHON = "import sqlite3, ssl, sys; sys.exit(not sys.prefix.startswith('{place}'))"
-_PROGRAM = Path(probes.__file__).parent / "dagster_project.py"
+_PROGRAM = probes.DIRECTORY / "dagster_project.py"
 _INSTANCE = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 _DBT = ("dbt-core", "dbt-duckdb")
 _DAGSTER = ("dagster", "dagster-dbt", "dagster-duckdb-pandas", *_DBT)

@@ -42,10 +42,9 @@ run_queue:
 run_monitoring:
   enabled: false
 """
-_PROBES = Path(probes.__file__).parent
-_PARTS = _PROBES / "dagster_parts.py"
-_CODE = _PROBES / "dagster_code.py"
-_PROJECT_CODE = _PROBES / "dagster_project.py"
+_PARTS = probes.DIRECTORY / "dagster_parts.py"
+_CODE = probes.DIRECTORY / "dagster_code.py"
+_PROJECT_CODE = probes.DIRECTORY / "dagster_project.py"
 _DBT = ("dagster-dbt", "dbt-core", "dbt-duckdb")
 _PANDAS = "dagster-duckdb-pandas"
 _STORAGES = {"dagster-postgres": "PostgreSQL", "dagster-mysql": "MySQL"}

@@ -28,9 +28,8 @@ PROJECT = "dbt_project"
 SCHEMA = "elt"
 
 NEEDS = Needs((PROJECT, "meltano"), ("dbt-core",))
-_PROBES = Path(probes.__file__).parent
-_ADAPTERS = _PROBES / "dbt_adapters.py"
-_ADAPTER_PROJECT = _PROBES / "adapter_project"
+_ADAPTERS = probes.DIRECTORY / "dbt_adapters.py"
+_ADAPTER_PROJECT = probes.DIRECTORY / "adapter_project"
 _ADAPTER = re.compile(r"dbt/adapters/(?P<type>\w+)/__init__\.py")
 _RESULTS = "run_results.json"
 _FILE = "smoke.duckdb"

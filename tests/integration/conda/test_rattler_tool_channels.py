@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,6 @@ from tests.support.solving import replace_archive, request
 
 _LIMIT = 120.0
 _POLICY = Policy(environments={"elt": EnvironmentPolicy(spec="elt.yml", pythons=("3.11",))})
-_CUT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def test_a_requirement_that_rattler_cannot_read(packages: Channel, conda: Rattler) -> None:

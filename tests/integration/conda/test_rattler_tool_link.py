@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ from tests.support.loopback import corrupted
 from tests.support.solving import replace_archive, request
 
 _LIMIT = 120.0
-_CUT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def test_a_cache_that_cannot_be_written(packages: Channel, unwritable: Path) -> None:

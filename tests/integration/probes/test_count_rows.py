@@ -11,7 +11,7 @@ import pytest
 from elt_env import probes
 from elt_env.proof.singer_rows import SingerRows, parse_report
 
-_PROGRAM = Path(probes.__file__).parent / "count_rows.py"
+_PROGRAM = probes.DIRECTORY / "count_rows.py"
 _TAP = """
 import sys
 print('{"type": "SCHEMA", "stream": "a", "schema": {}}')

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from elt_env.defs.run_tags import ENVIRONMENT
-from elt_env.defs.sensors.lost_runs import about
+from elt_env.defs.sensors.lost_runs import subject_of
 
 _PARTITION = "dagster/partition"
 
@@ -26,4 +26,4 @@ def test_a_run_is_about_what_its_tags_and_assets_say(
 ) -> None:
     selected = frozenset({dg.AssetKey([asset, "lockfile"])}) if asset else None
     run = dg.DagsterRun("elt_two_build", tags=tags, asset_selection=selected)
-    assert about(run) == expected
+    assert subject_of(run) == expected

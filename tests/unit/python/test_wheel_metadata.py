@@ -7,6 +7,7 @@ from packaging.specifiers import SpecifierSet
 
 from elt_env.errors import IntegrityError
 from elt_env.python.wheel_metadata import WheelMetadata, read_wheel_metadata
+from elt_env.spec.markers import bound_on
 from tests.support.wheels import make_sdist, make_wheel
 
 
@@ -37,7 +38,7 @@ def test_name_and_version_are_normalized(tmp_path: Path) -> None:
 def test_the_bound_on_a_distribution_is_what_applies_to_it(
     tmp_path: Path, requires: list[str], bound: str
 ) -> None:
-    found = _wheel(tmp_path, *requires).bound_on("python-dateutil", "3.11.7")
+    found = bound_on("python-dateutil", _wheel(tmp_path, *requires).requires, "3.11.7")
     assert found == SpecifierSet(bound)
 
 

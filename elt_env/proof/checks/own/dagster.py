@@ -30,7 +30,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FAILED = re.compile(r"Validation failed for code location (?P<name>.+?):$")
 _VALID = re.compile(r"Validation successful for code location (?P<name>.+?)\.$")
 _NEXT = re.compile(r"^\S+ \S+ \S+ - dagster - ")  # how Dagster begins a line of its log
-_PROGRAM = Path(probes.__file__).parent / "dagster_definitions.py"
+_PROGRAM = probes.DIRECTORY / "dagster_definitions.py"
 
 
 def validate_dagster(bench: OwnBench) -> Finding:

@@ -23,7 +23,7 @@ from elt_env.proof.singer_rows import SingerRows, parse_report
 from elt_env.runtime.files import writing
 from elt_env.runtime.input_files import open_file, read_stored_text
 
-_PROGRAM = Path(probes.__file__).parent / "count_rows.py"
+_PROGRAM = probes.DIRECTORY / "count_rows.py"
 _COUNTED = {"extractors": "extractor", "loaders": "loader"}
 _CSV = (".csv", ".tsv")
 
