@@ -25,6 +25,7 @@ from elt_env.conda.distributions import (
 from elt_env.conda.port import Carried, LeftOut, SolveRequest
 from elt_env.conda.records import as_utc, to_package
 from elt_env.lockfile.document import Package
+from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
 from elt_env.project.policy import ChannelPriority
 from elt_env.runtime.files import write_atomically, writing
@@ -43,7 +44,7 @@ class ChannelRules:
     Attributes:
         priority: how the order of the channels counts.
         places: the position of each channel by its URL, the first has 0.
-        cut_off: nothing younger is taken; None takes all.
+        cut_off: only what is older is taken; None takes all.
         free: normalized names that the cut-off does not concern.
         named: the URLs that stand for the channels that requirements name, by what they say.
         virtual: the virtual packages of this machine.
@@ -61,7 +62,7 @@ class ChannelRules:
         if self.cut_off is None or normalize(record.name.normalized) in self.free:
             return True
         dated = _dated(record)
-        return dated is None or dated <= self.cut_off
+        return dated is None or not is_too_young(dated, self.cut_off)
 
 
 class OfferedBuilds:

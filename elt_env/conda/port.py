@@ -24,7 +24,7 @@ class SolveRequest:
         specs: what must be there.
         constraints: what must hold for packages that are there.
         platform: the conda subdir to solve for; `noarch` is always added.
-        exclude_newer: ignore packages that a channel got, or else that were built, after this
+        exclude_newer: take only packages that a channel got, or else that were built, before this
             moment; None takes all. What a channel gives no date for is taken.
         not_held: normalized names that `exclude_newer` does not concern.
         keep: packages to prefer at their version where nothing forbids it, and where the channels

@@ -51,6 +51,7 @@ from elt_env.index.http_errors import refusal
 from elt_env.lockfile.document import Package
 from elt_env.machine.logins import Logins
 from elt_env.machine.process import Say
+from elt_env.package.cooldown import last_before
 from elt_env.runtime.credentials import (
     WHERE_CREDENTIALS_BELONG,
     channel_carries_credentials,
@@ -178,6 +179,7 @@ class Rattler:
         gateway = self._gateway(client)
         # py-rattler replaces the time zone of a cut-off by UTC instead of converting it.
         cut_off = as_utc(request.exclude_newer)
+        cut_off = cut_off and last_before(cut_off)
         free = [
             NotHeld(gateway, each, request.not_held, cut_off)
             for each in channels

@@ -13,6 +13,7 @@ from elt_env.lock.request import rules_for
 from elt_env.lock.satisfaction import Matches
 from elt_env.lockfile.changes import is_older
 from elt_env.lockfile.document import Lock, Manager, Package
+from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
 from elt_env.spec.conda_spec import CondaSpec, parse_conda_spec, to_pep440
 from elt_env.spec.document import Spec
@@ -119,7 +120,9 @@ def _newest_held(newer: list[ChannelRelease], rules: Rules) -> ChannelRelease | 
     """Return the first build of the newest version of which all builds are too young."""
     limit = rules.now - rules.cooldown
     let_through = {
-        each.version for each in newer if not each.released_at or each.released_at <= limit
+        each.version
+        for each in newer
+        if not each.released_at or not is_too_young(each.released_at, limit)
     }
     held = [each for each in newer if each.version not in let_through]
     builds = [each for each in held if each.version == held[0].version]

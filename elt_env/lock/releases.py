@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.lockfile.document import Package
+from elt_env.package.cooldown import is_too_young
 from elt_env.spec.markers import applies
 
 
@@ -241,7 +242,7 @@ def _installs(file: IndexFile, name: str, rules: Rules) -> bool:
 
 def _cooldown_verdict(uploaded: datetime, rules: Rules) -> _Verdict:
     eligible_at = uploaded + rules.cooldown
-    if eligible_at < rules.now:
+    if not is_too_young(uploaded, rules.now - rules.cooldown):
         return _Verdict(passed=4)
     when = eligible_at.astimezone(timezone.utc).date()
     return _Verdict(f"is {_age(rules.now - uploaded)} old; eligible on {when}", 3, eligible_at)

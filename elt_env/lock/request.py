@@ -8,6 +8,7 @@ from typing import Literal
 
 from elt_env.lock.releases import Rules
 from elt_env.lockfile.document import ChannelSource, Lock, Package
+from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
 from elt_env.package.target import Target
 from elt_env.pip.direct_wheels import DirectWheel
@@ -23,7 +24,7 @@ class LockRequest:
     """What to lock.
 
     Attributes:
-        exclude_newer: releases after this moment are not considered; None takes all.
+        exclude_newer: only releases before this moment are considered; None takes all.
         not_held: normalized names of packages that `exclude_newer` does not concern.
         undated: what `exclude_newer` makes of files without an upload time.
         previous: the lock to stay close to, if any.
@@ -75,7 +76,7 @@ class LockRequest:
         limit, moment = self.exclude_newer, package.released_at
         if limit is None or moment is None or normalize(package.name) in self.not_held:
             return True
-        return moment <= limit
+        return not is_too_young(moment, limit)
 
 
 def ask(  # noqa: PLR0913  # one keyword for each part of a question

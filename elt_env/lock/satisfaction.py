@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 
 from elt_env.lock.places import changed_places
 from elt_env.lockfile.document import WHEEL_BUILD_NUMBER, Lock, Manager, Package
+from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
 from elt_env.project.policy import Policy
 from elt_env.spec.conda_spec import CondaSpec, parse_conda_spec
@@ -79,7 +80,7 @@ def _young(lock: Lock, cooldown: timedelta, exceptions: Iterable[str]) -> list[s
         f"{each.name} {each.version} was younger than the cool-down of {days:g} days"
         for each in lock.packages
         if each.released_at is not None
-        and each.released_at > limit
+        and is_too_young(each.released_at, limit)
         and normalize(each.name) not in free
     ]
 

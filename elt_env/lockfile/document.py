@@ -169,7 +169,7 @@ class Lock:
         channel_source: `host` when the spec's channels could not be reached and the host channel
             stood in for them.
         indexes: URLs of the package indexes, without credentials.
-        exclude_newer: releases after this moment were not considered; None without a cool-down.
+        exclude_newer: only releases before this moment were considered; None without a cool-down.
         locked_at: when the lock was made, UTC.
         tools: names and versions of the tools that made it.
         negotiated: the bounds that conda was given for pip's sake.

@@ -40,7 +40,7 @@ class ResolveRequest:
         pins: (name, version) pairs that the answer must not contradict; what conda owns.
         bounds: further constraints (PEP 508).
         keep: (name, version) pairs to prefer where nothing forbids it.
-        exclude_newer: ignore files uploaded after this moment; None takes all.
+        exclude_newer: take only files uploaded before this moment; None takes all.
         not_held: normalized names that `exclude_newer` does not concern.
         undated: whether `exclude_newer` leaves out (`hold`) or takes files without an upload time.
         wheels_only: never an sdist, but for `allow_sdist`.

@@ -22,6 +22,7 @@ from elt_env.machine.indexes import Index, Indexes, parse_index
 from elt_env.machine.logins import Logins, completed
 from elt_env.machine.process import Completed, Say, clean_environment, run
 from elt_env.machine.scratch import scratch_directory
+from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
 from elt_env.pip import uv_errors
 from elt_env.pip.archived import files_in, forged, forget_notes, listed, wheel_name
@@ -124,7 +125,9 @@ class Uv:
         if limit is None or request.undated == "hold" or not lifted:
             return ()
         files = self.files(lifted, request, unheard)
-        return tuple(each for each in files if each.released_at and each.released_at >= limit)
+        return tuple(
+            each for each in files if each.released_at and is_too_young(each.released_at, limit)
+        )
 
     def files(
         self, resolved: tuple[Resolved, ...], request: ResolveRequest, say: Say

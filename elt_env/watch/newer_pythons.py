@@ -10,6 +10,7 @@ from typing import Literal
 from packaging.version import InvalidVersion, Version
 
 from elt_env.lock.releases import News
+from elt_env.package.cooldown import is_too_young
 from elt_env.spec.conda_spec import to_pep440
 
 
@@ -113,6 +114,6 @@ def _verdict(version: Version, offer: Offered, rules: PythonRules) -> tuple[str,
             rules.undated == "hold"
         ), None
     eligible_at = offer.released_at + rules.cooldown
-    if eligible_at <= rules.now:
+    if not is_too_young(offer.released_at, rules.now - rules.cooldown):
         return "", None
     return f"is younger than the cool-down, until {eligible_at:%Y-%m-%d %H:%M} UTC", eligible_at

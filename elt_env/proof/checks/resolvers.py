@@ -12,6 +12,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import PipConflictError
 from elt_env.lockfile.document import Lock, owned_distributions
 from elt_env.machine.process import Say
+from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
 from elt_env.pip.pip_resolver import resolve_with_pip
 from elt_env.pip.port import ResolveRequest
@@ -90,7 +91,7 @@ def _choose(
 def _has_exceptions(lock: Lock) -> bool:
     limit = lock.exclude_newer
     return limit is not None and any(
-        each.released_at is None or each.released_at > limit for each in lock.pip
+        each.released_at is None or is_too_young(each.released_at, limit) for each in lock.pip
     )
 
 

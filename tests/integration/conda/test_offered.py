@@ -45,7 +45,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     build_number=pick.randint(0, 2),
                     subdir=pick.choice(["noarch", PLATFORM]),
                     depends=pick.choice(_VIRTUAL),
-                    timestamp=pick.choice([_LONG_AGO, _CUT_OFF]) + timedelta(days=number + 1),
+                    timestamp=pick.choice([_LONG_AGO, _CUT_OFF]) + timedelta(days=number),
                 )
         Channel(root / channel).index()
     return root

@@ -88,6 +88,15 @@ def test_a_package_too_young_is_not_chosen(
     assert versions(found)["undated"] == "1.0"
 
 
+@pytest.mark.parametrize("not_held", [(), ("app",)])
+def test_what_came_at_the_moment_of_the_cut_off_is_too_young(
+    packages: Channel, conda: Rattler, not_held: tuple[str, ...]
+) -> None:
+    for cut, version in ((YOUNG, "1.0"), (YOUNG + timedelta(milliseconds=1), "2.0")):
+        asked = request(packages.url, "app", exclude_newer=cut, not_held=not_held)
+        assert versions(conda.solve(asked))["lib"] == version
+
+
 def test_all_that_fits_is_too_young(packages: Channel, conda: Rattler) -> None:
     with pytest.raises(CondaUnsatisfiableError, match="lib >=2") as caught:
         conda.solve(request(packages.url, "python=3.11", "lib>=2", exclude_newer=_CUT))

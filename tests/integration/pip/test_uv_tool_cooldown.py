@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -31,6 +31,13 @@ def test_what_is_not_held_may_be_young(stocked: Shelf) -> None:
     files = stocked.files("app", exclude_newer=_CUT, not_held=("lib",))
     assert {each.name: each.released_at for each in files}["lib"] == _YOUNG
     assert stocked.versions("app", not_held=("lib",))["base"] == "2.0"
+
+
+def test_what_came_at_the_moment_of_the_cut_off_is_too_young(stocked: Shelf) -> None:
+    for cut, version in ((_YOUNG, "1.0"), (_YOUNG + timedelta(milliseconds=1), "2.0")):
+        assert stocked.versions("app", exclude_newer=cut)["app"] == version
+    stocked.index.undated = {"lib-1.0-py3-none-any.whl"}
+    assert stocked.versions("lib", exclude_newer=_YOUNG, undated="take")["lib"] == "1.0"
 
 
 @pytest.mark.parametrize("fault", ["no-upload-times", "html-only"])

@@ -32,6 +32,11 @@ def test_what_is_too_young_by_now_is_not_kept() -> None:
     assert _kept(replace(_QUESTION, exclude_newer=None)) == _kept(free)
 
 
+def test_what_came_at_the_moment_of_the_cut_off_is_not_kept() -> None:
+    assert "young" not in _kept(replace(_QUESTION, exclude_newer=_YOUNG))
+    assert "young" in _kept(replace(_QUESTION, exclude_newer=_YOUNG + timedelta(milliseconds=1)))
+
+
 def test_what_may_be_upgraded_is_not_kept() -> None:
     assert _kept(replace(_QUESTION, upgrade=("old", "openssl"))) == {"timeless", "dateless"}
     assert _kept(replace(_QUESTION, upgrade=None)) == set()

@@ -220,8 +220,10 @@ def test_a_longer_cool_down_names_what_was_too_young() -> None:
     young = pip_package("meltano", "4.4.1", released_at=lock.locked_at - timedelta(days=5))
     timeless = pip_package("private", "1.0", released_at=None)
     lock = replace(lock, packages=(*lock.packages, young, timeless))
-    assert _reasons(_spec(), lock, _policy(cooldown="5 days")) == ()
+    assert _reasons(_spec(), lock, _policy(cooldown="4 days")) == ()
     assert _reasons(_spec(), lock, _policy(cooldown="0")) == ()
+    (reason,) = _reasons(_spec(), lock, _policy(cooldown="5 days"))
+    assert reason == "meltano 4.4.1 was younger than the cool-down of 5 days"
     (reason,) = _reasons(_spec(), lock, _policy(cooldown="6 days"))
     assert reason == "meltano 4.4.1 was younger than the cool-down of 6 days"
     assert (

@@ -44,7 +44,12 @@ def test_only_newer_patches_of_the_minor_are_news() -> None:
         ),
         (_offered("3.11.6", at=None), replace(_RULES, undated="take"), ""),
         (_offered("3.11.6", at=MOMENT), replace(_RULES, cooldown=timedelta(0)), ""),
-        (_offered("3.11.6", at=MOMENT - timedelta(days=3)), _RULES, ""),
+        (
+            _offered("3.11.6", at=MOMENT - timedelta(days=3)),
+            _RULES,
+            "3.11.6 is younger than the cool-down, until 2026-05-04 03:02 UTC",
+        ),
+        (_offered("3.11.6", at=MOMENT - timedelta(days=3, milliseconds=1)), _RULES, ""),
         (_offered("3.11.6"), replace(_RULES, bound="=3.11|=3.12"), ""),
     ],
 )
