@@ -1,4 +1,4 @@
-"""How every command ends: with a message and an exit code, never with a traceback."""
+"""End every command with a message and an exit code, never with a traceback."""
 
 from __future__ import annotations
 

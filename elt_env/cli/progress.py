@@ -1,4 +1,4 @@
-"""How commands tell a person what goes on."""
+"""Progress of commands, shown to a person."""
 
 from __future__ import annotations
 

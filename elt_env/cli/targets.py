@@ -1,4 +1,4 @@
-"""What a person means by a target."""
+"""Open a target by the name that a person writes."""
 
 from __future__ import annotations
 

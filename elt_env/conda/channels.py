@@ -1,4 +1,4 @@
-"""What the names of channels stand for, and which channels, by policy and by conda's settings."""
+"""Resolve the names of channels to URLs, by the policy and by conda's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a conda package holds, read from the package itself: its paths and its distributions."""
+"""The contents of a conda package, read from its archive: its paths and its distributions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the channels offer of everything that a conda half could bring, and what that carries."""
+"""The builds that channels offer to a conda solve, and the distributions that they carry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cache holds of an unpacked conda package, held against the package's archive.
+"""Compare an unpacked conda package in a cache with the package's archive.
 
 Linking compares the files of a cached package with the hashes in its own `info/paths.json`. Whoever
 can write into the cache can change both. So what linking reads in `info/` has to be, byte for byte,

@@ -1,4 +1,4 @@
-"""What a conda tool is asked."""
+"""The interface of conda tools, and the requests they are given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rattler's error texts mean."""
+"""Turn rattler's error texts into errors of this program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the repodata of channels says about single packages."""
+"""Look up single packages in the repodata of channels."""
 
 from __future__ import annotations
 

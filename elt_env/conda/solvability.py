@@ -1,4 +1,4 @@
-"""Whether a request has a solution at all, and why it has none, told by a process of its own.
+"""Find out in a process of its own whether a request has a solution, and if not, why.
 
 rattler explains a request without a solution by a tree of what needs what. Where packages need each
 other that tree can be endless: a thread that nothing can end fills the memory with it. So it is

@@ -1,4 +1,4 @@
-"""What a person wants to see about a materialization."""
+"""Metadata that a materialization shows to a person."""
 
 from __future__ import annotations
 

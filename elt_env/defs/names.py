@@ -1,4 +1,4 @@
-"""How environments are named in Dagster."""
+"""The names of environments in Dagster."""
 
 from __future__ import annotations
 

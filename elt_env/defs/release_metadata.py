@@ -1,4 +1,4 @@
-"""What a person wants to see about a release."""
+"""Metadata that a release shows to a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ops and checks need from outside, and how failures reach Dagster."""
+"""Resources of the ops and checks, and the way from errors to Dagster's failures."""
 
 from __future__ import annotations
 

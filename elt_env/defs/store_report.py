@@ -1,4 +1,4 @@
-"""What was made outside of Dagster, as by `elt-env` in a terminal, is told to it by a run."""
+"""Report to Dagster what was made outside of it, as by `elt-env` in a terminal."""
 
 import contextlib
 import itertools

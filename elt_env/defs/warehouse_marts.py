@@ -1,4 +1,4 @@
-"""What dbt builds of the history: every model and seed an asset, every data test a check of it."""
+"""The dbt models of the history: each model and seed an asset, each data test a check of it."""
 
 import contextlib
 import json

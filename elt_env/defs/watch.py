@@ -1,4 +1,4 @@
-"""What looks at the world by itself: the sensors and schedules of a project."""
+"""The sensors and schedules of a project."""
 
 from __future__ import annotations
 

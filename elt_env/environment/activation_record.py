@@ -1,4 +1,4 @@
-"""What conda's activation of a prefix would set, recorded while the prefix is built.
+"""Record what conda's activation of a prefix would set, while the prefix is built.
 
 Nothing is activated when a prefix is used. What the activation would set is found out once, in a
 shell without anything of the caller's, and is there in all that is run from the prefix.

@@ -1,4 +1,4 @@
-"""What was changed below a directory meanwhile, as far as its files' own records tell."""
+"""Detect changes below a directory, as far as the records of its files tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in a prefix's `conda-meta`, so that conda finds there what it would have written."""
+"""Write a prefix's `conda-meta` so that conda finds there what it would have written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What verification finds."""
+"""Damage to a prefix, found by comparing lists of its files."""
 
 from __future__ import annotations
 

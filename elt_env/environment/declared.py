@@ -1,4 +1,4 @@
-"""What installed distributions declare: the Pythons they are for, and what they need."""
+"""The Python versions and the requirements that installed distributions declare."""
 
 from __future__ import annotations
 

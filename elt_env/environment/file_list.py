@@ -1,4 +1,4 @@
-"""What every file of a sealed prefix was when it was sealed, kept beside the prefix."""
+"""The state of every file of a prefix when it was sealed, kept beside the prefix."""
 
 # Paths are strings here: there are tens of thousands of files.
 # ruff: noqa: PTH115, PTH118

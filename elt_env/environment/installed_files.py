@@ -1,4 +1,4 @@
-"""Whether the files that pip installed are as their RECORD says.
+"""Compare the files that pip installed with their RECORD.
 
 https://packaging.python.org/en/latest/specifications/recording-installed-packages/
 """

@@ -1,4 +1,4 @@
-"""Which modules the distributions of a prefix bring, and whether they import."""
+"""The modules that the distributions of a prefix bring, and whether they import."""
 
 from __future__ import annotations
 

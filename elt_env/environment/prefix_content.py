@@ -1,4 +1,4 @@
-"""Whether a prefix holds what its lock says."""
+"""Compare what a prefix holds with its lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which package each file of a prefix belongs to."""
+"""The package that each file of a prefix belongs to."""
 
 from __future__ import annotations
 

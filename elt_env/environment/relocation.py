@@ -1,4 +1,4 @@
-"""What a file of a prefix holds when the prefix lives elsewhere.
+"""The content of a prefix's files when the prefix lives elsewhere.
 
 Conda replaces a placeholder by the prefix when it links a package, in text as it is, in binaries
 within the C string and filled up with NUL bytes; the same is done here from one prefix to

@@ -1,4 +1,4 @@
-"""What a lock newly runs at every start of Python, seen in what is installed."""
+"""Find code that a lock newly runs at every start of Python, from what is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs whenever a Python of an environment starts, and is new there.
+"""Code that runs whenever a Python of an environment starts, and is new there.
 
 The interpreter's `site` module executes the lines of `.pth` files that import something, and then
 imports `sitecustomize` and `usercustomize` (https://docs.python.org/3/library/site.html).

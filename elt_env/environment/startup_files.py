@@ -1,4 +1,4 @@
-"""What a prefix's own files would pull in from elsewhere when its tools start."""
+"""Find files of a prefix that would load others from elsewhere when its tools start."""
 
 from __future__ import annotations
 

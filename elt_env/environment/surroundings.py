@@ -1,4 +1,4 @@
-"""What a tool of a prefix takes from outside it when its caller's environment is hostile."""
+"""Detect what a prefix's tool takes from outside it in a caller's hostile environment."""
 
 from __future__ import annotations
 

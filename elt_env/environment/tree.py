@@ -1,4 +1,4 @@
-"""Whether two prefixes of one lock hold the same."""
+"""Compare two prefixes of one lock with each other."""
 
 from __future__ import annotations
 

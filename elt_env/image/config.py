@@ -1,4 +1,4 @@
-"""How an image runs, and what its labels say."""
+"""The configuration of an image: how it runs, and its labels."""
 
 from __future__ import annotations
 

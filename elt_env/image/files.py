@@ -1,4 +1,4 @@
-"""Which files of a prefix go into an image, and whose they are.
+"""The files of a prefix that go into an image, and their owners.
 
 What a package recorded goes in, its compiled modules, and conda's record of it; what a tool wrote
 into the prefix later does not.

@@ -1,4 +1,4 @@
-"""Which layer of an image each package goes to.
+"""Assign each package to a layer of an image.
 
 The answer depends on the packages alone, so that two builds agree, and a package that changes
 takes little else with it: https://github.com/opencontainers/image-spec (layer.md) sends a changed

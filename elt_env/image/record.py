@@ -1,4 +1,4 @@
-"""What is known about the image of a lock."""
+"""The record of a lock's image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image gets from the project itself: its directories, their revision, and a date."""
+"""The project's own part of an image: its directories, their revision, and a date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an OCI image is made of: descriptors, manifests, configs and indexes.
+"""The parts of an OCI image: descriptors, manifests, configs and indexes.
 
 The rules are those of the OCI Image Format Specification 1.1: descriptor.md, manifest.md,
 config.md, image-index.md. Everything is written as canonical JSON, so that equal content has an

@@ -1,4 +1,4 @@
-"""Whether an image in the store is as it was packed, and how it is made so again."""
+"""Compare an image in the store with what was packed, and restore it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps two programs from talking over HTTP, whichever library says it."""
+"""Causes of failed HTTP connections, whichever library reports them."""
 
 from __future__ import annotations
 

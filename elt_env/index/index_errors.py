@@ -1,4 +1,4 @@
-"""What went wrong between here and a package index, in a person's words."""
+"""Turn failures of a package index into messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What package indexes say about projects: many looks at once, each of which costs little."""
+"""Look up many projects on package indexes at once, at little cost each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a package index says about one project (PEP 503, 592, 691, 700)."""
+"""A project's page on a package index (PEP 503, 592, 691, 700)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of several answers is the best: how far what was asked for lags behind its newest.
+"""Choose the best of several answers: the one in which what was asked for lags least.
 
 The rule does not depend on the order of lines. First, what the policy prefers is as new as it can
 be, in the policy's order. Then all that was asked for lags as little as it can, taken together: in

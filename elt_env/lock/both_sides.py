@@ -1,4 +1,4 @@
-"""What a spec asks for from both conda and pip."""
+"""Refuse requirements that a spec states for both conda and pip."""
 
 from __future__ import annotations
 

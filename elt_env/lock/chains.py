@@ -1,4 +1,4 @@
-"""Who asked for a package: the way from what a person requested to it."""
+"""Dependency chains: the path to a package from what a person requested."""
 
 from __future__ import annotations
 

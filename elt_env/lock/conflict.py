@@ -1,4 +1,4 @@
-"""Why the two halves have no common answer: a smallest set of requirements, and what they need."""
+"""Explain a conflict of the two halves: a smallest set of requirements, and what they need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an index and a package's metadata tell about a change of versions."""
+"""Facts about a change of versions, from an index and a package's metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed between two locks, and why: a value that outlives both locks."""
+"""The changes between two locks, with their reasons: a value that outlives both locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where locked packages come from, and whether another place is what a person said."""
+"""The origins of locked packages, compared with where a person said to take them from."""
 
 from __future__ import annotations
 

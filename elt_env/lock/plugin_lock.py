@@ -1,4 +1,4 @@
-"""What is installed for the plugins of a Meltano project: every package, for one target."""
+"""The lock of a Meltano project's plugins: every package, for one target."""
 
 from __future__ import annotations
 

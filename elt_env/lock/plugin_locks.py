@@ -1,4 +1,4 @@
-"""Where the locks of Meltano's plugins are kept: beside the lock of their target.
+"""Store the locks of Meltano's plugins beside the lock of their target.
 
 `plugins/<target>/<check>.json` below the store, for each check that runs a Meltano project, and
 `<check>.before.json`, the one that it replaced.

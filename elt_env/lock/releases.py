@@ -1,4 +1,4 @@
-"""Which of the versions on a project's page could take the place of the locked one."""
+"""Judge the versions on a project's page: which of them could replace the locked one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lock is asked for: one question, answered by conda and pip together."""
+"""The request for a lock: one question, answered by conda and pip together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which Pythons the packages of pip are for, as the indexes say (Requires-Python, PEP 503)."""
+"""The Pythons that pip's packages support, as the indexes say (Requires-Python, PEP 503)."""
 
 from __future__ import annotations
 

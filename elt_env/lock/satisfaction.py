@@ -1,4 +1,4 @@
-"""Whether a lock still satisfies the spec and the policy, and if not, why."""
+"""Find the reasons for which a lock no longer satisfies the spec and the policy."""
 
 from __future__ import annotations
 

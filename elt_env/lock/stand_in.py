@@ -1,4 +1,4 @@
-"""What the host channel cannot stand in for; all of it is said in one message."""
+"""Refuse what the host channel cannot stand in for, all of it in one message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a package is in a lock, and what stands in the way of another version of it."""
+"""Explain why a package is in a lock, and what keeps another version of it out."""
 
 from __future__ import annotations
 

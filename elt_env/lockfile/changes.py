@@ -1,4 +1,4 @@
-"""What changed between two locks of a target, by the locks alone."""
+"""The changes between two locks of a target, from the locks alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether every field of a lock is what it should be, wherever the lock comes from.
+"""Validate every field of a lock, wherever the lock comes from.
 
 A lock is read by conda's linker and by pip, and names files to be written and servers to be asked.
 Its checksum shows that nobody changed it by accident; what it says is looked at here.

@@ -1,4 +1,4 @@
-"""What the activation of a prefix sets, told so that it holds wherever the prefix lies."""
+"""The variables that activate a prefix, written so that they hold wherever the prefix lies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How this user reaches the network: certificates and proxies, the same for every tool.
+"""This user's network settings: certificates and proxies, the same for every tool.
 
 Each program looks in places of its own: OpenSSL, uv and rattler at SSL_CERT_FILE, requests at
 REQUESTS_CA_BUNDLE, curl at CURL_CA_BUNDLE, pip at its `cert`, conda at its `ssl_verify`. What any

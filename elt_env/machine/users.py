@@ -1,4 +1,4 @@
-"""Which directories are in use by running processes."""
+"""Find the directories that running processes use."""
 
 from __future__ import annotations
 

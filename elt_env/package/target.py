@@ -1,4 +1,4 @@
-"""What a lock is made for: an environment at one Python minor, on one platform."""
+"""The target of a lock: an environment at one Python minor, on one platform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What uv installed from its cache of unpacked wheels, held against the wheels themselves.
+"""Compare what uv installed from its cache of unpacked wheels with the wheels themselves.
 
 uv compares the hash of the lock when it unpacks a wheel, and later takes what lies in its cache.
 So what a distribution in the prefix records has to be what its wheel holds. Every file of a prefix

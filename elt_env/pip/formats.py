@@ -1,4 +1,4 @@
-"""Which file formats pip and uv may take, as the options that both understand."""
+"""The file formats that pip and uv may take, as options that both understand."""
 
 from __future__ import annotations
 

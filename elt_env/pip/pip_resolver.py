@@ -1,4 +1,4 @@
-"""What pip's own resolver would choose, without installing it."""
+"""Ask pip's own resolver for its choice, without installing it."""
 
 from __future__ import annotations
 

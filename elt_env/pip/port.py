@@ -1,4 +1,4 @@
-"""What a pip resolver and a pip installer are asked."""
+"""The interfaces of pip resolvers and installers, and the requests they are given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What uv writes and reads: pins, annotated requirements, and the files of a pylock.toml."""
+"""Write and read uv's files: pins, annotated requirements, and a pylock.toml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What uv's exit codes and texts mean. Its exit code tells too little, so the text decides."""
+"""Turn uv's failures into errors. Its exit code tells too little, so the text decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a release's wheels an installer would take here."""
+"""Choose among a release's wheels as an installer would here."""
 
 from __future__ import annotations
 

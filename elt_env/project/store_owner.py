@@ -1,4 +1,4 @@
-"""Whose a store is: the project that made it, as `project.json` in the store says.
+"""The owner of a store: the project that made it, as `project.json` in the store says.
 
 Locks and releases go by the names of environments, and two projects may each have an `elt`. So a
 store has one project. It is known by its name where the policy gives it one, else by its place, and

@@ -1,4 +1,4 @@
-"""How a person accepts what a check found, and why one should not."""
+"""Tell a person how to accept what a check found, and why not to."""
 
 from __future__ import annotations
 

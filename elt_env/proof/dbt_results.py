@@ -1,4 +1,4 @@
-"""What dbt says about each node it ran: run_results.json."""
+"""Read dbt's results of the nodes that it ran: run_results.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is missing for a lock to become the release: the required evidence that does not hold."""
+"""Find the required evidence that a lock lacks, or that does not hold, for its release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which failed imports say nothing against an environment, and why."""
+"""Failed imports that say nothing against an environment, and the reasons."""
 
 from __future__ import annotations
 

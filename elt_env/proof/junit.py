@@ -1,4 +1,4 @@
-"""What pytest says about each test it ran: JUnit XML."""
+"""Read pytest's results of the tests that it ran: JUnit XML."""
 
 from __future__ import annotations
 

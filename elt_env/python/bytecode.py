@@ -1,4 +1,4 @@
-"""Where Python keeps the bytecode of a module: PEP 3147, and PEP 488 for optimized bytecode.
+"""The places of a module's bytecode: PEP 3147, and PEP 488 for optimized bytecode.
 
 What lies in a `__pycache__` directory is derived from what lies beside it: Python, and tools like
 numba, write it anew whenever they like. A `.pyc` anywhere else is a module itself: nothing writes

@@ -1,4 +1,4 @@
-"""How installers write which program runs a script.
+"""The first lines that installers write to name the interpreter of a script.
 
 The kernel cuts a long first line, and ends the name of the program at a space (execve(2)). Where
 that would happen, installers write a few lines that mean one thing to `sh`, which runs the program,

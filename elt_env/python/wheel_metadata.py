@@ -1,4 +1,4 @@
-"""What a wheel says about itself, read from its METADATA (core metadata specification)."""
+"""Read a wheel's METADATA (core metadata specification)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person wants to know of a target in one look."""
+"""The standing of a target: its state in one look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known about a target: the contract of `elt-env show TARGET --json`."""
+"""The summary of a target: the contract of `elt-env show TARGET --json`."""
 
 from __future__ import annotations
 

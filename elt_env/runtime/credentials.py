@@ -1,4 +1,4 @@
-"""What counts as a credential in a URL: one rule for what is refused and for what is hidden."""
+"""Credentials in URLs: one rule for what is refused and for what is hidden."""
 
 from __future__ import annotations
 

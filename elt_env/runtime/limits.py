@@ -1,4 +1,4 @@
-"""How much a file that a person hands over may hold: one rule, whatever the file is.
+"""The most that a file which a person hands over may hold: one rule for every kind of file.
 
 What goes beyond is refused at once and in a sentence. Each limit is far above what such files are
 in the field, and low enough that whatever stays below it is read in about a second.

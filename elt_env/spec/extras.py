@@ -1,4 +1,4 @@
-"""What a distribution needs only for an extra (PEP 508)."""
+"""The requirements that a distribution has only for an extra (PEP 508)."""
 
 from __future__ import annotations
 

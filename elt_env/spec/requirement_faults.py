@@ -1,4 +1,4 @@
-"""What is wrong with a text that should be a requirement, and what to write in its place.
+"""Diagnose a text that should be a requirement, and propose what to write in its place.
 
 `packaging` tells a column and what its grammar expected there. A person wants to know what to
 write, so each suggestion here is a text that `packaging` takes.

@@ -1,4 +1,4 @@
-"""What garbage collection removes."""
+"""The items that garbage collection removes."""
 
 from __future__ import annotations
 

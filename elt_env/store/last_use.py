@@ -1,4 +1,4 @@
-"""When something in the store was last used: the time of one small file or directory.
+"""The last use of something in the store: the time of one small file or directory.
 
 Whoever uses a thing marks it first and then looks whether it is there. Whoever collects it takes it
 from its name first and then looks at the mark. So one of the two always sees the other.

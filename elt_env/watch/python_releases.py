@@ -1,4 +1,4 @@
-"""How long each Python minor is maintained. Pure functions of a date."""
+"""The support period of each Python minor. Pure functions of a date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known about the readiness of Pythons: `readiness/<environment>/<python>.json`."""
+"""Stored readiness of Python versions: `readiness/<environment>/<python>.json`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the way, as uv explains a resolve without a solution."""
+"""The packages that keep a resolve from a solution, read from uv's explanation."""
 
 from __future__ import annotations
 

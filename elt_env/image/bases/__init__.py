@@ -1,4 +1,4 @@
-"""What an image stands on: the layers below the environment."""
+"""Base images: the layers below the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image stands on, and how it is remembered from one image to the next."""
+"""The base of an image, and its record from one image to the next."""
 
 from __future__ import annotations
 

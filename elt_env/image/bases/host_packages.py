@@ -1,4 +1,4 @@
-"""Which of the distribution's packages some files of this machine come from."""
+"""Find the distribution's packages that files of this machine come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an environment needs of the system that it runs on: libraries, and packages with these."""
+"""The system libraries that an environment needs, and the packages that have them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What belongs to an image without being part of it, such as its SBOM."""
+"""Attachments of an image, which are no part of it, such as its SBOM."""
 
 from __future__ import annotations
 

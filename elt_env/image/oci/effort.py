@@ -1,4 +1,4 @@
-"""How long a push or a pull may take, how often it tries again, and whether it goes on."""
+"""Limits of a push or a pull: its time, its retries, and whether it resumes."""
 
 from __future__ import annotations
 

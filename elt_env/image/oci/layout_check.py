@@ -1,4 +1,4 @@
-"""Whether the files of an image layout are as they were written."""
+"""Compare the files of an image layout with their digests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a registry is told who asks: Basic, or a token of the server that it names.
+"""Authenticate at a registry: Basic, or a token of the server that it names.
 
 The flow is that of https://distribution.github.io/distribution/spec/auth/token/ and .../oauth/.
 """

@@ -1,4 +1,4 @@
-"""What a registry's refusals mean, in a person's words."""
+"""Turn the refusals of a registry into messages."""
 
 from __future__ import annotations
 

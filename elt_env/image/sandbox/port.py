@@ -1,4 +1,4 @@
-"""What every sandbox can do: run a command in an image, apart from this machine."""
+"""The interface of sandboxes: run a command in an image, apart from this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which checks say anything about a lock."""
+"""Choose the checks that say anything about a lock."""
 
 from __future__ import annotations
 

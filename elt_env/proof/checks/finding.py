@@ -1,4 +1,4 @@
-"""What a check is, and what it returns."""
+"""Findings: the results of checks."""
 
 from __future__ import annotations
 

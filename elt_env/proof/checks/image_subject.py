@@ -1,4 +1,4 @@
-"""What a check on an image is, and what it looks at."""
+"""Checks on an image, and the image that they look at."""
 
 from __future__ import annotations
 

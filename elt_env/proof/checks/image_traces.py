@@ -1,4 +1,4 @@
-"""What must not be found in an image: places of the building machine, and secrets."""
+"""Find what must not be in an image: places of the building machine, and secrets."""
 
 from __future__ import annotations
 

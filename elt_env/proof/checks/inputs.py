@@ -1,4 +1,4 @@
-"""What checks read beside the prefix or the image; evidence holds while that stays the same."""
+"""Inputs of checks beside the prefix or the image; evidence holds while they stay the same."""
 
 from __future__ import annotations
 

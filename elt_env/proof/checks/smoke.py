@@ -1,4 +1,4 @@
-"""What the smoke checks share: a scratch directory, a time limit, and faults told as findings."""
+"""Shared parts of the smoke checks: a scratch directory, a time limit, faults as findings."""
 
 from __future__ import annotations
 

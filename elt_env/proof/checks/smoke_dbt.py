@@ -1,4 +1,4 @@
-"""What dbt of the built environment does with its adapters: on DuckDB it builds a project."""
+"""Run dbt of the built environment with its adapters: on DuckDB it builds a project."""
 
 from __future__ import annotations
 

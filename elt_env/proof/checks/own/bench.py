@@ -1,4 +1,4 @@
-"""Where a team's own check works: a copy of its project, a time limit, and no secret told."""
+"""The workplace of a team's own check: a copy of its project, a time limit, secrets masked."""
 
 from __future__ import annotations
 
