@@ -17,8 +17,8 @@ from elt_env.machine.shells import own_command
 from elt_env.package.target import Target
 from elt_env.release.history import log_text
 from elt_env.release.log import release_log
+from elt_env.release.move import MoveResult, mend_entry_points
 from elt_env.release.notify import notify
-from elt_env.release.promote import MoveResult, mend_entry_points
 from elt_env.release.promote import promote as promote_lock
 from elt_env.release.roll_back import roll_back
 from elt_env.release.store import ReleaseStore

@@ -21,7 +21,8 @@ from elt_env.lock import make as locking
 from elt_env.lock.make import Locked, Resolution, Solved
 from elt_env.lockfile.changes import count
 from elt_env.project.policy import EnvironmentPolicy
-from elt_env.release.promote import mend_entry_points, promote
+from elt_env.release.move import mend_entry_points
+from elt_env.release.promote import promote
 
 
 @step

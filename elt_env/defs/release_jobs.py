@@ -13,7 +13,7 @@ from elt_env.package.target import Target
 from elt_env.project.policy import Policy
 from elt_env.release import promote as promoting
 from elt_env.release import roll_back as rolling
-from elt_env.release.promote import MoveResult
+from elt_env.release.move import MoveResult
 from elt_env.release.repair import mend
 from elt_env.toolbox import Toolbox
 

@@ -18,7 +18,7 @@ from elt_env.package.target import Target
 from elt_env.proof.proof import examine
 from elt_env.release.history import Entry
 from elt_env.release.log import release_log
-from elt_env.release.promote import MoveResult
+from elt_env.release.move import MoveResult
 from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
 from elt_env.report.summary import first_tool

@@ -33,7 +33,7 @@ from elt_env.image.verify import repair_image
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
-from elt_env.release.promote import moving
+from elt_env.release.move import moving
 from elt_env.release.store import ReleaseStore
 from elt_env.release.verify import locks_of, require_whole, verify
 from elt_env.runtime.files import remove_tree, write_atomically, writing
@@ -260,7 +260,8 @@ def _repair_release(lock: Lock, toolbox: Toolbox, say: Say) -> None:
 
     What was built again may lie in another place, and may have other programs.
     """
-    with moving(lock.target, toolbox, say) as (releases, history):
-        if history and history[-1].digest == lock.digest:
-            for each in releases.mend(history[-1], toolbox.store.prefix_path(lock)):
+    with moving("repair", lock.target, toolbox, say) as mover:
+        release = mover.before
+        if release and release.digest == lock.digest:
+            for each in mover.releases.mend(release, toolbox.store.prefix_path(lock)):
                 say(f"repair: {each.path} of the release")

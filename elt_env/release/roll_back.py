@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from elt_env.environment.build import changed_since_sealed, ensure_prefix, require_as_sealed
+from elt_env.environment.build import changed_since_sealed, ensure_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import InputError
 from elt_env.image.push import push_release
@@ -13,8 +13,8 @@ from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
 from elt_env.proof.proof import examine, require_proven
-from elt_env.release.promote import MoveResult, moving
-from elt_env.release.record import Release, number_after, step_back
+from elt_env.release.move import MoveResult, moving
+from elt_env.release.record import Release, step_back
 from elt_env.release.repair import repair
 from elt_env.release.verify import verify_prefix
 from elt_env.store.evidence import Status
@@ -51,8 +51,8 @@ def roll_back(  # noqa: PLR0913  # target, tools and listener, and what the hist
         RegistryError: the release has moved, but the registry's tag has not.
         NetworkError, StorageError, BusyError: the same call can be made again.
     """
-    with moving(target, toolbox, say) as (_, history):
-        pass
+    with moving("rollback", target, toolbox, say) as mover:
+        history = mover.history
     digest = _destination(target, toolbox, history, to)
     lock = toolbox.store.read_lock(digest, target)
     then = next((each for each in reversed(history) if each.digest == digest), None)
@@ -60,30 +60,15 @@ def roll_back(  # noqa: PLR0913  # target, tools and listener, and what the hist
     prefix = _built(lock, toolbox, say)
     if then is None:
         _proven(lock, toolbox)  # of what was just built, where it was not there
-    with moving(target, toolbox, say) as (releases, now):
-        before = now[-1] if now else None
+    with moving("rollback", target, toolbox, say) as mover:
+        before = mover.before
         if before and before.digest == digest:
-            say(f"rollback: {target.name} is at {short(digest)} already")
-            push_release(lock, before.image, toolbox, say)
-            if releases.mend(before, prefix.path):
-                say(f"rollback: wrote the entry points of {target.name} again")
-            return MoveResult(before, before, f"{short(digest)} is it already")
-        release = Release(
-            number=number_after(before),
-            target=target.name,
-            digest=digest,
-            image=image,
-            at=toolbox.now().replace(microsecond=0),
-            action="rolled back",
-            trigger=trigger,
-            by=by,
-            evidence=evidence,
+            mover.confirm(before, prefix)
+            return mover.stay(before, "it is the release already")
+        release = mover.prepare(
+            prefix, image, evidence, action="rolled back", trigger=trigger, by=by
         )
-        releases.prepare(release, prefix.path)
-        say(f"rollback: release {release.number} of {target.name} is prepared")
-        require_as_sealed(prefix)
-        releases.switch(release)
-        say(f"rollback: {target.name} is now {digest}, release {release.number}")
+        mover.switch(release)
         push_release(lock, release.image, toolbox, say)
     return MoveResult(release, before)
 

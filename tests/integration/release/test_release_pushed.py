@@ -14,7 +14,8 @@ from elt_env.image import spec as oci
 from elt_env.image.push import push_candidate
 from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import short
-from elt_env.release.promote import MoveResult, promote
+from elt_env.release.move import MoveResult
+from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
 from elt_env.release.store import ReleaseStore
 from elt_env.toolbox import Toolbox

@@ -10,7 +10,8 @@ from elt_env.errors import InputError, PolicyError, ProofError, ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.proof.checks import CHECKS, SMOKE_CHECKS
 from elt_env.proof.proof import examine
-from elt_env.release.promote import MoveResult, promote
+from elt_env.release.move import MoveResult
+from elt_env.release.promote import promote
 from elt_env.release.store import ReleaseStore
 from elt_env.toolbox import Toolbox
 from tests.support.locks import lock_of, pip_package, python_package
@@ -85,7 +86,7 @@ def test_what_is_the_release_already_is_kept(
     assert (again.release, again.before) == (first, first)
     assert again.kept
     assert len(ReleaseStore(toolbox.store.home).history(_TARGET.name)) == 1
-    assert "it is that already" in capsys.readouterr().out
+    assert "it is the release already" in capsys.readouterr().out
 
 
 def test_a_lock_that_is_not_the_current_one_can_be_named(toolbox: Toolbox) -> None:
@@ -258,7 +259,7 @@ def test_what_was_rolled_back_from_is_promoted_by_a_person_only(toolbox: Toolbox
     assert released(toolbox) == _LOCK.digest
 
     assert move(toolbox).release.digest == _NEXT.digest
-    assert move(toolbox, unasked=True).kept == "it is that already"
+    assert move(toolbox, unasked=True).kept == "it is the release already"
 
 
 def test_what_was_not_rolled_back_from_is_promoted_by_itself(toolbox: Toolbox) -> None:

@@ -13,7 +13,8 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.release import roll_back as module
 from elt_env.release.log import release_log
-from elt_env.release.promote import MoveResult, promote
+from elt_env.release.move import MoveResult
+from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
 from elt_env.release.store import ReleaseStore
 from elt_env.toolbox import Toolbox
