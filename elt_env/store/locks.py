@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,7 @@ from elt_env.store.evidence import Evidence
 from elt_env.store.evidence_records import EvidenceRecords, Key
 
 _RELOCK = "Make a new one with: elt-env relock {target}"
+_PAUSES = (0.01, 0.1)  # seconds; putting a lock in the place of one takes two renames
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Store:
         Raises:
             IntegrityError: its lock.json is gone, was changed by hand, or is another target's.
         """
-        lock = _read_manifest(self.lock_directory(digest), target)
+        lock = _steady(lambda: _read_manifest(self.lock_directory(digest), target))
         return self._require_digest(lock, digest)
 
     def current_lock(self, target: Target) -> Lock | None:
@@ -208,6 +210,20 @@ def read_lock_directory(directory: Path, target: Target | None) -> Lock:
     Raises:
         IntegrityError: a file is gone or was changed by hand, or it is another target's lock.
     """
+    return _steady(lambda: _read_whole(directory, target))
+
+
+def _steady(read: Callable[[], Lock]) -> Lock:
+    """Return what is read; at a fault again, since the lock may just have been replaced."""
+    for pause in _PAUSES:
+        try:
+            return read()
+        except IntegrityError:
+            time.sleep(pause)
+    return read()
+
+
+def _read_whole(directory: Path, target: Target | None) -> Lock:
     lock = _read_manifest(directory, target)
     for name in damaged_files(directory, lock):
         raise IntegrityError(

@@ -126,7 +126,7 @@ def _make_mount_point(root: Path, inside: str, *, is_directory: bool) -> None:
             try:
                 found = place.lstat().st_mode
             except FileNotFoundError:
-                place.mkdir(mode=0o755) if wants_directory else place.touch()
+                place.mkdir(0o755, exist_ok=True) if wants_directory else place.touch()
                 continue
             if stat.S_ISDIR(found) != wants_directory or stat.S_ISLNK(found):
                 raise InputError(

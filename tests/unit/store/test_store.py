@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -106,6 +107,17 @@ def test_the_same_packages_from_elsewhere_replace_the_lock(store: Store) -> None
     assert store.write_lock(again) == path
     assert store.current_lock(TARGET) == again
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_lock_is_read_whole_while_another_process_replaces_it(store: Store) -> None:
+    _locked(store)
+    moved = replace(_LOCK, locked_at=MOMENT + timedelta(days=1))
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(lambda: [store.write_lock(each) for each in (moved, _LOCK) * 10])
+        while not writer.done():
+            assert store.read_lock(_LOCK.digest, TARGET).digest == _LOCK.digest
+            assert store.read_manifest(_LOCK.digest, TARGET).digest == _LOCK.digest
+        assert len(writer.result()) == 20
 
 
 def test_another_process_that_wrote_the_same_lock_meanwhile_is_right_too(

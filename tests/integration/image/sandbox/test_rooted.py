@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from elt_env.image.oci.layout import Layout
 from elt_env.image.oci.reader import read_image
 from elt_env.image.oci.unpack import ensure_root
 from elt_env.image.sandbox import Bind, Sandbox, Task, run_in
-from elt_env.image.sandbox.rooted import Bubblewrap, Namespaces, find_user
+from elt_env.image.sandbox.rooted import Bubblewrap, Namespaces, enter, find_user
 from elt_env.image.spec import Descriptor
 from elt_env.machine.process import Completed
 from tests.support.layouts import (
@@ -201,3 +203,19 @@ def test_users_are_found_by_name_and_by_number(
         users("nobody")
     with pytest.raises(InputError, match="group 'nogroup'"):
         users("elt:nogroup")
+
+
+def test_two_enter_one_root_at_once(layout: Layout, image: Descriptor, tmp_path: Path) -> None:
+    config = read_image(layout, image).config
+    both = threading.Barrier(2)
+
+    def go(root: Path) -> None:
+        both.wait(timeout=10)
+        enter(root, config, Task(("sh",), directory="/" + "a/" * 200))
+
+    with ThreadPoolExecutor(2) as pool:
+        for each in range(20):
+            root = tmp_path / str(each)
+            (root / "etc").mkdir(parents=True)
+            for done in [pool.submit(go, root) for _ in range(2)]:
+                done.result()
