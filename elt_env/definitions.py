@@ -14,7 +14,9 @@ from elt_env.defs.overview import overview_definitions
 from elt_env.defs.readiness import readiness_asset, readiness_job
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
+from elt_env.defs.sensors.walk import WATCHING
 from elt_env.defs.store_report import store_report_definitions
+from elt_env.defs.unloaded import remember_listener, telling_what_is_not_loaded
 from elt_env.defs.upkeep import upkeep_definitions
 from elt_env.defs.warehouse import warehouse_definitions
 from elt_env.defs.watch import watch_definitions
@@ -73,4 +75,7 @@ def project_definitions(project: Project) -> dg.Definitions:
 # Dagster copies sensors with all of their parameters, and warns of its own doing.
 warnings.filterwarnings("ignore", ".*`owners` of initializer `SensorDef", dg.BetaWarning)
 
-defs = project_definitions(open_project())
+with telling_what_is_not_loaded(WATCHING):
+    project = open_project()
+    defs = project_definitions(project)
+remember_listener(project.policy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from elt_env.defs.intervals import local_seconds
 from elt_env.project.policy import Policy
 
 
@@ -30,6 +31,7 @@ def automation_sensor(policy: Policy) -> dg.AutomationConditionSensorDefinition:
     return dg.AutomationConditionSensorDefinition(
         "automation_sensor",
         target=dg.AssetSelection.all(),
+        minimum_interval_seconds=local_seconds(policy),
         default_status=running if policy.watch else dg.DefaultSensorStatus.STOPPED,
         description="Makes what follows of a lock, a prefix or an image that has changed.",
     )

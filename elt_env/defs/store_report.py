@@ -13,6 +13,7 @@ from dagster._core.event_api import PartitionKeyFilter  # no public call knows o
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from elt_env.defs.checks import evaluation, result_of
+from elt_env.defs.intervals import local_seconds
 from elt_env.defs.metadata import (
     Metadata,
     image_record_metadata,
@@ -40,7 +41,6 @@ from elt_env.store.evidence import Evidence
 from elt_env.toolbox import Toolbox
 
 JOB = "store_report"
-_SECONDS = 30
 _PAUSE = 600.0  # seconds
 _OUTSIDE = "made outside of Dagster"
 # https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events that are reported
@@ -82,7 +82,7 @@ def _sensor(policy: Policy, job: dg.JobDefinition, tracked: Tracked) -> dg.Senso
     @dg.sensor(
         name="store_sensor",
         job=job,
-        minimum_interval_seconds=_SECONDS,
+        minimum_interval_seconds=local_seconds(policy),
         default_status=status.RUNNING if policy.watch else status.STOPPED,
         description="Runs `store_report` where the store has what Dagster does not know; what a "
         "run is working on is left to that run.",

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
+from typing import Protocol
 
 from elt_env.errors import EltEnvError
 from elt_env.index.webhook import post
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
-from elt_env.project.policy import Policy
 from elt_env.release.notice import Notice, Outcome
 from elt_env.toolbox import Toolbox
+
+
+class Listener(Protocol):
+    """Who is told of what, as a policy says it."""
+
+    @property
+    def notify_webhook(self) -> str | None:
+        """URL that outcomes are posted to; `${NAME}` in it is a variable's value."""
+
+    @property
+    def notify_on(self) -> Collection[str]:
+        """The outcomes that are told."""
 
 
 def notify(  # noqa: PLR0913  # target, tools and listener, and what is told
@@ -40,12 +53,12 @@ def notify(  # noqa: PLR0913  # target, tools and listener, and what is told
     return deliver(notice, toolbox.policy, say)
 
 
-def deliver(notice: Notice, policy: Policy, say: Say) -> bool:
-    """Post a notice as `notify` does, where a policy is all that there is."""
-    if not policy.notify_webhook or notice.outcome not in policy.notify_on:
+def deliver(notice: Notice, listener: Listener, say: Say) -> bool:
+    """Post a notice as `notify` does, where nothing is known but who is told."""
+    if not listener.notify_webhook or notice.outcome not in listener.notify_on:
         return False
     try:
-        post(policy.notify_webhook, notice.to_json(), os.environ)
+        post(listener.notify_webhook, notice.to_json(), os.environ)
     except EltEnvError as error:
         say(f"WARNING: {error.problem}")
         return False

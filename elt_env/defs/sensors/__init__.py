@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from elt_env.defs.intervals import local_seconds, watch_seconds
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.walk import WATCHING, Tracked, Walk
 from elt_env.project.policy import Policy
@@ -16,8 +17,6 @@ from elt_env.watch.releases import look_at_releases
 from elt_env.watch.spec import look_at_spec
 
 __all__ = ["sensors"]
-
-_SPEC_SECONDS = 30  # to read some files costs nothing
 
 Looking = Callable[[Walk, Tracked], None]
 
@@ -29,11 +28,11 @@ def sensors(policy: Policy, jobs: Sequence[Any]) -> list[dg.SensorDefinition]:
         policy: which targets there are, how often to look, and whether from the start.
         jobs: what they may ask to run: `<environment>_build` and `python_readiness`.
     """
-    seconds = int(policy.watch_interval.total_seconds())
+    seconds = watch_seconds(policy)
     looks = (
         (_look_at_releases, seconds),
         (_look_at_pythons, seconds),
-        (_look_at_specs, min(seconds, _SPEC_SECONDS)),
+        (_look_at_specs, local_seconds(policy)),
     )
     return [
         _sensor(name, look, every, policy, jobs)

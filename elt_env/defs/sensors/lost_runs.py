@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from elt_env.defs.intervals import local_seconds
 from elt_env.defs.levels import leveled
 from elt_env.defs.notices import tell
 from elt_env.defs.resources import EltProject
@@ -19,6 +20,7 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
 
     @dg.run_failure_sensor(
         name="lost_run_sensor",
+        minimum_interval_seconds=local_seconds(policy),
         default_status=status.RUNNING if policy.watch else status.STOPPED,
         description="Tells the webhook of runs that ended with their process, or at the limit of "
         "run monitoring.",

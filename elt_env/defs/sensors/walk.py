@@ -15,6 +15,7 @@ from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.runs import Runs, claims
 from elt_env.defs.sensors.ticks import not_told_before
+from elt_env.defs.unloaded import told_without_tick
 from elt_env.errors import EltEnvError
 from elt_env.package.target import Target
 from elt_env.project.policy import Policy
@@ -121,7 +122,8 @@ class Walk:
         found = {n: each.told for n, each in self._outcomes.items() if each.look == "trouble"}
         lines = [f"{name}: {told}" for name, told in found.items()]
         names: dict[str, list[str]] = {}
-        for line in not_told_before(lines, self._name, WATCHING, self._context.instance):
+        instance, otherwise = self._context.instance, told_without_tick()
+        for line in not_told_before(lines, self._name, WATCHING, instance, otherwise):
             name, _, told = line.partition(": ")
             names.setdefault(told, []).append(name)
         for told, (first, *others) in names.items():

@@ -1,0 +1,76 @@
+"""A policy that cannot be read keeps the definitions from being loaded, and is told of."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from elt_env.errors import PolicyError
+from tests.support.chat import Chat, chatting
+from tests.support.locking import Scene
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    with chatting() as made:
+        yield made
+
+
+@pytest.fixture
+def policy(scene: Scene, chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The policy of a project that Dagster is started in, and whose webhook is the chat."""
+    monkeypatch.setenv("CHAT_TOKEN", "s3cret")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    (tmp_path / "dagster").mkdir()
+    project = scene.toolbox(policy={"notify-webhook": chat.url}).project
+    monkeypatch.setenv("ELT_ENV_PROJECT", str(project.root))
+    return project.root / "pyproject.toml"
+
+
+@pytest.fixture
+def load(policy: Path) -> Callable[[], str]:
+    """Loads the definitions as a code server does; returns why they cannot be, or ""."""
+    del policy
+
+    def load() -> str:
+        import elt_env.definitions  # the first time it must not fail
+
+        try:
+            importlib.reload(elt_env.definitions)
+        except PolicyError as error:
+            return str(error)
+        return ""
+
+    return load
+
+
+def test_what_cannot_be_loaded_is_told_once_to_whom_the_last_good_policy_names(
+    policy: Path, load: Callable[[], str], chat: Chat, tmp_path: Path
+) -> None:
+    good = policy.read_text()
+    assert not load()
+    for broken, why in (
+        ("[tool.elt-env\n", "at line 1, column"),
+        (good.replace("[tool.elt-env]\n", "[tool.elt-env]\nwatsh = true\n"), "watsh"),
+        ("", "No pyproject.toml with a [tool.elt-env] table"),
+    ):
+        policy.write_text(broken)
+        chat.taken.clear()
+        for _ in range(2):
+            assert why in load()
+        (told,) = chat.taken
+        assert (told["outcome"], told["target"], told["run"]) == ("blocked", "elt@3.11", "")
+        assert str(policy.parent) in told["detail"]
+        assert why in told["detail"]
+        # The same trouble after a policy that was well is new.
+        policy.write_text(good)
+        assert not load()
+        policy.write_text(broken)
+        load()
+        assert len(chat.taken) == 2
+    (kept,) = (tmp_path / "dagster" / "elt_env").iterdir()
+    assert kept.stat().st_mode & 0o077 == 0
+    assert "s3cret" not in kept.read_text()
