@@ -61,8 +61,8 @@ fuzz: .venv/.ready ## lock random worlds against all that is possible there (WOR
 chaos: .venv/.ready ## kill commands at random instants, and look at the release (KILLS=1000 SEED=1)
 	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.chaos --kills $(KILLS) --seed $(SEED)
 
-load: .venv/.ready ## many environments in the web UI, which all relock at one minute (ENVIRONMENTS=20)
-	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.load --environments $(ENVIRONMENTS)
+load: .venv/.ready ## many environments in the web UI, which all relock at one minute (ENVIRONMENTS=20 AGAIN=--again)
+	@env -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m tests.support.load --environments $(ENVIRONMENTS) $(AGAIN)
 
 stacks: .venv/.ready ## build popular stacks and say which are released (STACKS="meltano dlt")
 	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.stacks $(STACKS)

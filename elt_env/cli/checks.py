@@ -13,6 +13,7 @@ from elt_env.environment import build as building
 from elt_env.errors import PolicyError, ProofError, ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
+from elt_env.package.target import Target
 from elt_env.project.settings import open_project
 from elt_env.proof.acceptance import ways_to_accept
 from elt_env.proof.checks.registry import health_checks, image_checks
@@ -49,7 +50,7 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
         place = toolbox.store.log_path(current.digest, failed[0].check).parent
         raise ProofError(
             f"{target.name} does not hold: {', '.join(each.check for each in failed)}",
-            _remedy(f"The logs are in {place}", failed, current, toolbox),
+            _remedy(f"The logs are in {place}\n     {_mending(target)}", failed, current, toolbox),
         )
 
 
@@ -81,6 +82,10 @@ def check(name: str, check_name: str) -> None:
         raise ProofError(f"{check_name} failed on {target.name}.", remedy)
     if not evidence.holds:
         raise ToolError(f"{check_name} could not run on {target.name}.", log)
+
+
+def _mending(target: Target) -> str:
+    return f"Where it was changed since it was made: elt-env verify {target.name} --repair"
 
 
 def _remedy(log: str, failed: Sequence[Evidence], lock: Lock, toolbox: Toolbox) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 
 import click
 
 from elt_env.cli.targets import prefix_to_use
 from elt_env.environment.prefix import Prefix
+from elt_env.errors import ToolError
 from elt_env.machine.environment_variables import read_activation, user_environment
 from elt_env.machine.process import run_interactive
 from elt_env.machine.shells import shell_in
@@ -31,7 +34,14 @@ def run(name: str, command: tuple[str, ...]) -> None:
     if not typed:
         raise click.UsageError("Missing argument 'COMMAND...'.")
     _say_omitted(prefix)
-    sys.exit(run_interactive(typed, env=user_environment(prefix.path)))
+    variables = user_environment(prefix.path)
+    if "/" not in typed[0] and not shutil.which(typed[0], os.F_OK, variables["PATH"]):
+        raise ToolError(
+            f"The program {typed[0]} is not there: not in {name}, and not on PATH.",
+            f"Where it was in {name} before: elt-env verify {name} --repair; else let the spec ask "
+            "for the package that brings it.",
+        )
+    sys.exit(run_interactive(typed, env=variables))
 
 
 @click.command()

@@ -1,8 +1,10 @@
-"""Files of the shape in which courses hand out this stack, on a machine without their channel."""
+"""Files that a person brings, as courses hand out this stack, where their channel is not."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import REPOSITORY, Site, make_site
+from tests.support.documents import as_script, follow
 
-pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
+# On a worker of their own: they need nothing of what the real spec gives.
+pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("course")]
 
 _FILES = REPOSITORY / "tests" / "samples" / "course"
 
@@ -34,6 +38,13 @@ def test_a_file_becomes_a_released_environment(student: Site) -> None:
     assert {ran[f"{name}_smoke"] for name in ("dbt", "meltano", "dagster")} == {"passed"}
     started = student.elt_env("run", "elt", "--", "dbt", "--version")
     assert "bigquery" in started.stdout
+
+
+def test_the_page_about_a_file_of_ones_own_does_what_it_says(student: Site, tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    variables = student.environment | {"PATH": path, "TMPDIR": str(tmp_path)}
+    del variables["ELT_ENV_HOME"]
+    follow(as_script(REPOSITORY / "docs/how-to/bring-your-own-file.md"), tmp_path, variables)
 
 
 def test_what_an_export_pins_is_what_is_locked(student: Site) -> None:

@@ -105,7 +105,7 @@ def test_a_command_that_is_not_there_is_told_by_its_name(built: Terminal) -> Non
     done = built.type("run", "elt", "--", "no-such-tool", "--version")
     assert done.returncode != 0
     assert "no-such-tool is not there" in done.stderr
-    assert "\n  -> " in done.stderr
+    assert "\n  -> Where it was in elt before: elt-env verify elt --repair" in done.stderr
     assert "Traceback" not in done.stderr
 
 

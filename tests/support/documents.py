@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+_LIMIT = 900.0
+_DONE = "the page was done"
 _BLOCK = re.compile(r"^```(?P<info>[^\n`]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -37,7 +41,24 @@ def blocks(page: Path) -> tuple[Block, ...]:
 def as_script(page: Path) -> str:
     """Return a bash script that does what the page says, and ends where something fails."""
     steps = [step for block in blocks(page) if (step := _step(block))]
-    return "\n".join(["set -eu -o pipefail", *steps, "echo 'the page was done'", ""])
+    return "\n".join(["set -eu -o pipefail", *steps, f"echo '{_DONE}'", ""])
+
+
+def follow(script: str, directory: Path, variables: Mapping[str, str]) -> None:
+    """Run the script of a page in a directory; it comes to its end."""
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=directory,
+        env=dict(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert done.stdout.endswith(f"{_DONE}\n")
 
 
 def _step(block: Block) -> str | None:
