@@ -46,7 +46,7 @@ class Damage:
 def compare_lists(listed: Mapping[str, str], found: Mapping[str, str]) -> tuple[Damage, ...]:
     """Return in what the files that are `found` in a prefix differ from those `listed`.
 
-    Both are as `elt_env.environment.file_list.list_files` returns them.
+    Both are the `files` of a `elt_env.environment.file_list.SealedFiles`.
     """
     paths = sorted(listed.keys() | found.keys())
     faults = ((path, _fault(listed.get(path), found.get(path))) for path in paths)

@@ -48,9 +48,14 @@ def list_path(prefix: Path) -> Path:
     return prefix.with_name(f".{prefix.name}.files.json")
 
 
-def list_files(prefix: Path) -> Listed:
-    """Return what every file and symbolic link below `prefix` is now, but for its marker."""
-    return _files(os.fspath(prefix), _paths(prefix))
+def list_prefix(prefix: Path) -> SealedFiles:
+    """Return what every file, link and directory below `prefix` is now, but for its marker."""
+    root, paths = os.fspath(prefix), _paths(prefix)
+    files = [each for each in paths if not each.endswith("/")]
+    # Before anything is read: a file that changes meanwhile then has other stats than these.
+    stats = {path: _stats(os.lstat(os.path.join(root, path))) for path in files}
+    directories = _directories(root, paths)
+    return SealedFiles(_files(root, files), stats, directories, _attributes(root, paths))
 
 
 def _files(root: str, paths: Sequence[str], sealed: SealedFiles | None = None) -> Listed:
@@ -88,15 +93,8 @@ def compare(prefix: Path, sealed: SealedFiles, *, quickly: bool = False) -> tupl
     return found
 
 
-def list_directories(prefix: Path) -> Listed:
-    """Return `755 /` by path, with a slash at its end, of every directory, but those of bytecode.
-
-    Those are derived, as what lies in them.
-    """
-    return _directories(os.fspath(prefix), _paths(prefix))
-
-
 def _directories(root: str, paths: Sequence[str]) -> Listed:
+    """Return `755 /` of every directory but those of bytecode, which are derived."""
     return {
         path: f"{stat.S_IMODE(os.lstat(os.path.join(root, path)).st_mode):o} /"
         for path in paths
@@ -104,15 +102,11 @@ def _directories(root: str, paths: Sequence[str]) -> Listed:
     }
 
 
-def list_attributes(prefix: Path) -> Listed:
+def _attributes(root: str, paths: Sequence[str]) -> Listed:
     """Return the extended attributes of what has some: those that programs and access rest on.
 
     Others are the system's own, as labels of SELinux, and change without anybody's doing.
     """
-    return _attributes(os.fspath(prefix), _paths(prefix))
-
-
-def _attributes(root: str, paths: Sequence[str]) -> Listed:
     listed = {path: attributes(os.path.join(root, path)) for path in paths}
     return {path: json.dumps(each) for path, each in listed.items() if each}
 
@@ -143,17 +137,7 @@ def keep_list(prefix: Path) -> None:
     Raises:
         StorageError: the disk is full or not writable.
     """
-    root, paths = os.fspath(prefix), _paths(prefix)
-    files = [each for each in paths if not each.endswith("/")]
-    # Before anything is read: a file that changes meanwhile then has other stats than these.
-    stats = {path: _stats(os.lstat(os.path.join(root, path))) for path in files}
-    content = {
-        "files": _files(root, files),
-        "stats": stats,
-        "directories": _directories(root, paths),
-        "attributes": _attributes(root, paths),
-    }
-    write_atomically(list_path(prefix), json.dumps(content, indent=0) + "\n")
+    write_atomically(list_path(prefix), json.dumps(vars(list_prefix(prefix)), indent=0) + "\n")
 
 
 def kept_list(prefix: Path) -> SealedFiles | None:

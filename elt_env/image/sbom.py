@@ -22,8 +22,6 @@ from packageurl import PackageURL
 
 from elt_env.lockfile.document import Lock, Manager, Package
 
-FILE_NAME = "sbom.cdx.json"
-
 Licences = Mapping[tuple[Manager, str], str]
 """The licence of each package, by manager and name, as the package itself states it."""
 

@@ -38,11 +38,6 @@ class Target:
         """The short form a person types; the platform is the machine's own."""
         return f"{self.environment}@{self.python}"
 
-    @property
-    def python_tag(self) -> str:
-        """The interpreter's part of a wheel tag, as in `cp311` (PEP 425)."""
-        return "cp" + self.python.replace(".", "")
-
     def __str__(self) -> str:
         return f"{self.name}/{self.platform}"
 

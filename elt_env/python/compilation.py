@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from elt_env import probes
-from elt_env.errors import ToolError
+from elt_env.errors import EltEnvError, ToolError
 from elt_env.machine.process import Say, clean_environment, end_of, run
 from elt_env.runtime.files import storage_error
 
@@ -62,10 +62,14 @@ def compile_modules(  # noqa: PLR0913  # what, where, with what, and the two of 
         say=heed,
     )
     if done.returncode:
-        if _FULL in done.stderr:
-            raise storage_error(root, "", full=True)
-        raise ToolError(
-            f"The modules of {root} cannot be compiled: {end_of(done.stderr.strip(), 5)}",
-            "Run the same command again.",
-        )
+        raise _error(root, done.stderr)
     return tuple(done.stdout.splitlines())
+
+
+def _error(root: Path, printed: str) -> EltEnvError:
+    if _FULL in printed:
+        return storage_error(root, "", full=True)
+    return ToolError(
+        f"The modules of {root} cannot be compiled: {end_of(printed.strip(), 5)}",
+        "Run the same command again.",
+    )

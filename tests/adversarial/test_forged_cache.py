@@ -14,7 +14,7 @@ import pytest
 from uv import find_uv_bin
 
 from elt_env.environment.build import ensure_prefix
-from elt_env.environment.file_list import list_files
+from elt_env.environment.file_list import list_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import run
@@ -113,7 +113,7 @@ def build(lock: Lock, toolbox: Toolbox) -> tuple[dict[str, str], list[str]]:
     shutil.rmtree(toolbox.store.home / "prefixes", ignore_errors=True)
     said: list[str] = []
     path = ensure_prefix(lock, toolbox, said.append).path
-    return list_files(path), said
+    return list_prefix(path).files, said
 
 
 @pytest.fixture

@@ -64,8 +64,7 @@ def provide(  # noqa: PLR0913  # what it is made of, where it is kept, and how
         ToolError: mmdebstrap fails, or this machine lacks what a base of its own files needs.
         NetworkError: the sources of packages or the registry cannot be reached.
         IntegrityError: a blob is not what its digest says.
-        BusyError, TimeLimitError: as they say.
-        StorageError: the disk is full or not writable.
+        BusyError, TimeLimitError, StorageError: as they say.
     """
     request = Request(prefix.lock.target.platform, layout, compression, limit, say)
     desk = _Desk(prefix, request, cache, refresh)

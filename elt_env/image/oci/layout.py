@@ -115,11 +115,6 @@ class Layout:
         """Return the files of all blobs, and those of writers that were killed."""
         return tuple(sorted((self.path / "blobs" / "sha256").glob("*")))
 
-    def drop(self, blob: Descriptor) -> None:
-        """Remove a blob, so that it is made anew when it is wanted."""
-        with writing(self.path):
-            self.blob_path(blob.digest).unlink(missing_ok=True)
-
     def read(self, blob: Descriptor) -> bytes:
         """Return the content of a small blob.
 

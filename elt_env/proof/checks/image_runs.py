@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from elt_env.image.store import ImageStore
 from elt_env.machine.process import Completed, Say
 from elt_env.proof.checks import smoke_dbt
 from elt_env.proof.checks.finding import Finding
-from elt_env.proof.checks.image_subject import ImageUnderTest
+from elt_env.proof.checks.image_subject import WORK, ImageUnderTest, hand_over, seen_in_image
 from elt_env.proof.checks.smoke import LIMIT, Bench, Needs, conduct, last_words
 from elt_env.proof.checks.smoke_meltano import LOADED
 from elt_env.proof.rows import to_json_lines
@@ -24,7 +23,6 @@ from elt_env.proof.smoke_projects import smoke_project
 from elt_env.runtime.files import write_atomically, writing
 from elt_env.toolbox import Toolbox
 
-_WORK = "/work"  # where the bench's own directory is seen in the image
 _ROWS = "rows"
 _PYTHON = "import sqlite3, ssl, sys; sys.exit(not sys.prefix.startswith('{place}'))"
 _PROGRAM = probes.DIRECTORY / "dagster_project.py"
@@ -67,12 +65,13 @@ class _Inside(Bench):
 
     def run(self, tool: str, *arguments: str | Path, variables: Mapping[str, str]) -> Completed:
         """Run the tool that comes first on the image's PATH."""
-        _hand_over(self.place.path, self.sandbox.owner)
+        hand_over(self.place.path, self.sandbox.owner)
+        seen = seen_in_image(self.prefix, self.toolbox, self.place)
         task = Task(
-            command=(tool, *(self._seen(str(each)) for each in arguments)),
-            variables={name: self._seen(value) for name, value in variables.items()},
-            directory=_WORK,
-            binds=(Bind(self.place.path, _WORK),),
+            command=(tool, *(seen(str(each)) for each in arguments)),
+            variables={name: seen(value) for name, value in variables.items()},
+            directory=WORK,
+            binds=(Bind(self.place.path, WORK),),
         )
         return run_in(
             self.sandbox,
@@ -81,26 +80,11 @@ class _Inside(Bench):
             say=lambda line: self.say(f"image: {tool}: {line}"),
         )
 
-    def _seen(self, text: str) -> str:
-        place = self.toolbox.policy.image_path
-        return text.replace(str(self.place.path), _WORK).replace(str(self.prefix.path), place)
-
 
 def _inside(bench: Bench, sandbox: Sandbox) -> _Inside:
     return _Inside(
         bench.prefix, bench.toolbox, bench.place, bench.say, bench.note, bench.limit, sandbox
     )
-
-
-def _hand_over(place: Path, owner: tuple[int, int] | None) -> None:
-    """Let the image's user write to everything below a directory."""
-    with writing(place):
-        for directory, _, files in os.walk(place):
-            for each in (Path(directory), *(Path(directory, name) for name in files)):
-                if owner is None:
-                    each.chmod(0o777)  # an engine's user may be anyone here
-                elif os.geteuid() == 0:
-                    os.lchown(each, *owner)
 
 
 def _check(bench: _Inside) -> Finding:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from elt_env.environment.prefix import Prefix
+from elt_env.environment.scratch_dir import ScratchDir
 from elt_env.image.oci.layout import Layout
 from elt_env.image.spec import Descriptor
 from elt_env.machine.process import Say
 from elt_env.proof.checks.finding import Finding
+from elt_env.runtime.files import writing
 from elt_env.toolbox import Toolbox
+
+WORK = "/work"
+"""Where the directory of a run is seen in the image."""
 
 
 @dataclass(frozen=True)
@@ -28,3 +35,24 @@ class ImageUnderTest:
 
 
 ImageCheck = Callable[[ImageUnderTest, Toolbox, Say], Finding]
+
+
+def seen_in_image(prefix: Prefix, toolbox: Toolbox, place: ScratchDir) -> Callable[[str], str]:
+    """Return what tells how a text with paths of this machine reads in the image."""
+
+    def seen(text: str) -> str:
+        own = text.replace(str(place.path), WORK)
+        return own.replace(str(prefix.path), toolbox.policy.image_path)
+
+    return seen
+
+
+def hand_over(place: Path, owner: tuple[int, int] | None) -> None:
+    """Let the image's user write to everything below a directory."""
+    with writing(place):
+        for directory, _, files in os.walk(place):
+            for each in (Path(directory), *(Path(directory, name) for name in files)):
+                if owner is None and not each.is_symlink():
+                    each.chmod(0o777)  # an engine's user may be anyone here
+                elif owner is not None and os.geteuid() == 0:
+                    os.lchown(each, *owner)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from elt_env.environment.build import ensure_prefix
-from elt_env.environment.file_list import list_files
+from elt_env.environment.file_list import list_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.image.pack import pack
 from elt_env.image.store import ImageStore
@@ -125,7 +125,7 @@ def test_it_is_compiled_anew_and_holds_for_good(
 ) -> None:
     toolbox = sample.toolbox(tmp_path, installer=installer)
     prefix = built(lock, toolbox)
-    sealed = list_files(prefix.path)
+    sealed = list_prefix(prefix.path).files
     assert verify(lock, toolbox, silent) == ()
     assert altered(prefix) == []
 
@@ -136,14 +136,14 @@ def test_it_is_compiled_anew_and_holds_for_good(
     # The template, which is no module of any Python.
     assert found["imports"].detail.startswith("placed.template of placed 1.0: SyntaxError")
 
-    added = {path for path in list_files(prefix.path).items() if path not in sealed.items()}
+    added = {path for path in list_prefix(prefix.path).files.items() if path not in sealed.items()}
     assert all(".opt-1.pyc" in path for path, _ in added), added
     after = verify(lock, toolbox, silent)
     assert {each.part for each in after} <= {"bytecode"}
     require_whole(lock, after)
     repair(lock, after, toolbox, silent)
     assert verify(lock, toolbox, silent) == ()
-    assert list_files(prefix.path) == sealed
+    assert list_prefix(prefix.path).files == sealed
 
 
 def test_what_is_run_from_a_prefix_does_not_write_into_it(
@@ -151,7 +151,7 @@ def test_what_is_run_from_a_prefix_does_not_write_into_it(
 ) -> None:
     toolbox = sample.toolbox(tmp_path)
     prefix = built(lock, toolbox)
-    sealed = list_files(prefix.path)
+    sealed = list_prefix(prefix.path).files
     write_launchers(tmp_path, prefix.path, "elt@3.11", lock.digest)
     for start, variables in (
         (prefix.python, user_environment(prefix.path)),
@@ -161,7 +161,7 @@ def test_what_is_run_from_a_prefix_does_not_write_into_it(
         for options in ([], ["-O"], ["-OO"]):
             done = run([start, *options, "-c", _IMPORT_ALL], limit=_LIMIT, env=variables)
             assert done.returncode == 0, done.stderr
-    assert list_files(prefix.path) == sealed
+    assert list_prefix(prefix.path).files == sealed
 
 
 def test_what_conda_brings_and_still_holds_stays(
@@ -188,7 +188,7 @@ def test_other_bytecode_is_no_fault_and_repair_brings_back_what_was_sealed(
 ) -> None:
     toolbox = sample.toolbox(tmp_path)
     prefix = built(lock, toolbox)
-    sealed = list_files(prefix.path)
+    sealed = list_prefix(prefix.path).files
     changed = [
         path
         for path in sealed
@@ -206,7 +206,7 @@ def test_other_bytecode_is_no_fault_and_repair_brings_back_what_was_sealed(
     assert prove("mixed_managers", lock, toolbox, silent).status == "passed"
 
     repair(lock, found, toolbox, silent)
-    assert list_files(prefix.path) == sealed
+    assert list_prefix(prefix.path).files == sealed
     assert altered(prefix) == []
     use(prefix)
 
@@ -216,7 +216,7 @@ def test_a_source_that_is_repaired_keeps_the_bytecode_that_names_its_time(
 ) -> None:
     toolbox = sample.toolbox(tmp_path)
     prefix = built(lock, toolbox)
-    sealed = list_files(prefix.path)
+    sealed = list_prefix(prefix.path).files
     for name in ("right", "hashed", "__init__"):
         replaced(prefix.site_packages / "placed" / f"{name}.py", b"broken = True\n")
 
@@ -227,7 +227,7 @@ def test_a_source_that_is_repaired_keeps_the_bytecode_that_names_its_time(
     assert all(".opt-1.pyc" in each.path for each in after), after
     assert {each: sealed[each] for each in sealed if "placed" in each} == {
         path: what
-        for path, what in list_files(prefix.path).items()
+        for path, what in list_prefix(prefix.path).files.items()
         if "placed" in path and path in sealed
     }
 

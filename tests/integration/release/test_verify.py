@@ -15,10 +15,8 @@ from elt_env.environment.build import ensure_prefix
 from elt_env.environment.damage import Damage
 from elt_env.environment.file_list import (
     keep_list,
-    list_attributes,
-    list_directories,
-    list_files,
     list_path,
+    list_prefix,
 )
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import IntegrityError
@@ -58,9 +56,9 @@ def mend(lock: Lock, toolbox: Toolbox) -> tuple[Damage, ...]:
 
 def test_what_was_just_built_is_whole(sample_lock: Lock, toolbox: Toolbox) -> None:
     pack(sample_lock, toolbox, silent)
-    before = list_files(prefix_of(sample_lock, toolbox).path)
+    before = list_prefix(prefix_of(sample_lock, toolbox).path).files
     assert verify(sample_lock, toolbox, silent) == ()
-    assert list_files(prefix_of(sample_lock, toolbox).path) == before
+    assert list_prefix(prefix_of(sample_lock, toolbox).path).files == before
 
 
 def test_a_target_is_mended_once(sample_lock: Lock, toolbox: Toolbox) -> None:
@@ -119,8 +117,8 @@ def test_every_kind_of_damage_is_named_and_mended(
     for name in ("empty", "closed"):
         (prefix.path / "share" / name).mkdir(parents=True)
     keep_list(prefix.path)
-    before = list_files(prefix.path)
-    directories = list_directories(prefix.path)
+    before = list_prefix(prefix.path).files
+    directories = list_prefix(prefix.path).directories
     expected = []
     for pattern, change, fault in _FILES:
         where = next(prefix.path.glob(pattern.format(sample.python)), prefix.path / pattern)
@@ -140,10 +138,10 @@ def test_every_kind_of_damage_is_named_and_mended(
     assert "--repair" in raised.value.remedy
 
     assert mend(sample_lock, toolbox) == ()
-    assert list_directories(prefix.path) == directories
-    assert list_attributes(prefix.path) == {}
-    assert list_files(prefix.path).keys() == before.keys()
-    after = list_files(prefix.path)
+    assert list_prefix(prefix.path).directories == directories
+    assert list_prefix(prefix.path).attributes == {}
+    assert list_prefix(prefix.path).files.keys() == before.keys()
+    after = list_prefix(prefix.path).files
     notes = {each for each in after if each.endswith("/RECORD") or each.startswith("conda-meta/")}
     assert {each for each in after if after[each] != before[each]} <= notes
     assert run_in(prefix.path, "alpha").returncode == 0
@@ -152,12 +150,12 @@ def test_every_kind_of_damage_is_named_and_mended(
 
 def test_bytecode_that_was_lost_is_compiled_again(sample_lock: Lock, toolbox: Toolbox) -> None:
     prefix = prefix_of(sample_lock, toolbox)
-    before = list_files(prefix.path)
+    before = list_prefix(prefix.path).files
     lost = next(each for each in sorted(before) if "alpha" in each and each.endswith(".pyc"))
     (prefix.path / lost).unlink()
     assert [each.path for each in verify(sample_lock, toolbox, silent)] == [lost]
     assert mend(sample_lock, toolbox) == ()
-    assert list_files(prefix.path) == before
+    assert list_prefix(prefix.path).files == before
 
 
 def test_an_edit_in_place_reaches_the_cache_and_is_mended_there_too(
@@ -281,7 +279,7 @@ def test_every_file_of_an_image_is_named_and_mended(sample_lock: Lock, toolbox: 
     }
     names = {key: each.removeprefix("sha256:") for key, each in parts.items()}
     assert verify(sample_lock, toolbox, silent) == ()
-    before = list_files(home / "oci")
+    before = list_prefix(home / "oci").files
     for pattern, change, fault in _LAYOUT:
         path = home / pattern.format(**names)
         right = path.read_bytes() if path.is_file() else None
@@ -290,7 +288,7 @@ def test_every_file_of_an_image_is_named_and_mended(sample_lock: Lock, toolbox: 
         assert {each.part for each in found} == {"image"}, (pattern, found)
         assert fault in {each.fault for each in found if each.path.endswith(path.name)}, found
         assert mend(sample_lock, toolbox) == (), pattern
-        assert list_files(home / "oci") == before, pattern
+        assert list_prefix(home / "oci").files == before, pattern
         if path.suffixes != [".json"] or path.name == "index.json":  # the record has its time
             assert (path.read_bytes() if path.is_file() else None) == right, pattern
 

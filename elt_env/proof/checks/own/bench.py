@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,29 +13,23 @@ from elt_env.environment.prefix import Prefix
 from elt_env.environment.project_copy import ProjectFiles
 from elt_env.environment.scratch_dir import ScratchDir, scratch_dir
 from elt_env.errors import ProofError, TimeLimitError, ToolError
-from elt_env.image.sandbox import Bind, Sandbox, Task, find_sandbox, run_in
+from elt_env.image.sandbox import Sandbox, find_sandbox
 from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
-from elt_env.machine.environment_variables import prefix_environment
 from elt_env.machine.logins import completed
-from elt_env.machine.process import Completed, Say, end_of, run
+from elt_env.machine.process import Completed, Say, end_of
 from elt_env.project.own_checks import OwnCheck
 from elt_env.project.settings import own_place
 from elt_env.proof.checks.finding import Finding
-from elt_env.proof.checks.image_subject import ImageUnderTest
-from elt_env.runtime.files import writing
+from elt_env.proof.checks.image_subject import ImageUnderTest, seen_in_image
+from elt_env.proof.checks.own.runners import Start, in_image, in_prefix
 from elt_env.runtime.masking import masking, spellings
 from elt_env.store.evidence import Table
 from elt_env.toolbox import Toolbox
 
-_WORK = "/work"  # where the bench's directory is seen in the image
 _LEFT_OUT = {"dbt": ("target", "logs"), "meltano": ()}
 _LAST_LINES = 30
 _NAMED = 5
-_SYSTEM_PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")  # the system's own, and nothing local
-
-Start = Callable[[Sequence[str | Path], Mapping[str, str], Path, float], Completed]
-"""Runs a command with these variables in a directory for at most so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -227,11 +220,11 @@ def _conduct(  # noqa: PLR0913
         project = _copied(check, toolbox, place)
         logins = completed(toolbox.indexes).secrets if check.kind == "meltano" else ()
         secrets = (*spellings(variables.values()), *logins)
-        seen = str if sandbox is None else _seen_in_image(prefix, toolbox, place)
+        seen = str if sandbox is None else seen_in_image(prefix, toolbox, place)
         if sandbox is None:
-            start = _in_prefix(prefix, place, tell, secrets)
+            start = in_prefix(prefix, place, tell, secrets)
         else:
-            start = _in_image(sandbox, place, tell, secrets, seen, variables)
+            start = in_image(sandbox, place, tell, secrets, seen, variables)
         bench = OwnBench(
             *(name, check, project, place, prefix, toolbox, variables, tell, until, start, seen),
             sandbox=sandbox,
@@ -323,118 +316,6 @@ def _late(name: str, check: OwnCheck, lock: Lock, problem: str) -> TimeLimitErro
         f"The check '{name}' was ended at its limit of {seconds:g} s. {words}".rstrip(),
         f"If it was slow rather than stuck, raise `limit` in {table_of(name, lock)}.",
     )
-
-
-def _in_prefix(prefix: Prefix, place: ScratchDir, say: Say, secrets: Sequence[str]) -> Start:
-    own = {"HOME": str(place.directory("home")), "TMPDIR": str(place.directory("tmp"))}
-
-    def start(
-        command: Sequence[str | Path], extra: Mapping[str, str], cwd: Path, limit: float
-    ) -> Completed:
-        program = _program(command[0], prefix, cwd)
-        return run(
-            [program, *command[1:]],
-            limit=limit,
-            env=_variables(prefix, own, extra),
-            cwd=cwd,
-            say=lambda line: say(f"{Path(program).name}: {line}"),
-            secrets=secrets,
-            merge=True,
-        )
-
-    return start
-
-
-def _variables(
-    prefix: Prefix, own: Mapping[str, str], extra: Mapping[str, str]
-) -> Mapping[str, str]:
-    """Return the variables of a command: nothing of the user's own but what is handed on.
-
-    Only the prefix's programs and the system's own are on PATH: no other's dbt is there.
-    """
-    env = prefix_environment(prefix.path, extra={**own, **extra})
-    inside = [
-        each for each in env["PATH"].split(os.pathsep) if Path(each).is_relative_to(prefix.path)
-    ]
-    path = os.pathsep.join([*inside, *_SYSTEM_PATH])
-    kept = {key: each for key, each in env.items() if key in extra or not key.startswith("XDG_")}
-    return {**kept, "PATH": extra.get("PATH", path)}
-
-
-def _program(name: str | Path, prefix: Prefix, cwd: Path) -> str:
-    """Return the program of a prefix; never one of this machine but its shell.
-
-    Raises:
-        ToolError: the prefix has none of that name.
-    """
-    text = os.fspath(name)
-    if "/" in text:
-        return str(cwd / text)
-    found = shutil.which(text, path=str(prefix.path / "bin"))
-    if found:
-        return found
-    if text in ("sh", "bash"):
-        return shutil.which(text, path=os.pathsep.join(_SYSTEM_PATH)) or text
-    raise ToolError(
-        f"{prefix.lock.target.name} has no program '{text}'; this machine's is not taken.",
-        "Add what brings it to the spec; or name a file of the project, as ./check.sh, "
-        "or sh -c '…'.",
-    )
-
-
-def _seen_in_image(prefix: Prefix, toolbox: Toolbox, place: ScratchDir) -> Callable[[str], str]:
-    def seen(text: str) -> str:
-        own = text.replace(str(place.path), _WORK)
-        return own.replace(str(prefix.path), toolbox.policy.image_path)
-
-    return seen
-
-
-def _in_image(  # noqa: PLR0913, PLR0917  # what a command is run with
-    sandbox: Sandbox,
-    place: ScratchDir,
-    say: Say,
-    secrets: Sequence[str],
-    seen: Callable[[str], str],
-    handed_on: Mapping[str, str],
-) -> Start:
-    own = {"HOME": str(place.directory("home")), "TMPDIR": str(place.directory("tmp"))}
-
-    def start(
-        command: Sequence[str | Path], extra: Mapping[str, str], cwd: Path, limit: float
-    ) -> Completed:
-        hand_over(place.path, sandbox.owner)
-        task = Task(
-            command=tuple(seen(os.fspath(each)) for each in command),
-            variables={
-                name: value if name in handed_on else seen(value)
-                for name, value in {**own, **extra}.items()
-            },
-            directory=seen(str(cwd)),
-            binds=(Bind(place.path, _WORK),),
-            network=True,
-        )
-        name = Path(command[0]).name
-        return run_in(
-            sandbox,
-            task,
-            limit=limit,
-            say=lambda line: say(f"image: {name}: {line}"),
-            secrets=secrets,
-        )
-
-    return start
-
-
-def hand_over(place: Path, owner: tuple[int, int] | None) -> None:
-    """Let the image's user write to everything below a directory."""
-    with writing(place):
-        for directory, _, files in os.walk(place):
-            for each in (Path(directory), *(Path(directory, name) for name in files)):
-                if owner is None and not each.is_symlink():
-                    each.chmod(0o777)  # an engine's user may be anyone here
-                elif owner is not None and os.geteuid() == 0:
-                    os.lchown(each, *owner)
 
 
 def _masked(finding: Finding, mask: Callable[[str], str]) -> Finding:
