@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import importlib.metadata
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,8 +21,8 @@ from rattler.package_cache.package_cache import PackageCache, PackageCacheLayer,
 
 from elt_env.conda import rattler_errors, solvability
 from elt_env.conda.archives import Archives
-from elt_env.conda.channels import ChannelNames, channel_of, is_from, may_be_from, rattler_alias
-from elt_env.conda.distributions import ARCHIVE_ERRORS, paths_of
+from elt_env.conda.channels import ChannelNames, may_be_from, rattler_alias
+from elt_env.conda.distributions import ARCHIVE_ERRORS
 from elt_env.conda.offered import (
     CarriedStore,
     OfferedBuilds,
@@ -37,10 +36,10 @@ from elt_env.conda.package_cache import is_as_archived, unpacked
 from elt_env.conda.port import Carried, ChannelRelease, Offered, SolveRequest
 from elt_env.conda.progress import LinkProgress
 from elt_env.conda.rattler_client import open_client
-from elt_env.conda.records import as_utc, name_sources, to_package, to_record
-from elt_env.conda.repodata import ChannelLook, NotHeld, read_releases
+from elt_env.conda.rattler_solve import Search, Solution
+from elt_env.conda.records import name_sources, to_package, to_record
+from elt_env.conda.repodata import read_releases
 from elt_env.errors import (
-    CondaUnsatisfiableError,
     EltEnvError,
     IntegrityError,
     SpecError,
@@ -51,7 +50,6 @@ from elt_env.index.http_errors import refusal
 from elt_env.lockfile.document import Package
 from elt_env.machine.logins import Logins
 from elt_env.machine.process import Say
-from elt_env.package.cooldown import last_before
 from elt_env.runtime.credentials import (
     WHERE_CREDENTIALS_BELONG,
     channel_carries_credentials,
@@ -62,11 +60,6 @@ from elt_env.spec.conda_spec import CondaSpec
 
 _Result = TypeVar("_Result")
 _LOOK_LIMIT = 120.0
-_PRIORITIES = {
-    "strict": rattler.ChannelPriority.Strict,
-    "flexible": rattler.ChannelPriority.Flexible,
-    "disabled": rattler.ChannelPriority.Disabled,
-}
 _BREATH = 0.2  # seconds
 _WAITING_LIMIT = 900.0  # seconds that servers may ask for, all together
 # Where nobody answers, a person waits for the fallback; a download is worth more.
@@ -154,12 +147,10 @@ class Rattler:
             )
         )
 
-    def _records(
-        self, request: SolveRequest, channels: list[rattler.Channel]
-    ) -> list[tuple[rattler.RepoDataRecord, tuple[str, ...]]]:
+    def _records(self, request: SolveRequest, channels: list[rattler.Channel]) -> Solution:
         """Return the records of a solution; what the solver says of none is kept within limits."""
         try:
-            return self._run(self._solve(request, channels), "conda solve")
+            return self._run(self._search(request, channels), "conda solve")
         except solvability.EndlessError as error:
             text = solvability.explanation(((self._cache, self._names, self._limit), request))
             raise SolverError(text) from error
@@ -167,72 +158,22 @@ class Rattler:
     def explanation(self, request: SolveRequest) -> str:
         """Return what the solver says of a request without a solution; it may have no end."""
         try:
-            self._run(self._solve(request, self._channels(request.channels), endless=True), "solve")
+            self._run(
+                self._search(request, self._channels(request.channels), endless=True), "solve"
+            )
         except SolverError as error:
             return str(error)
         return ""
 
-    async def _solve(
+    async def _search(
         self, request: SolveRequest, channels: list[rattler.Channel], *, endless: bool = False
-    ) -> list[tuple[rattler.RepoDataRecord, tuple[str, ...]]]:
+    ) -> Solution:
         client = open_client()
-        gateway = self._gateway(client)
-        # py-rattler replaces the time zone of a cut-off by UTC instead of converting it.
-        cut_off = as_utc(request.exclude_newer)
-        cut_off = cut_off and last_before(cut_off)
-        free = [
-            NotHeld(gateway, each, request.not_held, cut_off)
-            for each in channels
-            if cut_off and request.not_held
-        ]
-        platforms = [rattler.Subdir(request.platform), rattler.Subdir("noarch")]
-        look = ChannelLook(gateway, platforms, channels, request.priority)
-        specs = [await self._located(each, look) for each in request.specs]
-        asked = [str(each) for each in specs]
-        solve = functools.partial(
-            rattler.solve,
-            gateway=gateway,
-            platforms=platforms,
-            virtual_packages=rattler.VirtualPackage.detect(),
-            constraints=[str(each) for each in request.constraints],
-            exclude_newer=cut_off,
-            timestamp_policy="allow-missing",
-            locked_packages=_allowed(await look.same(request.keep, channels), specs),
-        )
-        if not endless:
-            # What a dependency can be had from is not what a requirement can be had from: without
-            # channels and their order more is possible, and nothing less.
-            attempt = solvability.Attempt([str(replace(each, channel="")) for each in specs])
-            tried = await solve(
-                [*free, *channels, attempt],
-                [attempt.name],
-                channel_priority=_PRIORITIES["disabled"],
-            )
-            if not attempt.succeeded(tried) and await solvability.need_each_other(
-                gateway, channels, platforms, asked
-            ):
-                raise solvability.EndlessError
-        records = await solve(
-            [*free, *channels], asked, channel_priority=_PRIORITIES[request.priority]
-        )
-        for source in free:
-            source.give_back(records)
-        _require_platforms(records, specs)
-        paths = await asyncio.gather(*(_paths(record, client) for record in records))
-        return list(zip(records, paths, strict=True))
+        search = Search(request, channels, self._gateway(client), client, self._channels_of)
+        return await search.solution(endless=endless)
 
-    async def _located(self, spec: CondaSpec, look: ChannelLook) -> CondaSpec:
-        """Return a requirement that names its channel, if any, by URL."""
-        if not spec.channel:
-            return spec
-        channels = self._channels((spec.channel,))
-        if not channels:
-            raise SpecError(
-                f"'{spec}' asks for the channel of conda-build, which made nothing here.",
-                f"Name the channel that has {spec.name}, or none.",
-            )
-        chosen = channels[0] if len(channels) == 1 else await look.best(spec, channels)
-        return replace(spec, channel=chosen.base_url.rstrip("/"))
+    def _channels_of(self, channel: str) -> list[rattler.Channel]:
+        return self._channels((channel,))
 
     def releases(
         self, channels: tuple[str, ...], name: str, platform: str
@@ -432,40 +373,6 @@ def _channel(url: str, named: str) -> rattler.Channel:
             f"'{named}' is not a channel: {error}.",
             "Write a name, a https:// URL or a file:// URL.",
         ) from error
-
-
-def _allowed(
-    records: Iterable[rattler.RepoDataRecord], specs: Iterable[CondaSpec]
-) -> list[rattler.RepoDataRecord]:
-    """Return the records that lie in the channels that requirements name for them."""
-    named = {each.name: each.channel for each in specs if each.channel}
-    return [
-        each
-        for each in records
-        if is_from(each.url, [named.get(each.name.normalized, channel_of(each.url))])
-    ]
-
-
-def _require_platforms(
-    records: Iterable[rattler.RepoDataRecord], specs: Iterable[CondaSpec]
-) -> None:
-    """Return when packages are of the platform that requirements name; rattler leaves that out."""
-    wanted = {each.name: each.subdir for each in specs if each.subdir}
-    for each in records:
-        subdir = wanted.get(each.name.normalized, each.subdir)
-        if subdir != each.subdir:
-            raise CondaUnsatisfiableError(
-                f"{each.file_name} is a package for {each.subdir}, and the spec asks for {subdir}.",
-                f"Leave {subdir} out of it, or ask for a version that is there for {subdir}.",
-            )
-
-
-async def _paths(record: rattler.RepoDataRecord, client: rattler.Client) -> tuple[str, ...]:
-    try:
-        return await paths_of(record, client)
-    except ARCHIVE_ERRORS as error:
-        found = rattler_errors.archive(str(error), record.url)
-        raise rattler_errors.passing(found, str(error)) from error
 
 
 def _page_instead(text: str, packages: tuple[Package, ...]) -> EltEnvError | None:

@@ -22,7 +22,7 @@ from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.settings import Project
 from elt_env.project.unlisted import relative_spec, remember
 from elt_env.python.interpreters import list_interpreters
-from elt_env.spec.conda_spec import admits_minor
+from elt_env.spec.conda_bounds import admits_minor
 from elt_env.spec.document import Spec
 from elt_env.spec.file import read_spec
 from elt_env.toolbox import Toolbox, open_toolbox

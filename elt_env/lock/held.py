@@ -15,7 +15,8 @@ from elt_env.lockfile.changes import is_older
 from elt_env.lockfile.document import Lock, Manager, Package
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
-from elt_env.spec.conda_spec import CondaSpec, parse_conda_spec, to_pep440
+from elt_env.spec.conda_bounds import to_pep440
+from elt_env.spec.conda_spec import CondaSpec, parse_conda_spec
 from elt_env.spec.document import Spec
 from elt_env.toolbox import Toolbox
 

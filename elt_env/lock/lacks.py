@@ -20,7 +20,7 @@ from elt_env.lock.joint_shelf import depends, named_in
 from elt_env.lock.releases import News
 from elt_env.lockfile.document import Package
 from elt_env.package.names import normalize
-from elt_env.spec.conda_spec import admits_minor
+from elt_env.spec.conda_bounds import admits_minor
 
 Kind = Literal["absent", "wheel", "version", "python", "held"]
 

@@ -33,7 +33,7 @@ from elt_env.package.names import normalize
 from elt_env.pip import ResolveRequest
 from elt_env.pip.port import Resolved
 from elt_env.python.wheel_metadata import read_wheel_metadata
-from elt_env.spec.conda_spec import from_pep440
+from elt_env.spec.conda_bounds import from_pep440
 from elt_env.spec.markers import bound_on
 from elt_env.toolbox import Toolbox
 

@@ -31,7 +31,8 @@ from elt_env.package.names import normalize
 from elt_env.pip import ResolveRequest
 from elt_env.pip.port import Resolved
 from elt_env.python.interpreters import find_interpreter
-from elt_env.spec.conda_spec import CondaSpec, to_pep440
+from elt_env.spec.conda_bounds import to_pep440
+from elt_env.spec.conda_spec import CondaSpec
 from elt_env.spec.document import Spec
 from elt_env.toolbox import Toolbox
 

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from elt_env.errors import ChannelUnreachableError, PackageNotFoundError, UnsatisfiableError
 from elt_env.pip import ResolveRequest
-from elt_env.spec.conda_spec import to_pep440
+from elt_env.spec.conda_bounds import to_pep440
 from elt_env.spec.document import Spec
 from elt_env.toolbox import Toolbox
 

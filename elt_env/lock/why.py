@@ -33,7 +33,8 @@ from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.package.target import Target
 from elt_env.python.wheel_metadata import read_wheel_metadata
-from elt_env.spec.conda_spec import CondaSpec, from_pep440
+from elt_env.spec.conda_bounds import from_pep440
+from elt_env.spec.conda_spec import CondaSpec
 from elt_env.toolbox import Toolbox
 
 _MOST_CHAINS = 20

@@ -10,15 +10,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from elt_env.errors import PolicyError
+from elt_env.machine.condarc_merge import MergedSettings, Part, Place
 from elt_env.project.policy import ChannelPriority
 from elt_env.runtime.credentials import without_credentials
 from elt_env.runtime.input_files import read_text
@@ -28,13 +28,11 @@ _NAMES = (".condarc", "condarc")
 _SUFFIXES = (".yml", ".yaml")
 _SYSTEM = ("/etc/conda", "/var/lib/conda")
 _FLAG = re.compile(r"\s*#[#!]*(?P<flag>final|top|bottom)[#!]*\s*")
-_VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<braced>[^}]*)\})", re.ASCII)
 _TOKEN = re.compile(r"/t/(?P<token>[a-zA-Z0-9-]+)(?=/|$)")
 _NULL = ("", "~", "null", "Null", "NULL")
 _TRUE = ("true", "yes", "on", "y")
 _FALSE = ("false", "no", "off", "n", "non", "none", "")
 _ALIASES = {"channel": "channels", "verify_ssl": "ssl_verify"}
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def read_conda_settings(environ: Mapping[str, str] | None = None) -> CondaSettin
         *(_read(path, ignored) for path in _files(variables)),
         *_variables(variables),
     ]
-    found = _Merged(places, variables)
+    found = MergedSettings(places, variables)
     return CondaSettings(
         channels=found.sequence("channels"),
         channel_alias=_address(found.scalar("channel_alias"), found),
@@ -116,22 +114,6 @@ def read_conda_settings(environ: Mapping[str, str] | None = None) -> CondaSettin
         sources=found.sources,
         ignored=tuple(ignored),
     )
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What one place says: a text, a list or a mapping of parts, None for null; and its mark."""
-
-    value: str | list[_Part] | dict[str, _Part] | None
-    flag: str = ""
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A file or a variable, and what it says by key."""
-
-    name: str
-    parts: Mapping[str, _Part]
 
 
 def _files(environ: Mapping[str, str]) -> Iterator[Path]:
@@ -189,7 +171,7 @@ def _expanded(place: Path) -> Iterator[Path]:
         return
 
 
-def _read(path: Path, ignored: list[str]) -> _Place:
+def _read(path: Path, ignored: list[str]) -> Place:
     """Return what a file says; like conda, leave one aside that is not YAML."""
     try:
         text = read_text(path)
@@ -199,28 +181,28 @@ def _read(path: Path, ignored: list[str]) -> _Place:
         where = f"line {mark.line + 1}: " if mark else ""
         what = getattr(error, "problem", None) or type(error).__name__
         ignored.append(f"{path}: {where}{what}")
-        return _Place(str(path), {})
+        return Place(str(path), {})
     if not isinstance(node, yaml.MappingNode):
-        return _Place(str(path), {})
-    return _Place(str(path), _canonical(_parts(node, text.splitlines())))
+        return Place(str(path), {})
+    return Place(str(path), _canonical(_parts(node, text.splitlines())))
 
 
-def _canonical(content: Mapping[str, _Part]) -> dict[str, _Part]:
+def _canonical(content: Mapping[str, Part]) -> dict[str, Part]:
     """Return the keys by their one name."""
     other = {_ALIASES[key]: part for key, part in content.items() if key in _ALIASES}
     return other | dict(content)
 
 
-def _part(node: yaml.Node, lines: Sequence[str], flag: str) -> _Part:
+def _part(node: yaml.Node, lines: Sequence[str], flag: str) -> Part:
     if isinstance(node, yaml.SequenceNode):
-        return _Part([_part(each, lines, _mark(each, lines)) for each in node.value], flag)
+        return Part([_part(each, lines, _mark(each, lines)) for each in node.value], flag)
     if isinstance(node, yaml.MappingNode):
-        return _Part(_parts(node, lines), flag)
+        return Part(_parts(node, lines), flag)
     is_null = getattr(node, "style", None) is None and node.value in _NULL
-    return _Part(None if is_null else str(node.value), flag)
+    return Part(None if is_null else str(node.value), flag)
 
 
-def _parts(node: yaml.MappingNode, lines: Sequence[str]) -> dict[str, _Part]:
+def _parts(node: yaml.MappingNode, lines: Sequence[str]) -> dict[str, Part]:
     return {
         str(key.value): _part(value, lines, _key_mark(key, value, lines))
         for key, value in node.value
@@ -244,139 +226,19 @@ def _key_mark(key: yaml.Node, value: yaml.Node, lines: Sequence[str]) -> str:
     return found["flag"] if found else ""
 
 
-def _variables(environ: Mapping[str, str]) -> Iterator[_Place]:
+def _variables(environ: Mapping[str, str]) -> Iterator[Place]:
     """Yield what `CONDA_*` variables say; lists have commas, and mappings cannot be written."""
     for key in ("channel", "channels", "default_channels"):
         name = f"CONDA_{key.upper()}"
         if name in environ:
             items = [each.strip() for each in environ[name].split(",")]
-            parts = [_Part(each) for each in items if each]
-            yield _Place(name, _canonical({key: _Part(parts)}))
+            parts = [Part(each) for each in items if each]
+            yield Place(name, _canonical({key: Part(parts)}))
     for key in ("channel_alias", "channel_priority", "verify_ssl", "ssl_verify"):
         name = f"CONDA_{key.upper()}"
         if name in environ:
             value = environ[name].split("!important")[0].strip()
-            yield _Place(name, _canonical({key: _Part(value)}))
-
-
-class _Merged:
-    """The settings of several places as one.
-
-    Args:
-        places: where settings were found, those that win last.
-        environ: the variables that values may name.
-    """
-
-    def __init__(self, places: Sequence[_Place], environ: Mapping[str, str]) -> None:
-        self._places = places
-        self._environ = environ
-        self.sources: dict[str, tuple[str, ...]] = {}
-
-    def scalar(self, key: str) -> str | None:
-        """Return a text: the first that is final, else the last."""
-        found = self._found(key)
-        final = [each for each in found if each[1].flag == "final"]
-        if not found:
-            return None
-        name, part = final[0] if final else found[-1]
-        self.sources[key] = (name,)
-        return self._text(part, key)
-
-    def sequence(self, key: str) -> tuple[str, ...]:
-        """Return a list of all places, those that win first."""
-        found = _until_final(self._found(key), lambda each: each[1].flag)
-        items = self._joined([part for _, part in found], key)
-        self._remember(key, found)
-        return items
-
-    def mapping(self, key: str) -> dict[str, str]:
-        """Return a mapping to texts."""
-        grouped, final = self._grouped(key)
-        last = {name: self._text(parts[-1], key) for name, parts in grouped.items()}
-        return last | {name: self._text(part, key) for name, part in final.items()}
-
-    def sequences(self, key: str) -> dict[str, tuple[str, ...]]:
-        """Return a mapping to lists."""
-        grouped, final = self._grouped(key)
-        joined = {name: self._joined(parts, key) for name, parts in grouped.items()}
-        return joined | {
-            name: tuple(item for item, _ in self._items(part, key)) for name, part in final.items()
-        }
-
-    def refuse(self, key: str, what: str) -> PolicyError:
-        """Return the error for a setting that cannot be used."""
-        named = [place.name for place in self._places if key in place.parts]
-        return PolicyError(
-            f"conda's setting '{key}' {what} ({', '.join(named)}).",
-            "Correct it there, or see what counts with: elt-env show --settings",
-        )
-
-    def _found(self, key: str) -> list[tuple[str, _Part]]:
-        named = [(each.name, each.parts[key]) for each in self._places if key in each.parts]
-        return [(name, part) for name, part in named if part.value is not None]
-
-    def _remember(self, key: str, found: Iterable[tuple[str, _Part]]) -> None:
-        names = tuple(name for name, _ in reversed(list(found)))
-        if names:
-            self.sources[key] = names
-
-    def _text(self, part: _Part, key: str) -> str:
-        if not isinstance(part.value, str):
-            raise self.refuse(key, "has no text for its value")
-        text = _VARIABLE.sub(self._variable, part.value.strip())
-        if "://" in text and not _is_url(text):
-            raise self.refuse(key, "has a value that is no URL")
-        return text
-
-    def _variable(self, found: re.Match[str]) -> str:
-        return self._environ.get(found["plain"] or found["braced"], found[0])
-
-    def _joined(self, parts: Sequence[_Part], key: str) -> tuple[str, ...]:
-        """Return the items of lists: those that win first, but for marks that say otherwise."""
-        lists = [self._items(each, key) for each in _until_final(parts, lambda each: each.flag)]
-        top = [item for each in lists for item, flag in each if flag == "top"]
-        bottom = [item for each in reversed(lists) for item, flag in each if flag == "bottom"]
-        items = [item for each in reversed(lists) for item, _ in each]
-        ordered = list(dict.fromkeys((*top, *items)))
-        return tuple(reversed(list(dict.fromkeys((*reversed(bottom), *reversed(ordered))))))
-
-    def _items(self, part: _Part, key: str) -> list[tuple[str, str]]:
-        if part.value is None:
-            return []
-        if not isinstance(part.value, list):
-            raise self.refuse(key, "is not a list")
-        return [(self._text(each, key), each.flag) for each in part.value]
-
-    def _grouped(self, key: str) -> tuple[dict[str, list[_Part]], dict[str, _Part]]:
-        """Return the parts of mappings by name, and those of them that are final."""
-        found = _until_final(self._found(key), lambda each: each[1].flag)
-        grouped: dict[str, list[_Part]] = {}
-        final: dict[str, _Part] = {}
-        for _, part in found:
-            if not isinstance(part.value, dict):
-                raise self.refuse(key, "is not a mapping")
-            for name, value in part.value.items():
-                if value.value is not None:
-                    grouped.setdefault(name, []).append(value)
-                    if value.flag == "final":
-                        final.setdefault(name, value)
-        self._remember(key, found)
-        return grouped, final
-
-
-def _until_final(items: Sequence[_Item], flag: Callable[[_Item], str]) -> Sequence[_Item]:
-    """Return the items up to the first that is final; it leaves no place for those after it."""
-    for number, each in enumerate(items):
-        if flag(each) == "final":
-            return items[: number + 1]
-    return items
-
-
-def _is_url(text: str) -> bool:
-    try:
-        return (urlsplit(text).port or 0) >= 0
-    except ValueError:  # brackets that are no IPv6 address, or a password with a slash
-        return False
+            yield Place(name, _canonical({key: Part(value)}))
 
 
 def _login(url: str) -> tuple[str, dict[str, object]]:
@@ -392,7 +254,7 @@ def _login(url: str) -> tuple[str, dict[str, object]]:
     return host, {"CondaToken": token["token"]} if token and host else {}
 
 
-def _built_here(found: _Merged, environ: Mapping[str, str]) -> Iterator[str]:
+def _built_here(found: MergedSettings, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the directories of conda-build that are there, as conda looks for them."""
     if environ.get("CONDARC") == os.devnull:
         return
@@ -406,13 +268,13 @@ def _built_here(found: _Merged, environ: Mapping[str, str]) -> Iterator[str]:
             yield each.absolute().as_uri()
 
 
-def _address(value: str | None, found: _Merged) -> str | None:
+def _address(value: str | None, found: MergedSettings) -> str | None:
     if value and "://" not in value:
         raise found.refuse("channel_alias", f"is no URL: '{without_credentials(value)}'")
     return value.rstrip("/") if value else None
 
 
-def _priority(value: str | None, found: _Merged) -> ChannelPriority | None:
+def _priority(value: str | None, found: MergedSettings) -> ChannelPriority | None:
     """Return the priority; conda once took `true` for flexible and `false` for disabled."""
     if value is None:
         return None

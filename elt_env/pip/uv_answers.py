@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import Package as LockedPackage
 from packaging.pylock import PackageSdist, PackageWheel
+from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 
 from elt_env.errors import NoWheelError
@@ -16,7 +17,7 @@ from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import parse_index
 from elt_env.package.names import normalize
 from elt_env.pip.port import Resolved, Shelf
-from elt_env.pip.wheels import best_wheel
+from elt_env.python.wheel_tags import wheel_tags
 
 _PIN = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>\S+)", re.IGNORECASE)
 _FILE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])? @ (?P<url>file:\S+)")
@@ -90,7 +91,7 @@ def locked_file(
     """
     wheels = [each for each in package.wheels or () if _is_among(each, hashes)]
     sdist = package.sdist if package.sdist and _is_among(package.sdist, hashes) else None
-    file = best_wheel(wheels, python) or sdist
+    file = _best_wheel(wheels, python) or sdist
     if file is None and hashes:
         raise _other_hashes(package, resolved, python)
     if file is None or file.url is None or ("sha256" not in file.hashes and resolved.index):
@@ -117,7 +118,7 @@ def _is_among(file: PackageWheel | PackageSdist, hashes: Collection[str]) -> boo
 
 
 def _other_hashes(package: LockedPackage, resolved: Resolved, python: str) -> NoWheelError:
-    file = best_wheel(package.wheels or (), python) or package.sdist
+    file = _best_wheel(package.wheels or (), python) or package.sdist
     found = file.hashes.get("sha256") if file else None
     remedy = "Name a version whose file has the hash that you trust, or take '--hash' out."
     if found:
@@ -127,3 +128,21 @@ def _other_hashes(package: LockedPackage, resolved: Resolved, python: str) -> No
         "requirement names with '--hash'.",
         remedy,
     )
+
+
+def _best_wheel(wheels: Sequence[PackageWheel], python: str) -> PackageWheel | None:
+    """Return the wheel that fits CPython `python` (`3.11.7`) on this machine best, or None.
+
+    The order is the one of PEP 425, as in pip: the most specific tag first, then the highest
+    build number. uv lists all that fit by file name.
+    """
+    order = {tag: place for place, tag in enumerate(wheel_tags(python))}
+    ranked = [(_rank(each, order), each) for each in wheels]
+    return min(ranked, key=lambda each: each[0])[1] if ranked else None
+
+
+def _rank(wheel: PackageWheel, order: dict[Tag, int]) -> tuple[int, int]:
+    name = unquote(urlsplit(wheel.url or "").path.rpartition("/")[2])
+    _, _, build, tags = parse_wheel_filename(name)
+    place = min(order.get(tag, len(order)) for tag in tags)
+    return place, -build[0] if build else 0

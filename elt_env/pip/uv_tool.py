@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import uv
 from packaging.pylock import Pylock
 
 from elt_env.errors import IntegrityError
-from elt_env.index.http_client import patiently, unheard
-from elt_env.index.http_errors import busy
+from elt_env.index.http_client import unheard
 from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Index, Indexes, parse_index
-from elt_env.machine.logins import Logins, completed
-from elt_env.machine.process import Completed, Say, clean_environment, run
+from elt_env.machine.process import Completed, Say
 from elt_env.machine.scratch import scratch_directory
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
@@ -30,8 +25,9 @@ from elt_env.pip.direct_wheels import BuildRequest
 from elt_env.pip.formats import format_options
 from elt_env.pip.pip_tool import Pip
 from elt_env.pip.port import InstallRequest, Resolved, ResolveRequest
-from elt_env.pip.shelf_server import ServedShelf, serving
+from elt_env.pip.shelf_server import serving
 from elt_env.pip.uv_answers import locked_file, pin_lines, read_annotated
+from elt_env.pip.uv_command import besides_proxy, run_uv, write_config
 from elt_env.runtime.files import write_atomically, writing
 from elt_env.runtime.input_files import read_stored, read_stored_text
 
@@ -40,9 +36,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_FOREVER = "max-age=31536000, immutable"
-_TRIES = 2  # of a command that met a busy server which does not say for how long
-_A_WHILE = "max-age=600"
 _TOLD = ("Resolved", "warning", "Building", "Built", "Downloading", "Downloaded", "Updating")
 
 
@@ -220,14 +213,14 @@ class Uv:
             write_atomically(listed, request.requirements)
             links = tuple(map(str, request.links))
             alone = request.indexes.no_index or bool(links)
-            config = self._config(place, replace(request.indexes, links=links, no_index=alone))
+            config = write_config(place, replace(request.indexes, links=links, no_index=alone))
             command = [
                 *("uv", "pip", "install", "--python", str(request.prefix / "bin" / "python")),
                 *("--require-hashes", "--no-deps", *options),
                 *("--only-binary", ":all:", "--requirements", str(listed)),
             ]
             command += ["--config-file", str(config)]
-            done = self._run(command, place, say, request.indexes)
+            done = run_uv(command, place, say, indexes=request.indexes, limit=self._limit)
         return done, " ".join(command).replace(f"{place}/", "")
 
     def build_wheel(self, request: BuildRequest, say: Say) -> None:
@@ -238,13 +231,18 @@ class Uv:
             command = [
                 *("uv", "build", "--wheel", "--no-cache", "--no-sources", "--no-create-gitignore"),
                 *("--python", str(request.python), "--out-dir", str(request.output)),
-                *("--config-file", str(self._config(place, indexes))),
+                *("--config-file", str(write_config(place, indexes))),
                 str(request.source),
             ]
             if request.exclude_newer is not None:
                 command[2:2] = ["--exclude-newer", request.exclude_newer.isoformat()]
             moment = {"SOURCE_DATE_EPOCH": str(request.moment)}
-            done = self._run(command, place, lambda line: say(f"uv: {line}"), indexes, moment)
+            done = run_uv(
+                *(command, place, lambda line: say(f"uv: {line}")),
+                indexes=indexes,
+                limit=self._limit,
+                variables=moment,
+            )
         if done.returncode or not [*request.output.glob("*.whl")]:
             raise uv_errors.build(done.stderr, done.returncode, request.origin)
 
@@ -319,11 +317,15 @@ class Uv:
             *(["--refresh"] if request.fresh else []),
         ]
         with serving(request.shelf) if request.shelf else contextlib.nullcontext() as shelf:
-            config = self._config(place, self._indexes, fresh=request.fresh, shelf=shelf)
+            config = write_config(place, self._indexes, fresh=request.fresh, shelf=shelf)
             command += ["--config-file", str(config)]
-            variables = _besides_proxy(shelf.host) if shelf else {}
-            return self._run(
-                command, place, _without_answer(say), variables=variables, limit=request.limit
+            variables = besides_proxy(shelf.host) if shelf else {}
+            limit = self._limit if request.limit is None else min(request.limit, self._limit)
+            return run_uv(
+                *(command, place, _without_answer(say)),
+                indexes=self._indexes,
+                limit=limit,
+                variables=variables,
             )
 
     def _date_options(self, request: ResolveRequest) -> list[str]:
@@ -335,85 +337,8 @@ class Uv:
         ]
         return ["--exclude-newer", request.exclude_newer.isoformat(), *lifted]
 
-    def _run(  # noqa: PLR0913, PLR0917  # the parts of one command
-        self,
-        command: list[str],
-        place: Path,
-        say: Say,
-        indexes: Indexes | None = None,
-        variables: Mapping[str, str] | None = None,
-        limit: float | None = None,
-    ) -> Completed:
-        """Run uv, again for as long as a server asks for that."""
-        indexes = indexes or self._indexes
-        seconds = self._limit if limit is None else min(limit, self._limit)
-
-        def once() -> Completed:
-            done = self._run_once(command, place, say, indexes, variables or {}, seconds)
-            later = busy(done.stderr) if done.returncode else None
-            if later:
-                raise later
-            return done
-
-        return patiently(once, logins=Logins(indexes), tries=_TRIES, limit=seconds, say=say)
-
-    def _run_once(  # noqa: PLR0913, PLR0917  # the parts of one command
-        self,
-        command: list[str],
-        place: Path,
-        say: Say,
-        indexes: Indexes,
-        variables: Mapping[str, str],
-        seconds: float,
-    ) -> Completed:
-        credentials = dict(variables)
-        indexes = completed(indexes)
-        for number, index in enumerate(indexes.all):
-            if index.username or index.password:
-                credentials[f"UV_INDEX_I{number}_USERNAME"] = index.username
-                credentials[f"UV_INDEX_I{number}_PASSWORD"] = index.password
-        return run(
-            [uv.find_uv_bin(), *command[1:]],
-            limit=seconds,
-            env=clean_environment(extra=credentials | {"NO_COLOR": "1", "TMPDIR": str(place)}),
-            cwd=place,
-            say=say,
-            secrets=indexes.secrets,
-        )
-
-    def _config(
-        self,
-        place: Path,
-        indexes: Indexes,
-        *,
-        fresh: bool = False,
-        shelf: ServedShelf | None = None,
-    ) -> Path:
-        """Write a uv.toml that names the indexes, and how long their answers count as new.
-
-        A shelf comes first, so that no index is asked for what only the shelf can have.
-
-        Without a rule of ours for the pages, uv keeps to the index's own, and to `--refresh`.
-        """
-        rules = [f'files = "{_FOREVER}"'] + ([] if fresh else [f'api = "{_A_WHILE}"'])
-        links = [*indexes.links, *([shelf.links] if shelf else [])]
-        lines = [f"find-links = {json.dumps(links)}"] if links else []
-        lines += ["no-index = true"] if indexes.no_index and not shelf else []
-        if shelf:
-            alone = "true" if indexes.no_index else "false"
-            lines += ["[[index]]", 'name = "shelf"', f"url = {json.dumps(shelf.index)}"]
-            lines.append(f"default = {alone}")
-        for number, index in enumerate(indexes.all):
-            lines += [
-                "[[index]]",
-                f'name = "i{number}"',
-                f"url = {json.dumps(index.url)}",
-                f"default = {'true' if index == indexes.default else 'false'}",
-                f"cache-control = {{ {', '.join(rules)} }}",
-            ]
-        path = place / "uv.toml"
-        write_atomically(path, "\n".join(lines) + "\n")
-        return path
+    def _run(self, command: list[str], place: Path, say: Say) -> Completed:
+        return run_uv(command, place, say, indexes=self._indexes, limit=self._limit)
 
     def _learn(self, urls: Iterable[str]) -> None:
         """Remember uv's own default index, once an answer named it."""
@@ -422,13 +347,6 @@ class Uv:
             new = sorted({parse_index(url).url for url in urls} - known)
             if len(new) == 1:
                 self._indexes = replace(self._indexes, default=Index(new[0]))
-
-
-def _besides_proxy(host: str) -> dict[str, str]:
-    """Return the variables by which no proxy comes between uv and a host."""
-    known = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    both = ",".join([*filter(None, [known]), host])
-    return {"NO_PROXY": both, "no_proxy": both}
 
 
 def _without_answer(say: Say) -> Say:

@@ -7,7 +7,8 @@ from fnmatch import fnmatchcase
 
 from packaging.specifiers import SpecifierSet
 
-from elt_env.spec.conda_spec import CondaSpec, to_pep440
+from elt_env.spec.conda_bounds import to_pep440
+from elt_env.spec.conda_spec import CondaSpec
 from elt_env.spec.faults import WrittenError, refuse_many
 
 # PEP 440 and conda order versions with letters in other ways; no emptiness is claimed of those.

@@ -19,8 +19,9 @@ from elt_env.runtime.credentials import (
     without_credentials,
 )
 from elt_env.runtime.limits import MOST_FAULTS, MOST_WIDTH
+from elt_env.spec.conda_bounds import admits_minor
 from elt_env.spec.conda_join import join_specs
-from elt_env.spec.conda_spec import CondaSpec, admits_minor, parse_conda_spec
+from elt_env.spec.conda_spec import CondaSpec, parse_conda_spec
 from elt_env.spec.direct import DirectRequirement
 from elt_env.spec.faults import Fault, FaultsError, WrittenError, refuse_excess
 from elt_env.spec.marked_yaml import (

@@ -11,17 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from optparse import Values
-from posixpath import join, normpath
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from elt_env.package.names import normalize
 from elt_env.runtime.credentials import without_credentials
 from elt_env.runtime.limits import MOST_DEPTH, MOST_FAULTS, MOST_FILES, MOST_REQUIREMENTS
 from elt_env.spec.direct import (
-    ARCHIVES,
     DirectRequirement,
     is_url,
     local_project,
@@ -30,9 +27,14 @@ from elt_env.spec.direct import (
     split_url,
 )
 from elt_env.spec.faults import Fault, WrittenError, refuse_excess, refuse_many
-from elt_env.spec.markers import require_meaning
+from elt_env.spec.pip_line import (
+    beside,
+    is_pinned,
+    read_direct,
+    read_requirement,
+    split_options,
+)
 from elt_env.spec.pip_options import PipOptions, hashes_of, parse_options, refuse_pointless
-from elt_env.spec.requirement_faults import explain
 
 Reader = Callable[[str], str]
 """Returns the text of a file, named relative to where the spec's own name is relative to.
@@ -151,7 +153,7 @@ class _Reading:
     ) -> None:
         for url in _URL.findall(text):
             refuse_credentials(url, variables=True)
-        asked, rest = _split(text)
+        asked, rest = split_options(text)
         refuse_excess(asked)
         refuse_excess(_HASHES.sub("", rest))
         options = parse_options(rest)
@@ -176,7 +178,7 @@ class _Reading:
                 f"it includes {without_credentials(name)}, which can change under a lock",
                 "Save that file beside the spec and name it by its path.",
             )
-        path = _beside(source, name)
+        path = beside(source, name)
         if path in within:
             chain = " -> ".join((*within[within.index(path) :], path))
             raise WrittenError(f"it includes itself: {chain}", "Remove one of these lines.")
@@ -203,18 +205,18 @@ class _Reading:
         """Take an editable repository as what it is; refuse a directory."""
         if not written.startswith("git+") and not re.match(r"(hg|svn|bzr)\+", written):
             path = written.partition("[")[0].removeprefix("file:")
-            raise local_project(path, _beside(source, path), editable=True)
+            raise local_project(path, beside(source, path), editable=True)
         direct = parse_direct(written)
         self._add_direct(direct, constraint=False)
         self.lines.setdefault(direct.name, (source, number))
 
     def _asked(self, text: str, hashes: tuple[str, ...], source: str, *, constraint: bool) -> str:
         """Keep what a requirement asks for and return its name."""
-        direct = _direct(text, hashes, source)
+        direct = read_direct(text, hashes, source)
         if direct is not None:
             self._add_direct(direct, constraint=constraint)
             return direct.name
-        requirement = _requirement(text)
+        requirement = read_requirement(text)
         if constraint and requirement.extras:
             raise WrittenError(
                 f"'{text}' is a constraint with extras, which asks for nothing",
@@ -223,7 +225,7 @@ class _Reading:
         if not constraint:
             self._refuse_contradiction(requirement)
         (self.constraints if constraint else self.requirements).append(requirement)
-        if hashes and not _is_pinned(requirement):
+        if hashes and not is_pinned(requirement):
             raise WrittenError(
                 f"'{text}' has a hash and no exact version, whose file it would be of",
                 f"Write '{requirement.name}==VERSION --hash=sha256:…'.",
@@ -303,97 +305,6 @@ class _Reading:
         )
 
 
-def _split(text: str) -> tuple[str, str]:
-    """Return the requirement and the options behind it: these start at the first ` -`."""
-    words = text.split(" ")
-    for place, word in enumerate(words):
-        if word.startswith("-"):
-            return " ".join(words[:place]).strip(), " ".join(words[place:])
-    return text, ""
-
-
-def _beside(source: str, name: str) -> str:
-    """Return the path of a file that `source` names relative to itself."""
-    return normpath(join(source.rpartition("/")[0], name))
-
-
-_NAMED = re.compile(
-    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[(?P<extras>[^\]]*)\])?\s*@\s*(?P<url>\S.*)"
-)
-
-
-def _direct(text: str, hashes: tuple[str, ...], source: str) -> DirectRequirement | None:
-    """Return what a URL or a path asks for; None when the requirement is one by name."""
-    named = _NAMED.fullmatch(text)
-    written, _, marker = re.sub(
-        r"\s+;|;\s+", "\0", named["url"] if named else text, count=1
-    ).partition("\0")
-    url, extras = written.strip(), named["extras"] if named else ""
-    if not is_url(url):
-        if not _is_path(url):
-            return None
-        path, _, behind = url.partition("[")
-        extras = extras or behind.rstrip("]")
-        bare, _, fragment = path.partition("#")
-        if not bare.endswith(ARCHIVES):
-            raise local_project(path, _beside(source, path))
-        if not hashes and "sha256=" not in fragment:
-            raise WrittenError(
-                f"the file {bare} is named without its sha256",
-                f"Write '{bare} --hash=sha256:…' with what this tells: "
-                f"sha256sum {_beside(source, bare)}",
-            )
-        url = _beside(source, path)
-    return parse_direct(
-        url,
-        name=named["name"] if named else "",
-        extras=tuple(sorted(normalize(each) for each in re.split(r"[\s,]+", extras or "") if each)),
-        marker=_marker(marker.strip(), text),
-        sha256=hashes[0] if len(hashes) == 1 else "",
-    )
-
-
-def _is_path(text: str) -> bool:
-    """Tell whether pip takes a text for a path: a separator, a leading dot, or an archive."""
-    bare = text.partition("#")[0].partition("[")[0]
-    return "/" in bare or bare.startswith(".") or (bare.endswith(ARCHIVES) and "=" not in bare)
-
-
-def _marker(marker: str, text: str) -> str:
-    if not marker:
-        return ""
-    try:
-        read = Marker(marker)
-    except InvalidMarker as error:
-        name = text.partition("@")[0].strip()
-        raise WrittenError(*explain(f"{name}; {marker}")) from error
-    require_meaning(read)
-    return str(read)
-
-
-def _requirement(text: str) -> Requirement:
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
-        raise WrittenError(*explain(without_credentials(text))) from error
-    requirement.name = normalize(requirement.name)
-    # packaging takes a name that ends in a dash or an underscore, and not its normalized form.
-    if requirement.url or requirement.name.endswith("-"):
-        raise WrittenError(*explain(without_credentials(text)))
-    requirement.extras = {normalize(each) for each in requirement.extras}
-    if requirement.marker is not None:
-        require_meaning(requirement.marker)
-    return requirement
-
-
-def _is_pinned(requirement: Requirement) -> bool:
-    """Tell whether a requirement leaves one version, as pip wants it beside a hash."""
-    return any(
-        each.operator in {"==", "==="} and not each.version.endswith(".*")
-        for each in requirement.specifier
-    )
-
-
 def _joined(requirements: Iterable[Requirement]) -> tuple[str, ...]:
     """Return requirements with those of one name and marker as one, which asks for all of it."""
     joined: dict[tuple[str, str], Requirement] = {}
@@ -421,7 +332,7 @@ def _refuse_index(url: str) -> None:
 def _link(text: str, source: str) -> str:
     """Return a place of archives: a URL, or a path relative to what `source` is relative to."""
     if not is_url(text):
-        return _beside(source, text)
+        return beside(source, text)
     refuse_credentials(text)
     if split_url(text).scheme not in {"https", "http", "file"}:
         raise WrittenError(

@@ -27,7 +27,8 @@ from elt_env.lock.request import LockRequest
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import Lock
 from elt_env.pip.port import Resolved
-from elt_env.spec.conda_spec import CondaSpec, admits_minor, to_pep440
+from elt_env.spec.conda_bounds import admits_minor, to_pep440
+from elt_env.spec.conda_spec import CondaSpec
 from elt_env.store.evidence import Evidence
 from elt_env.toolbox import Toolbox
 from elt_env.watch.readiness import Blocker, Kind

@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from elt_env.lock.releases import News
 from elt_env.package.cooldown import is_too_young
-from elt_env.spec.conda_spec import to_pep440
+from elt_env.spec.conda_bounds import to_pep440
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from elt_env.pip.port import Resolved
 from elt_env.proof.checks.registry import build_checks, is_blocking
 from elt_env.proof.prove import prove_all
 from elt_env.python.interpreters import list_interpreters
-from elt_env.spec.conda_spec import admits_minor
+from elt_env.spec.conda_bounds import admits_minor
 from elt_env.spec.markers import python_bound
 from elt_env.store.evidence import Evidence
 from elt_env.toolbox import Toolbox

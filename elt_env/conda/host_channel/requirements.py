@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from elt_env.package.names import normalize
-from elt_env.spec.conda_spec import from_pep440
+from elt_env.spec.conda_bounds import from_pep440
 
 _VARIABLE = re.compile(
     r"\b(?:os_name|sys_platform|platform_\w+|python_version|python_full_version|"

@@ -12,13 +12,8 @@ from rattler import MatchSpec, PackageRecord, VersionSpec
 from rattler import Version as CondaVersion
 from rattler.package.build_string import BuildString
 
-from elt_env.spec.conda_spec import (
-    CondaSpec,
-    admits_minor,
-    from_pep440,
-    parse_conda_spec,
-    to_pep440,
-)
+from elt_env.spec.conda_bounds import admits_minor, from_pep440, to_pep440
+from elt_env.spec.conda_spec import CondaSpec, parse_conda_spec
 from elt_env.spec.faults import WrittenError
 from tests.support.locks import versions
 
