@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from elt_env.environment.build import BuildResult, ensure_prefix
 from elt_env.lock.make import lock
@@ -15,6 +18,8 @@ from elt_env.toolbox import Toolbox
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_distribution
 from tests.support.index_server import IndexServer, dead_url
+from tests.support.isolation import clear_settings
+from tests.support.loopback import running
 from tests.support.project import make_project, toolbox_of
 from tests.support.wheels import make_wheel
 
@@ -114,6 +119,15 @@ class Sample:
     def build(self, root: Path, made: Lock) -> BuildResult:
         """Build a lock in a project of its own at `root`."""
         return ensure_prefix(made, self.toolbox(root), silent)
+
+
+@contextlib.contextmanager
+def own_sample(root: Path, python_channel: Channel) -> Iterator[Sample]:
+    """Yield a sample of a test's own, on a machine without any settings of a user."""
+    with pytest.MonkeyPatch.context() as patch, running(IndexServer()) as index:
+        clear_settings(patch, keep_registry=False)
+        patch.setenv("UV_CACHE_DIR", str(root / "uv"))
+        yield make_sample(root / "sample", python_channel, index)
 
 
 def make_sample(root: Path, python_channel: Channel, index: IndexServer) -> Sample:

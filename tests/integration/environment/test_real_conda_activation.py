@@ -17,11 +17,8 @@ from elt_env.machine.process import run
 from tests.support.bytecode import bytecode
 from tests.support.channel import Channel
 from tests.support.conda_packages import PLACEHOLDER, make_conda_package
-from tests.support.index_server import IndexServer
-from tests.support.isolation import clear_settings
-from tests.support.loopback import running
 from tests.support.real_conda import RealConda, installed_conda
-from tests.support.sample import make_sample, silent
+from tests.support.sample import own_sample, silent
 
 pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("real-conda")]
 
@@ -54,10 +51,7 @@ def made(
 ) -> Iterator[Made]:
     del conda  # installed before the machine's settings are gone
     root = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch, running(IndexServer()) as index:
-        clear_settings(patch, keep_registry=False)
-        patch.setenv("UV_CACHE_DIR", str(root / "uv"))
-        sample = make_sample(root / "sample", shared_python, index)
+    with own_sample(root, shared_python) as sample:
         source = f'PREFIX = "{PLACEHOLDER}"\n'
         compiled = f"__pycache__/placed.cpython-{sample.python.replace('.', '')}.pyc"
         files: dict[str, str | bytes] = {"placed.py": source}

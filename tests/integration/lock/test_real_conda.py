@@ -27,12 +27,10 @@ from elt_env.toolbox import Toolbox
 from tests.support.channel import Channel, ChannelServer
 from tests.support.conda_archives import PREFIX, make_archive
 from tests.support.images import entries, make_root_tar
-from tests.support.index_server import IndexServer
-from tests.support.isolation import clear_settings
 from tests.support.loopback import running
 from tests.support.odd_packages import ODD, offer_odd_packages
 from tests.support.real_conda import RealConda, installed_conda, with_md5
-from tests.support.sample import Sample, make_sample, silent
+from tests.support.sample import Sample, own_sample, silent
 
 pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("real-conda")]
 
@@ -70,10 +68,7 @@ def made(
     """A prefix with links, scripts and binaries of conda's, and packages of pip's."""
     del conda  # installed before the machine's settings are gone
     root = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch, running(IndexServer()) as index:
-        clear_settings(patch, keep_registry=False)
-        patch.setenv("UV_CACHE_DIR", str(root / "uv"))
-        sample = make_sample(root / "sample", shared_python, index)
+    with own_sample(root, shared_python) as sample:
         make_archive(
             sample.channel.root,
             "kit",

@@ -8,22 +8,10 @@ from pathlib import Path
 import pytest
 
 from elt_env.environment.prefix import Prefix
-from elt_env.lockfile.document import Lock
 from elt_env.proof.prove import Finding, prove
 from elt_env.toolbox import Toolbox
 from tests.support.native import replace
 from tests.support.sample import Sample, silent
-
-
-@pytest.fixture
-def toolbox(sample: Sample, tmp_path: Path) -> Toolbox:
-    return sample.toolbox(tmp_path)
-
-
-@pytest.fixture
-def prefix(sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path) -> Prefix:
-    del toolbox
-    return Prefix(sample.build(tmp_path, sample_lock).path, sample_lock)
 
 
 def look(prefix: Prefix, toolbox: Toolbox) -> Finding:

@@ -21,17 +21,6 @@ from tests.support.sample import Sample, silent
 from tests.support.wheels import make_wheel
 
 
-@pytest.fixture
-def toolbox(sample: Sample, tmp_path: Path) -> Toolbox:
-    return sample.toolbox(tmp_path)
-
-
-@pytest.fixture
-def prefix(sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path) -> Prefix:
-    del toolbox
-    return Prefix(sample.build(tmp_path, sample_lock).path, sample_lock)
-
-
 def look(name: str, prefix: Prefix, toolbox: Toolbox) -> Finding:
     evidence = prove(name, prefix.lock, toolbox, silent, again=True)
     return Finding(evidence.status, evidence.detail)

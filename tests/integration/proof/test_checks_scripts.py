@@ -19,17 +19,6 @@ from tests.support.native import replace
 from tests.support.sample import Sample, silent
 
 
-@pytest.fixture
-def toolbox(sample: Sample, tmp_path: Path) -> Toolbox:
-    return sample.toolbox(tmp_path)
-
-
-@pytest.fixture
-def prefix(sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path) -> Prefix:
-    del toolbox
-    return Prefix(sample.build(tmp_path, sample_lock).path, sample_lock)
-
-
 def look(prefix: Prefix, toolbox: Toolbox, name: str = "console_scripts") -> Finding:
     evidence = prove(name, prefix.lock, toolbox, silent, again=True)
     return Finding(evidence.status, evidence.detail)
