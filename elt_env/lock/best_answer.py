@@ -121,9 +121,8 @@ class BestSearch:
         best = self.best
         if not any(best.values()):
             return ()
-        bounds = tuple(self._no_worse(best))
         clauses = [self._not_below(each) for each in self.found]
-        return (*(((each,),) for each in bounds), *clauses)
+        return (*self._no_worse(best), *clauses)
 
     def above_best(self) -> tuple[Clause, ...]:
         """Return what an answer fulfils in which nothing is older than in the best one so far."""
@@ -137,26 +136,39 @@ class BestSearch:
         ]
         return (*(((each,),) for each in kept), self._not_below(best))
 
-    def _no_worse(self, best: Places) -> list[str]:
-        """Return the bounds of any answer that does not lag more, all taken together."""
+    def _no_worse(self, best: Places) -> tuple[Clause, ...]:
+        """Return what any answer fulfils that does not lag more, all taken together."""
         _, days, _, _ = self.key(best)
         if days == math.inf or self._first():
-            return []
-        found = []
-        for each in self.contenders:
-            near = [step for step in each.steps if step.lag[0] <= days]
-            found.append(near[-1].at_least)
-        return found
+            return ()
+        found: list[Clause] = [((_within(each, days),),) for each in self.contenders]
+        # At most one of them lags more than half of what they lag together.
+        near = {each.name: _within(each, days / 2) for each in self.contenders}
+        far = [each for each in self._by_lag(best) if near[each.name] != _within(each, days)]
+        if len(far) > 1:
+            found.append(
+                tuple(tuple(near[one.name] for one in far if one is not each) for each in far)
+            )
+        return tuple(found)
+
+    def _by_lag(self, places: Places) -> list[Contender]:
+        """Return the contenders, what lags most first."""
+        key = {each.name: (_lag(each, places), each.name) for each in self.contenders}
+        return sorted(self.contenders, key=lambda each: key[each.name], reverse=True)
 
     def _not_below(self, places: Places) -> Clause:
         """Return that something is newer than in an answer; what lags most stands first."""
-        lagging = [each for each in self.contenders if places.get(each.name, 0)]
-        lagging.sort(key=lambda each: (_lag(each, places), each.name), reverse=True)
+        lagging = [each for each in self._by_lag(places) if places.get(each.name, 0)]
         newest = [each.steps[0].at_least for each in self.contenders]
         found = [tuple(newest), *((each.steps[0].at_least,) for each in lagging)]
         next_ones = ((each, min(places[each.name], len(each.steps)) - 1) for each in lagging)
         found += [(each.steps[place].at_least,) for each, place in next_ones]
         return tuple(dict.fromkeys(found))
+
+
+def _within(contender: Contender, days: float) -> str:
+    """Return the bound of those versions that lag no more than that."""
+    return [step for step in contender.steps if step.lag[0] <= days][-1].at_least
 
 
 def _lag(contender: Contender, places: Places) -> Lag:

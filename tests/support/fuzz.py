@@ -83,11 +83,13 @@ def main() -> int:
     sys.stdout.write(f"seeds {seeds[0]} to {seeds[-1]}\n")
     started = time.monotonic()
     wrong = 0
-    for _, report in _reports(seeds, options.jobs):
+    for done, (_, report) in enumerate(_reports(seeds, options.jobs), 1):
         if report:
             wrong += 1
             sys.stdout.write(report + "\n")
-            sys.stdout.flush()
+        if not done % 100:
+            sys.stdout.write(f"{done} worlds, {wrong} of them wrong\n")
+        sys.stdout.flush()
     minutes = (time.monotonic() - started) / 60
     sys.stdout.write(
         f"{len(seeds)} worlds, {wrong} of them wrong; {len(seeds) / minutes:.0f} a minute\n"
