@@ -24,6 +24,7 @@ from pydantic_settings import (
 from elt_env.errors import PolicyError, SpecError
 from elt_env.project.own_checks import KINDS, PLACES
 from elt_env.project.policy import EnvironmentPolicy, Policy
+from elt_env.project.policy_lines import line_of
 from elt_env.project.store_owner import StoreOwner
 from elt_env.project.unlisted import read_unlisted, record_path, remembers
 from elt_env.runtime.input_files import cause, read_text
@@ -361,12 +362,25 @@ def _refuse_unknown_variables() -> None:
 
 
 def _policy_error(root: Path, faults: Sequence[str]) -> PolicyError:
-    where = f"(in {root / _FILE} or {_PREFIX}*)"
+    path = root / _FILE
+    lines = [_line(each, path) for each in faults[:MOST_FAULTS]]
     if len(faults) == 1:
+        where = f"(in {path}{f', {lines[0]},' if lines[0] else ''} or {_PREFIX}*)"
         return PolicyError(f"[tool.elt-env] {faults[0]} {where}.", _SEE)
-    listed = "\n".join(f"  {each}" for each in faults[:MOST_FAULTS])
+    where = f"(in {path} or {_PREFIX}*)"
+    numbered = zip(faults, lines, strict=False)
+    listed = "\n".join(f"  {each}{f' ({line})' if line else ''}" for each, line in numbered)
     listed += "\n  ... and more" if len(faults) > MOST_FAULTS else ""
     return PolicyError(f"[tool.elt-env] has {len(faults)} faults {where}:\n{listed}", _SEE)
+
+
+def _line(fault: str, path: Path) -> str:
+    """Return where the key that a fault begins with is written, as in `line 3`, or ""."""
+    try:
+        number = line_of(fault.partition(": ")[0], read_text(path))
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return f"line {number}" if number else ""
 
 
 def _faults(error: ValidationError) -> list[str]:

@@ -54,7 +54,7 @@ def test_what_cannot_be_loaded_is_told_once_to_whom_the_last_good_policy_names(
     assert not load()
     for broken, why in (
         ("[tool.elt-env\n", "at line 1, column"),
-        (good.replace("[tool.elt-env]\n", "[tool.elt-env]\nwatsh = true\n"), "watsh"),
+        (good.replace("[tool.elt-env]\n", "[tool.elt-env]\nwatsh = true\n"), ", line 2, or ELT_"),
         ("", "No pyproject.toml with a [tool.elt-env] table"),
     ):
         policy.write_text(broken)
