@@ -42,7 +42,7 @@ from tests.support.wheels import make_wheel
 _PYTHONS = ("3.10", "3.11", "3.12")
 _AT_ONCE = 4  # runs, as in elt_env/defs/dagster.yaml
 _START = 30.0  # seconds until the minute in which all relock, at least
-_LOADS = 5  # times that definitions are loaded until schedules tick
+_LOADS = 10  # times that definitions are loaded until schedules tick
 _STALL = 300.0  # seconds in which no run begins or ends, and none will
 _PAUSE = 2.0  # seconds
 _BEFORE = timedelta(seconds=5)
