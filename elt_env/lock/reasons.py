@@ -220,8 +220,7 @@ class Reasons:
         yield from self._unmet(stub.name, stub.version, others)
 
     def _of_releases(self, name: str, possible: str) -> Iterator[Iterator[str]]:
-        known = self._problem.judged(name)
-        judged = [each.version for each in known if each.usable or "pre-release" in each.reason]
+        judged = self._with_pre_releases(name)
         wanted = [(name, each) for each in judged if _public(each) == possible]
         found = self._problem.pages.needs(wanted)
         for each in wanted:
@@ -239,9 +238,14 @@ class Reasons:
     def _can_be_had(self, requirement: Requirement) -> bool:
         """Tell whether conda offers, or the index has, a version that would do."""
         name = requirement.name
-        usable = [each.version for each in self._problem.judged(name) if each.usable]
         offered = [each.version for each in self._shelf.stubs(name)]
-        return any(_has(requirement, each) for each in (*usable, *offered))
+        found = (*self._with_pre_releases(name), *offered)
+        return any(_has(requirement, each) for each in found)
+
+    def _with_pre_releases(self, name: str) -> list[str]:
+        """Return the versions on the index that may be taken, where need be of pre-releases."""
+        judged = self._problem.judged(name)
+        return [each.version for each in judged if each.usable or "pre-release" in each.reason]
 
 
 def _has(requirement: Requirement, version: str) -> bool:
