@@ -117,17 +117,16 @@ class Logins:
         return Login(found[0], found[2] or "") if found else None
 
 
-def completed(indexes: Indexes, environ: Mapping[str, str] | None = None) -> Indexes:
+def completed(indexes: Indexes) -> Indexes:
     """Return the indexes with the logins that pip and uv would not find by themselves.
 
     Raises: as `Logins.find`.
     """
-    variables = os.environ if environ is None else environ
 
     def complete(index: Index) -> Index:
         if index.username or index.password:
-            return with_keyring(index, variables)
-        login = Logins(environ=variables).find(index.url)
+            return with_keyring(index, os.environ)
+        login = Logins().find(index.url)
         if login is None or not login.header or login.bearer:
             return index
         return replace(index, username=login.username, password=login.password)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
 from elt_env.errors import PolicyError
@@ -18,9 +17,7 @@ _LARGEST = 1 << 16  # bytes
 _MAKE = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 
 
-def read_evidence_key(
-    setting: str | None, root: Path, home: Path, variables: Mapping[str, str] | None = None
-) -> bytes | None:
+def read_evidence_key(setting: str | None, root: Path, home: Path) -> bytes | None:
     """Return the key that the policy's `evidence-key` names; None where it names none.
 
     From now on it is masked in all that this process shows, logs or stores.
@@ -29,7 +26,6 @@ def read_evidence_key(
         setting: the path of a file, relative to the project, or `${NAME}`.
         root: the project's directory.
         home: the store, in which the key must not be.
-        variables: os.environ by default.
 
     Raises:
         PolicyError: it is not there, too short, in the store, or everybody can read it.
@@ -37,7 +33,7 @@ def read_evidence_key(
     if not setting:
         return None
     variable = _VARIABLE.fullmatch(setting)
-    key = _of_variable(variable["name"], variables) if variable else _of_file(setting, root, home)
+    key = _of_variable(variable["name"]) if variable else _of_file(setting, root, home)
     if len(key) < _SHORTEST:
         raise PolicyError(
             f"The evidence-key {setting} has {len(key)} bytes; {_SHORTEST} are the least.",
@@ -47,8 +43,8 @@ def read_evidence_key(
     return key
 
 
-def _of_variable(name: str, variables: Mapping[str, str] | None) -> bytes:
-    value = (os.environ if variables is None else variables).get(name)
+def _of_variable(name: str) -> bytes:
+    value = os.environ.get(name)
     if not value:
         raise PolicyError(
             f"evidence-key names the variable {name}, which is not set.",

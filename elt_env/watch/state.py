@@ -236,11 +236,11 @@ def trigger_text(changes: Sequence[Change], sight: Sight) -> str:
     return shortened(text + (f" and {len(others)} more" if others else ""))
 
 
-def listed(texts: Iterable[str], separator: str = ", ", most: int = _LISTED) -> str:
+def listed(texts: Iterable[str], separator: str = ", ") -> str:
     """Return texts as one, the first few of them and how many there are more."""
     every = list(texts)
-    shown = separator.join(every[:most])
-    return f"{shown} and {len(every) - most} more" if len(every) > most else shown
+    shown = separator.join(every[:_LISTED])
+    return f"{shown} and {len(every) - _LISTED} more" if len(every) > _LISTED else shown
 
 
 def shortened(text: str) -> str:

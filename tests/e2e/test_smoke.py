@@ -20,7 +20,8 @@ from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.changes import compare
 from elt_env.lockfile.document import Lock
 from elt_env.project.settings import open_project
-from elt_env.proof.checks.smoke import LIMIT, Bench, Needs, conduct
+from elt_env.proof.checks import smoke
+from elt_env.proof.checks.smoke import Bench, Needs, conduct
 from elt_env.proof.checks.smoke_dagster import dagster_smoke
 from elt_env.proof.checks.smoke_dbt import build, dbt_smoke, dbt_variables
 from elt_env.proof.checks.smoke_meltano import LOADED, load, meltano_smoke
@@ -151,15 +152,18 @@ def test_a_row_lost_after_the_load_is_caught_by_dbt(proof: Proof) -> None:
         return build(bench, loaded)
 
     needs = Needs((), ())
-    finding = conduct(body, needs, proof.prefix, proof.toolbox, print, limit=LIMIT)
+    finding = conduct(body, needs, proof.prefix, proof.toolbox, print)
     assert finding.status == "failed"
     assert "test every_locked_package_is_in_the_mart: fail" in finding.detail
 
 
-def test_a_tool_that_hangs_is_ended_at_the_limit(proof: Proof, loader: Path) -> None:
+def test_a_tool_that_hangs_is_ended_at_the_limit(
+    proof: Proof, loader: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smoke, "_LIMIT", 8.0)
     loader.write_text("#!/bin/sh\nexec sleep 4321\n")
     start = time.monotonic()
-    finding = meltano_smoke(proof.prefix, proof.toolbox, print, limit=8)
+    finding = meltano_smoke(proof.prefix, proof.toolbox, print)
     assert finding.status == "failed"
     assert "meltano was ended at its time limit of 8 s" in finding.detail
     assert time.monotonic() - start < 30
@@ -237,7 +241,7 @@ def test_the_mart_of_changes_agrees_with_the_diff(
         return finding
 
     needs = Needs((), ())
-    finding = conduct(body, needs, proof.prefix, proof.toolbox, print, limit=LIMIT)
+    finding = conduct(body, needs, proof.prefix, proof.toolbox, print)
     assert finding.status == "passed", finding
     expected = {(each.name, each.kind) for each in compare(older, lock)}
     assert {(each["package"], each["change"]) for each in changes} == expected

@@ -5,22 +5,32 @@ from __future__ import annotations
 import csv
 import io
 import posixpath
+import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from packaging.metadata import RawMetadata
 
-from elt_env.conda.host_channel import requirements, scripts
-from elt_env.conda.host_channel.archive import RECIPE, Entry, PackageInfo, record_hash
+from elt_env.conda.host_channel import requirements
+from elt_env.conda.host_channel.archive import PLACEHOLDER, RECIPE, Entry, PackageInfo, record_hash
 from elt_env.errors import IntegrityError
 from elt_env.lockfile.document import WHEEL_BUILD_NUMBER
 from elt_env.package.canonical import digest_of, short
+from elt_env.python.entry_points import EntryPoint
 from elt_env.python.wheel import Wheel
 from elt_env.python.wheel_tags import is_pure, wheel_tags
 from elt_env.runtime.files import sha256_of
 
 _EXECUTABLE = 0o111
 _DROPPED = ("RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json")
+_SHEBANG = re.compile(rb"#!pythonw?[^\r\n]*(\r?\n|$)")
+# The kernel limits the length of a shebang and splits it at spaces; sh does neither
+# (https://github.com/pypa/distlib/blob/master/distlib/scripts.py uses the same trick).
+_LAUNCHER = f"""\
+#!/bin/sh
+'''exec' "{PLACEHOLDER}/bin/python" "$0" "$@"
+' '''
+"""
 
 
 def describe(wheel: Wheel, minor: str, platform: str, released_at: datetime | None) -> PackageInfo:
@@ -146,13 +156,13 @@ def _contents(wheel: Wheel, layout: _Layout) -> Iterator[Entry]:
         content = wheel.read(member)
         yield Entry(
             path,
-            scripts.relocatable_script(content) if is_script else content,
+            relocatable_script(content) if is_script else content,
             executable=is_script or bool(member.external_attr >> 16 & _EXECUTABLE),
         )
     yield Entry(f"{layout.site_packages}/{wheel.dist_info}/INSTALLER", b"conda\n")
     if not layout.noarch:
         for point in wheel.entry_points:
-            yield Entry(f"bin/{point.name}", scripts.entry_point_script(point), executable=True)
+            yield Entry(f"bin/{point.name}", entry_point_script(point), executable=True)
 
 
 def _csv(rows: list[tuple[str, str, str]]) -> bytes:
@@ -203,3 +213,19 @@ class _Layout:
         if entry.relocated:
             return self.installed(entry.path), "", ""
         return self.installed(entry.path), record_hash(entry.content), str(len(entry.content))
+
+
+def entry_point_script(point: EntryPoint) -> bytes:
+    """Return the text of the file in `bin` that runs an entry point, with the placeholder."""
+    imported = point.attribute.partition(".")[0]
+    text = (
+        f"{_LAUNCHER}import sys\nfrom {point.module} import {imported}\n\n"
+        f'if __name__ == "__main__":\n    sys.exit({point.attribute}())\n'
+    )
+    return text.encode()
+
+
+def relocatable_script(content: bytes) -> bytes:
+    """Return a wheel's script; where it starts with `#!python`, with a launcher in its place."""
+    found = _SHEBANG.match(content)
+    return content if found is None else _LAUNCHER.encode() + content[found.end() :]

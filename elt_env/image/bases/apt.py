@@ -90,7 +90,7 @@ def _fields(stanza: str) -> dict[str, str]:
     return {found["name"].lower(): found["value"].strip() for found in _FIELD.finditer(stanza)}
 
 
-def connection_settings(apt: Path = APT) -> str:
+def connection_settings() -> str:
     """Return how apt reaches its sources here, as apt.conf(5): proxies, certificates, logins.
 
     Raises:
@@ -98,5 +98,5 @@ def connection_settings(apt: Path = APT) -> str:
         TimeLimitError: it does not answer.
     """
     settings = run(["apt-config", "dump", "--format", '%F "%v";%n', *_OPTIONS], limit=_LIMIT).stdout
-    logins = f'Dir::Etc::netrc "{apt}/auth.conf";\nDir::Etc::netrcparts "{apt}/auth.conf.d";\n'
+    logins = f'Dir::Etc::netrc "{APT}/auth.conf";\nDir::Etc::netrcparts "{APT}/auth.conf.d";\n'
     return settings + logins

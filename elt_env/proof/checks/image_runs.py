@@ -16,7 +16,7 @@ from elt_env.machine.process import Completed, Say
 from elt_env.proof.checks import smoke_dbt
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.image_subject import WORK, ImageUnderTest, hand_over, seen_in_image
-from elt_env.proof.checks.smoke import LIMIT, Bench, Needs, conduct, last_words
+from elt_env.proof.checks.smoke import Bench, Needs, conduct, last_words
 from elt_env.proof.checks.smoke_meltano import LOADED
 from elt_env.proof.rows import to_json_lines
 from elt_env.proof.smoke_projects import smoke_project
@@ -31,9 +31,7 @@ _DBT = ("dbt-core", "dbt-duckdb")
 _DAGSTER = ("dagster", "dagster-dbt", "dagster-duckdb-pandas", *_DBT)
 
 
-def image_runs(
-    image: ImageUnderTest, toolbox: Toolbox, say: Say, *, limit: float = LIMIT
-) -> Finding:
+def image_runs(image: ImageUnderTest, toolbox: Toolbox, say: Say) -> Finding:
     """Its Python, dbt, Meltano and Dagster work as the image's user, offline, on a read-only root.
 
     dbt builds the smoke project, the image's own where it has one, over the rows of the lock, and
@@ -48,7 +46,7 @@ def image_runs(
             return Finding("not_run", f"No sandbox works here:\n{search.reasons}")
         return _check(_inside(bench, search.sandbox))
 
-    return conduct(body, Needs((), ()), image.prefix, toolbox, say, limit=limit)
+    return conduct(body, Needs((), ()), image.prefix, toolbox, say)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from elt_env.proof.rows import Row, lock_rows
 from elt_env.proof.smoke_projects import smoke_project
 from elt_env.toolbox import Toolbox
 
-LIMIT = 600.0
+_LIMIT = 600.0
 """Seconds that one command of a smoke check may take, if the policy's tool-limit is not less."""
 
 # A server of a check's own is reached without a proxy.
@@ -124,14 +124,8 @@ class Needs:
         return ""
 
 
-def conduct(  # noqa: PLR0913  # the three of every check, and what tells checks apart
-    body: Callable[[Bench], Finding],
-    needs: Needs,
-    prefix: Prefix,
-    toolbox: Toolbox,
-    say: Say,
-    *,
-    limit: float,
+def conduct(
+    body: Callable[[Bench], Finding], needs: Needs, prefix: Prefix, toolbox: Toolbox, say: Say
 ) -> Finding:
     """Return what the body finds at a bench of its own; the bench is kept unless it passed.
 
@@ -151,7 +145,7 @@ def conduct(  # noqa: PLR0913  # the three of every check, and what tells checks
         said.append(line)
         say(line)
 
-    most = min(limit, toolbox.policy.tool_limit.total_seconds())
+    most = min(_LIMIT, toolbox.policy.tool_limit.total_seconds())
     with scratch_dir(toolbox.project.home, prefix.lock.digest) as place:
         try:
             finding = body(Bench(prefix, toolbox, place, tell, said.append, most))

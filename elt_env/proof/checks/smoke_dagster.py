@@ -15,7 +15,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Completed, Say, end_of
 from elt_env.machine.scratch import scratch_directory
 from elt_env.proof.checks.finding import Finding
-from elt_env.proof.checks.smoke import LIMIT, Bench, Needs, conduct
+from elt_env.proof.checks.smoke import Bench, Needs, conduct
 from elt_env.proof.checks.smoke_dbt import (
     PROJECT,
     check_counts,
@@ -54,7 +54,7 @@ _POSTGRES = Path("/usr/lib/postgresql")
 _POSTGRES_PROGRAMS = ("initdb", "postgres")
 
 
-def dagster_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT) -> Finding:
+def dagster_smoke(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """Dagster's parts work, each with what the lock has of its family.
 
     Its libraries belong together; definitions load and validate; a code server answers a client;
@@ -63,7 +63,7 @@ def dagster_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = 
     project, and every package comes through. The storages of dagster-postgres and dagster-mysql
     are made up to the connection; where this machine has a PostgreSQL, a run is told to it.
     """
-    return conduct(_check, NEEDS, prefix, toolbox, say, limit=limit)
+    return conduct(_check, NEEDS, prefix, toolbox, say)
 
 
 def _check(bench: Bench) -> Finding:

@@ -15,7 +15,7 @@ from elt_env.errors import ProofError
 from elt_env.machine.process import Completed, Say, end_of
 from elt_env.proof import dbt_results
 from elt_env.proof.checks.finding import Finding
-from elt_env.proof.checks.smoke import LIMIT, Bench, Needs, conduct, last_words
+from elt_env.proof.checks.smoke import Bench, Needs, conduct, last_words
 from elt_env.proof.checks.smoke_meltano import LOADED, load
 from elt_env.proof.dbt_results import NodeResult
 from elt_env.proof.rows import to_json_lines
@@ -40,7 +40,7 @@ _CLOCK = re.compile(r"^\d\d:\d\d:\d\d +")
 _SAID = re.compile(r"Encountered an error|Error", re.IGNORECASE)
 
 
-def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT) -> Finding:
+def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """Every adapter of the lock works with its dbt, as far as that goes without a connection.
 
     On DuckDB the smoke project builds over the rows of the lock, which Meltano loads where it is
@@ -48,7 +48,7 @@ def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMI
     other adapter the connection classes and the client import, and a small project with a profile
     of its type is parsed and compiled.
     """
-    return conduct(_check, NEEDS, prefix, toolbox, say, limit=limit)
+    return conduct(_check, NEEDS, prefix, toolbox, say)
 
 
 def _check(bench: Bench) -> Finding:

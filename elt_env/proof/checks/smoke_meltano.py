@@ -14,7 +14,7 @@ from elt_env.errors import ProofError
 from elt_env.machine.process import Say
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.plugins import SMOKE, provide_locked
-from elt_env.proof.checks.smoke import LIMIT, Bench, Needs, conduct, last_words
+from elt_env.proof.checks.smoke import Bench, Needs, conduct, last_words
 from elt_env.proof.rows import Row, to_json_lines
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored_text
@@ -46,9 +46,9 @@ class LoadedRows:
         return f"{self.rows.total()} rows ({kinds})"
 
 
-def meltano_smoke(prefix: Prefix, toolbox: Toolbox, say: Say, *, limit: float = LIMIT) -> Finding:
+def meltano_smoke(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """Every row that Meltano extracts is loaded, counted and compared."""
-    return conduct(_check, NEEDS, prefix, toolbox, say, limit=limit)
+    return conduct(_check, NEEDS, prefix, toolbox, say)
 
 
 def _check(bench: Bench) -> Finding:

@@ -162,50 +162,15 @@ def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
     name: str,
     check: OwnCheck,
     kind: Kind,
+    sandbox: Sandbox | None = None,
 ) -> Finding:
-    """Return what a check of the policy finds with the tools of a prefix.
+    """Return what a check of the policy finds with the tools of a prefix, or in a sandbox.
 
     Raises:
         ToolError: what it needs is not there: a tool of the lock, a variable, a project of a size
             that can be copied.
         StorageError: the disk is full or not writable.
     """
-    return _conduct(prefix, toolbox, say, name=name, check=check, kind=kind, sandbox=None)
-
-
-def conduct_in_image(  # noqa: PLR0913  # as above
-    image: ImageUnderTest,
-    toolbox: Toolbox,
-    say: Say,
-    *,
-    name: str,
-    check: OwnCheck,
-    kind: Kind,
-) -> Finding:
-    """Return the same with the tools of an image, as its user, with this machine's network.
-
-    Raises:
-        ToolError, StorageError: as for a prefix.
-    """
-    roots = ImageStore(toolbox.store.home).roots
-    search = find_sandbox(image.layout, image.manifest, roots, say)
-    if search.sandbox is None:
-        return Finding("not_run", f"No sandbox works here:\n{search.reasons}")
-    return _conduct(
-        image.prefix, toolbox, say, name=name, check=check, kind=kind, sandbox=search.sandbox
-    )
-
-
-def _conduct(  # noqa: PLR0913
-    prefix: Prefix,
-    toolbox: Toolbox,
-    say: Say,
-    *,
-    name: str,
-    check: OwnCheck,
-    kind: Kind,
-    sandbox: Sandbox | None,
-) -> Finding:
     kind.require(name, prefix.lock)
     until = time.monotonic() + check.limit.total_seconds()
     variables = _handed_on(name, check, prefix.lock)
@@ -235,6 +200,29 @@ def _conduct(  # noqa: PLR0913
     kept = f"\nkept for a look: {place.path}" if place.kept else ""
     log = "\n".join(each for each in (finding.log, "\n".join(said)) if each)
     return _masked(replace(finding, detail=finding.detail + kept, log=log), mask)
+
+
+def conduct_in_image(  # noqa: PLR0913  # as above
+    image: ImageUnderTest,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    name: str,
+    check: OwnCheck,
+    kind: Kind,
+) -> Finding:
+    """Return the same with the tools of an image, as its user, with this machine's network.
+
+    Raises:
+        ToolError, StorageError: as for a prefix.
+    """
+    roots = ImageStore(toolbox.store.home).roots
+    search = find_sandbox(image.layout, image.manifest, roots, say)
+    if search.sandbox is None:
+        return Finding("not_run", f"No sandbox works here:\n{search.reasons}")
+    return conduct(
+        image.prefix, toolbox, say, name=name, check=check, kind=kind, sandbox=search.sandbox
+    )
 
 
 def _handed_on(name: str, check: OwnCheck, lock: Lock) -> Mapping[str, str]:

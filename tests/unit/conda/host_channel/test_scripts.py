@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from elt_env.conda.host_channel.archive import PLACEHOLDER
-from elt_env.conda.host_channel.scripts import entry_point_script, relocatable_script
+from elt_env.conda.host_channel.wheel_package import entry_point_script, relocatable_script
 from elt_env.python.entry_points import EntryPoint, parse_entry_points
 
 
