@@ -21,17 +21,10 @@ from rattler.package_cache.package_cache import PackageCache, PackageCacheLayer,
 
 from elt_env.conda import rattler_errors, solvability
 from elt_env.conda.archives import Archives
+from elt_env.conda.carried import CarriedStore, carried_by, contents_of
 from elt_env.conda.channels import ChannelNames, may_be_from, rattler_alias
 from elt_env.conda.distributions import ARCHIVE_ERRORS
-from elt_env.conda.offered import (
-    CarriedStore,
-    OfferedBuilds,
-    bare_record,
-    carried_by,
-    contents_of,
-    named_in,
-    offered,
-)
+from elt_env.conda.offered import OfferedBuilds, bare_record, named_in, offered
 from elt_env.conda.package_cache import is_as_archived, unpacked
 from elt_env.conda.port import Carried, ChannelRelease, Offered, SolveRequest
 from elt_env.conda.progress import LinkProgress

@@ -1,4 +1,4 @@
-"""How often sensors tick."""
+"""The intervals at which sensors tick."""
 
 from __future__ import annotations
 

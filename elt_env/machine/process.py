@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from elt_env.errors import TimeLimitError, ToolError
@@ -104,23 +105,36 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
     pipes = Pipes(input)
     teller = _Teller(Path(shown[0]).name, say, mask)
     started = time.monotonic()
-    with _interrupts_held() as let_go:
-        process = _start(command, env, cwd, piped=input is not None, merge=merge)
-        try:
-            pipes.connect(process.stdin, process.stdout, process.stderr)
-            let_go()
-            with _guarded(process.pid):
-                in_time = _follow(process.pid, pipes, teller, started + limit)
-        finally:
-            end_group(process.pid, grace, lambda: process.poll() is not None, pipes.move)
-            pipes.close()
+    start = partial(_start, command, env, cwd, piped=input is not None, merge=merge)
+    code, in_time = _attend(start, pipes, teller, started + limit, grace)
     seconds = time.monotonic() - started
     teller.tell(pipes.lines)
     teller.finish()
     if not in_time:
         raise _limit_error(shown[0], limit, teller.recent)
     stdout, stderr = mask(pipes.stdout.text), mask(pipes.stderr.text)
-    return Completed(shown, process.returncode, stdout, stderr, seconds)
+    return Completed(shown, code, stdout, stderr, seconds)
+
+
+def _attend(
+    start: Callable[[], subprocess.Popen[bytes]],
+    pipes: Pipes,
+    teller: _Teller,
+    until: float,
+    grace: float,
+) -> tuple[int, bool]:
+    """Start a program and stay until its group is gone; return its exit code, and if in time."""
+    with _interrupts_held() as let_go:
+        process = start()
+        try:
+            pipes.connect(process.stdin, process.stdout, process.stderr)
+            let_go()
+            with _guarded(process.pid):
+                in_time = _follow(process.pid, pipes, teller, until)
+        finally:
+            end_group(process.pid, grace, lambda: process.poll() is not None, pipes.move)
+            pipes.close()
+    return process.returncode, in_time
 
 
 @contextlib.contextmanager
