@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from elt_env.defs.intervals import local_seconds
+from elt_env.defs.names import group_name
 from elt_env.project.policy import Policy
 
 
@@ -30,8 +31,8 @@ def automation_sensor(policy: Policy) -> dg.AutomationConditionSensorDefinition:
     running = dg.DefaultSensorStatus.RUNNING
     return dg.AutomationConditionSensorDefinition(
         "automation_sensor",
-        target=dg.AssetSelection.all(),
         minimum_interval_seconds=local_seconds(policy),
+        target=dg.AssetSelection.groups(*map(group_name, policy.environments)),
         default_status=running if policy.watch else dg.DefaultSensorStatus.STOPPED,
         description="Makes what follows of a lock, a prefix or an image that has changed.",
     )

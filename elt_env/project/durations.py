@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 _UNITS = {
     "second": timedelta(seconds=1),
@@ -40,4 +40,8 @@ def parse_duration(value: object) -> timedelta:
     return int(digits) * unit
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["3 days", "12 hours", "0"]}),
+]

@@ -107,8 +107,8 @@ class EnvironmentPolicy(_Frozen):
     )
 
 
-class Policy(_Frozen):
-    """The settings of the whole project, `[tool.elt-env]`."""
+class SharedPolicy(_Frozen):
+    """What holds for all environments of a project."""
 
     home: str = Field(
         ".elt_env", min_length=1, description="directory of the store, relative to the project"
@@ -181,9 +181,6 @@ class Policy(_Frozen):
         gt=timedelta(0),
         description="how long one run of a tool may take",
     )
-    executor: Literal["in-process", "multiprocess"] = Field(
-        "in-process", description="Dagster executor of the jobs"
-    )
     image_base: str = Field(
         "auto",
         min_length=1,
@@ -230,6 +227,14 @@ class Policy(_Frozen):
     notify_on: tuple[Literal["relocked", "failed", "promoted", "blocked"], ...] = Field(
         ("relocked", "failed", "promoted", "blocked"), description="the outcomes that are told"
     )
+
+
+class Policy(SharedPolicy):
+    """The settings of the whole project, `[tool.elt-env]`."""
+
+    executor: Literal["in-process", "multiprocess"] = Field(
+        "in-process", description="Dagster executor of the jobs"
+    )
     warehouse: bool = Field(
         default=True, description="whether the history is loaded into DuckDB and modelled with dbt"
     )
@@ -250,3 +255,11 @@ class Policy(_Frozen):
         if doubts:
             raise ValueError("; ".join(doubts))
         return value
+
+
+class ComponentPolicy(EnvironmentPolicy, SharedPolicy):
+    """What the `defs.yaml` of a component says: of one environment, and of all of its project."""
+
+    name: EnvironmentName | None = Field(
+        None, description="name of the environment; by default that of the directory"
+    )

@@ -1,10 +1,9 @@
-"""Reads the policy: `[tool.elt-env]` in pyproject.toml, overridden by ELT_ENV_* variables."""
+"""Reads the policy: `[tool.elt-env]` in pyproject.toml and components, overridden by ELT_ENV_*."""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,20 +21,17 @@ from pydantic_settings import (
 )
 
 from elt_env.errors import PolicyError, SpecError
+from elt_env.project.components import Component, merged, read_components
 from elt_env.project.own_checks import KINDS, PLACES
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.project.policy_lines import line_of
 from elt_env.project.store_owner import StoreOwner
+from elt_env.project.toml_file import parse_toml
 from elt_env.project.unlisted import read_unlisted, record_path, remembers
 from elt_env.runtime.input_files import cause, read_text
-from elt_env.runtime.limits import MOST_FAULTS, require_shallow
+from elt_env.runtime.limits import MOST_FAULTS
 from elt_env.spec.document import Spec
 from elt_env.spec.file import read_spec
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _SEE = "See the table of policy keys in docs/policy.md."
 _PREFIX = "ELT_ENV_"
@@ -52,17 +48,19 @@ _RECORDED = ("spec", "pythons")
 
 @dataclass(frozen=True)
 class Project:
-    """A directory whose pyproject.toml carries a policy.
+    """A directory whose pyproject.toml carries a policy, or whose components do.
 
     Attributes:
         root: absolute path of that directory, with no links in it.
         home: absolute path of the store.
         unlisted: environments that the policy does not list, but that the store remembers.
+        components: the files of environments that are components of a `dg` project.
     """
 
     root: Path
     policy: Policy
     unlisted: Mapping[str, EnvironmentPolicy] = field(default_factory=dict)
+    components: tuple[Component, ...] = ()
 
     @property
     def home(self) -> Path:
@@ -158,6 +156,11 @@ class Project:
             )
         return found
 
+    def _place_of(self, environment: str) -> str:
+        """Return where the keys of an environment stand."""
+        files = (str(each.path) for each in self.components if each.name == environment)
+        return next(files, f"[tool.elt-env.environments.{environment}]")
+
     def spec(self, environment: str) -> Spec:
         """Return the spec of one environment, which admits every Python the policy lists.
 
@@ -168,7 +171,7 @@ class Project:
         policy = self.environment(environment)
         remedy = "Create it; where it has moved to: elt-env build FILE"
         if environment in self.policy.environments:
-            remedy = f"Create it, or correct 'spec' in [tool.elt-env.environments.{environment}]."
+            remedy = f"Create it, or correct 'spec' in {self._place_of(environment)}."
         spec = read_spec(self.root, policy.spec, remedy)
         try:
             spec.require_python(policy.pythons)
@@ -197,9 +200,10 @@ def open_project(start: Path | None = None, *, with_policy: bool = True) -> Proj
     """
     here = Path(os.path.realpath(start or Path(os.environ.get(_PROJECT, "."))))
     for root in (here, *here.parents):
-        table = _read_table(root / _FILE)
-        if table is not None:
-            return _with_store(Project(root, _read_policy(root, table)))
+        table, components = _read_table(root / _FILE), read_components(root)
+        if table is not None or components:
+            policy = _read_policy(root, merged(table or {}, components), components)
+            return _with_store(Project(root, policy, components=components))
     project = Project(here, _implied_policy(here))
     if with_policy and not remembers(project.home):
         raise PolicyError(
@@ -236,7 +240,7 @@ def _read_table(path: Path) -> dict[str, Any] | None:
         ) from error
     if "elt-env" not in text:
         return None
-    tools = parse_pyproject(text, path).get("tool")
+    tools = parse_toml(text, path).get("tool")
     table = tools.get("elt-env") if isinstance(tools, dict) else None
     if table is None:
         return None
@@ -248,22 +252,6 @@ def _read_table(path: Path) -> dict[str, Any] | None:
         named = {name: _environment_fields(each) for name, each in environments.items()}
         fields["environments"] = named
     return fields
-
-
-def parse_pyproject(text: str, path: Path) -> dict[str, Any]:
-    """Return what the text of a pyproject.toml holds; `path` is for messages.
-
-    Raises:
-        PolicyError: it is not TOML, or nested too deeply.
-    """
-    try:
-        content = tomllib.loads(text)
-        require_shallow(content)
-    except RecursionError:
-        raise PolicyError(f"{path} is nested too deeply.", "Correct it there.") from None
-    except ValueError as error:
-        raise PolicyError(f"{path} is not valid TOML: {error}.", "Correct it there.") from error
-    return content
 
 
 def _environment_fields(table: Any) -> Any:  # noqa: ANN401  # as for _fields
@@ -299,6 +287,9 @@ def policy_sources(project: Project, environ: Mapping[str, str] | None = None) -
         sources["channel_fallback"] = f"no policy in {project.root}"
     for name, each in environments.items():
         sources |= dict.fromkeys((f"environments.{name}.{key}" for key in each), str(path))
+    for component in project.components:
+        keys = (f"environments.{component.name}.{key}" for key in component.own)
+        sources |= dict.fromkeys((*component.shared, *keys), str(component.path))
     names = {each.replace("-", "_").lower(): each for each in project.environments}
     for variable in os.environ if environ is None else environ:
         key = variable.upper().removeprefix(_PREFIX).lower()
@@ -311,7 +302,7 @@ def policy_sources(project: Project, environ: Mapping[str, str] | None = None) -
     return sources
 
 
-def _read_policy(root: Path, table: dict[str, Any]) -> Policy:
+def _read_policy(root: Path, table: dict[str, Any], components: Sequence[Component] = ()) -> Policy:
     class Settings(BaseSettings, Policy):
         model_config = SettingsConfigDict(
             env_prefix=_PREFIX,
@@ -340,7 +331,7 @@ def _read_policy(root: Path, table: dict[str, Any]) -> Policy:
         policy: Policy = Settings()
     except ValidationError as error:
         faults = [*_faults(error), *_missing_places(root, table.get("environments"))]
-        raise _policy_error(root, faults) from error
+        raise _policy_error(root, components, faults) from error
     except SettingsError as error:
         cause = str(error).partition(" from source")[0]
         raise PolicyError(
@@ -349,7 +340,7 @@ def _read_policy(root: Path, table: dict[str, Any]) -> Policy:
         ) from error
     missing = [*_missing_places(root, policy.model_dump()["environments"])]
     if missing:
-        raise _policy_error(root, missing)
+        raise _policy_error(root, components, missing)
     return policy
 
 
@@ -361,13 +352,16 @@ def _refuse_unknown_variables() -> None:
             raise PolicyError(f"The variable {name} stands for no key of the policy.", _SEE)
 
 
-def _policy_error(root: Path, faults: Sequence[str]) -> PolicyError:
+def _policy_error(
+    root: Path, components: Sequence[Component], faults: Sequence[str]
+) -> PolicyError:
     path = root / _FILE
+    files = ", ".join(dict.fromkeys(str(each.path) for each in components)) or str(path)
     lines = [_line(each, path) for each in faults[:MOST_FAULTS]]
     if len(faults) == 1:
-        where = f"(in {path}{f', {lines[0]},' if lines[0] else ''} or {_PREFIX}*)"
+        where = f"(in {files}{f', {lines[0]},' if lines[0] else ''} or {_PREFIX}*)"
         return PolicyError(f"[tool.elt-env] {faults[0]} {where}.", _SEE)
-    where = f"(in {path} or {_PREFIX}*)"
+    where = f"(in {files} or {_PREFIX}*)"
     numbered = zip(faults, lines, strict=False)
     listed = "\n".join(f"  {each}{f' ({line})' if line else ''}" for each, line in numbered)
     listed += "\n  ... and more" if len(faults) > MOST_FAULTS else ""

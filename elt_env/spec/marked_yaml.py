@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import yaml
 
@@ -52,6 +52,17 @@ def compose(text: str) -> yaml.Node | None:
         return loader.get_single_node()
     finally:
         loader.dispose()
+
+
+def load_all(text: str) -> list[Any]:
+    """Return what each document of a text holds.
+
+    Raises:
+        yaml.YAMLError: as `compose`.
+    """
+    if len(text) > MOST_YAML_BYTES:
+        raise yaml.YAMLError(f"it is larger than {MOST_YAML_BYTES >> 20} MiB")
+    return [*yaml.load_all(text, _Limited)]  # a SafeLoader
 
 
 class _Limited(yaml.SafeLoader):

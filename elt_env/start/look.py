@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from elt_env.errors import InputError, PolicyError, SpecError
 from elt_env.package.target import environment_name
-from elt_env.project.settings import parse_pyproject
+from elt_env.project.toml_file import parse_toml
 from elt_env.python.interpreters import list_interpreters
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import cause, read_text
@@ -90,7 +90,7 @@ def look(root: Path) -> DirectoryContent:
     """
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is no directory.", "Name one, or leave it out.")
-    project = parse_pyproject(_text(root / _PROJECT), root / _PROJECT)
+    project = parse_toml(_text(root / _PROJECT), root / _PROJECT)
     policy = _at(project, "tool", "elt-env")
     listed = (
         None if policy is None else tuple(_at(project, "tool", "elt-env", "environments") or ())
@@ -154,7 +154,7 @@ def _with_policy(path: Path, table: str) -> str:
     gap = line_end if not before or before.endswith("\n") else line_end * 2
     text = before + (gap if before else "") + table.replace("\n", line_end)
     try:
-        parse_pyproject(text, path)
+        parse_toml(text, path)
     except PolicyError as error:
         raise PolicyError(
             f"Nothing can be added to {path}: {error.__cause__}.",

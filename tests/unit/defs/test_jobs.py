@@ -3,8 +3,8 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from elt_env.definitions import environment_definitions
 from elt_env.defs.names import python_partitions
+from elt_env.defs.project import environment_definitions
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import BY_ITSELF

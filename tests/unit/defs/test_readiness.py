@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from elt_env.definitions import environment_definitions
+from elt_env.defs.project import environment_definitions
 from elt_env.defs.readiness import readiness_job
 from elt_env.defs.resources import EltProject
 from elt_env.project.policy import EnvironmentPolicy

@@ -1,0 +1,61 @@
+"""An environment as a component, for any `dg` project."""
+
+from __future__ import annotations
+
+import dagster as dg
+from pydantic import BaseModel
+
+from elt_env.defs.project import environment_definitions, shared_definitions
+from elt_env.defs.resources import EltProject
+from elt_env.defs.scaffolder import EnvironmentScaffolder
+from elt_env.project.policy import ComponentPolicy
+from elt_env.project.settings import open_project
+
+
+@dg.scaffold_with(EnvironmentScaffolder)
+class EnvironmentComponent(dg.Component):
+    """An environment.yml as a locked, installed and proven ELT environment.
+
+    Its attributes are the keys of the policy, which `elt-env` and the runs read from the same
+    file; the component makes their assets, checks, jobs, sensors and schedules.
+
+    Attributes:
+        name: of the environment.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel]:
+        """Return what the attributes in a `defs.yaml` may be."""
+        return ComponentPolicy
+
+    @classmethod
+    def get_spec(cls) -> dg.ComponentTypeSpec:
+        """Return what `dg list components` shows."""
+        return dg.ComponentTypeSpec(
+            tags=["conda", "dbt", "environment", "pip"],
+            produces=["asset", "asset_check", "job", "resource", "schedule", "sensor"],
+        )
+
+    @classmethod
+    def load(
+        cls, attributes: BaseModel | None, context: dg.ComponentLoadContext
+    ) -> EnvironmentComponent:
+        """Return the component of a `defs.yaml`."""
+        said = attributes.name if isinstance(attributes, ComponentPolicy) else None
+        return cls(said or context.path.name)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Return the environment's definitions; the first component adds what all of them share.
+
+        Raises:
+            PolicyError: the policy cannot be used.
+        """
+        project = open_project(context.project_root)
+        if self.name != project.components[0].name:
+            return environment_definitions(self.name, project.environment(self.name))
+        others = {each.name for each in project.components} - {self.name}
+        resource = EltProject(directory=str(project.root))
+        return shared_definitions(project, resource, without=others)

@@ -1,0 +1,76 @@
+"""All that Dagster knows of the environments of a project."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+
+import dagster as dg
+
+from elt_env.defs.assets import environment_assets, spec_asset
+from elt_env.defs.checks import environment_checks, image_checks
+from elt_env.defs.jobs import environment_jobs
+from elt_env.defs.overview import overview_definitions
+from elt_env.defs.readiness import readiness_asset, readiness_job
+from elt_env.defs.release_jobs import release_jobs
+from elt_env.defs.resources import EltProject
+from elt_env.defs.store_report import store_report_definitions
+from elt_env.defs.upkeep import upkeep_definitions
+from elt_env.defs.watch import watch_definitions
+from elt_env.errors import PolicyError
+from elt_env.project.policy import EnvironmentPolicy
+from elt_env.project.settings import Project
+
+# Dagster copies sensors with all of their parameters, and warns of its own doing.
+warnings.filterwarnings("ignore", ".*`owners` of initializer `SensorDef", dg.BetaWarning)
+
+
+def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definitions:
+    """Return the assets, checks and jobs of one environment."""
+    return dg.Definitions.merge(
+        dg.Definitions(
+            assets=[
+                spec_asset(name, policy),
+                *environment_assets(name, policy),
+                readiness_asset(name, policy.owners),
+            ],
+            asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
+        ),
+        environment_jobs(name, policy),
+    )
+
+
+def shared_definitions(
+    project: Project, resource: EltProject, without: Collection[str] = ()
+) -> dg.Definitions:
+    """Return the environments of a project, and what they share.
+
+    Not the warehouse, and nothing that is the code location's own, as its executor.
+
+    Args:
+        project: whose policy it is.
+        resource: where the ops find the project.
+        without: environments whose own definitions come from elsewhere.
+
+    Raises:
+        PolicyError: the project has no policy, only environments that were built from files.
+    """
+    policy = project.policy
+    if not policy.environments:
+        raise PolicyError(
+            f"No policy in {project.root} lists an environment; Dagster shows those that one does.",
+            "Write [tool.elt-env.environments.NAME] into pyproject.toml: docs/policy.md",
+        )
+    made = {name: environment_definitions(name, each) for name, each in policy.environments.items()}
+    readiness = readiness_job(policy.environments)
+    jobs = [job for each in (*made.values(), readiness) for job in each.jobs or ()]
+    return dg.Definitions.merge(
+        *(each for name, each in made.items() if name not in without),
+        readiness,
+        watch_definitions(policy, jobs),
+        release_jobs(policy),
+        store_report_definitions(policy),
+        overview_definitions(policy),
+        upkeep_definitions(policy),
+        dg.Definitions(resources={"project": resource}),
+    )
