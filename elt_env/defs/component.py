@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 from pydantic import BaseModel
 
-from elt_env.defs.project import environment_definitions, shared_definitions
+from elt_env.defs.project import asset_definitions, shared_definitions
 from elt_env.defs.resources import EltProject
 from elt_env.defs.scaffolder import EnvironmentScaffolder
 from elt_env.project.policy import ComponentPolicy
@@ -48,14 +48,14 @@ class EnvironmentComponent(dg.Component):
         return cls(said or context.path.name)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Return the environment's definitions; the first component adds what all of them share.
+        """Return the assets and checks; the first component adds all jobs, sensors and schedules.
 
         Raises:
             PolicyError: the policy cannot be used.
         """
         project = open_project(context.project_root)
         if self.name != project.components[0].name:
-            return environment_definitions(self.name, project.environment(self.name))
+            return asset_definitions(self.name, project.environment(self.name))
         others = {each.name for each in project.components} - {self.name}
         resource = EltProject(directory=str(project.root))
         return shared_definitions(project, resource, without=others)

@@ -27,16 +27,18 @@ warnings.filterwarnings("ignore", ".*`owners` of initializer `SensorDef", dg.Bet
 
 def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definitions:
     """Return the assets, checks and jobs of one environment."""
-    return dg.Definitions.merge(
-        dg.Definitions(
-            assets=[
-                spec_asset(name, policy),
-                *environment_assets(name, policy),
-                readiness_asset(name, policy.owners),
-            ],
-            asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
-        ),
-        environment_jobs(name, policy),
+    return dg.Definitions.merge(asset_definitions(name, policy), environment_jobs(name, policy))
+
+
+def asset_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definitions:
+    """Return the assets and checks of one environment."""
+    return dg.Definitions(
+        assets=[
+            spec_asset(name, policy),
+            *environment_assets(name, policy),
+            readiness_asset(name, policy.owners),
+        ],
+        asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
     )
 
 
@@ -50,7 +52,7 @@ def shared_definitions(
     Args:
         project: whose policy it is.
         resource: where the ops find the project.
-        without: environments whose own definitions come from elsewhere.
+        without: environments whose assets and checks come from elsewhere.
 
     Raises:
         PolicyError: the project has no policy, only environments that were built from files.
@@ -61,13 +63,14 @@ def shared_definitions(
             f"No policy in {project.root} lists an environment; Dagster shows those that one does.",
             "Write [tool.elt-env.environments.NAME] into pyproject.toml: docs/policy.md",
         )
-    made = {name: environment_definitions(name, each) for name, each in policy.environments.items()}
-    readiness = readiness_job(policy.environments)
-    jobs = [job for each in (*made.values(), readiness) for job in each.jobs or ()]
+    every = policy.environments.items()
+    jobs = dg.Definitions.merge(
+        *(environment_jobs(name, each) for name, each in every), readiness_job(policy.environments)
+    )
     return dg.Definitions.merge(
-        *(each for name, each in made.items() if name not in without),
-        readiness,
-        watch_definitions(policy, jobs),
+        *(asset_definitions(name, each) for name, each in every if name not in without),
+        jobs,
+        watch_definitions(policy, jobs.jobs or ()),
         release_jobs(policy),
         store_report_definitions(policy),
         overview_definitions(policy),
