@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from elt_env.defs.console import short_console
-from elt_env.defs.jobs import executor
+from elt_env.defs.jobs import policy_executor
 from elt_env.defs.project import shared_definitions
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.walk import WATCHING
@@ -24,7 +24,9 @@ def project_definitions(project: Project) -> dg.Definitions:
     return dg.Definitions.merge(
         _own_definitions(project),
         warehouse_definitions(project),
-        dg.Definitions(executor=executor(project.policy), loggers={"console": short_console}),
+        dg.Definitions(
+            executor=policy_executor(project.policy), loggers={"console": short_console}
+        ),
     )
 
 

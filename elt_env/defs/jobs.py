@@ -16,7 +16,9 @@ from elt_env.proof.checks.registry import descriptions, health_checks
 from elt_env.proof.prove import SMOKE_CHECKS
 
 
-def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definitions:
+def environment_jobs(
+    environment: str, policy: EnvironmentPolicy, executor: dg.ExecutorDefinition | None = None
+) -> dg.Definitions:
     """Return the jobs `<environment>_build`, `_relock`, `_health`, and one for each check.
 
     A job runs each smoke check, and each check of the policy's own.
@@ -24,6 +26,11 @@ def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definiti
     The first two end with a proven environment, which is the release where the policy promotes by
     itself: `build` keeps the lock while it satisfies, `relock` upgrades it. The others run checks
     on what is built, always.
+
+    Args:
+        environment: its name.
+        policy: which checks it has, and who promotes.
+        executor: of these jobs; by default that of the code location.
     """
     name = group_name(environment)
     last = ("image", "release") if policy.promote == "auto" else ("image",)
@@ -35,31 +42,39 @@ def environment_jobs(environment: str, policy: EnvironmentPolicy) -> dg.Definiti
         f"{name}_build",
         proven,
         tags={**IDENTITY, ENVIRONMENT: environment, BY_ITSELF: "yes"},
+        executor_def=executor,
         description="Lock where needed, install what is locked, and prove it.",
     )
     relock = dg.define_asset_job(
         f"{name}_relock",
         proven,
         tags={**IDENTITY, ENVIRONMENT: environment, BY_ITSELF: "yes", UPGRADE: EVERYTHING},
+        executor_def=executor,
         description="Upgrade the lock within the spec and the policy, install and prove it. "
         f"With the tag {UPGRADE} set to names, as in 'dagster,duckdb', upgrade only these.",
     )
-    health = _checking_job(
-        environment, "health", health_checks(policy), "Run every health check on what is locked."
-    )
     said = descriptions(policy)
-    smoke = [
-        _checking_job(environment, each, (each,), f"{said[each]} On what is locked.")
-        for each in SMOKE_CHECKS
+    checking = [
+        _checking_job(environment, each, (each,), f"{said[each]} On what is locked.", executor)
+        for each in (*SMOKE_CHECKS, *policy.checks)
     ]
-    own = [
-        _checking_job(environment, each, (each,), f"{said[each]} On what is locked.")
-        for each in policy.checks
-    ]
-    return dg.Definitions(jobs=[build, relock, health, *smoke, *own])
+    health = _checking_job(
+        environment,
+        "health",
+        health_checks(policy),
+        "Run every health check on what is locked.",
+        executor,
+    )
+    return dg.Definitions(jobs=[build, relock, health, *checking])
 
 
-def _checking_job(environment: str, job: str, checks: Iterable[str], description: str) -> Any:  # noqa: ANN401  # Dagster keeps the class to itself
+def _checking_job(
+    environment: str,
+    job: str,
+    checks: Iterable[str],
+    description: str,
+    executor: dg.ExecutorDefinition | None,
+) -> Any:  # noqa: ANN401  # Dagster keeps the class to itself
     """Return `<environment>_<job>`, which runs these checks, always, on what is locked.
 
     The asset that they are on is selected too: a job of checks alone has no partitions, so nobody
@@ -70,11 +85,12 @@ def _checking_job(environment: str, job: str, checks: Iterable[str], description
         f"{group_name(environment)}_{job}",
         asset | dg.AssetSelection.checks(*check_keys(environment, *checks)),
         tags={**IDENTITY, ENVIRONMENT: environment, AGAIN: "yes"},
+        executor_def=executor,
         description=description,
     )
 
 
-def executor(policy: Policy) -> dg.ExecutorDefinition:
+def policy_executor(policy: Policy) -> dg.ExecutorDefinition:
     """Return the executor that the policy names; in-process costs no new process a step."""
     if policy.executor == "multiprocess":
         return dg.multiprocess_executor

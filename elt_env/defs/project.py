@@ -9,7 +9,7 @@ import dagster as dg
 
 from elt_env.defs.assets import environment_assets, spec_asset
 from elt_env.defs.checks import environment_checks, image_checks
-from elt_env.defs.jobs import environment_jobs
+from elt_env.defs.jobs import environment_jobs, policy_executor
 from elt_env.defs.overview import overview_definitions
 from elt_env.defs.readiness import readiness_asset, readiness_job
 from elt_env.defs.release_jobs import release_jobs
@@ -63,9 +63,10 @@ def shared_definitions(
             f"No policy in {project.root} lists an environment; Dagster shows those that one does.",
             "Write [tool.elt-env.environments.NAME] into pyproject.toml: docs/policy.md",
         )
-    every = policy.environments.items()
+    every, executor = policy.environments.items(), policy_executor(policy)
     jobs = dg.Definitions.merge(
-        *(environment_jobs(name, each) for name, each in every), readiness_job(policy.environments)
+        *(environment_jobs(name, each, executor) for name, each in every),
+        readiness_job(policy.environments),
     )
     return dg.Definitions.merge(
         *(asset_definitions(name, each) for name, each in every if name not in without),

@@ -181,6 +181,9 @@ class SharedPolicy(_Frozen):
         gt=timedelta(0),
         description="how long one run of a tool may take",
     )
+    executor: Literal["in-process", "multiprocess"] = Field(
+        "in-process", description="Dagster executor of the jobs"
+    )
     image_base: str = Field(
         "auto",
         min_length=1,
@@ -232,9 +235,6 @@ class SharedPolicy(_Frozen):
 class Policy(SharedPolicy):
     """The settings of the whole project, `[tool.elt-env]`."""
 
-    executor: Literal["in-process", "multiprocess"] = Field(
-        "in-process", description="Dagster executor of the jobs"
-    )
     warehouse: bool = Field(
         default=True, description="whether the history is loaded into DuckDB and modelled with dbt"
     )

@@ -40,7 +40,7 @@ def _set_up(project: Path) -> None:
     """Do what bootstrap.py does, with the interpreter that runs the tests."""
     place = project / ".venv" / "bin"
     place.mkdir(parents=True)
-    for program in ("python", "dagster", "elt-env"):
+    for program in ("python", "dagster", "dg", "elt-env"):
         (place / program).symlink_to(Path(sys.executable).parent / program)
     for name in ("requirements.txt", "bootstrap.py"):
         shutil.copy(REPOSITORY / name, project)
