@@ -50,6 +50,7 @@ def about(
         "partitions_def": python_partitions(policy),
         "kinds": kinds,
         "owners": list(policy.owners),
+        "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         "ins": {after: dg.AssetIn([environment, after], dagster_type=dg.Nothing)},
     }
 

@@ -47,6 +47,13 @@ def test_a_build_ends_with_what_blocks(defs: dg.Definitions, job: str) -> None:
     assert BY_ITSELF in defs.resolve_job_def(job).tags
 
 
+def test_a_backfill_has_a_run_for_each_python(defs: dg.Definitions) -> None:
+    for asset in ("lockfile", "environment", "image", "release"):
+        policy = defs.resolve_assets_def(["my-elt", asset]).backfill_policy
+        assert policy is not None
+        assert policy.max_partitions_per_run == 1
+
+
 def test_the_owners_of_the_policy_are_those_of_the_assets() -> None:
     owned = _POLICY.model_copy(update={"owners": ("team:data", "someone@example.invalid")})
     defs = dg.Definitions.merge(
