@@ -77,7 +77,7 @@ def remember_listener(policy: Policy) -> None:
     Nothing is kept without DAGSTER_HOME, or where its directory cannot be written.
     """
     path = _record()
-    if path is None:
+    if path is None or not policy.environments:
         return
     name, first = next(iter(policy.environments.items()))
     listener = Listener(f"{name}@{first.pythons[0]}", policy.notify_webhook, policy.notify_on)

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
+import yaml
 
 from elt_env.defs.names import python_partitions
 from elt_env.defs.project import environment_definitions
+from elt_env.defs.readiness import readiness_job
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import BY_ITSELF
+from elt_env.defs.store_report import store_report_definitions
+from elt_env.defs.upkeep import upkeep_definitions
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.proof.checks import NOT_BLOCKING
 from elt_env.proof.prove import CHECKS, HEALTH_CHECKS, IMAGE_CHECKS, SMOKE_CHECKS
+from tests.support.commands import REPOSITORY
 
 _POLICY = EnvironmentPolicy(spec="environments/my-elt.yml", pythons=("3.11", "3.12"))
 
@@ -52,6 +57,27 @@ def test_a_backfill_has_a_run_for_each_python(defs: dg.Definitions) -> None:
         policy = defs.resolve_assets_def(["my-elt", asset]).backfill_policy
         assert policy is not None
         assert policy.max_partitions_per_run == 1
+
+
+def test_runs_are_at_their_job_whatever_began_them() -> None:
+    policy = Policy(environments={"my-elt": _POLICY})
+    defs = dg.Definitions.merge(
+        environment_definitions("my-elt", _POLICY),
+        readiness_job(policy.environments),
+        release_jobs(policy),
+        store_report_definitions(policy),
+        upkeep_definitions(policy),
+        dg.Definitions(resources={"project": EltProject()}),
+    )
+    workspace = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())
+    (location,) = workspace["load_from"]
+    name = location["python_module"]["location_name"]
+    jobs = [
+        each for each in defs.get_repository_def().get_all_jobs() if not each.name.startswith("__")
+    ]
+    assert len(jobs) > 10
+    for each in jobs:
+        assert each.tags[".dagster/repository"] == f"__repository__@{name}", each.name
 
 
 def test_the_owners_of_the_policy_are_those_of_the_assets() -> None:
