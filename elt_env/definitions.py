@@ -37,7 +37,10 @@ def _own_definitions(project: Project) -> dg.Definitions:
     """
     if defs_folder(project.root) is None:
         return shared_definitions(project, EltProject())
-    folder = dg.load_from_defs_folder(path_within_project=project.root)
+    # Not `load_from_defs_folder`: it warns where -m gives the code location another name.
+    found = dg.ComponentTree.for_project(project.root)
+    tree = dg.ComponentTree.from_module(found.defs_module, found.project_root)
+    folder = tree.build_defs()
     if project.components:
         return folder
     return dg.Definitions.merge(folder, shared_definitions(project, EltProject()))
