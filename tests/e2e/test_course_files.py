@@ -18,6 +18,8 @@ from tests.support.documents import as_script, follow
 pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("course")]
 
 _FILES = REPOSITORY / "tests" / "samples" / "course"
+OWN_STORE = ("bring-your-own-file", "use-in-your-dagster-project")
+"""The pages on which a reader begins with a project, and so with a store, of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +42,12 @@ def test_a_file_becomes_a_released_environment(student: Site) -> None:
     assert "bigquery" in started.stdout
 
 
-def test_the_page_about_a_file_of_ones_own_does_what_it_says(student: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", OWN_STORE)
+def test_a_page_about_a_project_of_ones_own(student: Site, tmp_path: Path, page: str) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     variables = student.environment | {"PATH": path, "TMPDIR": str(tmp_path)}
     del variables["ELT_ENV_HOME"]
-    follow(as_script(REPOSITORY / "docs/how-to/bring-your-own-file.md"), tmp_path, variables)
+    follow(as_script(REPOSITORY / f"docs/how-to/{page}.md"), tmp_path, variables)
 
 
 def test_what_an_export_pins_is_what_is_locked(student: Site) -> None:

@@ -13,16 +13,15 @@ import pytest
 
 from elt_env.machine.indexes import find_indexes
 from elt_env.project.settings import open_project
+from tests.e2e.test_course_files import OWN_STORE
 from tests.support.commands import REPOSITORY, Site
 from tests.support.documents import as_script, follow
 from tests.support.real_spec import copy_project
 
 pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
-_OWN_PROJECT = "bring-your-own-file"  # with a store of its own: in test_course_files.py
-_OTHER_PROJECT = "how-to/use-in-your-dagster-project"  # with a store of its own as well
 _HOW_TO = (REPOSITORY / "docs/how-to").glob("*")
-_PAGES = ("tutorial", *(f"how-to/{each.stem}" for each in _HOW_TO if each.stem != _OWN_PROJECT))
+_PAGES = ("tutorial", *(f"how-to/{each.stem}" for each in _HOW_TO if each.stem not in OWN_STORE))
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +58,6 @@ def variables(site: Site, reader: Path, tmp_path: Path) -> dict[str, str]:
 def test_a_page(
     page: str, reader: Path, variables: dict[str, str], content: Mapping[str, Any]
 ) -> None:
-    if page == _OTHER_PROJECT:
-        variables.pop("ELT_ENV_HOME", None)
     script = as_script(REPOSITORY / "docs" / f"{page}.md")
     # The index of the settings, or else the one that the resolver has by itself.
     index = find_indexes(open_project(reader).policy).default
