@@ -72,8 +72,10 @@ class Reasons:
                     yield f"the spec asks for {each.name}{each.specifier}"
 
     def _of_python(self, name: str, possible: str, places: Sequence[int]) -> Iterator[str]:
-        """Yield that a version is for other Pythons."""
-        for each in self._problem.judged(name) if not places else ():
+        """Yield that a version is for other Pythons; what conda has of it is for this one."""
+        if places or any(_public(each.version) == possible for each in self._shelf.stubs(name)):
+            return
+        for each in self._problem.judged(name):
             if (
                 _public(each.version) == possible
                 and not each.usable

@@ -186,6 +186,12 @@ _WAYS = re.compile(
 )
 _UNIT = re.compile(r"'(?P<side>conda|pip|constraint): (?P<text>[^']*)'")
 _PARTS = {"conda": "conda", "pip": "pip", "constraint": "constraints"}
+_PROBES = {
+    *("0.1", "0.9", "1.0a1", "1.0", "1.0.post1", "1.0.1", "1.0.80", "1.9", "1.9.1", "1.10"),
+    *("2.0.dev0", "2.0.dev1", "2.0a1", "2.0b2", "2.0rc1", "2.0", "2.0.post1", "2.0.1", "2.0.80"),
+    *("2.9", "3.0.dev0", "3.0a1", "3.0", "3.0.1", "3.0.80", "4.0", "1!0.5", "1!1.0"),
+}
+"""Versions on both sides of every bound that a world can have."""
 
 
 def false_conflict(world: World, error: UnsatisfiableError) -> Iterator[str]:
@@ -231,8 +237,13 @@ def _false_fact(world: World, fact: Fact) -> Iterator[str]:
             for count in range(len(needs) + 1)
             for some in itertools.permutations(needs, count)
         )
-        if not needs or fact.bound not in joined:
+        if not needs or not any(_means(fact.bound, each, fact.need) for each in joined):
             yield f"not so of {version}: {fact}, {needs}"
+
+
+def _means(bound: str, other: str, name: str) -> bool:
+    """Tell whether two bounds are one, maybe in other words, as a resolver tells of an sdist's."""
+    return bound == other or _left(name, bound, _PROBES) == _left(name, other, _PROBES)
 
 
 def _false_ways(world: World, found: re.Match[str]) -> Iterator[str]:
@@ -296,13 +307,17 @@ def _core_of(world: World, problem: str) -> Spec | None:
         by_side[each["side"]].append(each["text"])
     if not any(by_side.values()):
         return None
-    lines = {_plain(each): each for each in sorted(world.spec.conda, key=lambda each: "::" in each)}
-    conda = [lines.get(_plain(each), each) for each in by_side["conda"]]
     return Spec(
-        tuple(conda),
+        tuple(line for each in by_side["conda"] for line in _conda_lines(each, world.spec.conda)),
         _as_asked(by_side["pip"], world.spec.pip),
         _as_asked(by_side["constraint"], world.spec.constraints),
     )
+
+
+def _conda_lines(text: str, lines: tuple[str, ...]) -> list[str]:
+    """Return the lines of the spec that are one requirement: all that ask for one name."""
+    same = [each for each in lines if _name(each) == _name(text)]
+    return same if len(same) != 1 or _plain(same[0]) == _plain(text) else [text]
 
 
 def _as_asked(texts: Iterable[str], lines: Iterable[str]) -> tuple[str, ...]:
