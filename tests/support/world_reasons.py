@@ -315,9 +315,12 @@ def _core_of(world: World, problem: str) -> Spec | None:
 
 
 def _conda_lines(text: str, lines: tuple[str, ...]) -> list[str]:
-    """Return the lines of the spec that are one requirement: all that ask for one name."""
+    """Return the lines of the spec that a text is about: one, or all that ask for one name."""
     same = [each for each in lines if _name(each) == _name(text)]
-    return same if len(same) != 1 or _plain(same[0]) == _plain(text) else [text]
+    for each in same:
+        if (_plain(each), "::" in each) == (_plain(text), "::" in text):
+            return [each]
+    return same if len(same) > 1 else [text]
 
 
 def _as_asked(texts: Iterable[str], lines: Iterable[str]) -> tuple[str, ...]:
