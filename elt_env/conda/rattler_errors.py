@@ -74,17 +74,17 @@ def channel(text: str, channels: tuple[str, ...]) -> NetworkError:
 
 def _channel(text: str, channels: tuple[str, ...]) -> NetworkError:
     names = ", ".join([each for each in channels if each in text] or channels)
-    cause = end_of(text.strip(), 6)
     if _UNREACHABLE.search(text):
+        cause = text.strip().rpartition("Caused by: ")[2]
         return ChannelUnreachableError(
-            f"The conda channel {names} cannot be reached: {cause}",
+            f"The conda channel {names} cannot be reached: {end_of(cause, 3)}.",
             'Check the network, or set channel-fallback = "host" in [tool.elt-env].',
         )
     refused = _REFUSED.search(text)
     if refused:
         return _no_access(f"The conda channel {names} refuses access", refused["status"])
     return NetworkError(
-        f"The conda channel {names} does not answer with repodata: {cause}",
+        f"The conda channel {names} does not answer with repodata: {end_of(text.strip(), 6)}",
         "Check the channel's name or URL in the spec, and the proxy in between.",
     )
 

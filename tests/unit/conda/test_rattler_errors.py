@@ -100,6 +100,12 @@ def test_a_long_explanation_of_the_solver_is_cut() -> None:
     assert error.problem.endswith("line 499")
 
 
+def test_a_channel_that_cannot_be_reached_is_one_line() -> None:
+    problem = rattler_errors.channel(_REFUSED, (_CHANNEL,)).problem
+    wanted = f"The conda channel {_CHANNEL} cannot be reached: Connection refused (os error 111)."
+    assert problem == wanted
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "remedy"),
     [
