@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import TimeoutError as TooLateError
 
 from tests.support.commands import REPOSITORY, Site
 
 _START_SECONDS = 180
 _RUN_SECONDS = 600
 _PAGE_MILLISECONDS = 90_000
+_MENU_MILLISECONDS = 10_000
 _ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 _BY_ITSELF = ("dagster/sensor_name", "dagster/schedule_name", "dagster/from_automation_condition")
 _BROWSER = (
@@ -94,8 +96,8 @@ class WebUi:
         """Pick a partition and fill in the form of a job on its launchpad; return the run's id."""
         page = self.go(f"/locations/elt_env/jobs/{job}/playground")
         page.get_by_text("No errors").first.wait_for()  # before it, the page closes what is open
-        page.get_by_placeholder("Partition").click()
-        page.locator("[class*=Menu_menuItem__]").filter(has_text=partition).click()
+        item = page.locator("[class*=Menu_menuItem__]").filter(has_text=partition)
+        _pick(page.get_by_placeholder("Partition"), item)
         for name, value in config.items():
             line = page.locator(".CodeMirror-line").filter(has_text=f"{name}: ")
             line.first.click()
@@ -153,6 +155,20 @@ class WebUi:
 def button(within: Page | Locator, words: str) -> Locator:
     """Return the buttons whose text is that, as a regular expression."""
     return within.locator("button").filter(has_text=re.compile(f"^{words}$"))
+
+
+def _pick(box: Locator, item: Locator) -> None:
+    """Pick from a menu, which the page closes when more of what it asked for arrives."""
+
+    def is_picked() -> bool:
+        box.click()
+        try:
+            item.click(timeout=_MENU_MILLISECONDS)
+        except TooLateError:
+            return False
+        return True
+
+    wait_until(is_picked, "the menu")
 
 
 def wait_until(holds: Callable[[], object], meaning: str) -> None:

@@ -171,12 +171,16 @@ def test_a_run_whose_process_is_killed_ends_and_is_told_and_made_up_for(
         *_, last = wait_for(lambda: _at_least(3, _runs(instance)), "the third run")
         digest = last.tags[LOCK]
         wait_for(lambda: site.show(_TARGET)["lock"]["digest"] == digest, "the new lock")
-        told = wait_for(lambda: _at_least(2, _blocked(chat)), "both notices")
-    assert [(each["target"], each["run"]) for each in told] == [
-        (_TARGET, each.run_id) for each in lost
-    ]
-    for run, each in zip(lost, told, strict=True):
-        assert f"the run {run.run_id[:8]} of elt_build was lost: " in each["detail"]
+        ids = {each.run_id for each in lost}
+        wait_for(lambda: ids <= {each["run"] for each in _blocked(chat)}, "both notices")
+    told = {each["run"]: each for each in _blocked(chat)}
+    assert len(told) == len(_blocked(chat))
+    for run in lost:
+        assert told[run.run_id]["target"] == _TARGET
+        assert f"the run {run.run_id[:8]} of elt_build was lost: " in told[run.run_id]["detail"]
+    # What is launched while its code server dies is lost with it.
+    ends = {each.run_id: _end(instance, each) for each in _runs(instance)}
+    assert {ends[each] for each in told} == {"FAILURE"}
 
 
 def _trouble(instance: dg.DagsterInstance, since: float) -> list[str]:
