@@ -86,8 +86,8 @@ class WebUi:
         """
         page = self.go(path)
         button(page, "Materialize( all)?…").first.click()
-        page.get_by_text("Select a partition or create one").click()
-        page.locator("[class*=Menu_menuItem__]").filter(has_text=python).click()
+        item = page.locator("[class*=Menu_menuItem__]").filter(has_text=python)
+        _pick(page.get_by_text("Select a partition or create one"), item)
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Launch 1 run").click()
         return self._launched()
