@@ -339,7 +339,11 @@ def _as_read(line: str) -> str:
 
 
 def _without_one(core: Spec) -> Iterator[Spec]:
-    for part in ("conda", "pip", "constraints"):
+    """Yield the rest for each requirement; what several lines ask of conda's one is one."""
+    for name in dict.fromkeys(map(_name, core.conda)):
+        rest = tuple(each for each in core.conda if _name(each) != name)
+        yield Spec(rest, core.pip, core.constraints)
+    for part in ("pip", "constraints"):
         lines = getattr(core, part)
         for number in range(len(lines)):
             fields = {"conda": core.conda, "pip": core.pip, "constraints": core.constraints}
