@@ -7,7 +7,6 @@ import json
 import click
 
 from elt_env.cli.progress import teller
-from elt_env.cli.targets import full_name
 from elt_env.lock.diff_render import to_markdown, to_text
 from elt_env.lock.diff_report import to_json
 from elt_env.lock.explain_diff import explain, read_report, with_startup
@@ -41,7 +40,7 @@ def diff(old: str, new: str | None, form: str | None) -> None:
     """
     project = open_project()
     toolbox = open_toolbox(project, project.first)
-    before, after = _locks(full_name(old, project), new and full_name(new, project), toolbox)
+    before, after = _locks(project.target_name(old), new and project.target_name(new), toolbox)
     kept = read_report(toolbox.store, before.digest if before else None, after.digest)
     report = kept if kept and not kept.notes else explain(before, after, toolbox, teller())
     report = with_startup(report, before, after, toolbox)

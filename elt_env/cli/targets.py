@@ -17,7 +17,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target, parse_target
-from elt_env.project.settings import Project, open_project
+from elt_env.project.settings import open_project
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store, read_lock_directory
 from elt_env.toolbox import Toolbox, open_toolbox
@@ -31,16 +31,9 @@ def open_target(name: str) -> tuple[Target, Toolbox]:
     project = open_project(with_policy=not is_file(name))
     if is_file(name):
         name = environment_of(Path(name), project)
-        name = f"{name}@{project.environment(name).pythons[0]}"
     toolbox = open_toolbox(project, name.split("@", maxsplit=1)[0])
-    target = parse_target(full_name(name, project), "")
+    target = parse_target(project.target_name(name), "")
     return toolbox.target(target.environment, target.python), toolbox
-
-
-def full_name(name: str, project: Project) -> str:
-    """Return the target that an environment alone stands for; any other text as it is."""
-    environment = project.environments.get(name)
-    return f"{name}@{environment.pythons[0]}" if environment else name
 
 
 def lock_in(directory: str, target: Target, toolbox: Toolbox, say: Say) -> Lock:

@@ -1,4 +1,4 @@
-"""What `dg scaffold defs elt_env.EnvironmentComponent NAME` writes."""
+"""The files that `dg scaffold defs elt_env.EnvironmentComponent NAME` writes."""
 
 from __future__ import annotations
 

@@ -141,15 +141,12 @@ class BestSearch:
         _, days, _, _ = self.key(best)
         if days == math.inf or self._first():
             return ()
-        found: list[Clause] = [((_within(each, days),),) for each in self.contenders]
+        bounds = {each.name: _within(each, days) for each in self.contenders}
         # At most one of them lags more than half of what they lag together.
         near = {each.name: _within(each, days / 2) for each in self.contenders}
-        far = [each for each in self._by_lag(best) if near[each.name] != _within(each, days)]
-        if len(far) > 1:
-            found.append(
-                tuple(tuple(near[one.name] for one in far if one is not each) for each in far)
-            )
-        return tuple(found)
+        far = [each.name for each in self._by_lag(best) if near[each.name] != bounds[each.name]]
+        alone = tuple(tuple(near[one] for one in far if one != each) for each in far)
+        return (*(((each,),) for each in bounds.values()), *([alone] if len(far) > 1 else ()))
 
     def _by_lag(self, places: Places) -> list[Contender]:
         """Return the contenders, what lags most first."""

@@ -136,6 +136,11 @@ class Project:
             )
         return next(iter(self.environments))
 
+    def target_name(self, name: str) -> str:
+        """Return the target that an environment alone stands for; any other text as it is."""
+        environment = self.environments.get(name)
+        return f"{name}@{environment.pythons[0]}" if environment else name
+
     def including(self, name: str, policy: EnvironmentPolicy) -> Project:
         """Return the same project with one more environment that its policy does not list."""
         return replace(self, unlisted={**self.unlisted, name: policy})

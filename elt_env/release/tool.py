@@ -31,9 +31,8 @@ def released_tool(program: str, target: str = "", project: Path | None = None) -
     if Path(program).name != program or program in ("", ".."):
         raise InputError(f"'{program}' is not the name of a program.", "Write it as in: dbt")
     opened = open_project(project)
-    name, _, python = (target or opened.first).partition("@")
-    policy = opened.environment(name)
-    full = f"{name}@{python or policy.pythons[0]}"
+    full = opened.target_name(target or opened.first)
+    policy = opened.environment(full.partition("@")[0])
     store = ReleaseStore(opened.home)
     store.require_led(full)
     if store.current(full) is None:
