@@ -38,6 +38,9 @@ BY_ITSELF = "elt-env/by-itself"
 TO = "elt-env/to"
 """Digest of the lock that the release goes back to, or its start; else the release before."""
 
+TOLD = "elt-env/told"
+"""Set to anything: the end of a run that could not tell of it itself has been told."""
+
 PYTHONS = "elt-env/pythons"
 """Python minors to look at, with commas, as in `3.13,3.14`; without it those worth a look."""
 

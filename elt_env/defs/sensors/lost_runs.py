@@ -8,7 +8,7 @@ from elt_env.defs.intervals import local_seconds
 from elt_env.defs.levels import leveled
 from elt_env.defs.notices import tell
 from elt_env.defs.resources import EltProject
-from elt_env.defs.run_tags import ENVIRONMENT
+from elt_env.defs.run_tags import ENVIRONMENT, TOLD
 from elt_env.project.policy import Policy
 
 _PARTITION = "dagster/partition"
@@ -29,6 +29,8 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
         run, name = context.dagster_run, context.dagster_run.run_id[:8]
         if context.get_step_failure_events():
             return dg.SkipReason(f"run {name} failed in a step, which has told of it")
+        if TOLD in run.tags:
+            return dg.SkipReason(f"run {name} has been told of")
         environment, python = subject_of(run)
         if environment not in policy.environments or not python:
             return dg.SkipReason(f"run {name} is of no environment's Python")
@@ -36,6 +38,8 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
         detail = f"the run {name} of {run.job_name} was lost: {context.failure_event.message}"
         target = toolbox.target(environment, python)
         tell("blocked", detail, target, toolbox, run, leveled(context.log))
+        # A tick that ends with its code server is made again, from where the one before it began.
+        context.instance.add_run_tags(run.run_id, {TOLD: "lost"})
         return None
 
     return lost_run

@@ -10,6 +10,7 @@ import pytest
 
 from elt_env.defs.assets import environment_assets
 from elt_env.defs.resources import EltProject
+from elt_env.defs.sensors.lost_runs import lost_run_sensor
 from elt_env.project.settings import Project
 from tests.support.chat import Chat, chatting
 from tests.support.index_server import dead_url
@@ -76,3 +77,39 @@ def test_a_new_lock_and_what_blocks_the_next_are_told(
 
 def test_nobody_there_to_be_told_fails_no_run(sample: Sample, tmp_path: Path) -> None:
     assert lock(project(sample, tmp_path, dead_url(), ["alpha"]))
+
+
+def test_a_lost_run_is_told_once_though_a_tick_is_made_again(
+    sample: Sample, chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_TOKEN", "secret")
+    made = project(sample, tmp_path, chat.url, ["alpha"])
+    sensor = lost_run_sensor(made.policy)
+    partition = made.policy.environments[ENVIRONMENT].pythons[0]
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(
+            dg.job(name="elt_build")(lambda: None),
+            tags={"elt-env/environment": ENVIRONMENT, "dagster/partition": partition},
+        )
+        event = instance.report_run_failed(run, "Lost: its process is gone.")
+
+        def tick() -> object:
+            now = instance.get_run_by_id(run.run_id)
+            assert now is not None
+            context = dg.build_run_status_sensor_context(
+                sensor.name,
+                event,
+                instance,
+                now,
+                resources={"project": EltProject(directory=str(made.root))},
+            )
+            return sensor(context.for_run_failure())
+
+        assert tick() is None
+        assert isinstance(tick(), dg.SkipReason)
+    (told,) = chat.taken
+    assert told["run"] == run.run_id
+    assert (
+        told["detail"]
+        == f"the run {run.run_id[:8]} of elt_build was lost: Lost: its process is gone."
+    )
