@@ -23,10 +23,7 @@ def relock_schedules(
 ) -> list[dg.ScheduleDefinition]:
     """Return `<environment>_relock_schedule`, or nothing where the policy has no time for it.
 
-    Args:
-        environment: its name.
-        policy: when, and whether from the start.
-        jobs: those of the environment, with `<environment>_relock`.
+    `jobs` are those of the environment, with `<environment>_relock`.
 
     Raises:
         PolicyError: the time cannot be read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from elt_env.errors import InputError, IntegrityError, PolicyError, SpecError
@@ -25,6 +26,7 @@ from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.package.target import Target
 from elt_env.runtime.credentials import carries_credentials, channel_host
+from elt_env.spec.document import Spec
 from elt_env.toolbox import Toolbox
 
 
@@ -87,39 +89,42 @@ def examine(
     spec = toolbox.project.spec(target.environment)
     for each in spec.warnings:
         say(f"{each.place}: {each.problem} {each.remedy}")
+    ask_anew = partial(ask, target, spec, toolbox, accepted=accepted)
     try:
         lock = toolbox.store.current_lock(target)
     except IntegrityError as error:
         if upgrade is not None:
             raise
         say(f"WARNING: {error.problem}")
-        reasons: tuple[str, ...] = ("the current lock was damaged",)
-        return ask(target, spec, toolbox, reasons=reasons, accepted=accepted)
+        return ask_anew(reasons=("the current lock was damaged",))
     if lock is None:
-        reasons = ("there is no lock yet",)
-        return ask(target, spec, toolbox, reasons=reasons, accepted=accepted)
+        return ask_anew(reasons=("there is no lock yet",))
     _require_locked(upgrade or (), lock)
     moved = changed_places(lock, spec, toolbox.policy)
-    if upgrade == ():
-        reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
-        if not reasons:
-            return _keep(lock, "it satisfies the spec and the policy", toolbox, say)
-    elif upgrade is None:
-        reasons = ("all packages may be upgraded",)
-    else:
-        reasons = (f"to be upgraded: {', '.join(upgrade)}", *moved)
+    reasons = _reasons(lock, spec, toolbox, upgrade, moved)
+    if not reasons:
+        return _keep(lock, "it satisfies the spec and the policy", toolbox, say)
     for reason in reasons:
         say(f"lock: a new one is needed: {reason}")
     if moved:
         say("lock: packages come from other places now, so all of them may change")
         upgrade = None
-    return ask(
-        *(target, spec, toolbox),
-        upgrade=upgrade,
-        previous=lock,
-        reasons=reasons,
-        accepted=accepted,
-    )
+    return ask_anew(upgrade=upgrade, previous=lock, reasons=reasons)
+
+
+def _reasons(
+    lock: Lock,
+    spec: Spec,
+    toolbox: Toolbox,
+    upgrade: tuple[str, ...] | None,
+    moved: tuple[str, ...],
+) -> tuple[str, ...]:
+    """Return why a lock cannot be kept; nothing where it can."""
+    if upgrade is None:
+        return ("all packages may be upgraded",)
+    if upgrade:
+        return (f"to be upgraded: {', '.join(upgrade)}", *moved)
+    return unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
 
 
 def _keep(lock: Lock, reason: str, toolbox: Toolbox, say: Say) -> Locked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
@@ -209,23 +210,36 @@ def why_not(
     if locked is None and beside is not None:
         locked = toolbox.store.current_lock(beside)
     name = locked.target.name if locked else ""
-    failed: list[tuple[JointProblem, tuple[Unit, ...], UnsatisfiableError]] = []
+    failed: list[_Refused] = []
     for problem in _problems(question, toolbox, say):
         wanted = tuple(_wanted(problem, each, locked) for each in filter(None, [asked]))
         whole = limited_to(problem, (*units_of(problem), *wanted))
         try:
             changes = _changes(whole, choice_of(whole), locked)
             return WhyNot(shown, possible=True, changes=changes, beside=name)
-        except UnsatisfiableError as refused:
-            failed.append((problem, wanted, refused))
+        except UnsatisfiableError as error:
+            failed.append(_Refused(problem, wanted, error))
+    return _explained(shown, failed, locked)
+
+
+class _Refused(NamedTuple):
+    """A problem that has no answer with what is wanted."""
+
+    problem: JointProblem
+    wanted: tuple[Unit, ...]
+    error: UnsatisfiableError
+
+
+def _explained(asked: str, failed: Sequence[_Refused], locked: Lock | None) -> WhyNot:
+    """Return what stands in the way: by the first problem, as far as it does in all of them."""
     problem, wanted, error = failed[0]
-    problems = [each for each, *_ in failed]
+    problems = [each.problem for each in failed]
     units = units_of(problem)
     wanted = (*wanted, *allowing(problem, units))
     core = smallest_conflict(problems, units, wanted)
     found = explanation_of(problem, core, failure(problems, (*core, *wanted)) or error, wanted)
     return WhyNot(
-        shown,
+        asked,
         possible=False,
         units=tuple(map(str, core)),
         facts=found.because,
@@ -236,7 +250,7 @@ def why_not(
             for each in ways(problems, units, core, wanted)
         ),
         remedy=found.remedy,
-        beside=name,
+        beside=locked.target.name if locked else "",
     )
 
 
