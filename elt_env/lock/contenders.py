@@ -86,10 +86,20 @@ def _possible(
     problem: JointProblem, name: str, page: ProjectPage | None, shelf: JointShelf
 ) -> dict[Version, float | None]:
     """Return the versions that a distribution could have alone, and the day of each."""
-    days: dict[Version, float | None] = {}
-    for each in _usable(problem, name, page) if page else ():
+    days = _carried(problem, name, shelf)
+    listed = _usable(problem, name, page) if page else []
+    if page and not listed and all(each.is_prerelease for each in days):
+        # Where neither half has anything else, pre-releases count (PEP 440).
+        listed = _usable(problem, name, page, f"{name}>=0.dev0")
+    for each in listed:
         version = Version(Version(each.version).public)
         days[version] = _first_day(days.get(version), each.released_at)
+    return days
+
+
+def _carried(problem: JointProblem, name: str, shelf: JointShelf) -> dict[Version, float | None]:
+    """Return the versions that conda could bring of what the spec says, and the day of each."""
+    days: dict[Version, float | None] = {}
     spec = problem.question.spec
     bounds = [
         each.specifier
@@ -156,15 +166,10 @@ def _needless_pre_releases(problem: JointProblem, name: str, page: ProjectPage) 
     return tuple(sorted(early, key=Version))
 
 
-def _usable(problem: JointProblem, name: str, page: ProjectPage) -> list[News]:
-    """Return the versions on the index that what the spec says of a distribution admits."""
-    more = list(problem.question.spec.constraints)
+def _usable(problem: JointProblem, name: str, page: ProjectPage, *bounds: str) -> list[News]:
+    """Return the versions on the index that the spec, and further bounds, admit."""
+    more = [*problem.question.spec.constraints, *bounds]
     if problem.offered is None:
         more += map(as_requirement, problem.question.spec.conda)
     rules = replace(problem.rules, requirements=(*problem.rules.requirements, *more))
-    found = [each for each in all_news(name, page, rules) if each.usable]
-    if found:
-        return found
-    # Where there is nothing else, pre-releases count (PEP 440).
-    rules = replace(rules, requirements=(*rules.requirements, f"{name}>=0.dev0"))
     return [each for each in all_news(name, page, rules) if each.usable]

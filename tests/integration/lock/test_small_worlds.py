@@ -206,6 +206,26 @@ _WORLDS = {
     "what is needed is nowhere": _world(
         Spec((), ("tool",)), {}, {"tool": (Release("1.0", ("nowhere",)),)}
     ),
+    "the index has only pre-releases of what conda has otherwise": _world(
+        Spec(("duo",), ("duo-extra",)),
+        {
+            "duo": (
+                Build("1.0", depends=_PYTHON, carries={"duo-core": "1.0", "duo-extra": "1.0"}),
+                Build("3.0", depends=_PYTHON, carries={"duo-core": "3.0"}),
+            ),
+        },
+        {"duo-extra": (Release("2.0b2"),)},
+    ),
+    "neither half has anything but pre-releases": _world(
+        Spec(("duo",), ("duo-extra",)),
+        {
+            "duo": (
+                Build("1.0", depends=_PYTHON, carries={"duo-core": "1.0", "duo-extra": "1.0a1"}),
+                Build("3.0", depends=_PYTHON, carries={"duo-core": "3.0"}),
+            ),
+        },
+        {"duo-extra": (Release("2.0b2"),)},
+    ),
     "what the policy names is nowhere": _world(
         Spec((), ("tool",)),
         {},
