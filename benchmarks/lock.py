@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.pack import positive, print_line
-from benchmarks.side_by_side import Contender, Say, measure, table
+from benchmarks.side_by_side import Contender, measure, table
 from elt_env.environment.build import require_lock
 from elt_env.errors import EltEnvError
 from elt_env.index.http_client import unheard
@@ -25,6 +25,7 @@ from elt_env.lock.candidate import find_candidate
 from elt_env.lock.joint import common_request
 from elt_env.lock.request import ask
 from elt_env.lock.solve import as_requirement
+from elt_env.machine.process import Say
 from elt_env.package.target import Target, parse_target
 from elt_env.project.settings import open_project
 from elt_env.toolbox import Toolbox, open_toolbox

@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.side_by_side import Contender, Say, extent, files, measure, table
+from benchmarks.side_by_side import Contender, extent, files, measure, table
 from elt_env.environment.build import require_lock
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import EltEnvError, InputError, ToolError
 from elt_env.image.pack import pack, prepare_base
 from elt_env.lockfile.document import Lock
-from elt_env.machine.process import run
+from elt_env.machine.process import Say, run
 from elt_env.package.target import parse_target
 from elt_env.project.settings import open_project
 from elt_env.runtime.files import sha256_of
@@ -66,7 +66,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def print_line(line: str) -> None:
+def print_line(line: str, *_: int) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from elt_env.machine.process import Say
 from elt_env.runtime.files import remove_tree
-
-Say = Callable[[str], None]
 
 
 def _nothing(_place: Path) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import errno
+import logging
 import time
-from collections.abc import Callable
 
 import click
 
+from elt_env.machine.process import Say, marked
 from elt_env.runtime.masking import hidden
 
 
-def teller() -> Callable[[str], None]:
+def teller() -> Say:
     """Return what prints a line to stderr, with the seconds since now before it."""
     start = time.monotonic()
 
-    def say(line: str) -> None:
-        tell(f"{time.monotonic() - start:6.1f} s  {hidden(line)}")
+    def say(line: str, level: int = logging.INFO, /) -> None:
+        tell(f"{time.monotonic() - start:6.1f} s  {marked(hidden(line), level)}")
 
     return say
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import shlex
@@ -63,7 +64,7 @@ def keep_activation(prefix: Prefix, say: Say) -> Activation:
         names = ", ".join(name for name, _ in found.variables) or "nothing"
         say(f"activation: set in all that is run from the prefix: {names}")
     for each in found.omitted:
-        say(f"WARNING: activation: {each}")
+        say(f"activation: {each}", logging.WARNING)
     if prefix.lock.variables:
         content = {"env_vars": dict(prefix.lock.variables)}
         write_atomically(prefix.path / STATE, json.dumps(content, ensure_ascii=False) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from elt_env.environment.prefix_content import (
 from elt_env.environment.recorded_files import install_request, settle_files
 from elt_env.errors import InputError, IntegrityError, ToolError
 from elt_env.lockfile.document import Lock
-from elt_env.machine.process import Say
+from elt_env.machine.process import Say, marked
 from elt_env.package.target import Target
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.masking import hidden
@@ -171,7 +172,10 @@ def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     packages = tuple(map(toolbox.host_channel.found_here, prefix.lock.conda))
     toolbox.conda.link(packages, prefix.path, asked, say)
     for each in link_scripts(prefix):
-        say(f"WARNING: conda: {each} is not run: no script of a package is, to build a prefix")
+        say(
+            f"conda: {each} is not run: no script of a package is, to build a prefix",
+            logging.WARNING,
+        )
 
 
 def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
@@ -232,9 +236,9 @@ def _logged(path: Path, say: Say) -> Iterator[Say]:
     """Yield a `say` that also keeps every line; the log is written when the block ends."""
     lines: list[str] = []
 
-    def tell(line: str) -> None:
-        lines.append(hidden(line))
-        say(line)
+    def tell(line: str, level: int = logging.INFO, /) -> None:
+        lines.append(marked(hidden(line), level))
+        say(line, level)
 
     try:
         yield tell

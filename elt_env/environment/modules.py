@@ -190,7 +190,7 @@ class _Probe:
             finally:
                 given_up.set()
 
-    def _import_part(self, names: list[str], heed: Say) -> list[ImportResult]:
+    def _import_part(self, names: list[str], heed: Callable[[str], None]) -> list[ImportResult]:
         done: list[ImportResult] = []
         rest = names
         while rest:
@@ -207,7 +207,7 @@ class _Probe:
             rest = [name for name in rest if name not in seen]
         return done
 
-    def _run(self, names: list[str], heed: Say) -> Completed:
+    def _run(self, names: list[str], heed: Callable[[str], None]) -> Completed:
         enough = [] if self.enough is None else [str(self.enough)]
         return run(
             [self.prefix.python, "-I", _PROBE, str(self.patience), *enough],

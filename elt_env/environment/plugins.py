@@ -8,6 +8,7 @@ environments that borrow the installed libraries and run on its own prefix's int
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 from collections.abc import Mapping
@@ -145,7 +146,7 @@ class MeltanoProject:
                 self.prefix.path, extra=QUIET | {**self.handed_on, **own, **variables}
             ),
             cwd=self.path,
-            say=say,
+            say=lambda line: say(line, logging.DEBUG),
             secrets=(*completed(self.indexes).secrets, *spellings(self.handed_on.values())),
             merge=True,
         )

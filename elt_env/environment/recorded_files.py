@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -73,7 +74,10 @@ def settle_files(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     open_ = [each for each in recorded_files(prefix) if not each.settled]
     damaged = sorted({each.winner for each in open_ if len(each.owners) == 1})
     if damaged:
-        say(f"WARNING: damaged in the installer's cache, fetching anew: {', '.join(damaged)}")
+        say(
+            f"damaged in the installer's cache, fetching anew: {', '.join(damaged)}",
+            logging.WARNING,
+        )
         toolbox.installer.forget(damaged)
     by_winner = groupby(sorted(open_, key=lambda each: each.winner), lambda each: each.winner)
     for winner, files in by_winner:

@@ -42,9 +42,9 @@ REFUSED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def unheard(line: str) -> None:
+def unheard(line: str, level: int = logging.INFO, /) -> None:
     """Hear a line of progress that nobody waits for."""
-    del line
+    del line, level
 
 
 def open_client(

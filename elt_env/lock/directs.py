@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 
 from packaging.requirements import Requirement
@@ -33,7 +34,7 @@ def require_usable(spec: Spec, toolbox: Toolbox, say: Say) -> None:
     options = spec.pip_options
     indexes = find_indexes(toolbox.policy, options=options, root=toolbox.project.root)
     for note in indexes.notes:
-        say(f"WARNING: {note}")
+        say(note, logging.WARNING)
     if ":all:" in options.no_binary:
         raise SpecError(
             f"{spec.source}: '--no-binary :all:' wants everything built from source.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -94,7 +95,7 @@ def explain_relock(old: Lock | None, new: Lock, toolbox: Toolbox, say: Say) -> D
             content = json.dumps(to_json(report), indent=1) + "\n"
             write_atomically(_path(toolbox.store, report.old, report.new), content)
         except StorageError as error:
-            say(f"WARNING: the report of what changed cannot be kept: {error.problem}")
+            say(f"the report of what changed cannot be kept: {error.problem}", logging.WARNING)
     return report
 
 
@@ -108,7 +109,7 @@ def _report(  # noqa: PLR0913, PLR0917  # what a report is made of
 ) -> DiffReport:
     links = _changelogs(changes, (old, new), facts, toolbox) if old else {}
     for note in facts.notes:
-        say(f"WARNING: {note}")
+        say(note, logging.WARNING)
     found = [
         replace(
             _explained(each, new.locked_at, facts),
@@ -256,7 +257,7 @@ def _with_held_back(
         held = held_by_cooldown(lock, toolbox, facts.pages)
     except _UNANSWERED as error:
         note = f"What the cool-down holds back is not known: {one_line(error.problem)}"
-        say(f"WARNING: {note}")
+        say(note, logging.WARNING)
         return replace(report, notes=(*report.notes, note))
     waiting = (
         Waiting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,7 +214,9 @@ def _lock_first(
             locked = lock(target, toolbox, say)
         except UnsatisfiableError as error:
             if python != pythons[-1]:
-                say(f"WARNING: {target.name} cannot be had: {error.problem.splitlines()[0]}")
+                say(
+                    f"{target.name} cannot be had: {error.problem.splitlines()[0]}", logging.WARNING
+                )
             refused = refused or error
             continue
         remember(project.home, name, spec.source, mine.unlisted[name].pythons)

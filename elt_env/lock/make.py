@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -95,7 +96,7 @@ def examine(
     except IntegrityError as error:
         if upgrade is not None:
             raise
-        say(f"WARNING: {error.problem}")
+        say(error.problem, logging.WARNING)
         return ask_anew(reasons=("the current lock was damaged",))
     if lock is None:
         return ask_anew(reasons=("there is no lock yet",))
@@ -255,13 +256,13 @@ def _take(
         current = toolbox.store.current_lock(target)
         lock = toolbox.store.read_lock(digest, target)
     except IntegrityError as error:
-        say(f"WARNING: lock: the candidate {digest} is left aside: {error.problem}")
+        say(f"lock: the candidate {digest} is left aside: {error.problem}", logging.WARNING)
         return None
     reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
     if current is not None and current.locked_at > lock.locked_at:
         reasons += (f"{current.digest} was made after it and is the current lock",)
     if reasons:
-        say(f"WARNING: lock: the candidate {digest} is left aside: {'; '.join(reasons)}")
+        say(f"lock: the candidate {digest} is left aside: {'; '.join(reasons)}", logging.WARNING)
         return None
     if current is not None and current.digest == digest:
         return _keep(current, "the candidate is the current lock already", toolbox, say)

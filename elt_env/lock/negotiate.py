@@ -9,6 +9,7 @@ better one by the rule of `best_answer`, until there is none.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -134,7 +135,7 @@ class _Negotiation:
                 f"{', '.join(each.required_by)}; conda gets {each}"
             )
         for held in held_back:
-            self._say(f"WARNING: {held}")
+            self._say(str(held), logging.WARNING)
         request = replace(
             self._problem.request(),
             requirements=self._question.pip,
@@ -158,7 +159,10 @@ class _Negotiation:
             except UnsatisfiableError:
                 break
             except TimeLimitError:
-                self._say("WARNING: pip: the search for newer versions took too long and was ended")
+                self._say(
+                    "pip: the search for newer versions took too long and was ended",
+                    logging.WARNING,
+                )
                 break
             search.found.append(contenders(self._problem, choices[-1])[1])
             few = len(search.found) < _MOST_ANSWERS

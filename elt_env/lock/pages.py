@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 
 from packaging.requirements import Requirement
@@ -117,8 +118,9 @@ class Pages:
             # It may have them: what the next index has of that name is not theirs.
             self._unknown |= asked.keys()
             self._say(
-                "WARNING: which versions there are, and for which Pythons, is not known, so that "
-                f"the newest may not be found: {error.problem.splitlines()[0]}"
+                "which versions there are, and for which Pythons, is not known, so that "
+                f"the newest may not be found: {error.problem.splitlines()[0]}",
+                logging.WARNING,
             )
             return {}
         self._gone |= {(asked[each], each) for each in looked.gone}

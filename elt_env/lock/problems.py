@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -65,7 +66,10 @@ def host_problem(question: LockRequest, toolbox: Toolbox, say: Say) -> JointProb
         python = find_interpreter(question.target.python).version
     except ToolError as error:
         python = f"{question.target.python}.0"
-        say(f"WARNING: {error.problem.splitlines()[0]} What follows is about Python {python}.")
+        say(
+            f"{error.problem.splitlines()[0]} What follows is about Python {python}.",
+            logging.WARNING,
+        )
     return JointProblem(question, python, toolbox, say, None, asked)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote
@@ -43,7 +44,10 @@ def with_requires_python(
     try:
         pages = {**pages, **(toolbox.package_index.look(asked).pages if asked else {})}
     except IndexUnreachableError as error:
-        say(f"WARNING: which Pythons the packages are for is not known: {one_line(error.problem)}")
+        say(
+            f"which Pythons the packages are for is not known: {one_line(error.problem)}",
+            logging.WARNING,
+        )
     return tuple(
         replace(each, requires_python=known.get(each.sha256) or _said(each, pages.get(each.name)))
         for each in packages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 from packaging.specifiers import SpecifierSet
@@ -94,10 +95,11 @@ def solve(question: LockRequest, toolbox: Toolbox, say: Say) -> CondaAnswer:
     except ChannelUnreachableError as error:
         if toolbox.policy.channel_fallback == "none":
             raise
-        say(f"WARNING: {error.problem}")
+        say(error.problem, logging.WARNING)
         say(
-            "WARNING: using the HOST CHANNEL in its place (channel-fallback = host): conda "
-            "packages made of this machine's own Python and of wheels."
+            "using the HOST CHANNEL in its place (channel-fallback = host): conda packages made of "
+            "this machine's own Python and of wheels.",
+            logging.WARNING,
         )
     return solve_with(question, "host", toolbox, say)
 

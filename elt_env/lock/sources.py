@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -137,8 +138,9 @@ def _require_explained(
         _refuse(list(faults.values()), lock)
     for (old, new), names in moved.items():
         say(
-            f"WARNING: from {new} now, and from {old} before, as the places that packages come "
-            f"from say, or with the same bytes: {', '.join(sorted(names))}"
+            f"from {new} now, and from {old} before, as the places that packages come from say, or "
+            f"with the same bytes: {', '.join(sorted(names))}",
+            logging.WARNING,
         )
 
 
@@ -217,7 +219,7 @@ def _on_several(packages: list[Package], lock: Lock, toolbox: Toolbox, say: Say)
     notes = [f"{each}; it is taken from the first of them ({_INDEX_NAMES})" for each in indexes]
     notes += [f"{each}; taken from the first of them ({_CHANNEL_NAMES})" for each in channels]
     for each in notes:
-        say(f"WARNING: {each}")
+        say(each, logging.WARNING)
     return tuple(notes)
 
 
@@ -253,7 +255,10 @@ def _names_on(channel: str, lock: Lock, toolbox: Toolbox, say: Say) -> frozenset
         if toolbox.policy.index_policy == "strict":
             raise
         first = error.problem.splitlines()[0]
-        say(f"WARNING: whether another channel has names that are taken is not known: {first}")
+        say(
+            f"whether another channel has names that are taken is not known: {first}",
+            logging.WARNING,
+        )
         return None
 
 
@@ -289,7 +294,9 @@ def _having(asked: dict[str, str], toolbox: Toolbox, say: Say) -> Iterator[str]:
         if toolbox.policy.index_policy == "strict":
             raise
         first = error.problem.splitlines()[0]
-        say(f"WARNING: whether another index has names that are taken is not known: {first}")
+        say(
+            f"whether another index has names that are taken is not known: {first}", logging.WARNING
+        )
 
 
 def _listed(lines: list[str]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from packaging.requirements import InvalidRequirement, Requirement
 
 from elt_env.errors import ChannelUnreachableError, PackageNotFoundError, UnsatisfiableError
+from elt_env.index.http_client import unheard
 from elt_env.pip import ResolveRequest
 from elt_env.spec.conda_bounds import to_pep440
 from elt_env.spec.document import Spec
@@ -76,7 +77,7 @@ def _verdict(request: ResolveRequest, toolbox: Toolbox) -> str:
     if not is_distribution(requirement):
         return _ABSENT
     try:
-        toolbox.resolver.resolve(request, lambda _: None)
+        toolbox.resolver.resolve(request, unheard)
     except UnsatisfiableError as error:
         is_absent = isinstance(error, PackageNotFoundError)
         named = Requirement(requirement).name in error.problem  # not what it requires

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -262,7 +263,10 @@ def _problems(question: LockRequest, toolbox: Toolbox, say: Say) -> Iterator[Joi
     except ChannelUnreachableError as error:
         if toolbox.policy.channel_fallback == "none":
             raise
-        say(f"WARNING: {error.problem.splitlines()[0]}; taking the HOST CHANNEL in its place")
+        say(
+            f"{error.problem.splitlines()[0]}; taking the HOST CHANNEL in its place",
+            logging.WARNING,
+        )
         if not all(is_distribution(each.name) for each in question.spec.conda):
             raise
         yield host_problem(question, toolbox, say)

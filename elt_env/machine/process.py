@@ -8,6 +8,7 @@ started is left behind, even when this process is killed.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from elt_env.errors import TimeLimitError, ToolError
 from elt_env.machine.environment_variables import clean_environment
@@ -27,10 +29,20 @@ from elt_env.machine.process_pipes import Pipes
 from elt_env.runtime.cancelling import go_on
 from elt_env.runtime.masking import masking
 
-__all__ = ["Completed", "Say", "clean_environment", "end_of", "run", "run_interactive"]
+__all__ = ["Completed", "Say", "clean_environment", "end_of", "marked", "run", "run_interactive"]
 
-Say = Callable[[str], None]
-"""Receives one line of progress, without its newline."""
+
+class Say(Protocol):
+    """Tells a person a line of progress."""
+
+    def __call__(self, line: str, level: int = logging.INFO, /) -> None:
+        """Tell it at a level of `logging`: DEBUG for what nobody reads twice."""
+
+
+def marked(line: str, level: int) -> str:
+    """Return a line as it stands where no level does: a warning says that it is one."""
+    return f"WARNING: {line}" if level >= logging.WARNING else line
+
 
 _Command = Sequence[str | os.PathLike[str]]
 _Mask = Callable[[str], str]
@@ -71,7 +83,7 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
     limit: float,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    say: Say | None = None,
+    say: Callable[[str], None] | None = None,
     secrets: Collection[str] = (),
     input: str | None = None,  # noqa: A002  # subprocess calls it so
     grace: float = 5.0,
@@ -223,7 +235,7 @@ def end_of(text: str, lines: int = 30, head: int = 0) -> str:
 class _Teller:
     """Tells a person what a program prints, and that it lives while it prints nothing."""
 
-    def __init__(self, name: str, say: Say | None, mask: _Mask) -> None:
+    def __init__(self, name: str, say: Callable[[str], None] | None, mask: _Mask) -> None:
         self._name = name
         self._say = say
         self._mask = mask

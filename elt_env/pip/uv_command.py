@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import uv
@@ -67,9 +69,14 @@ def _run_once(  # noqa: PLR0913, PLR0917  # the parts of one command
         limit=limit,
         env=clean_environment(extra=credentials | {"NO_COLOR": "1", "TMPDIR": str(place)}),
         cwd=place,
-        say=say,
+        say=partial(_tell, say),
         secrets=indexes.secrets,
     )
+
+
+def _tell(say: Say, line: str) -> None:
+    """Tell a line of uv's; each package that is installed or removed has one."""
+    say(line, logging.DEBUG if line.startswith((" + ", " - ")) else logging.INFO)
 
 
 def write_config(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -88,7 +89,7 @@ class Uv:
                     read_annotated(read_stored_text(output), request.shelf)
                 )
                 for note in uv_errors.yanked_notes(done.stderr):
-                    say(f"WARNING: {note}; it is taken since it is pinned")
+                    say(f"{note}; it is taken since it is pinned", logging.WARNING)
         if withdrawn:
             say(f"uv: yanked by now, so not kept: {', '.join(map('=='.join, sorted(withdrawn)))}")
             kept = tuple(each for each in request.keep if each not in withdrawn)
@@ -153,7 +154,10 @@ class Uv:
         shown = self._installed(request, options, say)
         found = forged(request, before) if request.archives else {}
         if found:
-            say(f"WARNING: uv's cache is not as the wheels of the lock have it: {listed(found)}")
+            say(
+                f"uv's cache is not as the wheels of the lock have it: {listed(found)}",
+                logging.WARNING,
+            )
             say("uv: dropping that from the cache and installing anew")
             again = self._drop(request, found)
             more = [part for name in again for part in ("--reinstall-package", name)]
@@ -238,7 +242,7 @@ class Uv:
                 command[2:2] = ["--exclude-newer", request.exclude_newer.isoformat()]
             moment = {"SOURCE_DATE_EPOCH": str(request.moment)}
             done = run_uv(
-                *(command, place, lambda line: say(f"uv: {line}")),
+                *(command, place, _named(say)),
                 indexes=indexes,
                 limit=self._limit,
                 variables=moment,
@@ -352,8 +356,17 @@ class Uv:
 def _without_answer(say: Say) -> Say:
     """Pass on what uv tells about its work; the answer is read from a file, errors are raised."""
 
-    def tell(line: str) -> None:
+    def tell(line: str, level: int = logging.INFO, /) -> None:
         if line.startswith(_TOLD) and not uv_errors.is_undated(line):
-            say(f"uv: {line}")
+            say(f"uv: {line}", level)
+
+    return tell
+
+
+def _named(say: Say) -> Say:
+    """Pass on what uv tells, under its name."""
+
+    def tell(line: str, level: int = logging.INFO, /) -> None:
+        say(f"uv: {line}", level)
 
     return tell

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from elt_env import probes
 from elt_env.errors import EltEnvError, ToolError
-from elt_env.machine.process import Say, clean_environment, end_of, run
+from elt_env.machine.process import clean_environment, end_of, run
 from elt_env.runtime.files import storage_error
 
 _COMPILE = probes.DIRECTORY / "compile_bytecode.py"
@@ -21,7 +21,7 @@ def compile_modules(  # noqa: PLR0913  # what, where, with what, and the two of 
     root: Path,
     groups: Iterable[Sequence[str]],
     limit: float,
-    say: Say,
+    say: Callable[[str], None],
     *,
     level: int = 0,
 ) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def moving(name: str, target: Target, toolbox: Toolbox, say: Say) -> Iterator[Mo
             lost = releases.lead(target.name)
             if lost is None:
                 raise
-            say(f"WARNING: {lost}; it leads to the newest release again")
+            say(f"{lost}; it leads to the newest release again", logging.WARNING)
             history = releases.history(target.name)
         yield Mover(name, target, toolbox, say, releases, history)
 

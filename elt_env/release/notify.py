@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection
 from typing import Protocol
@@ -60,7 +61,7 @@ def deliver(notice: Notice, listener: Listener, say: Say) -> bool:
     try:
         post(listener.notify_webhook, notice.to_json(), os.environ)
     except EltEnvError as error:
-        say(f"WARNING: {error.problem}")
+        say(error.problem, logging.WARNING)
         return False
     say(f"notify: told that {notice.text.partition(': ')[0]}")
     return True

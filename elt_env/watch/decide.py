@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -157,7 +158,7 @@ def _resolved(lock: Lock, sight: Sight, fingerprint: str, what: str, watcher: Wa
     except SourceError as error:
         notify(lock.target, watcher.toolbox, watcher.say, "blocked", str(error), trigger=what)
         told = f"{what}, but no new lock is made: {error.problem} -> {error.remedy}"
-        watcher.say(f"WARNING: {lock.target.name}: {error.problem}")
+        watcher.say(f"{lock.target.name}: {error.problem}", logging.WARNING)
         return _decided(fingerprint, told, sight)
     except (CancelledError, TimeLimitError):
         told = f"{what}: resolving takes longer than a tick may; a run does it"

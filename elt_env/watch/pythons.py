@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -104,7 +105,7 @@ def _find(channels: tuple[str, ...], target: Target, watcher: Watcher) -> _Offer
     except ChannelUnreachableError as error:
         if toolbox.policy.channel_fallback == "none":
             raise
-        watcher.say(f"WARNING: {error.problem}")
+        watcher.say(error.problem, logging.WARNING)
         usable, _ = list_interpreters()
         place = "on this machine, since the channels cannot be reached (channel-fallback = host)"
         return _Offer(tuple(Offered(each.version, None) for each in usable), place, is_host=True)

@@ -5,6 +5,7 @@ Nothing that is in use changes: no pointer moves, and what is built is a prefix 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from packaging.specifiers import SpecifierSet
@@ -79,7 +80,9 @@ def _tell(known: Readiness, say: Say) -> None:
     for each in known.blocked_by:
         say(f"readiness: {known.name}: {each}")
     if known.doubt:
-        say(f"WARNING: readiness: {known.name}: the last look was incomplete: {known.doubt}")
+        say(
+            f"readiness: {known.name}: the last look was incomplete: {known.doubt}", logging.WARNING
+        )
 
 
 def pythons_to_examine(environment: str, toolbox: Toolbox, say: Say) -> tuple[str, ...]:
@@ -95,7 +98,7 @@ def pythons_to_examine(environment: str, toolbox: Toolbox, say: Say) -> tuple[st
     try:
         found |= _newest_of_channels(environment, toolbox)
     except NetworkError as error:
-        say(f"WARNING: readiness: the newest Python is not known: {error.problem}")
+        say(f"readiness: the newest Python is not known: {error.problem}", logging.WARNING)
     return in_order(found)
 
 
@@ -170,7 +173,7 @@ def _without_interpreter(
     python = f"{question.target.python}.0"
     reason = error.problem.partition("\n")[0]
     missing = Blocker("interpreter missing", (f"python {question.target.python}",), reason)
-    say(f"WARNING: readiness: {error.problem}")
+    say(f"readiness: {error.problem}", logging.WARNING)
     say(f"readiness: asking pip's half alone about Python {python}")
     answer = CondaAnswer((), "host", (_nothing_but_python(python),))
     request = replace(resolve_request(question, answer, toolbox), fresh=True)

@@ -18,6 +18,7 @@ from elt_env.release.verify import locks_of, require_whole, verify
 from elt_env.toolbox import Toolbox
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import prepare, toolbox_at
+from tests.support.said import Said
 from tests.support.sample import silent
 
 _A, _B = (lock_of(python_package(), pip_package("alpha", f"1.{n}")) for n in range(2))
@@ -177,8 +178,8 @@ def test_the_link_is_named_and_led_back(change: Callable[[Path], None], toolbox:
 
 def test_a_link_that_is_gone_is_made_again_by_a_build(toolbox: Toolbox) -> None:
     (toolbox.store.home / "current" / _TARGET.name).unlink()
-    said: list[str] = []
-    assert promote(_TARGET, toolbox, said.append, trigger="", by="a test").kept
+    said = Said()
+    assert promote(_TARGET, toolbox, said, trigger="", by="a test").kept
     assert any("current/elt@3.11 is gone" in line for line in said)
     release = ReleaseStore(toolbox.store.home).current(_TARGET.name)
     assert release is not None

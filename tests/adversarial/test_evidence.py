@@ -34,6 +34,7 @@ from tests.support.proving import (
     pretend_packed,
     pretend_proven,
 )
+from tests.support.said import Said
 from tests.support.sample import silent
 
 _A, _B = (lock_of(python_package(), pip_package("alpha", f"1.{n}")) for n in range(2))
@@ -185,8 +186,8 @@ def test_a_check_whose_record_was_edited_is_run_again(toolbox: Toolbox) -> None:
     first = checked(toolbox, "first")
     assert checked(toolbox, "second") == first
     rewrite(record_path(toolbox, _B.digest), detail="another")
-    said: list[str] = []
-    assert checked(toolbox, "second", said.append).detail == "saw second"
+    said = Said()
+    assert checked(toolbox, "second", said).detail == "saw second"
     assert any("was changed after it was written" in line for line in said)
 
 
@@ -371,8 +372,8 @@ def test_a_key_in_place_of_its_place_is_refused_and_not_shown(tmp_path: Path) ->
 
 def test_the_key_reaches_neither_the_store_nor_what_is_said(signed: Toolbox, key: Path) -> None:
     secret = key.read_text().strip()
-    said: list[str] = []
-    checked(signed, f"a program that found {secret}", said.append, again=True)
+    said = Said()
+    checked(signed, f"a program that found {secret}", said, again=True)
     assert "***" in kept(signed).detail
     assert secret not in "\n".join(said)
     for path in signed.store.home.rglob("*"):

@@ -23,6 +23,7 @@ from elt_env.lockfile.lock_faults import faults
 from elt_env.package.canonical import digest_of
 from tests.support.locks import conda_package, lock_of, locks, owning, pip_package, python_package
 from tests.support.proving import keep_current, toolbox_at
+from tests.support.said import Said
 
 _LOCK = lock_of(
     python_package(),
@@ -194,9 +195,9 @@ def test_the_projects_own_places_stay(tmp_path: Path) -> None:
     assert evil.digest == _LOCK.digest
     elsewhere = toolbox_at(tmp_path / "elsewhere").store
     place = str(elsewhere.write_lock(evil))
-    said: list[str] = []
-    assert lock_in(place, _LOCK.target, toolbox, said.append) == _LOCK
+    said = Said()
+    assert lock_in(place, _LOCK.target, toolbox, said) == _LOCK
     stranger = toolbox_at(tmp_path / "third")
-    assert lock_in(place, _LOCK.target, stranger, said.append) == evil
+    assert lock_in(place, _LOCK.target, stranger, said) == evil
     assert "is fetched from" in said[-1]
     assert "evil.example" in said[-1]

@@ -19,6 +19,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import run
 from elt_env.toolbox import Toolbox
+from tests.support.said import Said
 from tests.support.sample import Sample, run_in
 from tests.support.wheels import make_sdist, make_wheel
 
@@ -111,8 +112,8 @@ def built(
 def build(lock: Lock, toolbox: Toolbox) -> tuple[dict[str, str], list[str]]:
     """Build, and return what the prefix holds and what was said."""
     shutil.rmtree(toolbox.store.home / "prefixes", ignore_errors=True)
-    said: list[str] = []
-    path = ensure_prefix(lock, toolbox, said.append).path
+    said = Said()
+    path = ensure_prefix(lock, toolbox, said).path
     return list_prefix(path).files, said
 
 

@@ -21,6 +21,7 @@ from elt_env.report.show import show
 from elt_env.toolbox import Toolbox
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import keep_current, prepare, pretend_built, pretend_proven, toolbox_at
+from tests.support.said import Said
 from tests.support.sample import Sample, run_in, silent
 
 _LOCK = lock_of(python_package(), pip_package("alpha", "1.0"))
@@ -125,8 +126,8 @@ def test_evidence_of_another_place_says_nothing_of_this_one(
 
     (tmp_path / "old").rename(tmp_path / "new")
     new = sample.toolbox(tmp_path / "new")
-    said: list[str] = []
-    ensure_prefix(sample_lock, new, said.append)
+    said = Said()
+    ensure_prefix(sample_lock, new, said)
     assert any("was moved or copied from" in line for line in said)
     assert run_in(new.store.prefix_path(sample_lock), "alpha").returncode == 0
     lacks = examine(sample_lock, new).lacks

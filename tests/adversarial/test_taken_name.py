@@ -49,7 +49,7 @@ class Company:
         toolbox = self.toolbox(**policy)
         self.scene.said.clear()
         return lock(
-            *(target_of(toolbox), toolbox, self.scene.said.append),
+            *(target_of(toolbox), toolbox, self.scene.said),
             upgrade=None,
             accepted=accepted,
         )
@@ -194,7 +194,7 @@ def test_a_name_on_several_channels_is_said_or_refused(scene: Scene, tmp_path: P
         line = f"- {scene.channel.url}\n"
         spec.write_text(spec.read_text().replace(line, f"{line}- {other.url}\n"))
         scene.said.clear()
-        return lock(target_of(toolbox), toolbox, scene.said.append, upgrade=None)
+        return lock(target_of(toolbox), toolbox, scene.said, upgrade=None)
 
     with pytest.raises(SourceError, match="several indexes or channels") as raised:
         locked(index_policy="strict")

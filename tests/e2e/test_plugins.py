@@ -24,6 +24,7 @@ from elt_env.toolbox import Toolbox, open_toolbox
 from tests.support.commands import REPOSITORY, Site
 from tests.support.index_server import IndexServer
 from tests.support.real_spec import copy_project
+from tests.support.said import Said
 from tests.support.wheels import make_wheel
 
 # On one worker: they share what was built.
@@ -136,8 +137,8 @@ def _holding(root: Path, secret: str) -> list[Path]:
 def test_an_index_with_a_password_serves_plugins_and_its_password_stays_secret(
     private: MeltanoProject, index: IndexServer, tmp_path: Path
 ) -> None:
-    said: list[str] = []
-    private.provide_plugins(tmp_path / "cache", said.append)
+    said = Said()
+    private.provide_plugins(tmp_path / "cache", said)
 
     for name, kind in zip(_PLUGINS, ("extractors", "loaders"), strict=True):
         assert (private.system / kind / name / "venv" / "bin" / name).exists()
@@ -152,9 +153,9 @@ def test_a_wrong_password_is_told_without_it(
     private: MeltanoProject, index: IndexServer, tmp_path: Path
 ) -> None:
     index.credentials = (index.credentials[0], "changed-since")
-    said: list[str] = []
+    said = Said()
     with pytest.raises(EltEnvError) as caught:
-        private.provide_plugins(tmp_path / "cache", said.append)
+        private.provide_plugins(tmp_path / "cache", said)
 
     assert "cannot install tap-jsonl, target-jsonl" in caught.value.problem
     assert "open-sesame" not in "\n".join([*said, str(caught.value)])
@@ -178,7 +179,7 @@ def test_what_was_locked_is_installed_until_it_is_locked_anew(
         index.add(make_wheel(tmp_path, "tap-own", version, files=files, entry_points=points))
 
     own = _with_index(toolbox, index)
-    said: list[str] = []
+    said = Said()
     for number, (version, anew) in enumerate([("1.0", False), ("2.0", False), ("2.0", True)]):
         offer(version)
         if anew:
@@ -187,7 +188,7 @@ def test_what_was_locked_is_installed_until_it_is_locked_anew(
         path.mkdir()
         (path / "meltano.yml").write_text(_PROJECT)
         project = MeltanoProject(path, tmp_path / f"system-{number}", prefix, own.indexes, _LIMIT)
-        provide_locked(project, "ingest", own, prefix.lock, said.append)
+        provide_locked(project, "ingest", own, prefix.lock, said)
         (installed,) = project.system.glob("*/tap-own/venv/lib/*/site-packages/tap_own-*")
         assert installed.name == f"tap_own-{'2.0' if anew else '1.0'}.dist-info"
 

@@ -8,6 +8,7 @@ a line with that text was told; with "" it does not halt. The fourth is what com
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from pathlib import Path
 from elt_env.environment.build import ensure_prefix
 from elt_env.errors import EltEnvError
 from elt_env.image.pack import pack
+from elt_env.machine.process import marked
 from elt_env.project.settings import open_project
 from elt_env.release.collect import collect
 from elt_env.release.repair import repair
@@ -111,8 +113,8 @@ class Builder:
 def _main() -> int:
     project, directory, halt_after, goal = sys.argv[1:]
 
-    def say(line: str) -> None:
-        _print(line)
+    def say(line: str, level: int = logging.INFO, /) -> None:
+        _print(line, level)
         if halt_after and halt_after in line:
             _print(_HALTED)
             time.sleep(_LIMIT)
@@ -136,8 +138,8 @@ def _main() -> int:
     return 0
 
 
-def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+def _print(line: str, level: int = logging.INFO, /) -> None:
+    sys.stdout.write(f"{marked(line, level)}\n")
     sys.stdout.flush()
 
 

@@ -15,6 +15,7 @@ import contextlib
 import csv
 import hashlib
 import json
+import logging
 import os
 import random
 import re
@@ -31,7 +32,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from elt_env.machine.process import Say
+from elt_env.machine.process import Say, marked
 from elt_env.runtime.files import write_atomically
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_distribution
@@ -379,8 +380,8 @@ def main() -> int:
     return 0
 
 
-def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+def _print(line: str, level: int = logging.INFO, /) -> None:
+    sys.stdout.write(f"{marked(line, level)}\n")
     sys.stdout.flush()
 
 

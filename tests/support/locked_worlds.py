@@ -25,6 +25,7 @@ from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import IndexServer
 from tests.support.loopback import running
 from tests.support.project import ENVIRONMENT, make_project, toolbox_of
+from tests.support.said import Said
 from tests.support.wheels import core_metadata, escaped, make_sdist, make_wheel
 from tests.support.world_reasons import false_conflict, false_reasons
 from tests.support.worlds import Answer, Build, Release, Spec, World
@@ -169,11 +170,11 @@ class _Scene:
     def lock(self, spec: Spec) -> Outcome:
         """Lock a spec, without writing the lock."""
         self._locks += 1
-        said: list[str] = []
+        said = Said()
         toolbox = self._toolbox(spec)
         target = toolbox.target(ENVIRONMENT, "3.11")
         try:
-            found = resolve(solve_unless_kept(target, toolbox, said.append), toolbox, said.append)
+            found = resolve(solve_unless_kept(target, toolbox, said), toolbox, said)
         except UnsatisfiableError as error:
             return Outcome(None, error, tuple(said))
         except FaultsError:  # two lines on one name that nothing satisfies

@@ -15,6 +15,7 @@ from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_distribution
 from tests.support.index_server import IndexServer
 from tests.support.project import ENVIRONMENT, make_project, toolbox_of
+from tests.support.said import Said
 from tests.support.wheels import make_wheel
 
 PYTHON = "3.11"
@@ -40,7 +41,7 @@ class Scene:
     index: IndexServer
     channel_url: str | None = None
     index_url: str | None = None
-    said: list[str] = field(default_factory=list)
+    said: Said = field(default_factory=Said)
     _index_is_old: bool = False
 
     def offer_conda(
@@ -119,7 +120,7 @@ class Scene:
     def lock_with(self, toolbox: Toolbox, *, upgrade: tuple[str, ...] | None = ()) -> Locked:
         """Lock an open project."""
         self.said.clear()
-        return lock(target_of(toolbox), toolbox, self.said.append, upgrade=upgrade)
+        return lock(target_of(toolbox), toolbox, self.said, upgrade=upgrade)
 
     @property
     def told(self) -> str:

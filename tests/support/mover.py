@@ -9,6 +9,7 @@ code where the move has fewer changes.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -17,10 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from elt_env.errors import EltEnvError
+from elt_env.machine.process import marked
 from elt_env.project.settings import open_project
 from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
 from tests.support.project import ENVIRONMENT, toolbox_of
+from tests.support.said import Said
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 # What changes the disk, as Python reports it: https://docs.python.org/3/library/audit_events.html
@@ -43,7 +46,7 @@ class Mover:
         assert stdout is not None
         stdin.write(f"{verb} {change}\n")
         stdin.flush()
-        said: list[str] = []
+        said = Said()
         for line in stdout:
             if line.startswith("= "):
                 answer = line.removeprefix("= ").strip()
@@ -101,8 +104,8 @@ def _move(project: str, verb: str, change: int) -> int:
     return 0
 
 
-def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+def _print(line: str, level: int = logging.INFO, /) -> None:
+    sys.stdout.write(f"{marked(line, level)}\n")
     sys.stdout.flush()
 
 

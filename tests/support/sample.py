@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +30,9 @@ _SCRIPT = "def main():\n    import sys\n    print(__name__, 'in', sys.prefix)\n"
 _WHEEL = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-def silent(line: str) -> None:
+def silent(line: str, level: int = logging.INFO, /) -> None:
     """Tell nobody."""
-    del line
+    del line, level
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ def watched(scene: Scene, *, locked: bool = True, **options: Any) -> Iterator[Wa
     """Yield a project that is watched, and locked first; the options are `Scene.toolbox`'s."""
     toolbox = scene.toolbox(**options)
     for python in toolbox.environment.pythons if locked else ():
-        lock(toolbox.target(ENVIRONMENT, python), toolbox, scene.said.append)
+        lock(toolbox.target(ENVIRONMENT, python), toolbox, scene.said)
     place = scene.root / "instance"
     place.mkdir()
     with dg.DagsterInstance.local_temp(str(place)) as instance:

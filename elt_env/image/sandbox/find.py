@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,12 @@ def find_sandbox(layout: Layout, manifest: Descriptor, roots: Path, say: Say) ->
 
 
 def run_in(
-    sandbox: Sandbox, task: Task, *, limit: float, say: Say | None, secrets: Collection[str] = ()
+    sandbox: Sandbox,
+    task: Task,
+    *,
+    limit: float,
+    say: Callable[[str], None] | None,
+    secrets: Collection[str] = (),
 ) -> Completed:
     """Run a task to its end, stderr merged into stdout; nothing of it is left running.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -75,7 +76,7 @@ class _Inside(Bench):
             self.sandbox,
             task,
             limit=self.limit,
-            say=lambda line: self.say(f"image: {tool}: {line}"),
+            say=lambda line: self.say(f"image: {tool}: {line}", logging.DEBUG),
         )
 
 

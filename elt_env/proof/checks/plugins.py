@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,7 @@ def provide_locked(
     try:
         made = _lock_installed(project.system, asked, toolbox, lock, say)
     except EltEnvError as error:
-        say(f"WARNING: the plugins of {check} cannot be locked: {error.problem}")
+        say(f"the plugins of {check} cannot be locked: {error.problem}", logging.WARNING)
         return
     home, target = toolbox.store.home, lock.target
     kept = read_plugin_lock(home, target, check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from elt_env.environment.scratch_dir import ScratchDir, scratch_dir
 from elt_env.errors import IntegrityError, ProofError, ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.environment_variables import prefix_environment
-from elt_env.machine.process import Completed, Say, end_of, run
+from elt_env.machine.process import Completed, Say, end_of, marked, run
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.rows import Row, lock_rows
 from elt_env.proof.smoke_projects import smoke_project
@@ -63,9 +64,12 @@ class Bench:
             limit=self.limit,
             env=prefix_environment(self.prefix.path, extra=variables),
             cwd=self.place.path,
-            say=lambda line: (self.note if _DETAIL in line else self.say)(f"{tool}: {line}"),
+            say=lambda line: self._tell(f"{tool}: {line}"),
             merge=True,
         )
+
+    def _tell(self, line: str) -> None:
+        (self.note if _DETAIL in line else self.say)(line, logging.DEBUG)
 
     def run_probe(
         self, program: Path, *arguments: str | Path, variables: Mapping[str, str]
@@ -141,14 +145,17 @@ def conduct(
         return Finding("not_run", reason)
     said: list[str] = []
 
-    def tell(line: str) -> None:
-        said.append(line)
-        say(line)
+    def note(line: str, level: int = logging.INFO, /) -> None:
+        said.append(marked(line, level))
+
+    def tell(line: str, level: int = logging.INFO, /) -> None:
+        note(line, level)
+        say(line, level)
 
     most = min(_LIMIT, toolbox.policy.tool_limit.total_seconds())
     with scratch_dir(toolbox.project.home, prefix.lock.digest) as place:
         try:
-            finding = body(Bench(prefix, toolbox, place, tell, said.append, most))
+            finding = body(Bench(prefix, toolbox, place, tell, note, most))
         except (ToolError, ProofError) as error:
             finding = Finding("failed", str(error))
         place.kept = finding.status == "failed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import shutil
 import sys
@@ -29,6 +30,7 @@ from elt_env.project.policy import Policy
 from elt_env.python.interpreters import Interpreter, list_interpreters
 from elt_env.spec.conda_spec import parse_conda_spec
 from tests.support.python_channel import shared_directory
+from tests.support.said import Said
 from tests.support.wheels import make_wheel
 
 _DATE = datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -56,8 +58,8 @@ print(spam.__name__)
 Link = Callable[..., Path]
 
 
-def _silent(line: str) -> None:
-    del line
+def _silent(line: str, level: int = logging.INFO, /) -> None:
+    del line, level
 
 
 def _output(*command: str | Path, cwd: Path | None = None) -> str:
@@ -216,8 +218,8 @@ def test_the_same_interpreter_gives_the_same_package(
 
 
 def test_nothing_is_made_twice(host: HostChannel, interpreter: Interpreter) -> None:
-    said: list[str] = []
-    package = host.add_interpreter(interpreter, said.append)
+    said = Said()
+    package = host.add_interpreter(interpreter, said)
     assert package.is_file()
     assert said == []
 

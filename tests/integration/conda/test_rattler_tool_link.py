@@ -17,6 +17,7 @@ from elt_env.lockfile.document import Package
 from tests.support.channel import Channel, ChannelServer, Fault
 from tests.support.conda_packages import make_conda_package
 from tests.support.loopback import corrupted
+from tests.support.said import Said
 from tests.support.solving import replace_archive, request
 
 _LIMIT = 120.0
@@ -30,8 +31,8 @@ def test_a_cache_that_cannot_be_written(packages: Channel, unwritable: Path) -> 
 
 
 def _link(conda: Rattler, found: tuple[Package, ...], prefix: Path) -> list[str]:
-    said: list[str] = []
-    conda.link(found, prefix, ("lib",), said.append)
+    said = Said()
+    conda.link(found, prefix, ("lib",), said)
     return said
 
 

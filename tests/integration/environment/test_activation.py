@@ -30,6 +30,7 @@ from elt_env.toolbox import Toolbox
 from tests.support.conda_packages import PLACEHOLDER, make_conda_package
 from tests.support.images import make_root_tar
 from tests.support.releases import write_launchers
+from tests.support.said import Said
 from tests.support.sample import Sample, silent
 
 _LIMIT = 60.0
@@ -124,8 +125,8 @@ def toolbox(
 @pytest.fixture(scope="module")
 def told(locked: Lock, toolbox: Toolbox) -> list[str]:
     """What the build told."""
-    lines: list[str] = []
-    ensure_prefix(locked, toolbox, lines.append)
+    lines = Said()
+    ensure_prefix(locked, toolbox, lines)
     return lines
 
 

@@ -18,6 +18,7 @@ from elt_env.machine.process import clean_environment, run
 from elt_env.proof.prove import CHECKS, prove
 from elt_env.store.locks import read_lock_directory
 from elt_env.toolbox import Toolbox
+from tests.support.said import Said
 from tests.support.sample import Sample, run_in, silent
 
 _LIMIT = 60.0
@@ -36,10 +37,10 @@ def install_log(toolbox: Toolbox, lock: Lock) -> str:
 def test_conda_comes_first_and_then_one_pip_command(
     installer: str, sample: Sample, sample_lock: Lock, tmp_path: Path
 ) -> None:
-    said: list[str] = []
+    said = Said()
     toolbox = sample.toolbox(tmp_path, installer=installer)
 
-    built = ensure_prefix(sample_lock, toolbox, said.append)
+    built = ensure_prefix(sample_lock, toolbox, said)
 
     assert built.steps == _STEPS
     assert installed(built, sample_lock) == {"alpha": "1.0", "beta": "1.0", "tally": "1.0"}
@@ -104,9 +105,9 @@ def test_a_second_call_does_nothing_and_needs_no_network(
     del before[first.path / MARKER]  # whose time says when the prefix was used last
     sample.index.requests.clear()
     sample.index.fault = "500"
-    said: list[str] = []
+    said = Said()
 
-    second = ensure_prefix(sample_lock, toolbox, said.append)
+    second = ensure_prefix(sample_lock, toolbox, said)
 
     assert second == BuildResult(first.path, ())
     assert "nothing to do" in said[-1]
@@ -131,10 +132,10 @@ def test_another_machine_needs_the_lock_directory_alone(
 ) -> None:
     copy = tmp_path / "carried over"
     shutil.copytree(sample.directory(sample_lock), copy)
-    said: list[str] = []
+    said = Said()
 
     built = ensure_prefix(
-        read_lock_directory(copy, None), sample.toolbox(tmp_path / "machine"), said.append
+        read_lock_directory(copy, None), sample.toolbox(tmp_path / "machine"), said
     )
 
     assert built.steps == _STEPS

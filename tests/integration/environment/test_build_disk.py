@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import subprocess
@@ -33,7 +34,8 @@ def fill(disk: Path) -> Path:
 def filling_at(point: str, disk: Path) -> Say:
     """Return a `say` that fills the disk when a line starts with `point`."""
 
-    def say(line: str) -> None:
+    def say(line: str, level: int = logging.INFO, /) -> None:
+        del level
         if line.startswith(point):
             fill(disk)
 

@@ -156,7 +156,7 @@ def test_in_the_same_process(point: str, sample: Sample, sample_lock: Lock, tmp_
     toolbox = sample.toolbox(tmp_path)
     main = threading.main_thread().ident or 0
 
-    def interrupt(line: str) -> None:
+    def interrupt(line: str, *_: int) -> None:
         if line.startswith(point):
             signal.pthread_kill(main, signal.SIGINT)
 

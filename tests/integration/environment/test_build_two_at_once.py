@@ -54,7 +54,7 @@ def test_the_one_that_waited_builds_when_the_first_one_dies(
     )
     first.wait_until_halted()
 
-    def end_first(line: str) -> None:
+    def end_first(line: str, *_: int) -> None:
         if line.startswith("waiting:"):
             first.close()
 

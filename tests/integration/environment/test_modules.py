@@ -16,6 +16,7 @@ from elt_env.environment.modules import import_all, modules_by_distribution
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import TimeLimitError
 from elt_env.lockfile.document import Lock
+from tests.support.said import Said
 from tests.support.sample import Sample, silent
 
 _LIMIT = 60.0
@@ -82,10 +83,10 @@ def processes_of(prefix: Prefix) -> list[Path]:
 
 
 def test_each_fault_is_its_own_and_spares_the_others(prefix: Prefix) -> None:
-    said: list[str] = []
+    said = Said()
     names = [*_FAULTY, *_HARMLESS, "alpha", "tally"]
 
-    results = import_all(names, prefix, _LIMIT, said.append, 2.0)
+    results = import_all(names, prefix, _LIMIT, said, 2.0)
 
     assert [each.module for each in results] == sorted(names)
     found = {each.module: each.fault for each in results}

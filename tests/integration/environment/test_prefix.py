@@ -12,6 +12,7 @@ from elt_env.environment.prefix import Prefix, Stage
 from elt_env.errors import BusyError, StorageError
 from elt_env.lockfile.document import Lock
 from tests.support.locks import lock_of, pip_package, python_package
+from tests.support.said import Said
 from tests.support.sample import silent
 
 _LIMIT = 20.0
@@ -97,8 +98,12 @@ def test_a_wipe_clears_what_an_interrupted_one_left_and_nothing_else(prefix: Pre
     assert left == {neighbour.path.name, f".removed-{neighbour.path.name}"}
 
 
+def _must_not_wait(line: str, *level: int) -> None:
+    pytest.fail(f"{line} {level}")
+
+
 def test_one_builder_at_a_time(prefix: Prefix) -> None:
-    said: list[str] = []
+    said = Said()
     inside = threading.Event()
     go_on = threading.Event()
     order: list[str] = []
@@ -109,8 +114,8 @@ def test_one_builder_at_a_time(prefix: Prefix) -> None:
             go_on.wait(_LIMIT)
             order.append("first")
 
-    def told(line: str) -> None:
-        said.append(line)
+    def told(line: str, *level: int) -> None:
+        said(line, *level)
         go_on.set()
 
     thread = threading.Thread(target=first)
@@ -137,14 +142,14 @@ def test_a_builder_that_stays_too_long(prefix: Prefix) -> None:
 
 def test_builders_of_two_prefixes_do_not_wait(prefix: Prefix) -> None:
     other = Prefix(prefix.path.with_name("elt@3.12-0123"), prefix.lock)
-    with prefix.sole_builder(0, silent), other.sole_builder(0, pytest.fail):
+    with prefix.sole_builder(0, silent), other.sole_builder(0, _must_not_wait):
         pass
 
 
 def test_a_builder_that_fails_makes_room(prefix: Prefix) -> None:
     with pytest.raises(KeyboardInterrupt), prefix.sole_builder(0, silent):
         raise KeyboardInterrupt
-    with prefix.sole_builder(0, pytest.fail):
+    with prefix.sole_builder(0, _must_not_wait):
         pass
 
 

@@ -15,6 +15,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.proof.prove import prove
 from elt_env.toolbox import Toolbox
 from tests.support.native import replace
+from tests.support.said import Said
 from tests.support.sample import Sample, silent
 
 _SHARED = "family/__init__.py"
@@ -59,9 +60,9 @@ def test_whoever_was_installed_last(
     del sample
     lock = family.lock(pip=["member-b", "member-a"])
     prefix, toolbox = _filled(family, lock, tmp_path, last, installer)
-    said: list[str] = []
+    said = Said()
 
-    complete(prefix, toolbox, said.append)
+    complete(prefix, toolbox, said)
 
     assert (prefix.site_packages / _SHARED).read_text() == _content("member-a")
     program = prefix.path / "bin" / "family"

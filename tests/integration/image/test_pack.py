@@ -318,7 +318,7 @@ def test_interrupted_it_leaves_no_thread_at_work(
     toolbox = sample.toolbox(tmp_path, image_base=base)
     ensure_prefix(sample_lock, toolbox, silent)
 
-    def interrupt(line: str) -> None:
+    def interrupt(line: str, *_: int) -> None:
         if line.startswith("layer "):
             raise KeyboardInterrupt
 

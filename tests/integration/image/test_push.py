@@ -25,6 +25,7 @@ from tests.support.locks import CHANNEL, INDEX, MOMENT, lock_of, python_package
 from tests.support.loopback import dead_url
 from tests.support.project import make_project, toolbox_of
 from tests.support.registry_server import docker_registry, needs_registry
+from tests.support.said import Said
 from tests.support.small_images import make_image, random_layer
 
 pytestmark = needs_registry
@@ -78,9 +79,9 @@ def test_pushes_to_where_the_policy_says_under_two_tags(
 ) -> None:
     toolbox = _toolbox(tmp_path, lock, push=f"{registry}/team/policy")
     manifest = _pack(toolbox, lock)
-    said: list[str] = []
+    said = Said()
 
-    pushed = push_image(lock.target, toolbox, None, said.append)
+    pushed = push_image(lock.target, toolbox, None, said)
 
     tags = ["3.11", short(lock.digest)]
     assert [each.tag for each in pushed.references] == tags

@@ -20,6 +20,7 @@ from tests.support.downloads import Downloading
 from tests.support.index_server import IndexServer
 from tests.support.loopback import running
 from tests.support.resolving import Shelf
+from tests.support.said import Said
 from tests.support.solving import request, versions
 from tests.support.wheels import make_wheel
 
@@ -43,8 +44,8 @@ def test_repodata(
     del packages
     server.busy["repodata.json"] = 12
     server.busy_status, server.retry_after = status, "7"
-    heard: list[str] = []
-    found = conda.solve(request(server.url, "lib", "python=3.11"), heard.append)
+    heard = Said()
+    found = conda.solve(request(server.url, "lib", "python=3.11"), heard)
     assert versions(found)["lib"] == "2.0"
     assert 7.0 in waits
     assert "127.0.0.1 asks to wait: again in 7 s" in heard
@@ -66,8 +67,8 @@ def test_archives_that_are_linked(
     del packages
     found = conda.solve(request(server.url, "lib", "python=3.11"))
     server.busy[".conda"], server.retry_after = 9, _in_seconds(60)
-    heard: list[str] = []
-    conda.link(found, tmp_path / "prefix", (), heard.append)
+    heard = Said()
+    conda.link(found, tmp_path / "prefix", (), heard)
     assert len(list((tmp_path / "prefix" / "conda-meta").glob("*.json"))) == len(found)
     assert waits
     assert all(50 < each <= 60 for each in waits)
@@ -122,8 +123,8 @@ def test_a_wheel_through_our_own_client(
     index.add(wheel)
     index.busy["/files/"], index.retry_after = 4, "7"
     downloads = Downloads(tmp_path / "wheels", Indexes())
-    heard: list[str] = []
-    path = downloads.fetch(f"{index.base_url}/files/{wheel.name}", sha256_of(wheel), heard.append)
+    heard = Said()
+    path = downloads.fetch(f"{index.base_url}/files/{wheel.name}", sha256_of(wheel), heard)
     assert heard == ["127.0.0.1 asks to wait: again in 7 s"] * 4
     assert path.read_bytes() == wheel.read_bytes()
     assert waits == [7.0] * 4

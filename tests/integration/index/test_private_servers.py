@@ -22,6 +22,7 @@ from tests.support.downloads import Downloading
 from tests.support.index_server import IndexServer
 from tests.support.loopback import Reply, running
 from tests.support.resolving import ask
+from tests.support.said import Said
 from tests.support.solving import request
 
 _PASSWORD = "open-sesame"  # noqa: S105  # of a server of this test
@@ -194,11 +195,11 @@ def test_no_failure_shows_the_token_of_a_channel(
 ) -> None:
     _auth_file(private_home, monkeypatch, {"CondaToken": _PASSWORD})
     conda = Rattler(tmp_path / "conda", None, _LIMIT)
-    heard: list[str] = []
+    heard = Said()
     with running(_FailingChannel(packages.root)) as server, running(IndexServer()) as index:
         server.status = status
         with pytest.raises(NetworkError) as caught:
-            conda.solve(request(server.url, "lib"), heard.append)
+            conda.solve(request(server.url, "lib"), heard)
         assert [each for each in server.requests if each.startswith(f"/t/{_PASSWORD}/")]
         with pytest.raises(NetworkError) as linking:
             Downloading(server, index, tmp_path).link()

@@ -25,14 +25,14 @@ def toolbox(scene: Scene) -> Toolbox:
 
 def _find(scene: Scene, toolbox: Toolbox, *upgrade: str) -> Candidate:
     names = upgrade or None
-    found = find_candidate(target_of(toolbox), toolbox, scene.said.append, upgrade=names)
+    found = find_candidate(target_of(toolbox), toolbox, scene.said, upgrade=names)
     assert found is not None
     return found
 
 
 def _take(scene: Scene, toolbox: Toolbox, digest: str, *upgrade: str) -> Locked:
     scene.said.clear()
-    say = scene.said.append
+    say = scene.said
     found = solve_unless_kept(
         target_of(toolbox), toolbox, say, upgrade=upgrade, candidate=digest, trigger="a test"
     )
@@ -57,8 +57,8 @@ def test_a_candidate_is_found_beside_the_lock_and_taken_as_it_is(
     assert (again.kept, again.reasons) == (True, ("the candidate is the current lock already",))
     scene.index.fault = None
     upgrade = ("part",)
-    assert find_candidate(target, toolbox, scene.said.append, upgrade=upgrade) is None
-    assert find_candidate(target, toolbox, scene.said.append, upgrade=()) is None
+    assert find_candidate(target, toolbox, scene.said, upgrade=upgrade) is None
+    assert find_candidate(target, toolbox, scene.said, upgrade=()) is None
 
 
 def test_a_candidate_of_before_the_current_lock_is_left_aside(
@@ -94,7 +94,7 @@ def test_a_candidate_that_is_gone_or_damaged_is_left_aside(scene: Scene, toolbox
 
 
 def test_a_lock_that_was_made_meanwhile_is_kept(scene: Scene, toolbox: Toolbox) -> None:
-    target, say = target_of(toolbox), scene.said.append
+    target, say = target_of(toolbox), scene.said
     late = resolve(solve_unless_kept(target, toolbox, say, upgrade=None), toolbox, say)
     assert isinstance(late, Resolution)
     first = scene.lock_with(toolbox, upgrade=("part",))

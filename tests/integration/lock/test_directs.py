@@ -16,6 +16,7 @@ from elt_env.lockfile import lock_json, pylock, requirements
 from elt_env.lockfile.document import Package
 from elt_env.pip.repository import check_out
 from tests.support.locking import Scene
+from tests.support.said import Said
 from tests.support.sample import silent
 from tests.support.sources import commit, make_backend, pack_source, write_source
 from tests.support.wheels import make_wheel
@@ -174,8 +175,8 @@ def test_a_wheel_that_is_lost_is_built_again(origins: Origins) -> None:
     found = scene.lock_with(toolbox)
     shutil.rmtree(toolbox.project.home / "cache")
 
-    said: list[str] = []
-    path = toolbox.direct_wheels.get_locked(locked(found), "3.11", toolbox.indexes, said.append)
+    said = Said()
+    path = toolbox.direct_wheels.get_locked(locked(found), "3.11", toolbox.indexes, said)
 
     assert digest(path) == locked(found).sha256
     assert any("building it again" in each for each in said)

@@ -18,6 +18,7 @@ from elt_env.lock.make import Locked, resolve, solve_unless_kept, write
 from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox
 from tests.support.locking import Scene, target_of
+from tests.support.said import Said
 from tests.support.wheels import make_wheel
 
 _PIP = ("alpha",)
@@ -141,8 +142,8 @@ def test_what_fails_beside_a_relock_does_not_fail_it(scene: Scene, locked: Locke
     kept = toolbox.store.home / "diffs"
     shutil.rmtree(kept)
     kept.write_text("a file where a directory should be")
-    said: list[str] = []
-    made = write(resolved, _toolbox(scene), said.append)  # as another process would
+    said = Said()
+    made = write(resolved, _toolbox(scene), said)  # as another process would
 
     assert toolbox.store.current_lock(made.lock.target) == made.lock
     report = made.report

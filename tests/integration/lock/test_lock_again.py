@@ -68,7 +68,7 @@ def _examine(
     policy: Mapping[str, Any] = _BASE_POLICY,
 ) -> Locked | LockRequest:
     toolbox = scene.toolbox(conda=conda, pip=pip, policy=policy)
-    return examine(target_of(toolbox), toolbox, scene.said.append)
+    return examine(target_of(toolbox), toolbox, scene.said)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from tests.support.index_server import IndexServer
 from tests.support.locking import LONG_AGO, target_of
 from tests.support.loopback import running
 from tests.support.project import make_project, toolbox_of
+from tests.support.said import Said
 from tests.support.wheels import make_wheel
 
 _CONTENT = {
@@ -47,7 +48,7 @@ class World:
     conda: Sequence[str] = ("six",)
     pip: Sequence[str] = ("click",)
     policy: dict[str, Any] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    said: Said = field(default_factory=Said)
 
     def lock(self, project: str = "project", upgrade: tuple[str, ...] | None = ()) -> Locked:
         """Lock the project as it is written now."""
@@ -64,8 +65,8 @@ class World:
             },
         )
         toolbox = toolbox_of(made)
-        self.said = []
-        return lock(target_of(toolbox), toolbox, self.said.append, upgrade=upgrade)
+        self.said = Said()
+        return lock(target_of(toolbox), toolbox, self.said, upgrade=upgrade)
 
     def fresh(self) -> Lock:
         """Lock the same in a project that knows no lock."""

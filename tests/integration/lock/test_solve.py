@@ -40,7 +40,7 @@ def _solve(scene: Scene, toolbox: Toolbox) -> CondaAnswer:
     target = target_of(toolbox)
     spec = toolbox.project.spec(target.environment)
     scene.said.clear()
-    return solve(ask(target, spec, toolbox), toolbox, scene.said.append)
+    return solve(ask(target, spec, toolbox), toolbox, scene.said)
 
 
 def test_conda_answers_with_the_newest(scene: Scene) -> None:

@@ -22,6 +22,7 @@ import elt_env
 from elt_env.errors import TimeLimitError, ToolError
 from elt_env.machine import process
 from elt_env.machine.process import Completed, clean_environment, run, run_interactive
+from tests.support.said import Said
 
 SOURCE = Path(elt_env.__file__).parents[1]
 LONG = 60.0  # seconds that no test takes, unless what it tests is broken
@@ -74,9 +75,9 @@ def test_both_streams_and_the_exit_code_are_kept() -> None:
 
 
 def test_merged_output_stands_in_stdout_in_its_order() -> None:
-    told: list[str] = []
+    told = Said()
     command = ["sh", "-c", "for i in 1 2 3; do echo out$i; echo err$i >&2; done"]
-    done = run(command, limit=LONG, merge=True, say=told.append)
+    done = run(command, limit=LONG, merge=True, say=told)
     assert told == ["out1", "err1", "out2", "err2", "out3", "err3"]
     assert (done.stdout.split(), done.stderr) == (told, "")
 
@@ -88,7 +89,7 @@ def test_a_signal_shows_as_a_negative_exit_code() -> None:
 @pytest.mark.parametrize("stream", [1, 2])
 def test_a_line_is_told_while_the_program_still_runs(tmp_path: Path, stream: int) -> None:
     answer = tmp_path / "answer"
-    told: list[str] = []
+    told = Said()
 
     def say(line: str) -> None:
         told.append(line)
@@ -101,14 +102,14 @@ def test_a_line_is_told_while_the_program_still_runs(tmp_path: Path, stream: int
 
 def test_a_silent_program_gives_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_QUIET", 0.1)
-    told: list[str] = []
-    run(["/bin/sleep", "2"], limit=LONG, say=told.append)
+    told = Said()
+    run(["/bin/sleep", "2"], limit=LONG, say=told)
     assert told[:2] == ["... still running: sleep (0 s)"] * 2
 
 
 def test_progress_bars_and_windows_line_ends_are_told_as_a_terminal_shows_them() -> None:
-    told: list[str] = []
-    done = run(["printf", r"10%%\r100%%\r\nrest"], limit=LONG, say=told.append)
+    told = Said()
+    done = run(["printf", r"10%%\r100%%\r\nrest"], limit=LONG, say=told)
     assert told == ["100%", "rest"]
     assert done.stdout == "10%\r100%\r\nrest"
 
@@ -156,26 +157,26 @@ def test_five_megabytes_on_both_streams_do_not_block() -> None:
 
 
 def test_a_very_long_line_is_one_line() -> None:
-    told: list[str] = []
+    told = Said()
     code = "import sys; sys.stdout.write('é' * 2_000_000)"
     utf8 = clean_environment(extra={"PYTHONUTF8": "1"})
-    done = run(python(code), limit=LONG, say=told.append, env=utf8)
+    done = run(python(code), limit=LONG, say=told, env=utf8)
     assert told == [done.stdout] == ["é" * 2_000_000]
 
 
 def test_bytes_that_are_no_utf8_are_replaced() -> None:
-    told: list[str] = []
-    done = run(["printf", r"a\377b\n\303"], limit=LONG, say=told.append)
+    told = Said()
+    done = run(["printf", r"a\377b\n\303"], limit=LONG, say=told)
     assert done.stdout == "a\ufffdb\n\ufffd"
     assert told == ["a\ufffdb", "\ufffd"]
 
 
 def test_secrets_are_masked_everywhere() -> None:
-    told: list[str] = []
+    told = Said()
     script = "echo key=$0; echo $1 >&2"
     url = "https://user:other@host.invalid/simple"
     command = ["sh", "-c", script, "hunter2", url]
-    done = run(command, limit=LONG, say=told.append, secrets=["hunter2"])
+    done = run(command, limit=LONG, say=told, secrets=["hunter2"])
     assert "hunter2" not in repr((done, told))
     assert "other@" not in repr((done, told))
     assert done.stdout == "key=***\n"
@@ -184,9 +185,9 @@ def test_secrets_are_masked_everywhere() -> None:
 
 
 def test_a_secret_written_in_two_pieces_is_masked() -> None:
-    told: list[str] = []
+    told = Said()
     script = "printf hun; sleep 0.3; echo ter2"
-    done = run(["sh", "-c", script], limit=LONG, say=told.append, secrets=["hunter2"])
+    done = run(["sh", "-c", script], limit=LONG, say=told, secrets=["hunter2"])
     assert (told, done.stdout) == (["***"], "***\n")
 
 
@@ -272,7 +273,7 @@ STUBBORN = """
 
 def test_at_the_limit_the_whole_group_is_ended_even_if_it_ignores_sigterm(marked: Marked) -> None:
     ready = threading.Event()
-    told: list[str] = []
+    told = Said()
 
     def say(line: str) -> None:
         told.append(line)
@@ -322,8 +323,8 @@ def test_an_exception_in_say_leaves_no_process(marked: Marked, kind: type[BaseEx
 
 
 def test_a_child_that_outlives_the_program_and_holds_its_stdout_is_ended(marked: Marked) -> None:
-    told: list[str] = []
-    done = run(["sh", "-c", "echo up; sleep 600 &"], limit=LONG, env=marked.env, say=told.append)
+    told = Said()
+    done = run(["sh", "-c", "echo up; sleep 600 &"], limit=LONG, env=marked.env, say=told)
     assert (done.returncode, done.stdout, told) == (0, "up\n", ["up"])
     assert marked.left() == []
 
@@ -521,10 +522,10 @@ def test_of_a_long_output_the_start_and_the_end_are_kept() -> None:
             print(f"{number:07d}" + "x" * 65_000)
         print("the last line")
     """
-    told: list[str] = []
+    told = Said()
     tracemalloc.start()
     try:
-        done = run(python(code), limit=LONG, say=told.append)
+        done = run(python(code), limit=LONG, say=told)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -541,8 +542,8 @@ def test_of_a_long_output_the_start_and_the_end_are_kept() -> None:
 
 def test_a_line_without_an_end_is_told_in_parts() -> None:
     code = "import sys; sys.stdout.write('y' * 40_000_000)"
-    told: list[str] = []
-    done = run(python(code), limit=LONG, say=told.append)
+    told = Said()
+    done = run(python(code), limit=LONG, say=told)
     assert len(done.stdout) < 40_000_000
     assert max(map(len, told)) <= 9 << 20
     assert told[0].startswith("yyy")

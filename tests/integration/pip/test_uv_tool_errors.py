@@ -25,6 +25,7 @@ from elt_env.pip import InstallRequest
 from tests.support.index_server import Fault, IndexServer, dead_url
 from tests.support.loopback import running
 from tests.support.resolving import Shelf, ask, uv_at
+from tests.support.said import Said
 from tests.support.wheels import make_sdist, make_wheel
 
 _YOUNG = datetime(2026, 6, 1, tzinfo=timezone.utc)
@@ -130,10 +131,10 @@ def test_a_cool_down_needs_upload_times(shelf: Shelf) -> None:
 
 def test_what_has_no_upload_time_is_told(shelf: Shelf) -> None:
     shelf.wheel("app", "1.0")
-    said: list[str] = []
+    said = Said()
     shelf.index.fault = "no-upload-times"
     with pytest.raises(PipConflictError):
-        shelf.uv().resolve(ask("app", exclude_newer=_CUT), said.append)
+        shelf.uv().resolve(ask("app", exclude_newer=_CUT), said)
     (line,) = said
     assert line.startswith("uv: the index gives no upload times for app; ")
     assert "undated-releases in [tool.elt-env]" in line
@@ -169,12 +170,12 @@ def test_credentials_accepted_are_shown_nowhere(shelf: Shelf) -> None:
     shelf.wheel("app", "1.0", requires=["lib"])
     shelf.wheel("lib", "1.0")
     shelf.index.fault = "refuse-auth"
-    said: list[str] = []
+    said = Said()
     tool, request = uv_at(shelf.index.url_with_credentials), ask("app")
-    packages = tool.files(tool.resolve(request, said.append), request, said.append)
+    packages = tool.files(tool.resolve(request, said), request, said)
     assert [each.name for each in packages] == ["app", "lib"]
     with pytest.raises(PackageNotFoundError) as caught:
-        tool.resolve(ask("app", "nope"), said.append)
+        tool.resolve(ask("app", "nope"), said)
     shown = f"{packages} {said} {caught.value}"
     assert shelf.index.url in shown
     assert shelf.index.credentials[1] not in shown

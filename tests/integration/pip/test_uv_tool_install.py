@@ -17,6 +17,7 @@ from elt_env.pip import InstallRequest
 from elt_env.python.first_line import long_first_line
 from elt_env.runtime.files import sha256_of
 from tests.support.resolving import Shelf
+from tests.support.said import Said
 from tests.support.wheels import make_wheel
 
 
@@ -95,6 +96,7 @@ def test_scripts_are_recognized_wherever_the_prefix_is(
     wheel = make_wheel(tmp_path, "app", "1.0", files=files, entry_points={"launched": "app:main"})
     prefix = _prefix(tmp_path / place)
     (prefix / ".lock").touch()  # uv makes one in a virtual environment
+    said = Said()
     shelf.uv().install(
         InstallRequest(
             f"app==1.0 --hash=sha256:{sha256_of(wheel)}\n",
@@ -103,8 +105,9 @@ def test_scripts_are_recognized_wherever_the_prefix_is(
             archives=(wheel,),
             site_packages=_site_packages(prefix),
         ),
-        print,
+        said,
     )
+    assert said.details == [each for each in said if "app" in each] != []
     for name in (*_SCRIPTS, "launched"):
         done = run([prefix / "bin" / name], limit=60)
         assert done.stdout.startswith("said"), (name, done.stderr)

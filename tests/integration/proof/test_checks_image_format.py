@@ -15,6 +15,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.image import spec as oci
 from elt_env.image.oci.layout import Layout
 from elt_env.image.spec import Descriptor, Layer
+from elt_env.index.http_client import unheard
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.image import ImageUnderTest
 from elt_env.proof.checks.image_format import image_format
@@ -44,7 +45,7 @@ def look(layout: Layout, tmp_path: Path) -> Look:
 
     def check(manifest: Descriptor) -> Finding:
         subject = ImageUnderTest(Prefix(tmp_path, lock_of()), manifest, layout)
-        return image_format(subject, toolbox_of(project), lambda _: None)
+        return image_format(subject, toolbox_of(project), unheard)
 
     return check
 

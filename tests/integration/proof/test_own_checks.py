@@ -25,6 +25,7 @@ from elt_env.toolbox import Toolbox
 from tests.support.isolation import clear_settings
 from tests.support.own_checks import offer_tools, own_toolbox
 from tests.support.proving import pretend_proven
+from tests.support.said import Said
 from tests.support.sample import Sample, silent
 
 _DBT = {
@@ -257,7 +258,7 @@ def test_values_that_are_handed_on_are_masked_everywhere(
         "open('left', 'w').write(value)\nraise SystemExit(f'no {value!r}')\n"
     )
     project = write(team / "scripts", {"check.py": script})
-    said: list[str] = []
+    said = Said()
     check = {
         "kind": "command",
         "project": str(project),
@@ -265,7 +266,7 @@ def test_values_that_are_handed_on_are_masked_everywhere(
         "environment": ["SHOP_PASSWORD"],
     }
     toolbox = own_toolbox(root, tools_lock, {"own": check})
-    (found,) = prove_all(tools_lock, toolbox, said.append, names=["own"], again=True)
+    (found,) = prove_all(tools_lock, toolbox, said, names=["own"], again=True)
     assert found.status == "failed"
     assert "False" in log_of(root, found)
     texts = ["\n".join(said)]
@@ -333,8 +334,8 @@ def test_a_project_that_changed_after_the_evidence_keeps_the_release_back(
     with pytest.raises(ProofError, match=f"own was run before project {project} changed") as caught:
         _promote(toolbox, tools_lock)
     assert "elt-env doctor elt@3.11 --check own" in caught.value.remedy
-    said: list[str] = []
-    prove_all(tools_lock, toolbox, said.append, names=["own"])
+    said = Said()
+    prove_all(tools_lock, toolbox, said, names=["own"])
     assert any(f"changed since then: project {project}" in line for line in said)
 
     edited = own_toolbox(

@@ -20,6 +20,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.proof.checks.inputs import check_inputs
 from elt_env.proof.prove import prove, prove_all
 from elt_env.toolbox import Toolbox
+from tests.support.said import Said
 from tests.support.sample import Sample, silent
 
 
@@ -57,9 +58,9 @@ def log(toolbox: Toolbox, place: str) -> str:
 
 def test_what_holds_leaves_evidence(sample_lock: Lock, toolbox: Toolbox) -> None:
     before = toolbox.now().replace(microsecond=0)
-    said: list[str] = []
+    said = Said()
 
-    results = [prove(name, sample_lock, toolbox, said.append) for name in ("pip_check", "imports")]
+    results = [prove(name, sample_lock, toolbox, said) for name in ("pip_check", "imports")]
 
     assert [each.status for each in results] == ["passed", "passed"]
     details = {each.check: each.detail for each in results}
@@ -73,9 +74,9 @@ def test_what_holds_leaves_evidence(sample_lock: Lock, toolbox: Toolbox) -> None
 def test_evidence_that_holds_is_kept_until_asked_again(sample_lock: Lock, toolbox: Toolbox) -> None:
     first = prove("imports", sample_lock, toolbox, silent)
     break_alpha(sample_lock, toolbox)
-    said: list[str] = []
+    said = Said()
 
-    assert prove("imports", sample_lock, toolbox, said.append) == first
+    assert prove("imports", sample_lock, toolbox, said) == first
     assert len(said) == 1
     assert "not run again" in said[0]
     assert prove("imports", sample_lock, toolbox, silent, again=True).status == "failed"
@@ -121,9 +122,9 @@ def test_a_check_is_run_again_when_what_it_reads_changed(
     prove("imports", sample_lock, toolbox, silent)
     pip_check = prove("pip_check", sample_lock, toolbox, silent)
     other = sample.toolbox(tmp_path, imports_allow=["nothing"])
-    said: list[str] = []
+    said = Said()
 
-    prove("imports", sample_lock, other, said.append)
+    prove("imports", sample_lock, other, said)
     assert said[0].endswith("changed since then: policy imports-allow")
     assert said[1] == "imports: checking"
 
@@ -135,9 +136,9 @@ def test_evidence_that_was_recorded_without_inputs_does_not_hold(
 ) -> None:
     known = prove("imports", sample_lock, toolbox, silent)
     toolbox.store.record(sample_lock.digest, replace(known, inputs={}))
-    said: list[str] = []
+    said = Said()
 
-    prove("imports", sample_lock, toolbox, said.append)
+    prove("imports", sample_lock, toolbox, said)
 
     assert said[0].endswith("changed since then: the check")
     assert said[1] == "imports: checking"

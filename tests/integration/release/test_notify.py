@@ -13,6 +13,7 @@ from elt_env.toolbox import Toolbox
 from tests.support.chat import Chat, chatting
 from tests.support.index_server import dead_url
 from tests.support.project import make_project, toolbox_of
+from tests.support.said import Said
 
 _TOKEN = "t0p/secret"  # noqa: S105  # nobody's
 
@@ -29,11 +30,9 @@ def tools(root: Path, **policy: object) -> Toolbox:
 
 
 def told(toolbox: Toolbox, outcome: Any = "relocked") -> tuple[bool, str]:
-    lines: list[str] = []
+    lines = Said()
     target = toolbox.target("elt", "3.11")
-    done = notify(
-        target, toolbox, lines.append, outcome, "2 upgraded", trigger="dagster 1 → 2", run="abc"
-    )
+    done = notify(target, toolbox, lines, outcome, "2 upgraded", trigger="dagster 1 → 2", run="abc")
     return done, "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from elt_env.errors import BusyError, IntegrityError
 from elt_env.report.warehouse import Answer, look, make_way
+from tests.support.said import Said
 
 _HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
 
@@ -24,8 +25,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_readable_file_stays(path: Path) -> None:
-    said: list[str] = []
-    make_way(path, said.append)
+    said = Said()
+    make_way(path, said)
     assert said == []
     found = look(path, {"n": "select count(*) as n from lock_digest"})
     assert found == {"n": Answer(("n",), ((100000,),))}
@@ -40,12 +41,12 @@ def test_a_directory_is_made(tmp_path: Path) -> None:
 def test_what_duckdb_cannot_open_is_kept_aside(path: Path, content: bytes | None) -> None:
     damaged = path.read_bytes()[:9000] if content is None else content
     path.write_bytes(damaged)
-    said: list[str] = []
-    make_way(path, said.append)
+    said = Said()
+    make_way(path, said)
     aside = path.with_name("warehouse.duckdb.unreadable")
     assert aside.read_bytes() == damaged
     assert f"It is kept as {aside}" in said[0]
-    make_way(path, said.append)
+    make_way(path, said)
     assert look(path, {"none": "select 1"}) == {"none": Answer(("1",), ((1,),))}
 
 

@@ -19,6 +19,7 @@ from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import IndexServer
 from tests.support.locking import LONG_AGO, Scene
 from tests.support.project import ENVIRONMENT
+from tests.support.said import Said
 from tests.support.wheels import make_sdist, make_wheel
 
 MOMENT = datetime(2026, 11, 21, tzinfo=timezone.utc)
@@ -26,9 +27,9 @@ OTHER = "3.12"  # the policy lists 3.11 alone
 _FAILS = "import sys\nif sys.version_info >= (3, 12):\n    raise ImportError('no asyncore')\n"
 
 
-def look(toolbox: Toolbox, *, at: datetime = MOMENT, said: list[str] | None = None) -> Readiness:
+def look(toolbox: Toolbox, *, at: datetime = MOMENT, said: Said | None = None) -> Readiness:
     """Look at the other Python, at a moment."""
-    say = (said if said is not None else []).append
+    say = said if said is not None else Said()
     return examine_python(ENVIRONMENT, OTHER, replace(toolbox, now=lambda: at), say)
 
 
@@ -139,7 +140,7 @@ def test_without_an_interpreter_pips_half_is_looked_at_alone(scene: Scene) -> No
 def test_an_index_that_is_down_is_no_verdict(scene: Scene) -> None:
     offer(scene, "top", "1.0")
     scene.index.fault = "500"
-    said: list[str] = []
+    said = Said()
     found = look(scene.toolbox(pip=["top"]), said=said)
     assert (found.verdict, found.blocked_by) == ("unknown", ())
     assert scene.index.url in found.doubt
@@ -153,8 +154,8 @@ def test_what_is_worth_a_look(scene: Scene) -> None:
     ReadinessStore(toolbox.store.home).write(earlier)
     assert pythons_to_examine(ENVIRONMENT, toolbox, print) == ("3.9", "3.11", "3.12")
     scene.channel_url = "http://127.0.0.1:9/channel"
-    said: list[str] = []
-    assert pythons_to_examine(ENVIRONMENT, scene.toolbox(), said.append) == ("3.9", "3.11")
+    said = Said()
+    assert pythons_to_examine(ENVIRONMENT, scene.toolbox(), said) == ("3.9", "3.11")
     assert "the newest Python is not known" in said[0]
 
 
@@ -199,7 +200,7 @@ def test_from_blocked_to_ready_and_through_an_outage(real: Scene) -> None:
     listed = real.toolbox(pip=["top"], pythons=("3.11", OTHER))
     lock(listed.target(ENVIRONMENT, OTHER), listed, print)
     real.index.requests.clear()
-    said: list[str] = []
+    said = Said()
     told = look(listed, at=MOMENT + timedelta(days=5), said=said)
     assert (told.verdict, told.since, told.doubt) == ("ready", ready.since, "")
     assert not real.index.requests

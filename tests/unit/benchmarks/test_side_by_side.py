@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.side_by_side import Contender, Result, extent, measure, table
+from tests.support.said import Said
 from tests.support.sample import silent
 
 
@@ -45,12 +46,12 @@ def test_what_prepares_is_not_measured(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_without_its_program_a_contender_is_said_and_left_out(tmp_path: Path) -> None:
-    told: list[str] = []
+    told = Said()
     contenders = [
         Contender("here", lambda _: 0),
         Contender("elsewhere", lambda _: 0, needs=("sh", "no-such-program")),
     ]
-    results = measure(contenders, 1, tmp_path, told.append)
+    results = measure(contenders, 1, tmp_path, told)
     assert [each.name for each in results] == ["here"]
     assert told[0] == "not measured: elsewhere, for want of no-such-program"
 

@@ -10,6 +10,7 @@ import pytest
 
 from elt_env.environment.prefix import Prefix
 from elt_env.image.oci.layout import Layout
+from elt_env.index.http_client import unheard
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.image import ImageUnderTest
 from elt_env.proof.checks.image_content import image_content
@@ -65,7 +66,7 @@ def look(tmp_path: Path, toolbox: Toolbox) -> Look:
         ]
         manifest = add_image(layout, layers, env=("HOME=/home/elt", "PATH=/opt/elt/bin:/bin"))
         prefix = Prefix(tmp_path / "project/.elt_env/prefixes/elt@3.11-1", lock_of())
-        return image_content(ImageUnderTest(prefix, manifest, layout), toolbox, lambda _: None)
+        return image_content(ImageUnderTest(prefix, manifest, layout), toolbox, unheard)
 
     return check
 
@@ -213,6 +214,6 @@ def test_a_damaged_layer_is_a_failed_check(look: Look, tmp_path: Path) -> None:
     assert manifest is not None
     prefix = Prefix(tmp_path, lock_of())
     toolbox = toolbox_of(make_project(tmp_path / "p", channels=["https://c.invalid"], index=""))
-    found = image_content(ImageUnderTest(prefix, manifest, layout), toolbox, lambda _: None)
+    found = image_content(ImageUnderTest(prefix, manifest, layout), toolbox, unheard)
     assert found.status == "failed"
     assert "is damaged" in found.detail

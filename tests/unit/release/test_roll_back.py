@@ -27,6 +27,7 @@ from tests.support.proving import (
     pretend_proven,
     toolbox_at,
 )
+from tests.support.said import Said
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 
@@ -173,8 +174,8 @@ def test_a_prefix_that_was_collected_is_built_from_its_lock(
         return BuildResult(pretend_built(lock, toolbox), ("create_prefix",))
 
     monkeypatch.setattr(module, "ensure_prefix", build)
-    said: list[str] = []
-    roll_back(_TARGET, toolbox, said.append, trigger="", by="")
+    said = Said()
+    roll_back(_TARGET, toolbox, said, trigger="", by="")
     assert built == [_A.digest]
     assert any("is gone; building it from its lock" in line for line in said)
 
@@ -190,8 +191,8 @@ def test_a_lock_that_is_gone_leaves_the_release(toolbox: Toolbox) -> None:
 
 def test_a_prefix_that_is_there_is_not_built(toolbox: Toolbox) -> None:
     release(toolbox, _A, _B)
-    said: list[str] = []
-    roll_back(_TARGET, toolbox, said.append, trigger="", by="")
+    said = Said()
+    roll_back(_TARGET, toolbox, said, trigger="", by="")
     assert any("is there (ready), nothing to do" in line for line in said)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -177,9 +178,9 @@ def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
     mask = masking(spellings(variables.values()))
     said: list[str] = []
 
-    def tell(line: str) -> None:
+    def tell(line: str, level: int = logging.INFO, /) -> None:
         said.append(mask(line))
-        say(mask(line))
+        say(mask(line), level)
 
     with scratch_dir(toolbox.project.home, prefix.lock.digest) as place:
         project = _copied(check, toolbox, place)

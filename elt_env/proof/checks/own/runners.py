@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +35,7 @@ def in_prefix(prefix: Prefix, place: ScratchDir, say: Say, secrets: Sequence[str
             limit=limit,
             env=_variables(prefix, own, extra),
             cwd=cwd,
-            say=lambda line: say(f"{Path(program).name}: {line}"),
+            say=lambda line: say(f"{Path(program).name}: {line}", logging.DEBUG),
             secrets=secrets,
             merge=True,
         )
@@ -118,7 +119,7 @@ def in_image(  # noqa: PLR0913, PLR0917  # what a command is run with
             sandbox,
             task,
             limit=limit,
-            say=lambda line: say(f"image: {name}: {line}"),
+            say=lambda line: say(f"image: {name}: {line}", logging.DEBUG),
             secrets=secrets,
         )
 

@@ -15,6 +15,7 @@ from elt_env.image.oci.layout import Layout
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import run
 from tests.support.isolation import clear_settings
+from tests.support.said import Said
 from tests.support.sample import Sample
 
 _PLACE = "/opt/elt"
@@ -42,13 +43,13 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def said() -> Said:
     """What was told."""
-    return []
+    return Said()
 
 
 @pytest.fixture
-def offer(prefix: Prefix, layout: Layout, tmp_path: Path, said: list[str]) -> Provide:
+def offer(prefix: Prefix, layout: Layout, tmp_path: Path, said: Said) -> Provide:
     """Asks for bases of one store."""
 
     def ask(wanted: str, **more: Any) -> Base:

@@ -15,6 +15,7 @@ from elt_env.image.bases.apt import Sources, sources_of
 from elt_env.image.oci.layout import Layout
 from tests.support.bases import members, unpack
 from tests.support.index_server import dead_url
+from tests.support.said import Said
 
 pytestmark = [
     pytest.mark.skipif(shutil.which(debian.PROGRAM) is None, reason="mmdebstrap is not installed"),
@@ -30,7 +31,7 @@ def test_a_root_of_this_machines_own_release(
     offer: Provide,
     layout: Layout,
     run_on: Callable[..., str],
-    said: list[str],
+    said: Said,
     tmp_path: Path,
 ) -> None:
     base = offer("debian")
@@ -83,7 +84,7 @@ def test_a_mirror_that_does_not_answer(offer: Provide, layout: Layout) -> None:
 
 
 @pytest.mark.usefixtures("dead_mirror")
-def test_auto_falls_back_to_this_machines_files(offer: Provide, said: list[str]) -> None:
+def test_auto_falls_back_to_this_machines_files(offer: Provide, said: Said) -> None:
     assert offer("auto").kind == "host"
     (line,) = [each for each in said if "this machine's own files" in each]
     assert "could not fetch packages" in line
@@ -105,7 +106,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without")
-def test_without_mmdebstrap(offer: Provide, said: list[str]) -> None:
+def test_without_mmdebstrap(offer: Provide, said: Said) -> None:
     assert offer("auto").kind == "host"
     assert any("is not installed" in line for line in said)
     with pytest.raises(ToolError, match="is not there"):

@@ -21,6 +21,7 @@ from tests.support.registry_server import (
     docker_registry,
     make_certificate,
 )
+from tests.support.said import Said
 from tests.support.small_images import random_image
 
 _repositories = (f"team/elt-{number}" for number in itertools.count())
@@ -93,6 +94,6 @@ def log_in(docker_config: Path) -> Callable[..., None]:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def said() -> Said:
     """Receives the lines of progress."""
-    return []
+    return Said()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tarfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from elt_env.image.oci.engines import Engine, find_engine
 from elt_env.image.oci.layer import Compression
 from elt_env.image.oci.layout import Layout
 from tests.support.layouts import USERS, a_file, add_image, add_layer, image_of
+from tests.support.said import Said
 
 # A stand-in for a daemon that no test can have: it keeps what it is given to load.
 _DOCKER = """#!/bin/sh
@@ -25,8 +27,8 @@ esac
 """
 
 
-def silent(line: str) -> None:
-    del line
+def silent(line: str, level: int = logging.INFO, /) -> None:
+    del line, level
 
 
 @pytest.fixture
@@ -121,7 +123,7 @@ def test_an_engine_that_rewrites_the_image_says_so(
     layout, manifest = image_of(tmp_path / "oci", USERS)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     put(tmp_path, "docker", _DOCKER.format(place=tmp_path, digest="sha256:other"))
-    said: list[str] = []
-    loaded = Engine("docker").load(layout, manifest, "elt:3.11", said.append)
+    said = Said()
+    loaded = Engine("docker").load(layout, manifest, "elt:3.11", said)
     assert not loaded.kept
     assert "its digest of elt:3.11 is sha256:other" in said[-1]

@@ -18,6 +18,7 @@ from elt_env.image.spec import Descriptor, Manifest
 from tests.support.loopback import Reply
 from tests.support.registry_proxy import FaultProxy
 from tests.support.registry_server import needs_registry
+from tests.support.said import Said
 from tests.support.small_images import make_image, random_layer
 
 pytestmark = needs_registry
@@ -32,13 +33,13 @@ def _tagged(reference: Reference, tag: str) -> httpx.Response:
 
 
 def test_a_round_trip_keeps_the_digest(
-    repository: Reference, image: Image, tmp_path: Path, said: list[str]
+    repository: Reference, image: Image, tmp_path: Path, said: Said
 ) -> None:
     layout, manifest = image
 
-    pushed = REGISTRY.push(manifest, layout, repository, ["3.11", "abc"], said.append)
+    pushed = REGISTRY.push(manifest, layout, repository, ["3.11", "abc"], said)
     other = Layout(tmp_path / "pulled")
-    pulled = REGISTRY.pull(repository.at("3.11"), other, said.append)
+    pulled = REGISTRY.pull(repository.at("3.11"), other, said)
 
     assert pushed.digest == manifest.digest == pulled.digest
     assert pushed.blobs_sent == 4
@@ -52,27 +53,27 @@ def test_a_round_trip_keeps_the_digest(
 
 
 def test_a_second_push_sends_no_blob(
-    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: list[str]
+    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: Said
 ) -> None:
     layout, manifest = image
-    REGISTRY.push(manifest, layout, behind_proxy, ["one"], said.append)
+    REGISTRY.push(manifest, layout, behind_proxy, ["one"], said)
     proxy.asked.clear()
 
-    pushed = REGISTRY.push(manifest, layout, behind_proxy, ["one"], said.append)
+    pushed = REGISTRY.push(manifest, layout, behind_proxy, ["one"], said)
 
     assert (pushed.blobs_sent, pushed.bytes_sent, pushed.blobs_there) == (0, 0, 4)
     assert not proxy.methods("POST", "PATCH")
 
 
 def test_one_changed_layer_is_all_that_is_sent(
-    repository: Reference, image: Image, said: list[str]
+    repository: Reference, image: Image, said: Said
 ) -> None:
     layout, manifest = image
-    REGISTRY.push(manifest, layout, repository, ["one"], said.append)
+    REGISTRY.push(manifest, layout, repository, ["one"], said)
     names = [random_layer(layout, size, seed) for size, seed in ((100_000, 0), (200_000, 1))]
     changed = make_image(layout, [*names, random_layer(layout, 50_000, 7)])
 
-    pushed = REGISTRY.push(changed, layout, repository, ["two"], said.append)
+    pushed = REGISTRY.push(changed, layout, repository, ["two"], said)
 
     assert pushed.blobs_sent == 2  # the layer and the config
     assert pushed.bytes_sent < 60_000
@@ -80,11 +81,11 @@ def test_one_changed_layer_is_all_that_is_sent(
 
 
 def test_a_large_blob_goes_in_chunks(
-    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: list[str]
+    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: Said
 ) -> None:
     layout, manifest = image
 
-    Registry(chunk=1 << 20).push(manifest, layout, behind_proxy, ["one"], said.append)
+    Registry(chunk=1 << 20).push(manifest, layout, behind_proxy, ["one"], said)
 
     ranges = [each.headers["content-range"] for each in proxy.asked if each.method == "PATCH"]
     assert ranges == ["0-1048575", "1048576-2097151"]
@@ -92,20 +93,20 @@ def test_a_large_blob_goes_in_chunks(
 
 
 def test_a_registry_without_chunks_gets_the_blob_whole(
-    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: list[str]
+    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: Said
 ) -> None:
     layout, manifest = image
     proxy.only = lambda asked: asked.method == "PATCH"
     proxy.faults.append(Reply(413))
 
-    Registry(chunk=1 << 20).push(manifest, layout, behind_proxy, ["one"], said.append)
+    Registry(chunk=1 << 20).push(manifest, layout, behind_proxy, ["one"], said)
 
     assert _tagged(behind_proxy, "one").content == layout.read(manifest)
     assert len(proxy.methods("PATCH")) == 1
 
 
 def test_a_damaged_blob_is_named_and_nothing_is_tagged(
-    repository: Reference, image: Image, said: list[str]
+    repository: Reference, image: Image, said: Said
 ) -> None:
     layout, manifest = image
     layer = oci.parse_manifest(layout.read(manifest)).layers[1]
@@ -115,20 +116,20 @@ def test_a_damaged_blob_is_named_and_nothing_is_tagged(
     path.write_bytes(data)
 
     with pytest.raises(IntegrityError, match=layer.digest):
-        REGISTRY.push(manifest, layout, repository, ["one"], said.append)
+        REGISTRY.push(manifest, layout, repository, ["one"], said)
 
     assert _tagged(repository, "one").status_code == 404
 
 
 def test_an_sbom_is_among_the_referrers_of_the_image(
-    repository: Reference, image: Image, said: list[str]
+    repository: Reference, image: Image, said: Said
 ) -> None:
     layout, manifest = image
     first = attach(layout, manifest, b'{"a": 1}', name="sample.sbom")
     second = attach(layout, manifest, b'{"a": 2}', name="sample.other")
 
     for each in (first, second, second):
-        REGISTRY.push(manifest, layout, repository, ["one"], said.append, referrers=[each])
+        REGISTRY.push(manifest, layout, repository, ["one"], said, referrers=[each])
 
     answer = _tagged(repository, manifest.digest.replace(":", "-"))
     assert answer.headers["content-type"] == oci.INDEX
@@ -139,23 +140,23 @@ def test_an_sbom_is_among_the_referrers_of_the_image(
 
 
 def test_a_registry_with_a_referrers_api_lists_them_itself(
-    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: list[str]
+    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: Said
 ) -> None:
     layout, manifest = image
     artifact = attach(layout, manifest, b"{}", name="sample.sbom")
     proxy.only = lambda asked: asked.path.endswith(f"/manifests/{artifact.digest}")
     proxy.faults.append(Reply(201, headers={"OCI-Subject": manifest.digest}))
 
-    REGISTRY.push(manifest, layout, behind_proxy, ["one"], said.append, referrers=[artifact])
+    REGISTRY.push(manifest, layout, behind_proxy, ["one"], said, referrers=[artifact])
 
     assert _tagged(behind_proxy, manifest.digest.replace(":", "-")).status_code == 404
 
 
 def test_an_index_gives_the_image_of_the_platform(
-    repository: Reference, image: Image, tmp_path: Path, said: list[str]
+    repository: Reference, image: Image, tmp_path: Path, said: Said
 ) -> None:
     layout, manifest = image
-    REGISTRY.push(manifest, layout, repository, [], said.append)
+    REGISTRY.push(manifest, layout, repository, [], said)
     entry = manifest.to_json() | {"platform": {"os": "linux", "architecture": "amd64"}}
     index = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": [entry]}
     url = f"http://{repository.registry}/v2/{repository.repository}/manifests/many"
@@ -163,16 +164,16 @@ def test_an_index_gives_the_image_of_the_platform(
     assert put.status_code == 201
 
     other = Layout(tmp_path / "pulled")
-    assert REGISTRY.pull(repository.at("many"), other, said.append).digest == manifest.digest
+    assert REGISTRY.pull(repository.at("many"), other, said).digest == manifest.digest
     with pytest.raises(RegistryError, match="no image for linux/arm64, only for: linux/amd64"):
-        REGISTRY.pull(repository.at("many"), other, said.append, platform=("linux", "arm64"))
+        REGISTRY.pull(repository.at("many"), other, said, platform=("linux", "arm64"))
 
 
 def test_a_manifest_of_docker_is_pulled_as_it_is(
-    repository: Reference, image: Image, tmp_path: Path, said: list[str]
+    repository: Reference, image: Image, tmp_path: Path, said: Said
 ) -> None:
     layout, manifest = image
-    REGISTRY.push(manifest, layout, repository, [], said.append)
+    REGISTRY.push(manifest, layout, repository, [], said)
     content = json.loads(layout.read(manifest))
     content["mediaType"] = oci.DOCKER_MANIFEST
     content["config"]["mediaType"] = "application/vnd.docker.container.image.v1+json"
@@ -184,22 +185,22 @@ def test_a_manifest_of_docker_is_pulled_as_it_is(
     assert put.status_code == 201
 
     other = Layout(tmp_path / "pulled")
-    pulled = REGISTRY.pull(repository.at("docker"), other, said.append)
+    pulled = REGISTRY.pull(repository.at("docker"), other, said)
 
     assert pulled.media_type == oci.DOCKER_MANIFEST
     assert other.read(pulled) == data
 
 
 def test_what_is_there_is_not_pulled(
-    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: list[str]
+    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: Said
 ) -> None:
     layout, manifest = image
-    REGISTRY.push(manifest, layout, behind_proxy, ["one"], said.append)
+    REGISTRY.push(manifest, layout, behind_proxy, ["one"], said)
     largest = max(oci.parse_manifest(layout.read(manifest)).layers, key=lambda each: each.size)
     layout.blob_path(largest.digest).write_bytes(b"damaged")
     proxy.asked.clear()
 
-    REGISTRY.pull(behind_proxy.at(manifest.digest), layout, said.append)
+    REGISTRY.pull(behind_proxy.at(manifest.digest), layout, said)
 
     fetched = [each.path for each in proxy.asked if "/blobs/" in each.path]
     assert [each.rpartition("/")[2] for each in fetched] == [largest.digest]
@@ -250,10 +251,10 @@ def test_a_registry_that_changes_manifests_is_found_out(
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo: make system-tools")
 def test_skopeo_reads_and_copies_what_was_pushed(
-    repository: Reference, image: Image, tmp_path: Path, said: list[str]
+    repository: Reference, image: Image, tmp_path: Path, said: Said
 ) -> None:
     layout, manifest = image
-    REGISTRY.push(manifest, layout, repository, ["one"], said.append)
+    REGISTRY.push(manifest, layout, repository, ["one"], said)
     place = f"docker://{repository.at('one')}"
 
     inspected = json.loads(_skopeo("inspect", "--tls-verify=false", place))
@@ -265,7 +266,7 @@ def test_skopeo_reads_and_copies_what_was_pushed(
 
 
 def test_what_skopeo_pushed_is_pulled(
-    repository: Reference, image: Image, tmp_path: Path, said: list[str]
+    repository: Reference, image: Image, tmp_path: Path, said: Said
 ) -> None:
     layout, manifest = image
     if shutil.which("skopeo") is None:
@@ -273,7 +274,7 @@ def test_what_skopeo_pushed_is_pulled(
     target = f"docker://{repository.at('one')}"
     _skopeo("copy", "--dest-tls-verify=false", f"oci:{layout.path}:sample", target)
 
-    pulled = REGISTRY.pull(repository.at("one"), Layout(tmp_path / "pulled"), said.append)
+    pulled = REGISTRY.pull(repository.at("one"), Layout(tmp_path / "pulled"), said)
 
     assert pulled.digest == manifest.digest
 

@@ -22,6 +22,7 @@ from tests.support.registry_server import (
     docker_registry,
     needs_registry,
 )
+from tests.support.said import Said
 from tests.support.small_images import random_image
 
 pytestmark = needs_registry
@@ -39,14 +40,14 @@ def image(tmp_path: Path) -> Image:
 
 
 def test_the_stored_password_opens_a_registry(
-    closed_registry: str, image: Image, log_in: LogIn, tmp_path: Path, said: list[str]
+    closed_registry: str, image: Image, log_in: LogIn, tmp_path: Path, said: Said
 ) -> None:
     layout, manifest = image
     log_in(closed_registry)
     reference = Reference(closed_registry, "team/elt", "one")
 
-    REGISTRY.push(manifest, layout, reference, ["one"], said.append)
-    pulled = REGISTRY.pull(reference, Layout(tmp_path / "pulled"), said.append)
+    REGISTRY.push(manifest, layout, reference, ["one"], said)
+    pulled = REGISTRY.pull(reference, Layout(tmp_path / "pulled"), said)
 
     assert pulled.digest == manifest.digest
 
@@ -57,7 +58,7 @@ def test_a_helper_gives_the_password(  # noqa: PLR0917  # fixtures
     docker_config: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    said: list[str],
+    said: Said,
 ) -> None:
     layout, manifest = image
     helper = tmp_path / "bin" / "docker-credential-test"
@@ -71,7 +72,7 @@ def test_a_helper_gives_the_password(  # noqa: PLR0917  # fixtures
     docker_config.parent.mkdir()
     docker_config.write_text('{"credsStore": "test"}')
 
-    REGISTRY.push(manifest, layout, Reference(closed_registry, "a"), ["one"], said.append)
+    REGISTRY.push(manifest, layout, Reference(closed_registry, "a"), ["one"], said)
 
 
 def test_a_wrong_password_is_refused_and_nowhere_to_be_read(  # noqa: PLR0917  # fixtures
@@ -80,14 +81,14 @@ def test_a_wrong_password_is_refused_and_nowhere_to_be_read(  # noqa: PLR0917  #
     log_in: LogIn,
     docker_config: Path,
     caplog: pytest.LogCaptureFixture,
-    said: list[str],
+    said: Said,
 ) -> None:
     layout, manifest = image
     caplog.set_level(logging.DEBUG)
     log_in(closed_registry, password="wr0ng-" + PASSWORD)
 
     with pytest.raises(RegistryError) as raised:
-        REGISTRY.push(manifest, layout, Reference(closed_registry, "a"), ["one"], said.append)
+        REGISTRY.push(manifest, layout, Reference(closed_registry, "a"), ["one"], said)
 
     assert "does not let this push to" in raised.value.problem
     assert "HTTP 401" in raised.value.problem
@@ -99,12 +100,12 @@ def test_a_wrong_password_is_refused_and_nowhere_to_be_read(  # noqa: PLR0917  #
 
 
 def test_without_credentials_it_is_said_where_they_were_looked_for(
-    closed_registry: str, image: Image, docker_config: Path, said: list[str]
+    closed_registry: str, image: Image, docker_config: Path, said: Said
 ) -> None:
     layout, manifest = image
 
     with pytest.raises(RegistryError, match="No credentials were found") as raised:
-        REGISTRY.push(manifest, layout, Reference(closed_registry, "a"), ["one"], said.append)
+        REGISTRY.push(manifest, layout, Reference(closed_registry, "a"), ["one"], said)
 
     assert f"{docker_config} (not there)" in raised.value.problem
 
@@ -120,7 +121,7 @@ def token_registry(certificate: Certificate, tmp_path: Path) -> Iterator[tuple[s
 
 
 def test_a_token_is_fetched_with_the_password_and_renewed(
-    token_registry: tuple[str, TokenServer], image: Image, log_in: LogIn, said: list[str]
+    token_registry: tuple[str, TokenServer], image: Image, log_in: LogIn, said: Said
 ) -> None:
     layout, manifest = image
     host, tokens = token_registry
@@ -132,7 +133,7 @@ def test_a_token_is_fetched_with_the_password_and_renewed(
         proxy.only = lambda asked: asked.method == "PUT"
         proxy.faults.append(expired)
 
-        REGISTRY.push(manifest, layout, reference, ["one"], said.append)
+        REGISTRY.push(manifest, layout, reference, ["one"], said)
 
     assert tokens.requests["/token"] >= 2
     sent = [each.headers.get("authorization", "") for each in proxy.asked]
@@ -141,31 +142,31 @@ def test_a_token_is_fetched_with_the_password_and_renewed(
 
 
 def test_a_token_server_that_refuses(
-    token_registry: tuple[str, TokenServer], image: Image, log_in: LogIn, said: list[str]
+    token_registry: tuple[str, TokenServer], image: Image, log_in: LogIn, said: Said
 ) -> None:
     layout, manifest = image
     host, _ = token_registry
     log_in(host, USER, "wr0ng")
 
     with pytest.raises(RegistryError, match="The credentials were those of"):
-        REGISTRY.push(manifest, layout, Reference(host, "team/elt"), ["one"], said.append)
+        REGISTRY.push(manifest, layout, Reference(host, "team/elt"), ["one"], said)
 
 
 def test_credentials_stay_with_the_registry(
-    closed_registry: str, image: Image, log_in: LogIn, tmp_path: Path, said: list[str]
+    closed_registry: str, image: Image, log_in: LogIn, tmp_path: Path, said: Said
 ) -> None:
     layout, manifest = image
     with FaultProxy(closed_registry) as proxy, running(Storage()) as storage:
         log_in(proxy.host)
         reference = Reference(proxy.host, "team/elt", "one")
-        REGISTRY.push(manifest, layout, reference, ["one"], said.append)
+        REGISTRY.push(manifest, layout, reference, ["one"], said)
         layer = next(each for each in proxy.asked if each.method == "HEAD").path
         digest = layer.rpartition("/")[2]
         proxy.only = lambda asked: asked.path == layer
         data = layout.blob_path(digest).read_bytes()
         proxy.faults.append(Reply(307, headers={"Location": storage.add(data)}))
 
-        REGISTRY.pull(reference, Layout(tmp_path / "pulled"), said.append)
+        REGISTRY.pull(reference, Layout(tmp_path / "pulled"), said)
 
     assert proxy.asked[-1].headers["authorization"] == f"Basic {_BASIC}"
     assert [each for each in storage.headers if "authorization" in each] == []
@@ -173,20 +174,20 @@ def test_credentials_stay_with_the_registry(
 
 
 def test_a_storage_that_asks_for_credentials_gets_none(
-    closed_registry: str, image: Image, log_in: LogIn, tmp_path: Path, said: list[str]
+    closed_registry: str, image: Image, log_in: LogIn, tmp_path: Path, said: Said
 ) -> None:
     layout, manifest = image
     with FaultProxy(closed_registry) as proxy, running(Storage()) as storage:
         log_in(proxy.host)
         reference = Reference(proxy.host, "team/elt", "one")
-        REGISTRY.push(manifest, layout, reference, ["one"], said.append)
+        REGISTRY.push(manifest, layout, reference, ["one"], said)
         challenge = f'Bearer realm="{storage.base_url}/token"'
         storage.refusal = Reply(401, headers={"WWW-Authenticate": challenge})
         proxy.only = lambda asked: "/blobs/" in asked.path
         proxy.faults.extend([Reply(307, headers={"Location": storage.add(b"")})] * 20)
 
         with pytest.raises(RegistryError, match=r"its storage at 127\.0\.0\.1 answered HTTP 401"):
-            REGISTRY.pull(reference, Layout(tmp_path / "pulled"), said.append)
+            REGISTRY.pull(reference, Layout(tmp_path / "pulled"), said)
 
     assert "/token" not in storage.requests
     assert [each for each in storage.headers if "authorization" in each] == []
@@ -204,16 +205,16 @@ def test_the_certificate_has_to_be_trusted(
     certificate: Certificate,
     image: Image,
     monkeypatch: pytest.MonkeyPatch,
-    said: list[str],
+    said: Said,
 ) -> None:
     layout, manifest = image
     reference = Reference(encrypted_registry, "team/elt")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
 
     with pytest.raises(RegistryError, match=r"certificate of .* is not trusted: self.signed") as no:
-        REGISTRY.push(manifest, layout, reference, ["one"], said.append)
+        REGISTRY.push(manifest, layout, reference, ["one"], said)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
-    pushed = REGISTRY.push(manifest, layout, reference, ["one"], said.append)
+    pushed = REGISTRY.push(manifest, layout, reference, ["one"], said)
 
     assert "SSL_CERT_FILE" in no.value.remedy
     assert pushed.blobs_sent == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from elt_env.image.spec import ImageConfig
 from tests.support.layouts import a_file, image_of
 
 
-def silent(line: str) -> None:
-    del line
+def silent(line: str, level: int = logging.INFO, /) -> None:
+    del line, level
 
 
 def test_the_first_that_works_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from elt_env.image.oci.unpack import ensure_root
 from elt_env.image.sandbox import Bind, Sandbox, Task, run_in
 from elt_env.image.sandbox.rooted import Bubblewrap, Namespaces, enter, find_user
 from elt_env.image.spec import Descriptor
+from elt_env.index.http_client import unheard
 from elt_env.machine.process import Completed
 from tests.support.layouts import (
     USERS,
@@ -59,7 +60,7 @@ def image(layout: Layout) -> Descriptor:
 
 @pytest.fixture(scope="module")
 def root(layout: Layout, image: Descriptor, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return ensure_root(layout, image, tmp_path_factory.mktemp("roots"), lambda _: None)
+    return ensure_root(layout, image, tmp_path_factory.mktemp("roots"), unheard)
 
 
 @pytest.fixture(params=[Namespaces, Bubblewrap])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 
 from elt_env.conda.host_channel import HostChannel
 from elt_env.errors import IntegrityError, StorageError
+from tests.support.said import Said
 from tests.support.wheels import make_wheel
 
 _DATE = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 
-def _silent(line: str) -> None:
-    del line
+def _silent(line: str, level: int = logging.INFO, /) -> None:
+    del line, level
 
 
 def _indexed(root: Path) -> dict[str, dict[str, Any]]:
@@ -35,12 +37,12 @@ def test_the_url_is_a_file_url_that_survives_spaces(tmp_path: Path) -> None:
 
 
 def test_a_wheel_is_added_once(tmp_path: Path) -> None:
-    said: list[str] = []
+    said = Said()
     host = HostChannel(tmp_path / "channel")
     wheel = make_wheel(tmp_path, "thing", "1.0")
-    package = host.add_wheel(wheel, "3.11", _DATE, said.append)
+    package = host.add_wheel(wheel, "3.11", _DATE, said)
     made = package.stat().st_mtime_ns
-    assert host.add_wheel(wheel, "3.11", _DATE, said.append) == package
+    assert host.add_wheel(wheel, "3.11", _DATE, said) == package
     assert package.stat().st_mtime_ns == made
     assert said == [f"pack thing 1.0 as noarch/{package.name}"]
 
@@ -54,13 +56,13 @@ def test_two_channels_hold_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_index_is_written_when_something_changed(tmp_path: Path) -> None:
-    said: list[str] = []
+    said = Said()
     host = HostChannel(tmp_path / "channel")
-    host.index(said.append)
+    host.index(said)
     assert _indexed(tmp_path / "channel") == {}
     package = host.add_wheel(make_wheel(tmp_path, "thing", "1.0"), "3.11", _DATE, _silent)
-    host.index(said.append)
-    host.index(said.append)
+    host.index(said)
+    host.index(said)
     assert len(said) == 2
     record = _indexed(tmp_path / "channel")[package.name]
     assert record["timestamp"] == 1767312000000
@@ -86,12 +88,12 @@ def test_a_damaged_package_is_made_again(tmp_path: Path) -> None:
 
 
 def test_a_damaged_package_does_not_stop_the_index(tmp_path: Path) -> None:
-    said: list[str] = []
+    said = Said()
     host = HostChannel(tmp_path / "channel")
     good = host.add_wheel(make_wheel(tmp_path, "good", "1.0"), "3.11", _DATE, _silent)
     bad = host.add_wheel(make_wheel(tmp_path, "bad", "1.0"), "3.11", _DATE, _silent)
     bad.write_bytes(b"")
-    host.index(said.append)
+    host.index(said)
     assert said[0] == f"remove {bad}, which is damaged"
     assert list(_indexed(tmp_path / "channel")) == [good.name]
 

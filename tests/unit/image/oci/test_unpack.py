@@ -14,6 +14,7 @@ from elt_env.errors import IntegrityError
 from elt_env.image.oci.layer import Compression, write_layer, write_tar
 from elt_env.image.oci.layout import Layout
 from elt_env.image.oci.unpack import ensure_root
+from elt_env.index.http_client import unheard
 from tests.support.layouts import (
     Entry,
     a_device,
@@ -25,11 +26,12 @@ from tests.support.layouts import (
     add_layer,
     image_of,
 )
+from tests.support.said import Said
 
 
 def unpacked(place: Path, *layers: Iterable[Entry]) -> Path:
     layout, manifest = image_of(place / "oci", *layers)
-    return ensure_root(layout, manifest, place / "roots", lambda _: None)
+    return ensure_root(layout, manifest, place / "roots", unheard)
 
 
 def names(root: Path) -> set[str]:
@@ -49,7 +51,7 @@ def test_a_layer_is_unpacked_as_it_was_written(tmp_path: Path, compression: Comp
         layer.directory("tmp", 0o1777)
 
     made = write_layer(layout, compression, "all", fill)
-    root = ensure_root(layout, add_image(layout, [made]), tmp_path / "roots", lambda _: None)
+    root = ensure_root(layout, add_image(layout, [made]), tmp_path / "roots", unheard)
 
     assert (root / "opt/elt/bin/tool").read_bytes() == b"#!/bin/sh\n"
     assert stat.S_IMODE((root / "opt/elt/bin/tool").stat().st_mode) == 0o755
@@ -63,10 +65,10 @@ def test_a_layer_is_unpacked_as_it_was_written(tmp_path: Path, compression: Comp
 
 def test_what_is_there_is_not_unpacked_again(tmp_path: Path) -> None:
     layout, manifest = image_of(tmp_path / "oci", [a_file("a")])
-    said: list[str] = []
-    root = ensure_root(layout, manifest, tmp_path / "roots", said.append)
+    said = Said()
+    root = ensure_root(layout, manifest, tmp_path / "roots", said)
     (root / "mine").touch()
-    assert ensure_root(layout, manifest, tmp_path / "roots", said.append) == root
+    assert ensure_root(layout, manifest, tmp_path / "roots", said) == root
     assert (root / "mine").exists()
     assert len(said) == 1
 
@@ -176,13 +178,13 @@ def test_a_damaged_layer_leaves_nothing(tmp_path: Path) -> None:
     for damaged in (whole[:-2000], whole[:5000] + b"\xff\xff" + whole[5002:], b"not zstd"):
         path.write_bytes(damaged)
         with pytest.raises(IntegrityError, match=str(path)):
-            ensure_root(layout, manifest, tmp_path / "roots", lambda _: None)
+            ensure_root(layout, manifest, tmp_path / "roots", unheard)
         assert [each for each in (tmp_path / "roots").iterdir() if each.is_dir()] == []
     path.unlink()
     with pytest.raises(IntegrityError, match="is gone"):
-        ensure_root(layout, manifest, tmp_path / "roots", lambda _: None)
+        ensure_root(layout, manifest, tmp_path / "roots", unheard)
     path.write_bytes(whole)
-    assert ensure_root(layout, manifest, tmp_path / "roots", lambda _: None).is_dir()
+    assert ensure_root(layout, manifest, tmp_path / "roots", unheard).is_dir()
 
 
 def test_a_layer_with_another_diff_id_is_refused(tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_a_layer_with_another_diff_id_is_refused(tmp_path: Path) -> None:
     one, two = add_layer(layout, [a_file("a")]), add_layer(layout, [a_file("b")])
     wrong = type(one)(one.blob, two.diff_id, one.holds)
     with pytest.raises(IntegrityError, match=f"its config says {two.diff_id}"):
-        ensure_root(layout, add_image(layout, [wrong]), tmp_path / "roots", lambda _: None)
+        ensure_root(layout, add_image(layout, [wrong]), tmp_path / "roots", unheard)
 
 
 def test_more_layers_than_diff_ids_are_refused(tmp_path: Path) -> None:
@@ -202,7 +204,7 @@ def test_more_layers_than_diff_ids_are_refused(tmp_path: Path) -> None:
     )
     broken = layout.add(content, manifest.media_type)
     with pytest.raises(IntegrityError, match="has 2 layers, but its config lists 1"):
-        ensure_root(layout, broken, tmp_path / "roots", lambda _: None)
+        ensure_root(layout, broken, tmp_path / "roots", unheard)
 
 
 def test_leftovers_of_an_interrupted_call_are_cleared(tmp_path: Path) -> None:
@@ -210,7 +212,7 @@ def test_leftovers_of_an_interrupted_call_are_cleared(tmp_path: Path) -> None:
     left = tmp_path / "roots" / f".new-{manifest.digest[7:19]}" / "half"
     left.mkdir(parents=True)
     (left / "file").write_text("half")
-    root = ensure_root(layout, manifest, tmp_path / "roots", lambda _: None)
+    root = ensure_root(layout, manifest, tmp_path / "roots", unheard)
     assert names(root) == {"a"}
     assert not left.exists()
 
@@ -218,8 +220,8 @@ def test_leftovers_of_an_interrupted_call_are_cleared(tmp_path: Path) -> None:
 def test_an_interrupt_leaves_nothing_under_the_name(tmp_path: Path) -> None:
     layout, manifest = image_of(tmp_path / "oci", [a_file("a")])
 
-    def interrupt(line: str) -> None:
-        raise KeyboardInterrupt(line)
+    def interrupt(line: str, *level: int) -> None:
+        raise KeyboardInterrupt(line, *level)
 
     with pytest.raises(KeyboardInterrupt):
         ensure_root(layout, manifest, tmp_path / "roots", interrupt)
@@ -237,4 +239,4 @@ def test_what_is_no_tar_is_refused(tmp_path: Path) -> None:
     text = write_tar(layout, "zstd", "text", io.BytesIO(b"text, and no tar at all" * 100))
     manifest = add_image(layout, [layer, text])
     with pytest.raises(IntegrityError, match="is no whole tar"):
-        ensure_root(layout, manifest, tmp_path / "roots", lambda _: None)
+        ensure_root(layout, manifest, tmp_path / "roots", unheard)

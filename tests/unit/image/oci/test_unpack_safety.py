@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from elt_env.errors import IntegrityError
 from elt_env.image.oci.unpack import ensure_root
+from elt_env.index.http_client import unheard
 from tests.support.layouts import Entry, a_directory, a_file, a_hard_link, a_symlink, image_of
 
 
 def unpacked(place: Path, *layers: Iterable[Entry]) -> Path:
     layout, manifest = image_of(place / "oci", *layers)
-    return ensure_root(layout, manifest, place / "roots", lambda _: None)
+    return ensure_root(layout, manifest, place / "roots", unheard)
 
 
 @pytest.mark.parametrize(
