@@ -5,21 +5,48 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from elt_env.errors import NetworkError, PolicyError
 from elt_env.index.http_client import open_client, refused
-from elt_env.runtime.masking import masking
+from elt_env.runtime.masking import masking, remember
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
-_SILENCE = 10.0
-_KEY = "notify-webhook"
 
 
-def post(url: str, content: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+@dataclass(frozen=True)
+class Use:
+    """What is posted for, as messages say it.
+
+    Attributes:
+        key: of the policy, whose value the URL is.
+        failed: the begin of the sentence that says what did not work.
+        example: a URL.
+        silence: seconds that the server may be silent.
+    """
+
+    key: str
+    failed: str
+    example: str
+    silence: float
+
+
+NOTICE = Use(
+    "notify-webhook",
+    "The notice could not be delivered",
+    "https://chat.example/hooks/${CHAT_TOKEN}",
+    10.0,
+)
+"""Tell of an outcome."""
+
+
+def post(url: str, content: Mapping[str, Any], variables: Mapping[str, str], use: Use) -> bytes:
     """Post `content` to a URL in which `${NAME}` stands for the value of a variable.
+
+    Returns the body of the answer.
 
     Raises:
         PolicyError: a variable is not set, or the URL is none; no value is in the message.
@@ -29,14 +56,15 @@ def post(url: str, content: Mapping[str, Any], variables: Mapping[str, str]) -> 
     for name in names:
         if not variables.get(name):
             raise PolicyError(
-                f"{_KEY} names the variable {name}, which is not set.",
+                f"{use.key} names the variable {name}, which is not set.",
                 "Set it where Dagster runs, or correct the URL in [tool.elt-env].",
             )
+    remember(*(variables[name] for name in names))
     mask = masking([variables[name] for name in names])
     address = _VARIABLE.sub(lambda found: variables[found["name"]], url)
     try:
         # The URL is the credential, and a redirect is no delivery.
-        with open_client(silence=_SILENCE) as client:
+        with open_client(silence=use.silence) as client:
             answer = client.post(
                 address,
                 content=json.dumps(content, ensure_ascii=False).encode(),
@@ -45,24 +73,23 @@ def post(url: str, content: Mapping[str, Any], variables: Mapping[str, str]) -> 
             )
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise PolicyError(
-            f"{_KEY} is not a URL that can be posted to: {mask(str(error))}",
-            "Write it as in https://chat.example/hooks/${CHAT_TOKEN}",
+            f"{use.key} is not a URL that can be posted to: {mask(str(error))}",
+            f"Write it as in {use.example}",
         ) from None
     except httpx.HTTPError as error:
         stopped = refused(error, address)
         if stopped:
             raise stopped from None
         cause = mask(str(error)) or type(error).__name__
-        raise _undelivered(f"{_host(address)} does not take it: {cause}") from None
+        raise _undelivered(use, f"{_host(address)} does not take it: {cause}") from None
     if not answer.is_success:
-        raise _undelivered(f"{_host(address)} answers with HTTP status {answer.status_code}")
+        raise _undelivered(use, f"{_host(address)} answers with HTTP status {answer.status_code}")
+    return answer.content
 
 
 def _host(address: str) -> str:
     return httpx.URL(address).host
 
 
-def _undelivered(cause: str) -> NetworkError:
-    return NetworkError(
-        f"The notice could not be delivered: {cause}.", f"Look at {_KEY} in [tool.elt-env]."
-    )
+def _undelivered(use: Use, cause: str) -> NetworkError:
+    return NetworkError(f"{use.failed}: {cause}.", f"Look at {use.key} in [tool.elt-env].")

@@ -102,6 +102,11 @@ class EnvironmentPolicy(_Frozen):
         description="where a new image is pushed to, as `registry.example/team/elt`, by the start "
         "of the lock's digest; the tag of the Python minor moves with the release",
     )
+    reload_locations: dict[str, tuple[str, ...]] = Field(
+        {},
+        description="by URL of a Dagster webserver, the code locations that are reloaded when the "
+        "release has moved; `${NAME}` in the URL is a variable's value",
+    )
     checks: dict[CheckName, OwnCheck] = Field(
         default_factory=dict, description="the team's own checks by name"
     )

@@ -14,6 +14,7 @@ from elt_env.image.push import push_release
 from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
+from elt_env.release.locations import reload_locations
 from elt_env.release.record import Action, Release, number_after
 from elt_env.release.store import ReleaseStore
 from elt_env.store.evidence import Status
@@ -83,10 +84,11 @@ class Mover:
         return release
 
     def switch(self, release: Release) -> None:
-        """Make a prepared release the one of the target."""
+        """Make a prepared release the one of the target, and reload what runs on it."""
         self.releases.switch(release)
         name = self.target.name
         self.say(f"{self.name}: {name} is now {release.digest}, release {release.number}")
+        reload_locations(self.target, self.toolbox, self.say)
 
     def confirm(self, release: Release, prefix: Prefix) -> None:
         """Bring what belongs to the release into order: its image's tag and its entry points."""

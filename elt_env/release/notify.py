@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from elt_env.errors import EltEnvError
-from elt_env.index.webhook import post
+from elt_env.index.webhook import NOTICE, post
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.release.notice import Notice, Outcome
@@ -59,7 +59,7 @@ def deliver(notice: Notice, listener: Listener, say: Say) -> bool:
     if not listener.notify_webhook or notice.outcome not in listener.notify_on:
         return False
     try:
-        post(listener.notify_webhook, notice.to_json(), os.environ)
+        post(listener.notify_webhook, notice.to_json(), os.environ, NOTICE)
     except EltEnvError as error:
         say(error.problem, logging.WARNING)
         return False
