@@ -8,6 +8,7 @@ from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
 from elt_env.proof.proof import Proof, examine, require_proven
+from elt_env.release.locations import require_loadable
 from elt_env.release.move import MoveResult, moving
 from elt_env.release.record import Release, withdrawn
 from elt_env.toolbox import Toolbox
@@ -37,7 +38,8 @@ def promote(  # noqa: PLR0913  # target, tools and listener, and what the histor
         by: what moves it, as in `elt-env promote`.
 
     Raises:
-        ProofError: required evidence is missing or does not hold.
+        ProofError: required evidence is missing or does not hold, or the policy's webserver cannot
+            load what the lock's Dagster serves.
         IntegrityError: the prefix is not what it was when it was sealed.
         PolicyError: the policy names a check that there is none of.
         InputError, ToolError: there is no lock, or its prefix is not built.
@@ -54,6 +56,7 @@ def promote(  # noqa: PLR0913  # target, tools and listener, and what the histor
             require_as_sealed(prefix)
             mover.confirm(before, prefix)
             return mover.stay(before, "it is the release already")
+        require_loadable(lock, prefix.path, toolbox, say)
         for each in proof.aside:
             say(f"promote: does not apply: {each}")
         release = mover.prepare(

@@ -36,11 +36,28 @@ def best_day() -> dg.MaterializeResult[None]:
 
 
 refresh = dg.define_asset_job("refresh", description="Build the models, and what follows of them.")
+_UNDER_WAY = dg.RunsFilter(
+    job_name="refresh",
+    statuses=[
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+    ],
+)
+
+
+@dg.schedule(job=refresh, cron_schedule="* * * * *")
+def every_minute(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Refresh, unless the run before is still at it: DuckDB has one writer."""
+    if context.instance.get_runs(_UNDER_WAY, limit=1):
+        return dg.SkipReason("a refresh is under way")
+    return dg.RunRequest()
+
 
 defs = dg.Definitions(
     assets=[models, best_day],
     jobs=[refresh],
-    schedules=[dg.ScheduleDefinition(job=refresh, cron_schedule="* * * * *")],
+    schedules=[every_minute],
     resources={"dbt": DbtCliResource(project_dir=project, dbt_executable=str(_DBT))},
-    executor=dg.in_process_executor,  # DuckDB has one writer
+    executor=dg.in_process_executor,  # DuckDB has one writing process
 )

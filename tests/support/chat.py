@@ -17,12 +17,14 @@ class Chat:
         paths: what was posted to.
         taken: what was posted.
         status: what it answers with.
+        answer: the body of that.
     """
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.taken: list[dict[str, Any]] = []
         self.status = 200
+        self.answer = b""
         chat = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,6 +34,7 @@ class Chat:
                 chat.taken.append(json.loads(body))
                 self.send_response(chat.status)
                 self.end_headers()
+                self.wfile.write(chat.answer)
 
             def log_message(self, *_: object) -> None:
                 pass

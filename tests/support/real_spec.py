@@ -17,7 +17,14 @@ from tests.support.commands import Site
 
 Run = subprocess.CompletedProcess[str]
 
-_PROJECT = ("pyproject.toml", "workspace.yaml", "environments", "dbt_project", "meltano")
+_PROJECT = (
+    "pyproject.toml",
+    "workspace.yaml",
+    "environments",
+    "examples",
+    "dbt_project",
+    "meltano",
+)
 _STORE = ("locks", "targets", "cache/meltano")
 _LIMIT = 120.0
 _WARNING = ("imports", "mixed_managers")  # modules want what nothing requires; files clash

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,13 +198,25 @@ def add_make(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def web_ui(site: Site, variables: Mapping[str, str] | None = None) -> Iterator[WebUi]:
-    """Run `make ui` for a site, see it in a browser, and stop both at the end."""
+def web_ui(
+    site: Site, variables: Mapping[str, str] | None = None, dev: Sequence[str] = ()
+) -> Iterator[WebUi]:
+    """Run the web UI of a site, see it in a browser, and stop both at the end.
+
+    Args:
+        site: the site.
+        variables: more of them.
+        dev: options of `dagster dev`, which is run then; by default it is `make ui`.
+    """
     port = free_port()
+    command = ["make", "-o", ".venv/.ready", "ui", f"PORT={port}"]
+    if dev:
+        where = ["-h", "127.0.0.1", "-p", str(port)]
+        command = [sys.executable, "-m", "dagster", "dev", *dev, *where]
     log = site.directory / "web-ui.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["make", "-o", ".venv/.ready", "ui", f"PORT={port}"],
+            command,
             cwd=site.directory,
             env=site.environment | dict(variables or {}),
             stdin=subprocess.DEVNULL,
