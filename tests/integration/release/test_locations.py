@@ -19,6 +19,7 @@ from tests.support.chat import chatting
 from tests.support.index_server import dead_url
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import keep_current, prepare, pretend_built, pretend_proven, toolbox_at
+from tests.support.said import Said
 
 _LOCK = lock_of(python_package(), pip_package("alpha", "1.0"))
 _NEXT = lock_of(python_package(), pip_package("alpha", "1.1"))
@@ -29,11 +30,11 @@ _TOKEN = "t0p/secret"  # noqa: S105  # nobody's
 def moved(root: Path, url: str) -> str:
     """Promote two locks and roll back, with a location to reload; return what was said."""
     toolbox = toolbox_at(root, reload_locations={url: ["analytics"]})
-    lines: list[str] = []
+    lines = Said()
     for lock in (_LOCK, _NEXT):
         prepare(lock, toolbox)
-        promote(_TARGET, toolbox, lines.append, trigger="a reason", by="a test")
-    roll_back(_TARGET, toolbox, lines.append, trigger="a reason", by="a test")
+        promote(_TARGET, toolbox, lines, trigger="a reason", by="a test")
+    roll_back(_TARGET, toolbox, lines, trigger="a reason", by="a test")
     release = ReleaseStore(toolbox.store.home).current(_TARGET.name)
     assert release is not None
     assert (release.number, release.digest) == (3, _LOCK.digest)
@@ -86,14 +87,14 @@ def promoted(root: Path, version: str, locked: str) -> str:
         locked: version of Dagster in the lock.
     """
     lock = lock_of(python_package(), pip_package("dagster", locked))
-    lines: list[str] = []
+    lines = Said()
     with chatting() as chat:
         chat.answer = json.dumps({"data": {"version": version}}).encode()
         toolbox = toolbox_at(root, reload_locations={chat.url.rpartition("/")[0]: []})
         keep_current(lock, toolbox)
         pretend_built(lock, toolbox, "python")
         pretend_proven(lock, toolbox)
-        promote(lock.target, toolbox, lines.append, trigger="a reason", by="a test")
+        promote(lock.target, toolbox, lines, trigger="a reason", by="a test")
     return "\n".join(lines)
 
 
