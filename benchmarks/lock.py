@@ -20,12 +20,12 @@ from benchmarks.pack import positive, print_line
 from benchmarks.side_by_side import Contender, measure, table
 from elt_env.environment.build import require_lock
 from elt_env.errors import EltEnvError
-from elt_env.index.http_client import unheard
 from elt_env.lock.candidate import find_candidate
 from elt_env.lock.joint import common_request
 from elt_env.lock.request import ask
 from elt_env.lock.solve import as_requirement
-from elt_env.machine.process import Say
+from elt_env.machine.platform import this_platform
+from elt_env.machine.process import Say, unheard
 from elt_env.package.target import Target, parse_target
 from elt_env.project.settings import open_project
 from elt_env.toolbox import Toolbox, open_toolbox
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         toolbox = open_toolbox(open_project(options.project), options.target.partition("@")[0])
-        target = parse_target(options.target, toolbox.conda.platform())
+        target = parse_target(options.target, this_platform())
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
             report(target, toolbox, options.rounds, Path(scratch), print_line)
     except EltEnvError as error:

@@ -24,6 +24,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import EltEnvError, InputError, ToolError
 from elt_env.image.pack import pack, prepare_base
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say, run
 from elt_env.package.target import parse_target
 from elt_env.project.settings import open_project
@@ -86,7 +87,7 @@ def built(root: Path, target: str | None) -> tuple[Prefix, Toolbox]:
     ]
     for name in [target] if target else every:
         toolbox = open_toolbox(project, name.partition("@")[0])
-        wanted = parse_target(name, toolbox.conda.platform())
+        wanted = parse_target(name, this_platform())
         if toolbox.store.pointer(wanted) is None:
             continue
         lock = require_lock(wanted, toolbox)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 
 from elt_env.defs.console import short_console
@@ -35,15 +37,21 @@ def _own_definitions(project: Project) -> dg.Definitions:
 
     Environments that are components there bring what they share themselves.
     """
-    if defs_folder(project.root) is None:
+    folder = defs_folder(project.root)
+    if folder is None or _is_empty(folder):
         return shared_definitions(project, EltProject())
     # Not `load_from_defs_folder`: it warns where -m gives the code location another name.
     found = dg.ComponentTree.for_project(project.root)
     tree = dg.ComponentTree.from_module(found.defs_module, found.project_root)
-    folder = tree.build_defs()
+    made = tree.build_defs()
     if project.components:
-        return folder
-    return dg.Definitions.merge(folder, shared_definitions(project, EltProject()))
+        return made
+    return dg.Definitions.merge(made, shared_definitions(project, EltProject()))
+
+
+def _is_empty(folder: Path) -> bool:
+    """Tell whether nothing was made in a folder of definitions; to load it takes a second."""
+    return {each.name for each in folder.iterdir()} <= {"__init__.py", "__pycache__"}
 
 
 with telling_what_is_not_loaded(WATCHING):

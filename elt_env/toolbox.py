@@ -5,43 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from elt_env.conda import CondaTool, Rattler
-from elt_env.conda.channels import Channels, find_channels
-from elt_env.conda.host_channel import FORMAT, HostChannel
 from elt_env.errors import SpecError
-from elt_env.index.download import Downloads
-from elt_env.index.package_index import PackageIndex
 from elt_env.machine.condarc import read_conda_settings
-from elt_env.machine.indexes import Indexes, find_indexes
+from elt_env.machine.platform import this_platform
 from elt_env.package.target import Target
-from elt_env.pip import Installer, Pip, Resolver, Uv
-from elt_env.pip.direct_wheels import DirectWheels
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.project.settings import Project
 from elt_env.store.evidence_key import read_evidence_key
 from elt_env.store.locks import Store
+
+if TYPE_CHECKING:
+    from elt_env.conda import CondaTool
+    from elt_env.conda.channels import Channels
+    from elt_env.conda.host_channel import HostChannel
+    from elt_env.index.download import Downloads
+    from elt_env.index.package_index import PackageIndex
+    from elt_env.machine.indexes import Indexes
+    from elt_env.pip import Installer, Resolver
+    from elt_env.pip.direct_wheels import DirectWheels
+    from elt_env.pip.uv_tool import Uv
 
 Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
 class Toolbox:
-    """The tools of one environment, and where their work is kept."""
+    """The tools of one environment, and where their work is kept.
+
+    Each tool is loaded when it is first used: to load them all takes longer than most commands.
+
+    Attributes:
+        name: that of the environment.
+        environment: its policy.
+    """
 
     project: Project
+    name: str
     environment: EnvironmentPolicy
     store: Store
-    conda: CondaTool
-    resolver: Resolver
-    installer: Installer
-    channels: Channels
-    indexes: Indexes
-    downloads: Downloads
-    package_index: PackageIndex
-    direct_wheels: DirectWheels
-    host_channel: HostChannel
     now: Clock
 
     @property
@@ -57,52 +62,107 @@ class Toolbox:
 
     def target(self, environment: str, python: str) -> Target:
         """Return the target on this machine's platform."""
-        return Target(environment, python, self.conda.platform())
+        return Target(environment, python, this_platform())
+
+    @cached_property
+    def channels(self) -> Channels:
+        """What the policy, and conda's settings, say of channels."""
+        from elt_env.conda.channels import find_channels
+
+        return find_channels(self.policy, read_conda_settings(), self.project.root)
+
+    @cached_property
+    def indexes(self) -> Indexes:
+        """The package indexes of the policy and of the spec.
+
+        Where the spec cannot be used, they are the policy's: whoever needs the spec says why not,
+        and nobody else is kept from work.
+        """
+        from elt_env.machine.indexes import find_indexes
+
+        try:
+            options = self.project.spec(self.name).pip_options
+            return find_indexes(self.policy, options=options, root=self.project.root)
+        except SpecError:
+            return find_indexes(self.policy)
+
+    @cached_property
+    def conda(self) -> CondaTool:
+        """What solves and links the conda half."""
+        from elt_env.conda.rattler_tool import Rattler
+
+        return Rattler(self._cache / "conda", self.channels.names, self._limit)
+
+    @property
+    def resolver(self) -> Resolver:
+        """What resolves the pip half."""
+        return self._uv
+
+    @cached_property
+    def installer(self) -> Installer:
+        """What runs the one pip command."""
+        if self.environment.installer == "uv":
+            return self._uv
+        from elt_env.pip.pip_tool import Pip
+
+        return Pip(self._limit)
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        """What fetches the files of a lock."""
+        from elt_env.index.download import Downloads
+
+        return Downloads(self._cache / "wheels", self.indexes, self._limit)
+
+    @cached_property
+    def package_index(self) -> PackageIndex:
+        """The pages of the package indexes."""
+        from elt_env.index.package_index import LOOK_LIMIT, PackageIndex
+
+        limit = min(LOOK_LIMIT, self._limit)
+        return PackageIndex(self.indexes, self._cache / "pages", limit)
+
+    @cached_property
+    def direct_wheels(self) -> DirectWheels:
+        """The wheels of what has no wheel on an index."""
+        from elt_env.pip.direct_wheels import DirectWheels
+
+        builds = (self._cache / "builds", self.project.home / "builds")
+        return DirectWheels(self.downloads, *builds, self._uv, self._limit)
+
+    @cached_property
+    def host_channel(self) -> HostChannel:
+        """The conda channel that is made of this machine."""
+        from elt_env.conda.host_channel import FORMAT, HostChannel
+
+        return HostChannel(self.project.home / "host-channel" / FORMAT)
+
+    @cached_property
+    def _uv(self) -> Uv:
+        from elt_env.pip.uv_tool import Uv
+
+        return Uv(self.indexes, self._limit)
+
+    @property
+    def _cache(self) -> Path:
+        return self.project.home / "cache"
+
+    @property
+    def _limit(self) -> float:
+        return self.policy.tool_limit.total_seconds()
 
 
 def open_toolbox(project: Project, environment: str) -> Toolbox:
     """Return the tools that the policy names for one environment.
 
     Raises:
-        PolicyError: there is no such environment, or a setting has no usable value.
+        PolicyError: there is no such environment.
     """
-    policy = project.policy
-    environment_policy = project.environment(environment)
-    channels = find_channels(policy, read_conda_settings(), project.root)
-    indexes = _indexes(project, environment)
-    limit = policy.tool_limit.total_seconds()
-    cache = project.home / "cache"
-    uv = Uv(indexes, limit)
-    downloads = Downloads(cache / "wheels", indexes, limit)
+    key = partial(read_evidence_key, project.policy.evidence_key, project.root, project.home)
     return Toolbox(
         project=project,
-        environment=environment_policy,
-        store=Store(
-            project.home,
-            project.store_owner.claim,
-            partial(read_evidence_key, policy.evidence_key, project.root, project.home),
-        ),
-        conda=Rattler(cache / "conda", channels.names, limit),
-        resolver=uv,
-        installer=Pip(limit) if environment_policy.installer == "pip" else uv,
-        channels=channels,
-        indexes=indexes,
-        downloads=downloads,
-        package_index=PackageIndex(indexes, cache / "pages"),
-        direct_wheels=DirectWheels(downloads, cache / "builds", project.home / "builds", uv, limit),
-        host_channel=HostChannel(project.home / "host-channel" / FORMAT),
+        name=environment,
+        environment=project.environment(environment),
+        store=Store(project.home, project.store_owner.claim, key),
         now=lambda: datetime.now(timezone.utc),
     )
-
-
-def _indexes(project: Project, environment: str) -> Indexes:
-    """Return the package indexes of the policy and of the spec.
-
-    Where the spec cannot be used, they are the policy's: whoever needs the spec says why not, and
-    nobody else is kept from work.
-    """
-    try:
-        options = project.spec(environment).pip_options
-        return find_indexes(project.policy, options=options, root=project.root)
-    except SpecError:
-        return find_indexes(project.policy)

@@ -11,10 +11,11 @@ from elt_env.cli.targets import open_target
 from elt_env.errors import PolicyError
 from elt_env.lock import make as locking
 from elt_env.lock.diff_render import body, headline
-from elt_env.lock.from_file import LockedFile, is_file, lock_file
+from elt_env.lock.from_file import LockedFile, lock_file
 from elt_env.lockfile.changes import count
 from elt_env.machine.process import Say
 from elt_env.project.settings import open_project
+from elt_env.project.spec_paths import is_file
 from elt_env.release.notify import notify
 from elt_env.toolbox import Toolbox
 

@@ -12,7 +12,6 @@ from elt_env.cli.targets import open_target
 from elt_env.machine.shells import own_command
 from elt_env.project.settings import open_project
 from elt_env.python.interpreters import list_interpreters
-from elt_env.report import settings as settings_report
 from elt_env.report import show as showing
 from elt_env.report.summary import SET_CLOCK, Summary, next_steps, packages_text
 from elt_env.runtime.input_files import read_stored_text
@@ -97,6 +96,8 @@ def next_steps_of(summary: Summary, toolbox: Toolbox) -> str:
 
 
 def _print_settings(name: str | None, *, as_json: bool) -> None:
+    from elt_env.report import settings as settings_report  # slow to load
+
     if name is None:
         found = settings_report.settings_of(open_project(with_policy=False))
     else:

@@ -10,7 +10,6 @@ import click
 from elt_env.environment.build import require_lock
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import InputError, IntegrityError
-from elt_env.lock.from_file import environment_of, is_file
 from elt_env.lock.origins import hosts_of
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
@@ -18,6 +17,7 @@ from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target, parse_target
 from elt_env.project.settings import open_project
+from elt_env.project.spec_paths import environment_of, is_file
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store, read_lock_directory
 from elt_env.toolbox import Toolbox, open_toolbox

@@ -1,7 +1,6 @@
-"""Conda: what it is asked, and the tools that can do it."""
+"""Conda: what a tool of it is asked. The tools are loaded where one is chosen."""
 
 from elt_env.conda.port import Carried, ChannelRelease, CondaTool, LeftOut, Offered, SolveRequest
-from elt_env.conda.rattler_tool import Rattler, this_platform
 
 __all__ = [
     "Carried",
@@ -9,7 +8,5 @@ __all__ = [
     "CondaTool",
     "LeftOut",
     "Offered",
-    "Rattler",
     "SolveRequest",
-    "this_platform",
 ]

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import rattler
-
 from elt_env.errors import SpecError
 from elt_env.machine.condarc import CondaSettings
 from elt_env.project.policy import ChannelPriority, Policy
@@ -30,6 +28,8 @@ _SUBDIR = re.compile(
 
 def rattler_alias() -> str:
     """Return the base URL of channel names where no setting names one."""
+    import rattler  # slow to load
+
     return rattler.Channel("name").base_url.removesuffix("/name/")
 
 

@@ -8,9 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-from elt_env.index.http_client import unheard
 from elt_env.lockfile.document import Package
-from elt_env.machine.process import Say
+from elt_env.machine.process import Say, unheard
 from elt_env.project.policy import ChannelPriority
 from elt_env.spec.conda_spec import CondaSpec
 
@@ -133,10 +132,6 @@ class CondaTool(Protocol):
 
     def version(self) -> str:
         """Return the tool's version."""
-        ...
-
-    def platform(self) -> str:
-        """Return this machine's conda subdir, as in `linux-64`."""
         ...
 
     def channel_urls(self, channels: Iterable[str]) -> tuple[str, ...]:

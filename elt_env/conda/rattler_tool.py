@@ -38,11 +38,11 @@ from elt_env.errors import (
     SpecError,
     TimeLimitError,
 )
-from elt_env.index.http_client import answers_with_page, patiently, unheard
+from elt_env.index.http_client import answers_with_page, patiently
 from elt_env.index.http_errors import refusal
 from elt_env.lockfile.document import Package
 from elt_env.machine.logins import Logins
-from elt_env.machine.process import Say
+from elt_env.machine.process import Say, unheard
 from elt_env.runtime.credentials import (
     WHERE_CREDENTIALS_BELONG,
     channel_carries_credentials,
@@ -58,11 +58,6 @@ _WAITING_LIMIT = 900.0  # seconds that servers may ask for, all together
 # Where nobody answers, a person waits for the fallback; a download is worth more.
 _TRIES = 2
 _DOWNLOAD_TRIES = 4
-
-
-def this_platform() -> str:
-    """Return this machine's conda subdir."""
-    return str(rattler.Subdir.current())
 
 
 class Rattler:
@@ -86,10 +81,6 @@ class Rattler:
     def version(self) -> str:
         """Return py-rattler's version."""
         return importlib.metadata.version("py-rattler")
-
-    def platform(self) -> str:
-        """Return this machine's conda subdir."""
-        return this_platform()
 
     def channel_urls(self, channels: Iterable[str]) -> tuple[str, ...]:
         """Return the URLs that channels stand for; see CondaTool."""

@@ -23,6 +23,7 @@ from elt_env.environment.prefix_content import (
 from elt_env.environment.recorded_files import install_request, settle_files
 from elt_env.errors import InputError, IntegrityError, ToolError
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say, marked
 from elt_env.package.target import Target
 from elt_env.runtime.files import write_atomically
@@ -132,7 +133,7 @@ def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> BuildResult:
         ProofError: what is locked does not fit together.
         NetworkError, StorageError, BusyError: the next call takes it up again.
     """
-    _require_platform(lock, toolbox)
+    _require_platform(lock)
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     prefix.mark_used()
     if prefix.stage >= goal:
@@ -157,8 +158,8 @@ def _why_again(prefix: Prefix) -> str:
     return f"{prefix.path} was left unfinished"
 
 
-def _require_platform(lock: Lock, toolbox: Toolbox) -> None:
-    here = toolbox.conda.platform()
+def _require_platform(lock: Lock) -> None:
+    here = this_platform()
     if lock.target.platform != here:
         raise IntegrityError(
             f"The lock {lock.digest} is for {lock.target.platform}; this machine is {here}.",

@@ -20,12 +20,11 @@ from elt_env.index.http_client import (
     patiently,
     refused,
     retry_after,
-    unheard,
 )
 from elt_env.index.http_errors import TryAgainError
 from elt_env.machine.indexes import Indexes
 from elt_env.machine.logins import Logins
-from elt_env.machine.process import Say
+from elt_env.machine.process import Say, unheard
 from elt_env.runtime.cancelling import go_on
 from elt_env.runtime.files import sha256_of, writing
 from elt_env.store.last_use import mark_used

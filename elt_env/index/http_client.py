@@ -42,11 +42,6 @@ REFUSED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def unheard(line: str, level: int = logging.INFO, /) -> None:
-    """Hear a line of progress that nobody waits for."""
-    del line, level
-
-
 def open_client(
     logins: Logins | None = None,
     *,

@@ -28,6 +28,7 @@ from elt_env.runtime.input_files import read_stored
 
 _AT_ONCE = 8
 _EACH = 20.0
+LOOK_LIMIT = 60.0
 _ATTEMPTS = 3
 _LONGEST_PAUSE = 20.0
 _NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
@@ -64,7 +65,7 @@ class PackageIndex:
         limit: seconds that one look may take, all projects together.
     """
 
-    def __init__(self, indexes: Indexes, cache: Path, limit: float = 60.0) -> None:
+    def __init__(self, indexes: Indexes, cache: Path, limit: float = LOOK_LIMIT) -> None:
         self._indexes = indexes
         self._cache = PageCache(cache)
         self._metadata = cache / "metadata"

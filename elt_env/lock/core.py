@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from packaging.requirements import Requirement
 
 from elt_env.errors import TimeLimitError, UnsatisfiableError
-from elt_env.index.http_client import unheard
 from elt_env.lock.joint import Choice, JointProblem
 from elt_env.lock.minimal import minimal
 from elt_env.lock.problems import Problems
 from elt_env.lock.settle import allowed, settled
+from elt_env.machine.process import unheard
 from elt_env.package.names import normalize
 from elt_env.spec.conda_spec import CondaSpec
 from elt_env.spec.markers import applies

@@ -11,16 +11,17 @@ from packaging.version import Version
 
 from elt_env.errors import (
     ChannelUnreachableError,
-    InputError,
     PolicyError,
     SpecError,
     UnsatisfiableError,
 )
 from elt_env.lock.make import Locked, lock
+from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say
 from elt_env.package.target import Target, environment_name, require_environment, require_minor
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.settings import Project
+from elt_env.project.spec_paths import is_spec_of, listed_as, spec_at
 from elt_env.project.unlisted import relative_spec, remember
 from elt_env.python.interpreters import list_interpreters
 from elt_env.spec.conda_bounds import admits_minor
@@ -30,11 +31,6 @@ from elt_env.toolbox import Toolbox, open_toolbox
 
 _MINORS = tuple(f"3.{number}" for number in range(40))
 _TRIES = 3  # Pythons, where the file leaves it open
-
-
-def is_file(text: str) -> bool:
-    """Tell whether what a person typed in a target's place is the path of a spec, or its place."""
-    return "/" in text or text in (".", "..") or text.endswith((".yml", ".yaml"))
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ def lock_file(
         PolicyError: another environment has that name.
         EltEnvError: as `elt_env.lock.make.lock`.
     """
-    file = _spec_at(file)
+    file = spec_at(file)
     listed = listed_as(file, project)
     if listed is not None and name in (None, listed):
         toolbox = open_toolbox(project, listed)
@@ -82,47 +78,6 @@ def lock_file(
     return _lock_first(spec, wanted, pythons, project, say)
 
 
-def environment_of(file: Path, project: Project) -> str:
-    """Return the name of the environment that was made from a file.
-
-    Raises:
-        InputError: none was.
-    """
-    file = _spec_at(file)
-    named = listed_as(file, project) or next(
-        (name for name, each in project.unlisted.items() if _is_spec_of(each, file, project)), None
-    )
-    if named is None:
-        raise InputError(
-            f"Nothing was built from {file} in the store {project.home}.",
-            f"Build it first: elt-env build {file}",
-        )
-    return named
-
-
-def _spec_at(path: Path) -> Path:
-    """Return the spec that a path means: itself, or the one that conda takes in a directory."""
-    names = ("environment.yml", "environment.yaml") if path.is_dir() else ()
-    found = next((path / each for each in names if (path / each).is_file()), path)
-    if found.is_dir():
-        raise InputError(
-            f"There is no environment.yml in the directory {path}.", "Name the file of a spec."
-        )
-    return found
-
-
-def listed_as(file: Path, project: Project) -> str | None:
-    """Return the environment of the policy whose spec is that file; None where there is none."""
-    for name, each in project.policy.environments.items():
-        if _is_spec_of(each, file, project):
-            return name
-    return None
-
-
-def _is_spec_of(environment: EnvironmentPolicy, file: Path, project: Project) -> bool:
-    return (project.root / environment.spec).resolve() == file.resolve()
-
-
 def _name(asked: str | None, spec: Spec, file: Path) -> str:
     if asked is None:
         return environment_name(spec.name, file.absolute())
@@ -132,7 +87,7 @@ def _name(asked: str | None, spec: Spec, file: Path) -> str:
 def _require_free(name: str, file: Path, project: Project, say: Say) -> None:
     """Return when the name is this file's, or nobody's."""
     other = project.environments.get(name)
-    if other is None or (name in project.unlisted and _is_spec_of(other, file, project)):
+    if other is None or (name in project.unlisted and is_spec_of(other, file, project)):
         return
     place = project.root / other.spec
     if name not in project.policy.environments and not place.exists():
@@ -184,7 +139,7 @@ def _on_offer(spec: Spec, toolbox: Toolbox) -> set[str]:
     """Return the Python minors of the channels, or of this machine where these are replaced."""
     channels = toolbox.channels.of(spec)
     try:
-        releases = toolbox.conda.releases(channels, "python", toolbox.conda.platform())
+        releases = toolbox.conda.releases(channels, "python", this_platform())
     except ChannelUnreachableError:
         if toolbox.policy.channel_fallback == "none":
             raise

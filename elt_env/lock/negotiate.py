@@ -18,7 +18,6 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from elt_env.errors import TimeLimitError, UnsatisfiableError
-from elt_env.index.http_client import unheard
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.best_answer import BestSearch, Clause
 from elt_env.lock.conflict import explained
@@ -29,7 +28,7 @@ from elt_env.lock.request import LockRequest, pre_release_bounds
 from elt_env.lock.settle import allowed, settled, solve_within
 from elt_env.lock.solve import CondaAnswer, as_requirement, solve_request, stock_host_channel
 from elt_env.lockfile.document import Bound, HeldBack
-from elt_env.machine.process import Say
+from elt_env.machine.process import Say, unheard
 from elt_env.package.names import normalize
 from elt_env.pip import ResolveRequest
 from elt_env.pip.port import Resolved

@@ -9,7 +9,7 @@ from dataclasses import replace
 from packaging.requirements import InvalidRequirement, Requirement
 
 from elt_env.errors import ChannelUnreachableError, PackageNotFoundError, UnsatisfiableError
-from elt_env.index.http_client import unheard
+from elt_env.machine.process import unheard
 from elt_env.pip import ResolveRequest
 from elt_env.spec.conda_bounds import to_pep440
 from elt_env.spec.document import Spec

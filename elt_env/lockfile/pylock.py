@@ -22,15 +22,26 @@ def render(lock: Lock) -> str:
     What a package needs of conda's half is not among its `dependencies`, which refer to packages
     of this file alone.
     """
-    document = Pylock(
+    return tomli_w.dumps(_document(lock).to_dict())
+
+
+def require_valid(lock: Lock) -> None:
+    """Return when what is rendered is valid; it takes as long as rendering, so not for a reader.
+
+    Raises:
+        packaging.pylock.PylockValidationError: it is not, which is a fault of this module.
+    """
+    _document(lock).validate()
+
+
+def _document(lock: Lock) -> Pylock:
+    return Pylock(
         lock_version=Version("1.0"),
         created_by="elt-env",
         requires_python=SpecifierSet(f"=={lock.target.python}.*"),
         packages=[_package(each, lock) for each in lock.pip],
         tool={"elt-env": {"target": str(lock.target), "digest": lock.digest}},
     )
-    document.validate()
-    return tomli_w.dumps(document.to_dict())
 
 
 def _package(package: Package, lock: Lock) -> PylockPackage:

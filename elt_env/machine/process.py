@@ -39,6 +39,11 @@ class Say(Protocol):
         """Tell it at a level of `logging`: DEBUG for what nobody reads twice."""
 
 
+def unheard(line: str, level: int = logging.INFO, /) -> None:
+    """Hear a line of progress that nobody waits for."""
+    del line, level
+
+
 def marked(line: str, level: int) -> str:
     """Return a line as it stands where no level does: a warning says that it is one."""
     return f"WARNING: {line}" if level >= logging.WARNING else line

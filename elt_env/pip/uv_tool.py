@@ -13,10 +13,9 @@ from pathlib import Path
 from packaging.pylock import Pylock
 
 from elt_env.errors import IntegrityError
-from elt_env.index.http_client import unheard
 from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Index, Indexes, parse_index
-from elt_env.machine.process import Completed, Say
+from elt_env.machine.process import Completed, Say, unheard
 from elt_env.machine.scratch import scratch_directory
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize

@@ -73,7 +73,7 @@ class _OwnCheck(BaseModel):
     Each key is one of the policy, written with `-` for `_`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     exclude: tuple[str, ...] = Field(
         (), description="what of the project is not copied: names or paths in it, with `*` and `?`"

@@ -68,7 +68,7 @@ EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class EnvironmentPolicy(_Frozen):

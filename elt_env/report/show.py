@@ -10,6 +10,7 @@ from elt_env.errors import InputError, PolicyError
 from elt_env.image.store import ImageStore
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import this_platform
 from elt_env.package.target import Target, parse_target
 from elt_env.python.interpreters import list_interpreters
 from elt_env.release.store import ReleaseStore
@@ -58,7 +59,7 @@ def find_lock(text: str, toolbox: Toolbox) -> Lock:
         IntegrityError: it was changed by hand.
     """
     if "@" in text and "/" not in text:
-        target = parse_target(text, toolbox.conda.platform())
+        target = parse_target(text, this_platform())
         lock = toolbox.store.current_lock(target)
         if lock is None:
             raise InputError(

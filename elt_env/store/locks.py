@@ -85,6 +85,7 @@ class Store:
             StorageError: the store is full or not writable; what was there before still is.
         """
         self.claim()
+        pylock.require_valid(lock)
         directory = self.lock_directory(lock.digest)
         with writing(directory):
             directory.parent.mkdir(parents=True, exist_ok=True)

@@ -20,12 +20,12 @@ from elt_env.errors import (
     ToolError,
     UnsatisfiableError,
 )
-from elt_env.index.http_client import unheard
 from elt_env.lock.chains import NeededPackage, chain_to
 from elt_env.lock.negotiate import resolve_request
 from elt_env.lock.request import LockRequest
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import Lock
+from elt_env.machine.process import unheard
 from elt_env.pip.port import Resolved
 from elt_env.spec.conda_bounds import admits_minor, to_pep440
 from elt_env.spec.conda_spec import CondaSpec

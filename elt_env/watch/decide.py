@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from elt_env.errors import SourceError, TimeLimitError, UnsatisfiableError
-from elt_env.index.package_index import PackageIndex
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.candidate import Candidate, find_candidate
 from elt_env.lockfile.document import Lock, Package
@@ -111,9 +110,7 @@ def watcher_of(toolbox: Toolbox, environment: str, tick: Tick, say: Say) -> Watc
     """Return what to look with, so that no tool outlasts the tick."""
     policy = toolbox.policy.model_copy(update={"tool_limit": timedelta(seconds=tick.left)})
     project = replace(toolbox.project, policy=policy)
-    limited = open_toolbox(project, environment)
-    index = PackageIndex(toolbox.indexes, project.home / "cache" / "pages", tick.left)
-    return Watcher(replace(limited, package_index=index, now=toolbox.now), tick, say)
+    return Watcher(replace(open_toolbox(project, environment), now=toolbox.now), tick, say)
 
 
 def no_lock(target: Target) -> Outcome:

@@ -31,6 +31,7 @@ from elt_env.lock.negotiate import agree, resolve_request
 from elt_env.lock.request import LockRequest, ask
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import CondaDetail, Lock, Package
+from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.pip.port import Resolved
@@ -104,7 +105,7 @@ def pythons_to_examine(environment: str, toolbox: Toolbox, say: Say) -> tuple[st
 
 def _newest_of_channels(environment: str, toolbox: Toolbox) -> set[str]:
     channels = toolbox.channels.of(toolbox.project.spec(environment))
-    releases = toolbox.conda.releases(channels, "python", toolbox.conda.platform())
+    releases = toolbox.conda.releases(channels, "python", this_platform())
     final = [one for each in releases if not (one := Version(each.version)).is_prerelease]
     newest = max(final, default=None)
     return {f"{newest.major}.{newest.minor}"} if newest else set()

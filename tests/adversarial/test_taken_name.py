@@ -17,6 +17,7 @@ from elt_env.lock.diff_render import to_markdown, to_text
 from elt_env.lock.make import Locked, lock
 from elt_env.lock.origins import Order, SourceChange, explained, is_at, pinned_to
 from elt_env.lock.places import bare
+from elt_env.machine.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.toolbox import Toolbox
 from elt_env.watch.trial import examine_python
@@ -123,7 +124,7 @@ def test_sensors_and_other_pythons_stop_too(company: Company) -> None:
     with pytest.raises(SourceError):
         find_candidate(target_of(toolbox), toolbox, silent, upgrade=None)
     both = company.toolbox(pythons=("3.11", "3.12"))
-    other = Target("elt", "3.12", both.conda.platform())
+    other = Target("elt", "3.12", this_platform())
     with pytest.raises(SourceError, match=company.private.url):
         lock(other, both, silent)
     look = examine_python("elt", "3.13", both, silent)

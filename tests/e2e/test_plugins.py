@@ -164,10 +164,11 @@ def test_a_wrong_password_is_told_without_it(
 
 
 def _with_index(toolbox: Toolbox, index: IndexServer) -> Toolbox:
-    indexes = Indexes(parse_index(index.url))
     project = toolbox.project
     policy = project.policy.model_copy(update={"index": index.url})
-    return replace(open_toolbox(replace(project, policy=policy), "elt"), indexes=indexes)
+    own = open_toolbox(replace(project, policy=policy), "elt")
+    vars(own)["indexes"] = Indexes(parse_index(index.url))
+    return own
 
 
 def test_what_was_locked_is_installed_until_it_is_locked_anew(

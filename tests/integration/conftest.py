@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda import Rattler
+from elt_env.conda.rattler_tool import Rattler
 from tests.support.channel import Channel, ChannelServer
 from tests.support.index_server import IndexServer
 from tests.support.locking import Scene, fill

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda import Rattler
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.index.download import Downloads
 from elt_env.index.package_index import PackageIndex
 from elt_env.machine.indexes import Indexes, parse_index
-from elt_env.pip import InstallRequest, Pip, Uv
+from elt_env.pip import InstallRequest
+from elt_env.pip.pip_tool import Pip
+from elt_env.pip.uv_tool import Uv
 from tests.support.channel import ChannelServer
 from tests.support.index_server import IndexServer
 from tests.support.resolving import ask

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Indexes, parse_index
-from elt_env.pip import ResolveRequest, Uv
+from elt_env.pip import ResolveRequest
 from elt_env.pip.port import Resolved
+from elt_env.pip.uv_tool import Uv
 from tests.support.index_server import IndexServer
 from tests.support.wheels import make_sdist, make_wheel
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, SensorInstigatorData
-from dagster._core.storage.runs.sqlite import SqliteRunStorage
 
 from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject
@@ -79,6 +78,8 @@ def lost_process(run: dg.DagsterRun, instance: dg.DagsterInstance) -> int | None
 
     None also where that cannot be known: what an instance in files has begun runs on its machine.
     """
+    from dagster._core.storage.runs.sqlite import SqliteRunStorage  # slow to load
+
     if not isinstance(instance.run_storage, SqliteRunStorage):
         return None
     start = {dg.DagsterEventType.RUN_START}

@@ -10,13 +10,13 @@ from datetime import datetime, timezone
 
 import dagster as dg
 
-from elt_env.conda import this_platform
 from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.runs import Runs, claims
 from elt_env.defs.sensors.ticks import not_told_before
 from elt_env.defs.unloaded import told_without_tick
 from elt_env.errors import EltEnvError
+from elt_env.machine.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.project.policy import Policy
 from elt_env.release.notice import Notice

@@ -18,14 +18,16 @@ import pytest
 import rattler
 
 import elt_env
-from elt_env.conda import Rattler, SolveRequest
+from elt_env.conda import SolveRequest
 from elt_env.conda.host_channel import HostChannel
 from elt_env.conda.host_channel.python_package import entries
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import StorageError
 from elt_env.index.download import Downloads
 from elt_env.machine.indexes import find_indexes
 from elt_env.machine.process import clean_environment, run
-from elt_env.pip import ResolveRequest, Uv
+from elt_env.pip import ResolveRequest
+from elt_env.pip.uv_tool import Uv
 from elt_env.project.policy import Policy
 from elt_env.python.interpreters import Interpreter, list_interpreters
 from elt_env.spec.conda_spec import parse_conda_spec

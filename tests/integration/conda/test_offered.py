@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda import Rattler, SolveRequest, rattler_tool
+from elt_env.conda import SolveRequest, rattler_tool
 from elt_env.conda.channels import ChannelNames
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import UnsatisfiableError
 from elt_env.lockfile.document import Package
 from elt_env.project.policy import ChannelPriority

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda import Rattler
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import (
     CondaUnsatisfiableError,
     PackageNotFoundError,
@@ -142,7 +142,8 @@ _SOLVE = """
     import sys
     from pathlib import Path
     from elt_env.spec.conda_spec import CondaSpec
-    from elt_env.conda import Rattler, SolveRequest
+    from elt_env.conda import SolveRequest
+    from elt_env.conda.rattler_tool import Rattler
 
     conda = Rattler(Path(sys.argv[2]), None, 60.0)
     request = SolveRequest((sys.argv[1],), (CondaSpec("app"),), "linux-64")

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import rattler
 
-from elt_env.conda import Rattler
 from elt_env.conda.channels import ChannelNames, find_channels
 from elt_env.conda.rattler_client import open_client
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import (
     ChannelUnreachableError,
     EltEnvError,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda import Rattler
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import (
     IntegrityError,
     NetworkError,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda import Rattler, SolveRequest
+from elt_env.conda import SolveRequest
 from elt_env.conda.channels import ChannelNames, channel_of
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import UnsatisfiableError
 from elt_env.lockfile.document import Package
 from elt_env.project.policy import ChannelPriority

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda import Rattler
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import ChannelUnreachableError, NetworkError
 from tests.support.channel import Channel, ChannelServer, Fault
 from tests.support.conda_packages import make_conda_distribution, make_conda_package

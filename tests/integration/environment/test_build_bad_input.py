@@ -20,6 +20,7 @@ from elt_env.errors import (
     NetworkError,
 )
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import this_platform
 from elt_env.store.locks import read_lock_directory
 from elt_env.toolbox import Toolbox
 from tests.support.channel import ChannelServer
@@ -132,7 +133,7 @@ def test_a_lock_of_another_platform(sample: Sample, sample_lock: Lock, tmp_path:
 
     assert isinstance(error, IntegrityError)
     assert "osx-arm64" in error.problem
-    assert toolbox.conda.platform() in error.problem
+    assert this_platform() in error.problem
     assert not (toolbox.store.home / "prefixes").exists()
 
 

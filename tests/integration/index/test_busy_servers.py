@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda import Rattler
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import ChannelUnreachableError, IndexUnreachableError, NetworkError
 from elt_env.index import http_client
 from elt_env.index.download import Downloads

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from elt_env.conda import Rattler
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import CertificateError, ChannelUnreachableError
 from tests.support.channel import Channel, ChannelServer
 from tests.support.downloads import WAYS, Downloading

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from elt_env.conda import Rattler
+from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import IndexUnreachableError, NetworkError, PolicyError
 from elt_env.machine.indexes import Indexes, parse_index
-from elt_env.pip import Uv
+from elt_env.pip.uv_tool import Uv
 from tests.support.channel import Channel, ChannelServer
 from tests.support.downloads import Downloading
 from tests.support.index_server import IndexServer

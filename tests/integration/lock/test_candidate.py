@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from elt_env.errors import PolicyError
@@ -66,7 +68,7 @@ def test_a_candidate_of_before_the_current_lock_is_left_aside(
 ) -> None:
     found = _find(scene, toolbox, "part")
     later = toolbox.now().replace(year=2100)
-    moved = Toolbox(**{**vars(toolbox), "now": lambda: later})
+    moved = replace(toolbox, now=lambda: later)
     newer = scene.lock_with(moved, upgrade=("tool",)).lock
     taken = _take(scene, toolbox, found.lock.digest, "part", "gone-from-the-lock")
     assert f"the candidate {found.lock.digest} is left aside" in scene.told

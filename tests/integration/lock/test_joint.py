@@ -181,7 +181,8 @@ def test_an_sdist_is_taken_where_only_the_resolver_knows_its_index(
     scene.offer_conda("lib", "1.0")
     scene.index.add(make_sdist(tmp_path, "a", "1.0"))
     toolbox = scene.toolbox(conda=["lib"], pip=["a"], policy={"allow-sdist": ["a"]})
-    toolbox = replace(toolbox, indexes=replace(toolbox.indexes, default=None))
+    assert toolbox.resolver  # which keeps what it was given
+    vars(toolbox)["indexes"] = replace(toolbox.indexes, default=None)
     assert versions_of(scene.lock_with(toolbox)) == {"lib": "1.0", "a": "1.0"}
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from elt_env.machine.indexes import Indexes, parse_index
-from elt_env.pip import Uv
+from elt_env.pip.uv_tool import Uv
 from tests.support.index_server import IndexServer
 from tests.support.loopback import running
 from tests.support.resolving import OLD, Shelf, ask

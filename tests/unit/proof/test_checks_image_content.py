@@ -10,7 +10,7 @@ import pytest
 
 from elt_env.environment.prefix import Prefix
 from elt_env.image.oci.layout import Layout
-from elt_env.index.http_client import unheard
+from elt_env.machine.process import unheard
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.image import ImageUnderTest
 from elt_env.proof.checks.image_content import image_content

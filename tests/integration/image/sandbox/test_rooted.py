@@ -18,8 +18,7 @@ from elt_env.image.oci.unpack import ensure_root
 from elt_env.image.sandbox import Bind, Sandbox, Task, run_in
 from elt_env.image.sandbox.rooted import Bubblewrap, Namespaces, enter, find_user
 from elt_env.image.spec import Descriptor
-from elt_env.index.http_client import unheard
-from elt_env.machine.process import Completed
+from elt_env.machine.process import Completed, unheard
 from tests.support.layouts import (
     USERS,
     Entry,

@@ -14,7 +14,7 @@ from elt_env.errors import IntegrityError
 from elt_env.image.oci.layer import Compression, write_layer, write_tar
 from elt_env.image.oci.layout import Layout
 from elt_env.image.oci.unpack import ensure_root
-from elt_env.index.http_client import unheard
+from elt_env.machine.process import unheard
 from tests.support.layouts import (
     Entry,
     a_device,

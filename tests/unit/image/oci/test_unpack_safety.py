@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from elt_env.errors import IntegrityError
 from elt_env.image.oci.unpack import ensure_root
-from elt_env.index.http_client import unheard
+from elt_env.machine.process import unheard
 from tests.support.layouts import Entry, a_directory, a_file, a_hard_link, a_symlink, image_of
 
 
