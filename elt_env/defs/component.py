@@ -9,7 +9,9 @@ from elt_env.defs.project import asset_definitions, shared_definitions
 from elt_env.defs.resources import EltProject
 from elt_env.defs.scaffolder import EnvironmentScaffolder
 from elt_env.project.policy import ComponentPolicy
-from elt_env.project.settings import open_project
+from elt_env.project.settings import Project, open_project
+
+_LAST: list[tuple[dg.ComponentTree, Project]] = []
 
 
 @dg.scaffold_with(EnvironmentScaffolder)
@@ -53,9 +55,21 @@ class EnvironmentComponent(dg.Component):
         Raises:
             PolicyError: the policy cannot be used.
         """
-        project = open_project(context.project_root)
+        project = _opened(context.component_tree)
         if self.name != project.components[0].name:
             return asset_definitions(self.name, project.environment(self.name))
         others = {each.name for each in project.components} - {self.name}
         resource = EltProject(directory=str(project.root))
         return shared_definitions(project, resource, without=others)
+
+
+def _opened(tree: dg.ComponentTree) -> Project:
+    """Return the project of the components that are loaded together, which is read once for all.
+
+    Raises:
+        PolicyError: the policy cannot be used.
+    """
+    # By identity: a tree that is loaded anew equals the one before.
+    if not _LAST or _LAST[0][0] is not tree:
+        _LAST[:] = [(tree, open_project(tree.project_root))]
+    return _LAST[0][1]

@@ -101,6 +101,28 @@ def test_components_bring_their_environments_and_once_what_these_share(root: Pat
     assert list(repository.get_top_level_resources()) == ["project"]
 
 
+def _reads(root: Path, component: str) -> int:
+    """Return how often the file of a component is opened while the project is loaded."""
+    path = str(_folder(root) / component / "defs.yaml")
+    count = 0
+
+    def hear(event: str, details: tuple[object, ...]) -> None:
+        nonlocal count
+        count += event == "open" and str(details[0]) == path
+
+    sys.addaudithook(hear)
+    dg.load_from_defs_folder(path_within_project=root)
+    return count
+
+
+def test_more_components_are_not_read_more_often(root: Path) -> None:
+    _component(root, "elt")
+    alone = _reads(root, "elt")
+    for number in range(4):
+        _component(root, f"other{number}")
+    assert _reads(root, "elt") == alone
+
+
 def test_what_is_the_teams_own_is_left_alone(root: Path) -> None:
     _component(root, "elt")
     defs = dg.load_from_defs_folder(path_within_project=root)
