@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from itertools import islice, pairwise
+
 import dagster as dg
+from dagster._utils.schedules import (  # as Dagster itself reads the time of a schedule
+    cron_string_iterator,
+    is_valid_cron_string,
+)
 
 from elt_env.defs.intervals import local_seconds
 from elt_env.defs.names import group_name
 from elt_env.project.policy import Policy
+
+_TICKS = 60  # in which the longest time between two comes up
 
 
 def follows_upstream() -> dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]:
@@ -24,6 +33,19 @@ def follows_upstream() -> dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
         & ~condition.in_progress()
         & condition.all_deps_blocking_checks_passed()
     ).with_label("another data version upstream")
+
+
+def made_by_schedule(policy: Policy) -> dg.FreshnessPolicy | None:
+    """Return that an asset is made whenever the schedule relocks; a run has a day for it.
+
+    None where nothing relocks by itself, or the schedule's time cannot be read.
+    """
+    time = policy.relock_schedule
+    if not (policy.watch and time and is_valid_cron_string(time)):
+        return None
+    ticks = islice(cron_string_iterator(0.0, time, "UTC"), _TICKS)
+    longest = max(after - before for before, after in pairwise(ticks))
+    return dg.FreshnessPolicy.time_window(fail_window=longest + timedelta(days=1))
 
 
 def automation_sensor(policy: Policy) -> dg.AutomationConditionSensorDefinition:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 from pydantic import BaseModel
 
+from elt_env.defs.automation import made_by_schedule
 from elt_env.defs.project import asset_definitions, shared_definitions
 from elt_env.defs.resources import EltProject
 from elt_env.defs.scaffolder import EnvironmentScaffolder
@@ -57,7 +58,8 @@ class EnvironmentComponent(dg.Component):
         """
         project = _opened(context.component_tree)
         if self.name != project.components[0].name:
-            return asset_definitions(self.name, project.environment(self.name))
+            fresh = made_by_schedule(project.policy)
+            return asset_definitions(self.name, project.environment(self.name), fresh)
         others = {each.name for each in project.components} - {self.name}
         resource = EltProject(directory=str(project.root))
         return shared_definitions(project, resource, without=others)

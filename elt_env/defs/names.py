@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from elt_env.defs.run_tags import ENVIRONMENT
 from elt_env.project.policy import EnvironmentPolicy, Policy
 
 
@@ -39,7 +40,7 @@ def about(
     *,
     after: str,
 ) -> dict[str, Any]:
-    """Return what every asset of an environment has: key, group, partitions, kinds and owners.
+    """Return what every asset of an environment has, as its key, group, partitions and owners.
 
     The asset `after` has to be there, and the steps get it as an input of that name that holds
     nothing.
@@ -50,6 +51,7 @@ def about(
         "partitions_def": python_partitions(policy),
         "kinds": kinds,
         "owners": list(policy.owners),
+        "tags": {ENVIRONMENT: environment},
         "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         "ins": {after: dg.AssetIn([environment, after], dagster_type=dg.Nothing)},
     }

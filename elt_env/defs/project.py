@@ -8,6 +8,7 @@ from collections.abc import Collection
 import dagster as dg
 
 from elt_env.defs.assets import environment_assets, spec_asset
+from elt_env.defs.automation import made_by_schedule
 from elt_env.defs.checks import environment_checks, image_checks
 from elt_env.defs.jobs import environment_jobs, policy_executor
 from elt_env.defs.overview import overview_definitions
@@ -30,12 +31,26 @@ def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definiti
     return dg.Definitions.merge(asset_definitions(name, policy), environment_jobs(name, policy))
 
 
-def asset_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definitions:
-    """Return the assets and checks of one environment."""
+def asset_definitions(
+    name: str, policy: EnvironmentPolicy, fresh: dg.FreshnessPolicy | None = None
+) -> dg.Definitions:
+    """Return the assets and checks of one environment.
+
+    Args:
+        name: of the environment.
+        policy: of the environment.
+        fresh: when the schedule makes its lockfile, and its release where that follows by itself.
+    """
+    scheduled = {"lockfile", "release"} if policy.promote == "auto" else {"lockfile"}
+
+    def refreshed(spec: dg.AssetSpec) -> dg.AssetSpec:
+        is_scheduled = fresh is not None and spec.key.path[-1] in scheduled
+        return spec.replace_attributes(freshness_policy=fresh) if is_scheduled else spec
+
     return dg.Definitions(
         assets=[
             spec_asset(name, policy),
-            *environment_assets(name, policy),
+            *dg.map_asset_specs(refreshed, environment_assets(name, policy)),
             readiness_asset(name, policy.owners),
         ],
         asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
@@ -57,7 +72,7 @@ def shared_definitions(
     Raises:
         PolicyError: the project has no policy, only environments that were built from files.
     """
-    policy = project.policy
+    policy, fresh = project.policy, made_by_schedule(project.policy)
     if not policy.environments:
         raise PolicyError(
             f"No policy in {project.root} lists an environment; Dagster shows those that one does.",
@@ -69,7 +84,7 @@ def shared_definitions(
         readiness_job(policy.environments),
     )
     return dg.Definitions.merge(
-        *(asset_definitions(name, each) for name, each in every if name not in without),
+        *(asset_definitions(name, each, fresh) for name, each in every if name not in without),
         jobs,
         watch_definitions(policy, jobs.jobs or ()),
         release_jobs(policy),

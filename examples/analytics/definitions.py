@@ -35,7 +35,11 @@ def best_day() -> dg.MaterializeResult[None]:
     )
 
 
-refresh = dg.define_asset_job("refresh", description="Build the models, and what follows of them.")
+refresh = dg.define_asset_job(
+    "refresh",
+    dg.AssetSelection.assets(models, best_day),
+    description="Build the models, and what follows of them.",
+)
 _UNDER_WAY = dg.RunsFilter(
     job_name="refresh",
     statuses=[

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.environment.build import ensure_prefix
+from elt_env.lock.make import lock
+from elt_env.project.settings import open_project
 from tests.support.commands import REPOSITORY, Site, make_site
+from tests.support.project import toolbox_of
+from tests.support.said import Said
 from tests.support.web_ui import WebUi, button, has_browser, wait_until, web_ui
 
 # On a worker of their own: their spec is small, and its Dagster a real one.
@@ -22,6 +27,7 @@ pytestmark = [
 ]
 
 _TARGET = "elt@3.11"
+_NOBODY = "http://127.0.0.1:9"
 _WORKSPACE = "examples/analytics/workspace.yaml"
 _POLICY = """
 [tool.elt-env]
@@ -37,7 +43,6 @@ required-checks = ["pip_check"]
 
 [tool.elt-env.environments.elt.reload-locations]
 "${WEBSERVER}" = ["analytics", "reports"]
-"http://127.0.0.1:9" = ["nobody"]
 """
 _SPEC = """
 name: elt
@@ -97,7 +102,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 @pytest.fixture(scope="module")
 def first(site: Site) -> Path:
     """The prefix of the first release."""
-    return _build(site, "1.16.0", "http://127.0.0.1:9")
+    return _build(site, "1.16.0", _NOBODY)
 
 
 @pytest.fixture(scope="module")
@@ -109,19 +114,27 @@ def ui(site: Site, first: Path) -> Iterator[WebUi]:
 
 
 def _build(site: Site, six: str, webserver: str) -> Path:
-    """Build and release the environment with that version of six; return its prefix."""
+    """Build and release the environment with that version of six; return its prefix.
+
+    By its steps: of the checks, one is run.
+    """
     (site.directory / "environment.yml").write_text(_SPEC.format(six=six))
-    _move(site, webserver, "build", _TARGET)
-    return Path(site.show(_TARGET)["prefix"]["path"])
+    toolbox = toolbox_of(open_project(site.directory))
+    locked = lock(toolbox.target("elt", "3.11"), toolbox, Said()).lock
+    prefix = ensure_prefix(locked, toolbox, Said())
+    done = site.elt_env("doctor", _TARGET, "--check", "pip_check")
+    assert done.returncode == 0, done.stderr[-5000:]
+    _move(site, webserver, "promote", _TARGET)
+    return prefix.path
 
 
 def _move(site: Site, webserver: str, *arguments: str) -> None:
     """Run what moves the release; the locations of a webserver that is there are reloaded."""
     done = site.elt_env(*arguments, variables={"WEBSERVER": webserver})
     assert done.returncode == 0, done.stderr[-5000:]
-    assert "the code location 'nobody' was not reloaded" in done.stderr
-    for each in ("analytics", "reports") if not webserver.endswith(":9") else ():
-        assert f"the code location '{each}' was reloaded for {_TARGET}" in done.stderr
+    said = "was not reloaded" if webserver == _NOBODY else "was reloaded"
+    for each in ("analytics", "reports"):
+        assert f"the code location '{each}' {said}" in done.stderr, done.stderr[-5000:]
 
 
 def _made(ui: WebUi, asset: str) -> dict[str, str]:

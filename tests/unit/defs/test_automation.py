@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import dagster as dg
 import pytest
 
 from elt_env.defs.assets import environment_assets
-from elt_env.defs.automation import automation_sensor, follows_upstream
+from elt_env.defs.automation import automation_sensor, follows_upstream, made_by_schedule
+from elt_env.defs.project import asset_definitions
+from elt_env.defs.resources import EltProject
 from elt_env.project.policy import EnvironmentPolicy, Policy
 
 _PARTITIONS = dg.StaticPartitionsDefinition(["3.11", "3.12"])
@@ -174,3 +177,32 @@ def test_a_release_follows_where_the_policy_promotes_by_itself(
 def test_the_policy_turns_it_on_and_off(watch: bool) -> None:  # noqa: FBT001
     policy = Policy(environments={"elt": _POLICY}, watch=watch)
     assert automation_sensor(policy).default_status.name == ("RUNNING" if watch else "STOPPED")
+
+
+@pytest.mark.parametrize(
+    ("keys", "days"),
+    [
+        ({}, 8),
+        ({"relock_schedule": "0 4 * * *"}, 2),
+        ({"relock_schedule": "0 4 * * 1,3"}, 6),
+        ({"relock_schedule": "0 4 1 * *"}, 32),
+        ({"relock_schedule": None}, None),
+        ({"relock_schedule": "now and then"}, None),
+        ({"watch": False}, None),
+    ],
+)
+def test_what_the_schedule_makes_is_fresh_for_a_day_longer(
+    keys: dict[str, Any], days: int | None
+) -> None:
+    manual = _POLICY.model_copy(update={"promote": "manual"})
+    policy = Policy(environments={"elt": _POLICY, "other": manual})
+    fresh = made_by_schedule(policy.model_copy(update=keys))
+    window = getattr(fresh, "fail_window", None)
+    given = dg.Definitions(resources={"project": EltProject()})
+    assert (window and window.to_timedelta()) == (None if days is None else timedelta(days=days))
+    for name, each in policy.environments.items():
+        made = dg.Definitions.merge(asset_definitions(name, each, fresh), given)
+        specs = made.resolve_all_asset_specs()
+        found = {spec.key.path[-1] for spec in specs if spec.freshness_policy}
+        expected = {"lockfile", "release"} if each.promote == "auto" else {"lockfile"}
+        assert found == (expected if days else set())
