@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -54,7 +55,9 @@ def _is_empty(folder: Path) -> bool:
     return {each.name for each in folder.iterdir()} <= {"__init__.py", "__pycache__"}
 
 
-with telling_what_is_not_loaded(WATCHING):
+with warnings.catch_warnings(), telling_what_is_not_loaded(WATCHING):
+    # Dagster's own news about previews is for whoever changes this, not for those who launch a job.
+    warnings.simplefilter("ignore", dg.PreviewWarning)
     project = open_project()
     defs = project_definitions(project)
 remember_listener(project.policy)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from elt_env.errors import PolicyError
 from tests.support.chat import Chat, chatting
 from tests.support.locking import Scene
+from tests.support.terminal import LIMIT
 
 
 @pytest.fixture
@@ -45,6 +48,19 @@ def load(policy: Path) -> Callable[[], str]:
         return ""
 
     return load
+
+
+def test_who_loads_them_hears_nothing_of_dagsters_previews(policy: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", "import elt_env.definitions"],
+        cwd=policy.parent,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=True,
+    )
+    for kind in ("PreviewWarning", "BetaWarning", "SupersessionWarning"):
+        assert kind not in done.stderr
 
 
 def test_what_cannot_be_loaded_is_told_once_to_whom_the_last_good_policy_names(
