@@ -10,7 +10,7 @@ from elt_env.defs.automation import follows_upstream
 from elt_env.defs.metadata import image_metadata, lock_metadata, made, prefix_metadata
 from elt_env.defs.names import about, group_name
 from elt_env.defs.release_metadata import release_metadata, release_version
-from elt_env.defs.run_tags import is_unasked, mover, steering
+from elt_env.defs.run_tags import ENVIRONMENT, is_unasked, mover, steering
 from elt_env.defs.steps import Made, Work, step
 from elt_env.environment import build
 from elt_env.environment.prefix import Stage
@@ -112,6 +112,7 @@ def spec_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetSpec:
         [environment, "spec"],
         group_name=group_name(environment),
         kinds={"yaml"},
+        tags={ENVIRONMENT: environment},
         owners=list(policy.owners),
         description=f"What people ask for in `{environment}`: the file `{policy.spec}`. A change "
         "that the lock does not satisfy is seen by the sensor, which asks for a build.",

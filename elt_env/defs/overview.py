@@ -42,6 +42,7 @@ def overview_definitions(policy: Policy) -> dg.Definitions:
         key=KEY,
         check_specs=specs,
         group_name="overview",
+        kinds={"table"},
         owners=owners(policy),
         description="Every environment in one look: what is released and how old it is, what waits "
         "and why it does not come, what failed last, and what to do. It is up to date by itself.",

@@ -8,7 +8,7 @@ from elt_env.defs.levels import leveled
 from elt_env.defs.metadata import Metadata, made
 from elt_env.defs.names import group_name
 from elt_env.defs.resources import EltProject, reporting
-from elt_env.defs.run_tags import IDENTITY, PYTHONS
+from elt_env.defs.run_tags import ENVIRONMENT, IDENTITY, PYTHONS
 from elt_env.package.canonical import digest_of
 from elt_env.package.target import parse_target
 from elt_env.toolbox import Toolbox
@@ -40,6 +40,7 @@ def readiness_asset(environment: str, owners: Sequence[str] = ()) -> dg.AssetsDe
         key=[environment, "python_readiness"],
         group_name=group_name(environment),
         kinds={"python"},
+        tags={ENVIRONMENT: environment},
         owners=owners,
         description=f"On which Pythons `{environment}` can be locked, installed and proven; where "
         "it cannot, what stands in the way, and since when.",

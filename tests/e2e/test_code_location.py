@@ -100,21 +100,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 @pytest.fixture(scope="module")
-def first(site: Site) -> Path:
-    """The prefix of the first release."""
-    return _build(site, "1.16.0", _NOBODY)
+def prefixes(site: Site) -> tuple[Path, Path]:
+    """The prefixes of the first release, and of the lock that is to be the next."""
+    first = _build(site, "1.16.0")
+    _move(site, _NOBODY, "promote", _TARGET)
+    return first, _build(site, "1.17.0")
 
 
 @pytest.fixture(scope="module")
-def ui(site: Site, first: Path) -> Iterator[WebUi]:
-    assert first.is_dir()
+def ui(site: Site, prefixes: tuple[Path, Path]) -> Iterator[WebUi]:
+    assert prefixes[0] != prefixes[1]
     dev = ["-w", _WORKSPACE, "--use-legacy-code-server-behavior"]
     with web_ui(site, dev=dev) as running:
         yield running
 
 
-def _build(site: Site, six: str, webserver: str) -> Path:
-    """Build and release the environment with that version of six; return its prefix.
+def _build(site: Site, six: str) -> Path:
+    """Build and prove the environment with that version of six; return its prefix.
 
     By its steps: of the checks, one is run.
     """
@@ -124,7 +126,6 @@ def _build(site: Site, six: str, webserver: str) -> Path:
     prefix = ensure_prefix(locked, toolbox, Said())
     done = site.elt_env("doctor", _TARGET, "--check", "pip_check")
     assert done.returncode == 0, done.stderr[-5000:]
-    _move(site, webserver, "promote", _TARGET)
     return prefix.path
 
 
@@ -183,8 +184,9 @@ def _clicked(ui: WebUi, asset: str) -> str:
 
 
 def test_runs_go_on_with_their_release_and_new_ones_get_the_next(
-    site: Site, first: Path, ui: WebUi, tmp_path: Path
+    site: Site, prefixes: tuple[Path, Path], ui: WebUi, tmp_path: Path
 ) -> None:
+    first, second = prefixes
     page = ui.go("/locations/analytics/schedules/every_minute")
     page.locator("label:has(input[type=checkbox]), button[role=switch]").first.click()
     _ticks(ui, first)
@@ -194,8 +196,7 @@ def test_runs_go_on_with_their_release_and_new_ones_get_the_next(
     under_way = _click(ui, "held")
     ui.wait_for_step(under_way, "held")
 
-    second = _build(site, "1.17.0", ui.url)
-    assert second != first
+    _move(site, ui.url, "promote", _TARGET)
     assert _clicked(ui, "orders_report") == str(second)
     _ticks(ui, second)
     ui.go("/assets/best_day").get_by_text(str(second)).first.wait_for()

@@ -198,3 +198,14 @@ def test_the_entry_point_loads_components_too(root: Path) -> None:
     defs = project_definitions(open_project(root))
     keys = defs.resolve_asset_graph().get_all_asset_keys()
     assert {dg.AssetKey("orders"), dg.AssetKey(["elt", "release"])} <= keys
+
+
+def test_each_asset_says_its_kind_its_owner_and_its_environment(root: Path) -> None:
+    _component(root, "elt", f"{_ATTRIBUTES}  owners: ['team:data']\n")
+    graph = dg.load_from_defs_folder(path_within_project=root).resolve_asset_graph()
+    for key in graph.get_all_asset_keys() - {dg.AssetKey("orders")}:
+        node = graph.get(key)
+        assert node.kinds, key
+        assert list(node.owners) == ["team:data"], key
+        of_one = key.path[0] == "elt"
+        assert node.tags.get("elt-env/environment") == ("elt" if of_one else None), key
