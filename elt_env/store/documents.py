@@ -1,0 +1,138 @@
+"""The store's one interface: small documents, pointers that move by compare-and-swap, leases.
+
+Each room keeps its own records through it, and none knows where they lie. `store/local.py` has them
+as files of one directory. An object store satisfies the same contract
+(`tests/unit/store/test_documents.py`) through obstore, whose conditional puts and retries are part
+of it, in one wheel without dependencies; fsspec has no conditional put, so that two who move a
+pointer at once would lose one of the moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from elt_env.errors import IntegrityError
+from elt_env.runtime.limits import MOST_STORED_BYTES
+
+_JSON = ".json"
+_T = TypeVar("_T")
+
+
+class Documents(Protocol):
+    """Documents by key, as in `readiness/elt/3.13.json`; what comes before a `/` is a folder.
+
+    All but `read` and `place` raise StorageError where the store is full or cannot be used.
+    """
+
+    def place(self, key: str) -> str:
+        """Return where a document or a folder lies, for a message."""
+        ...
+
+    def read(self, key: str, most: int = MOST_STORED_BYTES) -> bytes:
+        """Return a document as somebody wrote it whole.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: it cannot be read, or is larger than `most` bytes; `strerror` says which.
+        """
+        ...
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Return the names right in a folder, sorted, but for those that begin with a dot.
+
+        They are documents and folders. A folder that is not there has none.
+
+        Raises:
+            IntegrityError: the folder cannot be read.
+        """
+        ...
+
+    def write(self, key: str, content: str | bytes) -> None:
+        """Write a document, in place of the one before: whole, or not at all."""
+        ...
+
+    def write_folder(self, folder: str, files: Mapping[str, str]) -> None:
+        """Write documents by name, in place of a folder; who finds the last one finds all of them.
+
+        Where another one writes the same folder at the same time, one of the two is there after it.
+        """
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove a document, if it is there."""
+        ...
+
+    def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
+        """Write a document where it is `old` now, or not there if that is None.
+
+        Returns:
+            Whether it was. Of several who swap the same content, one succeeds.
+        """
+        ...
+
+    def lease(
+        self, key: str, limit: float, doing: str, remedy: str
+    ) -> AbstractContextManager[None]:
+        """Run the block while nobody else has the lease; that of a holder who died is freed.
+
+        Args:
+            key: of what is leased; no document needs to be there.
+            limit: seconds to wait.
+            doing: what the holder does, as in `moving the release of elt@3.11`.
+            remedy: what to do when that takes too long.
+
+        Raises:
+            BusyError: another one is still at it at the limit.
+        """
+        ...
+
+
+def record_names(documents: Documents, folder: str) -> tuple[str, ...]:
+    """Return the names of the JSON documents in a folder, without their ending, sorted.
+
+    Raises:
+        IntegrityError: the folder cannot be read.
+    """
+    names = documents.names(folder)
+    return tuple(sorted(each[: -len(_JSON)] for each in names if each.endswith(_JSON)))
+
+
+def read_record(
+    documents: Documents, key: str, record: TypeAdapter[_T], problem: str, remedy: str
+) -> _T | None:
+    """Return what a JSON document says; None when there is none.
+
+    Args:
+        documents: where it is kept.
+        key: its key.
+        record: the type of what it says.
+        problem: what the error says, with `{}` for its place.
+        remedy: what the error says to do.
+
+    Raises:
+        IntegrityError: it cannot be read, or says something else.
+    """
+    try:
+        return record.validate_json(documents.read(key))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise IntegrityError(problem.format(documents.place(key)), remedy) from error
+
+
+def write_record(documents: Documents, key: str, record: TypeAdapter[_T], value: _T) -> None:
+    """Keep a value as a JSON document, in place of the one before.
+
+    Raises:
+        StorageError: the store is full or not writable.
+    """
+    documents.write(key, record_bytes(record, value))
+
+
+def record_bytes(record: TypeAdapter[_T], value: _T) -> bytes:
+    """Return a value as it is kept."""
+    return record.dump_json(value, indent=1) + b"\n"

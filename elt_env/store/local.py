@@ -1,0 +1,110 @@
+"""The documents of a store as files of one directory of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from elt_env.errors import IntegrityError
+from elt_env.runtime.file_lock import file_lock
+from elt_env.runtime.files import write_atomically, writing
+from elt_env.runtime.input_files import cause, read_bytes
+from elt_env.runtime.limits import MOST_STORED_BYTES
+
+_LIMIT = 30.0  # seconds; who swaps writes one small file
+_AGAIN = "Run the same command again."
+
+
+@dataclass(frozen=True)
+class LocalDocuments:
+    """The documents below a directory, each a file that is written beside its place and renamed.
+
+    A lease is a lock of the operating system on a hidden file beside what is leased, which ends
+    with its holder.
+    """
+
+    directory: Path
+
+    def place(self, key: str) -> str:
+        """Return the path of a document or a folder."""
+        return str(self.directory / key)
+
+    def read(self, key: str, most: int = MOST_STORED_BYTES) -> bytes:
+        """Return the content of a file, as `Documents.read`."""
+        try:
+            return read_bytes(self.directory / key, most)
+        except NotADirectoryError as error:  # where a folder would be is a file
+            raise FileNotFoundError(*error.args) from error
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Return the names in a directory, as `Documents.names`."""
+        path = self.directory / folder
+        try:
+            return tuple(sorted(each.name for each in path.iterdir() if each.name[0] != "."))
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            if not self.directory.is_dir():
+                return ()
+            raise IntegrityError(
+                f"The directory {path} cannot be read: {cause(error)}.",
+                "Make it a directory that this user can read, then run the same command.",
+            ) from error
+
+    def write(self, key: str, content: str | bytes) -> None:
+        """Write a file in one rename, as `Documents.write`."""
+        write_atomically(self.directory / key, content)
+
+    def write_folder(self, folder: str, files: Mapping[str, str]) -> None:
+        """Write the files of a directory, which then appears in one rename."""
+        path = self.directory / folder
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as place:
+                new, old = Path(place) / "new", Path(place) / "old"
+                for name, content in files.items():
+                    write_atomically(new / name, content)
+                _exchange(path, new, old)
+
+    def delete(self, key: str) -> None:
+        """Remove a file, as `Documents.delete`."""
+        path = self.directory / key
+        with writing(path):
+            path.unlink(missing_ok=True)
+
+    def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
+        """Compare and write while nobody else does, as `Documents.swap`."""
+        with self.lease(key, _LIMIT, f"writing {self.place(key)}", _AGAIN):
+            try:
+                found = self.read(key)
+            except FileNotFoundError:
+                found = None
+            if found == old:
+                self.write(key, new)
+            return found == old
+
+    def lease(
+        self, key: str, limit: float, doing: str, remedy: str
+    ) -> AbstractContextManager[None]:
+        """Lock a file, as `Documents.lease`."""
+        path = self.directory / key
+        return file_lock(path.with_name(f".{path.name}.lock"), limit, doing, remedy)
+
+
+def _exchange(directory: Path, new: Path, old: Path) -> None:
+    """Let `new` become `directory`, and what was there become `old`."""
+    with contextlib.suppress(FileNotFoundError):
+        directory.replace(old)
+    try:
+        new.replace(directory)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return  # another process has just put the same there; it will do
+        with contextlib.suppress(OSError):
+            old.replace(directory)
+        raise
