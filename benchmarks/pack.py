@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         prefix, toolbox = built(options.project, options.target)
-        home = options.scratch or toolbox.store.home
+        home = options.scratch or toolbox.store.local_home
         with tempfile.TemporaryDirectory(dir=home, prefix=".bench-") as scratch:
             report(prefix, toolbox, options.rounds, Path(scratch), print_line)
     except EltEnvError as error:

@@ -127,7 +127,7 @@ class Toolbox:
         """The wheels of what has no wheel on an index."""
         from elt_env.pip.direct_wheels import DirectWheels
 
-        builds = (self._cache / "builds", self.project.home / "builds")
+        builds = (self._cache / "builds", self.project.local_home / "builds")
         return DirectWheels(self.downloads, *builds, self._uv, self._limit)
 
     @cached_property
@@ -135,7 +135,7 @@ class Toolbox:
         """The conda channel that is made of this machine."""
         from elt_env.conda.host_channel import FORMAT, HostChannel
 
-        return HostChannel(self.project.home / "host-channel" / FORMAT)
+        return HostChannel(self.project.local_home / "host-channel" / FORMAT)
 
     @cached_property
     def _uv(self) -> Uv:
@@ -145,7 +145,7 @@ class Toolbox:
 
     @property
     def _cache(self) -> Path:
-        return self.project.home / "cache"
+        return self.project.local_home / "cache"
 
     @property
     def _limit(self) -> float:
@@ -158,11 +158,12 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
     Raises:
         PolicyError: there is no such environment.
     """
-    key = partial(read_evidence_key, project.policy.evidence_key, project.root, project.home)
+    home = project.local_home
+    key = partial(read_evidence_key, project.policy.evidence_key, project.root, home)
     return Toolbox(
         project=project,
         name=environment,
         environment=project.environment(environment),
-        store=Store(project.home, project.store_owner.claim, key),
+        store=Store(home, project.store_owner.claim, key, project.documents),
         now=lambda: datetime.now(timezone.utc),
     )

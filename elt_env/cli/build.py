@@ -110,7 +110,7 @@ def _require_held(results: Sequence[Evidence], lock: Lock, toolbox: Toolbox, say
     notify(lock.target, toolbox, say, "failed", details)
     names = ", ".join(each.check for each in failed)
     change, ways = to_mend(failed, policy), ways_to_accept(failed, policy, lock)
-    log = toolbox.store.home / failed[0].log
+    log = toolbox.store.local_home / failed[0].log
     raise ProofError(
         f"{lock.target.name} is built, but does not hold: {names}\n"
         + "\n".join(each.detail for each in failed),

@@ -76,7 +76,7 @@ def check(name: str, check_name: str) -> None:
     lock = building.require_lock(target, toolbox)
     evidence = _run(check_name, lock, toolbox, teller())
     click.echo(evidence_text((evidence,)))
-    log = f"Its log: {toolbox.store.home / evidence.log}"
+    log = f"Its log: {toolbox.store.local_home / evidence.log}"
     if evidence.failed:
         remedy = _remedy(log, [evidence], lock, toolbox)
         raise ProofError(f"{check_name} failed on {target.name}.", remedy)

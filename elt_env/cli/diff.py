@@ -57,10 +57,10 @@ def diff(old: str, new: str | None, form: str | None) -> None:
 
 def _plugins(target: Target, toolbox: Toolbox) -> dict[str, list[str]]:
     """Return what changed in the locks of the target's plugins, which lie beside its own."""
-    home = toolbox.store.home
+    documents = toolbox.store.documents
     found = {
-        check: list(plugin_changes(plugin_lock_before(home, target, check), lock))
-        for check, lock in plugin_locks(home, target).items()
+        check: list(plugin_changes(plugin_lock_before(documents, target, check), lock))
+        for check, lock in plugin_locks(documents, target).items()
     }
     return {check: changes for check, changes in found.items() if changes}
 

@@ -39,8 +39,8 @@ def plugins(name: str, check_name: str | None, directory: Path | None) -> None:
       elt-env plugins elt@3.11 ingest --write ../ingest/requirements
     """
     target, toolbox = open_target(name)
-    home = toolbox.store.home
-    kept = plugin_locks(home, target)
+    documents = toolbox.store.documents
+    kept = plugin_locks(documents, target)
     if not kept or (check_name or next(iter(kept))) not in kept:
         raise ToolError(
             f"No plugins of {check_name or target.name} are locked.",
@@ -50,7 +50,7 @@ def plugins(name: str, check_name: str | None, directory: Path | None) -> None:
         raise click.UsageError("--write needs a CHECK.")
     for check, lock in kept.items():
         if check_name in {None, check}:
-            _print(check, lock, plugin_lock_before(home, target, check))
+            _print(check, lock, plugin_lock_before(documents, target, check))
     if directory and check_name:
         _write(kept[check_name], directory)
 

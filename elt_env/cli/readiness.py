@@ -37,7 +37,7 @@ def readiness(environment: str, pythons: tuple[str, ...], as_json: bool) -> None
     asked = [parse_target(f"{environment}@{each}", "").python for each in pythons]
     for each in asked or pythons_to_examine(environment, toolbox, say):
         examine_python(environment, each, toolbox, say)
-    known = ReadinessStore(toolbox.store.home).all(environment)
+    known = ReadinessStore(toolbox.store.documents).all(environment)
     if as_json:
         click.echo(json.dumps([each.to_json() for each in known], indent=2))
         return

@@ -46,7 +46,7 @@ def promote(name: str, why: str | None) -> None:
     say = teller()
     moved = promote_lock(target, toolbox, say, trigger=why or by_hand(), by="elt-env promote")
     _tell_moved(moved, target, toolbox, say)
-    _print_moved(moved, ReleaseStore(toolbox.store.home))
+    _print_moved(moved, ReleaseStore(toolbox.store))
 
 
 @click.command()
@@ -69,7 +69,7 @@ def rollback(name: str, to: str | None, why: str | None) -> None:
     say = teller()
     moved = roll_back(target, toolbox, say, to=to, trigger=why or by_hand(), by="elt-env rollback")
     _tell_moved(moved, target, toolbox, say)
-    _print_moved(moved, ReleaseStore(toolbox.store.home))
+    _print_moved(moved, ReleaseStore(toolbox.store))
     if not moved.kept:
         click.echo(f"Forward again: {own_command(sys.argv[0])} promote {target.name}")
 

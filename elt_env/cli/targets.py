@@ -71,7 +71,7 @@ def prefix_to_use(name: str) -> Prefix:
     """
     target, toolbox = open_target(name)
     store = toolbox.store
-    release = ReleaseStore(store.home).current(target.name)
+    release = ReleaseStore(store).current(target.name)
     if release is None:
         return _built(require_lock(target, toolbox), store, f"elt-env build {target.name}")
     pointer = store.pointer(target)

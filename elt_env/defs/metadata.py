@@ -157,7 +157,7 @@ def evidence_metadata(evidence: Evidence, store: Store) -> Metadata:
     """Return what a check saw: its numbers and its table, and where to read on."""
     counts = {name: dg.MetadataValue.int(count) for name, count in evidence.counts.items()}
     table = evidence.table
-    log = store.home / evidence.log
+    log = store.local_home / evidence.log
     return {
         "status": dg.MetadataValue.text(evidence.status),
         "detail": dg.MetadataValue.text(evidence.detail),

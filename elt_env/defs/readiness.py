@@ -55,7 +55,7 @@ def readiness_asset(environment: str, owners: Sequence[str] = ()) -> dg.AssetsDe
             asked = _asked(environment, context.run.tags)
             for python in asked or pythons_to_examine(environment, toolbox, say):
                 examine_python(environment, python, toolbox, say)
-            known = ReadinessStore(toolbox.store.home).all(environment)
+            known = ReadinessStore(toolbox.store.documents).all(environment)
             return made(readiness_metadata(known, toolbox), _digest(known))
 
     return python_readiness

@@ -44,7 +44,7 @@ def release_metadata(moved: MoveResult, target: Target, toolbox: Toolbox) -> Met
     release = moved.release
     lock = toolbox.store.read_lock(release.digest, target)
     entries = release_log(target, toolbox)
-    entry = ReleaseStore(toolbox.store.home).entry_points(release.target)
+    entry = ReleaseStore(toolbox.store).entry_points(release.target)
     return {
         "digest": dg.MetadataValue.text(release.digest),
         "image": dg.MetadataValue.text(release.image or "none"),

@@ -84,5 +84,5 @@ def _busy(
     under_way = Runs(context.instance).under_way(target)
     if under_way:
         return f"{under_way} is under way"
-    other = claims.claim(str(toolbox.store.home), target, name)
+    other = claims.claim(str(toolbox.store.local_home), target, name)
     return f"{other} has just asked for a run" if other else ""

@@ -119,8 +119,8 @@ def _missing(project: Project) -> str:
 
 def _assets(project: Project) -> dg.Definitions:
     limit = project.policy.tool_limit.total_seconds()
-    cache = project.home / "cache" / "warehouse"
-    path = project.home / FILE_NAME
+    cache = project.local_home / "cache" / "warehouse"
+    path = project.local_home / FILE_NAME
     try:
         found = find_manifest(project.root / PROJECT, cache, variables(path), limit)
         manifest = json.loads(read_stored(found))
@@ -170,8 +170,8 @@ def history_asset(project: Project, manifest: Mapping[str, Any]) -> dg.AssetsDef
     def load_history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         """Read the store once, and load what was selected."""
         with failing_clearly():
-            make_way(project.home / FILE_NAME, context.log.warning)
-            rows = history_rows(read_history(Store(project.home), context.log.warning))
+            make_way(project.local_home / FILE_NAME, context.log.warning)
+            rows = history_rows(read_history(Store(project.local_home), context.log.warning))
         from elt_env.defs.warehouse_frames import data_frame  # slow to load
 
         for table in TABLES:

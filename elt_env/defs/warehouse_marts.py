@@ -80,8 +80,8 @@ def mart_definitions(project: Project, manifest: Mapping[str, Any]) -> dg.Defini
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="build_marts")
     def build_marts(context: dg.AssetExecutionContext, dbt: DbtCommand) -> Iterator[Any]:
         """Let dbt build and test what was selected."""
-        with failing_clearly(), scratch_dir(project.home, GROUP) as place:
-            given = json.dumps({**variables(project.home / FILE_NAME), "as_of": _day()})
+        with failing_clearly(), scratch_dir(project.local_home, GROUP) as place:
+            given = json.dumps({**variables(project.local_home / FILE_NAME), "as_of": _day()})
             # Unit tests have no asset to report on.
             command = ["build", "--exclude-resource-type", "unit_test", "--vars", given, _PLAIN]
             invocation = dbt.cli(
@@ -145,7 +145,7 @@ def _with_numbers(
         if isinstance(each, dg.Output)
     }
     queries = {name: query for each in built.values() for name, query in mart_queries(each).items()}
-    answers = look(project.home / FILE_NAME, queries) if queries else {}
+    answers = look(project.local_home / FILE_NAME, queries) if queries else {}
     for each in events:
         if isinstance(each, dg.Output):
             numbers = mart_metadata(built[each.output_name], answers)

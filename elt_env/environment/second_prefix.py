@@ -42,7 +42,7 @@ def second_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Prefix]:
 
     Raises: as `elt_env.environment.build.advance`.
     """
-    with _place_beside(toolbox.store.home) as place:
+    with _place_beside(toolbox.store.local_home) as place:
         again = replace(toolbox, store=_Elsewhere(place))
         second = Prefix(advance(lock, Stage.INSTALLED, again, say).path, lock)
         complete(second, again, say)

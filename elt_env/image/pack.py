@@ -78,7 +78,7 @@ def prepare_base(lock: Lock, toolbox: Toolbox, say: Say, *, refresh: bool = Fals
         NetworkError: where it comes from does not answer.
         IntegrityError, StorageError: as they say.
     """
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     limit = toolbox.policy.tool_limit.total_seconds()
     base = bases.provide(
         _wanted_base(toolbox),
@@ -114,7 +114,7 @@ def pack_layers(draft: Draft, toolbox: Toolbox, say: Say) -> Draft:
     """
     lock = draft.lock
     prefix = require_prefix(lock, toolbox, "pack")
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     files = image_files(prefix)
     plans = plan_layers({owner: each.size for owner, each in files.items()})
     jobs = [
@@ -142,7 +142,7 @@ def write_image(draft: Draft, toolbox: Toolbox, say: Say) -> PackedImage:
         IntegrityError: what is known of an earlier image cannot be read.
         StorageError: the disk is full or not writable.
     """
-    lock, images = draft.lock, ImageStore(toolbox.store.home)
+    lock, images = draft.lock, ImageStore(toolbox.store)
     layout = images.layout
     config = layout.add(
         image_config(lock, draft.layers, draft.base.env, toolbox).to_bytes(), oci.CONFIG

@@ -116,7 +116,7 @@ def push_release(lock: Lock, image: str | None, toolbox: Toolbox, say: Say) -> R
     if image is None:
         say(f"push: this release has no image, so {reference.at(tag)} stays what it is")
         return None
-    packed = ImageStore(toolbox.store.home)
+    packed = ImageStore(toolbox.store)
     record = packed.image(lock.digest)
     if record and record.digest == image and packed.layout.has(record.manifest):
         _push_packed(lock, toolbox, reference, [tag], say)
@@ -129,7 +129,7 @@ def push_release(lock: Lock, image: str | None, toolbox: Toolbox, say: Say) -> R
 def _push_packed(
     lock: Lock, toolbox: Toolbox, reference: Reference, tags: Sequence[str], say: Say
 ) -> PushedImage:
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     image = images.image(lock.digest)
     if image is None:
         raise ToolError(

@@ -46,7 +46,7 @@ def run_image(  # noqa: PLR0913  # target, tools and listener, and the options o
         ToolError: there is no image, or no sandbox works here.
         IntegrityError: the image is damaged.
     """
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     image = require_image(lock, images)
     task = Task(
         command=tuple(command),

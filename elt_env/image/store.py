@@ -26,29 +26,37 @@ from elt_env.lockfile.document import Lock
 from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored
+from elt_env.store.documents import read_record, record_names, write_record
 from elt_env.store.last_use import mark_used
+from elt_env.store.locks import Store
 
+_IMAGES = "images"
 _WAIT = "Wait for it or end it, then run the same command; or raise busy-limit."
 _record: TypeAdapter[ImageRecord] = TypeAdapter(ImageRecord)
 _layer: TypeAdapter[PackedLayer] = TypeAdapter(PackedLayer)
 
 
 class ImageStore:
-    """The images below a store's `home`."""
+    """The images of a store.
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.layout = Layout(home / "oci")
+    Which image was packed for a lock is a document. The layout, SBOMs, layers and bases are files
+    of this machine, and so is the mark of when an image was used last, by which it is collected.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._documents = store.documents
+        self._home = store.local_home
+        self.layout = Layout(self._home / "oci")
 
     @property
     def bases(self) -> Path:
         """Where the bases keep what they made."""
-        return self.home / "bases"
+        return self._home / "bases"
 
     @property
     def roots(self) -> Path:
         """Where images are unpacked."""
-        return self.home / "roots"
+        return self._home / "roots"
 
     def record(self, image: ImageRecord, lock_digest: str) -> None:
         """Keep which image was packed for that lock.
@@ -56,7 +64,7 @@ class ImageStore:
         Raises:
             StorageError: the disk is full or not writable.
         """
-        write_atomically(self._record_path(lock_digest), _record.dump_json(image, indent=1) + b"\n")
+        write_record(self._documents, _record_key(lock_digest), _record, image)
 
     def lead_names(self, image: ImageRecord, lock_digest: str) -> None:
         """Let the names of an image's target lead to it, and to its SBOM where that is whole.
@@ -85,23 +93,20 @@ class ImageStore:
         Raises:
             IntegrityError: the record cannot be read.
         """
-        path = self._record_path(lock_digest)
         if use:
-            mark_used(path)
-        try:
-            return _record.validate_json(read_stored(path))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            raise IntegrityError(
-                f"{path} does not say which image was packed.",
-                "Remove that file and pack the image again: elt-env image TARGET",
-            ) from error
+            mark_used(self._record_path(lock_digest))
+        return read_record(
+            self._documents,
+            _record_key(lock_digest),
+            _record,
+            "{} does not say which image was packed.",
+            "Remove that file and pack the image again: elt-env image TARGET",
+        )
 
     def locks(self) -> tuple[str, ...]:
         """Return the digests of the locks that have an image."""
-        found = sorted((self.home / "images").glob("[!.]*.json"))
-        return tuple(f"sha256:{each.stem}" for each in found if "." not in each.stem)
+        names = record_names(self._documents, _IMAGES)
+        return tuple(f"sha256:{each}" for each in names if "." not in each)
 
     def records(self) -> tuple[ImageRecord, ...]:
         """Return what is known of every image; a record that cannot be read is left out."""
@@ -120,7 +125,7 @@ class ImageStore:
     def remembered_layers(self) -> tuple[tuple[Path, str], ...]:
         """Return the files that remember layers, with the digests of their blobs."""
         found = []
-        for path in sorted((self.home / "layers").glob("[!.]*.json")):
+        for path in sorted((self._home / "layers").glob("[!.]*.json")):
             with contextlib.suppress(OSError, ValidationError):
                 found.append((path, _layer.validate_json(read_stored(path)).layer.blob.digest))
         return tuple(found)
@@ -135,7 +140,7 @@ class ImageStore:
         return self._record_path(lock_digest).with_suffix(".cdx.json")
 
     def _record_path(self, lock_digest: str) -> Path:
-        return self.home / "images" / f"{lock_digest.removeprefix('sha256:')}.json"
+        return self._home / _record_key(lock_digest)
 
     def keep_layer(self, key: str, layer: Layer) -> None:
         """Remember that `layer`, just written, is the answer to `key`.
@@ -165,7 +170,7 @@ class ImageStore:
         return packed.layer
 
     def _layer_path(self, key: str) -> Path:
-        return self.home / "layers" / f"{key.removeprefix('sha256:')}.json"
+        return self._home / "layers" / f"{key.removeprefix('sha256:')}.json"
 
     def _seen(self, blob: Descriptor) -> FileState:
         found = self.layout.blob_path(blob.digest).stat()
@@ -181,6 +186,10 @@ class ImageStore:
         path = self._record_path(lock_digest).with_suffix(".lock")
         with file_lock(path, limit, "packing this image", _WAIT):
             yield
+
+
+def _record_key(lock_digest: str) -> str:
+    return f"{_IMAGES}/{lock_digest.removeprefix('sha256:')}.json"
 
 
 def require_image(lock: Lock, images: ImageStore) -> ImageRecord:

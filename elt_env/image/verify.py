@@ -19,15 +19,16 @@ from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.runtime.files import remove_tree, writing
+from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox
 
 
-def image_damages(lock: Lock, home: Path, say: Say) -> Iterator[Damage]:
+def image_damages(lock: Lock, store: Store, say: Say) -> Iterator[Damage]:
     """Yield what of a lock's image is not as it was made; nothing where it was never packed.
 
     Every file of the image is read, and what all images of the layout share.
     """
-    images = ImageStore(home)
+    images = ImageStore(store)
     try:
         image = images.image(lock.digest)
     except IntegrityError:
@@ -121,7 +122,7 @@ def repair_image(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: S
 
     Raises: as `ensure_prefix` and `pack`.
     """
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     ensure_prefix(lock, toolbox, say)
     for each in damages:
         say(f"repair: {each.path} of the image")

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from urllib.parse import unquote
 
 from elt_env.environment.declared import installed_project_urls
@@ -32,8 +31,6 @@ from elt_env.lock.releases import yanked
 from elt_env.lockfile.changes import Change, compare
 from elt_env.lockfile.document import Lock, Manager, Package
 from elt_env.machine.process import Say
-from elt_env.runtime.files import write_atomically
-from elt_env.runtime.input_files import read_stored
 from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox
 
@@ -93,7 +90,7 @@ def explain_relock(old: Lock | None, new: Lock, toolbox: Toolbox, say: Say) -> D
     if report.old != report.new:
         try:
             content = json.dumps(to_json(report), indent=1) + "\n"
-            write_atomically(_path(toolbox.store, report.old, report.new), content)
+            toolbox.store.documents.write(_key(report.old, report.new), content)
         except StorageError as error:
             say(f"the report of what changed cannot be kept: {error.problem}", logging.WARNING)
     return report
@@ -135,14 +132,14 @@ def read_report(store: Store, old: str | None, new: str) -> DiffReport | None:
     None where there is none, or none that can be read; `explain` makes it again from the locks.
     """
     try:
-        return parse(read_stored(_path(store, old, new)))
+        return parse(store.documents.read(_key(old, new)))
     except (OSError, ValueError):
         return None
 
 
-def _path(store: Store, old: str | None, new: str) -> Path:
+def _key(old: str | None, new: str) -> str:
     ends = (each.removeprefix("sha256:") if each else "none" for each in (old, new))
-    return store.home / "diffs" / f"{'-'.join(ends)}.json"
+    return f"diffs/{'-'.join(ends)}.json"
 
 
 def _indexes(changes: Sequence[Change]) -> dict[str, str]:

@@ -74,7 +74,7 @@ def lock_file(
     wanted = _name(name, spec, file)
     _require_free(wanted, file, project, say)
     pythons = _pythons(spec, wanted, project, python)
-    say(f"{spec.source} is not in a policy: it becomes {wanted}, in the store {project.home}")
+    say(f"{spec.source} is not in a policy: it becomes {wanted}, in the store {project.local_home}")
     return _lock_first(spec, wanted, pythons, project, say)
 
 
@@ -174,7 +174,7 @@ def _lock_first(
                 )
             refused = refused or error
             continue
-        remember(project.home, name, spec.source, mine.unlisted[name].pythons)
+        remember(project.documents, name, spec.source, mine.unlisted[name].pythons)
         return LockedFile(target, toolbox, locked)
     if refused is None:
         raise ValueError(pythons)

@@ -232,9 +232,9 @@ def _let_plugins_move(
         return upgrade
     names = {normalize(each) for each in upgrade or ()}
     moved: set[str] = set()
-    for check, kept in plugin_locks(toolbox.store.home, target).items():
+    for check, kept in plugin_locks(toolbox.store.documents, target).items():
         if kept.holds(names) or (upgrade is None and kept.is_movable):
-            forget_plugin_lock(toolbox.store.home, target, check)
+            forget_plugin_lock(toolbox.store.documents, target, check)
             say(f"lock: the plugins of {check} may be upgraded; the check locks them anew")
             moved |= {each.name for plugin in kept.plugins for each in plugin.packages}
     if upgrade is None or not moved:

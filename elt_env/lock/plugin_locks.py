@@ -6,90 +6,87 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from elt_env.errors import IntegrityError
 from elt_env.lock.plugin_lock import PluginLock
 from elt_env.package.target import Target
-from elt_env.runtime.files import write_atomically
-from elt_env.runtime.input_files import read_stored
+from elt_env.store.documents import Documents, read_record, record_names, write_record
 
-_DIRECTORY = "plugins"
+_FOLDER = "plugins"
 _BEFORE = ".before.json"
 _LOCK: TypeAdapter[PluginLock] = TypeAdapter(PluginLock)
 
 
-def read_plugin_lock(home: Path, target: Target, check: str) -> PluginLock | None:
+def read_plugin_lock(documents: Documents, target: Target, check: str) -> PluginLock | None:
     """Return the lock of the plugins that a check runs; None before there is one.
 
     Raises:
         IntegrityError: it cannot be read.
     """
-    return _read(_directory(home, target) / f"{check}.json")
+    return _read(documents, _key(target, check))
 
 
-def plugin_lock_before(home: Path, target: Target, check: str) -> PluginLock | None:
+def plugin_lock_before(documents: Documents, target: Target, check: str) -> PluginLock | None:
     """Return the lock that the check's was before; None where there was none.
 
     Raises:
         IntegrityError: it cannot be read.
     """
-    return _read(_directory(home, target) / f"{check}{_BEFORE}")
+    return _read(documents, _key(target, check, _BEFORE))
 
 
-def plugin_locks(home: Path, target: Target) -> dict[str, PluginLock]:
+def plugin_locks(documents: Documents, target: Target) -> dict[str, PluginLock]:
     """Return the locks of plugins of a target, by the name of the check that runs them.
 
     Raises:
         IntegrityError: one cannot be read.
     """
-    names = sorted(each.stem for each in _directory(home, target).glob("*.json"))
-    kept = {each: read_plugin_lock(home, target, each) for each in names if "." not in each}
+    names = record_names(documents, f"{_FOLDER}/{target.name}")
+    kept = {each: read_plugin_lock(documents, target, each) for each in names if "." not in each}
     return {name: lock for name, lock in kept.items() if lock}
 
 
-def write_plugin_lock(home: Path, target: Target, check: str, lock: PluginLock) -> None:
+def write_plugin_lock(documents: Documents, target: Target, check: str, lock: PluginLock) -> None:
     """Keep a lock in place of the one before, which is kept for comparison.
 
     Raises:
         StorageError: it cannot be written.
     """
-    forget_plugin_lock(home, target, check)
-    text = _LOCK.dump_json(lock, indent=1).decode()
-    write_atomically(_directory(home, target) / f"{check}.json", text + "\n")
+    _copy(documents, _key(target, check), _key(target, check, _BEFORE))
+    write_record(documents, _key(target, check), _LOCK, lock)
 
 
-def forget_plugin_lock(home: Path, target: Target, check: str) -> None:
+def forget_plugin_lock(documents: Documents, target: Target, check: str) -> None:
     """Let a lock be one of before, so that the next run makes a new one."""
-    path = _directory(home, target) / f"{check}.json"
-    if path.exists():
-        path.replace(path.with_name(f"{check}{_BEFORE}"))
+    _copy(documents, _key(target, check), _key(target, check, _BEFORE))
+    documents.delete(_key(target, check))
 
 
-def restore_plugin_lock(home: Path, target: Target, check: str) -> None:
+def restore_plugin_lock(documents: Documents, target: Target, check: str) -> None:
     """Let the lock of before be the check's again, where there is one.
 
     Raises:
         StorageError: it cannot be written.
     """
-    before = _directory(home, target) / f"{check}{_BEFORE}"
-    if before.exists():
-        write_atomically(before.with_name(f"{check}.json"), read_stored(before))
+    _copy(documents, _key(target, check, _BEFORE), _key(target, check))
 
 
-def _directory(home: Path, target: Target) -> Path:
-    return home / _DIRECTORY / target.name
+def _copy(documents: Documents, key: str, to: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        documents.write(to, documents.read(key))
 
 
-def _read(path: Path) -> PluginLock | None:
-    try:
-        return _LOCK.validate_json(read_stored(path))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise IntegrityError(
-            f"{path}, the lock of plugins, cannot be read: {error}",
-            "Remove it; the next run of the check makes a new one.",
-        ) from error
+def _key(target: Target, check: str, ending: str = ".json") -> str:
+    return f"{_FOLDER}/{target.name}/{check}{ending}"
+
+
+def _read(documents: Documents, key: str) -> PluginLock | None:
+    return read_record(
+        documents,
+        key,
+        _LOCK,
+        "{}, the lock of plugins, cannot be read.",
+        "Remove it; the next run of the check makes a new one.",
+    )

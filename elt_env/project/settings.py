@@ -27,11 +27,13 @@ from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.project.policy_lines import line_of
 from elt_env.project.store_owner import StoreOwner
 from elt_env.project.toml_file import parse_toml
-from elt_env.project.unlisted import read_unlisted, record_path, remembers
+from elt_env.project.unlisted import read_unlisted, record_place, remembers
 from elt_env.runtime.input_files import cause, read_text
 from elt_env.runtime.limits import MOST_FAULTS
 from elt_env.spec.document import Spec
 from elt_env.spec.file import read_spec
+from elt_env.store.documents import Documents
+from elt_env.store.local import LocalDocuments
 
 _SEE = "See the table of policy keys in docs/policy.md."
 _PREFIX = "ELT_ENV_"
@@ -63,15 +65,22 @@ class Project:
     components: tuple[Component, ...] = ()
 
     @property
-    def home(self) -> Path:
+    def local_home(self) -> Path:
         """The store's directory: absolute, `~` expanded, relative to the project, without links.
 
         Prefixes and launchers name their place, so it has one name, whichever way leads to it.
 
         Raises:
-            PolicyError: it lies in the home directory of a user who is not there, it is no
-                directory, or its path has a length or characters with which no environment works.
+            PolicyError: it is a URL, it lies in the home directory of a user who is not there, it
+                is no directory, or its path has a length or characters with which no environment
+                works.
         """
+        if "://" in self.policy.home:
+            raise PolicyError(
+                f"The store '{self.policy.home}' is a URL, and a store is a directory.",
+                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a directory of this project "
+                "alone.",
+            )
         try:
             place = Path(os.path.realpath(self.root / Path(self.policy.home).expanduser()))
         except RuntimeError as error:
@@ -108,13 +117,23 @@ class Project:
             )
 
     @property
+    def documents(self) -> Documents:
+        """The documents of the store.
+
+        Raises:
+            PolicyError: as `local_home`.
+        """
+        return LocalDocuments(self.local_home)
+
+    @property
     def store_owner(self) -> StoreOwner:
         """Whose the store is, in this project's eyes.
 
         Raises:
-            PolicyError: as `home`.
+            PolicyError: as `local_home`.
         """
-        return StoreOwner(self.home, self.root, self.policy.project_name)
+        home = self.local_home
+        return StoreOwner(self.documents, home, self.root, self.policy.project_name)
 
     @property
     def environments(self) -> dict[str, EnvironmentPolicy]:
@@ -210,7 +229,7 @@ def open_project(start: Path | None = None, *, with_policy: bool = True) -> Proj
             policy = _read_policy(root, merged(table or {}, components), components)
             return _with_store(Project(root, policy, components=components))
     project = Project(here, _implied_policy(here))
-    if with_policy and not remembers(project.home):
+    if with_policy and not remembers(project.documents):
         raise PolicyError(
             f"No pyproject.toml with a [tool.elt-env] table in {here} or above.",
             "Change into the project's directory, or set ELT_ENV_PROJECT to it; or build an "
@@ -222,7 +241,7 @@ def open_project(start: Path | None = None, *, with_policy: bool = True) -> Proj
 def _with_store(project: Project) -> Project:
     """Return a project with what its store remembers, if that is its own."""
     project.store_owner.require()
-    return replace(project, unlisted=read_unlisted(project.home))
+    return replace(project, unlisted=read_unlisted(project.documents))
 
 
 def _implied_policy(root: Path) -> Policy:
@@ -286,7 +305,7 @@ def policy_sources(project: Project, environ: Mapping[str, str] | None = None) -
     environments = table.pop("environments", {})
     sources = dict.fromkeys(table, str(path))
     for name in project.unlisted:
-        record = str(record_path(project.home, name))
+        record = record_place(project.documents, name)
         sources |= dict.fromkeys((f"environments.{name}.{key}" for key in _RECORDED), record)
     if not project.policy.environments:
         sources["channel_fallback"] = f"no policy in {project.root}"

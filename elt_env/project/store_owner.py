@@ -18,16 +18,14 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from elt_env.errors import EltEnvError, IntegrityError, PolicyError
-from elt_env.runtime.file_lock import file_lock
-from elt_env.runtime.files import write_atomically
+from elt_env.errors import EltEnvError, PolicyError
 from elt_env.runtime.input_files import read_stored
+from elt_env.store.documents import Documents, read_record, record_bytes, write_record
 
 _FILE = "project.json"
 _POLICY = "pyproject.toml"
-_LIMIT = 30.0  # seconds; who holds the file lock writes one small file
 
 _OWN_STORE = (
     "Give this project a store of its own: set 'home' in its [tool.elt-env], or ELT_ENV_HOME, to "
@@ -69,11 +67,13 @@ class StoreOwner:
     """The record of whose a store is, for one project that wants to use it.
 
     Attributes:
-        home: the store.
+        documents: the store.
+        home: its directory on this machine.
         root: the project's directory.
         name: what its policy calls it, if it does.
     """
 
+    documents: Documents
     home: Path
     root: Path
     name: str | None = None
@@ -92,7 +92,7 @@ class StoreOwner:
         if self._is_outdated(recorded):
             # Nobody who only reads is kept from it by a store that cannot be written.
             with contextlib.suppress(EltEnvError):
-                self._write()
+                write_record(self.documents, _FILE, _owner, self._own)
 
     def claim(self) -> None:
         """Record that the store is this project's, where it is nobody's yet.
@@ -103,39 +103,31 @@ class StoreOwner:
             StorageError, BusyError: the record cannot be written.
         """
         if self._recorded() is None:
-            lock = self._path.with_name(f".{_FILE}.lock")
-            with file_lock(lock, _LIMIT, f"claiming {self.home}", "Try again."):
-                if self._recorded() is None:
-                    self._write()
+            self.documents.swap(_FILE, None, record_bytes(_owner, self._own))
         self.require()
 
     @property
-    def _path(self) -> Path:
-        return self.home / _FILE
+    def _path(self) -> str:
+        return self.documents.place(_FILE)
 
     @property
     def _removal(self) -> str:
         """The command that makes the store nobody's."""
-        return f"rm {shlex.quote(str(self._path))}"
+        return f"rm {shlex.quote(self._path)}"
 
     @property
     def _own(self) -> Owner:
         """This project, as it is recorded."""
         return Owner(str(self.root), str(self.home), self.name, _policy_digest(self.root))
 
-    def _write(self) -> None:
-        write_atomically(self._path, _owner.dump_json(self._own, indent=1) + b"\n")
-
     def _recorded(self) -> Owner | None:
-        try:
-            return _owner.validate_json(read_stored(self._path))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValidationError) as error:
-            raise IntegrityError(
-                f"{self._path}, which says whose store this is, cannot be read.",
-                f"If it is that of {self.root}, remove the record: {self._removal}",
-            ) from error
+        return read_record(
+            self.documents,
+            _FILE,
+            _owner,
+            "{}, which says whose store this is, cannot be read.",
+            f"If it is that of {self.root}, remove the record: {self._removal}",
+        )
 
     def _is_outdated(self, recorded: Owner) -> bool:
         by_name = self.name is not None and self.name == recorded.name

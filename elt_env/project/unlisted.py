@@ -7,18 +7,15 @@ afterwards.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from elt_env.errors import IntegrityError
 from elt_env.project.policy import EnvironmentPolicy
-from elt_env.runtime.files import write_atomically
-from elt_env.runtime.input_files import read_stored
+from elt_env.store.documents import Documents, read_record, record_names, write_record
 
-_DIRECTORY = "unlisted"
+_FOLDER, _IGNORED = "unlisted", ".gitignore"
 
 
 @dataclass(frozen=True)
@@ -28,22 +25,24 @@ class _Record:
 
 
 _record: TypeAdapter[_Record] = TypeAdapter(_Record)
+_policy: TypeAdapter[EnvironmentPolicy] = TypeAdapter(EnvironmentPolicy)
 
 
-def read_unlisted(home: Path) -> dict[str, EnvironmentPolicy]:
+def read_unlisted(documents: Documents) -> dict[str, EnvironmentPolicy]:
     """Return what a store remembers, by name; nothing where there is no store.
 
     Raises:
         IntegrityError: a record cannot be read.
     """
-    return {each.stem: _read(each) for each in sorted((home / _DIRECTORY).glob("*.json"))}
+    found = {name: _read(documents, name) for name in record_names(documents, _FOLDER)}
+    return {name: each for name, each in found.items() if each}
 
 
-def remember(home: Path, name: str, spec: str, pythons: tuple[str, ...]) -> None:
+def remember(documents: Documents, name: str, spec: str, pythons: tuple[str, ...]) -> None:
     """Remember an environment under its name.
 
     Args:
-        home: the store.
+        documents: the store.
         name: of the environment.
         spec: path of its file, as `relative_spec` gives it.
         pythons: its Python minors, the default first.
@@ -51,21 +50,21 @@ def remember(home: Path, name: str, spec: str, pythons: tuple[str, ...]) -> None
     Raises:
         StorageError: the store cannot be written.
     """
-    record = _Record(spec, pythons)
-    write_atomically(record_path(home, name), _record.dump_json(record) + b"\n")
-    ignore = home / ".gitignore"
-    if not ignore.exists():
-        write_atomically(ignore, "*\n")
+    write_record(documents, _key(name), _record, _Record(spec, pythons))
+    try:
+        documents.read(_IGNORED)
+    except FileNotFoundError:
+        documents.write(_IGNORED, "*\n")
 
 
-def record_path(home: Path, name: str) -> Path:
-    """Return the file in which a store remembers the environment of that name."""
-    return home / _DIRECTORY / f"{name}.json"
+def record_place(documents: Documents, name: str) -> str:
+    """Return where a store remembers the environment of that name, for a person."""
+    return documents.place(_key(name))
 
 
-def remembers(home: Path) -> bool:
+def remembers(documents: Documents) -> bool:
     """Tell whether a store remembers any environment."""
-    return (home / _DIRECTORY).is_dir()
+    return bool(documents.names(_FOLDER))
 
 
 def relative_spec(spec: Path, root: Path) -> str:
@@ -77,13 +76,15 @@ def relative_spec(spec: Path, root: Path) -> str:
     return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
-def _read(path: Path) -> EnvironmentPolicy:
-    try:
-        record = _record.validate_json(read_stored(path))
-        values: Mapping[str, object] = {"spec": record.spec, "pythons": record.pythons}
-        return EnvironmentPolicy.model_validate(values)
-    except (OSError, ValidationError) as error:
-        raise IntegrityError(
-            f"The record of an environment {path} cannot be read.",
-            "Remove it, and name the file of the spec again: elt-env build FILE",
-        ) from error
+def _key(name: str) -> str:
+    return f"{_FOLDER}/{name}.json"
+
+
+def _read(documents: Documents, name: str) -> EnvironmentPolicy | None:
+    return read_record(
+        documents,
+        _key(name),
+        _policy,
+        "The record of an environment {} cannot be read.",
+        "Remove it, and name the file of the spec again: elt-env build FILE",
+    )

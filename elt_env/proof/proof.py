@@ -64,7 +64,7 @@ def examine(lock: Lock, toolbox: Toolbox) -> Proof:
         IntegrityError: a record cannot be read.
     """
     policy = toolbox.environment
-    image = ImageStore(toolbox.store.home).image(lock.digest)
+    image = ImageStore(toolbox.store).image(lock.digest)
     aside = {name: lacking(name, lock) for name in CHECKS}
     on_image = tuple(image_checks(policy))
     default = [name for name in CHECKS if not aside[name]] + [*policy.checks]

@@ -126,7 +126,7 @@ def image_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False)
         PolicyError: what the evidence is to be signed with cannot be read.
     """
     toolbox.store.evidence_key()
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     image = require_image(lock, images)
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     subject = ImageUnderTest(prefix, image.manifest, images.layout)
@@ -257,7 +257,7 @@ class Prover:
             at=self.toolbox.now().replace(microsecond=0),
             seconds=math.ceil(seconds * 1000) / 1000,  # no check takes none
             detail=finding.detail,
-            log=path.relative_to(store.home).as_posix(),
+            log=path.relative_to(store.local_home).as_posix(),
             counts=finding.counts,
             table=finding.table,
             image=self.image,

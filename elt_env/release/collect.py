@@ -55,13 +55,13 @@ def collect(
             nothing is removed then.
         StorageError: something cannot be removed.
     """
-    home = toolbox.store.home
+    home = toolbox.store.local_home
     moment = (toolbox.now() - grace).timestamp()
     found = []
     with _no_moves(toolbox):
         wanted = wanted_locks(toolbox)
         digests = {digest for _, digest in wanted}
-        images = ImageCollector(ImageStore(home), digests, moment, dry_run=dry_run)
+        images = ImageCollector(ImageStore(toolbox.store), digests, moment, dry_run=dry_run)
         for each in chain(
             _prefixes(home, wanted, moment, dry_run=dry_run),
             images.collect(),
@@ -79,7 +79,7 @@ def collect(
 @contextmanager
 def _no_moves(toolbox: Toolbox) -> Iterator[None]:
     """Let promotions and roll backs wait: one might move to what is being removed."""
-    releases = ReleaseStore(toolbox.store.home)
+    releases = ReleaseStore(toolbox.store)
     limit = toolbox.policy.busy_limit.total_seconds()
     with ExitStack() as stack:
         for name in releases.targets():
@@ -93,7 +93,7 @@ def wanted_locks(toolbox: Toolbox) -> frozenset[tuple[str, str]]:
     Raises:
         IntegrityError: a pointer or the history of a target cannot be read.
     """
-    releases = ReleaseStore(toolbox.store.home)
+    releases = ReleaseStore(toolbox.store)
     found: set[tuple[str, str]] = set()
     for name in releases.targets():
         kept = to_keep(releases.history(name), toolbox.policy.keep_releases)
@@ -106,8 +106,8 @@ def wanted_locks(toolbox: Toolbox) -> frozenset[tuple[str, str]]:
 
 
 def _targets(toolbox: Toolbox) -> Iterator[Target]:
-    for path in sorted((toolbox.store.home / "targets").glob("*@*")):
-        environment, _, python = path.name.partition("@")
+    for name in toolbox.store.targets():
+        environment, _, python = name.partition("@")
         yield toolbox.target(environment, python)
 
 
@@ -128,7 +128,7 @@ def _archives(
     toolbox: Toolbox, wanted: frozenset[tuple[str, str]], moment: float, *, dry_run: bool
 ) -> Iterator[Item]:
     """Remove the archives of packages that no wanted lock has, and that can be fetched again."""
-    cache = toolbox.store.home / "cache"
+    cache = toolbox.store.local_home / "cache"
     places = (*cache.glob("wheels/[!.]*"), *cache.glob("conda/archives/[!.]*"))
     old = [each for each in places if not used_since(each, moment)]
     if not old:
@@ -138,7 +138,7 @@ def _archives(
     except IntegrityError:
         return  # nobody knows what that lock needs
     # What was built here may not come out the same again.
-    notes = [*cache.glob("builds/[!.]*"), *toolbox.store.home.glob("builds/[!.]*")]
+    notes = [*cache.glob("builds/[!.]*"), *toolbox.store.local_home.glob("builds/[!.]*")]
     kept |= set(map(_noted, notes))
     count = size = 0
     for each in old:

@@ -17,7 +17,7 @@ def release_log(target: Target, toolbox: Toolbox) -> tuple[Entry, ...]:
     Raises:
         IntegrityError: a record cannot be read.
     """
-    releases = ReleaseStore(toolbox.store.home).history(target.name)
+    releases = ReleaseStore(toolbox.store).history(target.name)
     digests = dict.fromkeys(each.digest for each in releases)
     locks = {digest: _lock(digest, target, toolbox) for digest in digests}
     entries = []

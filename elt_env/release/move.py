@@ -112,7 +112,7 @@ def moving(name: str, target: Target, toolbox: Toolbox, say: Say) -> Iterator[Mo
         BusyError: somebody else is at it for longer than the policy's `busy-limit`.
         IntegrityError: a record of the history cannot be read.
     """
-    releases = ReleaseStore(toolbox.store.home)
+    releases = ReleaseStore(toolbox.store)
     with releases.sole_mover(target.name, toolbox.policy.busy_limit.total_seconds()):
         try:
             history = releases.history(target.name)

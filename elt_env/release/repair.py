@@ -89,7 +89,7 @@ def repair_pointer(target: Target, toolbox: Toolbox, say: Say) -> None:
     Raises:
         StorageError, BusyError: the next call takes it up again.
     """
-    releases = ReleaseStore(toolbox.store.home)
+    releases = ReleaseStore(toolbox.store)
     with releases.sole_mover(target.name, toolbox.policy.busy_limit.total_seconds()):
         lost = releases.lead(target.name)
     if lost:

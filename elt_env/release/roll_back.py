@@ -99,7 +99,7 @@ def _matching(start: str, history: Sequence[Release], target: Target, toolbox: T
     """Return the digest that `start` begins: a released one, or else that of any lock."""
     wanted = f"sha256:{start.removeprefix('sha256:')}"
     released = {each.digest for each in history}
-    for digests in (released, _locked(toolbox)):
+    for digests in (released, toolbox.store.lock_digests()):
         found = sorted(each for each in digests if each.startswith(wanted))
         if len(found) == 1:
             return found[0]
@@ -124,8 +124,3 @@ def _built(lock: Lock, toolbox: Toolbox, say: Say) -> Prefix:
         repair(lock, verify_prefix(lock, toolbox, say), toolbox, say)
     ensure_prefix(lock, toolbox, say)
     return prefix
-
-
-def _locked(toolbox: Toolbox) -> set[str]:
-    directory = toolbox.store.lock_directory("")
-    return {f"sha256:{each.name}" for each in directory.glob("*") if not each.name.startswith(".")}

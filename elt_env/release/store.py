@@ -18,7 +18,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -28,11 +28,13 @@ from elt_env.environment.launchers import LauncherFiles, launcher_files
 from elt_env.errors import IntegrityError
 from elt_env.package.canonical import digest_of
 from elt_env.release.record import Release, release_before
-from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import remove_tree, sync_directory, write_atomically, writing
 from elt_env.runtime.input_files import read_stored
+from elt_env.store.local import LocalDocuments
+from elt_env.store.locks import Store
 
 _FILE = "release.json"
+_RELEASES, _RECORDS, _CURRENT = "releases", "releases/.records", "current"
 _RECORD = "its record"
 _WAIT = "Wait for it or end it, then run the same command; or raise busy-limit."
 _NUMBER = re.compile(r"[0-9]{6,}")
@@ -40,10 +42,15 @@ _release: TypeAdapter[Release] = TypeAdapter(Release)
 
 
 class ReleaseStore:
-    """The releases below a store's `home`; targets go by their names, as in `elt@3.11`."""
+    """The releases of a store; targets go by their names, as in `elt@3.11`.
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    Records are documents. Launchers, and the link to the current ones, are files of this machine.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._documents = store.documents
+        self._home = store.local_home
+        self._here = LocalDocuments(store.local_home)
 
     def entry_points(self, name: str) -> Path:
         """Return the directory in which the released programs are, at every moment."""
@@ -78,11 +85,7 @@ class ReleaseStore:
 
     def targets(self) -> tuple[str, ...]:
         """Return the names of the targets that have releases, or a pointer to one, sorted."""
-        found: set[str] = set()
-        for part in ("releases", "current"):
-            with contextlib.suppress(FileNotFoundError):
-                found |= {each.name for each in (self.home / part).iterdir()}
-        return tuple(sorted(each for each in found if not each.startswith(".")))
+        return tuple(sorted({*self._here.names(_RELEASES), *self._here.names(_CURRENT)}))
 
     @contextlib.contextmanager
     def sole_mover(self, name: str, limit: float) -> Iterator[None]:
@@ -92,8 +95,8 @@ class ReleaseStore:
             BusyError: another one is still at it after `limit` seconds.
             StorageError: the store is not writable.
         """
-        path = self.home / "releases" / f".{name}.lock"
-        with file_lock(path, limit, f"moving the release of {name}", _WAIT):
+        doing = f"moving the release of {name}"
+        with self._documents.lease(f"{_RELEASES}/{name}", limit, doing, _WAIT):
             yield
 
     def prepare(self, release: Release, prefix: Path) -> None:
@@ -127,16 +130,16 @@ class ReleaseStore:
         """
         with writing(self._pointer(release.target)):
             self._lead_to(release.target, release.number)
-            write_atomically(self._copy(release.target, release.number), _with_checksum(release))
+            self._keep(release)
 
     def damages(self, release: Release, prefix: Path) -> tuple[Damage, ...]:
         """Return what of a release's entry points and record is not as it was written."""
         place = self._directory(release.target, release.number)
         wanted = self._files(release, prefix)
-        copy = self._copy(release.target, release.number)
         found = [_damage(place / path, path, *each) for path, each in wanted.items()]
-        if copy.exists():  # a move that was interrupted right at its end wrote none
-            found.append(_damage(copy, _RECORD, _with_checksum(release), 0o644))
+        # A move that was interrupted right at its end wrote no record.
+        if self._record_is(release) is False:
+            found.append(Damage("release", _RECORD, "was changed"))
         there = {path.relative_to(place).as_posix() for path in place.rglob("*")}
         added = sorted(there - wanted.keys() - {"bin"})
         found += [Damage("release", each, "was added") for each in added]
@@ -153,7 +156,6 @@ class ReleaseStore:
         """
         place = self._directory(release.target, release.number)
         wanted = self._files(release, prefix)
-        copy = self._copy(release.target, release.number)
         damages = left = self.damages(release, prefix)
         misplaced = _misplaced(place)
         for path in misplaced:
@@ -166,13 +168,13 @@ class ReleaseStore:
             if each.path in wanted:
                 _write_over(path, *wanted[each.path])
             elif each.path == _RECORD:
-                _write_over(copy, _with_checksum(release), 0o644)
+                self._keep(release)
             elif path.is_dir() and not path.is_symlink():
                 remove_tree(path)
             elif os.path.lexists(path):  # else it went with the directory that it was in
                 path.unlink()
-        if not copy.exists():
-            write_atomically(copy, _with_checksum(release))
+        if self._record_is(release) is None:
+            self._keep(release)
         return damages
 
     def lead(self, name: str) -> Damage | None:
@@ -225,18 +227,28 @@ class ReleaseStore:
         return files | {_FILE: (_rendered(release), 0o644)}
 
     def _pointer(self, name: str) -> Path:
-        return self.home / "current" / name
+        return self._home / _CURRENT / name
 
     def _directory(self, name: str, number: int) -> Path:
-        return self.home / "releases" / name / f"{number:06}"
+        return self._home / _RELEASES / name / f"{number:06}"
 
-    def _copy(self, name: str, number: int) -> Path:
-        """Return where a release's record is kept once more, since it was the current one."""
-        return self.home / "releases" / ".records" / name / f"{number:06}.json"
+    def _keep(self, release: Release) -> None:
+        """Keep a release's record once more, since it was the current one."""
+        self._documents.write(_record_key(release.target, release.number), _with_checksum(release))
+
+    def _record_is(self, release: Release) -> bool | None:
+        """Return whether the record that is kept once more is this; None where there is none."""
+        try:
+            found = self._documents.read(_record_key(release.target, release.number))
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return False
+        return found == _with_checksum(release)
 
     def _switched(self, name: str) -> int:
         """Return the newest number that was the current one; 0 where that was not noted."""
-        return max(_numbers(self._copy(name, 0).parent), default=0)
+        return max(_numbers(self._documents.names(f"{_RECORDS}/{name}")), default=0)
 
     def _current_number(self, name: str) -> int:
         """Return the number that the pointer names; 0 before the first release."""
@@ -258,16 +270,17 @@ class ReleaseStore:
 
     def _numbers(self, name: str) -> list[int]:
         """Return the numbers of the releases that are there, whole or in part, oldest first."""
-        places = (self.home / "releases" / name, self._copy(name, 0).parent)
-        return sorted({number for place in places for number in _numbers(place)})
+        records = self._documents.names(f"{_RECORDS}/{name}")
+        return sorted({*_numbers(self._here.names(f"{_RELEASES}/{name}")), *_numbers(records)})
 
     def _read(self, name: str, number: int) -> Release:
         """Return the record of a release: what was kept once more, else what lies beside it."""
-        path, copy = self._directory(name, number) / _FILE, self._copy(name, number)
+        path, copy = self._directory(name, number) / _FILE, _record_key(name, number)
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return _checked(read_stored(copy))
+            return _checked(self._documents.read(copy))
         with contextlib.suppress(OSError, ValueError):
             return _release.validate_json(read_stored(path))
+        copy = self._documents.place(copy)
         raise IntegrityError(
             f"The release {path} cannot be read, or was changed by hand; so was its copy {copy}.",
             f"Restore one of them from a backup. Without one, move both, and {path.parent}, away; "
@@ -309,11 +322,13 @@ def _checked(text: bytes) -> Release:
     return _release.validate_python(content)
 
 
-def _numbers(directory: Path) -> list[int]:
-    with contextlib.suppress(FileNotFoundError):
-        names = [each.name.removesuffix(".json") for each in directory.iterdir()]
-        return [int(each) for each in names if _NUMBER.fullmatch(each)]
-    return []
+def _numbers(names: Iterable[str]) -> list[int]:
+    numbers = (each.removesuffix(".json") for each in names)
+    return [int(each) for each in numbers if _NUMBER.fullmatch(each)]
+
+
+def _record_key(name: str, number: int) -> str:
+    return f"{_RECORDS}/{name}/{number:06}.json"
 
 
 def _damage(path: Path, name: str, content: bytes, mode: int) -> Damage | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from elt_env.errors import InputError, ToolError
 from elt_env.project.settings import open_project
 from elt_env.release.store import ReleaseStore
+from elt_env.store.locks import Store
 
 
 def released_tool(program: str, target: str = "", project: Path | None = None) -> Path:
@@ -33,7 +34,7 @@ def released_tool(program: str, target: str = "", project: Path | None = None) -
     opened = open_project(project)
     full = opened.target_name(target or opened.first)
     policy = opened.environment(full.partition("@")[0])
-    store = ReleaseStore(opened.home)
+    store = ReleaseStore(Store(opened.local_home))
     store.require_led(full)
     if store.current(full) is None:
         raise ToolError(f"Nothing of {full} is released.", f"Build it: elt-env build {full}")

@@ -14,7 +14,6 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.release.store import ReleaseStore
-from elt_env.store.locks import damaged_files
 from elt_env.toolbox import Toolbox
 
 
@@ -28,7 +27,7 @@ def locks_of(target: Target, toolbox: Toolbox) -> tuple[Lock, ...]:
         IntegrityError: a lock itself cannot be read, or the link to the release leads elsewhere.
     """
     store = toolbox.store
-    releases = ReleaseStore(store.home)
+    releases = ReleaseStore(store)
     releases.require_led(target.name)
     release = releases.current(target.name)
     released = (store.read_manifest(release.digest, target),) if release else ()
@@ -46,14 +45,10 @@ def verify(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
     Every file is read. A prefix or an image that was never made is no damage, unless the lock is
     the release. Other bytecode than was sealed is told, and is no fault. Nothing is changed.
     """
-    directory = toolbox.store.lock_directory(lock.digest)
-    damages = [
-        Damage("lock", name, "was changed" if (directory / name).exists() else "is gone")
-        for name in damaged_files(directory, lock)
-    ]
+    damages = [Damage("lock", *each) for each in toolbox.store.damaged_files(lock).items()]
     damages += verify_prefix(lock, toolbox, say)
     damages += _entry_point_damages(lock, toolbox)
-    damages += image_damages(lock, toolbox.store.home, say)
+    damages += image_damages(lock, toolbox.store, say)
     return tuple(damages)
 
 
@@ -63,7 +58,7 @@ def verify_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
 
 
 def _entry_point_damages(lock: Lock, toolbox: Toolbox) -> tuple[Damage, ...]:
-    releases = ReleaseStore(toolbox.store.home)
+    releases = ReleaseStore(toolbox.store)
     release = releases.current(lock.target.name)
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     if release is None or release.digest != lock.digest or not prefix.ready:
@@ -75,7 +70,7 @@ def _prefix_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     prefix.mark_used()
     if not prefix.ready:
-        release = ReleaseStore(toolbox.store.home).current(lock.target.name)
+        release = ReleaseStore(toolbox.store).current(lock.target.name)
         if release is not None and release.digest == lock.digest:
             yield Damage("prefix", "", "is not built")
         else:

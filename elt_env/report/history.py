@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from elt_env.errors import IntegrityError
 from elt_env.lockfile.document import Lock
-from elt_env.lockfile.lock_json import FILE_NAME
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
 from elt_env.report.history_rows import History, KeptLock, Role
 from elt_env.store.evidence import Evidence
-from elt_env.store.locks import Pointer, Store, read_lock_directory
+from elt_env.store.locks import Pointer, Store
 
 
 def read_history(store: Store, say: Say) -> History:
@@ -22,7 +20,7 @@ def read_history(store: Store, say: Say) -> History:
 
     What cannot be read is left out, and said.
     """
-    releases = tuple(_releases(ReleaseStore(store.home), say))
+    releases = tuple(_releases(ReleaseStore(store), say))
     released = {each.digest for each in releases}
     locks = tuple(_locks(store, say))
     pointers = _pointers(store, {each.target for each in locks}, say)
@@ -44,18 +42,11 @@ def _role(digest: str, pointer: Pointer | None, *, taken: bool) -> Role:
 
 
 def _locks(store: Store, say: Say) -> Iterator[Lock]:
-    for path in sorted((store.home / "locks").glob(f"[!.]*/{FILE_NAME}")):
+    for digest in store.lock_digests():
         try:
-            yield _lock(store, path.parent)
+            yield store.read_lock(digest, None)
         except IntegrityError as error:
             say(f"history: a lock is left out: {error.problem}")
-
-
-def _lock(store: Store, directory: Path) -> Lock:
-    lock = read_lock_directory(directory, None)
-    if store.lock_directory(lock.digest) != directory:
-        raise IntegrityError(f"{directory} holds the lock {lock.digest}.", "Remove the directory.")
-    return lock
 
 
 def _pointers(store: Store, targets: Iterable[Target], say: Say) -> dict[Target, Pointer]:

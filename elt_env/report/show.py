@@ -26,7 +26,7 @@ def show(target: Target, toolbox: Toolbox) -> Summary:
         IntegrityError: its lock was changed by hand, or a record of its releases cannot be read.
     """
     store = toolbox.store
-    releases = ReleaseStore(store.home)
+    releases = ReleaseStore(store)
     released = Summary(
         target=target,
         release=releases.current(target.name),
@@ -37,7 +37,7 @@ def show(target: Target, toolbox: Toolbox) -> Summary:
     if lock is None:
         return released
     prefix = Prefix(store.prefix_path(lock), lock)
-    images = ImageStore(store.home)
+    images = ImageStore(store)
     return replace(
         released,
         lock=lock,
@@ -67,14 +67,15 @@ def find_lock(text: str, toolbox: Toolbox) -> Lock:
             )
         return lock
     directory = Path(text)
-    if not (directory / lock_json.FILE_NAME).is_file():
-        directory = _by_digest(text, toolbox)
-    return read_lock_directory(directory, None)
+    if (directory / lock_json.FILE_NAME).is_file():
+        return read_lock_directory(directory, None)
+    return toolbox.store.read_lock(_by_digest(text, toolbox), None)
 
 
-def _by_digest(text: str, toolbox: Toolbox) -> Path:
+def _by_digest(text: str, toolbox: Toolbox) -> str:
     start = text.removeprefix("sha256:")
-    found = sorted((toolbox.store.home / "locks").glob(f"{start}*")) if start.isalnum() else []
+    digests = toolbox.store.lock_digests() if start else ()
+    found = [each for each in digests if each.startswith(f"sha256:{start}")]
     if len(found) != 1:
         what = "is no target, digest or directory of a lock"
         raise InputError(

@@ -54,7 +54,7 @@ def _reason(summary: Summary, toolbox: Toolbox) -> tuple[str, str]:
     waiting = f"the lock {short(lock.digest)}"
     if not summary.ready:
         return f"{waiting} is not built", f"elt-env build {name}"
-    history = ReleaseStore(toolbox.store.home).history(name)
+    history = ReleaseStore(toolbox.store).history(name)
     if lock.digest in withdrawn(history):
         why = f"{waiting} was rolled back from: {history[-1].trigger}"
         return why, f"elt-env promote {name}, when it is good after all; or elt-env relock {name}"

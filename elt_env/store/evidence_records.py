@@ -21,9 +21,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from elt_env.errors import IntegrityError, PolicyError
 from elt_env.package.canonical import digest_of, short
-from elt_env.runtime.files import sha256_of, write_atomically
-from elt_env.runtime.input_files import read_bytes
-from elt_env.runtime.limits import load_json
+from elt_env.runtime.files import sha256_of
+from elt_env.runtime.limits import MOST_BYTES, load_json
+from elt_env.store.documents import Documents, record_names
 from elt_env.store.evidence import Evidence
 
 Key = Callable[[], bytes | None]
@@ -38,12 +38,14 @@ class EvidenceRecords:
     """The records of one store.
 
     Attributes:
-        home: the store.
+        documents: the store.
+        logs: the directory of this machine that the records' logs are in.
         key: what they are signed with.
     """
 
-    def __init__(self, home: Path, key: Key) -> None:
-        self.home = home
+    def __init__(self, documents: Documents, logs: Path, key: Key) -> None:
+        self.documents = documents
+        self.logs = logs
         self.key = key
 
     def write(self, lock: str, evidence: Evidence) -> None:
@@ -55,17 +57,17 @@ class EvidenceRecords:
             StorageError: the store is full or not writable.
             PolicyError: the key cannot be read.
         """
-        path = self._directory(lock) / f"{evidence.check}.json"
-        before = self._log_of(path, lock)
+        key = f"{_folder(lock)}/{evidence.check}.json"
+        before = self._log_of(key, lock, evidence.check)
         content = _evidence.dump_python(evidence, mode="json", exclude={"doubt"})
         content |= {"lock": lock, "log_digest": self._log_digest(evidence.log)}
         content[_DIGEST] = digest_of(content)
-        key = self.key()
-        if key is not None:
-            content[_SIGNATURE] = _signature(content[_DIGEST], key)
-        write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        secret = self.key()
+        if secret is not None:
+            content[_SIGNATURE] = _signature(content[_DIGEST], secret)
+        self.documents.write(key, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         if before and before != evidence.log:
-            (self.home / before).unlink(missing_ok=True)
+            (self.logs / before).unlink(missing_ok=True)
 
     def read(self, lock: str) -> tuple[Evidence, ...]:
         """Return the newest result of every check on the lock with that digest, sorted by check.
@@ -76,30 +78,31 @@ class EvidenceRecords:
         Raises:
             IntegrityError: a record cannot be read at all.
         """
-        return tuple(
-            self._read(path, lock) for path in sorted(self._directory(lock).glob("*.json"))
-        )
+        checks = record_names(self.documents, _folder(lock))
+        return tuple(self._read(each, lock) for each in checks)
 
-    def _read(self, path: Path, lock: str) -> Evidence:
+    def _read(self, check: str, lock: str) -> Evidence:
+        key = f"{_folder(lock)}/{check}.json"
+        place = self.documents.place(key)
         try:
             text, content, doubt = None, {}, "is new"
             # A record takes its log with it: what is in doubt may have been replaced meanwhile.
-            while doubt and text != (found := read_bytes(path)):
+            while doubt and text != (found := self.documents.read(key, MOST_BYTES)):
                 text, content = found, load_json(found)
-                doubt = self._doubt(content, path, lock)
+                doubt = self._doubt(content, check, lock)
             evidence = _evidence.validate_python(content)
         except (OSError, ValueError, TypeError, ValidationError) as error:
             raise IntegrityError(
-                f"The evidence {path} cannot be read.", "Remove that file and run the check again."
+                f"The evidence {place} cannot be read.", "Remove that file and run the check again."
             ) from error
         if not doubt:
             return evidence
-        doubt = f"its record {path} {doubt}"
+        doubt = f"its record {place} {doubt}"
         return replace(
-            evidence, check=path.stem, status="not_run", detail=doubt, table=None, doubt=doubt
+            evidence, check=check, status="not_run", detail=doubt, table=None, doubt=doubt
         )
 
-    def _doubt(self, content: Mapping[str, Any], path: Path, lock: str) -> str:
+    def _doubt(self, content: Mapping[str, Any], check: str, lock: str) -> str:
         """Return why a record does not count, as what comes after its name; "" when it does."""
         stated = content.get(_DIGEST)
         if stated is None:
@@ -107,11 +110,11 @@ class EvidenceRecords:
         said = {name: value for name, value in content.items() if name not in (_DIGEST, _SIGNATURE)}
         if stated != digest_of(said):
             return "was changed after it was written"
-        if (said["lock"], said["check"]) != (lock, path.stem):
+        if (said["lock"], said["check"]) != (lock, check):
             return f"is one of {said['check']} on the lock {said['lock']}, and was copied there"
         if said["log_digest"] != self._log_digest(said["log"]):
             return (
-                f"does not go with its log {self.home / said['log']}, which was changed or is gone"
+                f"does not go with its log {self.logs / said['log']}, which was changed or is gone"
             )
         return self._doubt_of_signature(content)
 
@@ -128,25 +131,26 @@ class EvidenceRecords:
             return "is not signed with the evidence-key of the policy"
         return ""
 
-    def _directory(self, lock: str) -> Path:
-        return self.home / "evidence" / lock.removeprefix("sha256:")
-
     def _log_digest(self, log: str) -> str | None:
         """Return the digest of a log; None where there is none."""
         if not log:
             return None
         try:
-            return f"sha256:{sha256_of(self.home / log)}"
+            return f"sha256:{sha256_of(self.logs / log)}"
         except OSError:
             return None
 
-    def _log_of(self, path: Path, lock: str) -> str:
+    def _log_of(self, key: str, lock: str, check: str) -> str:
         """Return the log that a record names; "" unless it is one of that check on that lock."""
-        own = re.compile(rf"logs/{short(lock)}/{re.escape(path.stem)}-[0-9a-f]{{12}}\.log")
+        own = re.compile(rf"logs/{short(lock)}/{re.escape(check)}-[0-9a-f]{{12}}\.log")
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            log = str(load_json(read_bytes(path))["log"])
+            log = str(load_json(self.documents.read(key, MOST_BYTES))["log"])
             return log if own.fullmatch(log) else ""
         return ""
+
+
+def _folder(lock: str) -> str:
+    return f"evidence/{lock.removeprefix('sha256:')}"
 
 
 def _signature(digest: str, key: bytes) -> str:

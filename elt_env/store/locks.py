@@ -1,7 +1,7 @@
 """The store: locks, their pointers, evidence, and the places of prefixes and logs.
 
-Locks and evidence are small files, kept under the digest of the lock; a target's pointer names
-its current lock. All of it lies under `home`:
+Locks and evidence are small documents, kept under the digest of the lock; a target's pointer names
+its current lock. By key, and on a local disk as files below `home`:
 
     locks/<digest>/             lock.json, conda-linux-64.lock, pylock.toml, requirements.txt
     project.json                whose store it is (project/store_owner.py)
@@ -9,20 +9,21 @@ its current lock. All of it lies under `home`:
     unlisted/<name>.json        an environment that was built from a file (project/unlisted.py)
     evidence/<digest>/          one file a check
     diffs/                      what new locks changed, with the reasons
+
+Local to a machine, whatever keeps the documents:
+
     prefixes/elt@3.11-<short>/  the directories environments are installed in
     logs/, cache/, host-channel/
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -31,11 +32,14 @@ from elt_env.lockfile import conda_lock, lock_json, pylock, requirements
 from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
-from elt_env.runtime.files import write_atomically, writing
-from elt_env.runtime.input_files import cause, read_bytes, read_stored, read_text
+from elt_env.runtime.input_files import cause
 from elt_env.runtime.limits import MOST_LOCK_BYTES
+from elt_env.store.documents import Documents, read_record, record_bytes
 from elt_env.store.evidence import Evidence
 from elt_env.store.evidence_records import EvidenceRecords, Key
+from elt_env.store.local import LocalDocuments
+
+FileFault = Literal["was changed", "is gone"]
 
 _RELOCK = "Make a new one with: elt-env relock {target}"
 _PAUSES = (0.01, 0.1)  # seconds; putting a lock in the place of one takes two renames
@@ -54,27 +58,35 @@ _pointer: TypeAdapter[Pointer] = TypeAdapter(Pointer)
 
 
 class Store:
-    """Everything that is kept, below one directory.
+    """Everything that is kept.
 
     Attributes:
+        local_home: the directory of this machine with its prefixes, logs, caches and file locks.
+        documents: what every machine knows.
         claim: called before anything is kept; raises where the store is another project's.
         evidence_key: returns what evidence is signed with; raises PolicyError where it cannot.
     """
 
     def __init__(
         self,
-        home: Path,
+        local_home: Path,
         claim: Callable[[], None] = lambda: None,
         evidence_key: Key = lambda: None,
+        documents: Documents | None = None,
     ) -> None:
-        self.home = home
+        self.local_home = local_home
+        self.documents: Documents = documents or LocalDocuments(local_home)
         self.claim = claim
         self.evidence_key = evidence_key
-        self._evidence = EvidenceRecords(home, evidence_key)
+        self._evidence = EvidenceRecords(self.documents, local_home, evidence_key)
 
     def lock_directory(self, digest: str) -> Path:
-        """Return where the files of the lock with that digest lie."""
-        return self.home / "locks" / digest.removeprefix("sha256:")
+        """Return where the files of the lock with that digest lie, for a person."""
+        return Path(self.documents.place(_folder(digest)))
+
+    def lock_digests(self) -> tuple[str, ...]:
+        """Return the digests of the locks that are kept, sorted."""
+        return tuple(f"sha256:{each}" for each in self.documents.names(_LOCKS))
 
     def write_lock(self, lock: Lock) -> Path:
         """Keep the lock's files; return their directory, in which they appear all at once.
@@ -86,24 +98,18 @@ class Store:
         """
         self.claim()
         pylock.require_valid(lock)
-        directory = self.lock_directory(lock.digest)
-        with writing(directory):
-            directory.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".new-") as place:
-                new, old = Path(place) / "new", Path(place) / "old"
-                manifest = {lock_json.FILE_NAME: lock_json.render(lock)}
-                for name, content in (_derived_files(lock) | manifest).items():
-                    write_atomically(new / name, content)
-                _exchange(directory, new, old)
-        return directory
+        manifest = {lock_json.FILE_NAME: lock_json.render(lock)}
+        self.documents.write_folder(_folder(lock.digest), _derived_files(lock) | manifest)
+        return self.lock_directory(lock.digest)
 
-    def read_lock(self, digest: str, target: Target) -> Lock:
+    def read_lock(self, digest: str, target: Target | None) -> Lock:
         """Return the lock with that digest, all of whose files are as they were written.
 
         Raises:
-            IntegrityError: it is gone, was changed by hand, or is another target's.
+            IntegrityError: it is gone, was changed by hand, or is another target's than the one
+                that is given.
         """
-        lock = read_lock_directory(self.lock_directory(digest), target)
+        lock = _steady(lambda: _read_whole(self.documents, _folder(digest), target))
         return self._require_digest(lock, digest)
 
     def _require_digest(self, lock: Lock, digest: str) -> Lock:
@@ -120,8 +126,12 @@ class Store:
         Raises:
             IntegrityError: its lock.json is gone, was changed by hand, or is another target's.
         """
-        lock = _steady(lambda: _read_manifest(self.lock_directory(digest), target))
+        lock = _steady(lambda: _read_manifest(self.documents, _folder(digest), target))
         return self._require_digest(lock, digest)
+
+    def damaged_files(self, lock: Lock) -> dict[str, FileFault]:
+        """Return which of a kept lock's files do not derive from it, by name."""
+        return _damaged_files(self.documents, _folder(lock.digest), lock)
 
     def current_lock(self, target: Target) -> Lock | None:
         """Return the target's current lock; None before the first.
@@ -132,44 +142,55 @@ class Store:
         pointer = self.pointer(target)
         return None if pointer is None else self.read_lock(pointer.current, target)
 
+    def targets(self) -> tuple[str, ...]:
+        """Return the names of the targets that have, or had, a current lock, sorted."""
+        return tuple(each for each in self.documents.names(_TARGETS) if "@" in each)
+
     def pointer(self, target: Target) -> Pointer | None:
         """Return which lock is the target's current one; None before the first.
 
         Raises:
             IntegrityError: the pointer cannot be read.
         """
-        path = self._pointer_path(target)
-        try:
-            return _pointer.validate_json(read_stored(path))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            raise IntegrityError(
-                f"{path} is not a pointer to a lock.", _RELOCK.format(target=target.name)
-            ) from error
+        remedy = _RELOCK.format(target=target.name)
+        key = _pointer_key(target)
+        return read_record(self.documents, key, _pointer, "{} is not a pointer to a lock.", remedy)
 
     def set_current(self, target: Target, digest: str, at: datetime) -> None:
-        """Make the lock with that digest the target's current one, in one rename."""
-        self.claim()
-        try:
-            before = self.pointer(target)
-        except IntegrityError:
-            before = None
-        if before is not None and before.current == digest:
-            return
-        pointer = Pointer(digest, before.current if before else None, at)
-        write_atomically(self._pointer_path(target), _pointer.dump_json(pointer, indent=1) + b"\n")
+        """Make the lock with that digest the target's current one.
 
-    def _pointer_path(self, target: Target) -> Path:
-        return self.home / "targets" / target.name / lock_json.FILE_NAME
+        Another one who does so at the same time is before or after it: none is skipped.
+
+        Raises:
+            StorageError: the store is full or not writable.
+        """
+        self.claim()
+        moved = False
+        while not moved:
+            moved = self._move(target, digest, at)
+
+    def _move(self, target: Target, digest: str, at: datetime) -> bool:
+        """Move a pointer unless another one has just moved it; return whether it is there."""
+        key, seen, before = _pointer_key(target), None, None
+        try:
+            seen = self.documents.read(key)
+            before = _pointer.validate_json(seen).current
+        except (FileNotFoundError, ValidationError):
+            pass  # what is no pointer leads nowhere
+        except OSError:
+            self.documents.write(key, record_bytes(_pointer, Pointer(digest, None, at)))
+            return True
+        if before == digest:
+            return True
+        return self.documents.swap(key, seen, record_bytes(_pointer, Pointer(digest, before, at)))
 
     def prefix_path(self, lock: Lock) -> Path:
         """Return the directory that the lock's environment is installed in on this machine."""
-        return self.home / "prefixes" / f"{lock.target.name}-{short(lock.digest)}"
+        return self.local_home / "prefixes" / f"{lock.target.name}-{short(lock.digest)}"
 
     def log_path(self, digest: str, name: str) -> Path:
         """Return where the full log of a step on that lock digest goes."""
-        return self.home / "logs" / short(digest) / f"{name}.log"
+        return self.local_home / "logs" / short(digest) / f"{name}.log"
 
     def record(self, digest: str, evidence: Evidence) -> None:
         """Keep the newest result of a check on that lock digest.
@@ -191,18 +212,15 @@ class Store:
         return self._evidence.read(digest)
 
 
-def _exchange(directory: Path, new: Path, old: Path) -> None:
-    """Let `new` become `directory`, and what was there become `old`."""
-    with contextlib.suppress(FileNotFoundError):
-        directory.replace(old)
-    try:
-        new.replace(directory)
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            return  # another process has just put the lock of the same digest there; it will do
-        with contextlib.suppress(OSError):
-            old.replace(directory)
-        raise
+_LOCKS, _TARGETS = "locks", "targets"
+
+
+def _folder(digest: str) -> str:
+    return f"{_LOCKS}/{digest.removeprefix('sha256:')}"
+
+
+def _pointer_key(target: Target) -> str:
+    return f"{_TARGETS}/{target.name}/{lock_json.FILE_NAME}"
 
 
 def read_lock_directory(directory: Path, target: Target | None) -> Lock:
@@ -211,7 +229,7 @@ def read_lock_directory(directory: Path, target: Target | None) -> Lock:
     Raises:
         IntegrityError: a file is gone or was changed by hand, or it is another target's lock.
     """
-    return _steady(lambda: _read_whole(directory, target))
+    return _steady(lambda: _read_whole(LocalDocuments(directory), "", target))
 
 
 def _steady(read: Callable[[], Lock]) -> Lock:
@@ -224,39 +242,46 @@ def _steady(read: Callable[[], Lock]) -> Lock:
     return read()
 
 
-def _read_whole(directory: Path, target: Target | None) -> Lock:
-    lock = _read_manifest(directory, target)
-    for name in damaged_files(directory, lock):
+def _read_whole(documents: Documents, folder: str, target: Target | None) -> Lock:
+    lock = _read_manifest(documents, folder, target)
+    for name in _damaged_files(documents, folder, lock):
+        places = (documents.place(_key(folder, each)) for each in (name, lock_json.FILE_NAME))
         raise IntegrityError(
-            f"{directory / name} is not what {directory / lock_json.FILE_NAME} says.",
+            "{} is not what {} says.".format(*places),
             _RELOCK.format(target=target.name if target else "TARGET"),
         )
     return lock
 
 
-def _read_manifest(directory: Path, target: Target | None) -> Lock:
+def _read_manifest(documents: Documents, folder: str, target: Target | None) -> Lock:
     remedy = _RELOCK.format(target=target.name if target else "TARGET")
-    path = directory / lock_json.FILE_NAME
+    key = _key(folder, lock_json.FILE_NAME)
+    place = documents.place(key)
     try:
-        text = read_text(path, MOST_LOCK_BYTES)
+        text = documents.read(key, MOST_LOCK_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise IntegrityError(f"The lock {path} cannot be read: {cause(error)}.", remedy) from error
-    lock = lock_json.parse(text, str(path), remedy)
+        raise IntegrityError(f"The lock {place} cannot be read: {cause(error)}.", remedy) from error
+    lock = lock_json.parse(text, place, remedy)
     if target is not None and lock.target != target:
         raise IntegrityError(
-            f"{path} is a lock of {lock.target}; {target} is wanted.",
+            f"{place} is a lock of {lock.target}; {target} is wanted.",
             f"Use a lock of {target}, or make one with: elt-env lock {target.name}",
         )
     return lock
 
 
-def damaged_files(directory: Path, lock: Lock) -> tuple[str, ...]:
-    """Return the names of the files in a lock's directory that do not derive from the lock."""
-    return tuple(
-        name
-        for name, content in _derived_files(lock).items()
-        if _content(directory / name) != content.encode()
-    )
+def _damaged_files(documents: Documents, folder: str, lock: Lock) -> dict[str, FileFault]:
+    """Return which files in a lock's folder do not derive from the lock."""
+    faults: dict[str, FileFault] = {}
+    for name, content in _derived_files(lock).items():
+        try:
+            if documents.read(_key(folder, name), MOST_LOCK_BYTES) != content.encode():
+                faults[name] = "was changed"
+        except FileNotFoundError:
+            faults[name] = "is gone"
+        except OSError:
+            faults[name] = "was changed"
+    return faults
 
 
 def _derived_files(lock: Lock) -> dict[str, str]:
@@ -268,8 +293,5 @@ def _derived_files(lock: Lock) -> dict[str, str]:
     }
 
 
-def _content(path: Path) -> bytes | None:
-    try:
-        return read_bytes(path, MOST_LOCK_BYTES)
-    except OSError:
-        return None
+def _key(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

@@ -77,7 +77,7 @@ def _watched(lock: Lock, toolbox: Toolbox) -> Iterator[tuple[LockedPlugin, Packa
     """Yield each package to look at once for each version of it that is locked."""
     every = toolbox.policy.watch_packages == "all"
     seen = set()
-    for check, kept in plugin_locks(toolbox.store.home, lock.target).items():
+    for check, kept in plugin_locks(toolbox.store.documents, lock.target).items():
         is_run = check in toolbox.environment.checks or check == SMOKE
         for plugin in kept.plugins if is_run else ():
             for each in () if plugin.pins_itself else plugin.packages:

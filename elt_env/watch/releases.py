@@ -54,7 +54,7 @@ def _see(lock: Lock, toolbox: Toolbox, tick: Tick) -> Sight:
 
 def _released(lock: Lock, toolbox: Toolbox) -> tuple[Package, ...]:
     """Return what pip installed of the target's released lock."""
-    release = ReleaseStore(toolbox.store.home).current(lock.target.name)
+    release = ReleaseStore(toolbox.store).current(lock.target.name)
     return toolbox.store.read_lock(release.digest, lock.target).pip if release else ()
 
 

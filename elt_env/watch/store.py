@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pydantic import TypeAdapter
 
-from pydantic import TypeAdapter, ValidationError
-
-from elt_env.errors import IntegrityError
-from elt_env.runtime.files import write_atomically
-from elt_env.runtime.input_files import read_stored
+from elt_env.store.documents import Documents, read_record, record_names, write_record
 from elt_env.watch.readiness import Readiness, in_order
 
+_FOLDER = "readiness"
 _readiness: TypeAdapter[Readiness] = TypeAdapter(Readiness)
 
 
 class ReadinessStore:
     """The last record of each environment and Python."""
 
-    def __init__(self, home: Path) -> None:
-        self._root = home / "readiness"
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
 
     def pythons(self, environment: str) -> tuple[str, ...]:
         """Return the minors of which there is a record, oldest first."""
-        return in_order({each.stem for each in (self._root / environment).glob("3.*.json")})
+        names = record_names(self._documents, f"{_FOLDER}/{environment}")
+        return in_order({each for each in names if each.startswith("3.")})
 
     def read(self, environment: str, python: str) -> Readiness | None:
         """Return the record; None when there is none.
@@ -30,16 +28,13 @@ class ReadinessStore:
         Raises:
             IntegrityError: it cannot be read.
         """
-        path = self._path(environment, python)
-        try:
-            return _readiness.validate_json(read_stored(path))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            raise IntegrityError(
-                f"The readiness record {path} cannot be read.",
-                f"Remove that file and look again: elt-env readiness {environment}",
-            ) from error
+        return read_record(
+            self._documents,
+            _key(environment, python),
+            _readiness,
+            "The readiness record {} cannot be read.",
+            f"Remove that file and look again: elt-env readiness {environment}",
+        )
 
     def all(self, environment: str) -> tuple[Readiness, ...]:
         """Return every record of an environment, the oldest Python first.
@@ -56,8 +51,9 @@ class ReadinessStore:
         Raises:
             StorageError: the store is full or not writable.
         """
-        path = self._path(readiness.environment, readiness.python)
-        write_atomically(path, _readiness.dump_json(readiness, indent=1) + b"\n")
+        key = _key(readiness.environment, readiness.python)
+        write_record(self._documents, key, _readiness, readiness)
 
-    def _path(self, environment: str, python: str) -> Path:
-        return self._root / environment / f"{python}.json"
+
+def _key(environment: str, python: str) -> str:
+    return f"{_FOLDER}/{environment}/{python}.json"

@@ -63,7 +63,7 @@ def examine_python(environment: str, python: str, toolbox: Toolbox, say: Say) ->
         StorageError: the store cannot be written.
     """
     target = toolbox.target(environment, python)
-    records = ReadinessStore(toolbox.store.home)
+    records = ReadinessStore(toolbox.store.documents)
     before = records.read(environment, python)
     say(f"readiness: looking at {target.name}")
     try:
@@ -93,7 +93,7 @@ def pythons_to_examine(environment: str, toolbox: Toolbox, say: Say) -> tuple[st
     host channel stand in for them.
     """
     found = {*toolbox.environment.pythons}
-    found |= {*ReadinessStore(toolbox.store.home).pythons(environment)}
+    found |= {*ReadinessStore(toolbox.store.documents).pythons(environment)}
     if toolbox.policy.channel_fallback == "host":
         found |= {each.minor for each in list_interpreters()[0][:1]}
     try:

@@ -82,7 +82,7 @@ def toolbox(tmp_path: Path) -> Toolbox:
 
 
 def released(toolbox: Toolbox) -> tuple[str, int]:
-    release = ReleaseStore(toolbox.store.home).current(_TARGET.name)
+    release = ReleaseStore(toolbox.store).current(_TARGET.name)
     assert release is not None
     return release.digest, release.number
 

@@ -35,7 +35,7 @@ def toolbox(tmp_path: Path) -> Toolbox:
 
 
 def content(toolbox: Toolbox) -> dict[str, tuple[bytes, int]]:
-    root = toolbox.store.home / "releases" / _TARGET.name
+    root = toolbox.store.local_home / "releases" / _TARGET.name
     return {
         str(each.relative_to(root)): (each.read_bytes(), each.stat().st_mode)
         for each in root.rglob("*")
@@ -102,7 +102,7 @@ def test_a_file_is_named_and_written_again(
     by: str, name: str, change: Callable[[Path], None], toolbox: Toolbox
 ) -> None:
     before = content(toolbox)
-    change(toolbox.store.home / "current" / _TARGET.name / name)
+    change(toolbox.store.local_home / "current" / _TARGET.name / name)
     damages = verify(_B, toolbox, silent)
     assert {each.part for each in damages} == {"release"}
     with pytest.raises(IntegrityError, match="release: ") as raised:
@@ -122,7 +122,7 @@ def test_a_build_that_waits_for_a_person_mends_what_is_released(
     manual = toolbox_at(tmp_path, promote="manual")
     for lock in (_B, _A):  # what is the release, and what waits to become it
         before = content(toolbox)
-        (toolbox.store.home / "current" / _TARGET.name / "bin/tool").unlink()
+        (toolbox.store.local_home / "current" / _TARGET.name / "bin/tool").unlink()
         promote_built(lock, manual, silent, ())
         assert content(toolbox) == before
 
@@ -133,13 +133,15 @@ def test_a_directory_that_is_none_is_named_and_made_again(
     change: Callable[[Path], None], name: str, toolbox: Toolbox
 ) -> None:
     before = content(toolbox)
-    change((toolbox.store.home / "current" / _TARGET.name).resolve().joinpath(name).resolve())
+    change((toolbox.store.local_home / "current" / _TARGET.name).resolve().joinpath(name).resolve())
     damages = verify(_B, toolbox, silent)
     assert {each.part for each in damages} == {"release"}
     repair(_B, damages, toolbox, silent)
     assert verify(_B, toolbox, silent) == ()
     assert content(toolbox) == before
-    assert not [each for each in (toolbox.store.home / "releases").rglob("*") if each.is_symlink()]
+    assert not [
+        each for each in (toolbox.store.local_home / "releases").rglob("*") if each.is_symlink()
+    ]
 
 
 def gone(link: Path) -> None:
@@ -166,7 +168,7 @@ def a_directory(link: Path) -> None:
     "change", [gone, to_an_older_one, to_nothing, a_directory], ids=lambda f: f.__name__
 )
 def test_the_link_is_named_and_led_back(change: Callable[[Path], None], toolbox: Toolbox) -> None:
-    link = toolbox.store.home / "current" / _TARGET.name
+    link = toolbox.store.local_home / "current" / _TARGET.name
     change(link)
     with pytest.raises(IntegrityError, match="which leads to the release") as raised:
         locks_of(_TARGET, toolbox)
@@ -177,11 +179,11 @@ def test_the_link_is_named_and_led_back(change: Callable[[Path], None], toolbox:
 
 
 def test_a_link_that_is_gone_is_made_again_by_a_build(toolbox: Toolbox) -> None:
-    (toolbox.store.home / "current" / _TARGET.name).unlink()
+    (toolbox.store.local_home / "current" / _TARGET.name).unlink()
     said = Said()
     assert promote(_TARGET, toolbox, said, trigger="", by="a test").kept
     assert any("current/elt@3.11 is gone" in line for line in said)
-    release = ReleaseStore(toolbox.store.home).current(_TARGET.name)
+    release = ReleaseStore(toolbox.store).current(_TARGET.name)
     assert release is not None
     assert (release.digest, release.number) == (_B.digest, 2)
 
@@ -190,7 +192,7 @@ def test_the_only_release_is_not_taken_for_none(tmp_path: Path) -> None:
     toolbox = toolbox_at(tmp_path)
     prepare(_A, toolbox)
     promote(_TARGET, toolbox, silent, trigger="", by="a test")
-    (toolbox.store.home / "current" / _TARGET.name).unlink()
+    (toolbox.store.local_home / "current" / _TARGET.name).unlink()
     with pytest.raises(IntegrityError, match="is gone"):
         locks_of(_TARGET, toolbox)
 
@@ -199,9 +201,9 @@ def test_the_only_release_is_not_taken_for_none(tmp_path: Path) -> None:
 def test_where_no_release_is_left_the_link_goes_and_a_promotion_makes_one(
     change: Callable[[Path], None], toolbox: Toolbox
 ) -> None:
-    link = toolbox.store.home / "current" / _TARGET.name
+    link = toolbox.store.local_home / "current" / _TARGET.name
     change(link)
-    shutil.rmtree(toolbox.store.home / "releases")
+    shutil.rmtree(toolbox.store.local_home / "releases")
     with pytest.raises(IntegrityError, match="none is left") as raised:
         locks_of(_TARGET, toolbox)
     assert raised.value.remedy.startswith("Remove it with: elt-env verify elt@3.11 --repair")
@@ -214,7 +216,7 @@ def test_where_no_release_is_left_the_link_goes_and_a_promotion_makes_one(
 
 def test_a_directory_of_a_release_that_is_gone_is_written_again(toolbox: Toolbox) -> None:
     before = content(toolbox)
-    shutil.rmtree(toolbox.store.home / "current" / _TARGET.name / "bin")
-    shutil.rmtree((toolbox.store.home / "current" / _TARGET.name).resolve())
+    shutil.rmtree(toolbox.store.local_home / "current" / _TARGET.name / "bin")
+    shutil.rmtree((toolbox.store.local_home / "current" / _TARGET.name).resolve())
     repair(_B, verify(_B, toolbox, silent), toolbox, silent)
     assert content(toolbox) == before

@@ -48,7 +48,7 @@ def project_at(root: Path, **policy: str) -> Toolbox:
 
 
 def record_path(toolbox: Toolbox, digest: str, check: str = _CHECK) -> Path:
-    return toolbox.store.home / "evidence" / digest.removeprefix("sha256:") / f"{check}.json"
+    return toolbox.store.local_home / "evidence" / digest.removeprefix("sha256:") / f"{check}.json"
 
 
 def rewrite(path: Path, **changes: object) -> None:
@@ -58,7 +58,7 @@ def rewrite(path: Path, **changes: object) -> None:
 def refused(toolbox: Toolbox, **options: Any) -> ProofError:
     with pytest.raises(ProofError) as raised:
         promote(_TARGET, toolbox, silent, trigger="", by="a test", **options)
-    assert ReleaseStore(toolbox.store.home).current(_TARGET.name) is None
+    assert ReleaseStore(toolbox.store).current(_TARGET.name) is None
     return raised.value
 
 
@@ -131,7 +131,7 @@ def test_a_log_that_is_not_as_it_was_written_releases_nothing(
 ) -> None:
     pretend_proven(_B, toolbox, names=[_CHECK])
     [evidence] = (each for each in toolbox.store.evidence(_B.digest) if each.check == _CHECK)
-    log = toolbox.store.home / evidence.log
+    log = toolbox.store.local_home / evidence.log
     log.unlink() if change == "gone" else log.write_text("all is well\n")
     assert f"{_CHECK} does not hold" in (problem := refused(toolbox).problem)
     assert str(log) in problem
@@ -207,8 +207,8 @@ def test_a_run_that_ends_between_its_log_and_its_record_takes_nothing_back(
 
     third = checked(toolbox, "third", again=True)
     assert kept(toolbox) == third
-    assert (toolbox.store.home / third.log).read_text() == "third\n"
-    assert not (toolbox.store.home / first.log).exists()
+    assert (toolbox.store.local_home / third.log).read_text() == "third\n"
+    assert not (toolbox.store.local_home / first.log).exists()
 
 
 def test_readers_beside_a_check_that_runs_again_and_again_see_no_doubt(toolbox: Toolbox) -> None:
@@ -306,7 +306,7 @@ def test_the_key_in_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def in_the_store(key: Path, toolbox: Toolbox) -> Path:
-    return Path(shutil.move(key, toolbox.store.home / "evidence.key"))
+    return Path(shutil.move(key, toolbox.store.local_home / "evidence.key"))
 
 
 def linked_from_outside(key: Path, toolbox: Toolbox) -> Path:
@@ -376,7 +376,7 @@ def test_the_key_reaches_neither_the_store_nor_what_is_said(signed: Toolbox, key
     checked(signed, f"a program that found {secret}", said, again=True)
     assert "***" in kept(signed).detail
     assert secret not in "\n".join(said)
-    for path in signed.store.home.rglob("*"):
+    for path in signed.store.local_home.rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes()
 

@@ -111,7 +111,7 @@ def built(
 
 def build(lock: Lock, toolbox: Toolbox) -> tuple[dict[str, str], list[str]]:
     """Build, and return what the prefix holds and what was said."""
-    shutil.rmtree(toolbox.store.home / "prefixes", ignore_errors=True)
+    shutil.rmtree(toolbox.store.local_home / "prefixes", ignore_errors=True)
     said = Said()
     path = ensure_prefix(lock, toolbox, said).path
     return list_prefix(path).files, said
@@ -176,7 +176,7 @@ def test_what_uv_built_of_an_sdist(
     assert not any("building a wheel" in each for each in said)  # that of before is kept
 
     # What was built and is kept is damaged, and uv's cache is as forged as before.
-    for wheel in (toolbox.store.home / "cache/wheels").glob("*/source-1.0-*.whl"):
+    for wheel in (toolbox.store.local_home / "cache/wheels").glob("*/source-1.0-*.whl"):
         replace(wheel, evil)
     for unpacked in UnpackedWheel.all(cache, "source"):
         unpacked.forge("source/__init__.py")
@@ -187,7 +187,7 @@ def test_what_uv_built_of_an_sdist(
 
 def test_conda_s_cache(lock: Lock, built: Toolbox) -> None:
     files, _ = build(lock, built)
-    pkgs = built.store.home / "cache/conda/pkgs"
+    pkgs = built.store.local_home / "cache/conda/pkgs"
     forge_conda(next(pkgs.glob("tally-1.0-0*/")), "site-packages/tally/__init__.py")
     link = next(each for each in pkgs.glob("python-3*/bin/python*") if each.is_symlink())
     link.unlink()
@@ -202,7 +202,7 @@ def test_conda_s_cache(lock: Lock, built: Toolbox) -> None:
 @pytest.mark.parametrize("cache", ["cache/wheels", "cache/conda/archives"])
 def test_an_archive(cache: str, lock: Lock, built: Toolbox) -> None:
     files, _ = build(lock, built)
-    kept = [each for each in (built.store.home / cache).glob("*/*") if each.is_file()]
+    kept = [each for each in (built.store.local_home / cache).glob("*/*") if each.is_file()]
     for each in kept:
         replace(each, _EVIL)
     again, _ = build(lock, built)

@@ -113,7 +113,7 @@ def test_a_prefix_that_was_built_by_a_link_is_mended_to_name_one_place(
 ) -> None:
     toolbox = sample.toolbox(tmp_path / "project")
     toolbox.store.write_lock(sample_lock)
-    (tmp_path / "a link").symlink_to(toolbox.store.home)
+    (tmp_path / "a link").symlink_to(toolbox.store.local_home)
     by_link = replace(toolbox, store=Store(tmp_path / "a link"))
     ensure_prefix(sample_lock, by_link, silent)
     prefix = Prefix(toolbox.store.prefix_path(sample_lock), sample_lock)

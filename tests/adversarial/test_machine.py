@@ -103,6 +103,7 @@ def test_too_few_open_files(place: Path) -> None:
     [
         ("/dev/full", "is no directory"),
         ("environment.yml", "is no directory"),
+        ("s3://bucket/prefix", "The store 's3://bucket/prefix' is a URL"),
         ("/".join(["d" * 100] * 3), "too long"),
         ("d" * 300, "too long"),
         ("/".join(["d" * 200] * 30), "too long"),
@@ -191,7 +192,7 @@ def test_a_store_in_which_no_environment_works_is_refused_at_the_start(
         assert "ELT_ENV_HOME" in result.output
     assert [each.name for each in project.iterdir()] == [_PATH]
     monkeypatch.setenv("ELT_ENV_HOME", str(place / "store"))
-    assert open_project(with_policy=False).home == place / "store"
+    assert open_project(with_policy=False).local_home == place / "store"
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_a_store_in_which_no_environment_works_is_refused_at_the_start(
 )
 def test_a_store_in_which_environments_work_is_taken(place: Path, name: str) -> None:
     (place / name).mkdir()
-    assert open_project(place / name, with_policy=False).home == place / name / ".elt_env"
+    assert open_project(place / name, with_policy=False).local_home == place / name / ".elt_env"
 
 
 def test_a_cache_that_cannot_be_written_is_named() -> None:

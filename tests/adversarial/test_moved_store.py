@@ -36,7 +36,7 @@ def released_at(root: Path) -> Toolbox:
 
 
 def start(toolbox: Toolbox) -> subprocess.CompletedProcess[str]:
-    tool = ReleaseStore(toolbox.store.home).entry_points(_NAME) / "tool"
+    tool = ReleaseStore(toolbox.store).entry_points(_NAME) / "tool"
     return subprocess.run([tool], capture_output=True, text=True, timeout=20, check=False)
 
 
@@ -99,7 +99,7 @@ def test_a_link_at_the_old_place_makes_it_right(tmp_path: Path) -> None:
 
 def test_a_launcher_may_be_linked_and_copied(tmp_path: Path) -> None:
     toolbox = released_at(tmp_path / "store")
-    tool = ReleaseStore(toolbox.store.home).entry_points(_NAME) / "tool"
+    tool = ReleaseStore(toolbox.store).entry_points(_NAME) / "tool"
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/linked").symlink_to(tool)
     shutil.copy(tool, tmp_path / "bin/copied")

@@ -38,7 +38,7 @@ def reopened(root: Path) -> Toolbox:
 
 
 def released(toolbox: Toolbox) -> str | None:
-    release = ReleaseStore(toolbox.store.home).current(_TARGET.name)
+    release = ReleaseStore(toolbox.store).current(_TARGET.name)
     return release.digest if release else None
 
 
@@ -143,7 +143,7 @@ def test_a_project_and_its_store_go_together(
     keep_current(_B, toolbox)
     # Nobody else has become a project of it, the old one included.
     with pytest.raises(PolicyError, match="belongs to the project"):
-        project_at(tmp_path / "other", str(toolbox.store.home))
+        project_at(tmp_path / "other", str(toolbox.store.local_home))
 
 
 def test_a_project_that_was_moved_keeps_a_store_elsewhere(
@@ -165,7 +165,7 @@ def test_a_copy_of_a_project_is_another_project(first: Toolbox, tmp_path: Path) 
 
 
 def test_a_store_that_was_moved_alone_stays_the_project_s(first: Toolbox, tmp_path: Path) -> None:
-    shutil.move(first.store.home, tmp_path / "larger disk")
+    shutil.move(first.store.local_home, tmp_path / "larger disk")
     toolbox = project_at(first.project.root, str(tmp_path / "larger disk"))
     assert toolbox.store.current_lock(_TARGET) == _A
 
@@ -232,8 +232,8 @@ def test_a_record_that_cannot_be_read_is_named(first: Toolbox, home: str) -> Non
 def test_advice_about_a_full_disk_leads_to_no_shared_store(tmp_path: Path) -> None:
     toolbox = toolbox_at(tmp_path)
     keep_current(_A, toolbox)
-    shutil.rmtree(toolbox.store.home / "targets")
-    (toolbox.store.home / "targets").write_text("")
+    shutil.rmtree(toolbox.store.local_home / "targets")
+    (toolbox.store.local_home / "targets").write_text("")
     with pytest.raises(EltEnvError) as raised:
         toolbox.store.set_current(_TARGET, _A.digest, MOMENT)
     assert "of this project alone" in raised.value.remedy

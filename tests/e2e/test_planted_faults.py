@@ -54,7 +54,7 @@ def proven(prefix: Prefix, toolbox: Toolbox) -> Prove:
 @pytest.fixture
 def log_of(toolbox: Toolbox) -> Callable[[Evidence], str]:
     """Return all that a check saw."""
-    return lambda evidence: (toolbox.store.home / evidence.log).read_text()
+    return lambda evidence: (toolbox.store.local_home / evidence.log).read_text()
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def test_what_was_locked_is_installed_until_it_is_locked_anew(
     for number, (version, anew) in enumerate([("1.0", False), ("2.0", False), ("2.0", True)]):
         offer(version)
         if anew:
-            forget_plugin_lock(own.store.home, prefix.lock.target, "ingest")
+            forget_plugin_lock(own.store.documents, prefix.lock.target, "ingest")
         path = tmp_path / f"project {number}"
         path.mkdir()
         (path / "meltano.yml").write_text(_PROJECT)

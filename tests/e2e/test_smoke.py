@@ -53,7 +53,7 @@ class Proof:
     @property
     def work(self) -> list[Path]:
         """What was kept."""
-        return sorted((self.toolbox.project.home / "work").glob("*/*"))
+        return sorted((self.toolbox.project.local_home / "work").glob("*/*"))
 
     def run(self, check: Check) -> Finding:
         return check(self.prefix, self.toolbox, print)
@@ -87,7 +87,7 @@ def test_plugins_are_installed_once(
 @contextlib.contextmanager
 def _replaceable(proof: Proof, place: str) -> Iterator[Path]:
     """Yield the script of an installed plugin, which every run copies; put back at the end."""
-    cache = proof.toolbox.project.home / "cache" / "meltano"
+    cache = proof.toolbox.project.local_home / "cache" / "meltano"
     installed = [each for each in cache.iterdir() if (each / _LIBRARY).exists()]
     # That of the first build; other tests pin other bytes, and so install their own.
     script = min(installed, key=lambda each: each.stat().st_mtime) / place

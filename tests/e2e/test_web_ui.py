@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from elt_env.proof.prove import HEALTH_CHECKS, SMOKE_CHECKS
 from elt_env.release.store import ReleaseStore
+from elt_env.store.locks import Store
 from tests.support.commands import REPOSITORY, Site
 from tests.support.python_channel import shared_directory
 from tests.support.real_spec import copy_project
@@ -213,7 +214,7 @@ def test_a_release_goes_back_and_forth_for_the_reason_that_is_typed(ui: WebUi, s
     run = ui.fill_in("promote", "elt@3.12", why="toolz is wanted")
     assert ui.wait(run) == "SUCCESS"
     assert _release(site, "elt@3.12") == second
-    history = ReleaseStore(site.home).history("elt@3.12")
+    history = ReleaseStore(Store(site.home)).history("elt@3.12")
     assert [each.trigger for each in history[-2:]] == ["toolz is not wanted", "toolz is wanted"]
     page = ui.go("/assets/elt/release")
     page.get_by_text("toolz is wanted, by job promote").first.wait_for()

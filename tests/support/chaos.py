@@ -346,7 +346,7 @@ def chaos(root: Path, python: Channel, index: IndexServer, seed: int, tell: Say)
         forks(project.root, root / "neighbour.log", TMPDIR=str(temporary)) as neighbour,
     ):
         choices = random.Random(seed)  # noqa: S311  # no secret
-        yield Chaos(project.root, project.home, temporary, commands, neighbour, choices, tell)
+        yield Chaos(project.root, project.local_home, temporary, commands, neighbour, choices, tell)
 
 
 def main() -> int:

@@ -58,7 +58,7 @@ def pretend_proven(
         detail, inputs = f"{name} is {status}", check_inputs(name, lock, toolbox)
         path = toolbox.store.log_path(lock.digest, name)
         write_atomically(path, f"{detail}\n")
-        log = path.relative_to(toolbox.store.home).as_posix()
+        log = path.relative_to(toolbox.store.local_home).as_posix()
         evidence = Evidence(name, status, MOMENT, 0.1, detail, log, image=image, inputs=inputs)
         toolbox.store.record(lock.digest, evidence)
 
@@ -67,7 +67,7 @@ def pretend_packed(
     lock: Lock, toolbox: Toolbox, *, seed: int = 1, proven: bool = True
 ) -> ImageRecord:
     """Let the lock have a small image, and evidence that it works."""
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     name = f"{lock.target.environment}-{lock.target.python}"
     layer = random_layer(images.layout, 2_000, seed)
     manifest = make_image(images.layout, [layer], name)
@@ -80,10 +80,10 @@ def pretend_packed(
 
 def lose_image(lock: Lock, toolbox: Toolbox) -> None:
     """Let the lock's image be collected."""
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     record = images.image(lock.digest)
     assert record is not None
-    (images.home / "images" / f"{lock.digest.removeprefix('sha256:')}.json").unlink()
+    (toolbox.store.local_home / "images" / f"{lock.digest.removeprefix('sha256:')}.json").unlink()
     Layout(images.layout.path).blob_path(record.digest).unlink()
 
 

@@ -192,7 +192,7 @@ class Walk:
             outcome = replace(outcome, told=f"{came_of_it}; {outcome.told}")
         if outcome.ask is None:
             return replace(outcome, memory=outcome.memory or memory)
-        other = claims.claim(str(watcher.toolbox.store.home), target, self._name)
+        other = claims.claim(str(watcher.toolbox.store.local_home), target, self._name)
         return Outcome(f"{other} has just asked for a run", memory) if other else outcome
 
 

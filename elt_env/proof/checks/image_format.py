@@ -118,7 +118,7 @@ def _of_layers(image: ImageUnderTest, content: Image) -> Iterator[str]:
 
 
 def _of_skopeo(image: ImageUnderTest, toolbox: Toolbox, skopeo: Skopeo, say: Say) -> Iterator[str]:
-    with scratch_dir(toolbox.project.home, image.prefix.lock.digest) as place:
+    with scratch_dir(toolbox.project.local_home, image.prefix.lock.digest) as place:
         try:
             copied = skopeo.copy(image.layout, image.manifest, _NAME, Path(place.path), say)
         except EltEnvError as error:

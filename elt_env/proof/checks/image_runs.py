@@ -41,7 +41,7 @@ def image_runs(image: ImageUnderTest, toolbox: Toolbox, say: Say) -> Finding:
     """
 
     def body(bench: Bench) -> Finding:
-        roots = ImageStore(toolbox.store.home).roots
+        roots = ImageStore(toolbox.store).roots
         search = find_sandbox(image.layout, image.manifest, roots, say)
         if search.sandbox is None:
             return Finding("not_run", f"No sandbox works here:\n{search.reasons}")

@@ -79,7 +79,7 @@ def host_traces(prefix: Prefix, toolbox: Toolbox, inside: Iterable[str]) -> tupl
     """
     named = {
         "the prefix": prefix.path,
-        "the store": toolbox.store.home,
+        "the store": toolbox.store.local_home,
         "the project": toolbox.project.root,
         "the user's home": Path.home(),
         "this project's Python": Path(sys.base_prefix),

@@ -89,7 +89,7 @@ def plugin_inputs(name: str, lock: Lock, toolbox: Toolbox) -> dict[str, str]:
     is_own = isinstance(toolbox.environment.checks.get(own), MeltanoCheck)
     if not is_own and (name not in _MELTANO or "meltano" not in lock.distributions):
         return {}
-    kept = read_plugin_lock(toolbox.store.home, lock.target, own if is_own else SMOKE)
+    kept = read_plugin_lock(toolbox.store.documents, lock.target, own if is_own else SMOKE)
     return {"plugins": kept.digest if kept else NOT_LOCKED}
 
 

@@ -43,23 +43,23 @@ def provide_locked(
 
     Raises: as `MeltanoProject.provide_plugins`.
     """
-    cache = toolbox.project.home / "cache" / "meltano"
+    cache = toolbox.project.local_home / "cache" / "meltano"
     if pin_plugins(project.path, check, toolbox, lock):
         project.provide_plugins(cache, say)
         return
     asked = _asked(project.path)
-    before = plugin_lock_before(toolbox.store.home, lock.target, check)
+    before = plugin_lock_before(toolbox.store.documents, lock.target, check)
     replace(project, after=before.digest if before else "").provide_plugins(cache, say)
     try:
         made = _lock_installed(project.system, asked, toolbox, lock, say)
     except EltEnvError as error:
         say(f"the plugins of {check} cannot be locked: {error.problem}", logging.WARNING)
         return
-    home, target = toolbox.store.home, lock.target
-    kept = read_plugin_lock(home, target, check)
+    documents, target = toolbox.store.documents, lock.target
+    kept = read_plugin_lock(documents, target, check)
     if kept is None or kept.digest != made.digest or not _is_for(kept, asked, lock):
-        write_plugin_lock(home, target, check, made)
-        for line in plugin_changes(plugin_lock_before(home, target, check), made):
+        write_plugin_lock(documents, target, check, made)
+        for line in plugin_changes(plugin_lock_before(documents, target, check), made):
             say(f"{check}: {line}")
 
 
@@ -68,17 +68,18 @@ def put_back(check: str, toolbox: Toolbox, lock: Lock) -> tuple[str, ...]:
 
     Where nothing else was locked before, the lock stays as it is.
     """
-    home, target = toolbox.store.home, lock.target
-    before, made = plugin_lock_before(home, target, check), read_plugin_lock(home, target, check)
+    documents, target = toolbox.store.documents, lock.target
+    before = plugin_lock_before(documents, target, check)
+    made = read_plugin_lock(documents, target, check)
     changes = plugin_changes(before, made) if made else ()
     if changes:
-        restore_plugin_lock(home, target, check)
+        restore_plugin_lock(documents, target, check)
     return changes
 
 
 def pin_plugins(project: Path, check: str, toolbox: Toolbox, lock: Lock) -> bool:
     """Let the copy of a project install what is locked; return whether there is such a lock."""
-    kept = read_plugin_lock(toolbox.store.home, lock.target, check)
+    kept = read_plugin_lock(toolbox.store.documents, lock.target, check)
     if kept is None or not _is_for(kept, _asked(project), lock):
         return False
     locked = {(each.kind, each.name): each for each in kept.plugins}

@@ -153,7 +153,7 @@ def conduct(
         say(line, level)
 
     most = min(_LIMIT, toolbox.policy.tool_limit.total_seconds())
-    with scratch_dir(toolbox.project.home, prefix.lock.digest) as place:
+    with scratch_dir(toolbox.project.local_home, prefix.lock.digest) as place:
         try:
             finding = body(Bench(prefix, toolbox, place, tell, note, most))
         except (ToolError, ProofError) as error:

@@ -19,7 +19,7 @@ def startup_code(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """
     del say
     files = startup_files(prefix)
-    release = ReleaseStore(toolbox.store.home).current(prefix.lock.target.name)
+    release = ReleaseStore(toolbox.store).current(prefix.lock.target.name)
     notes = []
     if release is not None and release.digest != prefix.lock.digest:
         released = toolbox.store.read_manifest(release.digest, prefix.lock.target)

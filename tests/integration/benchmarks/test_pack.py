@@ -30,7 +30,7 @@ def test_every_packer_that_is_here_is_in_the_table(
     toolbox.store.write_lock(sample_lock)
     toolbox.store.set_current(sample_lock.target, sample_lock.digest, sample_lock.locked_at)
     ensure_prefix(sample_lock, toolbox, silent)
-    home = toolbox.store.home
+    home = toolbox.store.local_home
     before = sorted(home.iterdir())
     here = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "buildah" else here(name))

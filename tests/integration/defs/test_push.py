@@ -20,6 +20,7 @@ from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import short
 from elt_env.project.settings import Project
+from elt_env.store.locks import Store
 from tests.support.images import make_root_tar
 from tests.support.loopback import Reply, dead_url
 from tests.support.project import ENVIRONMENT, make_project, toolbox_of
@@ -119,7 +120,7 @@ def test_what_the_registry_has_is_what_the_store_has(
     run = materialize(project, instance)
 
     assert run.success, failures(run)
-    image = ImageStore(project.home).image(sample_lock.digest)
+    image = ImageStore(Store(project.local_home)).image(sample_lock.digest)
     assert image is not None
     assert digest_in(registry, sample_lock) == image.digest
     tag = short(sample_lock.digest)
@@ -149,7 +150,7 @@ def test_without_the_registry_the_image_stays_and_the_next_run_only_pushes(  # n
     (message,) = failures(failed)
     assert proxy.host in message
     assert problem in message
-    images = ImageStore(project.home)
+    images = ImageStore(Store(project.local_home))
     image = images.image(sample_lock.digest)
     assert image is not None
     assert images.layout.intact(image.manifest)

@@ -188,7 +188,7 @@ def test_only_what_the_spec_names_is_watched_where_the_policy_says_so(scene: Sce
 
 def _release(tools: Watched, lock: Lock) -> None:
     """Make a lock the release, though nothing of it is built."""
-    releases = ReleaseStore(toolbox_of(tools.project).store.home)
+    releases = ReleaseStore(toolbox_of(tools.project).store)
     release = a_release(1, "a", digest=lock.digest, target=lock.target.name)
     releases.prepare(release, fake_prefix(tools.scene.root / "prefix"))
     releases.switch(release)
@@ -199,7 +199,7 @@ def _lock_plugin(tools: Watched, version: str) -> None:
     package = Package("pip", "tap-own", version, f"{tools.scene.index.url}/{file}", "ab" * 32)
     plugin = LockedPlugin("extractors", "tap", "tap-own<2 wheel", (package,))
     kept = PluginLock("3.11", tools.lock.target.platform, (plugin,))
-    write_plugin_lock(tools.project.home, tools.lock.target, SMOKE, kept)
+    write_plugin_lock(tools.project.documents, tools.lock.target, SMOKE, kept)
 
 
 def test_a_release_of_a_plugin_leads_to_a_run_that_locks_the_plugins_anew(tools: Watched) -> None:
@@ -215,9 +215,9 @@ def test_a_release_of_a_plugin_leads_to_a_run_that_locks_the_plugins_anew(tools:
 
     assert tools.run(request).success
     assert tools.lock.digest == digest
-    home, target = tools.project.home, tools.lock.target
-    assert read_plugin_lock(home, target, SMOKE) is None
-    assert plugin_lock_before(home, target, SMOKE) is not None
+    documents, target = tools.project.documents, tools.lock.target
+    assert read_plugin_lock(documents, target, SMOKE) is None
+    assert plugin_lock_before(documents, target, SMOKE) is not None
 
     # Together with what the lock itself holds, and asked for by name.
     _lock_plugin(tools, "1.0")
@@ -226,6 +226,6 @@ def test_a_release_of_a_plugin_leads_to_a_run_that_locks_the_plugins_anew(tools:
     assert (request.tags[LOCK], request.tags[UPGRADE]) == (request.run_key, "part,tap-own")
     assert tools.run(request).success
     assert versions(tools.lock)["part"] == "1.1"
-    assert read_plugin_lock(home, target, SMOKE) is None
+    assert read_plugin_lock(documents, target, SMOKE) is None
     seen = tools.tick().skipped
     assert seen == "elt@3.11: nothing new for what is locked (2 packages looked at)"

@@ -83,7 +83,7 @@ def _write_store(home: Path) -> None:
     ]
     prefix = home / "prefixes" / "somewhere"
     (prefix / "bin").mkdir(parents=True)
-    releases = ReleaseStore(home)
+    releases = ReleaseStore(Store(home))
     for number, (lock, hours, action) in enumerate(moves, start=1):
         release = Release(
             number, "elt@3.11", lock.digest, None, _after(hours), action, "news", "a test"
@@ -118,7 +118,7 @@ def _said(run: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> str:
 
 
 def _content(project: Project) -> Content:
-    with duckdb.connect(project.home / FILE_NAME, read_only=True) as connection:
+    with duckdb.connect(project.local_home / FILE_NAME, read_only=True) as connection:
         tables = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables order by all"
         ).fetchall()
@@ -129,7 +129,7 @@ def _content(project: Project) -> Content:
 
 
 def _one(project: Project, query: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(project.home / FILE_NAME, read_only=True) as connection:
+    with duckdb.connect(project.local_home / FILE_NAME, read_only=True) as connection:
         return connection.execute(query).fetchall()
 
 
@@ -151,7 +151,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         pythons=["3.11", "3.12"],
     )
     shutil.copytree(REPOSITORY / "dbt_project", root / "dbt_project")
-    _write_store(made.home)
+    _write_store(made.local_home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ELT_AS_OF", "2026-05-10")
         yield made
@@ -168,17 +168,17 @@ def again(project: Project, first: Refreshed) -> Refreshed:
     assert first.run.success
     planted = project.root / "dbt_project" / "tests" / f"{_PLANTED}.sql"
     planted.write_text("select * from {{ ref('time_to_promote') }} where hours_from_lock > 10")
-    (project.home / FILE_NAME).write_bytes(b"no database at all" * 1000)
+    (project.local_home / FILE_NAME).write_bytes(b"no database at all" * 1000)
     return _refresh(project)
 
 
 def test_the_history_is_loaded_as_the_store_tells_it(project: Project, first: Refreshed) -> None:
     assert first.run.success, first.said
-    rows = history_rows(read_history(Store(project.home), print))
+    rows = history_rows(read_history(Store(project.local_home), print))
     assert {table: len(first.content[f"raw.{table}"]) for table in TABLES} == {
         table: len(each) for table, each in rows.items()
     }
-    history = ReleaseStore(project.home).history("elt@3.11")
+    history = ReleaseStore(Store(project.local_home)).history("elt@3.11")
     query = "select release_number, lock_digest, action from raw.releases order by all"
     assert _one(project, query) == [(each.number, each.digest, each.action) for each in history]
     roles = dict(_one(project, "select lock_digest, role from raw.locks"))
@@ -266,7 +266,7 @@ def test_built_again_it_holds_the_same(first: Refreshed, again: Refreshed) -> No
 
 
 def test_a_file_that_is_no_database_is_kept_aside(project: Project, again: Refreshed) -> None:
-    aside = project.home / f"{FILE_NAME}.unreadable"
+    aside = project.local_home / f"{FILE_NAME}.unreadable"
     assert aside.read_bytes().startswith(b"no database at all")
     assert f"It is kept as {aside}" in again.said
 
@@ -279,7 +279,7 @@ def test_a_data_test_that_fails_ends_the_run(project: Project, again: Refreshed)
     ]
     assert "dbt build failed:\n" in again.said
     assert f"Failure in test {_PLANTED}" in again.said
-    assert list((project.home / "work").glob("*/*/run_results.json"))  # for a look
+    assert list((project.local_home / "work").glob("*/*/run_results.json"))  # for a look
 
 
 def test_definitions_load_without_pandas_and_dbt(project: Project, first: Refreshed) -> None:

@@ -199,7 +199,7 @@ def _told_by(python: list[str]) -> dict[str, str]:
 
 def test_an_image_has_it_at_its_own_place(prefix: Prefix, toolbox: Toolbox) -> None:
     image = pack(prefix.lock, toolbox, silent).image
-    layout = ImageStore(toolbox.store.home).layout
+    layout = ImageStore(toolbox.store).layout
     env = read_image(layout, image.manifest).config.env
     variables = dict(each.partition("=")[::2] for each in env)
     place = toolbox.policy.image_path

@@ -134,7 +134,7 @@ def test_a_lock_of_another_platform(sample: Sample, sample_lock: Lock, tmp_path:
     assert isinstance(error, IntegrityError)
     assert "osx-arm64" in error.problem
     assert this_platform() in error.problem
-    assert not (toolbox.store.home / "prefixes").exists()
+    assert not (toolbox.store.local_home / "prefixes").exists()
 
 
 def test_a_lock_of_another_python(
@@ -154,7 +154,7 @@ def test_a_lock_of_another_python(
     message = capsys.readouterr().err
     assert f"is a lock of {sample_lock.target}" in message
     assert "elt@3.13" in message
-    assert not toolbox.store.home.exists()
+    assert not toolbox.store.local_home.exists()
 
 
 @pytest.mark.parametrize(

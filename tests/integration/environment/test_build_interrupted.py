@@ -114,7 +114,7 @@ def test_while_conda_extracts_and_links(
         builder.wait_for("conda: linking")
         time.sleep(seconds)
         builder.end_with(signal.SIGKILL)
-    cache = toolbox.store.home / "cache/conda/pkgs"
+    cache = toolbox.store.local_home / "cache/conda/pkgs"
     for left in cache.iterdir():
         os.utime(left, (0, 0))
 

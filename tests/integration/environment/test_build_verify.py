@@ -190,7 +190,7 @@ def test_an_edit_through_a_hard_link_does_not_reach_the_next_prefix(
 ) -> None:
     toolbox = sample.toolbox(tmp_path)
     first = prefix_at(Stage.READY, sample_lock, toolbox)
-    cached = next(toolbox.store.home.glob("cache/conda/pkgs/tally-*/**/tally/__init__.py"))
+    cached = next(toolbox.store.local_home.glob("cache/conda/pkgs/tally-*/**/tally/__init__.py"))
     assert cached.samefile(tally(first))
     edit_in_place(first)
 

@@ -255,7 +255,7 @@ def test_an_image_does_not_show_where_it_was_built(
         image = pack(lock, toolbox, silent).image
         digests.add(image.digest)
     assert len(digests) == 1
-    files = content_of(ImageStore(toolbox.store.home).layout, image)
+    files = content_of(ImageStore(toolbox.store).layout, image)
     bytecode = {Path(each).name.partition(".")[0]: files[each] for each in files if _is_ours(each)}
     # Compiled, the other modules would tell where they were linked.
     assert sorted(bytecode) == ["hidden", "late", "legacy", "right", "with"]

@@ -249,7 +249,7 @@ def test_a_file_that_is_gone_is_named_and_nothing_is_left(
 
 
 def assert_nothing_is_named(toolbox: Toolbox) -> None:
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     assert images.layout.images() == ()
     assert not [each for each in blobs(images.layout) if each.name.startswith(".new-")]
 
@@ -267,7 +267,7 @@ def test_a_full_disk_leaves_no_half_image_and_the_next_call_completes(
     home.mkdir()
     for name in ("oci", "images", "layers", "bases"):
         (home / name).mkdir()
-        (small.store.home / name).symlink_to(home / name)
+        (small.store.local_home / name).symlink_to(home / name)
     place = small.store.prefix_path(sample_lock)
     place.symlink_to(prefix)
     filler = no_space / "filler"
@@ -303,7 +303,7 @@ def test_killed_at_any_point_no_half_image_is_seen_and_the_next_call_completes(
         builder.end_with(signal.SIGKILL)
     finally:
         builder.close()
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     assert images.layout.images() == ()
     assert images.image(sample_lock.digest) is None
 

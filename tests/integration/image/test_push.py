@@ -58,7 +58,7 @@ def _toolbox(root: Path, lock: Lock, **environment: str) -> Toolbox:
 
 def _pack(toolbox: Toolbox, lock: Lock) -> Descriptor:
     """Keep a small image with an SBOM as that of the lock."""
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     layer = random_layer(images.layout, 20_000, 1)
     manifest = make_image(images.layout, [layer], "elt-3.11")
     attach(images.layout, manifest, b"{}", name="elt-3.11.sbom")
@@ -135,7 +135,7 @@ def test_an_unreachable_registry_leaves_the_image_as_it_is(
         push_image(lock.target, toolbox, f"{host}/elt", print)
 
     assert raised.value.retryable
-    images = ImageStore(toolbox.store.home)
+    images = ImageStore(toolbox.store)
     assert images.layout.find("elt-3.11") is not None
     assert images.layout.intact(manifest)
 
@@ -154,6 +154,6 @@ def test_credentials_are_in_no_file_of_the_store(
         with pytest.raises(RegistryError, match="HTTP 401"):
             push_image(lock.target, toolbox, f"{host}/elt", print)
 
-    files = [each for each in toolbox.store.home.rglob("*") if each.is_file()]
+    files = [each for each in toolbox.store.local_home.rglob("*") if each.is_file()]
     secrets = (b"wr0ng-s3cret", auth.encode())
     assert not [each for each in files for secret in secrets if secret in each.read_bytes()]

@@ -149,7 +149,7 @@ def test_without_a_sandbox_the_reasons_are_told(
     with pytest.raises(ToolError, match="No sandbox works here") as caught:
         run_image(image.prefix.lock, ["true"], toolbox, silent)
     assert "apt install bubblewrap" in caught.value.problem
-    assert not (ImageStore(toolbox.store.home).roots / "never").exists()
+    assert not (ImageStore(toolbox.store).roots / "never").exists()
 
 
 @pytest.mark.parametrize("text", ["", "/a", ":/b", "a:relative", "/:/b:rx", ".:/"])

@@ -173,7 +173,7 @@ def test_a_wheel_that_is_lost_is_built_again(origins: Origins) -> None:
     scene = origins.scene
     toolbox = scene.toolbox(pip=[origins.git], policy=ALLOW)
     found = scene.lock_with(toolbox)
-    shutil.rmtree(toolbox.project.home / "cache")
+    shutil.rmtree(toolbox.project.local_home / "cache")
 
     said = Said()
     path = toolbox.direct_wheels.get_locked(locked(found), "3.11", toolbox.indexes, said)
@@ -187,7 +187,7 @@ def test_a_build_that_differs_each_time_says_so(origins: Origins) -> None:
     scene.index.add(make_backend(scene.root / "careless", careless=True))
     toolbox = scene.toolbox(pip=[origins.git], policy=ALLOW)
     found = scene.lock_with(toolbox)
-    shutil.rmtree(toolbox.project.home / "cache")
+    shutil.rmtree(toolbox.project.local_home / "cache")
 
     with pytest.raises(IntegrityError, match="not reproducible"):
         toolbox.direct_wheels.get_locked(locked(found), "3.11", toolbox.indexes, silent)

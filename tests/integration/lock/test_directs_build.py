@@ -53,7 +53,7 @@ def test_the_prefix_has_what_was_locked(installer: str, sample: Sample, tmp_path
     toolbox = project_of(sample, tmp_path, installer)
     target = toolbox.target("elt", sample.python)
     made = lock(target, toolbox, silent).lock
-    shutil.rmtree(toolbox.project.home / "cache" / "wheels")  # built again, to the same bytes
+    shutil.rmtree(toolbox.project.local_home / "cache" / "wheels")  # built again, to the same bytes
 
     built = ensure_prefix(made, toolbox, silent)
 

@@ -108,7 +108,7 @@ def test_a_relock_tells_what_was_skipped_yanked_and_where_the_news_are(
 def _require_kept(store: Store, old: str, new: str, report: DiffReport) -> None:
     """Assert that the store has the report, as JSON, until it is damaged."""
     assert read_report(store, old, new) == report
-    path = store.home / "diffs" / "-".join(f"{each[7:]}" for each in (old, new))
+    path = store.local_home / "diffs" / "-".join(f"{each[7:]}" for each in (old, new))
     path = path.with_suffix(".json")
     assert json.loads(path.read_text()) == to_json(report)
     path.write_text(path.read_text()[:100])
@@ -139,7 +139,7 @@ def test_what_fails_beside_a_relock_does_not_fail_it(scene: Scene, locked: Locke
     found = solve_unless_kept(target_of(toolbox), toolbox, print, upgrade=None)
     resolved = resolve(found, toolbox, print)
     scene.index.fault = "500"
-    kept = toolbox.store.home / "diffs"
+    kept = toolbox.store.local_home / "diffs"
     shutil.rmtree(kept)
     kept.write_text("a file where a directory should be")
     said = Said()

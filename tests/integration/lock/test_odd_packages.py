@@ -117,7 +117,7 @@ def test_the_image_and_its_sbom_have_them(odd: Odd) -> None:
     assert _site(odd, "sparse-1.2.dist-info/METADATA") in files
     assert _site(odd, "twice-1.0-py3.11.egg-info/PKG-INFO") in files
     digest = odd.lock.digest.removeprefix("sha256:")
-    path = odd.toolbox.store.home / "images" / f"{digest}.cdx.json"
+    path = odd.toolbox.store.local_home / "images" / f"{digest}.cdx.json"
     sbom = json.loads(path.read_bytes())
     listed = {(each["name"], each["version"]) for each in sbom["components"]}
     assert {(each.name, each.version) for each in odd.lock.packages} <= listed

@@ -306,7 +306,7 @@ def test_packages_of_an_earlier_host_channel_are_not_kept(
 def _lock_without_extras(scene: Scene, toolbox: Toolbox) -> Lock:
     """Make a lock current as an earlier version left it: with its own channel, and no extras."""
     locked = scene.lock_with(toolbox).lock
-    earlier = toolbox.project.home / "host-channel"
+    earlier = toolbox.project.local_home / "host-channel"
     packages = []
     for each in locked.packages:
         if each.name in ("codec-with-fast", "speed") or each.conda is None:

@@ -30,7 +30,7 @@ def test_a_build_can_be_repeated(prefix: Prefix, toolbox: Toolbox) -> None:
     found = look("reproducible", prefix, toolbox)
 
     assert found.status == "passed", found.detail
-    assert list((toolbox.store.home / "work").iterdir()) == []
+    assert list((toolbox.store.local_home / "work").iterdir()) == []
     assert prefix.ready
 
 
@@ -71,7 +71,7 @@ def test_what_a_second_build_does_not_give_is_named(
     assert found.status == "failed"
     assert found.detail.endswith(culprit)
     assert found.detail.count("\n") == 0
-    assert list((toolbox.store.home / "work").iterdir()) == []
+    assert list((toolbox.store.local_home / "work").iterdir()) == []
 
 
 def test_pip_comes_to_the_same(prefix: Prefix, toolbox: Toolbox) -> None:

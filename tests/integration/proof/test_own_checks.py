@@ -364,20 +364,20 @@ def test_plugins_that_do_not_hold_stay_locked_as_before(
 
     def check(toolbox: Toolbox, say: Say) -> Finding:
         say("locking")
-        write_plugin_lock(toolbox.store.home, sample_lock.target, "ingest", plugins("2.0"))
+        write_plugin_lock(toolbox.store.documents, sample_lock.target, "ingest", plugins("2.0"))
         return Finding(status, "rows were counted")
 
     ingest = {"kind": "meltano", "project": str(tmp_path)}
     toolbox = own_toolbox(tmp_path / "root", sample_lock, {"ingest": ingest})
-    home, target = toolbox.store.home, sample_lock.target
-    write_plugin_lock(home, target, "ingest", plugins("1.0"))
-    forget_plugin_lock(home, target, "ingest")
+    documents, target = toolbox.store.documents, sample_lock.target
+    write_plugin_lock(documents, target, "ingest", plugins("1.0"))
+    forget_plugin_lock(documents, target, "ingest")
 
     prover = Prover({"ingest": check}, sample_lock, toolbox, silent, again=False)
     evidence = prover.attempt("ingest")
 
     locked = "1.0" if status == "failed" else "2.0"
-    assert read_plugin_lock(home, target, "ingest") == plugins(locked)
+    assert read_plugin_lock(documents, target, "ingest") == plugins(locked)
     assert evidence.inputs["plugins"] == plugins("2.0").digest
     assert ("tap-own 1.0 → 2.0" in evidence.detail) is (status == "failed")
 

@@ -53,7 +53,7 @@ def break_alpha(
 
 
 def log(toolbox: Toolbox, place: str) -> str:
-    return (toolbox.store.home / place).read_text()
+    return (toolbox.store.local_home / place).read_text()
 
 
 def test_what_holds_leaves_evidence(sample_lock: Lock, toolbox: Toolbox) -> None:

@@ -49,13 +49,13 @@ class World:
 
     @property
     def images(self) -> ImageStore:
-        return ImageStore(self.toolbox.store.home)
+        return ImageStore(self.toolbox.store)
 
     def prefix(self, lock: Lock) -> Prefix:
         return Prefix(self.toolbox.store.prefix_path(lock), lock)
 
     def release(self, *locks: Lock) -> None:
-        releases = ReleaseStore(self.toolbox.store.home)
+        releases = ReleaseStore(self.toolbox.store)
         for lock in locks:
             name = lock.target.name
             number = len(releases.history(name)) + 1
@@ -101,7 +101,7 @@ def test_what_was_used_a_moment_ago_stays(world: World) -> None:
 
 def test_the_current_lock_and_its_image_stay_and_the_rest_goes(world: World) -> None:
     world.toolbox.store.set_current(world.two.target, world.two.digest, world.toolbox.now())
-    age(world.toolbox.store.home)
+    age(world.toolbox.store.local_home)
 
     planned = world.collect(dry_run=True)
     assert world.prefix(world.one).ready
@@ -109,7 +109,7 @@ def test_the_current_lock_and_its_image_stay_and_the_rest_goes(world: World) -> 
 
     assert planned == done
     assert kinds(done) == ["prefix", "image", "layers", "archives"]
-    kept = {each.name for each in (world.toolbox.store.home / "cache/wheels").iterdir()}
+    kept = {each.name for each in (world.toolbox.store.local_home / "cache/wheels").iterdir()}
     assert kept == {each.sha256 for each in world.two.pip}
     assert done[0].size > 0
     assert not world.prefix(world.one).path.exists()
@@ -121,7 +121,7 @@ def test_the_current_lock_and_its_image_stay_and_the_rest_goes(world: World) -> 
 
 def test_locks_stay_so_that_all_can_be_built_again(world: World) -> None:
     image = pack(world.one, world.toolbox, silent).image
-    age(world.toolbox.store.home)
+    age(world.toolbox.store.local_home)
     world.collect()
     assert list(blobs(world.images.layout)) == []
 
@@ -132,7 +132,7 @@ def test_locks_stay_so_that_all_can_be_built_again(world: World) -> None:
 
 def test_a_release_and_the_one_before_stay(world: World) -> None:
     world.release(world.one, world.two, world.two)
-    age(world.toolbox.store.home)
+    age(world.toolbox.store.local_home)
     world.collect()
     for lock in (world.one, world.two):
         assert verify(lock, world.toolbox, silent) == ()
@@ -141,7 +141,7 @@ def test_a_release_and_the_one_before_stay(world: World) -> None:
 def test_the_names_of_a_target_lead_to_what_stays(world: World) -> None:
     """Also those of an image that a killed `pack` had named in part."""
     world.toolbox.store.set_current(world.one.target, world.one.digest, world.toolbox.now())
-    age(world.toolbox.store.home)
+    age(world.toolbox.store.local_home)
     assert world.collect(dry_run=True) == world.collect()
     assert verify(world.one, world.toolbox, silent) == ()
 
@@ -154,14 +154,14 @@ def test_the_names_of_a_target_lead_to_what_stays(world: World) -> None:
     manifest = world.images.layout.add(content, oci.MANIFEST)
     attach(world.images.layout, manifest, b"what it consists of", name=sbom_name(image.name))
     assert verify(world.one, world.toolbox, silent) == ()
-    age(world.toolbox.store.home)
+    age(world.toolbox.store.local_home)
     assert kinds(world.collect(dry_run=True)) == kinds(world.collect()) == ["layers"]
     assert verify(world.one, world.toolbox, silent) == ()
     assert world.collect() == ()
 
 
 def test_what_a_process_runs_from_stays(world: World) -> None:
-    age(world.toolbox.store.home)
+    age(world.toolbox.store.local_home)
     python = world.prefix(world.one).python
     with subprocess.Popen([python, "-c", "input()"], stdin=subprocess.PIPE) as process:
         try:
@@ -173,7 +173,7 @@ def test_what_a_process_runs_from_stays(world: World) -> None:
 
 
 def test_what_is_being_built_stays(world: World) -> None:
-    age(world.toolbox.store.home)
+    age(world.toolbox.store.local_home)
     with world.prefix(world.one).sole_builder(1.0, silent):
         names = [each.name for each in world.collect() if each.what == "prefix"]
     assert names == [world.prefix(world.two).path.name]
@@ -181,17 +181,17 @@ def test_what_is_being_built_stays(world: World) -> None:
 
 def test_without_knowing_what_is_wanted_nothing_goes(world: World) -> None:
     world.release(world.one)
-    releases = world.toolbox.store.home / "releases"
+    releases = world.toolbox.store.local_home / "releases"
     for record in (*releases.glob("*/*/release.json"), *releases.glob(".records/*/*.json")):
         record.write_text("{")
-    age(world.toolbox.store.home)
+    age(world.toolbox.store.local_home)
     with pytest.raises(IntegrityError):
         world.collect()
     assert world.prefix(world.two).ready
 
 
 def test_leftovers_of_interrupted_work_go(world: World) -> None:
-    home = world.toolbox.store.home
+    home = world.toolbox.store.local_home
     for name in ("work/abc/1", "prefixes/.removed-x", "roots/.removed-y"):
         (home / name).mkdir(parents=True)
         (home / name / "file").write_bytes(bytes(5000))
@@ -232,7 +232,7 @@ def test_killed_at_any_step_the_release_works_and_the_next_one_completes(
     moment: str, world: World, tmp_path: Path
 ) -> None:
     world.release(world.two)
-    age(world.toolbox.store.home)
+    age(world.toolbox.store.local_home)
     # The builder builds what it is given before it collects, so give it what is released.
     directory = world.toolbox.store.lock_directory(world.two.digest)
     builder = Builder(world.toolbox.project.root, directory, tmp_path / "place", moment, "gc")
@@ -249,7 +249,7 @@ def test_killed_at_any_step_the_release_works_and_the_next_one_completes(
 
 
 def test_beside_a_build_of_what_it_removes_the_build_wins_or_starts_anew(world: World) -> None:
-    age(world.toolbox.store.home)
+    age(world.toolbox.store.local_home)
     shutil.rmtree(world.prefix(world.two).path)
     world.prefix(world.one).mark_used()
     assert kinds(world.collect(grace=timedelta(hours=1)))[0] == "image"

@@ -35,7 +35,7 @@ def moved(root: Path, url: str) -> str:
         prepare(lock, toolbox)
         promote(_TARGET, toolbox, lines, trigger="a reason", by="a test")
     roll_back(_TARGET, toolbox, lines, trigger="a reason", by="a test")
-    release = ReleaseStore(toolbox.store.home).current(_TARGET.name)
+    release = ReleaseStore(toolbox.store).current(_TARGET.name)
     assert release is not None
     assert (release.number, release.digest) == (3, _LOCK.digest)
     return "\n".join(lines)

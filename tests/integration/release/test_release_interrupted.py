@@ -42,7 +42,7 @@ def toolbox(tmp_path: Path) -> Toolbox:
 
 def released(toolbox: Toolbox) -> str:
     """Return the digest of the release, when all who can be asked tell the same."""
-    releases = ReleaseStore(toolbox.store.home)
+    releases = ReleaseStore(toolbox.store)
     done = subprocess.run(
         [releases.entry_points(_TARGET.name) / "tool"],
         capture_output=True,
@@ -63,7 +63,7 @@ def released(toolbox: Toolbox) -> str:
 def test_killed_at_each_step_of_a_promotion_and_a_roll_back(
     toolbox: Toolbox, tmp_path: Path
 ) -> None:
-    history = ReleaseStore(toolbox.store.home).history
+    history = ReleaseStore(toolbox.store).history
     moved_early = []
     with mover(tmp_path) as moves:
         change = 1
@@ -83,7 +83,9 @@ def test_killed_at_each_step_of_a_promotion_and_a_roll_back(
     # Most of the work is done before the switch, and nothing of it could be seen.
     assert moved_early.count(False) > len(moved_early) / 2
     assert moved_early[-1]
-    assert {each.name for each in (toolbox.store.home / "current").iterdir()} == {_TARGET.name}
+    assert {each.name for each in (toolbox.store.local_home / "current").iterdir()} == {
+        _TARGET.name
+    }
 
 
 # Programs that run
@@ -128,7 +130,7 @@ print(sys.prefix, sys.executable, tally.__file__, decimal.__file__, own, sep="\\
 
 
 def test_a_switch_disturbs_no_program_that_runs(real: Toolbox, locks: tuple[Lock, Lock]) -> None:
-    bin_ = ReleaseStore(real.store.home).entry_points(locks[0].target.name)
+    bin_ = ReleaseStore(real.store).entry_points(locks[0].target.name)
     with started(bin_ / "python", "-c", _LATE) as programs:
         switch_to(locks[1], real)
         for each in programs:
@@ -167,7 +169,7 @@ def started(*command: str | Path) -> Iterator[list[subprocess.Popen[str]]]:
 def test_programs_that_start_while_it_is_switched_again_and_again(
     real: Toolbox, locks: tuple[Lock, Lock]
 ) -> None:
-    tally = ReleaseStore(real.store.home).entry_points(locks[0].target.name) / "tally"
+    tally = ReleaseStore(real.store).entry_points(locks[0].target.name) / "tally"
     done: list[subprocess.CompletedProcess[str]] = []
 
     def use() -> None:

@@ -65,7 +65,7 @@ def tags(place: str) -> dict[str, str]:
 
 
 def released(toolbox: Toolbox) -> str | None:
-    release = ReleaseStore(toolbox.store.home).current(_TARGET.name)
+    release = ReleaseStore(toolbox.store).current(_TARGET.name)
     return release.digest if release else None
 
 

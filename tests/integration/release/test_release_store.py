@@ -10,6 +10,7 @@ import pytest
 
 from elt_env.errors import StorageError
 from elt_env.release.store import ReleaseStore
+from elt_env.store.locks import Store
 from tests.support.releases import a_release, fake_prefix
 
 _NAME = "elt@3.11"
@@ -18,7 +19,7 @@ _NAME = "elt@3.11"
 def test_a_full_disk_leaves_the_release_and_the_next_try_completes(
     no_space: Path, tmp_path: Path
 ) -> None:
-    releases = ReleaseStore(no_space / "home")
+    releases = ReleaseStore(Store(no_space / "home"))
     prefix = fake_prefix(tmp_path / "prefix", *(f"tool{n}" for n in range(12)))
     releases.prepare(a_release(1, "a"), prefix)
     releases.switch(a_release(1, "a"))
@@ -38,7 +39,7 @@ def test_a_full_disk_leaves_the_release_and_the_next_try_completes(
 
 
 def test_a_store_that_cannot_be_written(unwritable: Path, tmp_path: Path) -> None:
-    releases = ReleaseStore(unwritable)
+    releases = ReleaseStore(Store(unwritable))
     with pytest.raises(StorageError, match="cannot be written"), releases.sole_mover(_NAME, 1):
         pass
     with pytest.raises(StorageError, match="cannot be written"):

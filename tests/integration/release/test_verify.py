@@ -27,6 +27,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.release.repair import mend as mend_target
 from elt_env.release.repair import repair
 from elt_env.release.verify import require_whole, verify
+from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox
 from tests.support.builder import Builder
 from tests.support.images import make_root_tar
@@ -207,7 +208,7 @@ def test_a_layer_that_was_changed_is_packed_again(
     toolbox: Toolbox,
 ) -> None:
     image = pack(sample_lock, toolbox, silent).image
-    layout = ImageStore(toolbox.store.home).layout
+    layout = ImageStore(toolbox.store).layout
     changed = layout.blob_path(image.layers[-2].blob.digest)
     right, times = changed.read_bytes(), changed.stat()
     with changed.open("r+b") as file:
@@ -268,8 +269,8 @@ _LAYOUT: list[tuple[str, Change, str]] = [
 
 def test_every_file_of_an_image_is_named_and_mended(sample_lock: Lock, toolbox: Toolbox) -> None:
     image = pack(sample_lock, toolbox, silent).image
-    home = toolbox.store.home
-    images = ImageStore(home)
+    home = toolbox.store.local_home
+    images = ImageStore(Store(home))
     artifact = sbom_of(sample_lock, images)
     parts = {
         "config": parse_manifest(images.layout.read(image.manifest)).config.digest,

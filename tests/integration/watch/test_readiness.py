@@ -151,7 +151,7 @@ def test_what_is_worth_a_look(scene: Scene) -> None:
     toolbox = scene.toolbox()
     assert pythons_to_examine(ENVIRONMENT, toolbox, print) == ("3.11", "3.12")
     earlier = judge(None, ENVIRONMENT, "3.9", Look(), MOMENT)
-    ReadinessStore(toolbox.store.home).write(earlier)
+    ReadinessStore(toolbox.store.documents).write(earlier)
     assert pythons_to_examine(ENVIRONMENT, toolbox, print) == ("3.9", "3.11", "3.12")
     scene.channel_url = "http://127.0.0.1:9/channel"
     said = Said()

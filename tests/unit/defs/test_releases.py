@@ -64,7 +64,7 @@ def shown(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 
 
 def history(toolbox: Toolbox) -> tuple[Release, ...]:
-    return ReleaseStore(toolbox.store.home).history("elt@3.11")
+    return ReleaseStore(toolbox.store).history("elt@3.11")
 
 
 def release(toolbox: Toolbox, defs: dg.Definitions, *locks: Lock) -> None:

@@ -17,6 +17,7 @@ from elt_env.lock.plugin_locks import (
 )
 from elt_env.lockfile.document import Package
 from elt_env.package.target import Target
+from elt_env.store.local import LocalDocuments
 
 _TARGET = Target("elt", "3.11", "linux-64")
 
@@ -28,22 +29,24 @@ def made(version: str) -> PluginLock:
 
 
 def test_a_lock_and_the_one_before(tmp_path: Path) -> None:
-    assert read_plugin_lock(tmp_path, _TARGET, "ingest") is None
-    write_plugin_lock(tmp_path, _TARGET, "ingest", made("1"))
-    assert plugin_lock_before(tmp_path, _TARGET, "ingest") is None
-    write_plugin_lock(tmp_path, _TARGET, "ingest", made("2"))
-    assert read_plugin_lock(tmp_path, _TARGET, "ingest") == made("2")
-    assert plugin_lock_before(tmp_path, _TARGET, "ingest") == made("1")
-    assert plugin_locks(tmp_path, _TARGET) == {"ingest": made("2")}
-    forget_plugin_lock(tmp_path, _TARGET, "ingest")
-    forget_plugin_lock(tmp_path, _TARGET, "ingest")
-    assert plugin_locks(tmp_path, _TARGET) == {}
-    assert plugin_lock_before(tmp_path, _TARGET, "ingest") == made("2")
+    documents = LocalDocuments(tmp_path)
+    assert read_plugin_lock(documents, _TARGET, "ingest") is None
+    write_plugin_lock(documents, _TARGET, "ingest", made("1"))
+    assert plugin_lock_before(documents, _TARGET, "ingest") is None
+    write_plugin_lock(documents, _TARGET, "ingest", made("2"))
+    assert read_plugin_lock(documents, _TARGET, "ingest") == made("2")
+    assert plugin_lock_before(documents, _TARGET, "ingest") == made("1")
+    assert plugin_locks(documents, _TARGET) == {"ingest": made("2")}
+    forget_plugin_lock(documents, _TARGET, "ingest")
+    forget_plugin_lock(documents, _TARGET, "ingest")
+    assert plugin_locks(documents, _TARGET) == {}
+    assert plugin_lock_before(documents, _TARGET, "ingest") == made("2")
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    write_plugin_lock(tmp_path, _TARGET, "ingest", made("1"))
+    documents = LocalDocuments(tmp_path)
+    write_plugin_lock(documents, _TARGET, "ingest", made("1"))
     (path,) = tmp_path.rglob("ingest.json")
     path.write_text("{")
     with pytest.raises(IntegrityError, match=r"ingest\.json"):
-        read_plugin_lock(tmp_path, _TARGET, "ingest")
+        read_plugin_lock(documents, _TARGET, "ingest")

@@ -9,6 +9,7 @@ from elt_env.errors import EltEnvError, PolicyError, SpecError
 from elt_env.project.policy import Policy
 from elt_env.project.settings import Project, open_project
 from elt_env.project.unlisted import remember
+from elt_env.store.local import LocalDocuments
 
 _ELT = """
 [tool.elt-env.environments.elt]
@@ -240,7 +241,7 @@ def test_where_the_store_lies(
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     project = open_project(_write(root, f'[tool.elt-env]\nhome = "{home}"\n' + _ELT))
-    assert project.home == Path(expected.format(root=root, home="/home/me"))
+    assert project.local_home == Path(expected.format(root=root, home="/home/me"))
 
 
 def test_a_store_of_nobody_is_refused(root: Path) -> None:
@@ -295,7 +296,7 @@ def test_an_unknown_environment_is_answered_with_the_known_ones(root: Path) -> N
 
 def test_a_directory_without_a_policy_has_safe_defaults(tmp_path: Path) -> None:
     project = open_project(tmp_path, with_policy=False)
-    assert (project.root, project.home) == (tmp_path, tmp_path / ".elt_env")
+    assert (project.root, project.local_home) == (tmp_path, tmp_path / ".elt_env")
     assert project.policy.channel_fallback == "host"
     assert project.policy.cooldown == timedelta(days=3)
     assert project.environments == {}
@@ -313,7 +314,7 @@ def test_variables_count_without_a_policy_too(
 def test_an_environment_that_is_remembered_is_one_of_the_project(root: Path) -> None:
     (root / "own.yml").write_text(_SPEC, encoding="utf-8")
     for name in ("own", "elt"):
-        remember(root / ".elt_env", name, "own.yml", ("3.12",))
+        remember(LocalDocuments(root / ".elt_env"), name, "own.yml", ("3.12",))
     project = open_project(root)
     assert project.environment("own").pythons == ("3.12",)
     assert project.spec("own").source == "own.yml"
@@ -323,7 +324,7 @@ def test_an_environment_that_is_remembered_is_one_of_the_project(root: Path) -> 
 
 
 def test_what_is_remembered_makes_a_directory_a_project(tmp_path: Path) -> None:
-    remember(tmp_path / ".elt_env", "own", "own.yml", ("3.12",))
+    remember(LocalDocuments(tmp_path / ".elt_env"), "own", "own.yml", ("3.12",))
     assert list(open_project(tmp_path).environments) == ["own"]
     with pytest.raises(PolicyError, match=r"No pyproject\.toml"):
         open_project(tmp_path / "below")

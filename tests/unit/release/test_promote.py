@@ -50,7 +50,7 @@ def move(toolbox: Toolbox, lock: Lock | None = None, *, unasked: bool = False) -
 
 
 def released(toolbox: Toolbox) -> str | None:
-    release = ReleaseStore(toolbox.store.home).current(_TARGET.name)
+    release = ReleaseStore(toolbox.store).current(_TARGET.name)
     return release.digest if release else None
 
 
@@ -63,7 +63,7 @@ def test_a_proven_lock_becomes_the_release(toolbox: Toolbox) -> None:
     assert (release.action, release.trigger, release.by) == ("promoted", "a reason", "a test")
     assert release.image is None
     assert release.evidence == dict.fromkeys(_APPLY, "passed")
-    releases = ReleaseStore(toolbox.store.home)
+    releases = ReleaseStore(toolbox.store)
     assert releases.current(_TARGET.name) == release
     assert str(prefix) in (releases.entry_points(_TARGET.name) / "tool").read_text()
 
@@ -85,7 +85,7 @@ def test_what_is_the_release_already_is_kept(
     again = move(toolbox)
     assert (again.release, again.before) == (first, first)
     assert again.kept
-    assert len(ReleaseStore(toolbox.store.home).history(_TARGET.name)) == 1
+    assert len(ReleaseStore(toolbox.store).history(_TARGET.name)) == 1
     assert "it is the release already" in capsys.readouterr().out
 
 
@@ -248,7 +248,7 @@ def test_what_was_rolled_back_from_is_promoted_by_a_person_only(toolbox: Toolbox
     for lock in (_LOCK, _NEXT):
         prepare(lock, toolbox)
         move(toolbox)
-    releases = ReleaseStore(toolbox.store.home)
+    releases = ReleaseStore(toolbox.store)
     back = a_release(3, "a", digest=_LOCK.digest, action="rolled back")
     releases.prepare(back, toolbox.store.prefix_path(_LOCK))
     releases.switch(back)

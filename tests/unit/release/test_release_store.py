@@ -9,6 +9,7 @@ import pytest
 from elt_env.errors import BusyError, IntegrityError, StorageError
 from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
+from elt_env.store.locks import Store
 from tests.support.releases import a_release, fake_prefix
 
 _NAME = "elt@3.11"
@@ -16,7 +17,7 @@ _NAME = "elt@3.11"
 
 @pytest.fixture
 def releases(tmp_path: Path) -> ReleaseStore:
-    return ReleaseStore(tmp_path / "home")
+    return ReleaseStore(Store(tmp_path / "home"))
 
 
 @pytest.fixture
@@ -44,13 +45,13 @@ def test_the_history_are_all_releases_as_they_were(releases: ReleaseStore, prefi
     assert releases.current(_NAME) == made[-1]
     assert releases.previous(_NAME) == made[0]
     assert releases.targets() == (_NAME,)
-    assert releases.entry_points(_NAME) == releases.home / "current" / _NAME / "bin"
+    assert releases.entry_points(_NAME) == releases._home / "current" / _NAME / "bin"
     assert {each.name for each in releases.entry_points(_NAME).iterdir()} == {"dbt", "python"}
 
 
 def test_the_pointer_is_a_relative_link(releases: ReleaseStore, prefix: Path) -> None:
     append(releases, prefix, a_release(1, "a"))
-    link = releases.home / "current" / _NAME
+    link = releases._home / "current" / _NAME
     assert str(link.readlink()) == f"../releases/{_NAME}/000001"
 
 
@@ -69,24 +70,24 @@ def test_what_an_interrupted_move_left_is_in_nobodys_way(
     releases: ReleaseStore, prefix: Path
 ) -> None:
     append(releases, prefix, a_release(1, "a"))
-    (releases.home / "releases" / _NAME / ".new-000002" / "bin").mkdir(parents=True)
-    (releases.home / "releases" / _NAME / ".removed-000002" / "bin").mkdir(parents=True)
-    (releases.home / "current" / f".{_NAME}").symlink_to("nowhere")
+    (releases._home / "releases" / _NAME / ".new-000002" / "bin").mkdir(parents=True)
+    (releases._home / "releases" / _NAME / ".removed-000002" / "bin").mkdir(parents=True)
+    (releases._home / "current" / f".{_NAME}").symlink_to("nowhere")
     assert releases.targets() == (_NAME,)
     append(releases, prefix, a_release(2, "b"))
     assert [each.number for each in releases.history(_NAME)] == [1, 2]
-    assert sorted(each.name for each in (releases.home / "releases" / _NAME).iterdir()) == [
+    assert sorted(each.name for each in (releases._home / "releases" / _NAME).iterdir()) == [
         "000001",
         "000002",
     ]
-    assert [each.name for each in (releases.home / "current").iterdir()] == [_NAME]
+    assert [each.name for each in (releases._home / "current").iterdir()] == [_NAME]
 
 
 def test_a_release_never_changes(releases: ReleaseStore, prefix: Path) -> None:
     append(releases, prefix, a_release(1, "a"))
-    before = content(releases.home / "releases" / _NAME / "000001")
+    before = content(releases._home / "releases" / _NAME / "000001")
     append(releases, prefix, a_release(2, "b"), a_release(3, "a"))
-    assert content(releases.home / "releases" / _NAME / "000001") == before
+    assert content(releases._home / "releases" / _NAME / "000001") == before
 
 
 def content(directory: Path) -> dict[str, bytes]:
@@ -96,12 +97,12 @@ def content(directory: Path) -> dict[str, bytes]:
 
 def test_a_lost_pointer_is_not_taken_for_no_release(releases: ReleaseStore, prefix: Path) -> None:
     append(releases, prefix, a_release(1, "a"), a_release(2, "b"))
-    (releases.home / "current" / _NAME).unlink()
+    (releases._home / "current" / _NAME).unlink()
     for look in (releases.current, releases.history, releases.previous):
         with pytest.raises(IntegrityError, match="is gone; the newest one is 2") as raised:
             look(_NAME)
     assert raised.value.remedy.endswith(
-        f"ln -sfn ../releases/{_NAME}/000002 {releases.home}/current/{_NAME}"
+        f"ln -sfn ../releases/{_NAME}/000002 {releases._home}/current/{_NAME}"
     )
     assert releases.targets() == (_NAME,)
     assert str(releases.lead(_NAME)) == f"release: current/{_NAME} is gone"
@@ -111,7 +112,7 @@ def test_a_lost_pointer_is_not_taken_for_no_release(releases: ReleaseStore, pref
 @pytest.mark.parametrize("goal", ["../elsewhere", f"../releases/{_NAME}/latest", "000001"])
 def test_a_pointer_to_no_release(releases: ReleaseStore, prefix: Path, goal: str) -> None:
     append(releases, prefix, a_release(1, "a"))
-    pointer = releases.home / "current" / _NAME
+    pointer = releases._home / "current" / _NAME
     pointer.unlink()
     pointer.symlink_to(goal)
     with pytest.raises(IntegrityError, match="is no release of"):
@@ -120,7 +121,7 @@ def test_a_pointer_to_no_release(releases: ReleaseStore, prefix: Path, goal: str
 
 def test_a_pointer_that_is_a_directory(releases: ReleaseStore, prefix: Path) -> None:
     append(releases, prefix, a_release(1, "a"))
-    pointer = releases.home / "current" / _NAME
+    pointer = releases._home / "current" / _NAME
     pointer.unlink()
     pointer.mkdir()
     with pytest.raises(IntegrityError, match="is no link"):
@@ -131,7 +132,7 @@ def test_a_pointer_that_was_set_back_by_hand_costs_no_history(
     releases: ReleaseStore, prefix: Path
 ) -> None:
     append(releases, prefix, *(a_release(number, "a") for number in (1, 2, 3)))
-    pointer = releases.home / "current" / _NAME
+    pointer = releases._home / "current" / _NAME
     pointer.unlink()
     pointer.symlink_to(f"../releases/{_NAME}/000001")
     with pytest.raises(IntegrityError, match="set to an older one by hand"):
@@ -144,10 +145,10 @@ def test_a_pointer_that_was_set_back_by_hand_costs_no_history(
 @pytest.mark.parametrize("damage", ["", "{", '{"number": 1}', "[]"])
 def test_a_damaged_record_is_named(releases: ReleaseStore, prefix: Path, damage: str) -> None:
     append(releases, prefix, a_release(1, "a"), a_release(2, "b"))
-    path = releases.home / "releases" / _NAME / "000001" / "release.json"
+    path = releases._home / "releases" / _NAME / "000001" / "release.json"
     path.write_text(damage)
     assert releases.history(_NAME)[0] == a_release(1, "a")  # as it was kept once more
-    copy = releases.home / "releases" / ".records" / _NAME / "000001.json"
+    copy = releases._home / "releases" / ".records" / _NAME / "000001.json"
     copy.write_text(damage)
     with pytest.raises(IntegrityError, match="cannot be read") as raised:
         releases.history(_NAME)
@@ -160,7 +161,7 @@ def test_a_damaged_record_is_named(releases: ReleaseStore, prefix: Path, damage:
 
 def test_the_record_can_be_read_by_others(releases: ReleaseStore, prefix: Path) -> None:
     append(releases, prefix, a_release(1, "a"))
-    path = releases.home / "current" / _NAME / "release.json"
+    path = releases._home / "current" / _NAME / "release.json"
     assert json.loads(path.read_text()) == {
         "number": 1,
         "target": _NAME,
@@ -183,6 +184,6 @@ def test_one_mover_at_a_time(releases: ReleaseStore) -> None:
 
 
 def test_a_store_that_cannot_be_written(releases: ReleaseStore) -> None:
-    releases.home.write_text("a file")
+    releases._home.write_text("a file")
     with pytest.raises(StorageError), releases.sole_mover(_NAME, 1):
         pass

@@ -51,7 +51,7 @@ def back(toolbox: Toolbox, to: str | None = None) -> MoveResult:
 
 
 def history(toolbox: Toolbox) -> list[str]:
-    return [each.digest for each in ReleaseStore(toolbox.store.home).history(_TARGET.name)]
+    return [each.digest for each in ReleaseStore(toolbox.store).history(_TARGET.name)]
 
 
 def test_back_to_the_release_before(toolbox: Toolbox) -> None:

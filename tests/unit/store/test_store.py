@@ -16,7 +16,7 @@ from elt_env.errors import IntegrityError, StorageError
 from elt_env.lockfile.document import LAYOUT, Lock
 from elt_env.package.target import Target
 from elt_env.store.evidence import Evidence
-from elt_env.store.locks import Store, damaged_files, read_lock_directory
+from elt_env.store.locks import Store, read_lock_directory
 from tests.support.locks import MOMENT, TARGET, conda_package, lock_of, pip_package
 
 _LOCK = lock_of(conda_package(), pip_package())
@@ -45,13 +45,13 @@ def _refused(read: Callable[[], object], named: Path) -> IntegrityError:
 
 
 def _tree(store: Store) -> dict[str, bytes]:
-    files = sorted(path for path in store.home.rglob("*") if path.is_file())
-    return {str(path.relative_to(store.home)): path.read_bytes() for path in files}
+    files = sorted(path for path in store.local_home.rglob("*") if path.is_file())
+    return {str(path.relative_to(store.local_home)): path.read_bytes() for path in files}
 
 
 def test_a_lock_is_four_files_under_its_digest(store: Store) -> None:
     path = store.write_lock(_LOCK)
-    assert path == store.home / "locks" / _LOCK.digest.removeprefix("sha256:")
+    assert path == store.local_home / "locks" / _LOCK.digest.removeprefix("sha256:")
     assert sorted(each.name for each in path.iterdir()) == _FILES
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert store.read_lock(_LOCK.digest, TARGET) == _LOCK
@@ -69,7 +69,7 @@ def test_before_the_first_lock_there_is_none(store: Store) -> None:
     assert store.pointer(TARGET) is None
     assert store.current_lock(TARGET) is None
     assert store.evidence(_LOCK.digest) == ()
-    assert not store.home.exists()
+    assert not store.local_home.exists()
 
 
 def test_the_current_lock_is_the_one_that_was_made_so(store: Store) -> None:
@@ -159,7 +159,7 @@ def test_a_lock_that_cannot_be_written_whole_leaves_what_was_there(
         with pytest.raises(StorageError, match="No space left"):
             store.write_lock(lock)
     assert _tree(store) == before
-    assert len(list((store.home / "locks").iterdir())) == 1
+    assert len(list((store.local_home / "locks").iterdir())) == 1
     assert store.current_lock(TARGET) == _LOCK
     store.write_lock(lock)
     assert store.read_lock(lock.digest, TARGET) == lock
@@ -207,7 +207,7 @@ def test_a_changed_version_is_named_as_an_edit_by_hand(store: Store) -> None:
 def test_a_lock_under_the_digest_of_another_is_refused(store: Store) -> None:
     other = lock_of(pip_package(version="1.1"))
     path = _locked(store)
-    _locked(store, other).rename(store.home / "aside")
+    _locked(store, other).rename(store.local_home / "aside")
     path.rename(store.lock_directory(other.digest))
     error = _refused(lambda: store.current_lock(TARGET), store.lock_directory(other.digest))
     assert _LOCK.digest in error.problem
@@ -251,7 +251,7 @@ def test_a_lock_of_the_former_layout_is_read_and_whole(store: Store, former: Pat
     assert lock is not None
     assert lock.layout == 1
     assert store.lock_directory(lock.digest) == former
-    assert damaged_files(former, lock) == ()
+    assert store.damaged_files(lock) == {}
     assert [each.required_by for each in lock.pip if each.name == "beta"] == [("alpha",)]
 
 
@@ -298,7 +298,7 @@ def test_a_pointer_that_cannot_be_read_is_named_and_can_be_set_anew(
     store: Store, content: bytes
 ) -> None:
     _locked(store)
-    path = store.home / "targets/elt@3.11/lock.json"
+    path = store.local_home / "targets/elt@3.11/lock.json"
     path.write_bytes(content)
     error = _refused(lambda: store.current_lock(TARGET), path)
     assert "elt-env relock elt@3.11" in error.remedy
@@ -308,13 +308,13 @@ def test_a_pointer_that_cannot_be_read_is_named_and_can_be_set_anew(
 
 def test_a_pointer_to_a_lock_that_is_gone_is_refused(store: Store) -> None:
     path = _locked(store)
-    path.rename(store.home / "aside")
+    path.rename(store.local_home / "aside")
     _refused(lambda: store.current_lock(TARGET), path)
 
 
 def test_a_pointer_is_plain_json(store: Store) -> None:
     _locked(store)
-    text = (store.home / "targets/elt@3.11/lock.json").read_text(encoding="utf-8")
+    text = (store.local_home / "targets/elt@3.11/lock.json").read_text(encoding="utf-8")
     assert json.loads(text) == {
         "current": _LOCK.digest,
         "previous": None,
@@ -336,7 +336,7 @@ def test_evidence_belongs_to_a_digest_and_the_newest_counts(store: Store) -> Non
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"check": "x", "status": "fine"}'])
 def test_evidence_that_cannot_be_read_is_named(store: Store, content: bytes) -> None:
     store.record(_LOCK.digest, Evidence("imports", "passed", MOMENT, 0.0, ""))
-    (path,) = (store.home / "evidence").rglob("imports.json")
+    (path,) = (store.local_home / "evidence").rglob("imports.json")
     path.write_bytes(content)
     error = _refused(lambda: store.evidence(_LOCK.digest), path)
     assert "run the check again" in error.remedy
@@ -344,5 +344,5 @@ def test_evidence_that_cannot_be_read_is_named(store: Store, content: bytes) -> 
 
 def test_prefixes_and_logs_are_named_by_target_and_digest(store: Store) -> None:
     short = _LOCK.digest.removeprefix("sha256:")[:12]
-    assert store.prefix_path(_LOCK) == store.home / "prefixes" / f"elt@3.11-{short}"
-    assert store.log_path(_LOCK.digest, "imports") == store.home / f"logs/{short}/imports.log"
+    assert store.prefix_path(_LOCK) == store.local_home / "prefixes" / f"elt@3.11-{short}"
+    assert store.log_path(_LOCK.digest, "imports") == store.local_home / f"logs/{short}/imports.log"

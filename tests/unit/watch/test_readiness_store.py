@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from elt_env.errors import IntegrityError
+from elt_env.store.local import LocalDocuments
 from elt_env.watch.readiness import Blocker, Look, judge
 from elt_env.watch.store import ReadinessStore
 from tests.support.locks import MOMENT
@@ -17,7 +18,7 @@ KNOWN = judge(None, "elt", "3.13", Look("locked", (BLOCKER,), "sha256:1", "3.13.
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    store = ReadinessStore(tmp_path)
+    store = ReadinessStore(LocalDocuments(tmp_path))
     assert store.read("elt", "3.13") is None
     assert store.all("elt") == ()
     old = replace(KNOWN, python="3.9")
@@ -31,7 +32,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_a_record_that_is_none_says_which(tmp_path: Path) -> None:
-    store = ReadinessStore(tmp_path)
+    store = ReadinessStore(LocalDocuments(tmp_path))
     store.write(KNOWN)
     path = tmp_path / "readiness/elt/3.13.json"
     path.write_text("{}")

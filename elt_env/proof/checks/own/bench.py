@@ -152,7 +152,7 @@ def files_of(check: OwnCheck, key: str, written: str, toolbox: Toolbox) -> Proje
     project = toolbox.project
     own = _LEFT_OUT.get(check.kind, ()) if key == "project" else ()
     place = own_place(project.root, written)
-    return ProjectFiles(place, (*check.exclude, *own), (project.home,))
+    return ProjectFiles(place, (*check.exclude, *own), (project.local_home,))
 
 
 def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
@@ -182,7 +182,7 @@ def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
         said.append(mask(line))
         say(mask(line), level)
 
-    with scratch_dir(toolbox.project.home, prefix.lock.digest) as place:
+    with scratch_dir(toolbox.project.local_home, prefix.lock.digest) as place:
         project = _copied(check, toolbox, place)
         logins = completed(toolbox.indexes).secrets if check.kind == "meltano" else ()
         secrets = (*spellings(variables.values()), *logins)
@@ -217,7 +217,7 @@ def conduct_in_image(  # noqa: PLR0913  # as above
     Raises:
         ToolError, StorageError: as for a prefix.
     """
-    roots = ImageStore(toolbox.store.home).roots
+    roots = ImageStore(toolbox.store).roots
     search = find_sandbox(image.layout, image.manifest, roots, say)
     if search.sandbox is None:
         return Finding("not_run", f"No sandbox works here:\n{search.reasons}")
@@ -284,7 +284,7 @@ def _guarded(bench: OwnBench, body: Callable[[OwnBench], Finding]) -> Finding:
 
 def _matters(path: str, bench: OwnBench) -> bool:
     """Tell whether somebody's change of a file is one that a check must not make."""
-    home = f"{bench.toolbox.project.home}{os.sep}"
+    home = f"{bench.toolbox.project.local_home}{os.sep}"
     own = f"{bench.prefix.path}{os.sep}"
     if path.startswith(own):
         return not os.path.basename(path).startswith(".")  # noqa: PTH119  # marks of this program
