@@ -137,9 +137,9 @@ class ReleaseStore:
         place = self._directory(release.target, release.number)
         wanted = self._files(release, prefix)
         found = [_damage(place / path, path, *each) for path, each in wanted.items()]
-        # A move that was interrupted right at its end wrote no record.
-        if self._record_is(release) is False:
-            found.append(Damage("release", _RECORD, "was changed"))
+        copy = self._copy(release)
+        if copy.exists():  # a move that was interrupted right at its end wrote none
+            found.append(_damage(copy, _RECORD, _with_checksum(release), 0o644))
         there = {path.relative_to(place).as_posix() for path in place.rglob("*")}
         added = sorted(there - wanted.keys() - {"bin"})
         found += [Damage("release", each, "was added") for each in added]
@@ -168,12 +168,12 @@ class ReleaseStore:
             if each.path in wanted:
                 _write_over(path, *wanted[each.path])
             elif each.path == _RECORD:
-                self._keep(release)
+                _write_over(self._copy(release), _with_checksum(release), 0o644)
             elif path.is_dir() and not path.is_symlink():
                 remove_tree(path)
             elif os.path.lexists(path):  # else it went with the directory that it was in
                 path.unlink()
-        if self._record_is(release) is None:
+        if not self._copy(release).exists():
             self._keep(release)
         return damages
 
@@ -236,15 +236,9 @@ class ReleaseStore:
         """Keep a release's record once more, since it was the current one."""
         self._documents.write(_record_key(release.target, release.number), _with_checksum(release))
 
-    def _record_is(self, release: Release) -> bool | None:
-        """Return whether the record that is kept once more is this; None where there is none."""
-        try:
-            found = self._documents.read(_record_key(release.target, release.number))
-        except FileNotFoundError:
-            return None
-        except OSError:
-            return False
-        return found == _with_checksum(release)
+    def _copy(self, release: Release) -> Path:
+        """Return the file that the record is, where documents are files."""
+        return Path(self._documents.place(_record_key(release.target, release.number)))
 
     def _switched(self, name: str) -> int:
         """Return the newest number that was the current one; 0 where that was not noted."""
