@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from elt_env.errors import BusyError, IntegrityError, PolicyError
+from elt_env.image.record import ImageRecord
+from elt_env.image.store import ImageStore
 from elt_env.lock.plugin_lock import PluginLock
 from elt_env.lock.plugin_locks import plugin_lock_before, read_plugin_lock, write_plugin_lock
 from elt_env.lockfile.lock_json import FILE_NAME
@@ -23,6 +25,7 @@ from elt_env.watch.store import ReadinessStore
 from tests.support.locks import MOMENT, TARGET, conda_package, lock_of, pip_package
 from tests.support.object_documents import ObjectDocuments
 from tests.support.releases import a_release, fake_prefix
+from tests.support.small_images import make_image, random_layer
 
 _LOCK = lock_of(conda_package(), pip_package())
 _NEXT = lock_of(conda_package(), pip_package(version="1.1"))
@@ -139,6 +142,17 @@ def test_a_store_is_the_first_projects(tmp_path: Path, documents: _Counted) -> N
     with ThreadPoolExecutor(2) as pool:
         claimed = list(pool.map(claim, owners))
     assert sorted(claimed) == [False, True]
+
+
+def test_which_image_was_packed(store: Store, tmp_path: Path, documents: _Counted) -> None:
+    images = ImageStore(store)
+    layer = random_layer(images.layout, 2_000, 1)
+    manifest = make_image(images.layout, [layer], "elt-3.11")
+    record = ImageRecord("elt-3.11", manifest, "a base", (), (layer,), (), MOMENT)
+    images.record(record, _LOCK.digest)
+    elsewhere = ImageStore(_another(tmp_path, documents))
+    assert elsewhere.locks() == (_LOCK.digest,)
+    assert elsewhere.image(_LOCK.digest) == record
 
 
 def test_releases_and_their_mover(store: Store, tmp_path: Path, documents: _Counted) -> None:
