@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.environment.activation_record import keep_activation, link_scripts
+from elt_env.environment.bytecode_cache import BytecodeCache
 from elt_env.environment.conda_meta import close_to_conda
 from elt_env.environment.damage import Damage
 from elt_env.environment.file_list import compare, keep_list, kept_list, list_path
@@ -193,7 +194,8 @@ def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
 def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     complete(prefix, toolbox, say)
     say("bytecode: compiling the modules, so that no tool does")
-    compile_prefix(prefix, toolbox.policy.tool_limit.total_seconds(), say)
+    cache = BytecodeCache(toolbox.project.home / "cache")
+    compile_prefix(prefix, cache, toolbox.policy.tool_limit.total_seconds(), say)
     keep_list(prefix.path)
     say(f"prefix: {prefix.path} is sealed")
 

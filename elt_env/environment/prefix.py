@@ -23,7 +23,7 @@ from elt_env.store.last_use import mark_used
 
 MARKER = ".elt-env.json"
 """Name of the file that says how far a prefix has come."""
-_FORMAT = 5  # of how prefixes are built; one that was built otherwise is built again
+_FORMAT = 6  # of how prefixes are built; one that was built otherwise is built again
 
 
 class Stage(IntEnum):

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env import probes
+from elt_env.environment.bytecode_cache import BytecodeCache
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import ToolError
 from elt_env.machine.process import Say, end_of, run
 from elt_env.python.bytecode import bytecode_path, parse_bytecode
-from elt_env.python.compilation import compile_modules
 from elt_env.runtime.files import sha256_of, write_atomically, writing
 from elt_env.runtime.input_files import read_stored_text
 
@@ -32,7 +32,12 @@ _PLACED = "prefix_placeholder"
 
 
 def compile_prefix(
-    prefix: Prefix, limit: float, say: Say, *, only: Collection[str] | None = None
+    prefix: Prefix,
+    cache: BytecodeCache,
+    limit: float,
+    say: Say,
+    *,
+    only: Collection[str] | None = None,
 ) -> None:
     """Compile every module of a prefix but those whose bytecode a conda package brings.
 
@@ -44,25 +49,25 @@ def compile_prefix(
 
     Args:
         prefix: where everything else is in its place.
+        cache: has what was compiled before, and gets what is compiled.
         limit: seconds it may take.
         say: told how many there are.
         only: paths of bytecode below the prefix; only the packages that these are of are compiled.
 
-    Raises: as `compile_modules`.
+    Raises: as `BytecodeCache.compile`.
     """
     with writing(prefix.path):
         brought = brought_bytecode(prefix)
         kept = _that_hold(brought, prefix, limit)
         modules = _modules(prefix, brought, kept)
     sources = None if only is None else {each.source for each in map(parse_bytecode, only) if each}
-    left_out: list[str] = []
     for level, groups in modules.items():
         wanted = [each for each in groups if sources is None or not sources.isdisjoint(each)]
         if wanted:
-            left_out += compile_modules(prefix.python, prefix.path, wanted, limit, say, level=level)
-            note = f"; {len(left_out)} do not compile" if left_out else ""
-            number = sum(map(len, wanted)) - len(left_out)
-            say(f"bytecode: {number} modules of {len(wanted)} packages compiled{note}")
+            number = cache.compile(wanted, level, prefix, limit, say)
+            left_out = sum(map(len, wanted)) - number
+            note = f"; {left_out} do not compile" if left_out else ""
+            say(f"bytecode: {number} modules of {len(wanted)} packages are compiled{note}")
     with writing(prefix.path):
         _record([each for path, each in brought.items() if path not in kept], prefix)
 
@@ -191,11 +196,16 @@ def _sources(prefix: Prefix) -> Iterator[str]:
 
 
 def _owner_of(prefix: Prefix) -> Callable[[str], str]:
-    """Return what tells the package of a module; one of several packages, or none, is by itself."""
+    """Return what tells the package of a module; one of several packages, or none, is by itself.
+
+    So is one that linking wrote the prefix into: all else is the same in every prefix.
+    """
     owner_of: dict[str, str] = {}
     for path in sorted((prefix.path / "conda-meta").glob("*.json")):
-        files = json.loads(read_stored_text(path)).get("files", ())
-        owner_of.update(dict.fromkeys(files, path.name))
+        content = json.loads(read_stored_text(path))
+        owner_of.update(dict.fromkeys(content.get("files", ()), path.name))
+        entries = content.get("paths_data", {}).get("paths", ())
+        owner_of |= {each["_path"]: each["_path"] for each in entries if _PLACED in each}
     owner_of |= _of_distributions(prefix)
     return lambda source: owner_of.get(source, source)
 

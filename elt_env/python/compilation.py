@@ -11,7 +11,7 @@ from elt_env.errors import EltEnvError, ToolError
 from elt_env.machine.process import clean_environment, end_of, run
 from elt_env.runtime.files import storage_error
 
-_COMPILE = probes.DIRECTORY / "compile_bytecode.py"
+COMPILER = probes.DIRECTORY / "compile_bytecode.py"
 _FULL = "No space left on device"
 _LIFE = "... still running"
 
@@ -54,7 +54,7 @@ def compile_modules(  # noqa: PLR0913  # what, where, with what, and the two of 
     done = run(
         # Isolated by its variables: -I would let the hash seed vary, on which the order of sets
         # in bytecode rests before Python 3.11.
-        [python, "-S", "-B", _COMPILE],
+        [python, "-S", "-B", COMPILER],
         input=json.dumps({"level": level, "groups": ordered}),
         limit=limit,
         env=clean_environment(extra={"PYTHONHASHSEED": "0"}),

@@ -16,7 +16,7 @@ from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
-from elt_env.environment.collecting import freed, remove_prefix
+from elt_env.environment.collecting import freed, remove_file, remove_prefix
 from elt_env.errors import IntegrityError
 from elt_env.image.collector import ImageCollector
 from elt_env.image.store import ImageStore
@@ -66,6 +66,7 @@ def collect(
             _prefixes(home, wanted, moment, dry_run=dry_run),
             images.collect(),
             _archives(toolbox, wanted, moment, dry_run=dry_run),
+            _bytecode(home, moment, dry_run=dry_run),
             _leftovers(home, moment, dry_run=dry_run),
             _half_written(home, moment, dry_run=dry_run),
         ):
@@ -149,6 +150,15 @@ def _archives(
                     remove_tree(mine)
     if count:
         yield Item("archives", f"{count} of packages", size)
+
+
+def _bytecode(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:
+    """Remove the bytecode of packages that no prefix was built with since `moment`."""
+    kept = sorted(home.glob("cache/bytecode/*"))
+    sizes = [remove_file(each, moment, dry_run=dry_run) for each in kept]
+    removed = [each for each in sizes if each is not None]
+    if removed:
+        yield Item("bytecode", f"{len(removed)} of packages", sum(removed))
 
 
 def _noted(note: Path) -> str:

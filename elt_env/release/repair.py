@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from elt_env.environment.build import ensure_prefix
+from elt_env.environment.bytecode_cache import BytecodeCache
 from elt_env.environment.damage import Damage
 from elt_env.environment.file_list import (
     SealedFiles,
@@ -121,7 +122,8 @@ def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say:
                 donor.give(files, say)
                 donor.give(_conda_s_own(compiled, prefix), say)
         if all_of_it or lost:
-            compile_prefix(prefix, limit, say, only=None if all_of_it else compiled)
+            cache = BytecodeCache(toolbox.project.home / "cache")
+            compile_prefix(prefix, cache, limit, say, only=None if all_of_it else compiled)
         keep_list(prefix.path)
         if all_of_it:
             prefix.mark(Stage.READY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-What = Literal["prefix", "image", "unpacked image", "layers", "archives", "leftover"]
+What = Literal["prefix", "image", "unpacked image", "layers", "archives", "bytecode", "leftover"]
 
 
 @dataclass(frozen=True)

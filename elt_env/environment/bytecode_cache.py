@@ -1,0 +1,143 @@
+"""Bytecode that was compiled before, kept under what it was compiled from.
+
+The bytes of a package's bytecode depend on its sources and on the interpreter (`compile_modules`).
+So the next prefix that has the same sources gets a copy of them. Nothing is linked: what is edited
+in one prefix reaches no other. A file of the cache begins with a code over its name and all of its
+content (HMAC, RFC 2104), whose key lies outside the directory; one that does not agree with it, or
+that cannot be read, counts as not there: its package is compiled, and kept anew.
+"""
+
+# Paths are strings here: there are tens of thousands of files.
+# ruff: noqa: PTH118
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from elt_env.environment.prefix import Prefix
+from elt_env.errors import StorageError
+from elt_env.machine.process import Say
+from elt_env.python.bytecode import bytecode_path
+from elt_env.python.compilation import COMPILER, compile_modules
+from elt_env.runtime.files import sha256_of, write_atomically, writing
+from elt_env.runtime.input_files import read_stored
+from elt_env.store.last_use import mark_used
+
+_CODE = hashlib.sha256().digest_size
+_WRITABLE, _PLAIN = 0o200, 0o666  # the modes that py_compile gives: those of the source
+
+
+class BytecodeCache:
+    """The bytecode of one store.
+
+    Args:
+        cache: the directory of the store's caches.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._place = cache / "bytecode"
+        self._secret_file = cache / "bytecode.key"
+
+    def compile(
+        self, groups: Sequence[Sequence[str]], level: int, prefix: Prefix, limit: float, say: Say
+    ) -> int:
+        """Let every group of sources have bytecode; return how many of these have.
+
+        Raises: as `compile_modules`.
+        """
+        secret = self._secret()
+        keyed = {_key_of(group, level, prefix): group for group in groups}
+        with writing(prefix.path):
+            taken = {key: self._take(key, level, prefix, secret) for key in keyed}
+        due = {key: keyed[key] for key, number in taken.items() if number is None}
+        say(f"bytecode: {len(keyed) - len(due)} of {len(keyed)} packages were compiled before")
+        left_out = (
+            compile_modules(prefix.python, prefix.path, due.values(), limit, say, level=level)
+            if due
+            else ()
+        )
+        lost = {line.partition(": ")[0] for line in left_out}
+        for key, group in due.items():
+            self._keep(key, [each for each in group if each not in lost], level, prefix, secret)
+        return sum(filter(None, taken.values())) + sum(map(len, due.values())) - len(left_out)
+
+    def _secret(self) -> bytes:
+        """Return the key of the codes, a new one where there is none; b"" where none can be had."""
+        try:
+            return read_stored(self._secret_file)
+        except FileNotFoundError:
+            secret = secrets.token_bytes(_CODE)
+        except OSError:
+            return b""
+        try:
+            write_atomically(self._secret_file, secret, 0o600)
+        except StorageError:
+            return b""
+        return secret
+
+    def _take(self, key: str, level: int, prefix: Prefix, secret: bytes) -> int | None:
+        """Write what is kept into a prefix; return of how many modules, None where nothing is."""
+        path = self._place / key
+        try:
+            data = read_stored(path)
+        except OSError:
+            return None
+        if not secret or not hmac.compare_digest(data[:_CODE], _code(key, data[_CODE:], secret)):
+            return None
+        mark_used(path)
+        listed, _, rest = data[_CODE:].partition(b"\n")
+        sizes: Mapping[str, int] = json.loads(listed)
+        start = 0
+        for source, size in sizes.items():
+            target = _compiled(source, level, prefix)
+            mode = os.stat(os.path.join(prefix.path, source)).st_mode  # noqa: PTH116
+            _write(target, rest[start : start + size], (mode | _WRITABLE) & _PLAIN)
+            start += size
+        return len(sizes)
+
+    def _keep(
+        self, key: str, sources: Sequence[str], level: int, prefix: Prefix, secret: bytes
+    ) -> None:
+        """Keep the bytecode of modules; where that is not possible, it is compiled another time."""
+        if not secret:
+            return
+        with contextlib.suppress(OSError):
+            contents = [read_stored(Path(_compiled(each, level, prefix))) for each in sources]
+            sizes = dict(zip(sources, map(len, contents), strict=True))
+            data = json.dumps(sizes).encode() + b"\n" + b"".join(contents)
+            _write(os.fspath(self._place / key), _code(key, data, secret) + data, _PLAIN)
+
+
+def _key_of(group: Sequence[str], level: int, prefix: Prefix) -> str:
+    """Return the hash of all that the bytecode of a group depends on."""
+    sources = [(each, sha256_of(prefix.path / each)) for each in group]
+    of_compiler = [prefix.lock.python.sha256, sha256_of(COMPILER), level]
+    return hashlib.sha256(json.dumps([of_compiler, sources]).encode()).hexdigest()
+
+
+def _code(key: str, data: bytes, secret: bytes) -> bytes:
+    return hmac.digest(secret, key.encode() + data, "sha256")
+
+
+def _compiled(source: str, level: int, prefix: Prefix) -> str:
+    tag = f"{prefix.bytecode_tag}.opt-{level}" if level else prefix.bytecode_tag
+    return os.path.join(prefix.path, bytecode_path(source, tag))
+
+
+def _write(path: str, data: bytes, mode: int) -> None:
+    """Put a file in the place of whatever is there; what a disk loses of it, its code tells."""
+    part = f"{path}.{os.getpid()}"
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with open(handle, "wb") as file:  # noqa: PTH123
+        file.write(data)
+    os.replace(part, path)  # noqa: PTH105
