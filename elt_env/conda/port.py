@@ -29,6 +29,7 @@ class SolveRequest:
         keep: packages to prefer at their version where nothing forbids it, and where the channels
             have the same archive.
         priority: how the order of the channels counts.
+        once: whether a channel that does not answer is not asked again.
     """
 
     channels: tuple[str, ...]
@@ -39,6 +40,7 @@ class SolveRequest:
     not_held: tuple[str, ...] = ()
     keep: tuple[Package, ...] = ()
     priority: ChannelPriority = "strict"
+    once: bool = False
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from elt_env.conda.package_cache import is_as_archived, unpacked
 from elt_env.conda.port import Carried, ChannelRelease, Offered, SolveRequest
 from elt_env.conda.progress import LinkProgress
 from elt_env.conda.rattler_client import open_client
+from elt_env.conda.rattler_loop import run_within
 from elt_env.conda.rattler_solve import Search, Solution
 from elt_env.conda.records import name_sources, to_package, to_record
 from elt_env.conda.repodata import read_releases
@@ -53,7 +54,6 @@ from elt_env.spec.conda_spec import CondaSpec
 
 _Result = TypeVar("_Result")
 _LOOK_LIMIT = 120.0
-_BREATH = 0.2  # seconds
 _WAITING_LIMIT = 900.0  # seconds that servers may ask for, all together
 # Where nobody answers, a person waits for the fallback; a download is worth more.
 _TRIES = 2
@@ -107,7 +107,8 @@ class Rattler:
 
     def solve(self, request: SolveRequest, say: Say = unheard) -> tuple[Package, ...]:
         """Return the solution; see CondaTool."""
-        return self._patiently(lambda: self._solution(request), say)
+        tries = 1 if request.once else _TRIES
+        return self._patiently(lambda: self._solution(request), say, tries)
 
     def _solution(self, request: SolveRequest) -> tuple[Package, ...]:
         channels = self._channels(request.channels)
@@ -327,17 +328,8 @@ class Rattler:
         self, work: Coroutine[Any, Any, _Result], what: str, limit: float | None = None
     ) -> _Result:
         seconds = self._limit if limit is None else limit
-
-        async def bounded() -> _Result:
-            try:
-                return await asyncio.wait_for(work, seconds)
-            finally:
-                # Without a breath before the loop closes, py-rattler's runtime can crash the
-                # interpreter at exit.
-                await asyncio.sleep(_BREATH)
-
         try:
-            return asyncio.run(bounded())
+            return run_within(work, seconds)
         except asyncio.TimeoutError as error:
             raise TimeLimitError(
                 f"{what} took longer than {seconds:.0f} s and was ended.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import threading
 import time
@@ -206,12 +207,14 @@ class _Look:
         if answer.status_code == HTTPStatus.NOT_MODIFIED and cached:
             page = cached.page
         else:
-            page = self._new_page(name, index, answer, body)
+            page = self._new_page(name, index, answer, body, cached)
         if cached and cached.page == page:
             self.unchanged.add(name)
         return page
 
-    def _new_page(self, name: str, index: str, answer: httpx.Response, body: bytes) -> ProjectPage:
+    def _new_page(
+        self, name: str, index: str, answer: httpx.Response, body: bytes, cached: CachedPage | None
+    ) -> ProjectPage:
         stopped = http_client.refused_by_proxy(answer)
         if stopped:
             raise stopped
@@ -219,10 +222,14 @@ class _Look:
             raise index_errors.refused(name, index, _status(answer))
         if answer.status_code != HTTPStatus.OK:
             raise index_errors.unreadable(name, index, _status(answer))
-        headers = answer.headers
-        page = _parsed(body, headers.get("content-type", ""), str(answer.url), name, index)
-        etag, modified = headers.get("etag", ""), headers.get("last-modified", "")
-        self.cache.write(CachedPage(page, etag, modified))
+        headers, url = answer.headers, str(answer.url)
+        kind = headers.get("content-type", "")
+        digest = hashlib.sha256(f"{kind} {url}\n".encode() + body).hexdigest()
+        marks = headers.get("etag", ""), headers.get("last-modified", ""), digest
+        if cached and (cached.etag, cached.modified, cached.digest) == marks:
+            return cached.page  # of an index that knows no conditional requests
+        page = _parsed(body, kind, url, name, index)
+        self.cache.write(CachedPage(page, *marks))
         return page
 
     def _get(

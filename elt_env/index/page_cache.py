@@ -1,19 +1,20 @@
-"""Pages of projects on disk, each with what its index can be asked by whether it changed."""
+"""Pages of projects on disk, each with what tells whether it changed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from elt_env.index.project_page import IndexFile, ProjectPage
+from elt_env.index.project_page import IndexFile, KeptFiles, ProjectPage
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored
 
-_SCHEMA = 1
+_SCHEMA = 2
+_MARKS = ("etag", "modified", "digest")
 _COLUMNS = tuple(each.name for each in fields(IndexFile))
 
 
@@ -23,11 +24,13 @@ class CachedPage:
 
     Attributes:
         etag, modified: the headers ETag and Last-Modified, or "".
+        digest: of the answer that the page was read from.
     """
 
     page: ProjectPage
     etag: str
     modified: str
+    digest: str
 
     @property
     def conditions(self) -> dict[str, str]:
@@ -49,46 +52,42 @@ class PageCache:
     def read(self, name: str, index: str) -> CachedPage | None:
         """Return the page of a project on an index; None when there is none that can be read."""
         try:
-            content = json.loads(read_stored(self._path(name, index)))
-            if content["of"] != [_SCHEMA, name, index]:
+            head, _, rest = read_stored(self._path(name, index)).partition(b"\n")
+            content = json.loads(head)
+            if content["of"] != [_SCHEMA, name, index, zlib.crc32(rest)]:
                 return None
-            files = tuple(_file(row) for row in content["files"])
-            page = ProjectPage(name, index, files)
-            return CachedPage(page, str(content["etag"]), str(content["modified"]))
+            page = ProjectPage(name, index, KeptFiles(rest.splitlines(), _file))
+            return CachedPage(page, *(str(content[each]) for each in _MARKS))
         except (OSError, ValueError, TypeError, LookupError):
             return None
 
     def write(self, cached: CachedPage) -> None:
-        """Keep a page; one without validators is of no use later and is not kept.
+        """Keep a page.
 
         Raises:
             StorageError: it cannot be written.
         """
         page = cached.page
         path = self._path(page.name, page.index)
-        if not cached.conditions:
-            path.unlink(missing_ok=True)
-            return
-        content = {
-            "of": [_SCHEMA, page.name, page.index],
-            "etag": cached.etag,
-            "modified": cached.modified,
-            "files": [_row(each) for each in page.files],
-        }
-        write_atomically(path, json.dumps(content, separators=(",", ":")))
+        rest = "".join(f"{each.version}\t{_row(each)}\n" for each in page.files).encode()
+        head = {
+            "of": [_SCHEMA, page.name, page.index, zlib.crc32(rest)],
+        } | {each: getattr(cached, each) for each in _MARKS}
+        write_atomically(path, json.dumps(head).encode() + b"\n" + rest)
 
     def _path(self, name: str, index: str) -> Path:
         digest = hashlib.sha256(f"{index} {name}".encode()).hexdigest()
         return self._root / f"{digest}.json"
 
 
-def _row(file: IndexFile) -> list[object]:
+def _row(file: IndexFile) -> str:
     values = [getattr(file, column) for column in _COLUMNS]
-    return [each.isoformat() if isinstance(each, datetime) else each for each in values]
+    row = [each.isoformat() if isinstance(each, datetime) else each for each in values]
+    return json.dumps(row, separators=(",", ":"))
 
 
-def _file(row: list[Any]) -> IndexFile:
-    values = dict(zip(_COLUMNS, row, strict=True))
+def _file(row: bytes) -> IndexFile:
+    values = dict(zip(_COLUMNS, json.loads(row), strict=True))
     if values["uploaded"]:
         values["uploaded"] = datetime.fromisoformat(values["uploaded"])
     return IndexFile(**values)

@@ -31,6 +31,7 @@ _HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
 _MOMENT = re.compile(
     r"(?P<seconds>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(?P<part>\d{1,9}))?(?:Z|\+00:00)?"
 )
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LENGTH = len("2026-05-04T03:02:01.654321Z")
 _SDIST_ENDS = (".tar.gz", ".zip")
 
@@ -186,7 +187,16 @@ def _file(entry: Mapping[str, object], page_url: str, name: str) -> IndexFile | 
         uploaded=_moment(entry.get("upload-time")),
         size=size if type(size) is int else None,
         has_metadata=bool(metadata),
+        sha256=_sha256(entry.get("hashes"), url),
     )
+
+
+def _sha256(hashes: object, url: str) -> str:
+    """Return the digest that an entry has among its hashes, or else in the URL's fragment."""
+    told = hashes.get("sha256") if isinstance(hashes, dict) else None
+    fragment = url.rpartition("#")[2].removeprefix("sha256=") if "#sha256=" in url else ""
+    found = told if isinstance(told, str) else fragment
+    return found if _SHA256.fullmatch(found) else ""
 
 
 def _yanked(value: object) -> str | None:

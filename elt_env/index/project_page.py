@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import overload
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class IndexFile:
         uploaded: when it was uploaded, UTC; None where the index does not tell (PEP 700).
         size: bytes; None where the index does not tell.
         has_metadata: whether its core metadata is at `url` + `.metadata` (PEP 658, 714).
+        sha256: in hexadecimal; "" where the index does not tell.
     """
 
     file_name: str
@@ -29,6 +32,7 @@ class IndexFile:
     uploaded: datetime | None = None
     size: int | None = None
     has_metadata: bool = False
+    sha256: str = ""
 
     @property
     def is_wheel(self) -> bool:
@@ -48,4 +52,60 @@ class ProjectPage:
 
     name: str
     index: str
-    files: tuple[IndexFile, ...]
+    files: Sequence[IndexFile]
+
+    def of(self, version: str) -> tuple[IndexFile, ...]:
+        """Return the files of a version in its normal form; of files that are kept, these alone."""
+        if isinstance(self.files, KeptFiles):
+            return self.files.of(version)
+        return tuple(each for each in self.files if each.version == version)
+
+
+class KeptFiles(Sequence[IndexFile]):
+    """Files as lines that are read when they are looked at: most of a page no lock needs.
+
+    Args:
+        lines: each a version in its normal form, a tab, and the rest.
+        read: returns the file of a line's rest.
+    """
+
+    def __init__(self, lines: Sequence[bytes], read: Callable[[bytes], IndexFile]) -> None:
+        self._lines = lines
+        self._read = read
+        self._files: tuple[IndexFile, ...] | None = None
+
+    def of(self, version: str) -> tuple[IndexFile, ...]:
+        """Return the files of a version."""
+        start = f"{version}\t".encode()
+        return tuple(self._file(each) for each in self._lines if each.startswith(start))
+
+    def _file(self, line: bytes) -> IndexFile:
+        return self._read(line.partition(b"\t")[2])
+
+    @property
+    def _every(self) -> tuple[IndexFile, ...]:
+        if self._files is None:
+            self._files = tuple(map(self._file, self._lines))
+        return self._files
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, place: int) -> IndexFile: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[IndexFile, ...]: ...
+    def __getitem__(self, place: int | slice) -> IndexFile | tuple[IndexFile, ...]:
+        """Return one file, or some."""
+        return self._every[place]
+
+    def __iter__(self) -> Iterator[IndexFile]:
+        """Yield the files."""
+        return iter(self._every)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether these are the same files in the same order."""
+        return isinstance(other, Sequence) and self._every == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as of a list

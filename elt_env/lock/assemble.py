@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from elt_env.lock.directs import locked_directs
 from elt_env.lock.negotiate import Agreement
+from elt_env.lock.page_files import files_of
 from elt_env.lock.places import declared_places
 from elt_env.lock.request import LockRequest
 from elt_env.lock.requires_python import with_requires_python
@@ -29,7 +30,7 @@ def assemble(question: LockRequest, agreement: Agreement, toolbox: Toolbox, say:
     directs = locked_directs(question.directs, mine)
     named = {each.name for each in directs}
     others = tuple(each for each in mine if each.name not in named)
-    files = toolbox.resolver.files(others, agreement.request, say)
+    files = files_of(others, agreement.request, agreement.pages, toolbox.resolver, say)
     found = (*directs, *(_hashed(each, toolbox) for each in files))
     pip = with_requires_python(found, question.previous, agreement.pages, toolbox, say)
     lock = Lock(

@@ -423,16 +423,14 @@ class JointProblem:
     def has_sdist(self, name: str, version: str) -> bool:
         """Tell whether the index has an sdist of a version."""
         page = self.pages.read([name]).get(name)
-        return any(
-            not each.is_wheel and each.version == version and each.yanked is None
-            for each in (page.files if page else ())
-        )
+        files = page.of(version) if page else ()
+        return any(not each.is_wheel and each.yanked is None for each in files)
 
     def python_bound(self, name: str, version: str) -> str:
         """Return the Requires-Python of a version on the index."""
         page = self.pages.read([name]).get(name)
-        files = page.files if page else ()
-        return next((each.requires_python or "" for each in files if each.version == version), "")
+        files = page.of(version) if page else ()
+        return next((each.requires_python or "" for each in files), "")
 
     def distributions_of(self, package: str) -> set[str]:
         """Return the distributions that a conda package stands for; its own name in any case."""

@@ -184,7 +184,10 @@ class _Negotiation:
         if same and set(self._first.owned) <= names:
             return self._first
         request = replace(self._problem.request(), allow_sdist=choice.sdists)
-        limits = stock_host_channel(self._question, chosen, request, self._toolbox, self._say)
+        pages = self._problem.pages.known
+        limits = stock_host_channel(
+            self._question, chosen, request, self._toolbox, self._say, pages
+        )
         packages = solve_within(self._problem, limits, self._say)
         return CondaAnswer(self._first.channels, "host", packages)
 

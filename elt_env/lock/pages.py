@@ -100,8 +100,8 @@ class Pages:
         files = {
             (name, file.version): file
             for name, version in asked - self._needs.keys()
-            for file in (pages[name].files if name in pages else ())
-            if file.is_wheel and file.version == str(Version(version))
+            for file in (pages[name].of(str(Version(version))) if name in pages else ())
+            if file.is_wheel
         }
         texts = self._toolbox.package_index.metadata([*files.values()]) if files else ()
         found = {each: _needs_in(text) for each, text in zip(files, texts, strict=True)}

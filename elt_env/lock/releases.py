@@ -106,11 +106,9 @@ def excluded_by_python(page: ProjectPage, python: str, only: str | None = None) 
         python: as in `3.11.7`.
         only: the one version to look at; None means all.
     """
-    wanted = None if only is None else str(Version(only))
     versions: dict[str, bool] = {}
-    for file in page.files:
-        if wanted in (None, file.version):
-            versions[file.version] = versions.get(file.version, False) or _runs_on(file, python)
+    for file in page.files if only is None else page.of(str(Version(only))):
+        versions[file.version] = versions.get(file.version, False) or runs_on(file, python)
     return tuple(sorted((text for text, runs in versions.items() if not runs), key=Version))
 
 
@@ -206,7 +204,7 @@ def _seconds(moment: datetime | None) -> float:
 def _file_verdict(file: IndexFile, name: str, rules: Rules) -> _Verdict:
     if file.yanked is not None:
         return _Verdict("was yanked" + (f": {file.yanked}" if file.yanked else ""), 0)
-    if not _runs_on(file, rules.python):
+    if not runs_on(file, rules.python):
         return _Verdict(f"needs Python {file.requires_python}", 1)
     if not _installs(file, name, rules):
         minor = rules.python.rpartition(".")[0]
@@ -219,7 +217,7 @@ def _file_verdict(file: IndexFile, name: str, rules: Rules) -> _Verdict:
     return _cooldown_verdict(file.uploaded, rules)
 
 
-def _runs_on(file: IndexFile, python: str) -> bool:
+def runs_on(file: IndexFile, python: str) -> bool:
     """Tell whether a file's Requires-Python admits a Python; one that is invalid admits all."""
     return _admits(file.requires_python or "", python)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote
 
+from packaging.version import Version
+
 from elt_env.errors import IndexUnreachableError
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.diff_facts import one_line
@@ -55,7 +57,7 @@ def with_requires_python(
 
 
 def _said(package: Package, page: ProjectPage | None) -> str | None:
-    for file in page.files if page else ():
+    for file in page.of(str(Version(package.version))) if page else ():
         if file.file_name == unquote(package.file_name):
             return file.requires_python
     return None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 
 from packaging.specifiers import SpecifierSet
 
@@ -16,7 +20,9 @@ from elt_env.errors import (
     SpecError,
     UnsatisfiableError,
 )
+from elt_env.index.project_page import ProjectPage
 from elt_env.lock.host_builds import builds_elsewhere
+from elt_env.lock.page_files import files_of
 from elt_env.lock.request import LockRequest
 from elt_env.lock.stand_in import is_distribution, no_stand_in, python_lack
 from elt_env.lockfile.document import (
@@ -36,6 +42,8 @@ from elt_env.spec.conda_bounds import to_pep440
 from elt_env.spec.conda_spec import CondaSpec
 from elt_env.spec.document import Spec
 from elt_env.toolbox import Toolbox
+
+_NO_PAGES: Mapping[str, ProjectPage] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -124,11 +132,18 @@ def solve_with(
         channels = (toolbox.host_channel.url,)
         limits = _stock_with_builds(question, toolbox, say)
     request = solve_request(question, channels, source, toolbox)
-    request = replace(request, constraints=limits)
+    request = replace(request, constraints=limits, once=_comes_from_host(question, toolbox))
     packages = with_required_by(toolbox.conda.solve(request, say))
     if request.exclude_newer is not None:
         _tell_undated(packages, say)
     return CondaAnswer(channels, source, packages)
+
+
+def _comes_from_host(question: LockRequest, toolbox: Toolbox) -> bool:
+    """Tell whether a channel that fails for a moment leaves the lock where it came from before."""
+    previous = question.previous
+    before = previous.channel_source if previous else "remote"
+    return before == "host" and toolbox.policy.channel_fallback == "host"
 
 
 def solve_request(
@@ -201,16 +216,18 @@ def _stock_with_builds(question: LockRequest, toolbox: Toolbox, say: Say) -> tup
     return limits
 
 
-def stock_host_channel(
+def stock_host_channel(  # noqa: PLR0913, PLR0917  # what it is stocked with
     question: LockRequest,
     resolved: tuple[Resolved, ...],
     request: ResolveRequest,
     toolbox: Toolbox,
     say: Say,
+    pages: Mapping[str, ProjectPage] = _NO_PAGES,
 ) -> tuple[CondaSpec, ...]:
     """Put this machine's Python and the wheels of what was resolved into the host channel.
 
     Returned are their versions as bounds: what an earlier lock left there makes no difference.
+    `pages` are those of the index that were read by now.
 
     Raises:
         ToolError: this machine has no such Python.
@@ -218,13 +235,15 @@ def stock_host_channel(
     interpreter = find_interpreter(question.target.python)
     channel = toolbox.host_channel
     channel.add_interpreter(interpreter, say)
-    locked = toolbox.resolver.files(resolved, request, say)
-    wheels = [
-        (toolbox.downloads.fetch(each.url, each.sha256, say), each.released_at) for each in locked
-    ]
-    channel.add_wheels(wheels, question.target.python, say)
+    locked = files_of(resolved, request, pages, toolbox.resolver, say)
+    fetch = functools.partial(_fetched, toolbox, say)
+    channel.add_wheels(locked, fetch, question.target.python, say)
     channel.index(say)
     return tuple(CondaSpec(each.name, f"=={each.version}") for each in resolved)
+
+
+def _fetched(toolbox: Toolbox, say: Say, wheel: Package) -> Path:
+    return toolbox.downloads.fetch(wheel.url, wheel.sha256, say)
 
 
 def _resolve_stock(

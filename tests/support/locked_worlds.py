@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from elt_env.conda import rattler_tool
 from elt_env.errors import UnsatisfiableError
 from elt_env.lock.make import Resolution, resolve, solve_unless_kept
 from elt_env.lockfile.document import Lock
@@ -59,7 +58,6 @@ def check_world(world: World, place: Path, monkeypatch: pytest.MonkeyPatch) -> l
     Args:
         place: an empty directory.
     """
-    monkeypatch.setattr(rattler_tool, "_BREATH", 0.0)
     monkeypatch.setenv("UV_CACHE_DIR", str(_uv_cache(place / "uv")))
     with running(IndexServer()) as index:
         index.core_metadata = True

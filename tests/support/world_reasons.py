@@ -222,15 +222,7 @@ def _false_fact(world: World, fact: Fact) -> Iterator[str]:
     if fact.verb != "needs":
         return
     python = max(world.pythons, key=Version)
-    versions = {each.version for each in world.conda.get(fact.name, ()) if fact.owner == "conda"}
-    if fact.owner == "conda":
-        some = (each for builds in world.conda.values() for each in builds)
-        versions |= {each.carries[fact.name] for each in some if fact.name in each.carries}
-    else:
-        versions = {each.version for each in world.usable_releases(fact.name, world.spec, python)}
-    for version in versions:
-        if not _left(fact.name, fact.which, {version}):
-            continue
+    for version in _meant(world, fact, python):
         needs = [*_needs(world, fact.name, version, fact.need, python)]
         joined = (
             ",".join(some)
@@ -239,6 +231,23 @@ def _false_fact(world: World, fact: Fact) -> Iterator[str]:
         )
         if not needs or not any(_means(fact.bound, each, fact.need) for each in joined):
             yield f"not so of {version}: {fact}, {needs}"
+
+
+def _meant(world: World, fact: Fact, python: str) -> frozenset[str]:
+    """Return the versions that a fact is about: of builds, those that some Python can have."""
+    if fact.owner != "conda":
+        offered = world.usable_releases(fact.name, world.spec, python)
+        return _left(fact.name, fact.which, {each.version for each in offered})
+    every = [(name, each) for name, builds in world.conda.items() for each in builds]
+    pairs = itertools.product(world.conda, world.pythons)
+    can = [each for pair in pairs for each in world.usable_builds(pair[0], world.spec, pair[1])]
+    for some in ([(name, each) for name, each in every if each in can], every):
+        versions = {each.version for name, each in some if name == fact.name}
+        versions |= {each.carries[fact.name] for _, each in some if fact.name in each.carries}
+        found = _left(fact.name, fact.which, versions)
+        if found:
+            return found
+    return frozenset()
 
 
 def _means(bound: str, other: str, name: str) -> bool:

@@ -19,15 +19,17 @@ from rattler.exceptions import CacheDirError, IoError
 from rattler.index import index_fs
 
 from elt_env.conda.host_channel import python_package, wheel_package
-from elt_env.conda.host_channel.archive import Entry, PackageInfo, write_package
+from elt_env.conda.host_channel.archive import RECIPE, Entry, PackageInfo, write_package
 from elt_env.conda.host_channel.requirements import wanted_extras
+from elt_env.conda.rattler_loop import run_within
 from elt_env.errors import StorageError, TimeLimitError, ToolError
 from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
+from elt_env.package.canonical import digest_of, short
 from elt_env.python.interpreters import Interpreter
 from elt_env.python.wheel import open_wheel
 from elt_env.runtime.file_lock import file_lock
-from elt_env.runtime.files import remove_tree, writing
+from elt_env.runtime.files import remove_tree, write_atomically, writing
 from elt_env.runtime.input_files import read_stored
 
 _LOCK_LIMIT = 600.0
@@ -89,17 +91,34 @@ class HostChannel:
             return self._add(info, lambda: python_package.entries(interpreter), say)
 
     def add_wheels(
-        self, wheels: Sequence[tuple[Path, datetime | None]], minor: str, say: Say
+        self, wheels: Sequence[Package], fetch: Callable[[Package], Path], minor: str, say: Say
     ) -> None:
         """Make the conda packages of wheels that belong together, and of the extras they want.
 
+        Wheels of which all that is there already are not fetched.
+
         Args:
-            wheels: each with when the index published it.
+            wheels: as they are locked.
+            fetch: returns the file of one.
             minor: the Python minor, as in `3.11`.
             say: told what is made.
 
-        Raises: as `add_wheel`.
+        Raises: as `add_wheel`, and what `fetch` raises.
         """
+        content = sorted([each.sha256, str(each.released_at)] for each in wheels)
+        digest = digest_of([RECIPE, self._platform, minor, content])
+        note = self._root / ".of-wheels" / f"{short(digest)}.json"
+        packages = _noted(note)
+        if packages and all(zipfile.is_zipfile(self._root / each) for each in packages):
+            return
+        files = [(fetch(each), each.released_at) for each in wheels]
+        made = [path.relative_to(self._root) for path in self._of_wheels(files, minor, say)]
+        write_atomically(note, json.dumps([*map(str, made)]))
+
+    def _of_wheels(
+        self, wheels: Sequence[tuple[Path, datetime | None]], minor: str, say: Say
+    ) -> Iterator[Path]:
+        """Make the conda packages of wheels and their extras, and yield the paths."""
         requires: dict[str, list[Requirement]] = {}
         names: dict[Path, str] = {}
         for path, _ in wheels:
@@ -109,7 +128,7 @@ class HostChannel:
                 names[path] = wheel.name
         extras = wanted_extras(requires, minor)
         for path, released_at in wheels:
-            self.add_wheel(path, minor, released_at, say, extras=extras.get(names[path], ()))
+            yield from self._of_wheel(path, minor, released_at, say, extras.get(names[path], ()))
 
     def add_wheel(
         self,
@@ -117,8 +136,6 @@ class HostChannel:
         minor: str,
         released_at: datetime | None,
         say: Say,
-        *,
-        extras: Iterable[str] = (),
     ) -> Path:
         """Make the conda package of a wheel for one Python minor; return its path.
 
@@ -127,19 +144,31 @@ class HostChannel:
             minor: the Python minor, as in `3.11`.
             released_at: when the index published it; becomes the package's timestamp.
             say: told what is made.
-            extras: of the wheel; for each of them a package is made as well that stands for it.
 
         Raises:
             BusyError: another process keeps the channel.
             IntegrityError: the file is not a wheel, or not one for this Python and machine.
             StorageError: the disk is full or not writable.
         """
+        return self._of_wheel(wheel, minor, released_at, say)[-1]
+
+    def _of_wheel(
+        self,
+        wheel: Path,
+        minor: str,
+        released_at: datetime | None,
+        say: Say,
+        extras: Iterable[str] = (),
+    ) -> list[Path]:
+        """Make what stands for each extra of a wheel, and its own package; return the paths."""
+        made = []
         with self._locked(), open_wheel(wheel) as opened:
             for extra in extras:
                 about = wheel_package.describe_extra(opened, extra, minor, self._platform)
-                self._add(about, lambda: (), say)
+                made.append(self._add(about, lambda: (), say))
             info = wheel_package.describe(opened, minor, self._platform, released_at)
-            return self._add(info, lambda: wheel_package.entries(opened, info, minor), say)
+            made.append(self._add(info, lambda: wheel_package.entries(opened, info, minor), say))
+        return made
 
     def index(self, say: Say) -> None:
         """Write the index where it does not list exactly the packages that are there.
@@ -166,7 +195,7 @@ class HostChannel:
 
     def _run_indexer(self, *, force: bool) -> None:
         try:
-            asyncio.run(_index(self._root, force=force))
+            run_within(_index(self._root, force=force), _INDEX_LIMIT)
         except (CacheDirError, IoError) as error:
             raise StorageError(
                 f"The host channel {self._root} cannot be indexed: {error}",
@@ -220,6 +249,14 @@ class HostChannel:
             yield
 
 
+def _noted(note: Path) -> list[str]:
+    """Return the packages that were made of some wheels before, as far as that is known."""
+    try:
+        return [str(each) for each in json.loads(read_stored(note))]
+    except (FileNotFoundError, ValueError, TypeError):
+        return []
+
+
 def _listed(subdir: Path) -> dict[str, int] | None:
     """Return the packages of a subdir's index with their sizes; None where there is no index."""
     try:
@@ -234,13 +271,7 @@ def _present(subdir: Path) -> dict[str, int]:
 
 
 async def _index(root: Path, *, force: bool) -> None:
-    work = index_fs(root, write_zst=False, write_shards=False, force=force)
-    try:
-        await asyncio.wait_for(work, _INDEX_LIMIT)
-    finally:
-        # Without a breath before the loop closes, py-rattler's runtime can crash the interpreter
-        # at exit.
-        await asyncio.sleep(0.2)
+    await index_fs(root, write_zst=False, write_shards=False, force=force)
 
 
 def _sync(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda import SolveRequest, rattler_tool
+from elt_env.conda import SolveRequest
 from elt_env.conda.channels import ChannelNames
 from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import UnsatisfiableError
@@ -53,9 +53,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def conda(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rattler:
+def conda(root: Path, tmp_path: Path) -> Rattler:
     """The tool, for which `both` stands for two channels."""
-    monkeypatch.setattr(rattler_tool, "_BREATH", 0.0)
     names = ChannelNames(root.as_uri(), multi={"both": ("three", "two")})
     return Rattler(tmp_path / "cache", names, 60.0)
 

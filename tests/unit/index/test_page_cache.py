@@ -15,10 +15,13 @@ _PAGE = ProjectPage("a", INDEX, (_FILE, IndexFile("a-2.0-py3-none-any.whl", "2.0
 
 
 def test_a_page_comes_back_as_it_was(tmp_path: Path) -> None:
-    cache, kept = PageCache(tmp_path), CachedPage(_PAGE, '"1"', "Mon, 04 May 2026 03:02:01 GMT")
+    cache = PageCache(tmp_path)
+    kept = CachedPage(_PAGE, '"1"', "Mon, 04 May 2026 03:02:01 GMT", "d")
     assert cache.read("a", INDEX) is None
     cache.write(kept)
-    assert cache.read("a", INDEX) == kept
+    found = cache.read("a", INDEX)
+    assert found == kept
+    assert found.page.of("1.0") == (_FILE,)
     assert cache.read("a", INDEX + "/other") is None
     assert kept.conditions == {
         "If-None-Match": '"1"',
@@ -27,11 +30,11 @@ def test_a_page_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_page_without_validators_replaces_one_that_had_some(tmp_path: Path) -> None:
-    cache = PageCache(tmp_path)
-    cache.write(CachedPage(_PAGE, '"1"', ""))
-    cache.write(CachedPage(_PAGE, "", ""))
-    assert cache.read("a", INDEX) is None
-    assert CachedPage(_PAGE, "", "").conditions == {}
+    cache, bare = PageCache(tmp_path), CachedPage(_PAGE, "", "", "d")
+    cache.write(CachedPage(_PAGE, '"1"', "", "d"))
+    cache.write(bare)
+    assert cache.read("a", INDEX) == bare
+    assert bare.conditions == {}
 
 
 @given(data=st.data())
@@ -40,10 +43,10 @@ def test_a_damaged_page_is_another_page_or_none(
 ) -> None:
     root = tmp_path_factory.getbasetemp() / "damaged"
     cache = PageCache(root)
-    cache.write(CachedPage(_PAGE, '"1"', ""))
+    cache.write(CachedPage(_PAGE, '"1"', "", "d"))
     (path,) = root.iterdir()
     whole = path.read_bytes()
     cut = data.draw(st.integers(0, len(whole) - 1))
     path.write_bytes(whole[:cut] + data.draw(st.binary(max_size=3)) + whole[cut + 1 :])
     found = cache.read("a", INDEX)
-    assert found is None or found.page.name == "a"
+    assert found is None or found.page == _PAGE
