@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from elt_env.lock.assemble import assemble
 from elt_env.lock.conflict import solved
 from elt_env.lock.directs import prepare
+from elt_env.lock.head_start import with_head_start
 from elt_env.lock.make import Locked, examine
 from elt_env.lock.negotiate import agree
 from elt_env.lockfile.changes import Change, compare
@@ -38,6 +39,7 @@ def find_candidate(
 
     Raises: as `examine`, `solve` and `agree`; and StorageError when the store cannot be written.
     """
+    toolbox = with_head_start(toolbox)
     found = examine(target, toolbox, say, upgrade=upgrade)
     if isinstance(found, Locked):
         return None

@@ -21,6 +21,7 @@ from elt_env.errors import (
 )
 from elt_env.lock.core import Unit, allowing, failure, limited_to, smallest_conflict, units_of, ways
 from elt_env.lock.facts import facts_of, plain
+from elt_env.lock.head_start import begin
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.lacks import Lack, lack_of_conda, lack_of_owned, lack_of_pip, sentence
 from elt_env.lock.problems import OnDemand, Problems, host_problem, remote_problems
@@ -252,6 +253,7 @@ def solved(question: LockRequest, toolbox: Toolbox, say: Say) -> CondaAnswer:
     Raises: as `solve`; where there is no answer, the error says which requirements of the spec
         cannot hold together.
     """
+    begin(question, toolbox)
     try:
         return solve(question, toolbox, say)
     except UnsatisfiableError as error:

@@ -69,6 +69,22 @@ class Clash(NamedTuple):
     distribution: str
 
 
+class _Way(NamedTuple):
+    """One of the ways to ask a resolver that cannot be asked for all of them at once.
+
+    Attributes:
+        absent: distributions that pip's half does without.
+        owned: distributions of which conda brings what a bound would exclude, if anything.
+        sdists: distributions that are taken as sdists.
+        bounds: what keeps the resolver to that, and from what was learned.
+    """
+
+    absent: tuple[str, ...]
+    owned: tuple[str, ...]
+    sdists: tuple[str, ...]
+    bounds: tuple[str, ...]
+
+
 @dataclass
 class Learned:
     """What the metadata that a resolver reads do not tell it.
@@ -240,14 +256,28 @@ class JointProblem:
             TimeLimitError: it took longer than `limit`.
         """
         failure: UnsatisfiableError | None = None
-        ways = itertools.product(self._absences(), _subsets(self._ambiguous()), self._modes())
-        for absent, owned, (sdists, only) in ways:
-            bounds = (*only, *self._bounds(absent, owned))
+        for way in self._ways():
+            shelf = self.shelf()
+            request = self._request(shelf, clauses, limit, way)
+            say(
+                f"pip: resolving {len(self._asked(shelf))} requirements of both halves"
+                + (", newer" * bool(clauses))
+            )
             try:
-                return self._resolve(say, clauses, limit, absent, owned, sdists, bounds)
+                return self._resolve(say, request, shelf)
             except UnsatisfiableError as error:
                 failure = failure or error
         raise failure or AssertionError
+
+    def first_request(self) -> ResolveRequest:
+        """Return what the resolver is asked first."""
+        return self._request(self.shelf(), (), None, next(self._ways()))
+
+    def _ways(self) -> Iterator[_Way]:
+        """Yield the ways to ask, the one that leaves most open first."""
+        ways = itertools.product(self._absences(), _subsets(self._ambiguous()), self._modes())
+        for absent, owned, (sdists, only) in ways:
+            yield _Way(absent, owned, sdists, (*only, *self._bounds(absent, owned)))
 
     def _ambiguous(self) -> tuple[str, ...]:
         """Return the distributions of which a bound would exclude more than what is excluded."""
@@ -313,45 +343,39 @@ class JointProblem:
         files = tuple(replace(each, yanked=None) for each in page.files)
         return [each for each in all_news(name, replace(page, files=files), rules) if each.usable]
 
-    def _resolve(  # noqa: PLR0913, PLR0917  # the parts of one request
-        self,
-        say: Say,
-        clauses: Sequence[Clause],
-        limit: float | None,
-        absent: tuple[str, ...],
-        owned: tuple[str, ...],
-        sdists: tuple[str, ...],
-        bounds: tuple[str, ...],
-    ) -> Choice:
-        spec = self.question.spec
-        shelf = self.shelf()
-        asked = [*self.question.pip, *shelf.roots]
-        if self.offered is None:
-            asked += map(as_requirement, spec.conda)
+    def _request(
+        self, shelf: JointShelf, clauses: Sequence[Clause], limit: float | None, way: _Way
+    ) -> ResolveRequest:
         wanted = [each[0] if len(each) == 1 else [shelf.any_of(each)] for each in clauses]
-        choices = [*self._choices(shelf, absent), *(one for each in wanted for one in each)]
-        choices += [shelf.any_of(self._spared(shelf, each)) for each in owned]
-        common = self.request()
-        request = replace(
-            common,
-            requirements=(*sorted(set(asked)), *choices),
-            bounds=(*spec.constraints, *pre_release_bounds(self.toolbox.policy), *bounds),
+        choices = [*self._choices(shelf, way.absent), *(one for each in wanted for one in each)]
+        choices += [shelf.any_of(self._spared(shelf, each)) for each in way.owned]
+        bounds = (*self.question.spec.constraints, *pre_release_bounds(self.toolbox.policy))
+        return replace(
+            self.request(),
+            requirements=(*self._asked(shelf), *choices),
+            bounds=(*bounds, *way.bounds),
             keep=self._keep(shelf),
-            allow_sdist=sdists,
+            allow_sdist=way.sdists,
             shelf=shelf if self.offered is not None or choices else None,
             limit=limit,
             fresh=self._fresh,
         )
+
+    def _asked(self, shelf: JointShelf) -> list[str]:
+        """Return what the spec asks of both halves, as requirements for the resolver."""
+        asked = {*self.question.pip, *shelf.roots}
+        if self.offered is None:
+            asked |= {*map(as_requirement, self.question.spec.conda)}
+        return sorted(asked)
+
+    def _resolve(self, say: Say, request: ResolveRequest, shelf: JointShelf) -> Choice:
         self._fresh = False
-        say(
-            f"pip: resolving {len(asked)} requirements of both halves" + (", newer" * bool(clauses))
-        )
         try:
             resolved = self.toolbox.resolver.resolve(request, say)
         except NoReleaseError as error:
             raise self._why_none(error) from error
         self.pages.learn(resolved)
-        return _choice(resolved, shelf, sdists)
+        return _choice(resolved, shelf, request.allow_sdist)
 
     def _why_none(self, error: NoReleaseError) -> EltEnvError:
         """Return why nothing may be taken of a distribution, by what its page has."""

@@ -15,6 +15,7 @@ from elt_env.lock.conflict import solved
 from elt_env.lock.diff_report import DiffReport
 from elt_env.lock.directs import prepare
 from elt_env.lock.explain_diff import explain_relock
+from elt_env.lock.head_start import with_head_start
 from elt_env.lock.negotiate import agree
 from elt_env.lock.places import changed_places
 from elt_env.lock.plugin_locks import forget_plugin_lock, plugin_locks
@@ -368,5 +369,6 @@ def lock(
     Raises:
         EltEnvError: as the steps say; the current lock stays what it was.
     """
+    toolbox = with_head_start(toolbox)
     found = solve_unless_kept(target, toolbox, say, upgrade=upgrade, accepted=accepted)
     return write(resolve(found, toolbox, say), toolbox, say)

@@ -132,14 +132,14 @@ def solve_with(
         channels = (toolbox.host_channel.url,)
         limits = _stock_with_builds(question, toolbox, say)
     request = solve_request(question, channels, source, toolbox)
-    request = replace(request, constraints=limits, once=_comes_from_host(question, toolbox))
+    request = replace(request, constraints=limits, once=comes_from_host(question, toolbox))
     packages = with_required_by(toolbox.conda.solve(request, say))
     if request.exclude_newer is not None:
         _tell_undated(packages, say)
     return CondaAnswer(channels, source, packages)
 
 
-def _comes_from_host(question: LockRequest, toolbox: Toolbox) -> bool:
+def comes_from_host(question: LockRequest, toolbox: Toolbox) -> bool:
     """Tell whether a channel that fails for a moment leaves the lock where it came from before."""
     previous = question.previous
     before = previous.channel_source if previous else "remote"

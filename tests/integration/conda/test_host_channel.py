@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import rattler
@@ -24,12 +25,14 @@ from elt_env.conda.host_channel.python_package import entries
 from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import StorageError
 from elt_env.index.download import Downloads
+from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import find_indexes
 from elt_env.machine.process import clean_environment, run
 from elt_env.pip import ResolveRequest
 from elt_env.pip.uv_tool import Uv
 from elt_env.project.policy import Policy
 from elt_env.python.interpreters import Interpreter, list_interpreters
+from elt_env.runtime.files import sha256_of
 from elt_env.spec.conda_spec import parse_conda_spec
 from tests.support.python_channel import shared_directory
 from tests.support.said import Said
@@ -253,6 +256,36 @@ def test_wheels_are_solved_linked_and_run(
     for name in ("pure", "native", "native-script"):
         assert _output(prefix / "bin" / name) == f"ran {site}/native.py"
     assert (site / "pure-1.0.dist-info/INSTALLER").read_text() == "conda\n"
+
+
+def test_wheels_that_were_made_into_packages_before_are_not_fetched(
+    host: HostChannel, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    wheel = make_wheel(
+        tmp_path, "thing", "1.0", requires=["part; extra == 'x'"], extras={"x": ["part"]}
+    )
+    user = make_wheel(tmp_path, "user", "1.0", requires=["thing[x]"])
+    files = {sha256_of(each): each for each in (wheel, user)}
+    wheels = [Package("pip", "any", "1.0", url="", sha256=each) for each in files]
+    fetched: list[str] = []
+
+    def fetch(package: Package) -> Path:
+        fetched.append(package.sha256)
+        return files[package.sha256]
+
+    host.add_wheels(wheels, fetch, interpreter.minor, _silent)
+    root = Path(unquote(urlsplit(host.url).path))
+    made = sorted(each for each in root.rglob("*.conda") if "python" not in each.name)
+    assert [each.name.split("-1.0-")[0] for each in made] == ["thing", "thing-with-x", "user"]
+    host.add_wheels(wheels[::-1], fetch, interpreter.minor, _silent)
+    assert len(fetched) == 2
+    for damaged in made:
+        whole = damaged.read_bytes()
+        damaged.write_bytes(whole[: len(whole) // 2])
+        host.add_wheels(wheels, fetch, interpreter.minor, _silent)
+        assert damaged.read_bytes() == whole
+    host.add_wheels(wheels[:1], fetch, interpreter.minor, _silent)
+    assert len(fetched) == 2 + 2 * len(made) + 1
 
 
 def test_record_lists_what_is_installed_with_its_hash(

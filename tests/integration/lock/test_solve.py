@@ -21,6 +21,9 @@ from elt_env.lock.make import Locked
 from elt_env.lock.request import ask
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
+from elt_env.pip import ResolveRequest, Uv
+from elt_env.pip.port import Resolved
 from elt_env.python.interpreters import find_interpreter
 from elt_env.runtime.files import sha256_of
 from elt_env.toolbox import Toolbox
@@ -247,6 +250,32 @@ def test_the_host_channel_stands_in(cut_off: Scene, interpreter_here: None) -> N
     with pytest.raises(ChannelUnreachableError):
         cut_off.lock(conda=["frame"], pip=["dbt"], policy=_NONE)
     assert "from the host channel, which the policy no longer allows" in cut_off.told
+
+
+class _Recorded(Uv):
+    """uv, with what it was asked."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        super().__init__(toolbox.indexes, 120.0)
+        self.asked: list[ResolveRequest] = []
+
+    def resolve(self, request: ResolveRequest, say: Say) -> tuple[Resolved, ...]:
+        self.asked.append(request)
+        return super().resolve(request, say)
+
+
+def test_the_joint_resolve_has_a_head_start_where_the_host_channel_stood_in_before(
+    cut_off: Scene, interpreter_here: None
+) -> None:
+    del interpreter_here
+    _offer_host_scene(cut_off)
+    before = _lock_from_host(cut_off)
+    toolbox = cut_off.toolbox(conda=["frame"], pip=["dbt"], policy=_HOST)
+    resolver = _Recorded(toolbox)
+    again = cut_off.lock_with(replace(toolbox, resolver=resolver), upgrade=None)
+    assert again.lock.digest == before.lock.digest
+    begun = [each for each in resolver.asked if each.fresh and "dbt" in each.requirements]
+    assert (len(begun), resolver.asked.index(begun[0])) == (1, 0)
 
 
 def test_what_an_earlier_lock_left_in_the_host_channel_makes_no_difference(
