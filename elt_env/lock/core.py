@@ -59,10 +59,15 @@ def units_of(problem: JointProblem) -> tuple[Unit, ...]:
     spec = problem.question.spec
     pip = (each for each in problem.question.pip if applies(Requirement(each), problem.python))
     return (
-        *(Unit("conda", str(each), conda=each) for each in spec.conda),
+        *(Unit("conda", _written(each), conda=each) for each in spec.conda),
         *(Unit("pip", each, pip=each) for each in pip),
         *(Unit("constraint", each) for each in spec.constraints),
     )
+
+
+def _written(spec: CondaSpec) -> str:
+    """Return a requirement of conda in words; one of several lines as these stand in the file."""
+    return " and ".join(spec.lines) if len(spec.lines) > 1 else str(spec)
 
 
 def limited_to(problem: JointProblem, units: Iterable[Unit]) -> JointProblem:

@@ -36,6 +36,7 @@ def join_specs(one: CondaSpec, other: CondaSpec) -> CondaSpec:
         channel=_same("a channel", one.channel, other.channel),
         subdir=_same("a subdir", one.subdir, other.subdir),
         fields=tuple(sorted(fields.items())),
+        lines=(*one.lines, *other.lines),
     )
     if is_empty(joined.version):
         raise _never(f"the versions '{one.version}' and '{other.version}'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from elt_env.spec.faults import WrittenError, refuse_excess, refuse_many
 
@@ -62,6 +62,7 @@ class CondaSpec:
         channel: the channel the package must come from, or "".
         subdir: the platform's directory in the channel, or "".
         fields: what else it must be: sorted pairs of build_number, md5, sha256 and their values.
+        lines: as a person wrote it, where it is known; several that are one requirement together.
     """
 
     name: str
@@ -70,6 +71,7 @@ class CondaSpec:
     channel: str = ""
     subdir: str = ""
     fields: tuple[tuple[str, str], ...] = ()
+    lines: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         fields = dict(self.fields)

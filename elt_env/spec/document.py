@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from urllib.parse import urlsplit
 
 import yaml
@@ -311,7 +311,7 @@ class _Reading:
             self._wrong(line, problem, WHERE_CREDENTIALS_BELONG)
             return
         try:
-            spec = parse_conda_spec(text)
+            spec = replace(parse_conda_spec(text), lines=(text,))
         except WrittenError as error:
             what = f"'{without_credentials(text)}' is not a valid conda requirement: "
             remedy = error.remedy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from elt_env.errors import UnsatisfiableError
+from elt_env.machine.indexes import Indexes
 from tests.support.channel import Channel, make_conda_package
 from tests.support.locking import LONG_AGO, Scene
 from tests.support.wheels import make_sdist, make_wheel
@@ -64,6 +66,31 @@ def test_a_conflict_of_conda_alone(scene: Scene) -> None:
     assert lines == ["conda: a >=2", "conda: b", "because", "conda's b 1.0 needs a <2"]
     assert remedy == f"Loosen 'conda: a >=2' or leave out 'conda: b' in {_SPEC}."
     assert "conda: Cannot solve the request" in scene.told
+
+
+def test_several_lines_on_one_package_are_shown_as_they_stand(scene: Scene) -> None:
+    _conda(scene, "a", "1.0")
+    _conda(scene, "a", "2.0")
+    _conda(scene, "b", "1.0", "a <2")
+    lines, remedy = _explained(scene, ["a>=1.5", "b", "a <3"])
+    assert lines[:2] == ["conda: a>=1.5 and a <3", "conda: b"]
+    assert remedy == f"Loosen 'conda: a>=1.5 and a <3' or leave out 'conda: b' in {_SPEC}."
+
+
+def test_what_the_index_lacks_is_told_also_where_only_the_resolver_knows_the_index(
+    scene: Scene,
+) -> None:
+    _pip(scene, "tool", "1.0")
+    scene.index.add(make_sdist(scene.root / "sdists", "tool", "2.0"), uploaded=LONG_AGO)
+    scene.channel.index()
+    toolbox = scene.toolbox(conda=["python"], pip=["tool>=2"])
+    told = []
+    for indexes in (toolbox.indexes, Indexes()):
+        with pytest.raises(UnsatisfiableError) as caught:
+            scene.lock_with(replace(toolbox, indexes=indexes))
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+    assert 'allow-sdist = ["tool"]' in told[0]
 
 
 def test_a_long_conflict_stays_short(scene: Scene) -> None:
