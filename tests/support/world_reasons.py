@@ -221,7 +221,7 @@ def _false_fact(world: World, fact: Fact) -> Iterator[str]:
     """Yield what is not so of what something is said to need."""
     if fact.verb != "needs":
         return
-    python = max(world.pythons, key=Version)
+    python = _conda_python(world)
     for version in _meant(world, fact, python):
         needs = [*_needs(world, fact.name, version, fact.need, python)]
         joined = (
@@ -231,6 +231,13 @@ def _false_fact(world: World, fact: Fact) -> Iterator[str]:
         )
         if not needs or not any(_means(fact.bound, each, fact.need) for each in joined):
             yield f"not so of {version}: {fact}, {needs}"
+
+
+def _conda_python(world: World) -> str:
+    """Return the Python that conda alone would bring, under which a conflict is told."""
+    newest_first = sorted(world.pythons, key=Version, reverse=True)
+    had = (p for p in newest_first if next(world.conda_solutions(world.spec, p), None) is not None)
+    return next(had, newest_first[0])
 
 
 def _meant(world: World, fact: Fact, python: str) -> frozenset[str]:
