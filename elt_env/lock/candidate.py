@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from elt_env.lock.assemble import assemble
 from elt_env.lock.conflict import solved
 from elt_env.lock.directs import prepare
-from elt_env.lock.head_start import with_head_start
 from elt_env.lock.make import Locked, examine
 from elt_env.lock.negotiate import agree
 from elt_env.lockfile.changes import Change, compare
@@ -39,12 +38,11 @@ def find_candidate(
 
     Raises: as `examine`, `solve` and `agree`; and StorageError when the store cannot be written.
     """
-    toolbox = with_head_start(toolbox)
     found = examine(target, toolbox, say, upgrade=upgrade)
     if isinstance(found, Locked):
         return None
     question = prepare(found, toolbox, say)
-    agreement = agree(question, solved(question, toolbox, say), toolbox, say)
+    agreement = agree(question, solved(question, toolbox, say, in_one_go=True), toolbox, say)
     lock = assemble(question, agreement, toolbox, say)
     if question.previous is not None and question.previous.digest == lock.digest:
         return None

@@ -21,13 +21,12 @@ from elt_env.errors import (
 )
 from elt_env.lock.core import Unit, allowing, failure, limited_to, smallest_conflict, units_of, ways
 from elt_env.lock.facts import facts_of, plain
-from elt_env.lock.head_start import begin
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.lacks import Lack, lack_of_conda, lack_of_owned, lack_of_pip, sentence
 from elt_env.lock.problems import OnDemand, Problems, host_problem, remote_problems
 from elt_env.lock.request import LockRequest
-from elt_env.lock.solve import CondaAnswer, as_requirement, solve
-from elt_env.machine.process import Say
+from elt_env.lock.solve import CondaAnswer, as_requirement, comes_from_host, solve
+from elt_env.machine.process import Say, unheard
 from elt_env.package.names import normalize
 from elt_env.pip.uv_errors import not_found
 from elt_env.toolbox import Toolbox
@@ -247,13 +246,19 @@ def _shown(units: Iterable[Unit], joint: str) -> str:
     return joint.join(f"'{each}'" for each in units)
 
 
-def solved(question: LockRequest, toolbox: Toolbox, say: Say) -> CondaAnswer:
+def solved(
+    question: LockRequest, toolbox: Toolbox, say: Say, *, in_one_go: bool = False
+) -> CondaAnswer:
     """Return conda's own answer to a question.
+
+    Where the joint resolve follows `in_one_go`, and the host channel will probably stand in again,
+    the resolve begins meanwhile: what it is asked then depends on nothing that a channel says.
 
     Raises: as `solve`; where there is no answer, the error says which requirements of the spec
         cannot hold together.
     """
-    begin(question, toolbox)
+    if in_one_go and comes_from_host(question, toolbox):
+        toolbox.resolver.begin(host_problem(question, toolbox, unheard).first_request())
     try:
         return solve(question, toolbox, say)
     except UnsatisfiableError as error:

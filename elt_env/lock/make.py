@@ -15,7 +15,6 @@ from elt_env.lock.conflict import solved
 from elt_env.lock.diff_report import DiffReport
 from elt_env.lock.directs import prepare
 from elt_env.lock.explain_diff import explain_relock
-from elt_env.lock.head_start import with_head_start
 from elt_env.lock.negotiate import agree
 from elt_env.lock.places import changed_places
 from elt_env.lock.plugin_locks import forget_plugin_lock, plugin_locks
@@ -192,6 +191,7 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
     accepted: tuple[str, ...] = (),
     candidate: str | None = None,
     trigger: str = "",
+    in_one_go: bool = False,
 ) -> Locked | Solved | Resolution:
     """Return the target's lock when it can be kept, else conda's answer to the question for one.
 
@@ -204,6 +204,7 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
         candidate: digest of a lock in the store that is the whole answer, as long as it satisfies
             and no newer lock became the current one; else it is said why not, and left aside.
         trigger: why that candidate was made.
+        in_one_go: whether the answer is resolved by these tools at once.
 
     Raises: as `examine` and `solve`.
     """
@@ -219,7 +220,7 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
     if isinstance(found, Locked):
         return found
     question = prepare(found, toolbox, say)
-    return Solved(question, solved(question, toolbox, say))
+    return Solved(question, solved(question, toolbox, say, in_one_go=in_one_go))
 
 
 def _let_plugins_move(
@@ -369,6 +370,7 @@ def lock(
     Raises:
         EltEnvError: as the steps say; the current lock stays what it was.
     """
-    toolbox = with_head_start(toolbox)
-    found = solve_unless_kept(target, toolbox, say, upgrade=upgrade, accepted=accepted)
+    found = solve_unless_kept(
+        *(target, toolbox, say), upgrade=upgrade, accepted=accepted, in_one_go=True
+    )
     return write(resolve(found, toolbox, say), toolbox, say)

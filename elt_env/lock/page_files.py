@@ -17,8 +17,8 @@ from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
 from elt_env.package.cooldown import is_too_young
 from elt_env.pip import ResolveRequest
+from elt_env.pip.locked_file import locked_file
 from elt_env.pip.port import Resolved, Resolver
-from elt_env.pip.uv_answers import locked_file
 from elt_env.python.wheel_tags import wheel_tags
 
 

@@ -102,6 +102,13 @@ class Resolver(Protocol):
         """Return the tool's version."""
         ...
 
+    def begin(self, request: ResolveRequest) -> None:
+        """Begin with what will probably be asked soon, while something else is done.
+
+        `resolve` waits for that answer where it is asked the same; else nobody hears of it.
+        """
+        ...
+
     def resolve(self, request: ResolveRequest, say: Say) -> tuple[Resolved, ...]:
         """Return one version of every distribution that the requirements need, sorted by name.
 

@@ -21,12 +21,14 @@ from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
 from elt_env.pip import uv_errors
 from elt_env.pip.archived import files_in, forged, forget_notes, listed, wheel_name
+from elt_env.pip.begun import Begun
 from elt_env.pip.direct_wheels import BuildRequest
 from elt_env.pip.formats import format_options
+from elt_env.pip.locked_file import locked_file
 from elt_env.pip.pip_tool import Pip
 from elt_env.pip.port import InstallRequest, Resolved, ResolveRequest
 from elt_env.pip.shelf_server import serving
-from elt_env.pip.uv_answers import locked_file, pin_lines, read_annotated
+from elt_env.pip.uv_answers import pin_lines, read_annotated
 from elt_env.pip.uv_command import besides_proxy, run_uv, write_config
 from elt_env.runtime.files import write_atomically, writing
 from elt_env.runtime.input_files import read_stored, read_stored_text
@@ -59,20 +61,33 @@ class Uv:
         self._indexes = indexes
         self._limit = limit
         self._dateless: set[str] = set()
+        self._begun: Begun | None = None
 
     def version(self) -> str:
         """Return uv's version."""
         return importlib.metadata.version("uv")
 
+    def begin(self, request: ResolveRequest) -> None:
+        """Begin to resolve; see Resolver."""
+        self._begun = Begun(request, self._allowed)
+
     def resolve(self, request: ResolveRequest, say: Say) -> tuple[Resolved, ...]:
         """Return one version of every distribution; see Resolver."""
+        begun = self._begun
+        if begun is None or begun.request != request:
+            return self._allowed(request, say)
+        self._begun = None
+        return begun.answer(say)
+
+    def _allowed(self, request: ResolveRequest, say: Say) -> tuple[Resolved, ...]:
+        """Return an answer that the cool-down lets through."""
         resolved = self._resolve(request, say)
         young = self._too_young(resolved, request)
         if not young:
             return resolved
         bounds = tuple(f"{each.name}!={each.version}" for each in young)
         barred = replace(request, bounds=(*request.bounds, *bounds), fresh=False)
-        return self.resolve(barred, say)
+        return self._allowed(barred, say)
 
     def _resolve(self, request: ResolveRequest, say: Say) -> tuple[Resolved, ...]:
         with scratch_directory("uv") as place:

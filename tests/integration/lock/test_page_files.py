@@ -13,8 +13,9 @@ from elt_env.lock.page_files import files_of
 from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Indexes, parse_index
 from elt_env.machine.process import Say
-from elt_env.pip import ResolveRequest, Uv
+from elt_env.pip import ResolveRequest
 from elt_env.pip.port import Resolved
+from elt_env.pip.uv_tool import Uv
 from tests.support.index_server import Fault
 from tests.support.resolving import OLD, Shelf, ask
 
