@@ -265,7 +265,7 @@ def _means(bound: str, other: str, name: str) -> bool:
 def _false_ways(world: World, found: re.Match[str]) -> Iterator[str]:
     """Yield what does not help of what an error proposes to loosen or to leave out."""
     units = [(_PARTS[each["side"]], each["text"]) for each in _UNIT.finditer(found["units"])]
-    for some in [units] if " and " in found["units"] else [[each] for each in units]:
+    for some in [units] if "' and '" in found["units"] else [[each] for each in units]:
         again = found["verb"].lower() == "loosen"
         fields = {}
         for part in _PARTS.values():
@@ -332,6 +332,9 @@ def _core_of(world: World, problem: str) -> Spec | None:
 
 def _conda_lines(text: str, lines: tuple[str, ...]) -> list[str]:
     """Return the lines of the spec that a text is about: one, or all that ask for one name."""
+    parts = text.split(" and ")  # what several lines ask of one package
+    if len(parts) > 1:
+        return [line for each in parts for line in _conda_lines(each, lines)]
     same = [each for each in lines if _name(each) == _name(text)]
     for each in same:
         if (_plain(each), "::" in each) == (_plain(text), "::" in text):

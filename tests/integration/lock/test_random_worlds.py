@@ -13,8 +13,9 @@ _GROUPS = 10
 _EACH = 10
 # Their smallest forms do not show what was wrong: a need that was only concluded, one of a version
 # that the spec leaves out, one of a build that this machine cannot have, one under the Python that
-# conda has, and packages that need each other on a channel that a line names.
-_ONCE_WRONG = (7300195, 7200059, 7200018, 7300368, 1129709, 1131049, 1150360, 1152043)
+# conda has, one of two lines on one package, and packages that need each other on a channel that a
+# line names.
+_ONCE_WRONG = (7300195, 7200059, 7200018, 7300368, 1129709, 1131049, 1150360, 1152043, 1152383)
 
 
 @pytest.mark.parametrize("group", range(_GROUPS))
