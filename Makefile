@@ -1,7 +1,7 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help chaos fuzz load stacks run test test-fast test-slow check ui relock shell bench bench-lock docs setup instance format lock-self system-tools clean
+.PHONY: help chaos fuzz load stacks run test test-fast test-slow check ui relock shell bench bench-check docs setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
@@ -49,11 +49,11 @@ shell: setup ## a shell in which the environment's tools come first
 ui: setup ## the web UI on http://127.0.0.1:3000 (PORT=8080 for another)
 	@$(DAGSTER) dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
-bench: .venv/.ready ## packing an image beside what else there is, on what is built
-	@$(BIN)/python -m benchmarks.pack
+bench: .venv/.ready ## all that has a budget, beside what else there is, on what is built
+	@$(BIN)/python -m benchmarks.run
 
-bench-lock: .venv/.ready ## locking beside one resolve by uv, on what is locked
-	@$(BIN)/python -m benchmarks.lock
+bench-check: .venv/.ready ## the same, and fail where a budget is not met
+	@$(BIN)/python -m benchmarks.run --check
 
 fuzz: .venv/.ready ## lock random worlds against all that is possible there (WORLDS=1000 SEED=1)
 	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.fuzz --worlds $(WORLDS) --seed $(SEED)

@@ -57,14 +57,18 @@ def report(target: Target, toolbox: Toolbox, rounds: int, scratch: Path, say: Sa
         InputError: the target is not locked.
     """
     locked = require_lock(target, toolbox)
-    contenders = (
-        Contender("floor: one uv pip compile", lambda _: _compile(target, toolbox)),
-        Contender("elt-env, all may be upgraded", lambda _: _lock(target, toolbox)),
-    )
-    results = measure(contenders, rounds, scratch, say)
+    results = measure(contenders(target, toolbox), rounds, scratch, say)
     say(f"{target}: {len(locked.conda)} conda and {len(locked.pip)} pip packages")
     for line in table(results):
         say(line)
+
+
+def contenders(target: Target, toolbox: Toolbox) -> tuple[Contender, ...]:
+    """Return the floor and this project's lock of both halves."""
+    return (
+        Contender("floor: one uv pip compile", lambda _: _compile(target, toolbox)),
+        Contender("elt-env, all may be upgraded", lambda _: _lock(target, toolbox)),
+    )
 
 
 def _compile(target: Target, toolbox: Toolbox) -> int:
