@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from elt_env.machine.process import Say, marked
 from elt_env.runtime.masking import hidden
+
+if TYPE_CHECKING:
+    from elt_env.machine.process import Say
 
 
 def teller() -> Say:
     """Return what prints a line to stderr, with the seconds since now before it."""
+    from elt_env.machine.process import marked  # slow to load, and the list of commands is not
+
     start = time.monotonic()
 
     def say(line: str, level: int = logging.INFO, /) -> None:
