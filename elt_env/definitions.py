@@ -15,7 +15,8 @@ from elt_env.defs.sensors.walk import WATCHING
 from elt_env.defs.unloaded import remember_listener, telling_what_is_not_loaded
 from elt_env.defs.warehouse import warehouse_definitions
 from elt_env.project.components import defs_folder
-from elt_env.project.settings import Project, open_project
+from elt_env.project.project import Project
+from elt_env.project.settings import open_project
 
 
 def project_definitions(project: Project) -> dg.Definitions:

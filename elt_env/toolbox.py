@@ -14,7 +14,7 @@ from elt_env.machine.condarc import read_conda_settings
 from elt_env.machine.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.project.policy import EnvironmentPolicy, Policy
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 from elt_env.store.evidence_key import read_evidence_key
 from elt_env.store.locks import Store
 

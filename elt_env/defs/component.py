@@ -10,7 +10,8 @@ from elt_env.defs.project import asset_definitions, shared_definitions
 from elt_env.defs.resources import EltProject
 from elt_env.defs.scaffolder import EnvironmentScaffolder
 from elt_env.project.policy import ComponentPolicy
-from elt_env.project.settings import Project, open_project
+from elt_env.project.project import Project
+from elt_env.project.settings import open_project
 
 _LAST: list[tuple[dg.ComponentTree, Project]] = []
 

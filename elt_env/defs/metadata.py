@@ -16,7 +16,7 @@ from elt_env.lock.diff_render import to_markdown
 from elt_env.lock.diff_report import DiffReport, Waiting, to_json
 from elt_env.lock.make import Locked
 from elt_env.lockfile.document import HeldBack, Lock, Package
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 from elt_env.report.summary import first_tool
 from elt_env.runtime.files import tail
 from elt_env.spec.document import Spec

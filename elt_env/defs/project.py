@@ -20,7 +20,7 @@ from elt_env.defs.upkeep import upkeep_definitions
 from elt_env.defs.watch import watch_definitions
 from elt_env.errors import PolicyError
 from elt_env.project.policy import EnvironmentPolicy
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 
 # Dagster copies sensors with all of their parameters, and warns of its own doing.
 warnings.filterwarnings("ignore", ".*`owners` of initializer `SensorDef", dg.BetaWarning)

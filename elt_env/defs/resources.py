@@ -13,7 +13,8 @@ from elt_env.defs.names import target_names
 from elt_env.defs.notices import tell
 from elt_env.errors import EltEnvError, InputError
 from elt_env.package.target import Target
-from elt_env.project.settings import Project, open_project
+from elt_env.project.project import Project
+from elt_env.project.settings import open_project
 from elt_env.runtime.masking import hidden
 from elt_env.toolbox import Toolbox, open_toolbox
 

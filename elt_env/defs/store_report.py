@@ -33,7 +33,7 @@ from elt_env.lock.make import Locked
 from elt_env.lockfile.document import Lock
 from elt_env.package.target import Target
 from elt_env.project.policy import Policy
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 from elt_env.release.move import MoveResult
 from elt_env.report.show import previous_lock, show
 from elt_env.report.summary import Summary

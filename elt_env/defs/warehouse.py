@@ -25,7 +25,7 @@ from elt_env.environment.dbt import dbt_program, find_manifest
 from elt_env.errors import EltEnvError
 from elt_env.package.canonical import digest_of
 from elt_env.project.policy import Policy
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 from elt_env.report.history import read_history
 from elt_env.report.history_rows import TABLES, history_rows
 from elt_env.report.warehouse import FILE_NAME, PROJECT, make_way, variables

@@ -36,7 +36,7 @@ from elt_env.defs.warehouse_tables import (
 from elt_env.environment.dbt import dbt_program
 from elt_env.environment.scratch_dir import scratch_dir
 from elt_env.errors import ToolError
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 from elt_env.report.warehouse import FILE_NAME, PROJECT, look, variables
 
 _DAY = "ELT_AS_OF"

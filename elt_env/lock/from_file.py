@@ -20,7 +20,7 @@ from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say
 from elt_env.package.target import Target, environment_name, require_environment, require_minor
 from elt_env.project.policy import EnvironmentPolicy
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 from elt_env.project.spec_paths import is_spec_of, listed_as, spec_at
 from elt_env.project.unlisted import relative_spec, remember
 from elt_env.python.interpreters import list_interpreters

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from elt_env.errors import InputError
 from elt_env.project.policy import EnvironmentPolicy
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 
 
 def is_file(text: str) -> bool:

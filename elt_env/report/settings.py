@@ -14,7 +14,8 @@ from elt_env.conda.channels import Channels, find_channels
 from elt_env.machine.condarc import CondaSettings, read_conda_settings
 from elt_env.machine.indexes import named_index
 from elt_env.machine.network_settings import NetworkSettings, find_network_settings
-from elt_env.project.settings import Project, policy_sources
+from elt_env.project.project import Project
+from elt_env.project.settings import policy_sources
 from elt_env.runtime.credentials import without_credentials
 from elt_env.spec.document import Spec
 

@@ -10,7 +10,8 @@ from typing import Any
 import tomli_w
 import yaml
 
-from elt_env.project.settings import Project, open_project
+from elt_env.project.project import Project
+from elt_env.project.settings import open_project
 from elt_env.toolbox import Toolbox, open_toolbox
 
 ENVIRONMENT = "elt"

@@ -20,7 +20,7 @@ from elt_env.defs.watch import watch_definitions
 from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
 from elt_env.project.policy import EnvironmentPolicy
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 from tests.support.locking import Scene, target_of
 from tests.support.locks import MOMENT
 from tests.support.project import ENVIRONMENT, toolbox_of

@@ -15,7 +15,7 @@ from elt_env.defs.resources import EltProject
 from elt_env.environment.build import ensure_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 from elt_env.proof.checks import NOT_BLOCKING
 from elt_env.proof.prove import CHECKS
 from tests.support.loopback import dead_url

@@ -19,7 +19,7 @@ from elt_env.image.oci.registry import Registry
 from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import short
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 from elt_env.store.locks import Store
 from tests.support.images import make_root_tar
 from tests.support.loopback import Reply, dead_url

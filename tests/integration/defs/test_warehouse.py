@@ -19,7 +19,7 @@ from elt_env.defs.warehouse import JOB, warehouse_definitions
 from elt_env.defs.warehouse_tables import mart_key, raw_key
 from elt_env.lockfile.document import Lock
 from elt_env.package.target import Target
-from elt_env.project.settings import Project
+from elt_env.project.project import Project
 from elt_env.release.record import Action, Release
 from elt_env.release.store import ReleaseStore
 from elt_env.report.history import read_history

@@ -13,7 +13,8 @@ import yaml
 
 from elt_env.errors import PolicyError
 from elt_env.project.components import COMPONENT, read_components
-from elt_env.project.settings import Project, open_project, policy_sources
+from elt_env.project.project import Project
+from elt_env.project.settings import open_project, policy_sources
 
 _CONFIG = '[tool.dg]\ndirectory_type = "project"\n\n[tool.dg.project]\nroot_module = "acme"\n'
 _ELT: dict[str, Any] = {"spec": "environment.yml", "pythons": ["3.11"]}

@@ -7,7 +7,8 @@ import pytest
 
 from elt_env.errors import EltEnvError, PolicyError, SpecError
 from elt_env.project.policy import Policy
-from elt_env.project.settings import Project, open_project
+from elt_env.project.project import Project
+from elt_env.project.settings import open_project
 from elt_env.project.unlisted import remember
 from elt_env.store.local import LocalDocuments
 

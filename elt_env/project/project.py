@@ -1,0 +1,183 @@
+"""The project: where it is, its policy, its environments and their specs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from elt_env.errors import PolicyError, SpecError
+from elt_env.project.components import Component
+from elt_env.project.policy import EnvironmentPolicy, Policy
+from elt_env.project.store_owner import StoreOwner
+from elt_env.spec.document import Spec
+from elt_env.spec.file import read_spec
+from elt_env.store.documents import Documents
+from elt_env.store.local import LocalDocuments
+
+_DIGITS = 12  # of a lock's digest, in the name of its prefix
+_LONGEST_PREFIX = 255  # bytes, for which conda-build leaves room in every package
+# A colon ends an entry of PATH; the others end a text in the modules and scripts that conda writes
+# the path of a prefix into.
+_UNUSABLE = re.compile(r"[:\\'\"\x00-\x1f\x7f]")
+_NAMES = {":": "a colon", "\\": "a backslash", "'": "a quote", '"': "a quote"}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A directory whose pyproject.toml carries a policy, or whose components do.
+
+    Attributes:
+        root: absolute path of that directory, with no links in it.
+        unlisted: environments that the policy does not list, but that the store remembers.
+        components: the files of environments that are components of a `dg` project.
+    """
+
+    root: Path
+    policy: Policy
+    unlisted: Mapping[str, EnvironmentPolicy] = field(default_factory=dict)
+    components: tuple[Component, ...] = ()
+
+    @property
+    def local_home(self) -> Path:
+        """The store's directory: absolute, `~` expanded, relative to the project, without links.
+
+        Prefixes and launchers name their place, so it has one name, whichever way leads to it.
+
+        Raises:
+            PolicyError: it is a URL, it lies in the home directory of a user who is not there, it
+                is no directory, or its path has a length or characters with which no environment
+                works.
+        """
+        if "://" in self.policy.home:
+            raise PolicyError(
+                f"The store '{self.policy.home}' is a URL, and a store is a directory.",
+                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a directory of this project "
+                "alone.",
+            )
+        try:
+            place = Path(os.path.realpath(self.root / Path(self.policy.home).expanduser()))
+        except RuntimeError as error:
+            raise PolicyError(
+                f"The store '{self.policy.home}' is in the home directory of an unknown user.",
+                "Correct 'home' in [tool.elt-env], or ELT_ENV_HOME.",
+            ) from error
+        bad = _UNUSABLE.search(str(place))
+        if bad:
+            raise PolicyError(
+                f"The store {str(place)!r} has {_NAMES.get(bad[0], 'a control character')} in its "
+                "path, with which no environment works: it is part of PATH and of programs.",
+                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a path without it, of this "
+                "project alone.",
+            )
+        self._require_room(place)
+        return place
+
+    def _require_room(self, place: Path) -> None:
+        """Return when prefixes can be in a store, by its path and by what is there."""
+        longest = max(map(len, self.environments), default=0)
+        length = len(os.fsencode(place)) + len("/prefixes/@3.10-") + longest + _DIGITS
+        if length > _LONGEST_PREFIX:
+            raise PolicyError(
+                f"The path of the store is too long: a prefix in it would have {length} bytes, and "
+                f"conda's packages can be installed below a path of {_LONGEST_PREFIX}: {place}",
+                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a shorter path.",
+            )
+        if os.path.lexists(place) and not place.is_dir():
+            raise PolicyError(
+                f"The store {place} is no directory.",
+                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a directory of this project "
+                "alone; it is made when it is not there.",
+            )
+
+    @property
+    def documents(self) -> Documents:
+        """The documents of the store.
+
+        Raises:
+            PolicyError: as `local_home`.
+        """
+        return LocalDocuments(self.local_home)
+
+    @property
+    def store_owner(self) -> StoreOwner:
+        """Whose the store is, in this project's eyes.
+
+        Raises:
+            PolicyError: as `local_home`.
+        """
+        home = self.local_home
+        return StoreOwner(self.documents, home, self.root, self.policy.project_name)
+
+    @property
+    def environments(self) -> dict[str, EnvironmentPolicy]:
+        """Every environment by name, those of the policy first; a name of the policy is its own."""
+        own = self.policy.environments
+        return {**own, **{name: each for name, each in self.unlisted.items() if name not in own}}
+
+    @property
+    def first(self) -> str:
+        """The name of the first environment.
+
+        Raises:
+            PolicyError: there is none.
+        """
+        if not self.environments:
+            raise PolicyError(
+                f"There is no environment in {self.root}.",
+                "Build one from a file: elt-env build environment.yml",
+            )
+        return next(iter(self.environments))
+
+    def target_name(self, name: str) -> str:
+        """Return the target that an environment alone stands for; any other text as it is."""
+        environment = self.environments.get(name)
+        return f"{name}@{environment.pythons[0]}" if environment else name
+
+    def including(self, name: str, policy: EnvironmentPolicy) -> Project:
+        """Return the same project with one more environment that its policy does not list."""
+        return replace(self, unlisted={**self.unlisted, name: policy})
+
+    def environment(self, name: str) -> EnvironmentPolicy:
+        """Return the policy of one environment.
+
+        Raises:
+            PolicyError: there is no environment of that name.
+        """
+        found = self.environments.get(name)
+        if found is None:
+            known = ", ".join(sorted(self.environments))
+            raise PolicyError(
+                f"There is no environment '{name}'.",
+                f"Use one of: {known}; or add [tool.elt-env.environments.{name}]; or build one "
+                "from a file: elt-env build FILE",
+            )
+        return found
+
+    def _place_of(self, environment: str) -> str:
+        """Return where the keys of an environment stand."""
+        files = (str(each.path) for each in self.components if each.name == environment)
+        return next(files, f"[tool.elt-env.environments.{environment}]")
+
+    def spec(self, environment: str) -> Spec:
+        """Return the spec of one environment, which admits every Python the policy lists.
+
+        Raises:
+            SpecError: the file is missing or cannot be used.
+            PolicyError: there is no environment of that name.
+        """
+        policy = self.environment(environment)
+        remedy = "Create it; where it has moved to: elt-env build FILE"
+        if environment in self.policy.environments:
+            remedy = f"Create it, or correct 'spec' in {self._place_of(environment)}."
+        spec = read_spec(self.root, policy.spec, remedy)
+        try:
+            spec.require_python(policy.pythons)
+        except SpecError as error:
+            if environment in self.policy.environments:
+                raise
+            again = f"Lock it for the Python that it asks for: elt-env build {policy.spec}"
+            raise SpecError(error.problem, again) from error
+        return spec
