@@ -6,6 +6,7 @@ half a second in which a person may press Ctrl-C, and some libraries want a dire
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import resource
@@ -23,16 +24,28 @@ def main() -> None:
     is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_heard:
         signal.signal(signal.SIGINT, _leave)
+        # The last of what is done at exit: after it, Python lets an interrupt kill the process.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     _read_as_utf8()
     _look_around()
+    try:
+        _run(is_heard=is_heard)
+    except KeyboardInterrupt:
+        _leave()
+
+
+def _run(*, is_heard: bool) -> None:
     from elt_env.cli import main as command
 
     try:
         command(prog_name="elt-env", obj=_hear_again if is_heard else None)
     except SystemExit as ended:
         _flush()
-        if ended.code == _INTERRUPTED:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if code == _INTERRUPTED:
             os._exit(_INTERRUPTED)  # else Python waits for threads, which may wait for a server
+        if is_heard:  # what is left are threads that end
+            signal.signal(signal.SIGINT, lambda *_: os._exit(code))
         raise ended from None
     except MemoryError:
         _end_without_memory()
@@ -148,9 +161,8 @@ def _hear_again() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _leave(number: int, frame: object) -> NoReturn:
+def _leave(*_: object) -> NoReturn:
     """End at once: nothing was begun."""
-    del number, frame
     _tell("interrupted; the same command takes it up again")
     os._exit(_INTERRUPTED)
 

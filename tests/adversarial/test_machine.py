@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -129,13 +128,43 @@ def test_too_little_memory(place: Path, megabytes: int) -> None:
     _assert_told(done, 9, "not enough memory", "ulimit -v")
 
 
-@pytest.mark.parametrize("seconds", [0.2, 0.4, 0.6, 0.9])
-def test_an_interrupt_while_the_command_starts(place: Path, seconds: float) -> None:
+@pytest.mark.parametrize(
+    "module", ["tempfile", "click", "pydantic", "elt_env.project.policy", "elt_env.report.settings"]
+)
+def test_an_interrupt_while_the_command_starts(place: Path, module: str) -> None:
     started = subprocess.Popen(
-        [*_COMMAND, "show", "--settings"], cwd=place, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-X", "importtime", "-m", "elt_env", "show", "--settings"],
+        cwd=place,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    time.sleep(seconds)
-    started.send_signal(signal.SIGINT)
+    assert started.stderr is not None
+    for line in started.stderr:
+        if line.rpartition("|")[2].strip() == module:
+            started.send_signal(signal.SIGINT)
+            break
+    else:
+        pytest.fail(f"{module} is not loaded")
+    _, told = started.communicate(timeout=60)
+    assert started.returncode in (130, 0)
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("after", ["home ", "warehouse "])
+def test_an_interrupt_while_the_command_ends(place: Path, after: str) -> None:
+    """What was printed is whole, or it is said that it is not."""
+    started = subprocess.Popen(
+        [*_COMMAND, "show", "--settings"],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    for line in started.stdout:
+        if line.startswith(after):
+            started.send_signal(signal.SIGINT)
+            break
     _, told = started.communicate(timeout=60)
     assert started.returncode in (130, 0)
     assert "Traceback" not in told
