@@ -194,7 +194,7 @@ def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
 def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     complete(prefix, toolbox, say)
     say("bytecode: compiling the modules, so that no tool does")
-    cache = BytecodeCache(toolbox.project.local_home / "cache")
+    cache = BytecodeCache(toolbox.project.local_home)
     compile_prefix(prefix, cache, toolbox.policy.tool_limit.total_seconds(), say)
     keep_list(prefix.path)
     say(f"prefix: {prefix.path} is sealed")

@@ -3,8 +3,8 @@
 The bytes of a package's bytecode depend on its sources and on the interpreter (`compile_modules`).
 So the next prefix that has the same sources gets a copy of them. Nothing is linked: what is edited
 in one prefix reaches no other. A file of the cache begins with a code over its name and all of its
-content (HMAC, RFC 2104), whose key lies outside the directory; one that does not agree with it, or
-that cannot be read, counts as not there: its package is compiled, and kept anew.
+content (HMAC, RFC 2104), whose key lies in the store, outside of its caches; one that does not
+agree with it, or that cannot be read, counts as not there: its package is compiled, and kept anew.
 """
 
 # Paths are strings here: there are tens of thousands of files.
@@ -37,12 +37,12 @@ class BytecodeCache:
     """The bytecode of one store.
 
     Args:
-        cache: the directory of the store's caches.
+        home: the directory of the store.
     """
 
-    def __init__(self, cache: Path) -> None:
-        self._place = cache / "bytecode"
-        self._secret_file = cache / "bytecode.key"
+    def __init__(self, home: Path) -> None:
+        self._place = home / "cache" / "bytecode"
+        self._secret_file = home / "bytecode.key"
 
     def compile(
         self, groups: Sequence[Sequence[str]], level: int, prefix: Prefix, limit: float, say: Say

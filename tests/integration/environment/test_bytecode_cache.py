@@ -34,23 +34,25 @@ def built(
 
 
 @pytest.fixture
-def cache(built: Prefix, tmp_path: Path) -> Path:
-    """A copy of the caches of the store that the prefix was built in."""
-    home = built.path.parents[1] / "cache"
-    shutil.copytree(home / "bytecode", tmp_path / "bytecode")
+def home(built: Prefix, tmp_path: Path) -> Path:
+    """A copy of what the store that the prefix was built in has of bytecode."""
+    home = built.path.parents[1]
+    shutil.copytree(home / "cache" / "bytecode", tmp_path / "cache" / "bytecode")
     shutil.copy(home / "bytecode.key", tmp_path)
     return tmp_path
 
 
-def _entry(cache: Path) -> Path:
+def _entry(home: Path) -> Path:
     """Return the file of the package alpha."""
-    (found,) = (each for each in (cache / "bytecode").iterdir() if _OWN in each.read_bytes())
+    (found,) = (
+        each for each in (home / "cache" / "bytecode").iterdir() if _OWN in each.read_bytes()
+    )
     return found
 
 
-def _compile(prefix: Prefix, cache: Path) -> list[str]:
+def _compile(prefix: Prefix, home: Path) -> list[str]:
     said: list[str] = []
-    compile_prefix(prefix, BytecodeCache(cache), _LIMIT, lambda line, *_: said.append(line))
+    compile_prefix(prefix, BytecodeCache(home), _LIMIT, lambda line, *_: said.append(line))
     return said
 
 
@@ -88,14 +90,14 @@ def test_another_prefix_of_the_lock_gets_the_same_from_the_cache(
     assert all((other / path).stat().st_nlink == 1 for path in mine)
 
 
-def test_what_the_cache_has_is_taken_and_not_compiled(built: Prefix, cache: Path) -> None:
+def test_what_the_cache_has_is_taken_and_not_compiled(built: Prefix, home: Path) -> None:
     before = list_prefix(built.path).files
-    assert len(set(_compiled_before(_compile(built, cache)))) == 1
+    assert len(set(_compiled_before(_compile(built, home)))) == 1
     assert list_prefix(built.path).files == before
 
 
-def _sign(entry: Path, data: bytes, cache: Path) -> None:
-    secret = (cache / "bytecode.key").read_bytes()
+def _sign(entry: Path, data: bytes, home: Path) -> None:
+    secret = (home / "bytecode.key").read_bytes()
     entry.write_bytes(bytecode_cache._code(entry.name, data, secret) + data)
 
 
@@ -140,14 +142,20 @@ def _make_directory(entry: Path) -> None:
     entry.mkdir()
 
 
+def _change_with_a_key_in_the_cache(entry: Path) -> None:
+    data = _changed(entry)
+    (entry.parents[1] / "bytecode.key").write_bytes(b"whatever")
+    entry.write_bytes(bytecode_cache._code(entry.name, data, b"whatever") + data)
+
+
 def _lose_the_key(entry: Path) -> None:
     _change(entry)
-    (entry.parents[1] / "bytecode.key").unlink()
+    (entry.parents[2] / "bytecode.key").unlink()
 
 
 def _empty_the_key(entry: Path) -> None:
     data = _changed(entry)
-    (entry.parents[1] / "bytecode.key").write_bytes(b"")
+    (entry.parents[2] / "bytecode.key").write_bytes(b"")
     entry.write_bytes(bytecode_cache._code(entry.name, data, b"") + data)
 
 
@@ -156,6 +164,7 @@ def _empty_the_key(entry: Path) -> None:
     [
         _change,
         _change_with_its_record,
+        _change_with_a_key_in_the_cache,
         _change_the_list,
         _cut,
         _lengthen,
@@ -168,47 +177,47 @@ def _empty_the_key(entry: Path) -> None:
     ],
 )
 def test_a_damaged_entry_never_reaches_a_prefix(
-    built: Prefix, cache: Path, fault: Callable[[Path], None]
+    built: Prefix, home: Path, fault: Callable[[Path], None]
 ) -> None:
     before = list_prefix(built.path).files
-    fault(_entry(cache))
+    fault(_entry(home))
 
-    taken, every = _compiled_before(_compile(built, cache))
+    taken, every = _compiled_before(_compile(built, home))
 
     assert taken < every
     assert list_prefix(built.path).files == before
 
 
 def test_the_mode_of_an_entry_and_a_file_beside_it_change_nothing(
-    built: Prefix, cache: Path
+    built: Prefix, home: Path
 ) -> None:
     before = list_prefix(built.path).files
-    _entry(cache).chmod(0o777)
-    (cache / "bytecode" / ("0" * 64)).write_bytes(_FORGED)
-    assert len(set(_compiled_before(_compile(built, cache)))) == 1
+    _entry(home).chmod(0o777)
+    (home / "cache" / "bytecode" / ("0" * 64)).write_bytes(_FORGED)
+    assert len(set(_compiled_before(_compile(built, home)))) == 1
     assert list_prefix(built.path).files == before
 
 
-def test_an_entry_that_was_damaged_is_whole_afterwards(built: Prefix, cache: Path) -> None:
-    _change(_entry(cache))
-    _compile(built, cache)
-    assert len(set(_compiled_before(_compile(built, cache)))) == 1
+def test_an_entry_that_was_damaged_is_whole_afterwards(built: Prefix, home: Path) -> None:
+    _change(_entry(home))
+    _compile(built, home)
+    assert len(set(_compiled_before(_compile(built, home)))) == 1
 
 
-def test_only_the_code_keeps_a_change_out(built: Prefix, cache: Path) -> None:
+def test_only_the_code_keeps_a_change_out(built: Prefix, home: Path) -> None:
     # So the faults above would be seen if nothing were compared.
     before = list_prefix(built.path).files
-    entry = _entry(cache)
-    _sign(entry, _changed(entry), cache)
-    _compile(built, cache)
+    entry = _entry(home)
+    _sign(entry, _changed(entry), home)
+    _compile(built, home)
     assert list_prefix(built.path).files != before
-    shutil.rmtree(cache / "bytecode")
-    _compile(built, cache)
+    shutil.rmtree(home / "cache" / "bytecode")
+    _compile(built, home)
     assert list_prefix(built.path).files == before
 
 
 def test_a_cache_that_cannot_be_written_holds_nobody_back(built: Prefix, tmp_path: Path) -> None:
     before = list_prefix(built.path).files
     (tmp_path / "file").write_bytes(b"")
-    compile_prefix(built, BytecodeCache(tmp_path / "file" / "cache"), _LIMIT, silent)
+    compile_prefix(built, BytecodeCache(tmp_path / "file"), _LIMIT, silent)
     assert list_prefix(built.path).files == before

@@ -108,7 +108,7 @@ def test_the_current_lock_and_its_image_stay_and_the_rest_goes(world: World) -> 
     done = world.collect()
 
     assert planned == done
-    assert kinds(done) == ["prefix", "image", "layers", "archives"]
+    assert kinds(done) == ["prefix", "image", "layers", "archives", "bytecode"]
     kept = {each.name for each in (world.toolbox.store.local_home / "cache/wheels").iterdir()}
     assert kept == {each.sha256 for each in world.two.pip}
     assert done[0].size > 0
