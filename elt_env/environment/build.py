@@ -25,7 +25,7 @@ from elt_env.environment.recorded_files import install_request, settle_files
 from elt_env.errors import InputError, IntegrityError, ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import this_platform
-from elt_env.machine.process import Say, marked
+from elt_env.machine.process import Say, keeping
 from elt_env.package.target import Target
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.masking import hidden
@@ -239,11 +239,7 @@ def _logged(path: Path, say: Say) -> Iterator[Say]:
     """Yield a `say` that also keeps every line; the log is written when the block ends."""
     lines: list[str] = []
 
-    def tell(line: str, level: int = logging.INFO, /) -> None:
-        lines.append(marked(hidden(line), level))
-        say(line, level)
-
     try:
-        yield tell
+        yield keeping(lines, say)
     finally:
-        write_atomically(path, "\n".join(lines) + "\n")
+        write_atomically(path, "\n".join(map(hidden, lines)) + "\n")

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from packaging.pylock import Package as Files
 from packaging.pylock import PackageWheel
-from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -19,7 +18,7 @@ from elt_env.package.cooldown import is_too_young
 from elt_env.pip import ResolveRequest
 from elt_env.pip.locked_file import locked_file
 from elt_env.pip.port import Resolved, Resolver
-from elt_env.python.wheel_tags import wheel_tags
+from elt_env.python.wheel_tags import tags_of, wheel_tags
 
 
 def files_of(
@@ -55,8 +54,7 @@ def _files(each: Resolved, request: ResolveRequest, page: ProjectPage | None) ->
     wheels = [
         file
         for file in page.of(str(version))
-        if file.is_wheel
-        and not tags.isdisjoint(parse_tag("-".join(file.file_name[:-4].split("-")[-3:])))
+        if file.is_wheel and not tags.isdisjoint(tags_of(file.file_name))
     ]
     limit = request.exclude_newer if each.name not in request.not_held else None
     if not all(_is_plain(file, request.python, limit) for file in wheels):

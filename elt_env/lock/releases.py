@@ -12,12 +12,13 @@ from urllib.parse import unquote
 
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.tags import Tag, parse_tag
+from packaging.tags import Tag
 from packaging.version import Version
 
 from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.lockfile.document import Package
 from elt_env.package.cooldown import is_too_young
+from elt_env.python.wheel_tags import tags_of
 from elt_env.spec.markers import applies
 
 
@@ -234,8 +235,7 @@ def _admits(requires_python: str, python: str) -> bool:
 def _installs(file: IndexFile, name: str, rules: Rules) -> bool:
     if not file.is_wheel:
         return not rules.wheels_only or name in rules.allow_sdist
-    tags = "-".join(file.file_name.removesuffix(".whl").split("-")[-3:])
-    return not parse_tag(tags).isdisjoint(rules.tags)
+    return not tags_of(file.file_name).isdisjoint(rules.tags)
 
 
 def _cooldown_verdict(uploaded: datetime, rules: Rules) -> _Verdict:

@@ -29,7 +29,17 @@ from elt_env.machine.process_pipes import Pipes
 from elt_env.runtime.cancelling import go_on
 from elt_env.runtime.masking import masking
 
-__all__ = ["Completed", "Say", "clean_environment", "end_of", "marked", "run", "run_interactive"]
+__all__ = [
+    "Completed",
+    "Say",
+    "clean_environment",
+    "end_of",
+    "keeping",
+    "marked",
+    "run",
+    "run_interactive",
+    "unheard",
+]
 
 
 class Say(Protocol):
@@ -47,6 +57,16 @@ def unheard(line: str, level: int = logging.INFO, /) -> None:
 def marked(line: str, level: int) -> str:
     """Return a line as it stands where no level does: a warning says that it is one."""
     return f"WARNING: {line}" if level >= logging.WARNING else line
+
+
+def keeping(lines: list[str], say: Say) -> Say:
+    """Return what tells `say`, and keeps in `lines` what was told, as a log has it."""
+
+    def tell(line: str, level: int = logging.INFO, /) -> None:
+        lines.append(marked(line, level))
+        say(line, level)
+
+    return tell
 
 
 _Command = Sequence[str | os.PathLike[str]]

@@ -369,10 +369,11 @@ class Uv:
 
 def _without_answer(say: Say) -> Say:
     """Pass on what uv tells about its work; the answer is read from a file, errors are raised."""
+    named = _named(say)
 
     def tell(line: str, level: int = logging.INFO, /) -> None:
         if line.startswith(_TOLD) and not uv_errors.is_undated(line):
-            say(f"uv: {line}", level)
+            named(line, level)
 
     return tell
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
-from packaging.tags import Tag, compatible_tags, cpython_tags, platform_tags
+from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag, platform_tags
 
 
 @functools.lru_cache(maxsize=32)
@@ -22,6 +22,11 @@ def wheel_tags(python: str) -> tuple[Tag, ...]:
         *cpython_tags((major, minor), [abi], platforms),
         *compatible_tags((major, minor), abi, platforms),
     )
+
+
+def tags_of(file_name: str) -> frozenset[Tag]:
+    """Return the tags in a wheel's file name, whose other parts are not looked at."""
+    return parse_tag("-".join(file_name.removesuffix(".whl").split("-")[-3:]))
 
 
 def is_pure(tags: Iterable[Tag]) -> bool:

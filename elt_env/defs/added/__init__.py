@@ -1,1 +1,1 @@
-"""What `dg scaffold defs` adds to the definitions of this project; see `[tool.dg.project]`."""
+"""Definitions that `dg scaffold defs` adds to this project; see `[tool.dg.project]`."""

@@ -12,7 +12,7 @@ from elt_env.environment.scratch_dir import ScratchDir, scratch_dir
 from elt_env.errors import IntegrityError, ProofError, ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.environment_variables import prefix_environment
-from elt_env.machine.process import Completed, Say, end_of, marked, run
+from elt_env.machine.process import Completed, Say, end_of, keeping, run, unheard
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.rows import Row, lock_rows
 from elt_env.proof.smoke_projects import smoke_project
@@ -145,13 +145,7 @@ def conduct(
         return Finding("not_run", reason)
     said: list[str] = []
 
-    def note(line: str, level: int = logging.INFO, /) -> None:
-        said.append(marked(line, level))
-
-    def tell(line: str, level: int = logging.INFO, /) -> None:
-        note(line, level)
-        say(line, level)
-
+    tell, note = keeping(said, say), keeping(said, unheard)
     most = min(_LIMIT, toolbox.policy.tool_limit.total_seconds())
     with scratch_dir(toolbox.project.local_home, prefix.lock.digest) as place:
         try:

@@ -18,7 +18,7 @@ from elt_env.image.sandbox import Sandbox, find_sandbox
 from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.machine.logins import completed
-from elt_env.machine.process import Completed, Say, end_of
+from elt_env.machine.process import Completed, Say, end_of, keeping
 from elt_env.project.own_checks import OwnCheck
 from elt_env.project.settings import own_place
 from elt_env.proof.checks.finding import Finding
@@ -177,10 +177,10 @@ def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
     variables = _handed_on(name, check, prefix.lock)
     mask = masking(spellings(variables.values()))
     said: list[str] = []
+    telling = keeping(said, say)
 
     def tell(line: str, level: int = logging.INFO, /) -> None:
-        said.append(mask(line))
-        say(mask(line), level)
+        telling(mask(line), level)
 
     with scratch_dir(toolbox.project.local_home, prefix.lock.digest) as place:
         project = _copied(check, toolbox, place)
