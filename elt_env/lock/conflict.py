@@ -151,10 +151,10 @@ def explained(
     units = units_of(problem)
     pins = allowing(problem, units)
     missing = _absent(problem, units)
-    core = missing or smallest_conflict(problems, units, pins)
+    core = missing or smallest_conflict(problems, pins)
     if whole and problem.half and not missing and len(core) > 1:
         # What conda's packages carry may need what nobody has.
-        less = smallest_conflict(whole, core, pins)
+        less = smallest_conflict(whole, pins, core)
         if len(less) < len(core):
             core, problems, problem = less, whole, whole[0]
     again = failure(problems, (*core, *pins)) if core else None
@@ -223,9 +223,8 @@ def _remedy(problems: Problems, found: Explanation) -> str:
     own = found.remedy
     problem = problems[0]
     source = problem.question.spec.source
-    units = units_of(problem)
-    pins = allowing(problem, units)
-    tried = itertools.islice(ways(problems, units, found.units, pins), _TRIES)
+    pins = allowing(problem, units_of(problem))
+    tried = itertools.islice(ways(problems, found.units, pins), _TRIES)
     possible = [each for each in tried if each.keeps or not own]
     if not possible:
         one = "it" if len(found.units) == 1 else "one of them"

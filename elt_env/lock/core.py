@@ -74,7 +74,7 @@ def limited_to(problem: JointProblem, units: Iterable[Unit]) -> JointProblem:
     """Return the problem of these requirements alone."""
     units = tuple(units)
     question = problem.question
-    pip = [each.pip for each in units if each.pip]
+    pip = [e.pip for e in units if e.pip and applies(Requirement(e.pip), problem.python)]
     directs = tuple(each for each in question.directs if each.requirement in pip)
     named = {each.requirement for each in directs}
     spec = replace(
@@ -100,18 +100,19 @@ def choice_of(problem: JointProblem, limit: float | None = None) -> Choice:
 
 
 def smallest_conflict(
-    problems: Problems, units: Sequence[Unit], wanted: Sequence[Unit] = ()
+    problems: Problems, wanted: Sequence[Unit] = (), among: Sequence[Unit] | None = None
 ) -> tuple[Unit, ...]:
     """Return requirements that cannot hold together, none of which can be left out.
 
     Args:
         problems: what is asked, under each of the Pythons.
-        units: requirements that cannot hold together.
         wanted: what holds in any case.
+        among: requirements that cannot hold together; by default, all that the spec has.
     """
-    core = _smallest_conflict(problems[:1], units, wanted)
+    core = _smallest_conflict(problems[:1], among or units_of(problems[0]), wanted)
     if len(problems) > 1 and failure(problems[1:], (*core, *wanted)) is None:
-        core = _smallest_conflict(problems, units, wanted)
+        every = dict.fromkeys(unit for each in problems for unit in units_of(each))
+        core = _smallest_conflict(problems, among or tuple(every), wanted)
     return core
 
 
@@ -185,24 +186,18 @@ class Way:
     choice: Choice
 
 
-def ways(
-    problems: Problems,
-    units: Sequence[Unit],
-    core: Sequence[Unit],
-    wanted: Sequence[Unit] = (),
-) -> Iterator[Way]:
+def ways(problems: Problems, core: Sequence[Unit], wanted: Sequence[Unit] = ()) -> Iterator[Way]:
     """Yield the fewest requirements to loosen or else to leave out, each proven by a resolve.
 
     Args:
         problems: what is asked, under each of the Pythons.
-        units: all requirements.
         core: those that cannot hold together.
         wanted: what holds in any case; what asks for the same name is not left out.
     """
     for count in (1, 2):
         found = False
         for some in itertools.combinations(core, count):
-            way = _way(problems, units, some, wanted)
+            way = _way(problems, some, wanted)
             if way is not None:
                 found = True
                 yield way
@@ -210,20 +205,17 @@ def ways(
             return
 
 
-def _way(
-    problems: Problems,
-    units: Sequence[Unit],
-    some: tuple[Unit, ...],
-    wanted: Sequence[Unit],
-) -> Way | None:
+def _way(problems: Problems, some: tuple[Unit, ...], wanted: Sequence[Unit]) -> Way | None:
     kept = [each for each in wanted if each not in some]
-    loosened = [each.loosened if each in some else each for each in units]
-    tries = []
-    if all(each.loosened or each.side == "constraint" for each in some):
-        tries.append((True, tuple(each for each in loosened if each)))
+    ways = [True] if all(each.loosened or each.side == "constraint" for each in some) else []
     if {each.name for each in some}.isdisjoint(each.name for each in kept):
-        tries.append((False, tuple(each for each in units if each not in some)))
-    for (keeps, left), problem in ((each, problem) for each in tries for problem in problems):
+        ways.append(False)
+    for keeps, problem in itertools.product(ways, problems):
+        left = [
+            unit
+            for each in units_of(problem)
+            if (unit := each if each not in some else each.loosened if keeps else None)
+        ]
         part = limited_to(problem, (*left, *kept))
         try:
             return Way(some, keeps, part, choice_of(part, _PATIENCE))

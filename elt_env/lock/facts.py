@@ -121,6 +121,7 @@ def _needs(
     if not bounds and 0 < len(metadata) < _MOST:
         return  # what the resolver concludes from what others need
     if not bounds:
+        bound = "" if _says_nothing(problem, need) else bound
         yield _fact((needy[0], which), need[0], bound, stub=stub)
     elif (
         len(found) == 1
@@ -131,6 +132,14 @@ def _needs(
     else:
         version, bound = next(iter(bounds.items()))
         yield _fact((needy[0], f"=={version}"), need[0], bound, stub=stub)
+
+
+def _says_nothing(problem: JointProblem, need: tuple[str, str]) -> bool:
+    """Tell whether a bound in a resolver's words lets in all that there is of a distribution."""
+    name, bound = need
+    offered = [each.version for each in problem.judged(name)]
+    offered += [each.label for each in problem.shown.stubs(name)]
+    return bool(offered) and all(_covers(bound, each) for each in offered)
 
 
 def _without_labels(which: str) -> str:

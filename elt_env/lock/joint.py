@@ -459,7 +459,8 @@ class JointProblem:
     def distributions_of(self, package: str) -> set[str]:
         """Return the distributions that a conda package stands for; its own name in any case."""
         found = {normalize(package)}
-        for build in self.offered.builds(package) if self.offered else ():
+        known = self.half and package in self.half.reachable
+        for build in self.offered.builds(package) if self.offered and known else ():
             found |= {each.name for each in self._carried.get(build.sha256, ())}
         return found
 

@@ -75,13 +75,10 @@ class Reasons:
         """Yield that a version is for other Pythons; what conda has of it is for this one."""
         if places or any(_public(each.version) == possible for each in self._shelf.stubs(name)):
             return
-        for each in self._problem.judged(name):
-            if (
-                _public(each.version) == possible
-                and not each.usable
-                and "needs Python" in each.reason
-            ):
-                yield f"{name} {each.reason}"
+        meant = [e for e in self._problem.judged(name) if _public(e.version) == possible]
+        if not any(each.usable for each in meant):
+            mine = (each.reason for each in meant if "needs Python" in each.reason)
+            yield from (f"{name} {each}" for each in mine)
 
     def _of_builds(self, name: str, possible: str, places: Sequence[int]) -> Iterator[str]:
         """Yield what the chosen builds need."""

@@ -235,9 +235,8 @@ def _explained(asked: str, failed: Sequence[_Refused], locked: Lock | None) -> W
     """Return what stands in the way: by the first problem, as far as it does in all of them."""
     problem, wanted, error = failed[0]
     problems = [each.problem for each in failed]
-    units = units_of(problem)
-    wanted = (*wanted, *allowing(problem, units))
-    core = smallest_conflict(problems, units, wanted)
+    wanted = (*wanted, *allowing(problem, units_of(problem)))
+    core = smallest_conflict(problems, wanted)
     found = explanation_of(problem, core, failure(problems, (*core, *wanted)) or error, wanted)
     return WhyNot(
         asked,
@@ -248,7 +247,7 @@ def _explained(asked: str, failed: Sequence[_Refused], locked: Lock | None) -> W
             Relaxation(
                 tuple(map(str, each.units)), each.keeps, _changes(each.problem, each.choice, locked)
             )
-            for each in ways(problems, units, core, wanted)
+            for each in ways(problems, core, wanted)
         ),
         remedy=found.remedy,
         beside=locked.target.name if locked else "",

@@ -26,7 +26,49 @@ def _carrying(name: str, *versions: str) -> tuple[Build, ...]:
     return tuple(Build(each, depends=_PYTHON, carries={name: each}) for each in versions)
 
 
+def _under(*pythons: str, world: World) -> World:
+    return replace(world, pythons=pythons)
+
+
 _WORLDS = {
+    "a local version is for other Pythons, and what it is a version of lacks something": _world(
+        Spec((), ("tool[x]",)),
+        {},
+        {
+            "tool": (
+                Release("1.0", extras={"x": ()}),
+                Release("2.0+cpu", requires_python="<3.11.5"),
+                Release("2.0", extras={"x": ("lost==3.0",)}),
+            )
+        },
+    ),
+    "what an sdist needs is what all that there is of it needs": _world(
+        Spec((), ("tool",)),
+        {},
+        {
+            "lib": (Release("1.0", ("lost",)),),
+            "tool": (Release("3.0", ("lib>=1.0",), files="sdist"),),
+        },
+        Policy(allow_sdist=("tool",)),
+    ),
+    "a requirement counts under one of the Pythons, the one that a remedy leads to": _under(
+        "3.11.5",
+        "3.11.4",
+        world=_world(
+            Spec(("core 2.0",), ("tool<2.0; python_full_version < '3.11.5'",)),
+            {"core": (Build("3.0", depends=("python <3.11.5",), carries={"core": "3.0"}),)},
+            {"tool": (Release("3.0"),)},
+        ),
+    ),
+    "a bound is on a package that stands for what pip brings while the spec asks for it": _world(
+        Spec(("a", "pkg"), ("tool",)),
+        {
+            "a": (Build("1.0", depends=(*_PYTHON, "b"), carries={"a": "1.0"}),),
+            "b": (Build("2.0", depends=_PYTHON, constrains=("pkg 2.0",), carries={"b": "2.0"}),),
+            "pkg": (Build("2.0", depends=_PYTHON, carries={"dist": "2.0"}),),
+        },
+        {"dist": (Release("0.9"),), "tool": (Release("1.0", ("dist<1",)),)},
+    ),
     "what conda would rather have constrains what pip brings": _world(
         Spec(("a",), ("tool",)),
         {
