@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from elt_env.errors import IndexUnreachableError
-from elt_env.index.project_page import ProjectPage
+from elt_env.errors import EltEnvError, IndexUnreachableError
+from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.lock.joint_shelf import needs_in
 from elt_env.lock.solve import read_ahead
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
+from elt_env.package.names import normalize
 from elt_env.pip.port import Resolved
+from elt_env.python.sdist_metadata import read_sdist_metadata
 from elt_env.toolbox import Toolbox
 
 _A_WHILE = 600.0  # seconds for which the pages that were read ahead are taken
@@ -93,22 +95,33 @@ class Pages:
     ) -> Mapping[tuple[str, str], tuple[Requirement, ...]]:
         """Return what distributions need by their own metadata, by name and version.
 
-        What has no wheel, or one whose metadata cannot be had without a download, is left out.
+        What has no wheel, or one whose metadata cannot be had without a download, is left out; of
+        what may be built, the sdist is looked into.
         """
-        asked = set(wanted)
-        pages = self.read(name for name, _ in asked)
-        files = {
-            (name, file.version): file
-            for name, version in asked - self._needs.keys()
-            for file in (pages[name].of(str(Version(version))) if name in pages else ())
-            if file.is_wheel
-        }
-        texts = self._toolbox.package_index.metadata([*files.values()]) if files else ()
-        found = {each: _needs_in(text) for each, text in zip(files, texts, strict=True)}
-        self._needs |= {
-            each: found.get((each[0], str(Version(each[1])))) for each in asked - self._needs.keys()
-        }
-        return {each: needs for each in asked if (needs := self._needs[each]) is not None}
+        asked = {(name, version): (name, str(Version(version))) for name, version in wanted}
+        new = {*asked.values()} - self._needs.keys()
+        pages = self.read(name for name, _ in new)
+        files = {each: pages[each[0]].of(each[1]) for each in new if each[0] in pages}
+        wheels = {each: file for each, some in files.items() for file in some if file.is_wheel}
+        texts = self._toolbox.package_index.metadata([*wheels.values()]) if wheels else ()
+        self._needs |= dict.fromkeys(new)
+        self._needs |= {each: _needs_in(text) for each, text in zip(wheels, texts, strict=True)}
+        allowed = {normalize(each) for each in self._toolbox.policy.allow_sdist}
+        for each in files.keys() - wheels.keys():
+            if each[0] in allowed:
+                self._needs[each] = self._needs_of_sdist(files[each])
+        found = {each: self._needs[key] for each, key in asked.items()}
+        return {each: needs for each, needs in found.items() if needs is not None}
+
+    def _needs_of_sdist(self, files: Iterable[IndexFile]) -> tuple[Requirement, ...] | None:
+        for each in files:
+            try:
+                path = self._toolbox.downloads.fetch(each.url, each.sha256) if each.sha256 else None
+            except EltEnvError:
+                path = None
+            if path is not None:
+                return _needs_in(read_sdist_metadata(path))
+        return None
 
     def _look(self, asked: Mapping[str, str]) -> Mapping[str, ProjectPage]:
         index = self._toolbox.package_index
