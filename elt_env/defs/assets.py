@@ -4,6 +4,8 @@ Every step is an op that one can see, retry and read the log of; what it does st
 beside `defs`. The assets at the end say which steps they are made of, a partition a Python.
 """
 
+from pathlib import Path
+
 import dagster as dg
 
 from elt_env.defs.automation import follows_upstream
@@ -11,8 +13,9 @@ from elt_env.defs.metadata import image_metadata, lock_metadata, made, prefix_me
 from elt_env.defs.names import about, group_name
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.run_tags import ENVIRONMENT, is_unasked, mover, steering
-from elt_env.defs.steps import Made, Work, step
+from elt_env.defs.steps import Made, Work, chain, step
 from elt_env.environment import build
+from elt_env.environment.prefix import FORMAT as PREFIX_FORMAT
 from elt_env.environment.prefix import Stage
 from elt_env.image import pack as packing
 from elt_env.image.pack import Draft
@@ -20,6 +23,7 @@ from elt_env.image.push import push_candidate
 from elt_env.lock import make as locking
 from elt_env.lock.make import Locked, Resolution, Solved
 from elt_env.lockfile.changes import count
+from elt_env.lockfile.document import SCHEMA as LOCK_FORMAT
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.release.move import mend_entry_points
 from elt_env.release.promote import promote
@@ -106,20 +110,29 @@ def move_release(at: Work, _image: None) -> Made:
     return made(release_metadata(moved, at.target, at.toolbox), release_version(moved.release))
 
 
-def spec_asset(environment: str, policy: EnvironmentPolicy) -> dg.AssetSpec:
-    """Return the spec, which people write and Dagster only shows."""
+def spec_asset(environment: str, policy: EnvironmentPolicy, root: Path) -> dg.AssetSpec:
+    """Return the spec, which people write and Dagster only shows.
+
+    Args:
+        environment: its name.
+        policy: where the spec is, and whose.
+        root: directory of the project.
+    """
+    file = dg.LocalFileCodeReference(file_path=str(root / policy.spec), label=policy.spec)
+    references = dg.CodeReferencesMetadataValue(code_references=[file])
     return dg.AssetSpec(
         [environment, "spec"],
         group_name=group_name(environment),
         kinds={"yaml"},
         tags={ENVIRONMENT: environment},
         owners=list(policy.owners),
+        metadata={"dagster/code_references": references},
         description=f"What people ask for in `{environment}`: the file `{policy.spec}`. A change "
         "that the lock does not satisfy is seen by the sensor, which asks for a build.",
     )
 
 
-def environment_assets(environment: str, policy: EnvironmentPolicy) -> list[dg.AssetsDefinition]:
+def environment_assets(name: str, policy: EnvironmentPolicy) -> list[dg.AssetsDefinition]:
     """Return the assets of an environment, each after the one before it.
 
     A lockfile is made anew where the spec's sensor finds that it has to; a release follows only
@@ -127,38 +140,41 @@ def environment_assets(environment: str, policy: EnvironmentPolicy) -> list[dg.A
     """
 
     @dg.graph_asset(
-        **about(environment, "lockfile", policy, {"conda", "python"}, after="spec"),
-        description=f"Every package of `{environment}` by name, version, URL and sha256: conda's "
+        **about(name, "lockfile", policy, {"conda", "python"}, after="spec"),
+        code_version=str(LOCK_FORMAT),
+        description=f"Every package of `{name}` by name, version, URL and sha256: conda's "
         "half solved first, pip's half resolved in one command beside it.",
     )
     def lockfile(spec: None) -> Made:
-        return write_lockfile(resolve_pip(solve_conda(spec)))
+        return chain(name, spec, solve_conda, resolve_pip, write_lockfile)
 
     @dg.graph_asset(
-        **about(environment, "environment", policy, {"conda", "python"}, after="lockfile"),
+        **about(name, "environment", policy, {"conda", "python"}, after="lockfile"),
+        code_version=str(PREFIX_FORMAT),
         automation_condition=follows_upstream(),
-        description=f"`{environment}` installed from its lock: conda's packages linked, pip's in "
+        description=f"`{name}` installed from its lock: conda's packages linked, pip's in "
         "one command, verified and sealed. Nothing in it changes afterwards.",
     )
     def installed(lockfile: None) -> Made:
-        return seal_prefix(pip_install_once(create_prefix(lockfile)))
+        return chain(name, lockfile, create_prefix, pip_install_once, seal_prefix)
 
     @dg.graph_asset(
-        **about(environment, "image", policy, {"docker", "python"}, after="environment"),
+        **about(name, "image", policy, {"docker", "python"}, after="environment"),
+        code_version=str(packing.IMAGE_FORMAT),
         automation_condition=follows_upstream(),
-        description=f"`{environment}` and the projects as an OCI image, packed without a daemon: "
+        description=f"`{name}` and the projects as an OCI image, packed without a daemon: "
         "the same lock gives the same digest, and only layers that changed are made.",
     )
     def image(environment: None) -> Made:
-        return write_image(pack_layers(prepare_base(environment)))
+        return chain(name, environment, prepare_base, pack_layers, write_image)
 
     @dg.graph_asset(
-        **about(environment, "release", policy, {"python"}, after="image"),
+        **about(name, "release", policy, {"python"}, after="image"),
         automation_condition=follows_upstream() if policy.promote == "auto" else None,
-        description=f"The lock of `{environment}` that is in use: what the entry points run. It "
+        description=f"The lock of `{name}` that is in use: what the entry points run. It "
         "moves when every required check holds, and back in one command; nothing is rebuilt.",
     )
     def release(image: None) -> Made:
-        return move_release(image)
+        return chain(name, image, move_release)
 
     return [lockfile, installed, image, release]

@@ -60,7 +60,8 @@ class EnvironmentComponent(dg.Component):
         project = _opened(context.component_tree)
         if self.name != project.components[0].name:
             fresh = made_by_schedule(project.policy)
-            return asset_definitions(self.name, project.environment(self.name), fresh)
+            policy = project.environment(self.name)
+            return asset_definitions(self.name, policy, project.root, fresh)
         others = {each.name for each in project.components} - {self.name}
         resource = EltProject(directory=str(project.root))
         return shared_definitions(project, resource, without=others)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection
+from pathlib import Path
+from typing import cast
 
 import dagster as dg
 
@@ -26,19 +28,21 @@ from elt_env.project.project import Project
 warnings.filterwarnings("ignore", ".*`owners` of initializer `SensorDef", dg.BetaWarning)
 
 
-def environment_definitions(name: str, policy: EnvironmentPolicy) -> dg.Definitions:
+def environment_definitions(name: str, policy: EnvironmentPolicy, root: Path) -> dg.Definitions:
     """Return the assets, checks and jobs of one environment."""
-    return dg.Definitions.merge(asset_definitions(name, policy), environment_jobs(name, policy))
+    assets = asset_definitions(name, policy, root)
+    return dg.Definitions.merge(assets, environment_jobs(name, policy))
 
 
 def asset_definitions(
-    name: str, policy: EnvironmentPolicy, fresh: dg.FreshnessPolicy | None = None
+    name: str, policy: EnvironmentPolicy, root: Path, fresh: dg.FreshnessPolicy | None = None
 ) -> dg.Definitions:
     """Return the assets and checks of one environment.
 
     Args:
         name: of the environment.
         policy: of the environment.
+        root: directory of the project.
         fresh: when the schedule makes its lockfile, and its release where that follows by itself.
     """
     scheduled = {"lockfile", "release"} if policy.promote == "auto" else {"lockfile"}
@@ -47,10 +51,15 @@ def asset_definitions(
         is_scheduled = fresh is not None and spec.key.path[-1] in scheduled
         return spec.replace_attributes(freshness_policy=fresh) if is_scheduled else spec
 
+    with warnings.catch_warnings():
+        # Where the code is, is a beta; without it nothing else changes.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        spec = spec_asset(name, policy, root)
+        made = dg.with_source_code_references(environment_assets(name, policy))
     return dg.Definitions(
         assets=[
-            spec_asset(name, policy),
-            *dg.map_asset_specs(refreshed, environment_assets(name, policy)),
+            spec,
+            *dg.map_asset_specs(refreshed, cast("list[dg.AssetsDefinition]", made)),
             readiness_asset(name, policy.owners),
         ],
         asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
@@ -84,7 +93,11 @@ def shared_definitions(
         readiness_job(policy.environments),
     )
     return dg.Definitions.merge(
-        *(asset_definitions(name, each, fresh) for name, each in every if name not in without),
+        *(
+            asset_definitions(name, each, project.root, fresh)
+            for name, each in every
+            if name not in without
+        ),
         jobs,
         watch_definitions(policy, jobs.jobs or ()),
         release_jobs(policy),

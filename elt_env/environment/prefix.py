@@ -23,7 +23,7 @@ from elt_env.store.last_use import mark_used
 
 MARKER = ".elt-env.json"
 """Name of the file that says how far a prefix has come."""
-_FORMAT = 6  # of how prefixes are built; one that was built otherwise is built again
+FORMAT = 6  # of how prefixes are built; one that was built otherwise is built again
 
 
 class Stage(IntEnum):
@@ -135,7 +135,7 @@ class Prefix:
         try:
             content = json.loads(read_stored_text(self.path / MARKER))
             stage, place = Stage[content["stage"]], str(content["place"])
-            mine = (content["digest"], content["format"]) == (self.lock.digest, _FORMAT)
+            mine = (content["digest"], content["format"]) == (self.lock.digest, FORMAT)
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return (stage, place) if mine else None
@@ -175,7 +175,7 @@ class Prefix:
         content = {
             "stage": stage.name,
             "digest": self.lock.digest,
-            "format": _FORMAT,
+            "format": FORMAT,
             "place": str(self.path.absolute()),
         }
         write_atomically(self.path / MARKER, json.dumps(content) + "\n")

@@ -18,6 +18,7 @@ from elt_env.image.layers import LayerJob, megabytes, project_layer, write_all
 from elt_env.image.oci.attachments import attach, attached
 from elt_env.image.oci.layout_check import file_fault
 from elt_env.image.oci.registry import Registry
+from elt_env.image.packing import FORMAT
 from elt_env.image.record import ImageRecord, image_name, own_name, sbom_name
 from elt_env.image.spec import Descriptor, Layer, Manifest
 from elt_env.image.store import ImageStore
@@ -25,6 +26,9 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.runtime.files import write_atomically
 from elt_env.toolbox import Toolbox
+
+IMAGE_FORMAT = FORMAT
+"""Of how images are made; one that was made otherwise is made again."""
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,9 @@ def _meant(world: World, fact: Fact, python: str) -> frozenset[str]:
     can = [each for pair in pairs for each in world.usable_builds(pair[0], world.spec, pair[1])]
     for some in ([(name, each) for name, each in every if each in can], every):
         versions = {each.version for name, each in some if name == fact.name}
-        versions |= {each.carries[fact.name] for _, each in some if fact.name in each.carries}
+        carried = {each.carries[fact.name] for _, each in some if fact.name in each.carries}
+        # Of a package's version and a local one of what it carries, the package's is told.
+        versions |= {each for each in carried if Version(each).public not in versions}
         found = _left(fact.name, fact.which, versions)
         if found:
             return found

@@ -88,7 +88,7 @@ def test_components_bring_their_environments_and_once_what_these_share(root: Pat
     policy = open_project(root).policy
     names = {each.name for each in repository.get_all_jobs()}
     for name, each in policy.environments.items():
-        jobs = environment_definitions(name, each).jobs or ()
+        jobs = environment_definitions(name, each, Path()).jobs or ()
         assert {job.name for job in jobs} <= names
         assert defs.resolve_assets_def([name, "release"]).partitions_def is not None
     partitions = defs.resolve_job_def("promote").partitions_def

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import os
 import re
 import signal
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,6 +141,46 @@ def test_a_run_that_ended_with_the_machine_is_made_up_for(
         assert again.tags["dagster/run_key"] == f"{run.tags['dagster/run_key']} try 2"
         digest = again.tags[LOCK]
         wait_for(lambda: site.show(_TARGET)["lock"]["digest"] == digest, "the new lock")
+
+
+def _queued_for(instance: dg.DagsterInstance, pool: str) -> bool:
+    """Tell whether a run stands in the queue while another holds the pool, as the UI shows it."""
+    queued = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
+    held = instance.event_log_storage.get_concurrency_info(pool)
+    begun = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+    return bool(queued) and held.limit == 1 and bool(instance.get_run_records(begun))
+
+
+@pytest.mark.slow
+def test_two_runs_of_an_environment_are_queued_one_behind_the_other(
+    site: Site, instance: dg.DagsterInstance
+) -> None:
+    instance.dispose()
+    shipped = files("elt_env.defs").joinpath("dagster.yaml").read_text(encoding="utf-8")
+    (site.dagster_home / "dagster.yaml").write_text(
+        f"{shipped}code_servers:\n  local_startup_timeout: 300\n", encoding="utf-8"
+    )
+    arguments = site.execute_command("elt_build", "3.11")
+    arguments = arguments[arguments.index("execute") + 1 :]
+
+    def launch() -> None:
+        launched = site.run_dagster("job", "launch", *arguments)
+        assert launched.returncode == 0, launched.stdout + launched.stderr
+
+    with dg.DagsterInstance.from_config(str(site.dagster_home)) as limited, daemon(site):
+        launch()  # Dagster knows a pool from the first look at its queue on
+        first = limited.get_runs()[0]
+        assert wait_for(lambda: _end(limited, first), "an end") == "SUCCESS"
+        launch()
+        launch()
+        wait_for(lambda: _queued_for(limited, "elt"), "a run in the queue behind another")
+        mine = dg.RunsFilter(job_name="elt_build")
+        runs = limited.get_runs(mine)
+        ends = [wait_for(functools.partial(_end, limited, each), "an end") for each in runs]
+        assert ends == ["SUCCESS"] * 3
+        records = limited.get_run_records(mine)
+    spans = sorted((each.start_time or 0.0, each.end_time or 0.0) for each in records)
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans))
 
 
 @pytest.fixture

@@ -201,7 +201,7 @@ def test_what_the_schedule_makes_is_fresh_for_a_day_longer(
     given = dg.Definitions(resources={"project": EltProject()})
     assert (window and window.to_timedelta()) == (None if days is None else timedelta(days=days))
     for name, each in policy.environments.items():
-        made = dg.Definitions.merge(asset_definitions(name, each, fresh), given)
+        made = dg.Definitions.merge(asset_definitions(name, each, Path(), fresh), given)
         specs = made.resolve_all_asset_specs()
         found = {spec.key.path[-1] for spec in specs if spec.freshness_policy}
         expected = {"lockfile", "release"} if each.promote == "auto" else {"lockfile"}

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 import yaml
 
-from elt_env.defs.names import python_partitions
+from elt_env.defs.assets import environment_assets
+from elt_env.defs.names import group_name, python_partitions
 from elt_env.defs.project import environment_definitions
 from elt_env.defs.readiness import readiness_job
 from elt_env.defs.release_jobs import release_jobs
@@ -23,7 +26,7 @@ _POLICY = EnvironmentPolicy(spec="environments/my-elt.yml", pythons=("3.11", "3.
 @pytest.fixture(scope="module")
 def defs() -> dg.Definitions:
     return dg.Definitions.merge(
-        environment_definitions("my-elt", _POLICY),
+        environment_definitions("my-elt", _POLICY, Path()),
         dg.Definitions(resources={"project": EltProject()}),
     )
 
@@ -62,7 +65,7 @@ def test_a_backfill_has_a_run_for_each_python(defs: dg.Definitions) -> None:
 def test_runs_are_at_their_job_whatever_began_them() -> None:
     policy = Policy(environments={"my-elt": _POLICY})
     defs = dg.Definitions.merge(
-        environment_definitions("my-elt", _POLICY),
+        environment_definitions("my-elt", _POLICY, Path()),
         readiness_job(policy.environments),
         release_jobs(policy),
         store_report_definitions(policy),
@@ -83,7 +86,7 @@ def test_runs_are_at_their_job_whatever_began_them() -> None:
 def test_the_owners_of_the_policy_are_those_of_the_assets() -> None:
     owned = _POLICY.model_copy(update={"owners": ("team:data", "someone@example.invalid")})
     defs = dg.Definitions.merge(
-        environment_definitions("my-elt", owned),
+        environment_definitions("my-elt", owned, Path()),
         dg.Definitions(resources={"project": EltProject()}),
     )
     owners = [list(each.owners) for each in defs.resolve_all_asset_specs()]
@@ -93,7 +96,7 @@ def test_the_owners_of_the_policy_are_those_of_the_assets() -> None:
 def test_where_a_person_promotes_a_build_leaves_the_release() -> None:
     manual = _POLICY.model_copy(update={"promote": "manual"})
     defs = dg.Definitions.merge(
-        environment_definitions("my-elt", manual),
+        environment_definitions("my-elt", manual, Path()),
         dg.Definitions(resources={"project": EltProject()}),
     )
     assert "my-elt/release" not in _assets(defs, "my_elt_build")
@@ -138,7 +141,7 @@ def test_a_check_of_the_policys_own_is_one_of_the_environment_and_has_a_job() ->
     }
     policy = EnvironmentPolicy.model_validate({**_POLICY.model_dump(), "checks": own})
     defs = dg.Definitions.merge(
-        environment_definitions("my-elt", policy),
+        environment_definitions("my-elt", policy, Path()),
         dg.Definitions(resources={"project": EltProject()}),
     )
     nodes = defs.resolve_asset_graph().asset_check_keys
@@ -153,3 +156,9 @@ def test_a_check_of_the_policys_own_is_one_of_the_environment_and_has_a_job() ->
     assert _checks(defs, "my_elt_analytics") == {"analytics"}
     assert _checks(defs, "my_elt_build") >= {"analytics", "nightly", "analytics_in_image"}
     assert "analytics" in _checks(defs, "my_elt_health")
+
+
+def test_each_environment_has_a_pool_for_the_steps_of_all_its_assets() -> None:
+    for name in ("my-elt", "other"):
+        for each in environment_assets(name, _POLICY):
+            assert each.node_def.pools == {group_name(name)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
@@ -17,7 +19,7 @@ _KEY = dg.AssetKey(["my-elt", "python_readiness"])
 @pytest.fixture(scope="module")
 def defs() -> dg.Definitions:
     return dg.Definitions.merge(
-        environment_definitions("my-elt", _POLICY),
+        environment_definitions("my-elt", _POLICY, Path()),
         readiness_job(["my-elt"]),
         dg.Definitions(resources={"project": EltProject()}),
     )
