@@ -14,16 +14,16 @@ from elt_env.errors import IntegrityError
 from elt_env.image import spec as oci
 from elt_env.image.oci.effort import Effort
 from elt_env.image.oci.layout import Layout
+from elt_env.image.oci.registry_blobs import fetch_blob, send_blob
 from elt_env.image.oci.registry_client import connected
-from elt_env.image.oci.registry_download import fetch_blob
 from elt_env.image.oci.registry_errors import nonsense
 from elt_env.image.oci.registry_manifests import (
+    get_manifest,
     image_manifest,
     put_manifest,
     put_referrer,
     require_same,
 )
-from elt_env.image.oci.registry_upload import CHUNK, send_blob
 from elt_env.image.reference import Reference
 from elt_env.image.spec import Descriptor, Manifest
 from elt_env.machine.process import Say
@@ -57,13 +57,11 @@ class Registry:
             loopback always may be.
         limit: seconds that one push or pull may take.
         backoff: seconds before a request is tried again; they double with every further attempt.
-        chunk: bytes of a blob that one request carries.
     """
 
     insecure: tuple[str, ...] = ()
     limit: float = 1800.0
     backoff: float = 0.5
-    chunk: int = CHUNK
 
     def push(  # noqa: PLR0913  # what, from where, to where, under which names
         self,
@@ -98,11 +96,7 @@ class Registry:
         blobs = {blob.digest: blob for _, each in manifests for blob in (*each.layers, each.config)}
         effort = self._effort("pushing to", reference, say)
         with connected(reference, "pull,push", self.insecure, effort) as client:
-
-            def send(blob: Descriptor) -> bool:
-                return send_blob(client, layout, blob, say, chunk=self.chunk)
-
-            sent = _each(blobs.values(), send, effort)
+            sent = _each(blobs.values(), lambda blob: send_blob(client, layout, blob, say), effort)
             for version in tags or [image.digest]:
                 put_manifest(client, version, image.media_type, layout.read(image))
                 require_same(client, version, image.digest)
@@ -144,27 +138,19 @@ class Registry:
             _each(blobs.values(), lambda blob: fetch_blob(client, layout, blob, say), effort)
         return layout.add(data, media_type)
 
-    def tag(
-        self,
-        reference: Reference,
-        tag: str,
-        say: Say,
-        *,
-        platform: tuple[str, str] = ("linux", "amd64"),
-    ) -> None:
+    def tag(self, reference: Reference, tag: str, say: Say) -> None:
         """Let a tag name an image that is in the repository; only its manifest is sent.
 
         Args:
             reference: the image, by its digest.
             tag: what it is to be named.
             say: told of progress.
-            platform: to choose from where the digest is of an index.
 
         Raises: as `push`; RegistryError also when the image is not there.
         """
         effort = self._effort("tagging in", reference, say)
         with connected(reference, "pull,push", self.insecure, effort) as client:
-            media_type, data = image_manifest(client, reference, platform)
+            media_type, data = get_manifest(client, reference)
             put_manifest(client, tag, media_type, data)
             require_same(client, tag, oci.describe(data, media_type).digest)
 

@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.request import parse_http_list
 
 import httpx
 
@@ -17,12 +18,9 @@ from elt_env.image.oci.registry_errors import nonsense
 from elt_env.runtime.masking import masking
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  # RFC 9110, 5.6.2
-_PARAMETER = re.compile(
-    rf'(?P<name>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s,"]+))', re.DOTALL
+_ITEM = re.compile(
+    rf"(?:(?P<scheme>{_TOKEN})(?:\s+|$))?(?:(?P<name>{_TOKEN})\s*=\s*(?P<value>.*))?", re.DOTALL
 )
-_SCHEME = re.compile(rf"(?P<name>{_TOKEN})(?=[\s,]|$)")
-_FILLER = re.compile(r"[\s,]+")
-_ITEM = re.compile(r"[^\s,]+")
 _CLIENT = "elt-env"
 
 
@@ -37,27 +35,14 @@ class Challenge:
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
     """Return the challenges of a WWW-Authenticate header (RFC 9110, 11.6.1), without nonsense."""
     found: list[tuple[str, dict[str, str]]] = []
-    place = 0
-    while place < len(header):
-        if filler := _FILLER.match(header, place):
-            place = filler.end()
-        elif parameter := _PARAMETER.match(header, place):
-            if found:
-                found[-1][1].setdefault(parameter["name"].lower(), _value(parameter))
-            place = parameter.end()
-        elif scheme := _SCHEME.match(header, place):
-            found.append((scheme["name"].lower(), {}))
-            place = scheme.end()
-        else:
-            item = _ITEM.match(header, place)
-            place = item.end() if item else len(header)
+    for item in filter(None, map(_ITEM.fullmatch, parse_http_list(header))):
+        if item["scheme"]:
+            found.append((item["scheme"].lower(), {}))
+        if item["name"] and found:
+            value = item["value"]
+            bare = value[1:-1] if value.startswith('"') else value
+            found[-1][1].setdefault(item["name"].lower(), bare)
     return tuple(Challenge(*each) for each in found)
-
-
-def _value(parameter: re.Match[str]) -> str:
-    if parameter["quoted"] is None:
-        return parameter["bare"]
-    return re.sub(r"\\(.)", r"\1", parameter["quoted"], flags=re.DOTALL)
 
 
 Fetch = Callable[[httpx.Request], tuple[int, bytes]]

@@ -113,14 +113,15 @@ def image_manifest(
     """
     version = reference.version
     for _ in range(_NESTED):
-        media_type, data = _get_manifest(client, reference.at(version))
+        media_type, data = get_manifest(client, reference.at(version))
         if media_type not in _LISTS:
             return media_type, data
         version = _choose(data, platform, reference)
     raise nonsense(str(reference), "its indexes have no end")
 
 
-def _get_manifest(client: RegistryClient, reference: Reference) -> tuple[str, bytes]:
+def get_manifest(client: RegistryClient, reference: Reference) -> tuple[str, bytes]:
+    """Return media type and bytes of a manifest, of an image or of several. Raises the same."""
     answer = client.request("GET", f"manifests/{reference.version}", headers=_ACCEPT)
     if answer.status != httpx.codes.OK:
         raise client.refusal(answer)

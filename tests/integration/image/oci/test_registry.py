@@ -80,31 +80,6 @@ def test_one_changed_layer_is_all_that_is_sent(
     assert _tagged(repository, "one").content == layout.read(manifest)
 
 
-def test_a_large_blob_goes_in_chunks(
-    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: Said
-) -> None:
-    layout, manifest = image
-
-    Registry(chunk=1 << 20).push(manifest, layout, behind_proxy, ["one"], said)
-
-    ranges = [each.headers["content-range"] for each in proxy.asked if each.method == "PATCH"]
-    assert ranges == ["0-1048575", "1048576-2097151"]
-    assert _tagged(behind_proxy, "one").content == layout.read(manifest)
-
-
-def test_a_registry_without_chunks_gets_the_blob_whole(
-    behind_proxy: Reference, proxy: FaultProxy, image: Image, said: Said
-) -> None:
-    layout, manifest = image
-    proxy.only = lambda asked: asked.method == "PATCH"
-    proxy.faults.append(Reply(413))
-
-    Registry(chunk=1 << 20).push(manifest, layout, behind_proxy, ["one"], said)
-
-    assert _tagged(behind_proxy, "one").content == layout.read(manifest)
-    assert len(proxy.methods("PATCH")) == 1
-
-
 def test_a_damaged_blob_is_named_and_nothing_is_tagged(
     repository: Reference, image: Image, said: Said
 ) -> None:
