@@ -13,7 +13,7 @@ from tests.support.commands import REPOSITORY
 _CHECK = """
 import pathlib, sys
 from dagster_cloud_cli.commands.ci import checks
-sys.exit("; ".join(checks.check_dagster_cloud_yaml(pathlib.Path(sys.argv[1])).errors))
+sys.exit("; ".join(checks.check_dagster_cloud_yaml(pathlib.Path(sys.argv[1])).errors) or 0)
 """
 
 
