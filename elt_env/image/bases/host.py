@@ -15,9 +15,8 @@ from elt_env.environment.native_code import load_each
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import ToolError
 from elt_env.image.bases.base import Base, BuiltBase, Request
-from elt_env.image.bases.host_packages import packages_of
 from elt_env.image.bases.host_tree import HostTree
-from elt_env.image.bases.needs import needed_of_system, system_places
+from elt_env.image.bases.needs import needed_of_system, packages_of, system_places
 from elt_env.image.bases.users import GROUP, HOME, PASSWD, UID, with_group, with_user
 from elt_env.image.oci.layer import write_layer
 from elt_env.machine.system_libraries import system_libraries

@@ -6,18 +6,31 @@ The requests are those of the OCI Distribution Specification 1.1.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import random
 import ssl
+import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import httpx
 
-from elt_env.image.oci.effort import Effort
+from elt_env.errors import TimeLimitError
 from elt_env.image.oci.registry_auth import Authorizer, parse_challenges
-from elt_env.image.oci.registry_errors import PassingError, nonsense, read_said, refusal, untrusted
+from elt_env.image.oci.registry_errors import (
+    PassingError,
+    nonsense,
+    read_said,
+    refusal,
+    unreachable,
+    untrusted,
+)
 from elt_env.image.reference import Reference, host_name, is_loopback
 from elt_env.index.http_client import open_client, retry_after, tls_error
+from elt_env.machine.process import Say
 
 Body = Callable[[], Iterable[bytes]]
 """Yields the bytes to send, anew for every attempt."""
@@ -35,6 +48,84 @@ _LARGEST = 4 << 20  # bytes of an answer kept in memory; a manifest has to fit (
 _REDIRECTS = 5
 _FULL = httpx.codes.INSUFFICIENT_STORAGE
 _LATER = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS)
+_ATTEMPTS = 5
+_LONGEST = 60.0  # seconds between two attempts, unless the registry asks for more
+
+_T = TypeVar("_T")
+
+
+class Effort:
+    """The patience of one push or pull, shared by its threads.
+
+    Args:
+        what: is done, for messages, as in `pushing to registry.example/team/elt`.
+        host: the registry.
+        limit: seconds it may take.
+        backoff: seconds before the second attempt; they double with every further one.
+    """
+
+    def __init__(self, what: str, host: str, limit: float, backoff: float, say: Say) -> None:
+        self._what = what
+        self._host = host
+        self._limit = limit
+        self._backoff = backoff
+        self._say = say
+        self._end = time.monotonic() + limit
+        self._stopped = threading.Event()
+
+    def left(self) -> float:
+        """Return how many seconds are left.
+
+        Raises:
+            TimeLimitError: none.
+            InterruptedError: another thread failed, or the run was cancelled.
+        """
+        if self._stopped.is_set():
+            raise InterruptedError("another blob failed, or the run was cancelled")
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeLimitError(
+                f"{self._what[0].upper()}{self._what[1:]} took longer than {self._limit:g} s.",
+                "Run the same command again, which goes on with what is missing; "
+                "or raise tool-limit in [tool.elt-env].",
+            )
+        return left
+
+    def stop(self) -> None:
+        """Let the other threads end soon."""
+        self._stopped.set()
+
+    def pause(self, failures: int, trouble: PassingError) -> None:
+        """Wait before the attempt after so many failures in a row.
+
+        Raises:
+            RegistryError: there were enough.
+            TimeLimitError, InterruptedError: as `left`.
+        """
+        left = self.left()
+        if failures >= _ATTEMPTS:
+            raise unreachable(self._host, f"{trouble.cause}; {_ATTEMPTS} attempts") from trouble
+        longest = min(self._backoff * 2 ** (failures - 1), _LONGEST)
+        # Jitter, lest all who were cut off together come back together.
+        seconds = trouble.pause or longest * random.uniform(0.5, 1)  # noqa: S311
+        self._say(f"registry: {self._host}: {trouble.cause}; trying again in {seconds:.1f} s")
+        self._stopped.wait(min(seconds, left))
+        self.left()
+
+    def persistently(self, act: Callable[[], _T]) -> _T:
+        """Return what `act` returns, tried again while its failure may pass.
+
+        Raises:
+            RegistryError, TimeLimitError: it did not pass.
+            And what `act` raises.
+        """
+        for failures in itertools.count(1):
+            self.left()
+            try:
+                return act()
+            except PassingError as trouble:
+                self.pause(failures, trouble)
+        raise AssertionError
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,63 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.errors import ToolError
-from elt_env.image.oci.engines import find_engine
+from elt_env.image.oci.engines import Engine, find_engine
 from elt_env.image.oci.layout import Layout
 from elt_env.image.oci.reader import read_image
 from elt_env.image.oci.unpack import ensure_root
-from elt_env.image.sandbox.engine import EngineSandbox
-from elt_env.image.sandbox.port import Sandbox, Task
+from elt_env.image.sandbox.port import Launch, Sandbox, Task
 from elt_env.image.sandbox.rooted import Bubblewrap, Namespaces
-from elt_env.image.spec import Descriptor
+from elt_env.image.spec import Descriptor, ImageConfig
 from elt_env.machine.process import Completed, Say, run
 from elt_env.package.canonical import short
 
 _ENGINES = ("podman", "docker")
 _INSTALL = "Install bubblewrap (apt install bubblewrap), or podman, or docker; or be root."
 _GRACE = 2.0  # seconds; nothing in a sandbox is worth waiting for
+
+
+@dataclass(frozen=True)
+class EngineSandbox:
+    """Runs an image that docker or podman has.
+
+    Attributes:
+        image: what the engine calls it.
+    """
+
+    engine: Engine
+    image: str
+    config: ImageConfig
+
+    @property
+    def name(self) -> str:
+        """The engine."""
+        return self.engine.name
+
+    @property
+    def owner(self) -> None:
+        """Not known: engines map users in many ways."""
+        return
+
+    def launch(self, task: Task) -> Launch:
+        """Return the engine's `run`; the values of variables are inherited, not shown."""
+        variables = dict(each.partition("=")[::2] for each in self.config.env)
+        options = ["--rm", "--read-only", "--init", "--tmpfs", "/tmp:mode=1777"]  # noqa: S108
+        if home := variables.get("HOME", ""):
+            options += ["--tmpfs", f"{home}:mode=1777"]
+        if task.terminal:
+            options += ["--interactive", "--tty"]
+        if not task.network:
+            options += ["--network", "none"]
+        if task.directory:
+            options += ["--workdir", task.directory]
+        for each in task.binds:
+            mode = "rw" if each.writable else "ro"
+            options += ["--volume", f"{each.host}:{each.inside}:{mode}"]
+        for name in task.variables:
+            options += ["--env", name]
+        command = (self.engine.program, *self.engine.options, "run", *options, self.image)
+        # What the engine itself needs wins over a variable of the same name.
+        return Launch((*command, *task.command), dict(task.variables) | self.engine.env())
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from elt_env.image.oci.engines import Engine
 from elt_env.image.sandbox import Bind, Task, find_sandbox
-from elt_env.image.sandbox.engine import EngineSandbox
+from elt_env.image.sandbox.find import EngineSandbox
 from elt_env.image.sandbox.rooted import Bubblewrap, Namespaces
 from elt_env.image.spec import ImageConfig
 from tests.support.layouts import a_file, image_of
