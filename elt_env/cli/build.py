@@ -21,7 +21,7 @@ from elt_env.machine.shells import own_command
 from elt_env.package.target import Target
 from elt_env.proof.acceptance import to_mend, ways_to_accept
 from elt_env.proof.checks.registry import build_checks, is_blocking
-from elt_env.proof.prove import prove_all
+from elt_env.proof.prove import prefix_prover
 from elt_env.release.notify import notify
 from elt_env.report import show as showing
 from elt_env.report.summary import next_of_file
@@ -74,7 +74,7 @@ def build(  # noqa: PLR0913  # click passes them
         tell_locked(locked, toolbox, say)
     built = building.ensure_prefix(current, toolbox, say)
     names = build_checks(toolbox.environment)
-    results = prove_all(current, toolbox, say, names=names, again=again)
+    results = prefix_prover(current, toolbox, say, again=again).results(names)
     click.echo(f"{target.name} {current.digest}\n{built.path}")
     _require_held(results, current, toolbox, say)
     building.require_as_sealed(Prefix(built.path, current))

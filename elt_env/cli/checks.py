@@ -17,7 +17,7 @@ from elt_env.package.target import Target
 from elt_env.project.settings import open_project
 from elt_env.proof.acceptance import ways_to_accept
 from elt_env.proof.checks.registry import health_checks, image_checks
-from elt_env.proof.prove import prove_all, prove_image
+from elt_env.proof.prove import image_prover, prefix_prover
 from elt_env.report.show import show
 from elt_env.report.summary import evidence_text
 from elt_env.store.evidence import Evidence
@@ -43,7 +43,7 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
     _require_known(names, health_checks(toolbox.environment), "doctor --check")
     current = building.require_lock(target, toolbox)
     warn_of_clock(show(target, toolbox), toolbox)
-    results = prove_all(current, toolbox, teller(), names=names or None, again=again)
+    results = prefix_prover(current, toolbox, teller(), again=again).results(names or None)
     click.echo(evidence_text(results))
     failed = [each for each in results if each.failed]
     if failed:
@@ -95,8 +95,8 @@ def _remedy(log: str, failed: Sequence[Evidence], lock: Lock, toolbox: Toolbox) 
 
 def _run(name: str, lock: Lock, toolbox: Toolbox, say: Say) -> Evidence:
     on_prefix = name in health_checks(toolbox.environment)
-    prove = prove_all if on_prefix else prove_image
-    (evidence,) = prove(lock, toolbox, say, names=[name], again=True)
+    prover = prefix_prover if on_prefix else image_prover
+    (evidence,) = prover(lock, toolbox, say, again=True).results([name])
     return evidence
 
 

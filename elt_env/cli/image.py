@@ -17,7 +17,7 @@ from elt_env.image.push import push_image
 from elt_env.image.record import ImageRecord
 from elt_env.image.run import run_image
 from elt_env.machine.shells import own_command
-from elt_env.proof.prove import prove_image
+from elt_env.proof.prove import image_prover
 from elt_env.report.summary import evidence_text
 
 _TARGET = click.argument("name", metavar="TARGET")
@@ -45,7 +45,7 @@ def image(name: str, refresh_base: bool, again: bool, engine: str | None) -> Non
     lock, say = require_lock(target, toolbox), teller()
     ensure_prefix(lock, toolbox, say)
     packed = pack(lock, toolbox, say, refresh_base=refresh_base)
-    results = prove_image(lock, toolbox, say, again=again)
+    results = image_prover(lock, toolbox, say, again=again).results()
     click.echo(f"{target.name} {packed.image.digest}\noci:{packed.path}:{packed.image.name}")
     click.echo(layers_text(packed.image))
     click.echo(evidence_text(results))

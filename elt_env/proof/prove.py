@@ -40,67 +40,11 @@ __all__ = [
     "Prover",
     "image_prover",
     "prefix_prover",
-    "prove",
-    "prove_all",
-    "prove_image",
 ]
 
 _AT_ONCE = 2
 # These begin first, so that none of them is left alone at the end.
 _LONG = ("dagster_smoke", "reproducible", "solver_differences", "console_scripts", "imports")
-
-
-def prove(name: str, lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Evidence:
-    """Return the evidence of one check on the lock's prefix, recorded in the store.
-
-    A check that held for this digest before is not run again unless `again`, or unless what it
-    reads beside the prefix is not what it was then.
-
-    Raises:
-        ToolError: the prefix is not there to be checked.
-        StorageError: the evidence cannot be kept.
-    """
-    return prefix_prover(lock, toolbox, say, again=again).attempt(name)
-
-
-def prove_all(
-    lock: Lock,
-    toolbox: Toolbox,
-    say: Say,
-    *,
-    names: Collection[str] | None = None,
-    again: bool = False,
-) -> tuple[Evidence, ...]:
-    """Return the evidence of several checks in their order, two at a time, all recorded.
-
-    A check that could not run leaves `not_run` with the reason, which never holds; the others go
-    on. With `names`, only those are run; all health checks otherwise. When this call is
-    interrupted, no check is begun, and what runs is ended.
-
-    Raises:
-        ToolError: the prefix is not there to be checked.
-        StorageError: the evidence cannot be kept.
-    """
-    return prefix_prover(lock, toolbox, say, again=again).results(names)
-
-
-def prove_image(
-    lock: Lock,
-    toolbox: Toolbox,
-    say: Say,
-    *,
-    names: Collection[str] | None = None,
-    again: bool = False,
-) -> tuple[Evidence, ...]:
-    """Return the evidence of the checks on the lock's image, as `prove_all` does.
-
-    What held for another image of the same lock does not hold for this one.
-
-    Raises:
-        ToolError: the image is not packed.
-        StorageError: the evidence cannot be kept.
-    """
-    return image_prover(lock, toolbox, say, again=again).results(names)
 
 
 def prefix_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Prover:
@@ -119,7 +63,7 @@ def prefix_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False
 
 
 def image_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Prover:
-    """Return what runs the checks on the lock's image.
+    """Return what runs the checks on the lock's image; what held for another does not count.
 
     Raises:
         ToolError: the image is not packed.
@@ -153,7 +97,11 @@ class Prover:
     image: str | None = None
 
     def results(self, names: Collection[str] | None = None) -> tuple[Evidence, ...]:
-        """Return the evidence of all checks, or of those named, in their order.
+        """Return the evidence of all checks, or of those named, in their order, all recorded.
+
+        A check that could not run leaves `not_run` with the reason, which never holds; the others
+        go on. One that held before is not run again unless `again`, or unless what it reads beside
+        the subject is not what it was then.
 
         Raises:
             StorageError: the evidence cannot be kept.

@@ -36,7 +36,7 @@ from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.pip.port import Resolved
 from elt_env.proof.checks.registry import build_checks, is_blocking
-from elt_env.proof.prove import prove_all
+from elt_env.proof.prove import prefix_prover
 from elt_env.python.interpreters import list_interpreters
 from elt_env.spec.conda_bounds import admits_minor
 from elt_env.spec.markers import python_bound
@@ -222,7 +222,7 @@ def _prove(lock: Lock, toolbox: Toolbox, say: Say, *, known: tuple[Evidence, ...
     names = tuple(each for each in build_checks(policy) if is_blocking(each, policy))
     evidence = tuple(each for each in known if each.check in names and not each.doubt)
     if len(evidence) < len(names):
-        evidence = prove_all(lock, toolbox, say, names=names)
+        evidence = prefix_prover(lock, toolbox, say).results(names)
     return after_checks(look, prefix, evidence)
 
 

@@ -18,7 +18,7 @@ from elt_env.machine.process import Say
 from elt_env.package.canonical import digest_of
 from elt_env.proof.checks.image import IMAGE_CHECKS
 from elt_env.proof.proof import examine
-from elt_env.proof.prove import Finding, Prover, prove
+from elt_env.proof.prove import Finding, Prover
 from elt_env.release.promote import promote
 from elt_env.release.store import ReleaseStore
 from elt_env.report.show import show
@@ -33,6 +33,7 @@ from tests.support.proving import (
     pretend_built,
     pretend_packed,
     pretend_proven,
+    prove,
 )
 from tests.support.said import Said
 from tests.support.sample import silent

@@ -11,11 +11,11 @@ import pytest
 
 from elt_env.environment.prefix import Prefix
 from elt_env.project.settings import open_project
-from elt_env.proof.prove import prove_all
 from elt_env.store.evidence import Evidence
 from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox, open_toolbox
 from tests.support.commands import Site
+from tests.support.proving import prove_all
 from tests.support.real_spec import copy_store, overwrite
 from tests.support.sample import silent
 

@@ -12,9 +12,11 @@ from elt_env.image.oci.layout import Layout
 from elt_env.image.record import ImageRecord
 from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
 from elt_env.proof.checks import CHECKS
 from elt_env.proof.checks.image import IMAGE_CHECKS
 from elt_env.proof.checks.inputs import check_inputs
+from elt_env.proof.prove import prefix_prover
 from elt_env.runtime.files import write_atomically
 from elt_env.store.evidence import Evidence, Status
 from elt_env.toolbox import Toolbox
@@ -22,6 +24,23 @@ from tests.support.locks import CHANNEL, INDEX, MOMENT
 from tests.support.project import make_project, toolbox_of
 from tests.support.releases import fake_prefix
 from tests.support.small_images import make_image, random_layer
+
+
+def prove(name: str, lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Evidence:
+    """Return the evidence of one check on the lock's prefix."""
+    return prefix_prover(lock, toolbox, say, again=again).attempt(name)
+
+
+def prove_all(  # as above
+    lock: Lock,
+    toolbox: Toolbox,
+    say: Say,
+    *,
+    names: Collection[str] | None = None,
+    again: bool = False,
+) -> tuple[Evidence, ...]:
+    """Return the evidence of all checks on the lock's prefix, or of those named."""
+    return prefix_prover(lock, toolbox, say, again=again).results(names)
 
 
 def toolbox_at(root: Path, **environment: Any) -> Toolbox:

@@ -24,11 +24,11 @@ from elt_env.machine.environment_variables import (
     user_environment,
 )
 from elt_env.machine.shells import shell_in
-from elt_env.proof.prove import prove
 from elt_env.release.verify import verify
 from elt_env.toolbox import Toolbox
 from tests.support.conda_packages import PLACEHOLDER, make_conda_package
 from tests.support.images import make_root_tar
+from tests.support.proving import prove
 from tests.support.releases import write_launchers
 from tests.support.said import Said
 from tests.support.sample import Sample, silent

@@ -15,9 +15,10 @@ from elt_env.environment.prefix import MARKER, Prefix, Stage
 from elt_env.errors import InputError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import clean_environment, run
-from elt_env.proof.prove import CHECKS, prove
+from elt_env.proof.prove import CHECKS
 from elt_env.store.locks import read_lock_directory
 from elt_env.toolbox import Toolbox
+from tests.support.proving import prove
 from tests.support.said import Said
 from tests.support.sample import Sample, run_in, silent
 

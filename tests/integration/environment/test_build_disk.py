@@ -16,8 +16,8 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import StorageError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
-from elt_env.proof.prove import prove
 from elt_env.toolbox import Toolbox
+from tests.support.proving import prove
 from tests.support.sample import Sample, run_in, silent
 
 _LIMIT = 20.0

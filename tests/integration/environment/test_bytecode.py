@@ -12,9 +12,9 @@ import pytest
 from elt_env.environment.prefix import MARKER, Prefix
 from elt_env.errors import ToolError
 from elt_env.lockfile.document import Lock
-from elt_env.proof.prove import prove
 from elt_env.python.compilation import compile_modules
 from tests.support.native import replace
+from tests.support.proving import prove
 from tests.support.sample import Sample, run_in, silent
 
 _LIMIT = 60.0

@@ -12,9 +12,9 @@ from elt_env.environment.installed_files import installed_files
 from elt_env.environment.prefix import Prefix, Stage
 from elt_env.errors import IntegrityError
 from elt_env.lockfile.document import Lock
-from elt_env.proof.prove import prove
 from elt_env.toolbox import Toolbox
 from tests.support.native import replace
+from tests.support.proving import prove
 from tests.support.said import Said
 from tests.support.sample import Sample, silent
 

@@ -18,13 +18,13 @@ from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.machine.environment_variables import prefix_environment, user_environment
 from elt_env.machine.process import run
-from elt_env.proof.prove import prove
 from elt_env.release.repair import repair
 from elt_env.release.verify import require_whole, verify
 from elt_env.toolbox import Toolbox
 from tests.support.bytecode import bytecode
 from tests.support.conda_packages import PLACEHOLDER
 from tests.support.images import content_of, make_root_tar
+from tests.support.proving import prove
 from tests.support.releases import write_launchers
 from tests.support.sample import Sample, silent
 

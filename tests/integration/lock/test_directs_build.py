@@ -13,9 +13,9 @@ from elt_env.environment.build import ensure_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
-from elt_env.proof.prove import prove
 from elt_env.toolbox import Toolbox
 from tests.support.project import make_project, toolbox_of
+from tests.support.proving import prove
 from tests.support.sample import Sample, run_in, silent
 from tests.support.sources import commit, make_backend, write_source
 from tests.support.wheels import make_wheel

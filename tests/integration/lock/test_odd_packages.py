@@ -16,7 +16,6 @@ from elt_env.image.oci.layout import Layout
 from elt_env.image.pack import pack
 from elt_env.lockfile.document import Lock
 from elt_env.proof.checks import CHECKS, NOT_BLOCKING, SMOKE_CHECKS
-from elt_env.proof.prove import prove
 from elt_env.release.verify import verify
 from elt_env.toolbox import Toolbox
 from tests.support.channel import Channel, ChannelServer
@@ -25,6 +24,7 @@ from tests.support.index_server import IndexServer
 from tests.support.isolation import clear_settings
 from tests.support.loopback import running
 from tests.support.odd_packages import DISTRIBUTIONS, ODD, offer_odd_packages
+from tests.support.proving import prove
 from tests.support.sample import Sample, make_sample, run_in, silent
 from tests.support.wheels import make_wheel
 

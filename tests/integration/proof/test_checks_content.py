@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from elt_env.environment.prefix import Prefix
-from elt_env.proof.prove import Finding, prove
+from elt_env.proof.prove import Finding
 from elt_env.toolbox import Toolbox
 from tests.support.native import replace
+from tests.support.proving import prove
 from tests.support.sample import Sample, silent
 
 

@@ -11,9 +11,10 @@ import pytest
 from elt_env.environment import surroundings
 from elt_env.environment.prefix import Prefix
 from elt_env.machine.environment_variables import prefix_environment, user_environment
-from elt_env.proof.prove import Finding, prove
+from elt_env.proof.prove import Finding
 from elt_env.toolbox import Toolbox
 from tests.support.native import replace
+from tests.support.proving import prove
 from tests.support.sample import Sample, silent
 
 

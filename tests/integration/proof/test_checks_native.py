@@ -10,7 +10,7 @@ import pytest
 from elt_env.environment.build import ensure_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock
-from elt_env.proof.prove import Finding, prove
+from elt_env.proof.prove import Finding
 from elt_env.toolbox import Toolbox
 from tests.support.native import (
     an_extension,
@@ -19,6 +19,7 @@ from tests.support.native import (
     replace,
     wanting_a_future_glibc,
 )
+from tests.support.proving import prove
 from tests.support.sample import Sample, silent
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF is Linux's")

@@ -13,10 +13,11 @@ import pytest
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock
 from elt_env.proof.checks.resolvers import solver_differences
-from elt_env.proof.prove import Finding, prove, prove_all
+from elt_env.proof.prove import Finding
 from elt_env.toolbox import Toolbox
 from tests.support.index_server import Fault
 from tests.support.native import replace
+from tests.support.proving import prove, prove_all
 from tests.support.sample import Sample, silent
 from tests.support.wheels import make_wheel
 

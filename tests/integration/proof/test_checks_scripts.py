@@ -13,9 +13,10 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.proof import prove as stage
 from elt_env.proof.checks import scripts
-from elt_env.proof.prove import HEALTH_CHECKS, Finding, prove, prove_all
+from elt_env.proof.prove import HEALTH_CHECKS, Finding
 from elt_env.toolbox import Toolbox
 from tests.support.native import replace
+from tests.support.proving import prove, prove_all
 from tests.support.sample import Sample, silent
 
 

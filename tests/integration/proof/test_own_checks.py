@@ -18,13 +18,13 @@ from elt_env.lock.plugin_locks import forget_plugin_lock, read_plugin_lock, writ
 from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import Say
 from elt_env.proof.checks.finding import Finding
-from elt_env.proof.prove import Prover, prove_all, prove_image
+from elt_env.proof.prove import Prover, image_prover
 from elt_env.release.promote import promote
 from elt_env.store.evidence import Evidence, Status
 from elt_env.toolbox import Toolbox
 from tests.support.isolation import clear_settings
 from tests.support.own_checks import offer_tools, own_toolbox
-from tests.support.proving import pretend_proven
+from tests.support.proving import pretend_proven, prove_all
 from tests.support.said import Said
 from tests.support.sample import Sample, silent
 
@@ -418,7 +418,7 @@ def test_a_check_runs_in_the_image_as_well(
     toolbox = own_toolbox(root, tools_lock, {"own": check})
     pack(tools_lock, toolbox, silent)
 
-    (found,) = prove_image(tools_lock, toolbox, silent, names=["own_in_image"])
+    (found,) = image_prover(tools_lock, toolbox, silent).results(["own_in_image"])
 
     assert (found.status, found.detail) == ("passed", "exit code 0: /opt/elt *** 12")
     assert found.image is not None

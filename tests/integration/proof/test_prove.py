@@ -18,8 +18,8 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.proof.checks.inputs import check_inputs
-from elt_env.proof.prove import prove, prove_all
 from elt_env.toolbox import Toolbox
+from tests.support.proving import prove, prove_all
 from tests.support.said import Said
 from tests.support.sample import Sample, silent
 

@@ -12,7 +12,6 @@ from elt_env.cli import main
 from elt_env.environment.build import ensure_prefix
 from elt_env.errors import InputError, IntegrityError, PolicyError
 from elt_env.lockfile.document import Lock
-from elt_env.proof.prove import prove
 from elt_env.python.interpreters import list_interpreters
 from elt_env.report.show import find_lock, pick_python, previous_lock, show
 from elt_env.toolbox import Toolbox
@@ -20,6 +19,7 @@ from tests.support.channel import Channel
 from tests.support.index_server import dead_url
 from tests.support.locks import lock_of, pip_package
 from tests.support.project import make_project, toolbox_of
+from tests.support.proving import prove
 from tests.support.sample import Sample, silent
 
 
