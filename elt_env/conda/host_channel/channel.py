@@ -128,7 +128,7 @@ class HostChannel:
                 names[path] = wheel.name
         extras = wanted_extras(requires, minor)
         for path, released_at in wheels:
-            yield from self._of_wheel(path, minor, released_at, say, extras.get(names[path], ()))
+            yield from self.add_wheel(path, minor, released_at, say, extras.get(names[path], ()))
 
     def add_wheel(
         self,
@@ -136,31 +136,22 @@ class HostChannel:
         minor: str,
         released_at: datetime | None,
         say: Say,
-    ) -> Path:
-        """Make the conda package of a wheel for one Python minor; return its path.
+        extras: Iterable[str] = (),
+    ) -> list[Path]:
+        """Make what stands for each extra of a wheel, and its own package; return the paths.
 
         Args:
             wheel: the file, under the name that carries its tags.
             minor: the Python minor, as in `3.11`.
             released_at: when the index published it; becomes the package's timestamp.
             say: told what is made.
+            extras: those that something wants.
 
         Raises:
             BusyError: another process keeps the channel.
             IntegrityError: the file is not a wheel, or not one for this Python and machine.
             StorageError: the disk is full or not writable.
         """
-        return self._of_wheel(wheel, minor, released_at, say)[-1]
-
-    def _of_wheel(
-        self,
-        wheel: Path,
-        minor: str,
-        released_at: datetime | None,
-        say: Say,
-        extras: Iterable[str] = (),
-    ) -> list[Path]:
-        """Make what stands for each extra of a wheel, and its own package; return the paths."""
         made = []
         with self._locked(), open_wheel(wheel) as opened:
             for extra in extras:

@@ -358,7 +358,7 @@ HostChannel(Path({str(root)!r})).add_wheel(Path({str(wheel)!r}), "3.11", None, p
     killed = run([sys.executable, "-c", script], limit=_LIMIT, env=_environment())
     assert killed.returncode == -9
     assert list((root / "noarch").iterdir()) == []
-    package = HostChannel(root).add_wheel(wheel, "3.11", None, _silent)
+    (package,) = HostChannel(root).add_wheel(wheel, "3.11", None, _silent)
     assert list((root / "noarch").iterdir()) == [package]
     assert not (root / ".making").exists()
 
@@ -369,7 +369,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(no_space: Path, tmp_path: Path) 
     host = HostChannel(no_space / "channel")
     with pytest.raises(StorageError, match="No space left"):
         host.add_wheel(big, "3.11", None, _silent)
-    package = host.add_wheel(small, "3.11", None, _silent)
+    (package,) = host.add_wheel(small, "3.11", None, _silent)
     assert list((no_space / "channel/noarch").iterdir()) == [package]
 
 

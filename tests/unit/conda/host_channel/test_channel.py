@@ -40,17 +40,17 @@ def test_a_wheel_is_added_once(tmp_path: Path) -> None:
     said = Said()
     host = HostChannel(tmp_path / "channel")
     wheel = make_wheel(tmp_path, "thing", "1.0")
-    package = host.add_wheel(wheel, "3.11", _DATE, said)
+    (package,) = host.add_wheel(wheel, "3.11", _DATE, said)
     made = package.stat().st_mtime_ns
-    assert host.add_wheel(wheel, "3.11", _DATE, said) == package
+    assert host.add_wheel(wheel, "3.11", _DATE, said) == [package]
     assert package.stat().st_mtime_ns == made
     assert said == [f"pack thing 1.0 as noarch/{package.name}"]
 
 
 def test_two_channels_hold_the_same_bytes(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "thing", "1.0")
-    one = HostChannel(tmp_path / "one").add_wheel(wheel, "3.11", _DATE, _silent)
-    other = HostChannel(tmp_path / "another place").add_wheel(wheel, "3.12", _DATE, _silent)
+    (one,) = HostChannel(tmp_path / "one").add_wheel(wheel, "3.11", _DATE, _silent)
+    (other,) = HostChannel(tmp_path / "another place").add_wheel(wheel, "3.12", _DATE, _silent)
     assert one.name == other.name
     assert one.read_bytes() == other.read_bytes()
 
@@ -60,7 +60,7 @@ def test_the_index_is_written_when_something_changed(tmp_path: Path) -> None:
     host = HostChannel(tmp_path / "channel")
     host.index(said)
     assert _indexed(tmp_path / "channel") == {}
-    package = host.add_wheel(make_wheel(tmp_path, "thing", "1.0"), "3.11", _DATE, _silent)
+    (package,) = host.add_wheel(make_wheel(tmp_path, "thing", "1.0"), "3.11", _DATE, _silent)
     host.index(said)
     host.index(said)
     assert len(said) == 2
@@ -71,7 +71,7 @@ def test_the_index_is_written_when_something_changed(tmp_path: Path) -> None:
 
 def test_a_removed_package_leaves_the_index(tmp_path: Path) -> None:
     host = HostChannel(tmp_path / "channel")
-    package = host.add_wheel(make_wheel(tmp_path, "thing", "1.0"), "3.11", _DATE, _silent)
+    (package,) = host.add_wheel(make_wheel(tmp_path, "thing", "1.0"), "3.11", _DATE, _silent)
     host.index(_silent)
     package.unlink()
     host.index(_silent)
@@ -81,17 +81,17 @@ def test_a_removed_package_leaves_the_index(tmp_path: Path) -> None:
 def test_a_damaged_package_is_made_again(tmp_path: Path) -> None:
     host = HostChannel(tmp_path / "channel")
     wheel = make_wheel(tmp_path, "thing", "1.0")
-    package = host.add_wheel(wheel, "3.11", _DATE, _silent)
+    (package,) = host.add_wheel(wheel, "3.11", _DATE, _silent)
     whole = package.read_bytes()
     package.write_bytes(whole[: len(whole) // 2])
-    assert host.add_wheel(wheel, "3.11", _DATE, _silent).read_bytes() == whole
+    assert host.add_wheel(wheel, "3.11", _DATE, _silent)[0].read_bytes() == whole
 
 
 def test_a_damaged_package_does_not_stop_the_index(tmp_path: Path) -> None:
     said = Said()
     host = HostChannel(tmp_path / "channel")
-    good = host.add_wheel(make_wheel(tmp_path, "good", "1.0"), "3.11", _DATE, _silent)
-    bad = host.add_wheel(make_wheel(tmp_path, "bad", "1.0"), "3.11", _DATE, _silent)
+    (good,) = host.add_wheel(make_wheel(tmp_path, "good", "1.0"), "3.11", _DATE, _silent)
+    (bad,) = host.add_wheel(make_wheel(tmp_path, "bad", "1.0"), "3.11", _DATE, _silent)
     bad.write_bytes(b"")
     host.index(said)
     assert said[0] == f"remove {bad}, which is damaged"
@@ -100,9 +100,9 @@ def test_a_damaged_package_does_not_stop_the_index(tmp_path: Path) -> None:
 
 def test_a_package_of_another_size_is_indexed_anew(tmp_path: Path) -> None:
     host = HostChannel(tmp_path / "channel")
-    package = host.add_wheel(make_wheel(tmp_path, "thing", "1.0"), "3.11", _DATE, _silent)
+    (package,) = host.add_wheel(make_wheel(tmp_path, "thing", "1.0"), "3.11", _DATE, _silent)
     host.index(_silent)
-    other = HostChannel(tmp_path / "other").add_wheel(
+    (other,) = HostChannel(tmp_path / "other").add_wheel(
         make_wheel(tmp_path, "thing", "1.0", files={"x.py": "x" * 5000}), "3.11", None, _silent
     )
     package.write_bytes(other.read_bytes())
