@@ -279,10 +279,17 @@ def _false_ways(world: World, found: re.Match[str]) -> Iterator[str]:
                 twice = {_name(text) for one, text in some if one == part}
                 gone |= {plain(e) for e in lines if _name(e) in twice and names.count(_name(e)) > 1}
             kept = [each for each in lines if plain(each) not in gone]
-            free = [_bare(text) for one, text in some if one == part and part != "constraints"]
+            free = [_loose(text, lines) for one, text in some if one == part != "constraints"]
             fields[part] = (*kept, *(free if again else ()))
         if next(world.answers(Spec(**fields)), None) is None:
             yield f"it does not help: {found[0]}"
+
+
+def _loose(text: str, lines: tuple[str, ...]) -> str:
+    """Return what a requirement asks for without its bounds, from the channel that it names."""
+    same = _conda_lines(text, lines) if "::" in text else []
+    channel = next((each.rpartition("::")[0] for each in same if "::" in each), "")
+    return f"{channel}::{_bare(text)}" if channel else _bare(text)
 
 
 def _bare(text: str) -> str:
