@@ -41,12 +41,13 @@ def locked_files(
 
     wanted = {each.sha256: each for each in packages}
     pool = ThreadPoolExecutor(_AT_ONCE)
-    try:
-        return dict(zip(wanted, pool.map(fetch, wanted.values()), strict=True))
-    finally:
-        given_up.set()
-        # Who interrupts does not wait for a server that is slow to answer.
-        pool.shutdown(wait=False, cancel_futures=True)
+    with toolbox.downloads.connected():
+        try:
+            return dict(zip(wanted, pool.map(fetch, wanted.values()), strict=True))
+        finally:
+            given_up.set()
+            # Who interrupts does not wait for a server that is slow to answer.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def locked_file(package: Package, lock: Lock, toolbox: Toolbox, say: Say) -> Path:

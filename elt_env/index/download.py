@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -48,6 +51,27 @@ class Downloads:
         self._root = root
         self._logins = Logins(indexes)
         self._limit = limit
+        self._connecting = threading.Lock()
+        self._client: httpx.Client | None = None
+        self._users = 0
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[None]:
+        """Keep connections open until the block ends.
+
+        For many small files, to look up their server and to connect takes longest.
+        """
+        with self._connecting:
+            self._client = self._client or open_client(self._logins)
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._connecting:
+                self._users -= 1
+                if not self._users:
+                    self._client.close()
+                    self._client = None
 
     def fetch(self, url: str, sha256: str, say: Say = unheard) -> Path:
         """Return the local file with that sha256, downloaded from `url` when it is not there.
@@ -153,8 +177,9 @@ class Downloads:
 
     def _stream(self, url: str, part: Path) -> None:
         end = time.monotonic() + self._limit
+        client = self._client
         with (
-            open_client(self._logins) as client,
+            contextlib.nullcontext(client) if client else open_client(self._logins) as client,
             client.stream("GET", url, headers=_AS_IT_IS) as answer,
             part.open("wb") as file,
         ):

@@ -237,7 +237,8 @@ def stock_host_channel(  # noqa: PLR0913, PLR0917  # what it is stocked with
     channel.add_interpreter(interpreter, say)
     locked = files_of(resolved, request, pages, toolbox.resolver, say)
     fetch = functools.partial(_fetched, toolbox, say)
-    channel.add_wheels(locked, fetch, question.target.python, say)
+    with toolbox.downloads.connected():
+        channel.add_wheels(locked, fetch, question.target.python, say)
     channel.index(say)
     return tuple(CondaSpec(each.name, f"=={each.version}") for each in resolved)
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _HOST = "127.0.0.1"
 _RANGE = re.compile(r"bytes=(?P<first>\d*)-(?P<last>\d*)")
@@ -48,6 +48,14 @@ class Asked:
     headers: Mapping[str, str] = field(repr=False)
 
 
+class _Server(ThreadingHTTPServer):
+    connections = 0
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        self.connections += 1
+        return super().get_request()
+
+
 class LoopbackServer(ABC):
     """Serves what `answer` says, on a free port, once it is `running`.
 
@@ -73,8 +81,13 @@ class LoopbackServer(ABC):
         self._scheme = "http"
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._server = ThreadingHTTPServer((_HOST, 0), self._handler())
+        self._server = _Server((_HOST, 0), self._handler())
         self._server.daemon_threads = True
+
+    @property
+    def connections(self) -> int:
+        """How many were made."""
+        return self._server.connections
 
     @property
     def base_url(self) -> str:
@@ -166,11 +179,11 @@ class LoopbackServer(ABC):
         return Handler
 
 
-_Server = TypeVar("_Server", bound=LoopbackServer)
+_Running = TypeVar("_Running", bound=LoopbackServer)
 
 
 @contextlib.contextmanager
-def running(server: _Server) -> Iterator[_Server]:
+def running(server: _Running) -> Iterator[_Running]:
     """Let a new server answer until the block ends."""
     thread = threading.Thread(target=server.serve)
     thread.start()

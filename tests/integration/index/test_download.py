@@ -95,6 +95,23 @@ def test_a_kept_file_that_was_changed_is_downloaded_again(
     assert downloads.fetch(server.url, _SHA256).read_bytes() == _DATA
 
 
+def test_connections_are_kept_for_many_files_and_closed_behind_the_last(
+    downloads: Downloads, serve: Serve
+) -> None:
+    bodies = [bytes([each]) * 99 for each in range(6)]
+    server = serve(*(Reply(body=each) for each in bodies))
+    with downloads.connected():
+        for each in bodies[:2]:
+            downloads.fetch(server.url, hashlib.sha256(each).hexdigest())
+        with downloads.connected():
+            downloads.fetch(server.url, hashlib.sha256(bodies[2]).hexdigest())
+        downloads.fetch(server.url, hashlib.sha256(bodies[3]).hexdigest())
+    assert server.connections == 1
+    for each in bodies[4:]:
+        downloads.fetch(server.url, hashlib.sha256(each).hexdigest())
+    assert server.connections == 3
+
+
 def test_other_bytes_are_refused(downloads: Downloads, serve: Serve, tmp_path: Path) -> None:
     server = serve(Reply(body=b"other bytes"))
     with pytest.raises(IntegrityError, match=r"Hash mismatch of app-1\.0") as caught:
