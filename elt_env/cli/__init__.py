@@ -14,6 +14,7 @@ COMMANDS = {
     "check": ("checks:check", "Run one CHECK on TARGET, again if it held before."),
     "diff": ("diff:diff", "Print what changed from lock OLD to lock NEW, and why."),
     "doctor": ("checks:doctor", "Run every health check on TARGET."),
+    "export": ("export:export", "Write the lock of TARGET as a file of another tool."),
     "gc": ("upkeep:gc", "Remove prefixes, images and layers that nothing refers to."),
     "history": ("release:history", "Print every release of TARGET."),
     "image": ("image:image", "Pack TARGET's environment into an OCI image, and prove it."),

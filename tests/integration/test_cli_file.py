@@ -276,3 +276,42 @@ def test_a_record_that_cannot_be_read_is_named(newcomer: Stranger) -> None:
     record = newcomer.place / ".elt_env/unlisted/elt.json"
     record.write_text("{")
     _refused(newcomer.type("show", "elt"), str(record), code=5)
+
+
+@_SHARED
+def test_what_is_exported_is_locked_elsewhere_as_it_was(
+    stranger: Stranger, built: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    assert built.returncode == 0, built.stderr
+    target = f"my-team@{stranger.python}"
+    other = stranger.elsewhere(tmp_path / "other")
+    done = stranger.type("export", target, "-o", str(other.place / "environment.yml"))
+    assert done.returncode == 0, done.stderr
+    assert "does not carry the hashes, and from which index pip's half comes" in done.stderr
+    locked = other.type("lock", "environment.yml")
+    digest = json.loads(stranger.type("show", target, "--json").stdout)["lock"]["digest"]
+    assert locked.stdout.startswith(f"{target} {digest}")
+
+
+@_SHARED
+def test_an_export_is_no_file_that_is_there_already(
+    stranger: Stranger, built: subprocess.CompletedProcess[str]
+) -> None:
+    del built
+    before = (stranger.place / "things/environment.yml").read_text()
+    done = stranger.type("export", f"my-team@{stranger.python}", "-o", "things/environment.yml")
+    _refused(done, "things/environment.yml is there already, and is left as it is.")
+    assert (stranger.place / "things/environment.yml").read_text() == before
+
+
+@_SHARED
+@pytest.mark.parametrize("form", ["explicit", "requirements", "pylock"])
+def test_files_of_the_lock_are_exported_as_they_are(
+    stranger: Stranger, built: subprocess.CompletedProcess[str], form: str
+) -> None:
+    del built
+    target = f"my-team@{stranger.python}"
+    done = stranger.type("export", target, "--format", form)
+    assert done.returncode == 0, done.stderr
+    place = json.loads(stranger.type("show", target, "--json").stdout)["lock"]["path"]
+    assert done.stdout in [each.read_text() for each in Path(place).iterdir()]

@@ -1,0 +1,78 @@
+"""`export`: the lock of a target as a file of another tool."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from elt_env.cli.lock import TARGET
+from elt_env.cli.progress import teller
+from elt_env.cli.targets import open_target
+from elt_env.environment.build import require_lock
+from elt_env.errors import InputError
+from elt_env.lockfile.export import FORMATS
+from elt_env.runtime.files import write_atomically, writing
+
+
+@click.command()
+@TARGET
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([*FORMATS]),
+    default="environment",
+    show_default=True,
+    help="What to write.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Where to write it; else it is printed.")
+def export(name: str, form: str, output: str | None) -> None:
+    """Write the lock of TARGET as a file of another tool.
+
+    \b
+    environment   environment.yml, every package pinned: conda, mamba, elt-env
+    explicit      conda's half, URLs and hashes: conda create --file
+    requirements  pip's half with hashes: pip install --require-hashes --no-deps -r
+    pylock        pip's half as pylock.toml (PEP 751)
+    constraints   the versions of all Python distributions: pip install -c
+
+    What the format cannot carry is said.
+
+    \b
+    Examples:
+      elt-env export elt@3.11 -o environment.lock.yml
+      elt-env export elt@3.11 --format constraints -o constraints.txt
+    """
+    target, toolbox = open_target(name)
+    lock = require_lock(target, toolbox)
+    chosen, say = FORMATS[form], teller()
+    text = chosen.render(lock)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        _write(Path(output), text)
+        say(f"export: {output} is written")
+    say(f"export: {form} does not carry {chosen.lost}")
+    if lock.channel_source == "host" and form in ("environment", "explicit"):
+        say(
+            "export: conda's packages are of the HOST CHANNEL, made on this machine: they can be "
+            "installed here alone",
+            logging.WARNING,
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        InputError: it is there.
+        StorageError: it cannot be written.
+    """
+    if path.exists():
+        raise InputError(
+            f"{path} is there already, and is left as it is.",
+            "Name another file, or remove that one.",
+        )
+    with writing(path):
+        write_atomically(path, text)

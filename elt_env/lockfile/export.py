@@ -1,0 +1,64 @@
+"""A lock in the file formats of other tools, as far as these can carry it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from elt_env.lockfile import conda_lock, pylock, requirements
+from elt_env.lockfile.document import Lock, Package
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that other tools read.
+
+    Attributes:
+        lost: what of the lock it cannot carry.
+        render: returns a lock in it.
+    """
+
+    lost: str
+    render: Callable[[Lock], str]
+
+
+def _environment(lock: Lock) -> str:
+    """Return an environment.yml that pins every package, which conda and this program read."""
+    conda: list[object] = [f"{each.name}={each.version}={each.build}" for each in lock.conda]
+    pip = [{"pip": [*map(_pip_line, lock.pip)]}] if lock.pip else []
+    content: dict[str, object] = {
+        "name": lock.target.environment,
+        "channels": list(lock.channels),
+        "dependencies": conda + pip,
+    }
+    if lock.variables:
+        content["variables"] = dict(lock.variables)
+    return _head(lock) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _constraints(lock: Lock) -> str:
+    """Return a constraints file of all Python distributions, conda's too."""
+    lines = (f"{name}=={version}\n" for name, version in sorted(lock.distributions.items()))
+    return _head(lock) + "".join(lines)
+
+
+def _pip_line(package: Package) -> str:
+    if package.index is None:
+        return f"{package.name} @ {package.origin}"
+    return f"{package.name}=={package.version}"
+
+
+def _head(lock: Lock) -> str:
+    return f"# {lock.target} {lock.digest}\n"
+
+
+FORMATS: Mapping[str, Format] = {
+    "environment": Format("the hashes, and from which index pip's half comes", _environment),
+    "explicit": Format("pip's half", conda_lock.render),
+    "requirements": Format("conda's half", requirements.render),
+    "pylock": Format("conda's half", pylock.render),
+    "constraints": Format("the hashes, and what is no Python distribution", _constraints),
+}
+"""By name, what a lock can be written as."""
