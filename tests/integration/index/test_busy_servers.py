@@ -70,8 +70,10 @@ def test_archives_that_are_linked(
     heard = Said()
     conda.link(found, tmp_path / "prefix", (), heard)
     assert len(list((tmp_path / "prefix" / "conda-meta").glob("*.json"))) == len(found)
-    assert waits
-    assert all(50 < each <= 60 for each in waits)
+    # Where the server has time again when it is asked how long, the wait is a short one of our own.
+    first, *others = waits
+    assert 50 < first <= 60
+    assert all(50 < each <= 60 or each < 2 for each in others)
     assert [each for each in heard if "127.0.0.1 asks to wait" in each]
 
 
