@@ -24,7 +24,8 @@ from elt_env.runtime.files import write_atomically, writing
     type=click.Choice([*FORMATS]),
     default="environment",
     show_default=True,
-    help="What to write.",
+    metavar="FORMAT",
+    help="One of these.",
 )
 @click.option("-o", "--output", metavar="FILE", help="Where to write it; else it is printed.")
 def export(name: str, form: str, output: str | None) -> None:
