@@ -57,21 +57,27 @@ class Downloads:
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[None]:
-        """Keep connections open until the block ends.
+        """Keep the connections of what is downloaded until the block ends.
 
         For many small files, to look up their server and to connect takes longest.
         """
         with self._connecting:
-            self._client = self._client or open_client(self._logins)
             self._users += 1
         try:
             yield
         finally:
             with self._connecting:
                 self._users -= 1
-                if not self._users:
+                if self._client and not self._users:
                     self._client.close()
                     self._client = None
+
+    def _connection(self) -> contextlib.AbstractContextManager[httpx.Client]:
+        with self._connecting:
+            if not self._users:
+                return open_client(self._logins)
+            self._client = self._client or open_client(self._logins)
+            return contextlib.nullcontext(self._client)
 
     def fetch(self, url: str, sha256: str, say: Say = unheard) -> Path:
         """Return the local file with that sha256, downloaded from `url` when it is not there.
@@ -177,9 +183,8 @@ class Downloads:
 
     def _stream(self, url: str, part: Path) -> None:
         end = time.monotonic() + self._limit
-        client = self._client
         with (
-            contextlib.nullcontext(client) if client else open_client(self._logins) as client,
+            self._connection() as client,
             client.stream("GET", url, headers=_AS_IT_IS) as answer,
             part.open("wb") as file,
         ):

@@ -112,6 +112,16 @@ def test_connections_are_kept_for_many_files_and_closed_behind_the_last(
     assert server.connections == 3
 
 
+def test_what_is_kept_is_had_though_no_connection_can_be_made(
+    downloads: Downloads, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    path = downloads.fetch(server.url, _SHA256)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path.parent / "lost.pem"))
+    with downloads.connected():
+        assert downloads.fetch(server.url, _SHA256) == path
+
+
 def test_other_bytes_are_refused(downloads: Downloads, serve: Serve, tmp_path: Path) -> None:
     server = serve(Reply(body=b"other bytes"))
     with pytest.raises(IntegrityError, match=r"Hash mismatch of app-1\.0") as caught:
