@@ -17,7 +17,7 @@ def file_name(lock: Lock) -> str:
 def render(lock: Lock) -> str:
     """Return the explicit file of the conda half of `lock`, sorted by package name."""
     head = [
-        f"# {lock.target} {lock.digest}",
+        lock.heading,
         f"# platform: {lock.target.platform}",
         "@EXPLICIT",
     ]

@@ -224,6 +224,11 @@ class Lock:
         return digest_of(content)
 
     @property
+    def heading(self) -> str:
+        """The comment that files of the lock begin with."""
+        return f"# {self.target} {self.digest}"
+
+    @property
     def conda(self) -> tuple[Package, ...]:
         """The packages that conda installs."""
         return tuple(each for each in self.packages if each.manager == "conda")

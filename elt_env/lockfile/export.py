@@ -35,23 +35,19 @@ def _environment(lock: Lock) -> str:
     }
     if lock.variables:
         content["variables"] = dict(lock.variables)
-    return _head(lock) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return f"{lock.heading}\n" + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def _constraints(lock: Lock) -> str:
     """Return a constraints file of all Python distributions, conda's too."""
     lines = (f"{name}=={version}\n" for name, version in sorted(lock.distributions.items()))
-    return _head(lock) + "".join(lines)
+    return f"{lock.heading}\n" + "".join(lines)
 
 
 def _pip_line(package: Package) -> str:
     if package.index is None:
         return f"{package.name} @ {package.origin}"
     return f"{package.name}=={package.version}"
-
-
-def _head(lock: Lock) -> str:
-    return f"# {lock.target} {lock.digest}\n"
 
 
 FORMATS: Mapping[str, Format] = {

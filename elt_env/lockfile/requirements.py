@@ -16,7 +16,7 @@ def render(lock: Lock) -> str:
     no index has is named by its URL; pip and uv accept a commit only without `--require-hashes`.
     """
     lines = [_direct(each) if each.index is None else pinned([each]) for each in lock.pip]
-    return f"# {lock.target} {lock.digest}\n" + "".join(lines)
+    return f"{lock.heading}\n" + "".join(lines)
 
 
 def pinned(packages: Iterable[Package]) -> str:
