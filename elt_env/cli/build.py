@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 import click
 
-from elt_env.cli import release as releases
-from elt_env.cli.lock import NAME, PYTHON, TARGET_OR_FILE, locked_as, tell_locked
+from elt_env.cli.lock import NAME, PYTHON, TARGET_OR_FILE, locked_as
 from elt_env.cli.progress import tell, teller
+from elt_env.cli.release import by_hand
 from elt_env.cli.show import next_steps_of
 from elt_env.cli.targets import lock_in, open_target
-from elt_env.environment import build as building
+from elt_env.environment.build import require_as_sealed
 from elt_env.environment.prefix import Prefix
-from elt_env.errors import ProofError
-from elt_env.lockfile.document import Lock
-from elt_env.machine.process import Say
 from elt_env.machine.shells import own_command
 from elt_env.package.target import Target
-from elt_env.proof.acceptance import to_mend, ways_to_accept
-from elt_env.proof.checks.registry import build_checks, is_blocking
-from elt_env.proof.prove import prefix_prover
-from elt_env.release.notify import notify
+from elt_env.pipeline import Pipeline
+from elt_env.proof.checks.registry import build_checks
 from elt_env.report import show as showing
 from elt_env.report.summary import next_of_file
-from elt_env.store.evidence import Evidence
 from elt_env.toolbox import Toolbox
 
 
@@ -62,27 +55,25 @@ def build(  # noqa: PLR0913  # click passes them
       elt-env build path/to/environment.yml
       elt-env build path/to/environment.yml --python 3.12 --name elt-next
     """
-    say = teller()
-    locked = None
+    say, reasons = teller(), ""
     if directory:
         target, toolbox = open_target(name)
         current = lock_in(directory, target, toolbox, say)
     else:
         found = locked_as(name, python, called, say)
-        target, toolbox, locked = found.target, found.toolbox, found.locked
-        current = locked.lock
-        tell_locked(locked, toolbox, say)
-    built = building.ensure_prefix(current, toolbox, say)
-    names = build_checks(toolbox.environment)
-    results = prefix_prover(current, toolbox, say, again=again).results(names)
-    click.echo(f"{target.name} {current.digest}\n{built.path}")
-    _require_held(results, current, toolbox, say)
-    building.require_as_sealed(Prefix(built.path, current))
+        target, toolbox, current = found.target, found.toolbox, found.locked.lock
+        reasons = "; ".join(found.locked.reasons)
+    pipeline = Pipeline(target=target, toolbox=toolbox, say=say)
+    results = pipeline.prove(current, build_checks(toolbox.environment), again=again)
+    prefix = Prefix(toolbox.store.prefix_path(current), current)
+    click.echo(f"{target.name} {current.digest}\n{prefix.path}")
+    pipeline.require_held(results, current)
+    require_as_sealed(prefix)
     if directory:
         toolbox.store.write_lock(current)
         toolbox.store.set_current(target, current.digest, toolbox.now())
     if not stays:
-        releases.promote_built(current, toolbox, say, () if locked is None else locked.reasons)
+        pipeline.promote_built(current, trigger=reasons or by_hand(), by="elt-env build")
     _tell_next(target, toolbox)
 
 
@@ -94,25 +85,3 @@ def _tell_next(target: Target, toolbox: Toolbox) -> None:
         click.echo("\n" + next_of_file(summary, own_command(sys.argv[0]), spec))
     else:
         tell("\n" + next_steps_of(summary, toolbox))
-
-
-def _require_held(results: Sequence[Evidence], lock: Lock, toolbox: Toolbox, say: Say) -> None:
-    """Return when no check failed that a release waits for; else tell others, and raise.
-
-    Raises:
-        ProofError: one of them failed.
-    """
-    policy = toolbox.environment
-    failed = [each for each in results if each.failed and is_blocking(each.check, policy)]
-    if not failed:
-        return
-    details = "\n".join(f"{each.check}: {each.detail}" for each in failed)
-    notify(lock.target, toolbox, say, "failed", details)
-    names = ", ".join(each.check for each in failed)
-    change, ways = to_mend(failed, policy), ways_to_accept(failed, policy, lock)
-    log = toolbox.store.local_home / failed[0].log
-    raise ProofError(
-        f"{lock.target.name} is built, but does not hold: {names}\n"
-        + "\n".join(each.detail for each in failed),
-        "\n     ".join([f"{change} and build again.", *ways, f"The log: {log}"]),
-    )

@@ -8,16 +8,15 @@ import click
 
 from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
-from elt_env.environment.build import ensure_prefix, require_lock
+from elt_env.environment.build import require_lock
 from elt_env.errors import ProofError
 from elt_env.image.oci import engines
 from elt_env.image.oci.layout import Layout
-from elt_env.image.pack import pack
 from elt_env.image.push import push_image
 from elt_env.image.record import ImageRecord
 from elt_env.image.run import run_image
 from elt_env.machine.shells import own_command
-from elt_env.proof.prove import image_prover
+from elt_env.pipeline import Pipeline
 from elt_env.report.summary import evidence_text
 
 _TARGET = click.argument("name", metavar="TARGET")
@@ -43,9 +42,8 @@ def image(name: str, refresh_base: bool, again: bool, engine: str | None) -> Non
     """
     target, toolbox = open_target(name)
     lock, say = require_lock(target, toolbox), teller()
-    ensure_prefix(lock, toolbox, say)
-    packed = pack(lock, toolbox, say, refresh_base=refresh_base)
-    results = image_prover(lock, toolbox, say, again=again).results()
+    pipeline = Pipeline(target=target, toolbox=toolbox, say=say)
+    packed, results = pipeline.pack(lock, refresh_base=refresh_base, again=again)
     click.echo(f"{target.name} {packed.image.digest}\noci:{packed.path}:{packed.image.name}")
     click.echo(layers_text(packed.image))
     click.echo(evidence_text(results))

@@ -12,12 +12,10 @@ from elt_env.errors import PolicyError
 from elt_env.lock import make as locking
 from elt_env.lock.diff_render import body, headline
 from elt_env.lock.from_file import LockedFile, lock_file
-from elt_env.lockfile.changes import count
 from elt_env.machine.process import Say
+from elt_env.pipeline import Pipeline
 from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import is_file
-from elt_env.release.notify import notify
-from elt_env.toolbox import Toolbox
 
 TARGET = click.argument("name", metavar="TARGET")
 TARGET_OR_FILE = click.argument("name", metavar="TARGET|FILE")
@@ -39,10 +37,7 @@ def lock(name: str, python: str | None, called: str | None) -> None:
       elt-env lock elt@3.11
       elt-env lock path/to/environment.yml --python 3.11
     """
-    say = teller()
-    found = locked_as(name, python, called, say)
-    tell_locked(found.locked, found.toolbox, say)
-    _print_locked(found.locked)
+    _print_locked(locked_as(name, python, called, teller()).locked)
 
 
 @click.command()
@@ -71,29 +66,25 @@ def relock(name: str, packages: tuple[str, ...], accepted: tuple[str, ...]) -> N
     say = teller()
     upgrade = packages or None
     locked = locking.lock(target, toolbox, say, upgrade=upgrade, accepted=accepted)
-    tell_locked(locked, toolbox, say)
+    Pipeline(target=target, toolbox=toolbox, say=say).tell_locked(locked)
     _print_locked(locked)
 
 
 def locked_as(name: str, python: str | None, called: str | None, say: Say) -> LockedFile:
-    """Lock what a person named, a target or a file."""
+    """Lock what a person named, a target or a file; others are told of a new lock."""
     if is_file(name):
         project = open_project(with_policy=False)
-        return lock_file(Path(name), project, say, python=python, name=called)
-    if python or called:
+        found = lock_file(Path(name), project, say, python=python, name=called)
+    elif python or called:
         raise PolicyError(
             f"--python and --name are for a file; '{name}' is a target.",
             "Write the Python behind it, as in: elt-env build elt@3.11",
         )
-    target, toolbox = open_target(name)
-    return LockedFile(target, toolbox, locking.lock(target, toolbox, say))
-
-
-def tell_locked(locked: locking.Locked, toolbox: Toolbox, say: Say) -> None:
-    """Tell the webhook of the policy of a new lock, if there is one."""
-    if not locked.kept:
-        trigger = "; ".join(locked.reasons)
-        notify(locked.lock.target, toolbox, say, "relocked", count(locked.changes), trigger=trigger)
+    else:
+        target, toolbox = open_target(name)
+        found = LockedFile(target, toolbox, locking.lock(target, toolbox, say))
+    Pipeline(target=found.target, toolbox=found.toolbox, say=say).tell_locked(found.locked)
+    return found
 
 
 def _print_locked(locked: locking.Locked) -> None:

@@ -5,24 +5,17 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import Sequence
 
 import click
 
 from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
-from elt_env.lockfile.document import Lock
-from elt_env.machine.process import Say
 from elt_env.machine.shells import own_command
-from elt_env.package.target import Target
+from elt_env.pipeline import Pipeline
 from elt_env.release.history import log_text
 from elt_env.release.log import release_log
-from elt_env.release.move import MoveResult, mend_entry_points
-from elt_env.release.notify import notify
-from elt_env.release.promote import promote as promote_lock
-from elt_env.release.roll_back import roll_back
+from elt_env.release.move import MoveResult
 from elt_env.release.store import ReleaseStore
-from elt_env.toolbox import Toolbox
 
 _TARGET = click.argument("name", metavar="TARGET")
 _WHY = click.option("--why", metavar="TEXT", help="The reason, for the history.")
@@ -43,9 +36,8 @@ def promote(name: str, why: str | None) -> None:
       elt-env promote elt@3.11 --why "the nightly run needs dbt 1.11.16"
     """
     target, toolbox = open_target(name)
-    say = teller()
-    moved = promote_lock(target, toolbox, say, trigger=why or by_hand(), by="elt-env promote")
-    _tell_moved(moved, target, toolbox, say)
+    pipeline = Pipeline(target=target, toolbox=toolbox, say=teller())
+    moved = pipeline.promote(trigger=why or by_hand(), by="elt-env promote")
     _print_moved(moved, ReleaseStore(toolbox.store))
 
 
@@ -66,9 +58,8 @@ def rollback(name: str, to: str | None, why: str | None) -> None:
       elt-env rollback elt@3.11 --to 8c889c6ab17a --why "dbt test fails since Monday"
     """
     target, toolbox = open_target(name)
-    say = teller()
-    moved = roll_back(target, toolbox, say, to=to, trigger=why or by_hand(), by="elt-env rollback")
-    _tell_moved(moved, target, toolbox, say)
+    pipeline = Pipeline(target=target, toolbox=toolbox, say=teller())
+    moved = pipeline.roll_back(to=to, trigger=why or by_hand(), by="elt-env rollback")
     _print_moved(moved, ReleaseStore(toolbox.store))
     if not moved.kept:
         click.echo(f"Forward again: {own_command(sys.argv[0])} promote {target.name}")
@@ -96,50 +87,12 @@ def history(name: str, as_json: bool) -> None:  # noqa: FBT001  # click passes i
         click.echo(log_text(target.name, entries))
 
 
-def promote_built(lock: Lock, toolbox: Toolbox, say: Say, reasons: Sequence[str]) -> None:
-    """Make a lock that was built the release where the policy promotes by itself, as in Dagster.
-
-    Where a person promotes, the entry points of the release that there is are kept whole.
-
-    Args:
-        lock: the target's current one.
-        toolbox: of its environment.
-        say: told of progress.
-        reasons: why it was made, for the history; none when a person wanted it as it was.
-
-    Raises: as `elt_env.release.promote.promote`.
-    """
-    if toolbox.environment.promote == "manual":
-        mend_entry_points(lock.target, toolbox, say)
-        say(f"promote: waits for a person: elt-env promote {lock.target.name}")
-        return
-    trigger = "; ".join(reasons) or by_hand()
-    moved = promote_lock(
-        lock.target,
-        toolbox,
-        say,
-        digest=lock.digest,
-        unasked=True,
-        trigger=trigger,
-        by="elt-env build",
-    )
-    _tell_moved(moved, lock.target, toolbox, say)
-
-
 def by_hand() -> str:
     """Return the reason where a person gives none."""
     try:
         return f"asked for by {getpass.getuser()}"
     except (KeyError, OSError):  # nobody with this number
         return "asked for by hand"
-
-
-def _tell_moved(moved: MoveResult, target: Target, toolbox: Toolbox, say: Say) -> None:
-    """Tell the webhook of the policy, if there is one."""
-    if not moved.kept:
-        release = moved.release
-        detail = f"{release.action}: the lock {release.digest}"
-        notify(target, toolbox, say, "promoted", detail, trigger=release.trigger)
 
 
 def _print_moved(moved: MoveResult, releases: ReleaseStore) -> None:

@@ -12,8 +12,9 @@ from elt_env.defs.automation import follows_upstream
 from elt_env.defs.metadata import image_metadata, lock_metadata, made, prefix_metadata
 from elt_env.defs.names import about, group_name
 from elt_env.defs.release_metadata import release_metadata, release_version
+from elt_env.defs.resources import Work
 from elt_env.defs.run_tags import ENVIRONMENT, is_unasked, mover, steering
-from elt_env.defs.steps import Made, Work, chain, step
+from elt_env.defs.steps import Made, chain, step
 from elt_env.environment import build
 from elt_env.environment.prefix import FORMAT as PREFIX_FORMAT
 from elt_env.environment.prefix import Stage
@@ -22,17 +23,15 @@ from elt_env.image.pack import Draft
 from elt_env.image.push import push_candidate
 from elt_env.lock import make as locking
 from elt_env.lock.make import Locked, Resolution, Solved
-from elt_env.lockfile.changes import count
 from elt_env.lockfile.document import SCHEMA as LOCK_FORMAT
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.release.move import mend_entry_points
-from elt_env.release.promote import promote
 
 
 @step
 def solve_conda(at: Work, _spec: None) -> Locked | Solved | Resolution:
     """Keep the current lock while it satisfies, else let conda answer first."""
-    return locking.solve_unless_kept(at.target, at.toolbox, at.say, **steering(at.tags))
+    return locking.solve_unless_kept(at.target, at.toolbox, at.say, **steering(at.run.tags))
 
 
 @step
@@ -45,8 +44,7 @@ def resolve_pip(at: Work, solved: Locked | Solved | Resolution) -> Locked | Reso
 def write_lockfile(at: Work, resolved: Locked | Resolution) -> Made:
     """Write the lock's files and make it the current one."""
     locked = locking.write(resolved, at.toolbox, at.say)
-    if not locked.kept:
-        at.tell("relocked", count(locked.changes))
+    at.tell_locked(locked)
     return made(lock_metadata(locked), locked.lock.digest)
 
 
@@ -103,10 +101,7 @@ def write_image(at: Work, draft: Draft) -> Made:
 @step
 def move_release(at: Work, _image: None) -> Made:
     """Let the release be the current lock, in one rename, if all that is required is proven."""
-    unasked = is_unasked(at.tags)
-    moved = promote(at.target, at.toolbox, at.say, unasked=unasked, **mover(at.run))
-    if not moved.kept:
-        at.tell("promoted", f"the lock {moved.release.digest}")
+    moved = at.promote(unasked=is_unasked(at.run.tags), **mover(at.run))
     return made(release_metadata(moved, at.target, at.toolbox), release_version(moved.release))
 
 

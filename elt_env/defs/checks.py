@@ -10,8 +10,7 @@ import dagster as dg
 from elt_env.defs.levels import leveled
 from elt_env.defs.metadata import evidence_metadata
 from elt_env.defs.names import group_name, python_partitions
-from elt_env.defs.notices import tell
-from elt_env.defs.resources import EltProject, reporting, work
+from elt_env.defs.resources import EltProject, reporting, work, work_of
 from elt_env.defs.run_tags import AGAIN
 from elt_env.environment import build
 from elt_env.errors import InputError, ToolError
@@ -82,9 +81,9 @@ def checks_op(
     def checks(context: dg.AssetCheckExecutionContext, project: EltProject) -> Iterator[Any]:
         """Run the checks, two at a time, and report each as soon as it is known."""
         if context.has_partition_key:
-            with work(context, project, environment) as (toolbox, target):
-                lock = build.require_lock(target, toolbox)
-                yield from _results(context, lock, toolbox, make_prover)
+            with work(context, project, environment) as at:
+                lock = build.require_lock(at.target, at.toolbox)
+                yield from _results(context, lock, at.toolbox, make_prover)
         else:
             yield from _results_of_all_built(context, project, environment, make_prover)
 
@@ -95,17 +94,15 @@ def _results(
     context: dg.AssetCheckExecutionContext, lock: Lock, toolbox: Toolbox, make_prover: MakeProver
 ) -> Iterator[dg.AssetCheckResult]:
     """Yield the results of the selected checks on a lock; at the end tell of those that failed."""
-    names = _asked_for(context)
-    say = leveled(context.log)
-    prover = make_prover(lock, toolbox, say, again=AGAIN in context.run.tags)
-    failed = []
-    for each in prover.results_as_known(names):
+    at = work_of(context.run, lock.target, toolbox, leveled(context.log))
+    prover = make_prover(lock, toolbox, at.say, again=AGAIN in context.run.tags)
+    results = []
+    for each in prover.results_as_known(_asked_for(context)):
         if each.failed:
             context.log.error("%s failed: %s", each.check, each.detail)
-            failed.append(f"{each.check}: {each.detail}")
+        results.append(each)
         yield result_of(each, lock, toolbox)
-    if failed:
-        tell("failed", "\n".join(failed), lock.target, toolbox, context.run, say)
+    at.tell_failed(results)
 
 
 def _asked_for(context: dg.AssetCheckExecutionContext) -> set[str]:

@@ -3,19 +3,13 @@
 import dagster as dg
 from pydantic import Field
 
-from elt_env.defs.levels import leveled
 from elt_env.defs.names import target_partitions
-from elt_env.defs.notices import tell
 from elt_env.defs.release_metadata import release_metadata, release_version
-from elt_env.defs.resources import EltProject, work
+from elt_env.defs.resources import EltProject, Work, work
 from elt_env.defs.run_tags import IDENTITY, TO, Mover, is_unasked, mover
-from elt_env.package.target import Target
 from elt_env.project.policy import Policy
-from elt_env.release import promote as promoting
-from elt_env.release import roll_back as rolling
 from elt_env.release.move import MoveResult
 from elt_env.release.repair import mend
-from elt_env.toolbox import Toolbox
 
 # https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events that a step logs
 _DATA_VERSION = "dagster/data_version"
@@ -36,29 +30,24 @@ class RollBack(Promote):
 @dg.op
 def promote_lock(context: dg.OpExecutionContext, config: Promote, project: EltProject) -> None:
     """Let the release be the current lock, if all that is required is proven."""
-    with work(context, project) as (toolbox, target):
-        say, why = leveled(context.log), _mover(context, config)
-        unasked = is_unasked(context.run.tags)
-        moved = promoting.promote(target, toolbox, say, unasked=unasked, **why)
-        _report(moved, f"the lock {moved.release.digest}", target, toolbox, context)
+    with work(context, project) as at:
+        moved = at.promote(unasked=is_unasked(at.run.tags), **_mover(at, config))
+        _report(moved, at, context)
 
 
 @dg.op
 def roll_back(context: dg.OpExecutionContext, config: RollBack, project: EltProject) -> None:
     """Let the release be the one before again, or the one that is asked for."""
-    with work(context, project) as (toolbox, target):
-        say, why = leveled(context.log), _mover(context, config)
-        to = config.to or context.run.tags.get(TO)
-        moved = rolling.roll_back(target, toolbox, say, to=to, **why)
-        detail = f"{moved.release.action}: the lock {moved.release.digest}"
-        _report(moved, detail, target, toolbox, context)
+    with work(context, project) as at:
+        moved = at.roll_back(to=config.to or at.run.tags.get(TO), **_mover(at, config))
+        _report(moved, at, context)
 
 
 @dg.op
 def repair_files(context: dg.OpExecutionContext, project: EltProject) -> None:
     """Read every file, and make again from the lock what is damaged."""
-    with work(context, project) as (toolbox, target):
-        damages = mend(target, toolbox, leveled(context.log))
+    with work(context, project) as at:
+        damages = mend(at.target, at.toolbox, at.say)
         context.add_output_metadata(
             {
                 "damages": dg.MetadataValue.int(len(damages)),
@@ -102,22 +91,18 @@ def release_jobs(policy: Policy) -> dg.Definitions:
     return dg.Definitions(jobs=[promote, rollback, repair])
 
 
-def _mover(context: dg.OpExecutionContext, said: Promote) -> Mover:
-    known = mover(context.run)
+def _mover(at: Work, said: Promote) -> Mover:
+    known = mover(at.run)
     return Mover(trigger=said.why or known["trigger"], by=known["by"])
 
 
-def _report(
-    moved: MoveResult, detail: str, target: Target, toolbox: Toolbox, context: dg.OpExecutionContext
-) -> None:
-    """Show a release on its asset; where it has moved, tell of it."""
-    if not moved.kept:
-        tell("promoted", detail, target, toolbox, context.run, leveled(context.log))
+def _report(moved: MoveResult, at: Work, context: dg.OpExecutionContext) -> None:
+    """Show a release on its asset."""
     context.log_event(
         dg.AssetMaterialization(
-            dg.AssetKey([target.environment, "release"]),
-            metadata=release_metadata(moved, target, toolbox),
-            partition=target.python,
+            dg.AssetKey([at.target.environment, "release"]),
+            metadata=release_metadata(moved, at.target, at.toolbox),
+            partition=at.target.python,
             tags={_DATA_VERSION: release_version(moved.release)},
         )
     )

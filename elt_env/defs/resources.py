@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 
 from elt_env.defs.levels import leveled
 from elt_env.defs.names import target_names
-from elt_env.defs.notices import tell
+from elt_env.defs.run_tags import TRIGGER
 from elt_env.errors import EltEnvError, InputError
+from elt_env.machine.process import Say
 from elt_env.package.target import Target
+from elt_env.pipeline import Pipeline
 from elt_env.project.project import Project
 from elt_env.project.settings import open_project
 from elt_env.runtime.masking import hidden
@@ -45,28 +48,39 @@ class EltProject(dg.ConfigurableResource[None]):
         return open_project(Path(self.directory) if self.directory else None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Work(Pipeline):
+    """What a run works on, and with what.
+
+    Attributes:
+        run: what others are told it belongs to; its tags steer it.
+    """
+
+    run: dg.DagsterRun
+
+
+def work_of(run: dg.DagsterRun, target: Target, toolbox: Toolbox, say: Say) -> Work:
+    """Return what a run works on; others are told the trigger in its tags."""
+    trigger = run.tags.get(TRIGGER, "")
+    return Work(
+        target=target, toolbox=toolbox, say=say, trigger=trigger, run_id=run.run_id, run=run
+    )
+
+
 @contextlib.contextmanager
-def work(
-    context: Context, project: EltProject, environment: str | None = None
-) -> Iterator[tuple[Toolbox, Target]]:
-    """Yield the tools and the run's target; what fails inside is reported, and told.
+def work(context: Context, project: EltProject, environment: str | None = None) -> Iterator[Work]:
+    """Yield what the run works on; what fails inside is reported, and told.
 
     The run's partition is a Python of the environment; without one it is a target, as `elt@3.11`.
     """
     with reporting(context):
         toolbox, target = _chosen(context, project, environment)
+        at = work_of(context.run, target, toolbox, leveled(context.log))
         try:
-            yield toolbox, target
+            yield at
         except EltEnvError as error:
             if not _is_tried_again(error, context):
-                tell(
-                    "blocked",
-                    hidden(error.problem),
-                    target,
-                    toolbox,
-                    context.run,
-                    leveled(context.log),
-                )
+                at.tell("blocked", hidden(error.problem))
             raise
 
 

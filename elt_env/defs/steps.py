@@ -2,20 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
 import dagster as dg
 
-from elt_env.defs.levels import leveled
 from elt_env.defs.names import group_name
-from elt_env.defs.notices import tell
 from elt_env.defs.resources import work
-from elt_env.machine.process import Say
-from elt_env.package.target import Target
-from elt_env.release.notice import Outcome
-from elt_env.toolbox import Toolbox
 
 Made = dg.MaterializeResult[None]
 """What the last step of an asset ends with."""
@@ -34,31 +28,6 @@ class Step:
 
     name: str
     of: Callable[[str], dg.OpDefinition]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a step works on, and with what.
-
-    Attributes:
-        target: the environment of the step's asset, at the Python that is the run's partition.
-        say: told of progress, for the log of the step.
-        run: that the step belongs to.
-    """
-
-    target: Target
-    toolbox: Toolbox
-    say: Say
-    run: dg.DagsterRun
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """What the run is steered with."""
-        return self.run.tags
-
-    def tell(self, outcome: Outcome, detail: str) -> None:
-        """Tell others of an outcome, where the policy says so."""
-        tell(outcome, detail, self.target, self.toolbox, self.run, self.say)
 
 
 def step(body: Callable[..., Any]) -> Step:
@@ -87,8 +56,7 @@ def step(body: Callable[..., Any]) -> Step:
             pool=group_name(environment),
         )
         def compute(context: dg.OpExecutionContext, **given: Any) -> Any:  # noqa: ANN401  # any step's
-            with work(context, context.resources.project, environment) as (toolbox, target):
-                at = Work(target, toolbox, leveled(context.log), context.run)
+            with work(context, context.resources.project, environment) as at:
                 return body(at, given.get(_BEFORE))
 
         return compute

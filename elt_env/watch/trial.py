@@ -12,7 +12,6 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_version
 from packaging.version import Version
 
-from elt_env.environment.build import ensure_prefix
 from elt_env.environment.declared import read_declared
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import (
@@ -35,8 +34,8 @@ from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.pip.port import Resolved
+from elt_env.pipeline import Pipeline
 from elt_env.proof.checks.registry import build_checks, is_blocking
-from elt_env.proof.prove import prefix_prover
 from elt_env.python.interpreters import list_interpreters
 from elt_env.spec.conda_bounds import admits_minor
 from elt_env.spec.markers import python_bound
@@ -211,19 +210,19 @@ def _declared_on_index(
 def _prove(lock: Lock, toolbox: Toolbox, say: Say, *, known: tuple[Evidence, ...] = ()) -> Look:
     """Return what comes of building a lock and checking it; `known` is evidence that may do."""
     look = Look("locked", lock=lock.digest, python_version=lock.python.version)
+    policy = toolbox.environment
+    names = tuple(each for each in build_checks(policy) if is_blocking(each, policy))
+    known = tuple(each for each in known if each.check in names and not each.doubt)
+    due = names if len(known) < len(names) else ()
     try:
-        prefix = Prefix(ensure_prefix(lock, toolbox, say).path, lock)
+        found = Pipeline(target=lock.target, toolbox=toolbox, say=say).prove(lock, due)
     except ProofError as error:
         unfit = Blocker("check failed", ("pip_check",), error.problem)
         return replace(look, blocked_by=(unfit,))
     except ToolError as error:
         return replace(look, blocked_by=_unbuilt(error))
-    policy = toolbox.environment
-    names = tuple(each for each in build_checks(policy) if is_blocking(each, policy))
-    evidence = tuple(each for each in known if each.check in names and not each.doubt)
-    if len(evidence) < len(names):
-        evidence = prefix_prover(lock, toolbox, say).results(names)
-    return after_checks(look, prefix, evidence)
+    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    return after_checks(look, prefix, found or known)
 
 
 def after_checks(look: Look, prefix: Prefix, evidence: tuple[Evidence, ...]) -> Look:

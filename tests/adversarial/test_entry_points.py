@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.cli.release import promote_built
 from elt_env.errors import IntegrityError
+from elt_env.pipeline import Pipeline
 from elt_env.release.promote import promote
 from elt_env.release.repair import repair, repair_pointer
 from elt_env.release.store import ReleaseStore
@@ -123,7 +123,8 @@ def test_a_build_that_waits_for_a_person_mends_what_is_released(
     for lock in (_B, _A):  # what is the release, and what waits to become it
         before = content(toolbox)
         (toolbox.store.local_home / "current" / _TARGET.name / "bin/tool").unlink()
-        promote_built(lock, manual, silent, ())
+        pipeline = Pipeline(target=_TARGET, toolbox=manual, say=silent)
+        pipeline.promote_built(lock, trigger="", by="a test")
         assert content(toolbox) == before
 
 

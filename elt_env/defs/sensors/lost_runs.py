@@ -6,8 +6,7 @@ import dagster as dg
 
 from elt_env.defs.intervals import local_seconds
 from elt_env.defs.levels import leveled
-from elt_env.defs.notices import tell
-from elt_env.defs.resources import EltProject
+from elt_env.defs.resources import EltProject, work_of
 from elt_env.defs.run_tags import ENVIRONMENT, TOLD
 from elt_env.project.policy import Policy
 
@@ -37,7 +36,7 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
         toolbox = project.toolbox(environment)
         detail = f"the run {name} of {run.job_name} was lost: {context.failure_event.message}"
         target = toolbox.target(environment, python)
-        tell("blocked", detail, target, toolbox, run, leveled(context.log))
+        work_of(run, target, toolbox, leveled(context.log)).tell("blocked", detail)
         # A tick that ends with its code server is made again, from where the one before it began.
         context.instance.add_run_tags(run.run_id, {TOLD: "lost"})
         return None
