@@ -168,6 +168,12 @@ class StorageError(EltEnvError):
     exit_code = 6
 
 
+class StoreUnreachableError(StorageError):
+    """The bucket of the store did not answer, or not in time."""
+
+    retryable = True
+
+
 class BusyError(EltEnvError):
     """Another process holds what this one needs, longer than the time limit."""
 

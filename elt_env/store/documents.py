@@ -1,16 +1,17 @@
 """The store's one interface: small documents, pointers that move by compare-and-swap, leases.
 
 Each room keeps its own records through it, and none knows where they lie. `store/local.py` has them
-as files of one directory. An object store satisfies the same contract
-(`tests/unit/store/test_documents.py`) through obstore, whose conditional puts and retries are part
-of it, in one wheel without dependencies; fsspec has no conditional put, so that two who move a
-pointer at once would lose one of the moves.
+as files of one directory, `store/bucket.py` as objects of a bucket; one contract holds for both
+(`tests/integration/store/test_documents.py`). The bucket is asked through obstore, which puts on
+conditions and tries again, in one wheel without dependencies; fsspec has no such puts, so that
+two who move a pointer at once would lose one of the moves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,11 +23,29 @@ _JSON = ".json"
 _T = TypeVar("_T")
 
 
+class Folder(Protocol):
+    """The documents of a folder by name, all of one writing where it was written as a whole."""
+
+    def place(self, name: str) -> str:
+        """Return where a document lies, for a message."""
+        ...
+
+    def read(self, name: str, most: int = MOST_STORED_BYTES) -> bytes:
+        """Return a document, as `Documents.read`."""
+        ...
+
+
 class Documents(Protocol):
     """Documents by key, as in `readiness/elt/3.13.json`; what comes before a `/` is a folder.
 
-    All but `read` and `place` raise StorageError where the store is full or cannot be used.
+    All but `place` raise StorageError where the store is full, refuses, or cannot be used, and
+    StoreUnreachableError where it may answer later.
     """
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory of this machine whose files the documents are; None where they are none."""
+        ...
 
     def place(self, key: str) -> str:
         """Return where a document or a folder lies, for a message."""
@@ -51,14 +70,23 @@ class Documents(Protocol):
         """
         ...
 
+    def folder(self, folder: str) -> Folder:
+        """Return the documents of a folder as it is now.
+
+        Raises:
+            IntegrityError: which documents are in it was changed by hand.
+        """
+        ...
+
     def write(self, key: str, content: str | bytes) -> None:
         """Write a document, in place of the one before: whole, or not at all."""
         ...
 
     def write_folder(self, folder: str, files: Mapping[str, str]) -> None:
-        """Write documents by name, in place of a folder; who finds the last one finds all of them.
+        """Write documents by name, in place of a folder: they are there all at once, and alone.
 
         Where another one writes the same folder at the same time, one of the two is there after it.
+        They are read through `folder`.
         """
         ...
 

@@ -56,6 +56,10 @@ class LocalDocuments:
                 "Make it a directory that this user can read, then run the same command.",
             ) from error
 
+    def folder(self, folder: str) -> LocalDocuments:
+        """Return the documents below a directory, as `Documents.folder`."""
+        return LocalDocuments(self.directory / folder)
+
     def write(self, key: str, content: str | bytes) -> None:
         """Write a file in one rename, as `Documents.write`."""
         write_atomically(self.directory / key, content)

@@ -34,7 +34,7 @@ from elt_env.package.canonical import short
 from elt_env.package.target import Target
 from elt_env.runtime.input_files import cause
 from elt_env.runtime.limits import MOST_LOCK_BYTES
-from elt_env.store.documents import Documents, read_record, record_bytes
+from elt_env.store.documents import Documents, Folder, read_record, record_bytes
 from elt_env.store.evidence import Evidence
 from elt_env.store.evidence_records import EvidenceRecords, Key
 from elt_env.store.local import LocalDocuments
@@ -109,7 +109,7 @@ class Store:
             IntegrityError: it is gone, was changed by hand, or is another target's than the one
                 that is given.
         """
-        lock = _steady(lambda: _read_whole(self.documents, _folder(digest), target))
+        lock = _steady(lambda: _read_whole(self.documents.folder(_folder(digest)), target))
         return self._require_digest(lock, digest)
 
     def _require_digest(self, lock: Lock, digest: str) -> Lock:
@@ -126,12 +126,12 @@ class Store:
         Raises:
             IntegrityError: its lock.json is gone, was changed by hand, or is another target's.
         """
-        lock = _steady(lambda: _read_manifest(self.documents, _folder(digest), target))
+        lock = _steady(lambda: _read_manifest(self.documents.folder(_folder(digest)), target))
         return self._require_digest(lock, digest)
 
     def damaged_files(self, lock: Lock) -> dict[str, FileFault]:
         """Return which of a kept lock's files do not derive from it, by name."""
-        return _damaged_files(self.documents, _folder(lock.digest), lock)
+        return _damaged_files(self.documents.folder(_folder(lock.digest)), lock)
 
     def current_lock(self, target: Target) -> Lock | None:
         """Return the target's current lock; None before the first.
@@ -229,7 +229,7 @@ def read_lock_directory(directory: Path, target: Target | None) -> Lock:
     Raises:
         IntegrityError: a file is gone or was changed by hand, or it is another target's lock.
     """
-    return _steady(lambda: _read_whole(LocalDocuments(directory), "", target))
+    return _steady(lambda: _read_whole(LocalDocuments(directory), target))
 
 
 def _steady(read: Callable[[], Lock]) -> Lock:
@@ -242,10 +242,10 @@ def _steady(read: Callable[[], Lock]) -> Lock:
     return read()
 
 
-def _read_whole(documents: Documents, folder: str, target: Target | None) -> Lock:
-    lock = _read_manifest(documents, folder, target)
-    for name in _damaged_files(documents, folder, lock):
-        places = (documents.place(_key(folder, each)) for each in (name, lock_json.FILE_NAME))
+def _read_whole(folder: Folder, target: Target | None) -> Lock:
+    lock = _read_manifest(folder, target)
+    for name in _damaged_files(folder, lock):
+        places = (folder.place(each) for each in (name, lock_json.FILE_NAME))
         raise IntegrityError(
             "{} is not what {} says.".format(*places),
             _RELOCK.format(target=target.name if target else "TARGET"),
@@ -253,12 +253,11 @@ def _read_whole(documents: Documents, folder: str, target: Target | None) -> Loc
     return lock
 
 
-def _read_manifest(documents: Documents, folder: str, target: Target | None) -> Lock:
+def _read_manifest(folder: Folder, target: Target | None) -> Lock:
     remedy = _RELOCK.format(target=target.name if target else "TARGET")
-    key = _key(folder, lock_json.FILE_NAME)
-    place = documents.place(key)
+    place = folder.place(lock_json.FILE_NAME)
     try:
-        text = documents.read(key, MOST_LOCK_BYTES).decode()
+        text = folder.read(lock_json.FILE_NAME, MOST_LOCK_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise IntegrityError(f"The lock {place} cannot be read: {cause(error)}.", remedy) from error
     lock = lock_json.parse(text, place, remedy)
@@ -270,12 +269,12 @@ def _read_manifest(documents: Documents, folder: str, target: Target | None) -> 
     return lock
 
 
-def _damaged_files(documents: Documents, folder: str, lock: Lock) -> dict[str, FileFault]:
+def _damaged_files(folder: Folder, lock: Lock) -> dict[str, FileFault]:
     """Return which files in a lock's folder do not derive from the lock."""
     faults: dict[str, FileFault] = {}
     for name, content in _derived_files(lock).items():
         try:
-            if documents.read(_key(folder, name), MOST_LOCK_BYTES) != content.encode():
+            if folder.read(name, MOST_LOCK_BYTES) != content.encode():
                 faults[name] = "was changed"
         except FileNotFoundError:
             faults[name] = "is gone"
@@ -291,7 +290,3 @@ def _derived_files(lock: Lock) -> dict[str, str]:
         pylock.FILE_NAME: pylock.render(lock),
         requirements.FILE_NAME: requirements.render(lock),
     }
-
-
-def _key(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name

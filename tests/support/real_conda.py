@@ -6,23 +6,17 @@ tests/real-conda.txt once for all runs on a machine.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uv
-from filelock import FileLock
-
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Completed, clean_environment, run
+from tests.support.installed_tools import installed_tool
 
-_REQUIREMENTS = Path(__file__).parents[1] / "real-conda.txt"
 _LIMIT = 600.0
 
 
@@ -86,32 +80,10 @@ class RealConda:
 
 def installed_conda(home: Path) -> RealConda:
     """Return the real conda, which is installed the first time; `home` is for what it keeps."""
-    name = hashlib.sha256(_REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = caches / "elt-env-tests" / f"conda-{name}"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(place.with_suffix(".lock"), timeout=_LIMIT):
-        ready = place / "ready"
-        if not ready.exists():
-            shutil.rmtree(place, ignore_errors=True)
-            _install(place)
-            ready.touch()
+    place = installed_tool("real-conda")
     (vendored,) = place.glob("lib/python*/site-packages/conda_lock/_vendor")
     home.mkdir(parents=True, exist_ok=True)
     return RealConda(place / "bin" / "python", vendored, home)
-
-
-def _install(place: Path) -> None:
-    variables = {key: text for key, text in os.environ.items() if not key.startswith("PYTHON")}
-    tool = uv.find_uv_bin()
-    into = ["--python", str(place / "bin" / "python")]
-    hashed = ["--require-hashes", "--requirements", str(_REQUIREMENTS)]
-    for command in (
-        [tool, "venv", "--python", sys.executable, str(place)],
-        [tool, "pip", "install", "--compile-bytecode", *into, *hashed],
-    ):
-        done = run(command, limit=_LIMIT, env=variables)
-        assert done.returncode == 0, done.stderr
 
 
 def with_md5(lock: Lock, text: str) -> str:

@@ -1,4 +1,4 @@
-"""What can stand between a client and a registry, or behind it."""
+"""What can stand between a client and a registry or a bucket, or behind it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Asked:
 
 
 class FaultProxy:
-    """Stands before a registry, counts what passes, and does to it what a test wants.
+    """Stands before a server, counts what passes, and does to it what a test wants.
 
     Attributes:
         asked: every request.
@@ -35,6 +35,8 @@ class FaultProxy:
         sent: bytes of bodies that clients got.
         faults: what the next requests are answered with, one each; None lets one pass.
         only: which requests faults are for.
+        lost: how many of these are done, and their connections cut without an answer.
+        latency: seconds by which every request is late.
         cut_request: bytes of bodies after which the connection is cut, once.
         cut_answer: the same for the bodies of answers.
         buffering: whether a body goes on only when it is there whole, as nginx does by default.
@@ -46,6 +48,8 @@ class FaultProxy:
         self.received = self.sent = 0
         self.faults: deque[Reply | None] = deque()
         self.only: Callable[[Asked], bool] = lambda _: True
+        self.lost = 0
+        self.latency = 0.0
         self.cut_request: int | None = None
         self.cut_answer: int | None = None
         self.buffering = True
@@ -94,6 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
         proxy.asked.append(asked)
         if proxy.hang:
             proxy.closing.wait(60)
+        if proxy.latency:
+            proxy.closing.wait(proxy.latency)
         size = int(headers.get("content-length", "0"))
         fault = proxy.faults.popleft() if proxy.faults and proxy.only(asked) else None
         if fault:
@@ -108,6 +114,11 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             upstream.request(self.command, self.path, body or None, dict(self.headers.items()))
             response = upstream.getresponse()
+            if proxy.lost and proxy.only(asked):
+                proxy.lost -= 1
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
             kept = {
                 name: value
                 for name, value in response.getheaders()
@@ -150,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         proxy.sent += len(body)
         self.wfile.write(body)
 
-    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = _pass  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = _pass  # noqa: N815
 
     def handle_one_request(self) -> None:
         try:

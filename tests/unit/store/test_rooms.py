@@ -22,8 +22,8 @@ from elt_env.store.evidence import Evidence
 from elt_env.store.locks import Store
 from elt_env.watch.readiness import Look, judge
 from elt_env.watch.store import ReadinessStore
+from tests.support.bucket import MemoryDocuments
 from tests.support.locks import MOMENT, TARGET, conda_package, lock_of, pip_package
-from tests.support.object_documents import ObjectDocuments
 from tests.support.releases import a_release, fake_prefix
 from tests.support.small_images import make_image, random_layer
 
@@ -32,7 +32,7 @@ _NEXT = lock_of(conda_package(), pip_package(version="1.1"))
 
 
 @dataclass(frozen=True)
-class _Counted(ObjectDocuments):
+class _Counted(MemoryDocuments):
     """Documents that note what took the place of what."""
 
     swaps: list[tuple[bytes | None, bytes]] = field(default_factory=list)
@@ -54,7 +54,7 @@ def store(tmp_path: Path, documents: _Counted) -> Store:
     return Store(tmp_path / "machine", documents=documents)
 
 
-def _another(tmp_path: Path, documents: ObjectDocuments) -> Store:
+def _another(tmp_path: Path, documents: MemoryDocuments) -> Store:
     """Return the same store, as another machine has it."""
     return Store(tmp_path / "another", documents=documents)
 
@@ -75,7 +75,8 @@ def test_a_lock_and_its_pointer(store: Store, tmp_path: Path, documents: _Counte
 
 def test_a_lock_that_was_changed_there_is_refused(store: Store, documents: _Counted) -> None:
     store.write_lock(_LOCK)
-    folder = f"locks/{_LOCK.digest.removeprefix('sha256:')}"
+    place = documents.folder(f"locks/{_LOCK.digest.removeprefix('sha256:')}").place("")
+    folder = place.removeprefix("memory:///").rstrip("/")
     documents.write(f"{folder}/pylock.toml", "")
     documents.delete(f"{folder}/requirements.txt")
     assert store.damaged_files(_LOCK) == {

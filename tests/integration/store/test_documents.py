@@ -12,17 +12,25 @@ import pytest
 from pydantic import TypeAdapter
 
 from elt_env.errors import BusyError, IntegrityError
+from elt_env.store.bucket import BucketDocuments
 from elt_env.store.documents import Documents, read_record, write_record
 from elt_env.store.local import LocalDocuments
-from tests.support.object_documents import ObjectDocuments
+from tests.support.bucket import MemoryDocuments
+from tests.support.s3_server import S3Server, new_prefix
 
 _KEY = "readiness/elt@3.11/3.11.json"
 _COUNTS = TypeAdapter(dict[str, int])
 
 
-@pytest.fixture(params=["local", "object"])
+@pytest.fixture(params=["local", "memory", pytest.param("s3", marks=pytest.mark.xdist_group("s3"))])
 def documents(request: pytest.FixtureRequest, tmp_path: Path) -> Documents:
-    return LocalDocuments(tmp_path / "home") if request.param == "local" else ObjectDocuments()
+    if request.param == "local":
+        return LocalDocuments(tmp_path / "home")
+    if request.param == "memory":
+        return MemoryDocuments()
+    server: S3Server = request.getfixturevalue("s3")
+    prefix = new_prefix()
+    return BucketDocuments(server.bucket(prefix), f"s3://elt/{prefix}")
 
 
 def test_what_is_written_is_read_and_replaced(documents: Documents) -> None:
@@ -71,8 +79,55 @@ def test_a_folder_is_written_as_a_whole_again_and_again(documents: Documents) ->
     for text in ("one", "two"):
         documents.write_folder("locks/a", {"requirements.txt": text, "lock.json": text})
         assert documents.names("locks/a") == ("lock.json", "requirements.txt")
-        assert documents.read("locks/a/lock.json") == text.encode()
+        assert documents.folder("locks/a").read("lock.json") == text.encode()
     assert documents.names("locks") == ("a",)
+
+
+def test_nothing_of_a_folder_is_left_in_the_next(documents: Documents) -> None:
+    documents.write_folder("locks/a", {"conda.lock": "one", "lock.json": "one"})
+    documents.write_folder("locks/a", {"lock.json": "two"})
+    assert documents.names("locks/a") == ("lock.json",)
+    folder = documents.folder("locks/a")
+    with pytest.raises(FileNotFoundError):
+        folder.read("conda.lock")
+    assert folder.read("lock.json") == b"two"
+    assert folder.place("lock.json").endswith("/lock.json")
+    with pytest.raises(FileNotFoundError):
+        documents.folder("locks/b").read("lock.json")
+
+
+def test_of_those_who_write_a_folder_at_once_one_is_there(documents: Documents) -> None:
+    def write(number: int) -> None:
+        documents.write_folder("locks/a", {each: str(number) for each in ("a", "b", "c")})
+
+    _at_once(4, write)
+    folder = documents.folder("locks/a")
+    assert len({folder.read(each) for each in documents.names("locks/a")}) == 1
+
+
+def test_who_reads_a_folder_sees_one_writing(documents: Documents) -> None:
+    names = ("a", "b", "lock.json")
+    documents.write_folder("locks/a", dict.fromkeys(names, "0"))
+
+    def read() -> set[bytes]:
+        while True:
+            folder = documents.folder("locks/a")
+            try:
+                return {folder.read(each) for each in names}
+            except FileNotFoundError:
+                pass  # it has just been replaced
+
+    def write() -> None:
+        for turn in range(1, 20):
+            documents.write_folder("locks/a", dict.fromkeys(names, str(turn)))
+
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write)
+        while not written.done():
+            seen = read()
+            assert isinstance(documents, LocalDocuments) or len(seen) == 1
+        written.result()
+    assert read() == {b"19"}
 
 
 def test_a_swap_needs_what_was_seen(documents: Documents) -> None:
@@ -153,15 +208,6 @@ def test_who_waits_too_long_for_a_lease_is_told(documents: Documents) -> None:
         assert caught.value.remedy == "Wait."
     assert documents.names("releases") == ()
     with documents.lease(key, 0, "moving it", "Wait."):
-        pass
-
-
-def test_a_lease_that_ran_out_is_anothers() -> None:
-    documents = ObjectDocuments(term=0)
-    with (
-        documents.lease("releases/elt@3.11", 0, "it", "Wait."),
-        documents.lease("releases/elt@3.11", 30, "it", "Wait."),
-    ):
         pass
 
 
