@@ -11,7 +11,7 @@ from dagster._utils.schedules import (  # as Dagster itself reads the time of a 
     is_valid_cron_string,
 )
 
-from elt_env.defs.intervals import local_seconds
+from elt_env.defs.intervals import at_first, local_seconds
 from elt_env.defs.names import group_name
 from elt_env.project.policy import Policy
 
@@ -50,11 +50,10 @@ def made_by_schedule(policy: Policy) -> dg.FreshnessPolicy | None:
 
 def automation_sensor(policy: Policy) -> dg.AutomationConditionSensorDefinition:
     """Return the sensor that evaluates these conditions."""
-    running = dg.DefaultSensorStatus.RUNNING
     return dg.AutomationConditionSensorDefinition(
         "automation_sensor",
         minimum_interval_seconds=local_seconds(policy),
         target=dg.AssetSelection.groups(*map(group_name, policy.environments)),
-        default_status=running if policy.watch else dg.DefaultSensorStatus.STOPPED,
+        default_status=at_first(policy),
         description="Makes what follows of a lock, a prefix or an image that has changed.",
     )

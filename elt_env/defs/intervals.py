@@ -1,6 +1,8 @@
-"""The intervals at which sensors tick."""
+"""The intervals at which sensors tick, and whether they do from the start."""
 
 from __future__ import annotations
+
+import dagster as dg
 
 from elt_env.project.policy import Policy
 
@@ -18,3 +20,9 @@ def watch_seconds(policy: Policy) -> int:
 def local_seconds(policy: Policy) -> int:
     """Return after how many seconds a sensor looks again that asks nobody else."""
     return min(watch_seconds(policy), _HERE)
+
+
+def at_first(policy: Policy) -> dg.DefaultSensorStatus:
+    """Return whether a sensor ticks before a person has said so."""
+    status = dg.DefaultSensorStatus
+    return status.RUNNING if policy.watch else status.STOPPED

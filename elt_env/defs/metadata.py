@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -31,10 +31,22 @@ _HOST = (
 
 Metadata = dict[str, dg.MetadataValue]
 
+DATA_VERSION = "dagster/data_version"
+"""The tag of events that have one."""
+
 
 def made(metadata: Metadata, digest: str) -> dg.MaterializeResult[None]:
     """Return what an asset ends with; the digest of what was made is its data version."""
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(digest))
+
+
+def materialization(
+    key: Sequence[str], metadata: Metadata, version: str, python: str | None = None
+) -> dg.AssetMaterialization:
+    """Return the event that an asset is there in a data version, though no step of it ran."""
+    # https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events
+    tags = {DATA_VERSION: version}
+    return dg.AssetMaterialization(list(key), metadata=metadata, partition=python, tags=tags)
 
 
 def spec_metadata(spec: Spec, project: Project) -> Metadata:
@@ -42,7 +54,7 @@ def spec_metadata(spec: Spec, project: Project) -> Metadata:
     asked = [("conda", str(each)) for each in (spec.python_spec, *spec.conda)]
     asked += [("pip", each) for each in (*spec.pip, *map(str, spec.directs))]
     return {
-        "requirements": _table(("half", "asked for"), asked),
+        "requirements": table(("half", "asked for"), asked),
         "requirement_count": dg.MetadataValue.int(len(asked)),
         "channels": dg.MetadataValue.json(list(spec.channels)),
         "path": dg.MetadataValue.path(project.root / spec.source),
@@ -100,7 +112,7 @@ def _waiting_table(waiting: Iterable[Waiting]) -> dg.TableMetadataValue:
         )
         for each in waiting
     ]
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def prefix_metadata(lock: Lock, built: BuildResult) -> Metadata:
@@ -143,7 +155,7 @@ def image_record_metadata(image: ImageRecord, layout: Path, outcome: str) -> Met
         "base": dg.MetadataValue.text(image.base),
         "bytes": dg.MetadataValue.int(image.size),
         "new_bytes": dg.MetadataValue.int(fresh),
-        "layers": _table(("holds", "bytes", "state", "digest"), rows),
+        "layers": table(("holds", "bytes", "state", "digest"), rows),
         "how_to_use": dg.MetadataValue.md(use),
         "path": dg.MetadataValue.path(layout),
     }
@@ -156,13 +168,13 @@ def _state(reused: bool) -> str:  # noqa: FBT001  # it is all there is to say
 def evidence_metadata(evidence: Evidence, store: Store) -> Metadata:
     """Return what a check saw: its numbers and its table, and where to read on."""
     counts = {name: dg.MetadataValue.int(count) for name, count in evidence.counts.items()}
-    table = evidence.table
+    found = evidence.table
     log = store.local_home / evidence.log
     return {
         "status": dg.MetadataValue.text(evidence.status),
         "detail": dg.MetadataValue.text(evidence.detail),
         **counts,
-        **({table.name: _table(table.columns, table.rows)} if table else {}),
+        **({found.name: table(found.columns, found.rows)} if found else {}),
         "seconds": dg.MetadataValue.float(evidence.seconds),
         "checked_at": dg.MetadataValue.timestamp(evidence.at),
         "log": dg.MetadataValue.path(log),
@@ -177,7 +189,8 @@ def _verbatim(text: str) -> str:
     return f"{fence}\n{text}\n{fence}"
 
 
-def _table(columns: Iterable[str], rows: Iterable[Iterable[Cell]]) -> dg.TableMetadataValue:
+def table(columns: Iterable[str], rows: Iterable[Iterable[Cell]]) -> dg.TableMetadataValue:
+    """Return rows as a table that the web UI shows."""
     names = tuple(columns)
     return dg.MetadataValue.table(
         records=[dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows],
@@ -189,7 +202,7 @@ def package_table(packages: Iterable[Package]) -> dg.TableMetadataValue:
     """Return a table of packages, those that a person asked for first."""
     ordered = sorted(packages, key=lambda each: (not each.requested, each.manager, each.name))
     columns = ("package", "version", "manager", "requested", "released", "required_by")
-    return _table(columns, [_row(each) for each in ordered])
+    return table(columns, [_row(each) for each in ordered])
 
 
 def _row(package: Package) -> tuple[Cell, ...]:
@@ -221,7 +234,7 @@ def _not_newest(lock: Lock, waiting: Iterable[Waiting]) -> dg.TableMetadataValue
         for each in waiting
         if (each.manager, each.name) in requested
     ]
-    return _table(columns, sorted(rows))
+    return table(columns, sorted(rows))
 
 
 def _all_else(lock: Lock, held: HeldBack) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 import dagster as dg
 
 from elt_env.defs.checks import evaluation
-from elt_env.defs.metadata import Metadata, made
+from elt_env.defs.intervals import at_first
+from elt_env.defs.metadata import Metadata, made, materialization
 from elt_env.defs.names import group_name, owners
 from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.sensors.runs import Runs
-from elt_env.defs.sensors.walk import Tracked
+from elt_env.defs.sensors.walk import Tracked, tracked_by
 from elt_env.defs.store_report import targets
 from elt_env.package.canonical import digest_of
 from elt_env.project.policy import Policy
@@ -22,13 +23,11 @@ from elt_env.toolbox import Toolbox
 KEY = dg.AssetKey("overview")
 _SECONDS = 30
 _FOLDED = 1000  # characters of Markdown that the web UI shows as a link
-# https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events that are reported
-_DATA_VERSION = "dagster/data_version"
 
 
 def overview_definitions(policy: Policy) -> dg.Definitions:
     """Return the asset `overview`, its checks, and the sensor that keeps it up to date."""
-    tracked = {name: each.pythons for name, each in policy.environments.items()}
+    tracked = tracked_by(policy)
     specs = [
         dg.AssetCheckSpec(
             _check(name),
@@ -58,13 +57,11 @@ def overview_definitions(policy: Policy) -> dg.Definitions:
 
 
 def _sensor(policy: Policy, tracked: Tracked) -> dg.SensorDefinition:
-    status = dg.DefaultSensorStatus
-
     @dg.sensor(
         name="overview_sensor",
         target=dg.AssetSelection.assets(KEY),
         minimum_interval_seconds=_SECONDS,
-        default_status=status.RUNNING if policy.watch else status.STOPPED,
+        default_status=at_first(policy),
         description="Writes the asset `overview` anew when something has changed; takes no run.",
     )
     def sensor(context: dg.SensorEvaluationContext, project: EltProject) -> dg.SensorResult:
@@ -146,7 +143,7 @@ def _results(standings: Sequence[tuple[Standing, Toolbox]]) -> Iterator[dg.Asset
 def _events(
     standings: Sequence[tuple[Standing, Toolbox]], version: str
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
-    yield dg.AssetMaterialization(KEY, metadata=_metadata(standings), tags={_DATA_VERSION: version})
+    yield materialization(KEY.path, _metadata(standings), version)
     for each in _results(standings):
         yield evaluation(each, KEY, None)
 

@@ -28,12 +28,6 @@ from elt_env.project.project import Project
 warnings.filterwarnings("ignore", ".*`owners` of initializer `SensorDef", dg.BetaWarning)
 
 
-def environment_definitions(name: str, policy: EnvironmentPolicy, root: Path) -> dg.Definitions:
-    """Return the assets, checks and jobs of one environment."""
-    assets = asset_definitions(name, policy, root)
-    return dg.Definitions.merge(assets, environment_jobs(name, policy))
-
-
 def asset_definitions(
     name: str, policy: EnvironmentPolicy, root: Path, fresh: dg.FreshnessPolicy | None = None
 ) -> dg.Definitions:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import dagster as dg
 
 from elt_env.defs.levels import leveled
-from elt_env.defs.metadata import Metadata, made
+from elt_env.defs.metadata import Metadata, made, table
 from elt_env.defs.names import group_name
 from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.run_tags import ENVIRONMENT, IDENTITY, PYTHONS
@@ -86,20 +86,13 @@ def readiness_metadata(known: tuple[Readiness, ...], toolbox: Toolbox) -> Metada
     today = toolbox.now().date()
     listed = toolbox.environment.pythons
     return {
-        "pythons": _table(rows(known, today)),
+        "pythons": table(COLUMNS, rows(known, today)),
         "summary": dg.MetadataValue.md(to_markdown(known, listed, today)),
         "ready": dg.MetadataValue.int(_count(known, "ready")),
         "not_ready": dg.MetadataValue.int(_count(known, "not ready")),
         "unknown": dg.MetadataValue.int(_count(known, "unknown")),
         "how_to_use": dg.MetadataValue.md(next_step(known, listed, today)),
     }
-
-
-def _table(cells: list[tuple[str, ...]]) -> dg.TableMetadataValue:
-    return dg.MetadataValue.table(
-        records=[dg.TableRecord(dict(zip(COLUMNS, row, strict=True))) for row in cells],
-        schema=dg.TableSchema([dg.TableColumn(name) for name in COLUMNS]),
-    )
 
 
 def _count(known: tuple[Readiness, ...], verdict: Verdict) -> int:

@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from elt_env.defs.metadata import materialization
 from elt_env.defs.names import target_partitions
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.resources import EltProject, Work, work
@@ -10,9 +11,6 @@ from elt_env.defs.run_tags import IDENTITY, TO, Mover, is_unasked, mover
 from elt_env.project.policy import Policy
 from elt_env.release.move import MoveResult
 from elt_env.release.repair import mend
-
-# https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events that a step logs
-_DATA_VERSION = "dagster/data_version"
 
 
 class Promote(dg.Config):
@@ -98,11 +96,6 @@ def _mover(at: Work, said: Promote) -> Mover:
 
 def _report(moved: MoveResult, at: Work, context: dg.OpExecutionContext) -> None:
     """Show a release on its asset."""
-    context.log_event(
-        dg.AssetMaterialization(
-            dg.AssetKey([at.target.environment, "release"]),
-            metadata=release_metadata(moved, at.target, at.toolbox),
-            partition=at.target.python,
-            tags={_DATA_VERSION: release_version(moved.release)},
-        )
-    )
+    shown = release_metadata(moved, at.target, at.toolbox)
+    key, version = [at.target.environment, "release"], release_version(moved.release)
+    context.log_event(materialization(key, shown, version, at.target.python))

@@ -8,7 +8,7 @@ from statistics import median
 
 import dagster as dg
 
-from elt_env.defs.metadata import Metadata, package_table
+from elt_env.defs.metadata import Metadata, package_table, table
 from elt_env.lock.diff_render import to_markdown
 from elt_env.lock.diff_report import DiffReport, explained
 from elt_env.lock.explain_diff import read_report
@@ -102,35 +102,19 @@ def _changes(entry: Entry, lock: Lock, toolbox: Toolbox) -> str:
 
 def _proof_table(lock: Lock, toolbox: Toolbox) -> dg.TableMetadataValue:
     rows = [
-        dg.TableRecord(
-            {
-                "check": each.check,
-                "status": each.status,
-                "at": each.at.isoformat(),
-                "detail": each.detail.partition("\n")[0],
-            }
-        )
+        (each.check, each.status, each.at.isoformat(), each.detail.partition("\n")[0])
         for each in examine(lock, toolbox).evidence
     ]
-    columns = [dg.TableColumn(name) for name in ("check", "status", "at", "detail")]
-    return dg.MetadataValue.table(records=rows, schema=dg.TableSchema(columns))
+    return table(("check", "status", "at", "detail"), rows)
 
 
 def _history_table(entries: tuple[Entry, ...]) -> dg.TableMetadataValue:
     rows = [
-        dg.TableRecord(
-            {
-                "number": each.release.number,
-                "at": each.release.at.isoformat(),
-                "action": each.release.action,
-                "lock": short(each.release.digest),
-                "changes": each.difference,
-                "why": each.release.trigger,
-                "by": each.release.by,
-            }
+        (
+            *(each.release.number, each.release.at.isoformat(), each.release.action),
+            *(short(each.release.digest), each.difference),
+            *(each.release.trigger, each.release.by),
         )
         for each in reversed(entries[-_ROWS:])
     ]
-    names = ("number", "at", "action", "lock", "changes", "why", "by")
-    columns = [dg.TableColumn(name) for name in names]
-    return dg.MetadataValue.table(records=rows, schema=dg.TableSchema(columns))
+    return table(("number", "at", "action", "lock", "changes", "why", "by"), rows)

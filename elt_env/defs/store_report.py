@@ -13,11 +13,13 @@ from dagster._core.event_api import PartitionKeyFilter  # no public call knows o
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from elt_env.defs.checks import evaluation, result_of
-from elt_env.defs.intervals import local_seconds
+from elt_env.defs.intervals import at_first, local_seconds
 from elt_env.defs.metadata import (
+    DATA_VERSION,
     Metadata,
     image_record_metadata,
     lock_metadata,
+    materialization,
     prefix_metadata,
     spec_metadata,
 )
@@ -25,7 +27,7 @@ from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.run_tags import IDENTITY
 from elt_env.defs.sensors.runs import Runs
-from elt_env.defs.sensors.walk import Tracked
+from elt_env.defs.sensors.walk import Tracked, tracked_by
 from elt_env.environment.build import BuildResult
 from elt_env.errors import InputError
 from elt_env.lock.explain_diff import read_report, with_startup
@@ -43,8 +45,6 @@ from elt_env.toolbox import Toolbox
 JOB = "store_report"
 _PAUSE = 600.0  # seconds
 _OUTSIDE = "made outside of Dagster"
-# https://docs.dagster.io/api/dagster/assets#dagster.DataVersion: in events that are reported
-_DATA_VERSION = "dagster/data_version"
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
@@ -54,7 +54,7 @@ def store_report_definitions(policy: Policy) -> dg.Definitions:
 
     A run tells it, since Dagster keeps only one result of a check that is not a run's.
     """
-    tracked = {name: each.pythons for name, each in policy.environments.items()}
+    tracked = tracked_by(policy)
 
     @dg.op
     def report_store(context: dg.OpExecutionContext, project: EltProject) -> Iterator[Any]:
@@ -77,13 +77,11 @@ def store_report_definitions(policy: Policy) -> dg.Definitions:
 
 
 def _sensor(policy: Policy, job: dg.JobDefinition, tracked: Tracked) -> dg.SensorDefinition:
-    status = dg.DefaultSensorStatus
-
     @dg.sensor(
         name="store_sensor",
         job=job,
         minimum_interval_seconds=local_seconds(policy),
-        default_status=status.RUNNING if policy.watch else status.STOPPED,
+        default_status=at_first(policy),
         description="Runs `store_report` where the store has what Dagster does not know; what a "
         "run is working on is left to that run.",
     )
@@ -155,11 +153,9 @@ def _unreported_spec(
     """
     with contextlib.suppress(InputError):
         spec = project.spec(environment)
-        key = dg.AssetKey([environment, "spec"])
+        key = [environment, "spec"]
         if spec.digest != _known_version(key, None, instance):
-            yield dg.AssetMaterialization(
-                key, metadata=spec_metadata(spec, project), tags={_DATA_VERSION: spec.digest}
-            )
+            yield materialization(key, spec_metadata(spec, project), spec.digest)
 
 
 def _unreported(target: Target, toolbox: Toolbox, instance: dg.DagsterInstance) -> Iterator[Event]:
@@ -189,14 +185,9 @@ def _materializations(
     """Yield what is in the store in another data version than Dagster heard of last."""
     target = summary.target
     for each in _made(summary, toolbox):
-        key = dg.AssetKey([target.environment, each.asset])
+        key = [target.environment, each.asset]
         if each.version != _known_version(key, target.python, instance):
-            yield dg.AssetMaterialization(
-                key,
-                metadata=each.metadata(),
-                partition=target.python,
-                tags={_DATA_VERSION: each.version},
-            )
+            yield materialization(key, each.metadata(), each.version, target.python)
 
 
 def _made(summary: Summary, toolbox: Toolbox) -> Iterator[_Made]:
@@ -216,12 +207,10 @@ def _made(summary: Summary, toolbox: Toolbox) -> Iterator[_Made]:
         )
 
 
-def _known_version(
-    key: dg.AssetKey, python: str | None, instance: dg.DagsterInstance
-) -> str | None:
-    latest = _latest(key, python, instance)
+def _known_version(key: list[str], python: str | None, instance: dg.DagsterInstance) -> str | None:
+    latest = _latest(dg.AssetKey(key), python, instance)
     event = latest.asset_materialization if latest else None
-    return (event.tags or {}).get(_DATA_VERSION) if event else None
+    return (event.tags or {}).get(DATA_VERSION) if event else None
 
 
 def _latest(

@@ -10,13 +10,14 @@ from typing import Any
 
 import dagster as dg
 
+from elt_env.defs.intervals import at_first
 from elt_env.defs.names import owners
+from elt_env.defs.resources import reporting
 from elt_env.defs.run_tags import IDENTITY
 from elt_env.defs.warehouse_tables import (
     GROUP,
     IO_MANAGER,
     Tables,
-    failing_clearly,
     raw_key,
     raw_metadata,
     raw_schemas,
@@ -75,13 +76,12 @@ def warehouse_definitions(project: Project) -> dg.Definitions:
 def warehouse_sensor(policy: Policy, job: Any) -> dg.SensorDefinition:  # noqa: ANN401
     """Return the sensor that runs the job after a release, or a step back to one."""
     keys = [dg.AssetKey([name, "release"]) for name in policy.environments]
-    status = dg.DefaultSensorStatus
 
     @dg.sensor(
         name="warehouse_sensor",
         job=job,
         minimum_interval_seconds=_SECONDS,
-        default_status=status.RUNNING if policy.watch else status.STOPPED,
+        default_status=at_first(policy),
         description=f"Runs `{JOB}` after a release.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -140,8 +140,8 @@ def _broken(error: EltEnvError) -> dg.AssetsDefinition:
     """Return an asset in place of the warehouse, which says why there is none."""
 
     @dg.asset(key=[GROUP, "broken"], group_name=GROUP, description=error.problem)
-    def broken() -> None:
-        with failing_clearly():
+    def broken(context: dg.AssetExecutionContext) -> None:
+        with reporting(context):
             raise error
 
     return broken
@@ -169,7 +169,7 @@ def history_asset(project: Project, manifest: Mapping[str, Any]) -> dg.AssetsDef
     @dg.multi_asset(name="load_history", specs=specs, can_subset=True)
     def load_history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         """Read the store once, and load what was selected."""
-        with failing_clearly():
+        with reporting(context):
             make_way(project.local_home / FILE_NAME, context.log.warning)
             rows = history_rows(read_history(Store(project.local_home), context.log.warning))
         from elt_env.defs.warehouse_frames import data_frame  # slow to load

@@ -25,9 +25,9 @@ with importing_without_dbt():
         dbt_assets,
     )
 
+from elt_env.defs.resources import reporting
 from elt_env.defs.warehouse_tables import (
     GROUP,
-    failing_clearly,
     mart_key,
     mart_metadata,
     mart_queries,
@@ -80,7 +80,7 @@ def mart_definitions(project: Project, manifest: Mapping[str, Any]) -> dg.Defini
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="build_marts")
     def build_marts(context: dg.AssetExecutionContext, dbt: DbtCommand) -> Iterator[Any]:
         """Let dbt build and test what was selected."""
-        with failing_clearly(), scratch_dir(project.local_home, GROUP) as place:
+        with reporting(context), scratch_dir(project.local_home, GROUP) as place:
             given = json.dumps({**variables(project.local_home / FILE_NAME), "as_of": _day()})
             # Unit tests have no asset to report on.
             command = ["build", "--exclude-resource-type", "unit_test", "--vars", given, _PLAIN]

@@ -1,14 +1,12 @@
 """The tables of the warehouse: what is in them, how they are stored and shown."""
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from elt_env.errors import EltEnvError
 from elt_env.report.warehouse import MARTS, RAW, Answer
 
 GROUP = "warehouse"
@@ -142,16 +140,3 @@ def _cell(value: object) -> str:
     shown = "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
     text = " ".join(shown.split()).replace("|", "\\|")
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
-
-
-@contextlib.contextmanager
-def failing_clearly() -> Iterator[None]:
-    """Turn an error inside the block into a failure with the problem and the remedy."""
-    try:
-        yield
-    except EltEnvError as error:
-        raise dg.Failure(
-            description=str(error),
-            metadata={"problem": error.problem, "remedy": error.remedy},
-            allow_retries=False,
-        ) from None

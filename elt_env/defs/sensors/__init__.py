@@ -8,9 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-from elt_env.defs.intervals import local_seconds, watch_seconds
+from elt_env.defs.intervals import at_first, local_seconds, watch_seconds
 from elt_env.defs.resources import EltProject
-from elt_env.defs.sensors.walk import WATCHING, Tracked, Walk
+from elt_env.defs.sensors.walk import WATCHING, Tracked, Walk, tracked_by
 from elt_env.project.policy import Policy
 from elt_env.watch.pythons import look_at_minors, look_at_python
 from elt_env.watch.releases import look_at_releases
@@ -67,14 +67,13 @@ def _look_at_specs(walk: Walk, tracked: Tracked) -> None:
 def _sensor(
     name: str, look: Looking, seconds: int, policy: Policy, jobs: Sequence[Any]
 ) -> dg.SensorDefinition:
-    tracked = {each: environment.pythons for each, environment in policy.environments.items()}
-    status = dg.DefaultSensorStatus.RUNNING if policy.watch else dg.DefaultSensorStatus.STOPPED
+    tracked = tracked_by(policy)
 
     @dg.sensor(
         name=name,
         jobs=jobs,
         minimum_interval_seconds=seconds,
-        default_status=status,
+        default_status=at_first(policy),
         description=inspect.getdoc(look),
     )
     def sensor(context: dg.SensorEvaluationContext, project: EltProject) -> dg.SensorResult:

@@ -15,6 +15,7 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, SensorInstigatorData
 
+from elt_env.defs.intervals import at_first
 from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.ticks import states
@@ -34,12 +35,11 @@ def instance_sensor(policy: Policy) -> dg.SensorDefinition:
     Dagster waits until the interval has passed since a sensor's last tick, and where the clock was
     set back that moment is in the future: this one's interval has passed whatever the clock says.
     """
-    status = dg.DefaultSensorStatus
 
     @dg.sensor(
         name=NAME,
         minimum_interval_seconds=_PASSED,
-        default_status=status.RUNNING if policy.watch else status.STOPPED,
+        default_status=at_first(policy),
         description="Ends runs whose process is gone, though they had no time to say so; lets "
         "sensors tick again where the clock was set back, and says that it was.",
     )

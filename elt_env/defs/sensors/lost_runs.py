@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from elt_env.defs.intervals import local_seconds
+from elt_env.defs.intervals import at_first, local_seconds
 from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject, work_of
 from elt_env.defs.run_tags import ENVIRONMENT, TOLD
@@ -15,12 +15,11 @@ _PARTITION = "dagster/partition"
 
 def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
     """Return the sensor; what a run itself has told of, it does not tell again."""
-    status = dg.DefaultSensorStatus
 
     @dg.run_failure_sensor(
         name="lost_run_sensor",
         minimum_interval_seconds=local_seconds(policy),
-        default_status=status.RUNNING if policy.watch else status.STOPPED,
+        default_status=at_first(policy),
         description="Tells the webhook of runs that ended with their process, or at the limit of "
         "run monitoring.",
     )

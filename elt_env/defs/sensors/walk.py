@@ -35,6 +35,12 @@ WATCHING = ("pypi_release_sensor", "python_version_sensor", "spec_sensor")
 Tracked = Mapping[str, tuple[str, ...]]
 """The Python minors of each environment, as the definitions were made of them."""
 
+
+def tracked_by(policy: Policy) -> Tracked:
+    """Return all targets of a policy."""
+    return {name: each.pythons for name, each in policy.environments.items()}
+
+
 Look = Callable[[Target, TargetState, Watcher], Outcome]
 LookBeyond = Callable[[str, tuple[str, ...], Cursor, Watcher], Mapping[str, Outcome]]
 

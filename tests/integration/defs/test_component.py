@@ -17,9 +17,9 @@ from dagster_shared.serdes.objects import EnvRegistryKey
 
 import elt_env
 from elt_env.definitions import project_definitions
-from elt_env.defs.project import environment_definitions
 from elt_env.project.policy import ComponentPolicy
 from elt_env.project.settings import open_project
+from tests.support.definitions import environment_definitions
 from tests.support.terminal import LIMIT
 
 _ASSET = """\
@@ -88,7 +88,7 @@ def test_components_bring_their_environments_and_once_what_these_share(root: Pat
     policy = open_project(root).policy
     names = {each.name for each in repository.get_all_jobs()}
     for name, each in policy.environments.items():
-        jobs = environment_definitions(name, each, Path()).jobs or ()
+        jobs = environment_definitions(name, each).jobs or ()
         assert {job.name for job in jobs} <= names
         assert defs.resolve_assets_def([name, "release"]).partitions_def is not None
     partitions = defs.resolve_job_def("promote").partitions_def

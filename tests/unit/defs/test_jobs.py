@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import dagster as dg
 import pytest
 import yaml
 
 from elt_env.defs.assets import environment_assets
 from elt_env.defs.names import group_name, python_partitions
-from elt_env.defs.project import environment_definitions
 from elt_env.defs.readiness import readiness_job
 from elt_env.defs.release_jobs import release_jobs
-from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import BY_ITSELF
 from elt_env.defs.store_report import store_report_definitions
 from elt_env.defs.upkeep import upkeep_definitions
@@ -19,16 +15,14 @@ from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.proof.checks import NOT_BLOCKING
 from elt_env.proof.prove import CHECKS, HEALTH_CHECKS, IMAGE_CHECKS, SMOKE_CHECKS
 from tests.support.commands import REPOSITORY
+from tests.support.definitions import environment_definitions
 
 _POLICY = EnvironmentPolicy(spec="environments/my-elt.yml", pythons=("3.11", "3.12"))
 
 
 @pytest.fixture(scope="module")
 def defs() -> dg.Definitions:
-    return dg.Definitions.merge(
-        environment_definitions("my-elt", _POLICY, Path()),
-        dg.Definitions(resources={"project": EltProject()}),
-    )
+    return environment_definitions("my-elt", _POLICY)
 
 
 def _checks(defs: dg.Definitions, job: str) -> set[str]:
@@ -65,12 +59,11 @@ def test_a_backfill_has_a_run_for_each_python(defs: dg.Definitions) -> None:
 def test_runs_are_at_their_job_whatever_began_them() -> None:
     policy = Policy(environments={"my-elt": _POLICY})
     defs = dg.Definitions.merge(
-        environment_definitions("my-elt", _POLICY, Path()),
+        environment_definitions("my-elt", _POLICY),
         readiness_job(policy.environments),
         release_jobs(policy),
         store_report_definitions(policy),
         upkeep_definitions(policy),
-        dg.Definitions(resources={"project": EltProject()}),
     )
     workspace = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())
     (location,) = workspace["load_from"]
@@ -85,20 +78,14 @@ def test_runs_are_at_their_job_whatever_began_them() -> None:
 
 def test_the_owners_of_the_policy_are_those_of_the_assets() -> None:
     owned = _POLICY.model_copy(update={"owners": ("team:data", "someone@example.invalid")})
-    defs = dg.Definitions.merge(
-        environment_definitions("my-elt", owned, Path()),
-        dg.Definitions(resources={"project": EltProject()}),
-    )
+    defs = environment_definitions("my-elt", owned)
     owners = [list(each.owners) for each in defs.resolve_all_asset_specs()]
     assert owners == [["team:data", "someone@example.invalid"]] * 6
 
 
 def test_where_a_person_promotes_a_build_leaves_the_release() -> None:
     manual = _POLICY.model_copy(update={"promote": "manual"})
-    defs = dg.Definitions.merge(
-        environment_definitions("my-elt", manual, Path()),
-        dg.Definitions(resources={"project": EltProject()}),
-    )
+    defs = environment_definitions("my-elt", manual)
     assert "my-elt/release" not in _assets(defs, "my_elt_build")
 
 
@@ -140,10 +127,7 @@ def test_a_check_of_the_policys_own_is_one_of_the_environment_and_has_a_job() ->
         "nightly": {"kind": "command", "run": "true", "blocking": False},
     }
     policy = EnvironmentPolicy.model_validate({**_POLICY.model_dump(), "checks": own})
-    defs = dg.Definitions.merge(
-        environment_definitions("my-elt", policy, Path()),
-        dg.Definitions(resources={"project": EltProject()}),
-    )
+    defs = environment_definitions("my-elt", policy)
     nodes = defs.resolve_asset_graph().asset_check_keys
     assert {each.name for each in nodes} >= {"analytics", "nightly", "analytics_in_image"}
     blocking = {

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import dagster as dg
 import pytest
 
-from elt_env.defs.project import environment_definitions
 from elt_env.defs.readiness import readiness_job
-from elt_env.defs.resources import EltProject
 from elt_env.project.policy import EnvironmentPolicy
+from tests.support.definitions import environment_definitions
 
 _POLICY = EnvironmentPolicy(spec="environments/my-elt.yml", pythons=("3.11", "3.12"))
 _KEY = dg.AssetKey(["my-elt", "python_readiness"])
@@ -19,9 +16,8 @@ _KEY = dg.AssetKey(["my-elt", "python_readiness"])
 @pytest.fixture(scope="module")
 def defs() -> dg.Definitions:
     return dg.Definitions.merge(
-        environment_definitions("my-elt", _POLICY, Path()),
+        environment_definitions("my-elt", _POLICY),
         readiness_job(["my-elt"]),
-        dg.Definitions(resources={"project": EltProject()}),
     )
 
 
