@@ -13,6 +13,7 @@ from elt_env.errors import SpecError
 from elt_env.machine.condarc import read_conda_settings
 from elt_env.machine.platform import this_platform
 from elt_env.package.target import Target
+from elt_env.project.cache_home import CacheHome, find_cache_home
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.project.project import Project
 from elt_env.store.evidence_key import read_evidence_key
@@ -91,7 +92,7 @@ class Toolbox:
         """What solves and links the conda half."""
         from elt_env.conda.rattler_tool import Rattler
 
-        return Rattler(self._cache / "conda", self.channels.names, self._limit)
+        return Rattler(self.caches.path / "conda", self.channels.names, self._limit)
 
     @property
     def resolver(self) -> Resolver:
@@ -112,7 +113,8 @@ class Toolbox:
         """What fetches the files of a lock."""
         from elt_env.index.download import Downloads
 
-        return Downloads(self._cache / "wheels", self.indexes, self._limit)
+        places = (self.caches.path / "wheels", self._own_cache / "wheels")
+        return Downloads(places[0], self.indexes, self._limit, own=places[1])
 
     @cached_property
     def package_index(self) -> PackageIndex:
@@ -120,14 +122,14 @@ class Toolbox:
         from elt_env.index.package_index import LOOK_LIMIT, PackageIndex
 
         limit = min(LOOK_LIMIT, self._limit)
-        return PackageIndex(self.indexes, self._cache / "pages", limit)
+        return PackageIndex(self.indexes, self.caches.path / "pages", limit)
 
     @cached_property
     def direct_wheels(self) -> DirectWheels:
         """The wheels of what has no wheel on an index."""
         from elt_env.pip.direct_wheels import DirectWheels
 
-        builds = (self._cache / "builds", self.project.local_home / "builds")
+        builds = (self._own_cache / "builds", self.project.local_home / "builds")
         return DirectWheels(self.downloads, *builds, self._uv, self._limit)
 
     @cached_property
@@ -143,8 +145,15 @@ class Toolbox:
 
         return Uv(self.indexes, self._limit)
 
+    @cached_property
+    def caches(self) -> CacheHome:
+        """Where what can be fetched or made again is kept."""
+        project = self.project
+        return find_cache_home(self.policy.cache_home, project.root, project.local_home)
+
     @property
-    def _cache(self) -> Path:
+    def _own_cache(self) -> Path:
+        """Where what was built here is kept: built again, it may have other bytes."""
         return self.project.local_home / "cache"
 
     @property

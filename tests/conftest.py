@@ -15,7 +15,12 @@ from tests.support.channel import Channel, ChannelServer
 from tests.support.conda_packages import make_conda_package
 from tests.support.disks import small_disk, unwritable_directory
 from tests.support.index_server import IndexServer
-from tests.support.isolation import clear_settings, forbid_processes_and_sockets
+from tests.support.isolation import (
+    MACHINE_CACHE,
+    clear_settings,
+    forbid_processes_and_sockets,
+    use_own_caches,
+)
 from tests.support.locking import LONG_AGO, Scene
 from tests.support.loopback import running
 from tests.support.python_channel import shared_directory, shared_python_channel
@@ -37,6 +42,16 @@ def pytest_sessionstart() -> None:
     in_main = threading.current_thread() is threading.main_thread()
     if in_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _walls_around_shared_fixtures() -> Iterator[None]:
+    """Keep what several tests share out of the caches of who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_own_caches(patch)
+        # What the registry has sent once is not asked for again.
+        patch.setenv("UV_CACHE_DIR", os.environ.get("UV_CACHE_DIR", str(MACHINE_CACHE / "uv")))
+        yield
 
 
 @pytest.fixture(autouse=True)

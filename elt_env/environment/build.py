@@ -170,6 +170,8 @@ def _require_platform(lock: Lock) -> None:
 
 def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     say(f"prefix: {prefix.path}")
+    if toolbox.caches.why:
+        say(f"cache: {toolbox.caches.why}; that of the store is used")
     asked = tuple(each.name for each in prefix.lock.conda if each.requested)
     packages = tuple(map(toolbox.host_channel.found_here, prefix.lock.conda))
     toolbox.conda.link(packages, prefix.path, asked, say)
@@ -194,7 +196,7 @@ def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
 def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     complete(prefix, toolbox, say)
     say("bytecode: compiling the modules, so that no tool does")
-    cache = BytecodeCache(toolbox.project.local_home)
+    cache = BytecodeCache(toolbox.caches)
     compile_prefix(prefix, cache, toolbox.policy.tool_limit.total_seconds(), say)
     keep_list(prefix.path)
     say(f"prefix: {prefix.path} is sealed")

@@ -3,7 +3,7 @@
 The bytes of a package's bytecode depend on its sources and on the interpreter (`compile_modules`).
 So the next prefix that has the same sources gets a copy of them. Nothing is linked: what is edited
 in one prefix reaches no other. A file of the cache begins with a code over its name and all of its
-content (HMAC, RFC 2104), whose key lies in the store, outside of its caches; one that does not
+content (HMAC, RFC 2104), whose key lies outside of the caches; one that does not
 agree with it, or that cannot be read, counts as not there: its package is compiled, and kept anew.
 """
 
@@ -16,16 +16,15 @@ import hashlib
 import hmac
 import json
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from elt_env.environment.prefix import Prefix
-from elt_env.errors import StorageError
 from elt_env.machine.process import Say
+from elt_env.project.cache_home import CacheHome
 from elt_env.python.bytecode import bytecode_path
 from elt_env.python.compilation import COMPILER, compile_modules
-from elt_env.runtime.files import sha256_of, write_atomically, writing
+from elt_env.runtime.files import sha256_of, writing
 from elt_env.runtime.input_files import read_stored
 from elt_env.store.last_use import mark_used
 
@@ -34,15 +33,11 @@ _WRITABLE, _PLAIN = 0o200, 0o666  # the modes that py_compile gives: those of th
 
 
 class BytecodeCache:
-    """The bytecode of one store.
+    """The bytecode in the caches of a project."""
 
-    Args:
-        home: the directory of the store.
-    """
-
-    def __init__(self, home: Path) -> None:
-        self._place = home / "cache" / "bytecode"
-        self._secret_file = home / "bytecode.key"
+    def __init__(self, caches: CacheHome) -> None:
+        self._place = caches.path / "bytecode"
+        self._caches = caches
 
     def compile(
         self, groups: Sequence[Sequence[str]], level: int, prefix: Prefix, limit: float, say: Say
@@ -51,7 +46,7 @@ class BytecodeCache:
 
         Raises: as `compile_modules`.
         """
-        secret = self._secret()
+        secret = self._caches.secret()
         keyed = {_key_of(group, level, prefix): group for group in groups}
         with writing(prefix.path):
             taken = {key: self._take(key, level, prefix, secret) for key in keyed}
@@ -66,20 +61,6 @@ class BytecodeCache:
         for key, group in due.items():
             self._keep(key, [each for each in group if each not in lost], level, prefix, secret)
         return sum(filter(None, taken.values())) + sum(map(len, due.values())) - len(left_out)
-
-    def _secret(self) -> bytes:
-        """Return the key of the codes, a new one where there is none; b"" where none can be had."""
-        try:
-            return read_stored(self._secret_file)
-        except FileNotFoundError:
-            secret = secrets.token_bytes(_CODE)
-        except OSError:
-            return b""
-        try:
-            write_atomically(self._secret_file, secret, 0o600)
-        except StorageError:
-            return b""
-        return secret
 
     def _take(self, key: str, level: int, prefix: Prefix, secret: bytes) -> int | None:
         """Write what is kept into a prefix; return of how many modules, None where nothing is."""

@@ -45,10 +45,14 @@ class Downloads:
         root: the directory; made when needed.
         indexes: whose credentials go to their own origins, beside those of netrc and so on.
         limit: seconds that one download may take.
+        own: the directory of files that no URL brings again; by default the same.
     """
 
-    def __init__(self, root: Path, indexes: Indexes, limit: float = _LIMIT) -> None:
+    def __init__(
+        self, root: Path, indexes: Indexes, limit: float = _LIMIT, own: Path | None = None
+    ) -> None:
         self._root = root
+        self._own = own or root
         self._logins = Logins(indexes)
         self._limit = limit
         self._connecting = threading.Lock()
@@ -118,7 +122,7 @@ class Downloads:
         Raises:
             StorageError: it cannot be kept.
         """
-        path = self._root / sha256_of(file) / file.name
+        path = self._own / sha256_of(file) / file.name
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(file, path)
@@ -126,8 +130,8 @@ class Downloads:
 
     def find(self, name: str, sha256: str) -> Path | None:
         """Return the file of that name and sha256 where it is kept, whole; else None."""
-        path = self._root / sha256 / name
-        return path if path.is_file() and sha256_of(path) == sha256 else None
+        places = (each / sha256 / name for each in dict.fromkeys((self._own, self._root)))
+        return next((each for each in places if each.is_file() and sha256_of(each) == sha256), None)
 
     def fetch_new(self, url: str) -> Path:
         """Return the local file with what is behind `url` now, whatever its sha256.

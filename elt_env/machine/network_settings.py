@@ -27,6 +27,7 @@ import certifi
 from elt_env.errors import PolicyError
 from elt_env.machine.condarc import read_conda_settings
 from elt_env.machine.indexes import pip_settings, uv_settings
+from elt_env.project.cache_home import make_private, user_cache
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import cause, read_bytes, read_stored_text
 
@@ -176,7 +177,9 @@ def _bundle(settings: NetworkSettings, environ: Mapping[str, str]) -> Path | Non
             return file
     joined = "\n".join(every) + "\n"
     name = hashlib.sha256(joined.encode()).hexdigest()[:16]
-    path = _cache(environ) / "elt-env" / "certificates" / f"{name}.pem"
+    cache = user_cache(environ)
+    make_private(cache)
+    path = cache / "certificates" / f"{name}.pem"
     if not path.is_file() or read_stored_text(path) != joined:
         write_atomically(path, joined)
     return path
@@ -221,11 +224,6 @@ def _system_file() -> Path | None:
 
 def _system_directory() -> bool:
     return any(Path(ssl.get_default_verify_paths().openssl_capath).glob("*.0"))
-
-
-def _cache(environ: Mapping[str, str]) -> Path:
-    shared = environ.get("XDG_CACHE_HOME")
-    return Path(shared) if shared else Path(environ.get("HOME") or Path.home()) / ".cache"
 
 
 @contextlib.contextmanager

@@ -58,6 +58,13 @@ def _key_place(text: str) -> str:
     return text
 
 
+def _directory(text: str) -> str:
+    if "://" in text:
+        raise ValueError("it is a URL; write 'user', 'store', or a directory")
+    return text
+
+
+CacheDirectory = Annotated[str, AfterValidator(_directory)]
 ChannelUrl = Annotated[str, AfterValidator(_bare_channel_url)]
 ChannelPriority = Literal["strict", "flexible", "disabled"]
 EvidenceKey = Annotated[str, AfterValidator(_key_place)]
@@ -117,6 +124,12 @@ class SharedPolicy(_Frozen):
 
     home: str = Field(
         ".elt_env", min_length=1, description="directory of the store, relative to the project"
+    )
+    cache_home: CacheDirectory = Field(
+        "user",
+        min_length=1,
+        description="where what can be fetched or made again is kept: `user`, in one place for all "
+        "projects of this user; `store`, in the store; or a directory, relative to the project",
     )
     project_name: str | None = Field(
         None,

@@ -30,16 +30,18 @@ from elt_env.release.store import ReleaseStore
 from elt_env.runtime.files import remove_tree, writing
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.store.collected import Item
-from elt_env.store.last_use import taken, used_since
+from elt_env.store.last_use import mark_used, taken, used_since
 from elt_env.toolbox import Toolbox
 
 GRACE = timedelta(days=1)
 """What was used since then stays, whoever refers to it: a run may be about to."""
 
+_KEPT_FOR_OTHERS = timedelta(days=30)  # in caches that other projects use, since its last use
 _LONGEST_WRITE = 3600.0  # seconds without a byte, after which nobody writes any more
 # What has lost its name to be removed, and the names that tempfile makes, as they begin here.
 _HALF_WRITTEN = re.compile(r"\.collected-.+|\..+[.-][a-z0-9_]{8}")
-_TREES = ("work", "cache/conda/pkgs", "cache/uv", "cache/pip")
+_TREES = ("work", "cache/uv", "cache/pip")
+_OF_CACHE = ("bases", "bytecode", "conda", "pages", "wheels")
 
 
 def collect(
@@ -66,9 +68,9 @@ def collect(
             _prefixes(home, wanted, moment, dry_run=dry_run),
             images.collect(),
             _archives(toolbox, wanted, moment, dry_run=dry_run),
-            _bytecode(home, moment, dry_run=dry_run),
+            _bytecode(toolbox, moment, dry_run=dry_run),
             _leftovers(home, moment, dry_run=dry_run),
-            _half_written(home, moment, dry_run=dry_run),
+            _half_written(toolbox, moment, dry_run=dry_run),
         ):
             say(f"gc: {each}")
             found.append(each)
@@ -128,34 +130,52 @@ def _prefixes(
 def _archives(
     toolbox: Toolbox, wanted: frozenset[tuple[str, str]], moment: float, *, dry_run: bool
 ) -> Iterator[Item]:
-    """Remove the archives of packages that no wanted lock has, and that can be fetched again."""
-    cache = toolbox.store.local_home / "cache"
-    places = (*cache.glob("wheels/[!.]*"), *cache.glob("conda/archives/[!.]*"))
-    old = [each for each in places if not used_since(each, moment)]
-    if not old:
-        return
+    """Remove the archives of packages that no wanted lock has, and that can be fetched again.
+
+    What other projects want of a cache that they share is not known here. So each marks there what
+    it wants itself.
+    """
+    places = {
+        each: since
+        for cache, since in _caches(toolbox, moment).items()
+        for each in (*cache.glob("wheels/[!.]*"), *cache.glob("conda/archives/[!.]*"))
+    }
     try:
         kept = {each for target in wanted for each in _archives_of(*target, toolbox)}
     except IntegrityError:
         return  # nobody knows what that lock needs
     # What was built here may not come out the same again.
-    notes = [*cache.glob("builds/[!.]*"), *toolbox.store.local_home.glob("builds/[!.]*")]
+    home = toolbox.store.local_home
+    notes = [*home.glob("cache/builds/[!.]*"), *home.glob("builds/[!.]*")]
     kept |= set(map(_noted, notes))
     count = size = 0
-    for each in old:
-        if each.name not in kept:
+    for each, since in places.items():
+        if each.name in kept:
+            if not dry_run and toolbox.caches.shared:
+                mark_used(each)
+        elif not used_since(each, since):
             count, size = count + 1, size + freed(each)
-            with nullcontext() if dry_run else taken(each, moment) as mine:
+            with nullcontext() if dry_run else taken(each, since) as mine:
                 if mine is not None:
                     remove_tree(mine)
     if count:
         yield Item("archives", f"{count} of packages", size)
 
 
-def _bytecode(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:
+def _caches(toolbox: Toolbox, moment: float) -> dict[Path, float]:
+    """Return the directories of caches, and since when what was used in each stays."""
+    own, used = toolbox.store.local_home / "cache", toolbox.caches.path
+    lately = (toolbox.now() - _KEPT_FOR_OTHERS).timestamp()
+    return {own: moment, used: min(moment, lately) if toolbox.caches.shared else moment}
+
+
+def _bytecode(toolbox: Toolbox, moment: float, *, dry_run: bool) -> Iterator[Item]:
     """Remove the bytecode of packages that no prefix was built with since `moment`."""
-    kept = sorted(home.glob("cache/bytecode/*"))
-    sizes = [remove_file(each, moment, dry_run=dry_run) for each in kept]
+    sizes = [
+        remove_file(each, since, dry_run=dry_run)
+        for cache, since in _caches(toolbox, moment).items()
+        for each in sorted(cache.glob("bytecode/*"))
+    ]
     removed = [each for each in sizes if each is not None]
     if removed:
         yield Item("bytecode", f"{len(removed)} of packages", sum(removed))
@@ -194,11 +214,11 @@ def _leftovers(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:
             yield Item("leftover", str(path.relative_to(home)), size)
 
 
-def _half_written(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:
+def _half_written(toolbox: Toolbox, moment: float, *, dry_run: bool) -> Iterator[Item]:
     """Remove what writers had not given its name yet when they were killed."""
     before = min(moment, time.time() - _LONGEST_WRITE)
     count = size = 0
-    for path in _places_of_writers(home):
+    for path in _places_of_writers(toolbox):
         if _HALF_WRITTEN.fullmatch(path.name) and _newest(path) < before:
             count, size = count + 1, size + freed(path)
             if not dry_run:
@@ -208,16 +228,19 @@ def _half_written(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]
         yield Item("leftover", f"{count} half-written files and directories", size)
 
 
-def _places_of_writers(home: Path) -> Iterator[Path]:
-    """Yield what lies in a store, but not in prefixes, unpacked images and tools' caches."""
-    for directory, names, files in os.walk(home):
+def _places_of_writers(toolbox: Toolbox) -> Iterator[Path]:
+    """Yield what lies in store and caches, but not in prefixes, images and trees of tools."""
+    home, caches = toolbox.store.local_home, _caches(toolbox, 0)
+    trees = {*(home / each for each in _TREES), *(each / "conda/pkgs" for each in caches)}
+    outside = [each / name for each in caches if each.parent != home for name in _OF_CACHE]
+    for directory, names, files in chain.from_iterable(map(os.walk, (home, *outside))):
         here = Path(directory)
         yield from (here / each for each in (*names, *files))
         names[:] = [
             each
             for each in names
             if not _HALF_WRITTEN.fullmatch(each)
-            and (here / each).relative_to(home).as_posix() not in _TREES
+            and here / each not in trees
             and here.name not in ("prefixes", "roots")
         ]
 

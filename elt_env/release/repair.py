@@ -122,7 +122,7 @@ def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say:
                 donor.give(files, say)
                 donor.give(_conda_s_own(compiled, prefix), say)
         if all_of_it or lost:
-            cache = BytecodeCache(toolbox.project.local_home)
+            cache = BytecodeCache(toolbox.caches)
             compile_prefix(prefix, cache, limit, say, only=None if all_of_it else compiled)
         keep_list(prefix.path)
         if all_of_it:

@@ -14,13 +14,21 @@ from elt_env.conda.channels import Channels, find_channels
 from elt_env.machine.condarc import CondaSettings, read_conda_settings
 from elt_env.machine.indexes import named_index
 from elt_env.machine.network_settings import NetworkSettings, find_network_settings
+from elt_env.project.cache_home import find_cache_home
 from elt_env.project.project import Project
 from elt_env.project.settings import policy_sources
 from elt_env.runtime.credentials import without_credentials
 from elt_env.spec.document import Spec
 
 _DEFAULT = "default"
-_ELSEWHERE = ("channels", "channel_alias", "channel_priority", "index", "extra_indexes")
+_ELSEWHERE = (
+    "cache_home",
+    "channels",
+    "channel_alias",
+    "channel_priority",
+    "index",
+    "extra_indexes",
+)
 _UNITS = (("week", 604800), ("day", 86400), ("hour", 3600), ("minute", 60))
 
 Value = str | int | bool | list[str] | dict[str, str] | None
@@ -64,6 +72,7 @@ def settings_of(project: Project, environment: str | None = None) -> tuple[Setti
         *_of_conda(channels, conda, own),
         *_indexes(project, spec, own),
         *_network(find_network_settings()),
+        _caches(project, own),
         *_policy(project, own),
         *_environments(project, own, environment),
         *(Setting("ignored", each, "conda's settings") for each in conda.ignored),
@@ -139,6 +148,12 @@ def _network(settings: NetworkSettings) -> Iterator[Setting]:
         yield Setting(name, proxy.value, proxy.source)
     if not settings.proxies:
         yield Setting("proxies", None, _DEFAULT)
+
+
+def _caches(project: Project, own: Mapping[str, str]) -> Setting:
+    caches = find_cache_home(project.policy.cache_home, project.root, project.local_home)
+    source = own.get("cache_home", _DEFAULT)
+    return Setting("cache-home", str(caches.path), caches.why or source)
 
 
 def _policy(project: Project, own: Mapping[str, str]) -> Iterator[Setting]:

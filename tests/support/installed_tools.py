@@ -12,6 +12,7 @@ import uv
 from filelock import FileLock
 
 from elt_env.machine.process import run
+from tests.support.isolation import MACHINE_CACHE
 
 _TESTS = Path(__file__).parents[1]
 _LIMIT = 600.0
@@ -21,8 +22,7 @@ def installed_tool(name: str) -> Path:
     """Return an environment with what tests/NAME.txt locks."""
     requirements = _TESTS / f"{name}.txt"
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = caches / "elt-env-tests" / f"{name}-{digest}"
+    place = MACHINE_CACHE / "elt-env-tests" / f"{name}-{digest}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.with_suffix(".lock"), timeout=_LIMIT):
         ready = place / "ready"

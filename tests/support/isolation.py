@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
+import itertools
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+MACHINE_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+"""Where this machine keeps what the tests' own helpers have downloaded."""
+
+_PLACE = Path(tempfile.gettempdir()) / f"elt-env-tests-{os.getpid()}"
+_numbers = itertools.count()
+atexit.register(shutil.rmtree, _PLACE, ignore_errors=True)
 
 _PREFIXES = ("ELT_ENV_", "PIP_", "UV_", "CONDA", "DAGSTER_HOME")
 # Where the machine finds its registry, and how it trusts it.
@@ -35,7 +47,20 @@ def clear_settings(monkeypatch: pytest.MonkeyPatch, *, keep_registry: bool) -> N
         if name.startswith(_PREFIXES) and not kept:
             monkeypatch.delenv(name)
     monkeypatch.setenv("CONDARC", os.devnull)
+    use_own_caches(monkeypatch)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+
+
+def use_own_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be written into the caches of who runs the tests.
+
+    Each store has its own caches, as what one test has made, or its server has said, must not
+    answer for another one.
+    """
+    place = _PLACE / str(next(_numbers))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(place / "state"))
+    monkeypatch.setenv("ELT_ENV_CACHE_HOME", "store")
 
 
 def forbid_processes_and_sockets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,7 @@ def host_traces(prefix: Prefix, toolbox: Toolbox, inside: Iterable[str]) -> tupl
     named = {
         "the prefix": prefix.path,
         "the store": toolbox.store.local_home,
+        "the cache": toolbox.caches.path,
         "the project": toolbox.project.root,
         "the user's home": Path.home(),
         "this project's Python": Path(sys.base_prefix),

@@ -16,6 +16,7 @@ from elt_env.environment.file_list import list_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.prefix_bytecode import compile_prefix
 from elt_env.lockfile.document import Lock
+from elt_env.project.cache_home import CacheHome
 from elt_env.python.bytecode import parse_bytecode
 from elt_env.store.locks import Store
 from tests.support.sample import Sample, silent
@@ -50,9 +51,13 @@ def _entry(home: Path) -> Path:
     return found
 
 
+def _caches(home: Path) -> CacheHome:
+    return CacheHome(home / "cache", home / "bytecode.key")
+
+
 def _compile(prefix: Prefix, home: Path) -> list[str]:
     said: list[str] = []
-    compile_prefix(prefix, BytecodeCache(home), _LIMIT, lambda line, *_: said.append(line))
+    compile_prefix(prefix, BytecodeCache(_caches(home)), _LIMIT, lambda line, *_: said.append(line))
     return said
 
 
@@ -219,5 +224,5 @@ def test_only_the_code_keeps_a_change_out(built: Prefix, home: Path) -> None:
 def test_a_cache_that_cannot_be_written_holds_nobody_back(built: Prefix, tmp_path: Path) -> None:
     before = list_prefix(built.path).files
     (tmp_path / "file").write_bytes(b"")
-    compile_prefix(built, BytecodeCache(tmp_path / "file"), _LIMIT, silent)
+    compile_prefix(built, BytecodeCache(_caches(tmp_path / "file")), _LIMIT, silent)
     assert list_prefix(built.path).files == before
