@@ -10,6 +10,7 @@ import click
 from elt_env.cli.group import Group
 
 COMMANDS = {
+    "adopt": ("adopt:adopt", "Make the lock of TARGET of lock files of other tools."),
     "build": ("build:build", "Lock, install, prove and release TARGET."),
     "check": ("checks:check", "Run one CHECK on TARGET, again if it held before."),
     "diff": ("diff:diff", "Print what changed from lock OLD to lock NEW, and why."),

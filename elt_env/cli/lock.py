@@ -37,7 +37,7 @@ def lock(name: str, python: str | None, called: str | None) -> None:
       elt-env lock elt@3.11
       elt-env lock path/to/environment.yml --python 3.11
     """
-    _print_locked(locked_as(name, python, called, teller()).locked)
+    print_locked(locked_as(name, python, called, teller()).locked)
 
 
 @click.command()
@@ -67,7 +67,7 @@ def relock(name: str, packages: tuple[str, ...], accepted: tuple[str, ...]) -> N
     upgrade = packages or None
     locked = locking.lock(target, toolbox, say, upgrade=upgrade, accepted=accepted)
     Pipeline(target=target, toolbox=toolbox, say=say).tell_locked(locked)
-    _print_locked(locked)
+    print_locked(locked)
 
 
 def locked_as(name: str, python: str | None, called: str | None, say: Say) -> LockedFile:
@@ -87,7 +87,8 @@ def locked_as(name: str, python: str | None, called: str | None, say: Say) -> Lo
     return found
 
 
-def _print_locked(locked: locking.Locked) -> None:
+def print_locked(locked: locking.Locked) -> None:
+    """Print a lock, and what it changed."""
     report = locked.report
     told = "kept" if locked.kept or not report else headline(report)
     click.echo(f"{locked.lock.target.name} {locked.lock.digest} {told}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from elt_env.lockfile.document import Package
+from elt_env.lockfile.foreign.document import ForeignArchive
 from elt_env.machine.process import Say, unheard
 from elt_env.project.policy import ChannelPriority
 from elt_env.spec.conda_spec import CondaSpec
@@ -213,6 +214,17 @@ class CondaTool(Protocol):
         """Return by path what the archive of each package holds: the sha256, or "" if untold.
 
         Raises:
+            NetworkError: an archive cannot be had or read.
+        """
+        ...
+
+    def described(self, archives: Sequence[ForeignArchive], say: Say) -> tuple[Package, ...]:
+        """Return the packages at URLs as their channels describe them, or else they themselves.
+
+        Raises:
+            InputError: a URL is none of a conda package, or nothing tells its sha256.
+            IntegrityError: a package has another hash than is told.
+            ChannelUnreachableError: a channel does not answer.
             NetworkError: an archive cannot be had or read.
         """
         ...

@@ -22,7 +22,8 @@ from rattler.package_cache.package_cache import PackageCache, PackageCacheLayer,
 from elt_env.conda import rattler_errors, solvability
 from elt_env.conda.archives import Archives
 from elt_env.conda.carried import CarriedStore, carried_by, contents_of
-from elt_env.conda.channels import ChannelNames, may_be_from, rattler_alias
+from elt_env.conda.channels import ChannelNames, channel_of, may_be_from, rattler_alias
+from elt_env.conda.described import Describing
 from elt_env.conda.distributions import ARCHIVE_ERRORS
 from elt_env.conda.offered import OfferedBuilds, bare_record, named_in, offered
 from elt_env.conda.package_cache import is_as_archived, unpacked
@@ -36,12 +37,14 @@ from elt_env.conda.repodata import read_releases
 from elt_env.errors import (
     EltEnvError,
     IntegrityError,
+    NetworkError,
     SpecError,
     TimeLimitError,
 )
 from elt_env.index.http_client import answers_with_page, patiently
 from elt_env.index.http_errors import refusal
 from elt_env.lockfile.document import Package
+from elt_env.lockfile.foreign.document import ForeignArchive
 from elt_env.machine.logins import Logins
 from elt_env.machine.process import Say, unheard
 from elt_env.runtime.credentials import (
@@ -224,6 +227,22 @@ class Rattler:
             return tuple(each for each in known if each is not None)
         return self._read(packages, carried_by(packages, store, open_client()))
 
+    def described(self, archives: Sequence[ForeignArchive], say: Say) -> tuple[Package, ...]:
+        """Return the packages at URLs; see CondaTool."""
+
+        async def read() -> tuple[Package, ...]:
+            client = open_client()
+            describing = Describing(self._gateway(client), client, self._archives, say)
+            return await describing.packages(archives)
+
+        try:
+            return self._run(read(), "conda look-up") if archives else ()
+        except GatewayError as error:
+            urls = tuple(sorted({channel_of(each.url) for each in archives}))
+            raise rattler_errors.channel(str(error), urls) from error
+        except (InstallerError, *ARCHIVE_ERRORS) as error:
+            raise _unreadable(error, [each.url for each in archives]) from error
+
     def contents(self, packages: Sequence[Package]) -> tuple[Mapping[str, str], ...]:
         """Return by path what the archive of each package holds; see CondaTool."""
         return self._read(packages, contents_of(packages, open_client())) if packages else ()
@@ -233,9 +252,7 @@ class Rattler:
         try:
             return self._run(work, "conda archive look-up")
         except ARCHIVE_ERRORS as error:
-            urls = [each.url for each in packages]
-            about = next((each for each in urls if each in str(error)), urls[0])
-            raise rattler_errors.archive(str(error), about) from error
+            raise _unreadable(error, [each.url for each in packages]) from error
 
     def admits(self, requirement: str, version: str) -> bool:
         """Tell whether a requirement admits a version without a build; see CondaTool."""
@@ -335,6 +352,11 @@ class Rattler:
                 f"{what} took longer than {seconds:.0f} s and was ended.",
                 "Run it again, or raise tool-limit in [tool.elt-env].",
             ) from error
+
+
+def _unreadable(error: Exception, urls: Sequence[str]) -> NetworkError:
+    about = next((each for each in urls if each in str(error)), urls[0])
+    return rattler_errors.archive(str(error), about)
 
 
 def _located_at(package: Package, archive: Path) -> Package:

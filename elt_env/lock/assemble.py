@@ -48,12 +48,13 @@ def assemble(question: LockRequest, agreement: Agreement, toolbox: Toolbox, say:
         places=declared_places(question.spec, toolbox.policy),
         packages=(*_needed_by_pip(agreement), *pip),
         variables=question.spec.variables,
-        notes=_notes(agreement.conda.packages),
+        notes=script_notes(agreement.conda.packages),
     )
     return require_sources(lock, question, toolbox, say)
 
 
-def _notes(packages: Iterable[Package]) -> tuple[str, ...]:
+def script_notes(packages: Iterable[Package]) -> tuple[str, ...]:
+    """Return what is to be said of the scripts of conda packages."""
     return tuple(
         f"{each.name} {each.version}: its script {script} is not run"
         for each in packages

@@ -397,8 +397,13 @@ class JointShelf:
 
 def needs_in(metadata: str) -> tuple[Requirement, ...]:
     """Return what core metadata ask for and can be read; URLs, which conda does not go by, not."""
+    return readable_needs(HeaderParser().parsestr(metadata).get_all("Requires-Dist", []))
+
+
+def readable_needs(lines: Iterable[object]) -> tuple[Requirement, ...]:
+    """Return the same of the values of Requires-Dist."""
     found = []
-    for line in HeaderParser().parsestr(metadata).get_all("Requires-Dist", []):
+    for line in lines:
         try:
             each = Requirement(str(line))
         except InvalidRequirement:

@@ -86,7 +86,7 @@ def examine(
         IntegrityError: the current lock was changed by hand; upgrading all of it replaces it.
         PolicyError: the policy does not list that Python, or a package to upgrade is not locked.
     """
-    _require_listed(target, toolbox)
+    require_listed(target, toolbox)
     spec = toolbox.project.spec(target.environment)
     for each in spec.warnings:
         say(f"{each.place}: {each.problem} {each.remedy}")
@@ -156,7 +156,12 @@ def _tell_other_places(lock: Lock, toolbox: Toolbox, say: Say) -> None:
             )
 
 
-def _require_listed(target: Target, toolbox: Toolbox) -> None:
+def require_listed(target: Target, toolbox: Toolbox) -> None:
+    """Return when the policy lists the Python of a target.
+
+    Raises:
+        PolicyError: it does not.
+    """
     if target.python not in toolbox.environment.pythons:
         listed = ", ".join(toolbox.environment.pythons)
         remedy = (
@@ -252,7 +257,7 @@ def _take(
     target: Target, digest: str, trigger: str, toolbox: Toolbox, say: Say
 ) -> Locked | Resolution | None:
     """Return a candidate as the answer, or None where it is none any more."""
-    _require_listed(target, toolbox)
+    require_listed(target, toolbox)
     spec = toolbox.project.spec(target.environment)
     try:
         current = toolbox.store.current_lock(target)
@@ -296,11 +301,11 @@ def resolve(found: Locked | Solved | Resolution, toolbox: Toolbox, say: Say) -> 
     refuse_both_sides(found.question.spec, found.answer)
     agreement = agree(found.question, found.answer, toolbox, say)
     lock = assemble(found.question, agreement, toolbox, say)
-    _refuse_credentials(lock)
+    refuse_credentials(lock)
     return Resolution(found.question, lock)
 
 
-def _refuse_credentials(lock: Lock) -> None:
+def refuse_credentials(lock: Lock) -> None:
     """Return when no URL of a lock, which others read, has a credential.
 
     What merely looks like one in a path is told by whoever gave the index.

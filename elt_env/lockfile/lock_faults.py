@@ -66,10 +66,11 @@ def _faults(lock: Lock) -> Iterator[str]:
         yield "there is no Python in it"
     for package in lock.packages:
         what = f"{package.manager}'s {_shown(package.name)}: "
-        yield from (what + each for each in _package_faults(package, target.platform))
+        yield from (what + each for each in package_faults(package, target.platform))
 
 
-def _package_faults(package: Package, platform: str) -> Iterator[str]:
+def package_faults(package: Package, platform: str) -> Iterator[str]:
+    """Yield what of a package is not what it should be, before anything is done with it."""
     yield from _unless(_SHA256.fullmatch(package.sha256), "its sha256")
     yield from _unless(package.size is None or 0 <= package.size < _LARGEST, "its size")
     named = all(_DISTRIBUTION.fullmatch(each) for each in package.required_by)

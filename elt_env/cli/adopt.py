@@ -1,0 +1,58 @@
+"""`adopt`: a lock of the lock files that a team has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from elt_env.cli.lock import print_locked
+from elt_env.cli.progress import teller
+from elt_env.lock.adopt import adopt as adopt_files
+from elt_env.machine.platform import this_platform
+from elt_env.package.target import parse_target
+from elt_env.pipeline import Pipeline
+from elt_env.project.settings import open_project
+
+
+@click.command()
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--as", "name", metavar="TARGET", required=True, help="Whose lock it becomes.")
+@click.option(
+    "--group",
+    "groups",
+    metavar="NAME",
+    multiple=True,
+    help="Take this extra or group of the files too.",
+)
+def adopt(files: tuple[Path, ...], name: str, groups: tuple[str, ...]) -> None:
+    """Make the lock of TARGET of lock files of other tools.
+
+    FILE is an @EXPLICIT file of conda, a requirements.txt with hashes, a pylock.toml, uv.lock,
+    poetry.lock or Pipfile.lock. Several make one lock: conda's half and pip's. Where none has
+    conda's half, that is solved.
+
+    Where the environment has no spec, environments/NAME.yml is written, which asks for what
+    nothing else in the lock needs. Else the lock has to satisfy the spec that is there.
+
+    \b
+    Examples:
+      elt-env adopt uv.lock --as elt@3.11
+      elt-env adopt conda-linux-64.lock requirements.txt --as elt@3.11
+      elt-env adopt poetry.lock --as elt@3.11 --group dev
+    """
+    say = teller()
+    target = parse_target(name, this_platform())
+    project = open_project(with_policy=False)
+    found = adopt_files(files, target, project, say, groups=groups)
+    pipeline = Pipeline(target=found.target, toolbox=found.toolbox, say=say)
+    pipeline.tell_locked(found.locked)
+    print_locked(found.locked)
+    if target.environment not in project.policy.environments:
+        say(
+            f"adopt: {target.environment} is known to this store; for the whole team, list it: "
+            f"[tool.elt-env.environments.{target.environment}] in pyproject.toml"
+        )
+    say(f"adopt: next: elt-env build {target.name}")

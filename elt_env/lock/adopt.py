@@ -1,0 +1,303 @@
+"""Adopt: the lock that a team has in the files of other tools, as one of this project."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from elt_env.errors import InputError, IntegrityError, SpecError
+from elt_env.lock.adopt_needs import Needs, with_needy, wrong_pythons
+from elt_env.lock.adopt_pip import Fetched, fetched, locked_packages, merged, read_needs
+from elt_env.lock.adopt_spec import conda_roots, pip_roots, shortcomings, spec_text
+from elt_env.lock.assemble import script_notes
+from elt_env.lock.directs import prepare
+from elt_env.lock.from_file import LockedFile
+from elt_env.lock.make import Resolution, refuse_credentials, require_listed, write
+from elt_env.lock.places import declared_places
+from elt_env.lock.request import ask
+from elt_env.lock.satisfaction import requirement_lines
+from elt_env.lock.solve import CondaAnswer, solve
+from elt_env.lockfile.document import Lock, Package, with_required_by
+from elt_env.lockfile.foreign.document import ForeignLock, ForeignPackage, Wanted
+from elt_env.lockfile.foreign.read import LockFile, open_lock_files
+from elt_env.lockfile.lock_faults import faults
+from elt_env.machine.process import Say
+from elt_env.package.names import normalize
+from elt_env.package.target import Target
+from elt_env.project.policy import EnvironmentPolicy
+from elt_env.project.project import Project
+from elt_env.project.unlisted import remember
+from elt_env.runtime.files import write_atomically
+from elt_env.spec.document import Spec, parse_spec
+from elt_env.toolbox import Toolbox, open_toolbox
+
+
+def adopt(
+    paths: Sequence[Path],
+    target: Target,
+    project: Project,
+    say: Say,
+    *,
+    groups: tuple[str, ...] = (),
+) -> LockedFile:
+    """Make the lock of a target of lock files of other tools, and its spec where there is none.
+
+    Args:
+        paths: the files; those that have no conda half get one that is solved for Python alone,
+            or for what the spec asks of conda.
+        target: whose lock it becomes; an environment that is not known is made known.
+        project: whose policy and store are used.
+        say: told of progress, and of what no lock can hold.
+        groups: the extras, groups or environments of the files to take beside the main ones.
+
+    Raises:
+        InputError: a file cannot be used, or the files contradict each other.
+        SpecError: the lock does not satisfy the spec that is there, or the policy.
+        IntegrityError: a package has another hash than a file says, or none has that hash.
+        EltEnvError: as `elt_env.lock.make.lock` where a channel or an index is asked.
+    """
+    mine = _including(project, target)
+    toolbox = open_toolbox(mine, target.environment)
+    require_listed(target, toolbox)
+    adoption = _Adoption(target, toolbox, groups, say)
+    made = adoption.lock(open_lock_files(paths), " and ".join(map(str, paths)))
+    with _spec_written(adoption.spec_path, adoption.new_text):
+        if target.environment not in project.policy.environments:
+            known = mine.unlisted[target.environment]
+            remember(project.documents, target.environment, known.spec, known.pythons)
+        return LockedFile(target, toolbox, write(made, toolbox, say))
+
+
+def _including(project: Project, target: Target) -> Project:
+    name, python = target.environment, target.python
+    if name in project.policy.environments:
+        return project
+    known = project.unlisted.get(name)
+    spec, before = (known.spec, known.pythons) if known else (f"environments/{name}.yml", ())
+    pythons = (*before, *(() if python in before else (python,)))
+    return project.including(name, EnvironmentPolicy(spec=spec, pythons=pythons))
+
+
+@contextlib.contextmanager
+def _spec_written(path: Path, text: str) -> Iterator[None]:
+    """Write a spec that is not there yet, and take it away again when what follows fails."""
+    if text:
+        write_atomically(path, text)
+    try:
+        yield
+    except BaseException:
+        if text:
+            path.unlink(missing_ok=True)
+        raise
+
+
+@dataclass
+class _Adoption:
+    """The making of one lock.
+
+    Attributes:
+        new_text: of the spec that is to be written; "" where there is one.
+    """
+
+    target: Target
+    toolbox: Toolbox
+    groups: tuple[str, ...]
+    say: Say
+    new_text: str = ""
+
+    @property
+    def spec_path(self) -> Path:
+        return self.toolbox.project.root / self.toolbox.environment.spec
+
+    def lock(self, files: Sequence[LockFile], names: str) -> Resolution:
+        """Return the lock of the files, not written yet, under the spec that it satisfies."""
+        target, toolbox = self.target, self.toolbox
+        there = toolbox.project.spec(target.environment) if self.spec_path.exists() else None
+        wanted = Wanted(target.python, target.platform, self.groups)
+        halves = [each.select(wanted) for each in files if each.has_conda]
+        conda = self._conda(halves, there)
+        wanted = replace(wanted, python=conda.python)
+        halves += [each.select(wanted) for each in files if not each.has_conda]
+        foreign = merged((each for half in halves for each in half.pip), names)
+        notes = [f"adopted from {names}", *(note for half in halves for note in half.notes)]
+        pip, notes[len(notes) :] = self._without_owned(foreign, conda)
+        base = there or self._parsed(spec_text(target, pip=_urls(pip)))
+        found = self._pip(pip, [url for half in halves for url in half.indexes], base, conda.python)
+        needs = _needs(found, pip, there, conda.python)
+        packages = with_needy((*conda.packages, *(each.package for each in found)), needs.needy())
+        if there is None:
+            told = [line for half in halves for line in half.roots]
+            self.new_text = self._new_spec(conda, packages, told, pip)
+        spec = there or self._parsed(self.new_text)
+        made = self._assembled(spec, conda, packages, notes, needs)
+        self._require_satisfying(made, spec, names)
+        previous = None
+        with contextlib.suppress(IntegrityError):
+            previous = toolbox.store.current_lock(target)
+        reasons = (f"{names} was adopted",)
+        return Resolution(ask(target, spec, toolbox, previous=previous, reasons=reasons), made)
+
+    def _conda(self, halves: Sequence[ForeignLock], there: Spec | None) -> CondaAnswer:
+        """Return conda's half of the files; where they have none, one that is solved."""
+        archives = [each for half in halves for each in half.conda or ()]
+        if not archives:
+            self.say("adopt: no file has a conda half; it is solved", logging.WARNING)
+            spec = there or self._parsed(spec_text(self.target))
+            return solve(ask(self.target, spec, self.toolbox), self.toolbox, self.say)
+        self.say(f"adopt: reading what {len(archives)} conda packages hold")
+        found = self.toolbox.conda.described(tuple(dict.fromkeys(archives)), self.say)
+        packages = with_required_by(found)
+        minor = next((each.version for each in packages if each.name == "python"), "")
+        if ".".join(minor.split(".")[:2]) != self.target.python:
+            sources = " and ".join(half.source for half in halves)
+            raise InputError(
+                f"{sources} has {f'Python {minor}' if minor else 'no Python'}, and the lock is to "
+                f"be for Python {self.target.python}.",
+                "Name the Python of the file behind the @ of --as.",
+            )
+        told = [channel for half in halves for channel in half.channels]
+        channels = self.toolbox.conda.channel_urls(told) if told else _channels_of(packages)
+        is_host = set(channels) == {self.toolbox.host_channel.url}
+        return CondaAnswer(channels, "host" if is_host else "remote", packages)
+
+    def _without_owned(
+        self, packages: Sequence[ForeignPackage], conda: CondaAnswer
+    ) -> tuple[tuple[ForeignPackage, ...], list[str]]:
+        """Return pip's packages but for those that conda owns, whose files stay conda's."""
+        owned = conda.owned
+        notes = [
+            f"{each.name} {each.version} is left out: conda's {conda.owner(each.name).name} has it "
+            f"as {owned[each.name]}"
+            for each in packages
+            if each.name in owned and not _is_same(each.version, owned[each.name])
+        ]
+        return tuple(each for each in packages if each.name not in owned), notes
+
+    def _pip(
+        self, packages: Sequence[ForeignPackage], indexes: Sequence[str], base: Spec, python: str
+    ) -> tuple[Fetched, ...]:
+        """Return the files of pip's packages: from an index, or made of what a URL names."""
+        named = [each for each in packages if each.direct is None]
+        files = locked_packages(named, indexes, python, self.toolbox, self.say)
+        found = [*fetched(files, self.toolbox, self.say)]
+        if len(named) < len(packages):
+            question = prepare(ask(self.target, base, self.toolbox), self.toolbox, self.say)
+            for wheel in question.directs:
+                package = wheel.package(requested=True, required_by=())
+                found.append(Fetched(package, read_needs(wheel.path)[1]))
+        return tuple(found)
+
+    def _new_spec(
+        self,
+        conda: CondaAnswer,
+        packages: Sequence[Package],
+        told: Sequence[str],
+        pip: Sequence[ForeignPackage],
+    ) -> str:
+        directs = [each.direct for each in pip if each.direct]
+        extras = {each.name: frozenset(each.extras) for each in pip}
+        return spec_text(
+            self.target,
+            conda.channels if conda.source == "remote" else (),
+            conda_roots(packages),
+            pip_roots(packages, told, directs, extras),
+        )
+
+    def _parsed(self, text: str) -> Spec:
+        return parse_spec(text, self.toolbox.environment.spec)
+
+    def _assembled(
+        self,
+        spec: Spec,
+        conda: CondaAnswer,
+        packages: Sequence[Package],
+        notes: Sequence[str],
+        needs: Needs,
+    ) -> Lock:
+        """Return the lock; what does not hold together in it is noted.
+
+        Raises:
+            InputError: something in it cannot be what a lock has there.
+        """
+        made = Lock(
+            target=self.target,
+            spec_digest=spec.digest,
+            requirements=requirement_lines(spec),
+            channels=conda.channels,
+            channel_source=conda.source,
+            indexes=tuple(sorted({each.index for each in packages if each.index})),
+            exclude_newer=None,
+            locked_at=self.toolbox.now().replace(microsecond=0),
+            tools=self.toolbox.versions,
+            negotiated=(),
+            places=declared_places(spec, self.toolbox.policy),
+            packages=_requested(packages, spec, conda),
+            variables=spec.variables,
+        )
+        broken = [*needs.unmet(made.distributions), *wrong_pythons(made.pip, needs.python)]
+        every = (*notes, *broken, *script_notes(made.conda))
+        wrong = faults(made)
+        if wrong:
+            raise InputError(
+                "The files make no lock:\n  " + "\n  ".join(wrong[:10]),
+                "Let their tools write them anew, and adopt that.",
+            )
+        refuse_credentials(made)
+        return replace(made, notes=every)
+
+    def _require_satisfying(self, made: Lock, spec: Spec, names: str) -> None:
+        wrong = [*shortcomings(made, spec, self.toolbox)]
+        if wrong:
+            listed = "\n  ".join(wrong)
+            raise SpecError(
+                f"What {names} locks does not satisfy {spec.source} and the policy:\n  {listed}",
+                "Correct the spec or [tool.elt-env] in pyproject.toml, or give the lock a name of "
+                f"its own: --as {self.target.environment}-2@{self.target.python}",
+            )
+
+
+def _is_same(version: str, other: str) -> bool:
+    try:
+        return Version(version) == Version(other)
+    except ValueError:  # of what a URL names, or of a conda package with a version of its own kind
+        return False
+
+
+def _urls(packages: Iterable[ForeignPackage]) -> list[str]:
+    return [str(each.direct) for each in packages if each.direct]
+
+
+def _channels_of(packages: Iterable[Package]) -> tuple[str, ...]:
+    """Return the channels that packages lie in, the one with most of them first."""
+    counted: dict[str, int] = {}
+    for each in packages:
+        channel = each.url.rsplit("/", maxsplit=2)[0]
+        counted[channel] = counted.get(channel, 0) + 1
+    return tuple(sorted(counted, key=lambda each: (-counted[each], each)))
+
+
+def _needs(
+    found: Sequence[Fetched], pip: Sequence[ForeignPackage], there: Spec | None, python: str
+) -> Needs:
+    extras = {each.name: frozenset(each.extras) for each in pip}
+    for each in map(Requirement, there.pip if there else ()):
+        extras[each.name] = extras.get(each.name, frozenset()) | each.extras
+    return Needs(python, {each.package.name: each.requires for each in found}, extras)
+
+
+def _requested(packages: Sequence[Package], spec: Spec, conda: CondaAnswer) -> tuple[Package, ...]:
+    """Return packages of which those are marked that the spec asks for by name."""
+    asked = {normalize(Requirement(each).name) for each in spec.pip}
+    asked |= {each.name for each in spec.directs}
+    owners = {conda.owner(name).name for name in asked & conda.owned.keys()}
+    names = {
+        "conda": {"python", *(each.name for each in spec.conda), *owners},
+        "pip": asked - conda.owned.keys(),
+    }
+    return tuple(replace(each, requested=each.name in names[each.manager]) for each in packages)

@@ -1,0 +1,86 @@
+"""The spec of an adopted lock: the one that is there, or one of what nothing else needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import yaml
+from packaging.requirements import Requirement
+
+from elt_env.lock.adopt_needs import roots_of
+from elt_env.lock.satisfaction import unsatisfied
+from elt_env.lockfile.document import Lock, Package
+from elt_env.package.names import normalize
+from elt_env.package.target import Target
+from elt_env.spec.direct import DirectRequirement
+from elt_env.spec.document import Spec
+from elt_env.spec.markers import applies
+from elt_env.toolbox import Toolbox
+
+_OTHER = "sha256:" + "0" * 64
+
+
+def spec_text(
+    target: Target,
+    channels: Sequence[str] = (),
+    conda: Iterable[str] = (),
+    pip: Iterable[str] = (),
+) -> str:
+    """Return an environment.yml that asks for this."""
+    asked = [*pip]
+    content: dict[str, object] = {
+        "name": target.environment,
+        **({"channels": [*channels]} if channels else {}),
+        "dependencies": [f"python={target.python}", *conda, *([{"pip": asked}] if asked else [])],
+    }
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def conda_roots(packages: Sequence[Package]) -> tuple[str, ...]:
+    """Return what of conda's packages no other of them needs, without Python."""
+    mine = tuple(each for each in packages if each.manager == "conda")
+    return tuple(each for each in roots_of(mine) if each != "python")
+
+
+def pip_roots(
+    packages: Sequence[Package],
+    told: Iterable[str],
+    directs: Iterable[DirectRequirement],
+    extras: Mapping[str, frozenset[str]],
+) -> tuple[str, ...]:
+    """Return what is to be asked of pip: URLs, what the files tell, and what nothing else needs.
+
+    Args:
+        packages: of the whole lock; what conda has is not asked for again.
+        told: the requirements that the files say a person made.
+        directs: what comes from a URL, which a spec has to name.
+        extras: which extras of distributions are asked for.
+    """
+    mine = tuple(each for each in packages if each.manager == "pip")
+    urls = {each.name: str(each) for each in directs}
+    names = {each.name for each in mine} - urls.keys()
+    asked: dict[str, str] = {}
+    for each in map(Requirement, told):
+        if normalize(each.name) in names:
+            asked.setdefault(normalize(each.name), str(each))
+    for name in roots_of(mine):
+        some = f"[{','.join(sorted(extras[name]))}]" if extras.get(name) else ""
+        if name in names:
+            asked.setdefault(name, f"{name}{some}")
+    return tuple(line for _, line in sorted({**asked, **urls}.items()))
+
+
+def shortcomings(lock: Lock, spec: Spec, toolbox: Toolbox) -> Iterator[str]:
+    """Yield what of a spec and of the policy a lock does not satisfy, a sentence each."""
+    # What the lock says of the spec is the spec's own word, and so every requirement is looked at.
+    probe = Lock(**{**vars(lock), "spec_digest": _OTHER})
+    yield from unsatisfied(probe, spec, toolbox.policy, toolbox.conda.matches)
+    held = {each.name: each.origin for each in lock.pip if each.index is None}
+    for direct in spec.directs:
+        counts = applies(Requirement(direct.named), lock.python.version)
+        if counts and held.get(direct.name) != direct.origin and "://" in direct.url:
+            there = held.get(direct.name, "an index" if direct.name in lock.distributions else "")
+            yield f"pip: {direct} is asked for, and locked is {there or 'none'}"
+    asked = {each.name for each in spec.directs}
+    for name in sorted(held.keys() - asked):
+        yield f"pip: {name} comes from {held[name]}, which the spec has to name"

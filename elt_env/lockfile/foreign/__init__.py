@@ -1,0 +1,1 @@
+"""The lock files of other tools, each read by a module of its own into one `ForeignLock`."""

@@ -1,0 +1,225 @@
+"""The fields of lock files: what may stand in them, and what is wrong where something else does."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable
+from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
+from packaging.version import Version as ParsedVersion
+from pydantic import AfterValidator, TypeAdapter, ValidationError
+
+from elt_env.errors import InputError
+from elt_env.lockfile.foreign.document import Wanted
+from elt_env.runtime.limits import load_json, require_shallow
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_Model = TypeVar("_Model")
+_Entry = TypeVar("_Entry")
+_Result = TypeVar("_Result")
+_NAMED = 10
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_HASH = re.compile(r"sha256:([0-9a-f]{64})")
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        message = "it is no name of a distribution"
+        raise ValueError(message)
+    return str(canonicalize_name(text))
+
+
+def _version(text: str) -> str:
+    try:
+        ParsedVersion(text)
+    except InvalidVersion as error:
+        message = "it is no version"
+        raise ValueError(message) from error
+    return text
+
+
+def _specifier(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        message = "it is no bound on versions"
+        raise ValueError(message) from error
+    return text
+
+
+def _marker(text: str) -> str:
+    try:
+        return str(Marker(text)) if text else ""
+    except InvalidMarker as error:
+        message = "it is no marker"
+        raise ValueError(message) from error
+
+
+def _hash(text: str) -> str:
+    found = _HASH.fullmatch(text)
+    if not found:
+        message = "it is no sha256, which a lock needs"
+        raise ValueError(message)
+    return found[1]
+
+
+def _file_name(text: str) -> str:
+    if not _FILE.fullmatch(text):
+        message = "it is no name of a file"
+        raise ValueError(message)
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""A distribution's name; normalized when it was read."""
+
+Version = Annotated[str, AfterValidator(_version)]
+"""A version (PEP 440)."""
+
+SpecifierText = Annotated[str, AfterValidator(_specifier)]
+"""A bound on versions (PEP 440)."""
+
+MarkerText = Annotated[str, AfterValidator(_marker)]
+"""A marker (PEP 508), or ""."""
+
+Sha256 = Annotated[str, AfterValidator(_hash)]
+"""`sha256:` and the digest; the digest alone when it was read."""
+
+FileName = Annotated[str, AfterValidator(_file_name)]
+"""The name of a file, which leads nowhere else."""
+
+
+def file_name_in(url: str) -> str:
+    """Return the name of the file that a URL names.
+
+    Raises:
+        ValueError: it names none.
+    """
+    return _file_name(unquote(urlsplit(url).path.rpartition("/")[2]))
+
+
+def load_toml(text: str, source: str) -> dict[str, Any]:
+    """Return what a TOML file holds.
+
+    Raises:
+        InputError: it is none, cut off, or nested too deeply.
+    """
+    try:
+        content = tomllib.loads(text)
+        require_shallow(content)
+    except (ValueError, RecursionError) as error:
+        raise unusable(source, f"it is not valid TOML: {error}") from error
+    return content
+
+
+def load_object(text: str, source: str) -> dict[str, Any]:
+    """Return what a JSON file holds.
+
+    Raises:
+        InputError: it is none, or cut off.
+    """
+    try:
+        content = load_json(text)
+    except ValueError as error:
+        raise unusable(source, f"it is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise unusable(source, "it holds no object")
+    return content
+
+
+def require_version(found: object, known: Collection[str], source: str, what: str) -> None:
+    """Return when a format has a version that is read here; `what` names the format.
+
+    Raises:
+        InputError: it has another.
+    """
+    if str(found) not in known:
+        raise InputError(
+            f"{source} is {what} of version {found if found is not None else 'unknown'}; "
+            f"{', '.join(sorted(known))} can be read.",
+            "Write it anew with a version of its tool that makes one of these, or adopt another "
+            "file: elt-env adopt --help",
+        )
+
+
+def validated(adapter: TypeAdapter[_Model], content: object, source: str, what: str) -> _Model:
+    """Return content as the model of its format, or say all that is wrong with it.
+
+    Raises:
+        InputError: it is no such content.
+    """
+    try:
+        return adapter.validate_python(content)
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+        raise unusable(source, *wrong, what=what) from error
+
+
+def collected(
+    entries: Iterable[_Entry],
+    read: Callable[[_Entry], _Result],
+    name: Callable[[_Entry], str],
+    source: str,
+    what: str,
+) -> tuple[_Result, ...]:
+    """Return what is read of each entry, or say of all which cannot be used, and why.
+
+    Args:
+        entries: the entries.
+        read: raises ValueError for one that cannot be used.
+        name: returns what a person calls one.
+        source: the file.
+        what: its format.
+
+    Raises:
+        InputError: some cannot be used.
+    """
+    found, wrong = [], []
+    for each in entries:
+        try:
+            found.append(read(each))
+        except ValueError as error:
+            wrong.append(f"{name(each)}: {error}")
+    if wrong:
+        raise unusable(source, *wrong, what=what)
+    return tuple(found)
+
+
+def require_python(bound: SpecifierSet | None, wanted: Wanted, source: str) -> None:
+    """Return when a lock file is for the Python that is wanted.
+
+    Raises:
+        InputError: it is for others.
+    """
+    if bound is not None and not bound.contains(wanted.python, prereleases=True):
+        minor = ".".join(wanted.python.split(".")[:2])
+        raise InputError(
+            f"{source} is for Python {bound}, and not for {wanted.python}.",
+            f"Name a Python that it is for, in place of the {minor} behind the @ of --as.",
+        )
+
+
+def unusable(source: str, *wrong: str, what: str = "") -> InputError:
+    """Return the error for a file with faults, all of them in one message."""
+    more = [f"and {len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else []
+    listed = "\n  ".join((*wrong[:_NAMED], *more))
+    kind = f" as {what}" if what else ""
+    between = " " if len(wrong) == 1 else "\n  "
+    return InputError(
+        f"{source} cannot be used{kind}:{between}{listed}",
+        "Let its tool write it anew, and adopt that.",
+    )

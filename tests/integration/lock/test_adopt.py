@@ -1,0 +1,203 @@
+"""Lock files of other tools become locks of this project."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from uv import find_uv_bin
+
+from elt_env.errors import InputError, IntegrityError, SpecError
+from elt_env.lock.adopt import adopt
+from elt_env.lock.make import lock
+from elt_env.lockfile.document import Lock
+from elt_env.lockfile.export import FORMATS
+from elt_env.machine.platform import this_platform
+from elt_env.machine.process import run
+from elt_env.package.target import Target
+from elt_env.project.project import Project
+from elt_env.project.settings import open_project
+from elt_env.project.spec_paths import environment_of
+from elt_env.toolbox import open_toolbox
+from tests.support.channel import ChannelServer
+from tests.support.locking import Scene, lock_example
+from tests.support.loopback import running
+from tests.support.project import make_project
+from tests.support.said import Said
+
+
+def _exported(made: Lock, place: Path, *forms: str) -> list[Path]:
+    """Write a lock in formats of other tools."""
+    names = {"explicit": "conda-linux-64.lock", "pylock": "pylock.toml"}
+    paths = [place / names.get(each, f"{each}.txt") for each in forms]
+    for path, form in zip(paths, forms, strict=True):
+        path.write_text(FORMATS[form].render(made), encoding="utf-8")
+    return paths
+
+
+def _without_store(scene: Scene) -> Project:
+    shutil.rmtree(scene.root / "project/.elt_env")
+    return open_project(scene.root / "project")
+
+
+def _elsewhere(scene: Scene, **policy: object) -> Project:
+    """Return a project that has another environment than the one that is adopted."""
+    root = scene.root / "other"
+    root.mkdir()
+    make_project(root, channels=[scene.channel.url], index=scene.index.url, policy=policy)
+    text = (root / "pyproject.toml").read_text().replace("environments.elt]", "environments.own]")
+    (root / "pyproject.toml").write_text(text.replace("/elt.yml", "/own.yml"))
+    (root / "environments/elt.yml").rename(root / "environments/own.yml")
+    return open_project(root)
+
+
+def _versions(packages: Iterable[object]) -> dict[str, str]:
+    return {each.name: each.version for each in packages}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("pip", ["pylock", "requirements"])
+def test_what_was_exported_is_adopted_as_the_same_lock(filled: Scene, pip: str) -> None:
+    made = lock_example(filled).lock
+    files = _exported(made, filled.root, "explicit", pip)
+    project = _without_store(filled)
+    found = adopt(files, made.target, project, filled.said)
+    assert found.locked.lock.digest == made.digest
+    again = open_toolbox(open_project(project.root), "elt")
+    kept = lock(made.target, again, Said())
+    assert (kept.kept, kept.lock) == (True, found.locked.lock)
+    before = {each.name: (each.requested, each.required_by) for each in made.packages}
+    now = {each.name: (each.requested, each.required_by) for each in kept.lock.packages}
+    assert before == now
+
+
+@pytest.mark.parametrize("pip", ["pylock", "requirements"])
+def test_a_spec_is_written_of_what_nothing_else_needs(filled: Scene, pip: str) -> None:
+    with running(ChannelServer(filled.channel.root)) as server:
+        filled.channel_url = server.url
+        made = lock_example(filled).lock
+        files = _exported(made, filled.root, "explicit", pip)
+        project = _elsewhere(filled)
+        found = adopt(files, made.target, project, filled.said)
+        assert found.locked.lock.digest == made.digest
+        spec = (project.root / "environments/elt.yml").read_text()
+        assert spec == (
+            f"name: elt\nchannels:\n- {server.url}\ndependencies:\n- python=3.11\n- pandas\n"
+            "- pip:\n  - click\n  - dbt\n"
+        )
+        project = open_project(project.root)
+        assert environment_of(project.root / "environments/elt.yml", project) == "elt"
+        assert lock(made.target, open_toolbox(project, "elt"), Said()).kept
+
+
+def test_pips_half_alone_gets_a_python_that_is_solved(filled: Scene) -> None:
+    made = lock_example(filled, conda=()).lock
+    files = _exported(made, filled.root, "pylock")
+    found = adopt(
+        files, made.target, _elsewhere(filled, channels=[filled.channel.url]), filled.said
+    )
+    assert found.locked.lock.digest == made.digest
+    assert "no file has a conda half; it is solved" in filled.told
+
+
+def test_what_does_not_fit_the_spec_is_said_and_nothing_is_written(filled: Scene) -> None:
+    made = lock_example(filled).lock
+    files = _exported(made, filled.root, "explicit", "requirements")
+    filled.toolbox(conda=["pandas<2", "six"], pip=["dbt", "extra-tool", "click>8"])
+    project = _without_store(filled)
+    with pytest.raises(SpecError) as refused:
+        adopt(files, made.target, project, filled.said)
+    for part in ("pandas 2.0 is locked", "extra-tool is new", "click 8.0 is locked"):
+        assert part in refused.value.problem
+    assert "--as elt-2@3.11" in refused.value.remedy
+    assert open_toolbox(project, "elt").store.current_lock(made.target) is None
+
+
+def _changed(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize("form", ["explicit", "pylock", "requirements"])
+def test_a_wrong_hash_is_refused(filled: Scene, form: str) -> None:
+    made = lock_example(filled).lock
+    files = _exported(made, filled.root, "explicit", "requirements" if form != "pylock" else form)
+    package = made.conda[0] if form == "explicit" else made.pip[0]
+    _changed(files[form != "explicit"], package.sha256, "0" * 64)
+    project = _elsewhere(filled)
+    with pytest.raises(IntegrityError, match=package.name) as refused:
+        adopt(files, made.target, project, filled.said)
+    assert refused.value.exit_code == 5
+    _nothing_is_there(project)
+
+
+def _nothing_is_there(project: Project) -> None:
+    assert not (project.root / "environments/elt.yml").exists()
+    assert not (project.root / ".elt_env/locks").exists()
+    assert not (project.root / ".elt_env/unlisted").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("pylock.toml", 'lock-version = "1.0"\ncreated-by = "x"\n[[packages', "not valid TOML"),
+        ("pylock.toml", 'lock-version = "2.0"\n', "version 2.0"),
+        ("pylock.toml", 'lock-version = "1.0"\n', "created-by"),
+        ("requirements.txt", "dbt==1.0\n", "no exact version with a hash"),
+        ("requirements.txt", "", "it is empty"),
+        ("requirements.txt", f"dbt>=1.0 --hash=sha256:{'0' * 64}\n", "no exact version"),
+        ("explicit.txt", "@EXPLICIT\nsome-package\n", "line 2"),
+        ("explicit.txt", "@EXPLICIT\nhttps://x.invalid/a-1-0.conda\n", "no URLs of conda packages"),
+        ("explicit.txt", "@EXPLICIT\n", "names no package"),
+        ("unknown.lock", "some: thing\n", "no lock file of a known format"),
+        ("environment.yml", "dependencies: [python]\n", "elt-env build"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(scene: Scene, name: str, text: str, words: str) -> None:
+    path = scene.root / name
+    path.write_text(text)
+    scene.toolbox()
+    project = _elsewhere(scene)
+    with pytest.raises(InputError) as refused:
+        adopt([path], Target("elt", "3.11", this_platform()), project, scene.said)
+    assert words in str(refused.value)
+    assert refused.value.exit_code == 2
+    _nothing_is_there(project)
+
+
+_PYPROJECT = """
+[project]
+name = "team-stack"
+version = "0.1.0"
+requires-python = ">=3.10"
+dependencies = ["dbt", "click>=7", "rich-log[cron]"]
+"""
+
+
+def test_what_uv_locks_is_adopted_with_what_a_person_asked_for(filled: Scene) -> None:
+    filled.offer_pip("rich-log", "1.0", requires=["cron-tab; extra == 'cron'"])
+    filled.offer_pip("cron-tab", "2.0", requires=["dead; python_version < '3'"])
+    place = filled.root / "team"
+    place.mkdir()
+    (place / "pyproject.toml").write_text(_PYPROJECT)
+    command = [find_uv_bin(), "lock", "--default-index", filled.index.url]
+    done = run([*command, "--python", sys.executable], limit=60.0, cwd=place)
+    assert done.returncode == 0, done.stderr
+    project = _elsewhere(filled, channels=[filled.channel.url])
+    found = adopt([place / "uv.lock"], Target("elt", "3.11", this_platform()), project, filled.said)
+    assert {each.name: each.version for each in found.locked.lock.pip} == {
+        "agate": "1.7",
+        "click": "8.0",
+        "dateutil": "2.9",
+        "dbt": "1.0",
+        "six": "1.16",
+        "rich-log": "1.0",
+        "cron-tab": "2.0",
+    }
+    assert found.locked.lock.package("pip", "cron-tab").required_by == ("rich-log",)
+    assert found.locked.lock.indexes == (filled.index.url,)
+    spec = (project.root / "environments/elt.yml").read_text()
+    assert "- pip:\n  - click>=7\n  - dbt\n  - rich-log[cron]\n" in spec
