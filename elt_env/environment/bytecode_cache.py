@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import hmac
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -21,14 +20,13 @@ from pathlib import Path
 
 from elt_env.environment.prefix import Prefix
 from elt_env.machine.process import Say
-from elt_env.project.cache_home import CacheHome
+from elt_env.project.cache_home import CacheHome, sealed, unsealed
 from elt_env.python.bytecode import bytecode_path
 from elt_env.python.compilation import COMPILER, compile_modules
 from elt_env.runtime.files import sha256_of, writing
 from elt_env.runtime.input_files import read_stored
 from elt_env.store.last_use import mark_used
 
-_CODE = hashlib.sha256().digest_size
 _WRITABLE, _PLAIN = 0o200, 0o666  # the modes that py_compile gives: those of the source
 
 
@@ -66,13 +64,13 @@ class BytecodeCache:
         """Write what is kept into a prefix; return of how many modules, None where nothing is."""
         path = self._place / key
         try:
-            data = read_stored(path)
+            data = unsealed(key, read_stored(path), secret)
         except OSError:
             return None
-        if not secret or not hmac.compare_digest(data[:_CODE], _code(key, data[_CODE:], secret)):
+        if data is None:
             return None
         mark_used(path)
-        listed, _, rest = data[_CODE:].partition(b"\n")
+        listed, _, rest = data.partition(b"\n")
         sizes: Mapping[str, int] = json.loads(listed)
         start = 0
         for source, size in sizes.items():
@@ -92,7 +90,7 @@ class BytecodeCache:
             contents = [read_stored(Path(_compiled(each, level, prefix))) for each in sources]
             sizes = dict(zip(sources, map(len, contents), strict=True))
             data = json.dumps(sizes).encode() + b"\n" + b"".join(contents)
-            _write(os.fspath(self._place / key), _code(key, data, secret) + data, _PLAIN)
+            _write(os.fspath(self._place / key), sealed(key, data, secret), _PLAIN)
 
 
 def _key_of(group: Sequence[str], level: int, prefix: Prefix) -> str:
@@ -100,10 +98,6 @@ def _key_of(group: Sequence[str], level: int, prefix: Prefix) -> str:
     sources = [(each, sha256_of(prefix.path / each)) for each in group]
     of_compiler = [prefix.lock.python.sha256, sha256_of(COMPILER), level]
     return hashlib.sha256(json.dumps([of_compiler, sources]).encode()).hexdigest()
-
-
-def _code(key: str, data: bytes, secret: bytes) -> bytes:
-    return hmac.digest(secret, key.encode() + data, "sha256")
 
 
 def _compiled(source: str, level: int, prefix: Prefix) -> str:

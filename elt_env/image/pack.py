@@ -93,6 +93,7 @@ def prepare_base(lock: Lock, toolbox: Toolbox, say: Say, *, refresh: bool = Fals
         limit=limit,
         say=say,
         pull=Registry(insecure=toolbox.policy.insecure_registries, limit=limit).pull,
+        caches=toolbox.caches,
         refresh=refresh,
     )
     say(f"image: on {base.said}")

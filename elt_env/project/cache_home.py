@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -15,7 +17,7 @@ from elt_env.runtime.input_files import cause, read_stored
 
 USER, STORE = "user", "store"
 _NAME = "elt-env"
-_KEY_SIZE = 32
+_KEY_SIZE = _CODE = hashlib.sha256().digest_size
 _OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _CACHE, _STATE = ("XDG_CACHE_HOME", ".cache"), ("XDG_STATE_HOME", ".local/state")
 
@@ -97,6 +99,22 @@ def _user_directory(kind: tuple[str, str], environ: Mapping[str, str]) -> Path:
     if os.path.isabs(named):  # noqa: PTH117  # "" as well
         return Path(named) / _NAME
     return Path(environ.get("HOME") or Path.home()) / below / _NAME
+
+
+def sealed(name: str, data: bytes, secret: bytes) -> bytes:
+    """Return an entry of a cache: a code over its name and content (HMAC, RFC 2104), and these."""
+    return _code(name, data, secret) + data
+
+
+def unsealed(name: str, entry: bytes, secret: bytes) -> bytes | None:
+    """Return the content of an entry; None where it is not as whoever has the secret wrote it."""
+    data = entry[_CODE:]
+    good = secret and hmac.compare_digest(entry[:_CODE], _code(name, data, secret))
+    return data if good else None
+
+
+def _code(name: str, data: bytes, secret: bytes) -> bytes:
+    return hmac.digest(secret, name.encode() + data, "sha256")
 
 
 def make_private(directory: Path) -> str:

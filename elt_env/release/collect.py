@@ -29,7 +29,7 @@ from elt_env.release.record import to_keep
 from elt_env.release.store import ReleaseStore
 from elt_env.runtime.files import remove_tree, writing
 from elt_env.runtime.input_files import read_stored_text
-from elt_env.store.collected import Item
+from elt_env.store.collected import Item, What
 from elt_env.store.last_use import mark_used, taken, used_since
 from elt_env.toolbox import Toolbox
 
@@ -41,6 +41,10 @@ _LONGEST_WRITE = 3600.0  # seconds without a byte, after which nobody writes any
 # What has lost its name to be removed, and the names that tempfile makes, as they begin here.
 _HALF_WRITTEN = re.compile(r"\.collected-.+|\..+[.-][a-z0-9_]{8}")
 _TREES = ("work", "cache/uv", "cache/pip")
+_ENTRIES: tuple[tuple[What, str, tuple[str, ...]], ...] = (
+    ("bytecode", "packages", ("bytecode/*",)),
+    ("layers", "bases that projects share", ("bases/[!.]*", "bases/blobs/sha256/*")),
+)
 _OF_CACHE = ("bases", "bytecode", "conda", "pages", "wheels")
 
 
@@ -68,7 +72,7 @@ def collect(
             _prefixes(home, wanted, moment, dry_run=dry_run),
             images.collect(),
             _archives(toolbox, wanted, moment, dry_run=dry_run),
-            _bytecode(toolbox, moment, dry_run=dry_run),
+            _entries(toolbox, moment, dry_run=dry_run),
             _leftovers(home, moment, dry_run=dry_run),
             _half_written(toolbox, moment, dry_run=dry_run),
         ):
@@ -169,16 +173,19 @@ def _caches(toolbox: Toolbox, moment: float) -> dict[Path, float]:
     return {own: moment, used: min(moment, lately) if toolbox.caches.shared else moment}
 
 
-def _bytecode(toolbox: Toolbox, moment: float, *, dry_run: bool) -> Iterator[Item]:
-    """Remove the bytecode of packages that no prefix was built with since `moment`."""
-    sizes = [
-        remove_file(each, since, dry_run=dry_run)
-        for cache, since in _caches(toolbox, moment).items()
-        for each in sorted(cache.glob("bytecode/*"))
-    ]
-    removed = [each for each in sizes if each is not None]
-    if removed:
-        yield Item("bytecode", f"{len(removed)} of packages", sum(removed))
+def _entries(toolbox: Toolbox, moment: float, *, dry_run: bool) -> Iterator[Item]:
+    """Remove what caches have, of packages and of bases, and what nothing was made with lately."""
+    for what, of, patterns in _ENTRIES:
+        sizes = [
+            remove_file(each, since, dry_run=dry_run)
+            for cache, since in _caches(toolbox, moment).items()
+            for pattern in patterns
+            for each in sorted(cache.glob(pattern))
+            if each.is_file()
+        ]
+        removed = [each for each in sizes if each is not None]
+        if removed:
+            yield Item(what, f"{len(removed)} of {of}", sum(removed))
 
 
 def _noted(note: Path) -> str:

@@ -11,15 +11,18 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import NetworkError, PolicyError, ToolError
 from elt_env.image.bases import debian
 from elt_env.image.bases.archive import find_image, from_layout, from_tar, split_layout
-from elt_env.image.bases.base import Base, BaseRecords, BuiltBase, Kind, Request
+from elt_env.image.bases.base import FORMAT, Base, BaseRecords, BuiltBase, Kind, Request
 from elt_env.image.bases.host import make_host
 from elt_env.image.bases.needs import needed_packages
 from elt_env.image.bases.remote import Pull, from_registry, reference_in
+from elt_env.image.bases.shared import SharedBases
 from elt_env.image.oci.layer import Compression, compressor_version
 from elt_env.image.oci.layout import Layout
 from elt_env.image.reference import Reference
 from elt_env.machine.environment_variables import clean_environment
 from elt_env.machine.process import Say
+from elt_env.package.canonical import digest_of, short
+from elt_env.project.cache_home import CacheHome
 
 __all__ = ["Base", "Pull", "provide"]
 
@@ -40,6 +43,7 @@ def provide(  # noqa: PLR0913  # what it is made of, where it is kept, and how
     limit: float,
     say: Say,
     pull: Pull | None = None,
+    caches: CacheHome | None = None,
     refresh: bool = False,
 ) -> Base:
     """Return the base that `wanted` names, its layers in the layout.
@@ -57,6 +61,7 @@ def provide(  # noqa: PLR0913  # what it is made of, where it is kept, and how
         limit: seconds that mmdebstrap may take.
         say: told how it goes on.
         pull: gets an image of a registry: `Registry.pull`.
+        caches: where a base that mmdebstrap makes is shared with other projects.
         refresh: make it anew, with the newest packages.
 
     Raises:
@@ -67,7 +72,7 @@ def provide(  # noqa: PLR0913  # what it is made of, where it is kept, and how
         BusyError, TimeLimitError, StorageError: as they say.
     """
     request = Request(prefix.lock.target.platform, layout, compression, limit, say)
-    desk = _Desk(prefix, request, cache, refresh)
+    desk = _Desk(prefix, request, cache, refresh, caches)
     own = {"auto": desk.auto, "debian": desk.debian, "host": desk.host}
     if wanted in own:
         return own[wanted]()
@@ -90,6 +95,7 @@ class _Desk:
     request: Request
     cache: Path
     refresh: bool
+    caches: CacheHome | None
 
     def auto(self) -> Base:
         if shutil.which(debian.PROGRAM, path=clean_environment()["PATH"]) is None:
@@ -107,7 +113,23 @@ class _Desk:
             {*debian.INCLUDED, *needed_packages(self.prefix, self.cache, anew=self.refresh)}
         )
         asked = [debian.codename(), debian.VARIANT, included]
-        return self._recall("debian", asked, lambda: debian.make_debian(included, self.request))
+        return self._recall("debian", asked, lambda: self._shared_debian(included))
+
+    def _shared_debian(self, included: Sequence[str]) -> BuiltBase:
+        """Return the base that another project of this user has made lately, else a new one."""
+        if self.caches is None or not self.caches.shared:
+            return debian.make_debian(included, self.request)
+        request, shared = self.request, SharedBases(self.caches)
+        asked = [FORMAT, debian.codename(), debian.VARIANT, included, request.platform]
+        how = [request.compression, compressor_version(request.compression)]
+        name = short(digest_of([asked, how]))
+        known = None if self.refresh else shared.take(name, request.layout)
+        if known is not None:
+            request.say("base: another project of this user has made it")
+            return BuiltBase(known)
+        made = debian.make_debian(included, request)
+        shared.keep(name, made.base, request.layout)
+        return made
 
     def host(self) -> Base:
         asked = [self.prefix.lock.digest, str(self.prefix.path)]

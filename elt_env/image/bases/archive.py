@@ -14,7 +14,7 @@ from typing import IO, cast
 
 import zstandard
 
-from elt_env.errors import IntegrityError, PolicyError
+from elt_env.errors import PolicyError
 from elt_env.image import spec as oci
 from elt_env.image.bases.base import Base, BuiltBase, Request
 from elt_env.image.bases.images import base_of, layers_of
@@ -23,7 +23,6 @@ from elt_env.image.oci.layout import Layout
 from elt_env.image.spec import Descriptor
 from elt_env.runtime.input_files import open_file
 
-_PIECE = 1 << 20
 _ELF = b"\x7fELF"
 _MACHINE = slice(18, 20)
 # e_machine of elf(5), as GOARCH; that of s390x is written with its high byte first.
@@ -117,22 +116,9 @@ def from_layout(path: Path, name: str, image: Descriptor, request: Request) -> B
     shown = f"{path}:{name}" if name else str(path)
     config, layers = layers_of(image, theirs.read, request.platform, shown)
     for each in layers:
-        _copy(theirs, each.blob, request.layout)
+        request.layout.take(theirs, each.blob)
     said = f"the image {image.digest[:19]} of the OCI layout {path.name}{name and ':' + name}"
     return BuiltBase(base_of("layout", said, layers, config.env, request))
-
-
-def _copy(theirs: Layout, blob: Descriptor, ours: Layout) -> None:
-    if ours.intact(blob):
-        return
-    if not theirs.intact(blob):
-        raise IntegrityError(
-            f"The blob {theirs.blob_path(blob.digest)} is not there whole, or was changed.",
-            "Copy the image into that layout again, or set image-base to something else.",
-        )
-    with open_file(theirs.blob_path(blob.digest)) as file, ours.new_blob() as copy:
-        while data := file.read(_PIECE):
-            copy.write(data)
 
 
 def from_tar(path: Path, request: Request) -> BuiltBase:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from elt_env.image import spec as oci
 from elt_env.image.spec import Descriptor
 from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import sha256_of, write_atomically, writing
-from elt_env.runtime.input_files import read_stored
+from elt_env.runtime.input_files import open_file, read_stored
 from elt_env.store.last_use import mark_used
 
 VERSION_FILE, VERSION = "oci-layout", b'{"imageLayoutVersion":"1.0.0"}'
@@ -99,6 +100,24 @@ class Layout:
                 path.replace(self.blob_path(writer.digest))
             finally:
                 path.unlink(missing_ok=True)
+
+    def take(self, theirs: Layout, blob: Descriptor) -> None:
+        """Copy a blob of another layout, where it is not here whole.
+
+        Raises:
+            IntegrityError: there it is not whole either.
+            StorageError: the disk is full or not writable.
+        """
+        if self.intact(blob):
+            return
+        path = theirs.blob_path(blob.digest)
+        if not theirs.intact(blob):
+            raise IntegrityError(
+                f"The blob {path} is not there whole, or was changed.",
+                "Copy the image into that layout again, or set image-base to something else.",
+            )
+        with open_file(path) as file, self.new_blob() as copy:
+            shutil.copyfileobj(file, copy)
 
     def add(self, data: bytes, media_type: str) -> Descriptor:
         """Keep bytes as a blob; return its descriptor.

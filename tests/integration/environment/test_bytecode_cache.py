@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.environment import bytecode_cache
 from elt_env.environment.build import ensure_prefix
 from elt_env.environment.bytecode_cache import BytecodeCache
 from elt_env.environment.file_list import list_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.prefix_bytecode import compile_prefix
 from elt_env.lockfile.document import Lock
-from elt_env.project.cache_home import CacheHome
+from elt_env.project.cache_home import CacheHome, sealed
 from elt_env.python.bytecode import parse_bytecode
 from elt_env.store.locks import Store
 from tests.support.sample import Sample, silent
@@ -103,7 +102,7 @@ def test_what_the_cache_has_is_taken_and_not_compiled(built: Prefix, home: Path)
 
 def _sign(entry: Path, data: bytes, home: Path) -> None:
     secret = (home / "bytecode.key").read_bytes()
-    entry.write_bytes(bytecode_cache._code(entry.name, data, secret) + data)
+    entry.write_bytes(sealed(entry.name, data, secret))
 
 
 def _changed(entry: Path) -> bytes:
@@ -118,7 +117,7 @@ def _change(entry: Path) -> None:
 
 def _change_with_its_record(entry: Path) -> None:
     data = _changed(entry)
-    entry.write_bytes(bytecode_cache._code(entry.name, data, b"whatever") + data)
+    entry.write_bytes(sealed(entry.name, data, b"whatever"))
 
 
 def _change_the_list(entry: Path) -> None:
@@ -150,7 +149,7 @@ def _make_directory(entry: Path) -> None:
 def _change_with_a_key_in_the_cache(entry: Path) -> None:
     data = _changed(entry)
     (entry.parents[1] / "bytecode.key").write_bytes(b"whatever")
-    entry.write_bytes(bytecode_cache._code(entry.name, data, b"whatever") + data)
+    entry.write_bytes(sealed(entry.name, data, b"whatever"))
 
 
 def _lose_the_key(entry: Path) -> None:
@@ -161,7 +160,7 @@ def _lose_the_key(entry: Path) -> None:
 def _empty_the_key(entry: Path) -> None:
     data = _changed(entry)
     (entry.parents[2] / "bytecode.key").write_bytes(b"")
-    entry.write_bytes(bytecode_cache._code(entry.name, data, b"") + data)
+    entry.write_bytes(sealed(entry.name, data, b""))
 
 
 @pytest.mark.parametrize(

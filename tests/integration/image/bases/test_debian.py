@@ -6,13 +6,16 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from elt_env.environment.prefix import Prefix
 from elt_env.errors import NetworkError, TimeLimitError, ToolError
-from elt_env.image.bases import Base, debian
+from elt_env.image.bases import Base, debian, provide
 from elt_env.image.bases.apt import Sources, sources_of
 from elt_env.image.oci.layout import Layout
+from elt_env.project.cache_home import CacheHome
 from tests.support.bases import members, unpack
 from tests.support.index_server import dead_url
 from tests.support.said import Said
@@ -29,12 +32,13 @@ Provide = Callable[..., Base]
 @pytest.mark.slow
 def test_a_root_of_this_machines_own_release(
     offer: Provide,
-    layout: Layout,
     run_on: Callable[..., str],
     said: Said,
+    prefix: Prefix,
     tmp_path: Path,
 ) -> None:
-    base = offer("debian")
+    caches = CacheHome(tmp_path / "cache", tmp_path / "key", shared=True)
+    base = offer("debian", caches=caches)
     assert base.kind == "debian"
     assert re.fullmatch(r".+, \d+ packages, made with mmdebstrap", base.said)
     names = [each.split()[0] for each in base.packages]
@@ -46,10 +50,17 @@ def test_a_root_of_this_machines_own_release(
     assert offer("auto", limit=0.1) == base
     assert said == []
 
-    root = unpack(base, layout, tmp_path / "root")
+    # mmdebstrap would take longer.
+    other = Layout(tmp_path / "other/oci")
+    how: dict[str, Any] = {"compression": "zstd", "limit": 0.1, "say": said.append}
+    place = tmp_path / "other/bases"
+    assert provide("debian", prefix, other, place, caches=caches, **how) == base
+    assert said == ["base: another project of this user has made it"]
+
+    root = unpack(base, other, tmp_path / "root")
     told = run_on(root, "import sqlite3, ssl, pwd; print(pwd.getpwuid(1000).pw_dir)")
     assert told == "/home/elt\n"
-    found = members(base, layout)
+    found = members(base, other)
     assert (found["home/elt"].uid, found["home/elt"].gid) == (1000, 1000)
     assert not any(each.isdev() for each in found.values())
     assert not {"etc/hostname", "etc/machine-id", "etc/resolv.conf"} & set(found)
