@@ -25,14 +25,14 @@ from elt_env.project.settings import open_project
     "groups",
     metavar="NAME",
     multiple=True,
-    help="Take this extra or group of the files too.",
+    help="Take this extra, group or environment too.",
 )
 def adopt(files: tuple[Path, ...], name: str, groups: tuple[str, ...]) -> None:
     """Make the lock of TARGET of lock files of other tools.
 
     FILE is an @EXPLICIT file of conda, a requirements.txt with hashes, a pylock.toml, uv.lock,
-    poetry.lock or Pipfile.lock. Several make one lock: conda's half and pip's. Where none has
-    conda's half, that is solved.
+    poetry.lock, Pipfile.lock, conda-lock.yml or pixi.lock. Several make one lock: conda's half and
+    pip's. Where none has conda's half, that is solved.
 
     Where the environment has no spec, environments/NAME.yml is written, which asks for what
     nothing else in the lock needs. Else the lock has to satisfy the spec that is there.

@@ -52,6 +52,22 @@ class RealConda:
         answer = self.json("create", *options, *named, *specs)
         return {each["name"]: each["version"] for each in answer["actions"]["LINK"]}
 
+    def conda_lock(self, spec: Path, output: Path) -> Path:
+        """Lock conda's half of a spec with conda-lock, and return where it is written."""
+        tool = self.home / "conda"
+        tool.write_text(f'#!/bin/sh\nexec {self.python} -m conda "$@"\n')
+        tool.chmod(0o755)
+        names = self.home / "names.json"  # of distributions, which it would fetch
+        names.write_text("{}")
+        options = ("--no-mamba", "--no-micromamba", "--conda", tool, "-p", "linux-64")
+        lookup = ("--pypi_to_conda_lookup_file", names.as_uri())
+        done = self._run(
+            *("-m", "conda_lock", "lock", *options, *lookup),
+            *("-f", spec, "--lockfile", output),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return output
+
     def python_code(self, code: str, *arguments: str | Path) -> str:
         """Return what Python code prints that may import conda."""
         done = self._run("-c", code, *arguments)

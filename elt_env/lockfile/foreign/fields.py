@@ -6,8 +6,9 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
+import yaml
 from packaging.markers import InvalidMarker, Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -16,8 +17,9 @@ from packaging.version import Version as ParsedVersion
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from elt_env.errors import InputError
-from elt_env.lockfile.foreign.document import Wanted
-from elt_env.runtime.limits import load_json, require_shallow
+from elt_env.lockfile.foreign.document import ForeignFile, ForeignPackage, Wanted
+from elt_env.runtime.limits import MOST_DEPTH, load_json, require_shallow
+from elt_env.spec.direct import DirectRequirement, parse_direct
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -81,6 +83,18 @@ def _file_name(text: str) -> str:
     return text
 
 
+def _digest(length: int) -> AfterValidator:
+    pattern = re.compile(f"[0-9a-f]{{{length}}}")
+
+    def check(text: str) -> str:
+        if text and not pattern.fullmatch(text):
+            message = f"it is no digest of {length} hexadecimal digits"
+            raise ValueError(message)
+        return text
+
+    return AfterValidator(check)
+
+
 Name = Annotated[str, AfterValidator(_name)]
 """A distribution's name; normalized when it was read."""
 
@@ -96,6 +110,12 @@ MarkerText = Annotated[str, AfterValidator(_marker)]
 Sha256 = Annotated[str, AfterValidator(_hash)]
 """`sha256:` and the digest; the digest alone when it was read."""
 
+Sha256Digest = Annotated[str, _digest(64)]
+"""A sha256 in hexadecimal, or ""."""
+
+Md5Digest = Annotated[str, _digest(32)]
+"""An md5 in hexadecimal, or ""."""
+
 FileName = Annotated[str, AfterValidator(_file_name)]
 """The name of a file, which leads nowhere else."""
 
@@ -107,6 +127,72 @@ def file_name_in(url: str) -> str:
         ValueError: it names none.
     """
     return _file_name(unquote(urlsplit(url).path.rpartition("/")[2]))
+
+
+def direct_at(url: str, name: str, sha256: str = "") -> DirectRequirement:
+    """Return what a URL names: an archive, or `git+URL?rev=…&subdirectory=…#COMMIT`.
+
+    Raises:
+        ValueError: it is neither, or the archive has no hash.
+    """
+    if not url.startswith("git+"):
+        return parse_direct(url, name=name, sha256=sha256)
+    address = urlsplit(url)
+    part = parse_qs(address.query).get("subdirectory", [""])[0]
+    bare = address._replace(query="", fragment="").geturl()
+    behind = f"#subdirectory={part}" if part else ""
+    return parse_direct(f"{bare}@{address.fragment}{behind}", name=name)
+
+
+def package_at(
+    url: str, name: str, version: str, sha256: str, extras: tuple[str, ...] = ()
+) -> ForeignPackage:
+    """Return the distribution whose one file, or whose repository, is at a URL.
+
+    Raises:
+        ValueError: it has no version or no sha256.
+    """
+    if url.startswith("git+"):
+        return ForeignPackage(name, version, extras=extras, direct=direct_at(url, name))
+    if not sha256:
+        message = "it has no sha256"
+        raise ValueError(message)
+    bare = url.partition("#")[0]
+    file = ForeignFile(file_name_in(bare), sha256, bare)
+    return ForeignPackage(name, _version(version), (file,), extras=extras)
+
+
+def load_yaml(text: str, source: str) -> dict[str, Any]:
+    """Return what a YAML file holds, every scalar as it is written.
+
+    Raises:
+        InputError: it is none, or cut off, or has aliases, which no lock file has.
+    """
+    try:
+        _require_plain(text)
+        content = yaml.load(text, yaml.CBaseLoader)  # noqa: S506  # makes texts, lists and mappings
+    except (yaml.YAMLError, ValueError) as error:
+        what = getattr(error, "problem", None) or str(error).split("\n", maxsplit=1)[0]
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise unusable(source, f"it is not valid YAML{place}: {what}") from error
+    if not isinstance(content, dict):
+        raise unusable(source, "it holds no mapping")
+    return content
+
+
+def _require_plain(text: str) -> None:
+    """Return when YAML has no aliases and is not too deep, before anything is made of it."""
+    depth = 0
+    for event in yaml.parse(text, yaml.CBaseLoader):
+        if isinstance(event, yaml.AliasEvent):
+            message = "it has aliases, which no lock file has"
+            raise ValueError(message)  # noqa: TRY004  # for the caller the file is what is wrong
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            message = f"more than {MOST_DEPTH} values are nested in each other"
+            raise ValueError(message)
 
 
 def load_toml(text: str, source: str) -> dict[str, Any]:

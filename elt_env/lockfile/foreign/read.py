@@ -9,8 +9,10 @@ from pathlib import Path
 
 from elt_env.errors import InputError
 from elt_env.lockfile.foreign import (
+    conda_lock,
     explicit,
     pipfile_lock,
+    pixi_lock,
     poetry_lock,
     pylock,
     requirements,
@@ -43,10 +45,12 @@ _NAMED: tuple[tuple[str, bool, _Read], ...] = (
     ("uv.lock", False, uv_lock.read),
     ("poetry.lock", False, poetry_lock.read),
     ("Pipfile.lock", False, pipfile_lock.read),
+    ("pixi*.lock", True, pixi_lock.read),
+    ("*conda-lock*.y*ml", True, conda_lock.read),
 )
 _FORMATS = (
-    "@EXPLICIT files of conda, requirements.txt with hashes, pylock.toml, uv.lock, poetry.lock, "
-    "Pipfile.lock"
+    "@EXPLICIT files of conda, conda-lock.yml, pixi.lock, pylock.toml, uv.lock, poetry.lock, "
+    "Pipfile.lock, requirements.txt with hashes"
 )
 
 

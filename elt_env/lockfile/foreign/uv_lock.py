@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
-from urllib.parse import parse_qs, urlsplit
 
 from packaging.specifiers import SpecifierSet
 from pydantic import BaseModel, Field, TypeAdapter
@@ -28,6 +27,7 @@ from elt_env.lockfile.foreign.fields import (
     SpecifierText,
     Version,
     collected,
+    direct_at,
     file_name_in,
     load_toml,
     require_python,
@@ -35,7 +35,7 @@ from elt_env.lockfile.foreign.fields import (
     unusable,
     validated,
 )
-from elt_env.spec.direct import DirectRequirement, parse_direct
+from elt_env.spec.direct import DirectRequirement
 
 _WHAT = "a uv.lock"
 _OWN = ("virtual", "editable", "directory")
@@ -208,15 +208,11 @@ def _package(found: tuple[_Package, tuple[str, ...]]) -> ForeignPackage:
 def _direct(package: _Package) -> DirectRequirement | None:
     git, url = package.source.get("git"), package.source.get("url")
     if git:
-        address = urlsplit(git)
-        part = parse_qs(address.query).get("subdirectory", [""])[0]
-        bare = address._replace(query="", fragment="").geturl()
-        behind = f"#subdirectory={part}" if part else ""
-        return parse_direct(f"git+{bare}@{address.fragment}{behind}", name=package.name)
+        return direct_at(f"git+{git}", package.name)
     if url:
         files = (*package.wheels, *([package.sdist] if package.sdist else []))
         sha256 = next((each.hash for each in files if each.hash), "")
-        return parse_direct(url, name=package.name, sha256=sha256)
+        return direct_at(url, package.name, sha256)
     return None
 
 

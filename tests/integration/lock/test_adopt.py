@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+import yaml
 from uv import find_uv_bin
 
 from elt_env.errors import InputError, IntegrityError, SpecError
@@ -25,7 +26,8 @@ from elt_env.toolbox import open_toolbox
 from tests.support.channel import ChannelServer
 from tests.support.locking import Scene, lock_example
 from tests.support.loopback import running
-from tests.support.project import make_project
+from tests.support.project import make_project, write_spec
+from tests.support.real_conda import installed_conda
 from tests.support.said import Said
 
 
@@ -71,6 +73,87 @@ def test_what_was_exported_is_adopted_as_the_same_lock(filled: Scene, pip: str) 
     before = {each.name: (each.requested, each.required_by) for each in made.packages}
     now = {each.name: (each.requested, each.required_by) for each in kept.lock.packages}
     assert before == now
+
+
+def _conda_lock(made: Lock) -> str:
+    """Return a lock as conda-lock writes it."""
+    packages = [
+        {
+            "name": each.name,
+            "version": each.version,
+            "manager": each.manager,
+            "platform": "linux-64",
+            "dependencies": {},
+            "url": each.url,
+            "hash": {"sha256": each.sha256},
+            "category": "main",
+            "optional": False,
+        }
+        for each in made.packages
+    ]
+    channels = [{"url": each, "used_env_vars": []} for each in made.channels]
+    metadata = {"content_hash": {}, "channels": channels, "platforms": ["linux-64"], "sources": []}
+    return yaml.safe_dump({"version": 1, "metadata": metadata, "package": packages})
+
+
+def _pixi(made: Lock) -> str:
+    """Return a lock as pixi writes it."""
+    kinds = {"conda": "conda", "pip": "pypi"}
+    references = [{kinds[each.manager]: each.url} for each in made.packages]
+    environment = {
+        "channels": [{"url": f"{each}/"} for each in made.channels],
+        "indexes": list(made.indexes),
+        "packages": {"linux-64": references},
+    }
+    packages = [
+        {
+            kinds[each.manager]: each.url,
+            "sha256": each.sha256,
+            **({"name": each.name, "version": each.version} if each.manager == "pip" else {}),
+        }
+        for each in made.packages
+    ]
+    return yaml.safe_dump(
+        {"version": 6, "environments": {"default": environment}, "packages": packages}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "render"), [("conda-lock.yml", _conda_lock), ("pixi.lock", _pixi)]
+)
+def test_both_halves_of_one_file_are_the_same_lock(
+    filled: Scene, name: str, render: Callable[[Lock], str]
+) -> None:
+    made = lock_example(filled).lock
+    path = filled.root / name
+    path.write_text(render(made), encoding="utf-8")
+    project = _elsewhere(filled)
+    found = adopt([path], made.target, project, filled.said)
+    assert found.locked.lock.digest == made.digest
+    assert found.locked.lock.channels == made.channels
+    assert {each.name: each.required_by for each in found.locked.lock.packages} == {
+        each.name: each.required_by for each in made.packages
+    }
+    assert lock(made.target, open_toolbox(open_project(project.root), "elt"), Said()).kept
+
+
+@pytest.mark.slow
+def test_what_conda_lock_locks_is_adopted(filled: Scene, tmp_path: Path) -> None:
+    filled.toolbox()
+    conda = installed_conda(tmp_path / "home")
+    spec = filled.root / "project/environments/elt.yml"
+    write_spec(
+        filled.root / "project", channels=[filled.channel.url], conda=["python=3.11", "pandas"]
+    )
+    path = conda.conda_lock(spec, tmp_path / "conda-lock.yml")
+    project = open_project(filled.root / "project")
+    found = adopt([path], Target("elt", "3.11", this_platform()), project, filled.said)
+    assert {each.name: each.version for each in found.locked.lock.packages} == {
+        "pandas": "2.0",
+        "dateutil": "4.0",
+        "six": "1.16",
+        "python": found.locked.lock.python.version,
+    }
 
 
 @pytest.mark.parametrize("pip", ["pylock", "requirements"])
