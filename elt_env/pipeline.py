@@ -85,7 +85,7 @@ class Pipeline:
         self.tell_failed(failed)
         names = ", ".join(each.check for each in failed)
         change, ways = to_mend(failed, policy), ways_to_accept(failed, policy, lock)
-        log = self.toolbox.store.local_home / failed[0].log
+        log = self.toolbox.store.documents.place(failed[0].log)
         raise ProofError(
             f"{lock.target.name} is built, but does not hold: {names}\n"
             + "\n".join(each.detail for each in failed),

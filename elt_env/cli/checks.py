@@ -47,7 +47,7 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
     click.echo(evidence_text(results))
     failed = [each for each in results if each.failed]
     if failed:
-        place = toolbox.store.log_path(current.digest, failed[0].check).parent
+        place = toolbox.store.documents.place(failed[0].log.rpartition("/")[0])
         raise ProofError(
             f"{target.name} does not hold: {', '.join(each.check for each in failed)}",
             _remedy(f"The logs are in {place}\n     {_mending(target)}", failed, current, toolbox),
@@ -76,7 +76,7 @@ def check(name: str, check_name: str) -> None:
     lock = building.require_lock(target, toolbox)
     evidence = _run(check_name, lock, toolbox, teller())
     click.echo(evidence_text((evidence,)))
-    log = f"Its log: {toolbox.store.local_home / evidence.log}"
+    log = f"Its log: {toolbox.store.documents.place(evidence.log)}"
     if evidence.failed:
         remedy = _remedy(log, [evidence], lock, toolbox)
         raise ProofError(f"{check_name} failed on {target.name}.", remedy)

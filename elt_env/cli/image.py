@@ -52,7 +52,7 @@ def image(name: str, refresh_base: bool, again: bool, engine: str | None) -> Non
         names = ", ".join(each.check for each in failed)
         raise ProofError(
             f"The image of {target.name} is packed, but does not hold: {names}",
-            f"The log: {toolbox.store.local_home / failed[0].log}",
+            f"The log: {toolbox.store.documents.place(failed[0].log)}",
         )
     if engine:
         layout, manifest = Layout(packed.path), packed.image.manifest

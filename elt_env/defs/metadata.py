@@ -18,7 +18,6 @@ from elt_env.lock.make import Locked
 from elt_env.lockfile.document import HeldBack, Lock, Package
 from elt_env.project.project import Project
 from elt_env.report.summary import first_tool
-from elt_env.runtime.files import tail
 from elt_env.spec.document import Spec
 from elt_env.store.evidence import Cell, Evidence
 from elt_env.store.locks import Store
@@ -169,7 +168,6 @@ def evidence_metadata(evidence: Evidence, store: Store) -> Metadata:
     """Return what a check saw: its numbers and its table, and where to read on."""
     counts = {name: dg.MetadataValue.int(count) for name, count in evidence.counts.items()}
     found = evidence.table
-    log = store.local_home / evidence.log
     return {
         "status": dg.MetadataValue.text(evidence.status),
         "detail": dg.MetadataValue.text(evidence.detail),
@@ -177,9 +175,18 @@ def evidence_metadata(evidence: Evidence, store: Store) -> Metadata:
         **({found.name: table(found.columns, found.rows)} if found else {}),
         "seconds": dg.MetadataValue.float(evidence.seconds),
         "checked_at": dg.MetadataValue.timestamp(evidence.at),
-        "log": dg.MetadataValue.path(log),
-        "log_tail": dg.MetadataValue.md(_verbatim(tail(log, _LOG_LINES))),
+        "log": dg.MetadataValue.path(store.documents.place(evidence.log)),
+        "log_tail": dg.MetadataValue.md(_verbatim(_tail(evidence.log, store))),
     }
+
+
+def _tail(log: str, store: Store) -> str:
+    """Return the last lines of a log, or "" when none can be read."""
+    try:
+        text = store.documents.read(log).decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-_LOG_LINES:])
 
 
 def _verbatim(text: str) -> str:

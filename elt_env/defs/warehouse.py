@@ -171,7 +171,11 @@ def history_asset(project: Project, manifest: Mapping[str, Any]) -> dg.AssetsDef
         """Read the store once, and load what was selected."""
         with reporting(context):
             make_way(project.local_home / FILE_NAME, context.log.warning)
-            rows = history_rows(read_history(Store(project.local_home), context.log.warning))
+            rows = history_rows(
+                read_history(
+                    Store(project.local_home, documents=project.documents), context.log.warning
+                )
+            )
         from elt_env.defs.warehouse_frames import data_frame  # slow to load
 
         for table in TABLES:

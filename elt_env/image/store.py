@@ -28,6 +28,7 @@ from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored
 from elt_env.store.documents import read_record, record_names, write_record
 from elt_env.store.last_use import mark_used
+from elt_env.store.local import LocalDocuments
 from elt_env.store.locks import Store
 
 _IMAGES = "images"
@@ -40,12 +41,15 @@ class ImageStore:
     """The images of a store.
 
     Which image was packed for a lock is a document. The layout, SBOMs, layers and bases are files
-    of this machine, and so is the mark of when an image was used last, by which it is collected.
+    of this machine, and so is the mark of when an image was used last, by which it is collected:
+    a copy of the record, where that is a document of several machines.
     """
 
     def __init__(self, store: Store) -> None:
         self._documents = store.documents
         self._home = store.local_home
+        self._here = LocalDocuments(store.local_home)
+        self._shared = store.shared
         self.layout = Layout(self._home / "oci")
 
     @property
@@ -64,7 +68,10 @@ class ImageStore:
         Raises:
             StorageError: the disk is full or not writable.
         """
-        write_record(self._documents, _record_key(lock_digest), _record, image)
+        key = _record_key(lock_digest)
+        write_record(self._documents, key, _record, image)
+        if self._shared:
+            write_record(self._here, key, _record, image)
 
     def lead_names(self, image: ImageRecord, lock_digest: str) -> None:
         """Let the names of an image's target lead to it, and to its SBOM where that is whole.
@@ -103,9 +110,13 @@ class ImageStore:
             "Remove that file and pack the image again: elt-env image TARGET",
         )
 
+    def is_here(self, lock_digest: str) -> bool:
+        """Tell whether the image of that lock was packed on this machine."""
+        return self._record_path(lock_digest).exists()
+
     def locks(self) -> tuple[str, ...]:
-        """Return the digests of the locks that have an image."""
-        names = record_names(self._documents, _IMAGES)
+        """Return the digests of the locks that have an image on this machine."""
+        names = record_names(self._here, _IMAGES)
         return tuple(f"sha256:{each}" for each in names if "." not in each)
 
     def records(self) -> tuple[ImageRecord, ...]:

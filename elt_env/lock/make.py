@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from elt_env.errors import InputError, IntegrityError, PolicyError, SpecError
 from elt_env.lock.assemble import assemble
@@ -37,7 +36,7 @@ class Locked:
 
     Attributes:
         lock: the lock.
-        path: the directory of its files.
+        path: the directory of its files, or its URL.
         kept: whether it was there already and still satisfies.
         changes: what differs from the target's lock before.
         reasons: why it was kept, or made anew.
@@ -45,7 +44,7 @@ class Locked:
     """
 
     lock: Lock
-    path: Path
+    path: str
     kept: bool
     changes: tuple[Change, ...] = ()
     reasons: tuple[str, ...] = ()

@@ -123,13 +123,17 @@ class SharedPolicy(_Frozen):
     """What holds for all environments of a project."""
 
     home: str = Field(
-        ".elt_env", min_length=1, description="directory of the store, relative to the project"
+        ".elt_env",
+        min_length=1,
+        description="the store: a directory, relative to the project, or a bucket, as "
+        "`s3://bucket/prefix`, `gs://…` or `az://account/container/prefix`",
     )
     cache_home: CacheDirectory = Field(
         "user",
         min_length=1,
         description="where what can be fetched or made again is kept: `user`, in one place for all "
-        "projects of this user; `store`, in the store; or a directory, relative to the project",
+        "projects of this user; `store`, in the store; or a directory, relative to the project, "
+        "which has the prefixes as well where `home` is a bucket",
     )
     project_name: str | None = Field(
         None,

@@ -9,20 +9,42 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from elt_env.errors import PolicyError, SpecError
+from elt_env.project.cache_home import STORE, USER
 from elt_env.project.components import Component
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.project.store_owner import StoreOwner
+from elt_env.project.store_url import (
+    bucket_url,
+    directory_of,
+    open_bucket_documents,
+    store_name,
+)
 from elt_env.spec.document import Spec
 from elt_env.spec.file import read_spec
 from elt_env.store.documents import Documents
 from elt_env.store.local import LocalDocuments
 
+_OF_PROJECT = ".elt_env"  # with a store in a bucket
 _DIGITS = 12  # of a lock's digest, in the name of its prefix
 _LONGEST_PREFIX = 255  # bytes, for which conda-build leaves room in every package
 # A colon ends an entry of PATH; the others end a text in the modules and scripts that conda writes
 # the path of a prefix into.
 _UNUSABLE = re.compile(r"[:\\'\"\x00-\x1f\x7f]")
 _NAMES = {":": "a colon", "\\": "a backslash", "'": "a quote", '"': "a quote"}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A directory, as the key of the policy says it."""
+
+    key: str
+    path: str
+
+    @property
+    def setting(self) -> str:
+        """Where it is set."""
+        variable = f"ELT_ENV_{self.key.replace('-', '_').upper()}"
+        return f"'{self.key}' in [tool.elt-env], or {variable}"
 
 
 @dataclass(frozen=True)
@@ -42,40 +64,52 @@ class Project:
 
     @property
     def local_home(self) -> Path:
-        """The store's directory: absolute, `~` expanded, relative to the project, without links.
+        """The directory of this machine: absolute, `~` expanded, relative to the project, no links.
 
-        Prefixes and launchers name their place, so it has one name, whichever way leads to it.
+        It is the store's; where that is a bucket, one of the caches' or of the project. Prefixes
+        and launchers name their place, so it has one name, whichever way leads to it.
 
         Raises:
-            PolicyError: it is a URL, it lies in the home directory of a user who is not there, it
-                is no directory, or its path has a length or characters with which no environment
-                works.
+            PolicyError: it lies in the home directory of a user who is not there, it is no
+                directory, or its path has a length or characters with which no environment works;
+                or the store is a URL of no bucket.
         """
-        if "://" in self.policy.home:
-            raise PolicyError(
-                f"The store '{self.policy.home}' is a URL, and a store is a directory.",
-                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a directory of this project "
-                "alone.",
-            )
+        if not self._bucket:
+            return self._home
+        caches = self.policy.cache_home
+        if caches in (USER, STORE):
+            return self._usable(_Place("cache-home", _OF_PROJECT))
+        return self._usable(_Place("cache-home", str(Path(caches, store_name(self._bucket)))))
+
+    @property
+    def _home(self) -> Path:
+        return self._usable(_Place("home", directory_of(self.policy.home)))
+
+    @property
+    def _bucket(self) -> str:
+        """The URL of the store, where it is a bucket; else ""."""
+        return bucket_url(self.policy.home)
+
+    def _usable(self, wanted: _Place) -> Path:
+        """Return a directory that environments can be in, by its path and by what is there."""
         try:
-            place = Path(os.path.realpath(self.root / Path(self.policy.home).expanduser()))
+            place = Path(os.path.realpath(self.root / Path(wanted.path).expanduser()))
         except RuntimeError as error:
             raise PolicyError(
-                f"The store '{self.policy.home}' is in the home directory of an unknown user.",
-                "Correct 'home' in [tool.elt-env], or ELT_ENV_HOME.",
+                f"The store '{wanted.path}' is in the home directory of an unknown user.",
+                f"Correct {wanted.setting}.",
             ) from error
         bad = _UNUSABLE.search(str(place))
         if bad:
             raise PolicyError(
                 f"The store {str(place)!r} has {_NAMES.get(bad[0], 'a control character')} in its "
                 "path, with which no environment works: it is part of PATH and of programs.",
-                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a path without it, of this "
-                "project alone.",
+                f"Set {wanted.setting}, to a path without it, of this project alone.",
             )
-        self._require_room(place)
+        self._require_room(place, wanted)
         return place
 
-    def _require_room(self, place: Path) -> None:
+    def _require_room(self, place: Path, wanted: _Place) -> None:
         """Return when prefixes can be in a store, by its path and by what is there."""
         longest = max(map(len, self.environments), default=0)
         length = len(os.fsencode(place)) + len("/prefixes/@3.10-") + longest + _DIGITS
@@ -83,13 +117,13 @@ class Project:
             raise PolicyError(
                 f"The path of the store is too long: a prefix in it would have {length} bytes, and "
                 f"conda's packages can be installed below a path of {_LONGEST_PREFIX}: {place}",
-                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a shorter path.",
+                f"Set {wanted.setting}, to a shorter path.",
             )
         if os.path.lexists(place) and not place.is_dir():
             raise PolicyError(
                 f"The store {place} is no directory.",
-                "Set 'home' in [tool.elt-env], or ELT_ENV_HOME, to a directory of this project "
-                "alone; it is made when it is not there.",
+                f"Set {wanted.setting}, to a directory of this project alone; it is made when it "
+                "is not there.",
             )
 
     @property
@@ -97,9 +131,9 @@ class Project:
         """The documents of the store.
 
         Raises:
-            PolicyError: as `local_home`.
+            PolicyError: as `local_home`; or the store is a bucket, and what reads them is missing.
         """
-        return LocalDocuments(self.local_home)
+        return open_bucket_documents(self._bucket) if self._bucket else LocalDocuments(self._home)
 
     @property
     def store_owner(self) -> StoreOwner:
@@ -108,8 +142,7 @@ class Project:
         Raises:
             PolicyError: as `local_home`.
         """
-        home = self.local_home
-        return StoreOwner(self.documents, home, self.root, self.policy.project_name)
+        return StoreOwner(self.documents, self.root, self.policy.project_name)
 
     @property
     def environments(self) -> dict[str, EnvironmentPolicy]:

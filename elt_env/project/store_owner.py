@@ -7,6 +7,9 @@ keeps its store when it is moved:
 - with its store in it, since the way from the store to the project stays the same;
 - without, since nothing is left at its old place, and its pyproject.toml is word for word the one
   that the store was last used with.
+
+A bucket is used from many machines, where checkouts of one project lie anywhere: there the same
+pyproject.toml is enough without a name.
 """
 
 from __future__ import annotations
@@ -68,15 +71,17 @@ class StoreOwner:
 
     Attributes:
         documents: the store.
-        home: its directory on this machine.
         root: the project's directory.
         name: what its policy calls it, if it does.
     """
 
     documents: Documents
-    home: Path
     root: Path
     name: str | None = None
+
+    @property
+    def _home(self) -> str:
+        return self.documents.place("")
 
     def require(self) -> None:
         """Return when the store is this project's, or nobody's yet; the record is kept up to date.
@@ -112,13 +117,15 @@ class StoreOwner:
 
     @property
     def _removal(self) -> str:
-        """The command that makes the store nobody's."""
+        """What makes the store nobody's."""
+        if self.documents.directory is None:
+            return f"remove the object {self._path}"
         return f"rm {shlex.quote(self._path)}"
 
     @property
     def _own(self) -> Owner:
         """This project, as it is recorded."""
-        return Owner(str(self.root), str(self.home), self.name, _policy_digest(self.root))
+        return Owner(str(self.root), self._home, self.name, _policy_digest(self.root))
 
     def _recorded(self) -> Owner | None:
         return read_record(
@@ -136,17 +143,20 @@ class StoreOwner:
     def _require_own(self, recorded: Owner) -> None:
         if self.name and recorded.name:
             own = self.name == recorded.name
+        elif self.documents.directory is None:
+            own = recorded.project == str(self.root) or self._has_its_policy(recorded)
         else:
-            own = self._is_at_its_place(recorded) or self._was_moved(recorded)
+            own = self._is_at_its_place(recorded, self.documents.directory)
+            own = own or self._was_moved(recorded)
         if not own:
             raise self._refusal(recorded)
 
-    def _is_at_its_place(self, recorded: Owner) -> bool:
+    def _is_at_its_place(self, recorded: Owner, home: Path) -> bool:
         """Tell whether the recorded project is where this one is, be its store moved or copied."""
-        if _same(Path(recorded.store), self.home):
+        if _same(Path(recorded.store), home):
             return _same(Path(recorded.project), self.root)
         way = os.path.relpath(recorded.project, recorded.store)
-        beside = Path(os.path.normpath(self.home / way))
+        beside = Path(os.path.normpath(home / way))
         if _same(beside, self.root):
             return True
         return not _is_project(beside) and _same(Path(recorded.project), self.root)
@@ -154,7 +164,10 @@ class StoreOwner:
     def _was_moved(self, recorded: Owner) -> bool:
         """Tell whether this is the recorded project at another place."""
         gone = not _is_project(Path(recorded.project))
-        return gone and recorded.policy is not None and recorded.policy == self._own.policy
+        return gone and self._has_its_policy(recorded)
+
+    def _has_its_policy(self, recorded: Owner) -> bool:
+        return recorded.policy is not None and recorded.policy == self._own.policy
 
     def _refusal(self, recorded: Owner) -> PolicyError:
         own = f"'{self.name}' in {self.root}" if self.name else str(self.root)
@@ -166,7 +179,7 @@ class StoreOwner:
         if not _is_project(Path(recorded.project)):
             steps.reverse()
         return PolicyError(
-            f"The store {self.home} belongs to the project {recorded.label}. This is the project "
+            f"The store {self._home} belongs to the project {recorded.label}. This is the project "
             f"{own}: in one store, the locks and releases of one would become the other's.",
             "\n     ".join(steps),
         )

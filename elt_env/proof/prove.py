@@ -25,9 +25,9 @@ from elt_env.proof.checks.inputs import NOT_LOCKED, check_inputs, plugin_inputs
 from elt_env.proof.checks.plugins import put_back
 from elt_env.proof.checks.registry import health_checks, image_checks
 from elt_env.runtime.cancelling import ended_by
-from elt_env.runtime.files import write_atomically
 from elt_env.runtime.masking import hidden
 from elt_env.store.evidence import Evidence
+from elt_env.store.locks import log_key
 from elt_env.toolbox import Toolbox
 
 __all__ = [
@@ -197,15 +197,15 @@ class Prover:
         finding = replace(finding, detail=hidden(finding.detail), log=hidden(finding.log))
         log = (finding.log + "\n").encode()
         # A name of its own: until the new record is there, the one before goes with its log.
-        path = store.log_path(self.lock.digest, f"{name}-{hashlib.sha256(log).hexdigest()[:12]}")
-        write_atomically(path, log)
+        key = log_key(self.lock.digest, f"{name}-{hashlib.sha256(log).hexdigest()[:12]}")
+        store.documents.write(key, log)
         evidence = Evidence(
             check=name,
             status=finding.status,
             at=self.toolbox.now().replace(microsecond=0),
             seconds=math.ceil(seconds * 1000) / 1000,  # no check takes none
             detail=finding.detail,
-            log=path.relative_to(store.local_home).as_posix(),
+            log=key,
             counts=finding.counts,
             table=finding.table,
             image=self.image,

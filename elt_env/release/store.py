@@ -9,36 +9,43 @@ Below `home`:
 The link is the pointer. A release is written whole beside the others, and becomes the current one
 when the link is switched to it, in one rename. The history are the directories up to that one; a
 directory with a higher number is of a move that was interrupted, and the next one takes its place.
+
+Where several machines share the store, the pointer is a document (release/shared_pointer.py), and
+the history are the records. The directories and the link are then this machine's alone: what runs
+here, which is brought to the release by the next build, promotion or roll back.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-
-from pydantic import TypeAdapter
 
 from elt_env.environment.damage import Damage, Fault
 from elt_env.environment.launchers import LauncherFiles, launcher_files
 from elt_env.errors import IntegrityError
-from elt_env.package.canonical import digest_of
 from elt_env.release.record import Release, release_before
+from elt_env.release.record_file import (
+    NUMBER,
+    checked,
+    numbers,
+    record_key,
+    record_names_of,
+    release_type,
+    with_checksum,
+)
+from elt_env.release.shared_pointer import SharedPointer
 from elt_env.runtime.files import remove_tree, sync_directory, write_atomically, writing
 from elt_env.runtime.input_files import read_stored
 from elt_env.store.local import LocalDocuments
 from elt_env.store.locks import Store
 
 _FILE = "release.json"
-_RELEASES, _RECORDS, _CURRENT = "releases", "releases/.records", "current"
+_RELEASES, _CURRENT = "releases", "current"
 _RECORD = "its record"
 _WAIT = "Wait for it or end it, then run the same command; or raise busy-limit."
-_NUMBER = re.compile(r"[0-9]{6,}")
-_release: TypeAdapter[Release] = TypeAdapter(Release)
 
 
 class ReleaseStore:
@@ -51,6 +58,7 @@ class ReleaseStore:
         self._documents = store.documents
         self._home = store.local_home
         self._here = LocalDocuments(store.local_home)
+        self._shared = SharedPointer(store.documents) if store.shared else None
 
     def entry_points(self, name: str) -> Path:
         """Return the directory in which the released programs are, at every moment."""
@@ -62,6 +70,8 @@ class ReleaseStore:
         Raises:
             IntegrityError: its record cannot be read.
         """
+        if self._shared:
+            return self._shared.release(name)
         number = self._current_number(name)
         return self._read(name, number) if number else None
 
@@ -71,6 +81,8 @@ class ReleaseStore:
         Raises:
             IntegrityError: a record cannot be read.
         """
+        if self._shared:
+            return self._shared.previous(name)
         history = self.history(name)
         return release_before(history) if history else None
 
@@ -80,11 +92,15 @@ class ReleaseStore:
         Raises:
             IntegrityError: a record cannot be read.
         """
+        if self._shared:
+            return self._shared.history(name)
         last = self._current_number(name)
         return tuple(self._read(name, each) for each in self._numbers(name) if each <= last)
 
     def targets(self) -> tuple[str, ...]:
         """Return the names of the targets that have releases, or a pointer to one, sorted."""
+        if self._shared:
+            return self._shared.targets()
         return tuple(sorted({*self._here.names(_RELEASES), *self._here.names(_CURRENT)}))
 
     @contextlib.contextmanager
@@ -108,9 +124,13 @@ class ReleaseStore:
             StorageError: the disk is full or not writable.
             IntegrityError: there are releases after the current one.
         """
-        place = self._directory(release.target, release.number)
-        if max(self._numbers(release.target), default=0) > release.number:
+        newest = 0 if self._shared else max(self._numbers(release.target), default=0)
+        if newest > release.number:
             raise self._misled(release.target, "was set to an older one by hand")
+        self._write_directory(release, prefix)
+
+    def _write_directory(self, release: Release, prefix: Path) -> None:
+        place = self._directory(release.target, release.number)
         new = place.with_name(f".new-{place.name}")
         remove_tree(new)
         remove_tree(place)
@@ -123,23 +143,35 @@ class ReleaseStore:
             sync_directory(place.parent)
 
     def switch(self, release: Release) -> None:
-        """Make a prepared release the current one, in one rename.
+        """Make a prepared release the current one: in one rename, or by compare-and-swap.
 
         Raises:
             StorageError: the disk is full or not writable; the one before still is.
+            BusyError: another machine has just moved it.
         """
+        if self._shared:
+            self._shared.move(release)
+            with writing(self._pointer(release.target)):
+                self._lead_to(release.target, release.number)
+            return
         with writing(self._pointer(release.target)):
             self._lead_to(release.target, release.number)
-            self._keep(release)
+            self._write_record(release)
 
     def damages(self, release: Release, prefix: Path) -> tuple[Damage, ...]:
-        """Return what of a release's entry points and record is not as it was written."""
+        """Return what of a release's entry points and record is not as it was written.
+
+        A machine that was not brought to that release, of several that share it, has nothing of it.
+        """
+        if self._shared and not self._leads_to(release):
+            return ()
+        return self._damages(release, prefix)
+
+    def _damages(self, release: Release, prefix: Path) -> tuple[Damage, ...]:
         place = self._directory(release.target, release.number)
         wanted = self._files(release, prefix)
         found = [_damage(place / path, path, *each) for path, each in wanted.items()]
-        copy = self._copy(release)
-        if copy.exists():  # a move that was interrupted right at its end wrote none
-            found.append(_damage(copy, _RECORD, _with_checksum(release), 0o644))
+        found.append(self._record_damage(release))
         there = {path.relative_to(place).as_posix() for path in place.rglob("*")}
         added = sorted(there - wanted.keys() - {"bin"})
         found += [Damage("release", each, "was added") for each in added]
@@ -156,26 +188,34 @@ class ReleaseStore:
         """
         place = self._directory(release.target, release.number)
         wanted = self._files(release, prefix)
-        damages = left = self.damages(release, prefix)
+        damages = left = self._damages(release, prefix)
         misplaced = _misplaced(place)
         for path in misplaced:
             with writing(path):
                 path.unlink()
         if misplaced:  # what was seen of it was seen through it, or not at all
-            left = self.damages(release, prefix)
+            left = self._damages(release, prefix)
         for each in left:
             path = place / each.path
             if each.path in wanted:
                 _write_over(path, *wanted[each.path])
             elif each.path == _RECORD:
-                _write_over(self._copy(release), _with_checksum(release), 0o644)
+                self._write_record(release)
             elif path.is_dir() and not path.is_symlink():
                 remove_tree(path)
             elif os.path.lexists(path):  # else it went with the directory that it was in
                 path.unlink()
-        if not self._copy(release).exists():
-            self._keep(release)
+        self._complete(release)
         return damages
+
+    def _complete(self, release: Release) -> None:
+        """Write the record if there is none; lead the link of one machine of several there."""
+        if self._shared:
+            self._shared.keep(release)
+            if not self._leads_to(release):
+                self._lead_to(release.target, release.number)
+        elif not self._copy(release).exists():
+            self._write_record(release)
 
     def lead(self, name: str) -> Damage | None:
         """Lead a target's pointer to its newest release again; return what was wrong with it.
@@ -185,6 +225,9 @@ class ReleaseStore:
         Raises:
             StorageError: the disk is full or not writable.
         """
+        if self._shared:
+            lost = self._shared.restore(name)
+            return Damage("release", self._shared.place(name), "was changed") if lost else None
         pointer = self._pointer(name)
         try:
             if self._current_number(name) >= self._switched(name):
@@ -208,7 +251,7 @@ class ReleaseStore:
         Raises:
             IntegrityError: it does not.
         """
-        if self._current_number(name) < self._switched(name):
+        if not self._shared and self._current_number(name) < self._switched(name):
             raise self._misled(name, "was set to an older one by hand")
 
     def _lead_to(self, name: str, number: int) -> None:
@@ -232,17 +275,38 @@ class ReleaseStore:
     def _directory(self, name: str, number: int) -> Path:
         return self._home / _RELEASES / name / f"{number:06}"
 
-    def _keep(self, release: Release) -> None:
+    def _leads_to(self, release: Release) -> bool:
+        """Tell whether this machine's link leads to a release that is there."""
+        pointer = self._pointer(release.target)
+        place = self._directory(release.target, release.number)
+        return pointer.is_symlink() and pointer.resolve() == place.resolve() and place.is_dir()
+
+    def _write_record(self, release: Release) -> None:
         """Keep a release's record once more, since it was the current one."""
-        self._documents.write(_record_key(release.target, release.number), _with_checksum(release))
+        key, content = record_key(release.target, release.number), with_checksum(release)
+        if self._documents.directory is None:
+            self._documents.write(key, content)
+        else:
+            _write_over(self._copy(release), content, 0o644)
+
+    def _record_damage(self, release: Release) -> Damage | None:
+        """Return what is wrong with the record; a move that died right at its end wrote none."""
+        content = with_checksum(release)
+        if self._documents.directory is not None:
+            copy = self._copy(release)
+            return _damage(copy, _RECORD, content, 0o644) if copy.exists() else None
+        with contextlib.suppress(FileNotFoundError):
+            if self._documents.read(record_key(release.target, release.number)) != content:
+                return Damage("release", _RECORD, "was changed")
+        return None
 
     def _copy(self, release: Release) -> Path:
         """Return the file that the record is, where documents are files."""
-        return Path(self._documents.place(_record_key(release.target, release.number)))
+        return Path(self._documents.place(record_key(release.target, release.number)))
 
     def _switched(self, name: str) -> int:
         """Return the newest number that was the current one; 0 where that was not noted."""
-        return max(_numbers(self._documents.names(f"{_RECORDS}/{name}")), default=0)
+        return max(record_names_of(self._documents, name), default=0)
 
     def _current_number(self, name: str) -> int:
         """Return the number that the pointer names; 0 before the first release."""
@@ -255,7 +319,7 @@ class ReleaseStore:
             return 0
         except OSError as error:
             raise self._misled(name, "is no link to a release") from error
-        if place.parent.name != name or not _NUMBER.fullmatch(place.name):
+        if place.parent.name != name or not NUMBER.fullmatch(place.name):
             raise self._misled(name, f"leads to {place}, which is no release of {name}")
         number = int(place.name)
         if number not in self._numbers(name):
@@ -264,16 +328,16 @@ class ReleaseStore:
 
     def _numbers(self, name: str) -> list[int]:
         """Return the numbers of the releases that are there, whole or in part, oldest first."""
-        records = self._documents.names(f"{_RECORDS}/{name}")
-        return sorted({*_numbers(self._here.names(f"{_RELEASES}/{name}")), *_numbers(records)})
+        here = numbers(self._here.names(f"{_RELEASES}/{name}"))
+        return sorted({*here, *record_names_of(self._documents, name)})
 
     def _read(self, name: str, number: int) -> Release:
         """Return the record of a release: what was kept once more, else what lies beside it."""
-        path, copy = self._directory(name, number) / _FILE, _record_key(name, number)
+        path, copy = self._directory(name, number) / _FILE, record_key(name, number)
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return _checked(self._documents.read(copy))
+            return checked(self._documents.read(copy))
         with contextlib.suppress(OSError, ValueError):
-            return _release.validate_json(read_stored(path))
+            return release_type.validate_json(read_stored(path))
         copy = self._documents.place(copy)
         raise IntegrityError(
             f"The release {path} cannot be read, or was changed by hand; so was its copy {copy}.",
@@ -298,31 +362,7 @@ class ReleaseStore:
 
 
 def _rendered(release: Release) -> bytes:
-    return _release.dump_json(release, indent=1) + b"\n"
-
-
-def _with_checksum(release: Release) -> bytes:
-    """Return the record of a release, and the digest of all else in it."""
-    content = _release.dump_python(release, mode="json")
-    return json.dumps(content | {"checksum": digest_of(content)}, indent=1).encode() + b"\n"
-
-
-def _checked(text: bytes) -> Release:
-    """Return a release from its record; ValueError where that was changed after it was written."""
-    content = json.loads(text)
-    stated = content.pop("checksum")
-    if stated != digest_of(content):
-        raise ValueError(stated)
-    return _release.validate_python(content)
-
-
-def _numbers(names: Iterable[str]) -> list[int]:
-    numbers = (each.removesuffix(".json") for each in names)
-    return [int(each) for each in numbers if _NUMBER.fullmatch(each)]
-
-
-def _record_key(name: str, number: int) -> str:
-    return f"{_RECORDS}/{name}/{number:06}.json"
+    return release_type.dump_json(release, indent=1) + b"\n"
 
 
 def _damage(path: Path, name: str, content: bytes, mode: int) -> Damage | None:

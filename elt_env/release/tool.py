@@ -34,11 +34,14 @@ def released_tool(program: str, target: str = "", project: Path | None = None) -
     opened = open_project(project)
     full = opened.target_name(target or opened.first)
     policy = opened.environment(full.partition("@")[0])
-    store = ReleaseStore(Store(opened.local_home))
+    kept = Store(opened.local_home, documents=opened.documents)
+    store = ReleaseStore(kept)
+    path = store.entry_points(full) / program
+    if kept.shared and os.access(path, os.X_OK):
+        return path  # as long as it is here it runs, whatever is released elsewhere
     store.require_led(full)
     if store.current(full) is None:
         raise ToolError(f"Nothing of {full} is released.", f"Build it: elt-env build {full}")
-    path = store.entry_points(full) / program
     if not os.access(path, os.X_OK):
         raise ToolError(
             f"The release of {full} has no program '{program}'.",

@@ -33,7 +33,7 @@ class Summary:
     """A target's lock, prefix and evidence; what does not exist yet is None or empty.
 
     Attributes:
-        lock_path: directory of the lock's files.
+        lock_path: the directory of the lock's files, or its URL.
         prefix: the directory the environment is or will be installed in.
         ready: whether it is installed and sealed.
         made_for: the place that it was built in, when it was moved or copied from there.
@@ -46,7 +46,7 @@ class Summary:
 
     target: Target
     lock: Lock | None = None
-    lock_path: Path | None = None
+    lock_path: str | None = None
     prefix: Path | None = None
     ready: bool = False
     made_for: str | None = None
@@ -92,7 +92,7 @@ class Summary:
             return None
         return {
             "digest": lock.digest,
-            "path": str(self.lock_path) if self.lock_path else None,
+            "path": self.lock_path,
             "packages": len(lock.packages),
             "conda": len(lock.conda),
             "pip": len(lock.pip),

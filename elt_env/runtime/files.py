@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from elt_env.errors import StorageError
-from elt_env.runtime.input_files import open_file, read_stored_text
+from elt_env.runtime.input_files import open_file
 from elt_env.runtime.limits import MOST_ARCHIVE_BYTES
 
 _CHUNK = 1 << 20
@@ -127,12 +127,3 @@ def remove_abandoned(directories: Iterable[Path], age: float) -> None:
         with contextlib.suppress(FileNotFoundError):
             if each.is_dir() and each.stat().st_mtime < before:
                 shutil.rmtree(each, ignore_errors=True)
-
-
-def tail(path: Path, lines: int) -> str:
-    """Return the last `lines` lines of a text file, or "" when none can be read."""
-    try:
-        text = read_stored_text(path, errors="replace")
-    except OSError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])

@@ -48,7 +48,7 @@ class Documents(Protocol):
         ...
 
     def place(self, key: str) -> str:
-        """Return where a document or a folder lies, for a message."""
+        """Return where a document or a folder lies, for a message; "" is all of them."""
         ...
 
     def read(self, key: str, most: int = MOST_STORED_BYTES) -> bytes:

@@ -13,6 +13,9 @@ Cell = str | int | float
 PREFIX = "the prefix"
 """The name of the input that is what the prefix held when it was sealed."""
 
+PLACE = "the place"
+"""The name of the input that is where the prefix lies, in a store that several machines share."""
+
 _MOST_ROWS = 500
 _WIDEST = 500
 
@@ -87,10 +90,13 @@ class Evidence:
 
         Where there are any, the evidence says nothing about today. A record that does not say what
         the check read is one of a check that has changed. A prefix that is not there now is not
-        compared; whoever needs it finds it missing, and once it is built it is compared.
+        compared; whoever needs it finds it missing, and once it is built it is compared. So it is
+        with one at another place, since prefixes name their place: what a lock was proven with on
+        one machine holds on others of its class.
         """
         if not self.inputs:
             return ("the check",) if now else ()
-        names = self.inputs.keys() | now.keys()
-        names -= set() if PREFIX in now else {PREFIX}
+        names = (self.inputs.keys() | now.keys()) - {PLACE}
+        if PREFIX not in now or self.inputs.get(PLACE) != now.get(PLACE):
+            names -= {PREFIX}
         return tuple(sorted(name for name in names if self.inputs.get(name) != now.get(name)))

@@ -9,19 +9,18 @@ nobody without the key can write one that holds.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from elt_env.errors import IntegrityError, PolicyError
 from elt_env.package.canonical import digest_of, short
-from elt_env.runtime.files import sha256_of
 from elt_env.runtime.limits import MOST_BYTES, load_json
 from elt_env.store.documents import Documents, record_names
 from elt_env.store.evidence import Evidence
@@ -38,14 +37,12 @@ class EvidenceRecords:
     """The records of one store.
 
     Attributes:
-        documents: the store.
-        logs: the directory of this machine that the records' logs are in.
+        documents: the store, with the logs that the records name.
         key: what they are signed with.
     """
 
-    def __init__(self, documents: Documents, logs: Path, key: Key) -> None:
+    def __init__(self, documents: Documents, key: Key) -> None:
         self.documents = documents
-        self.logs = logs
         self.key = key
 
     def write(self, lock: str, evidence: Evidence) -> None:
@@ -67,7 +64,7 @@ class EvidenceRecords:
             content[_SIGNATURE] = _signature(content[_DIGEST], secret)
         self.documents.write(key, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         if before and before != evidence.log:
-            (self.logs / before).unlink(missing_ok=True)
+            self.documents.delete(before)
 
     def read(self, lock: str) -> tuple[Evidence, ...]:
         """Return the newest result of every check on the lock with that digest, sorted by check.
@@ -113,9 +110,8 @@ class EvidenceRecords:
         if (said["lock"], said["check"]) != (lock, check):
             return f"is one of {said['check']} on the lock {said['lock']}, and was copied there"
         if said["log_digest"] != self._log_digest(said["log"]):
-            return (
-                f"does not go with its log {self.logs / said['log']}, which was changed or is gone"
-            )
+            log = self.documents.place(said["log"])
+            return f"does not go with its log {log}, which was changed or is gone"
         return self._doubt_of_signature(content)
 
     def _doubt_of_signature(self, content: Mapping[str, Any]) -> str:
@@ -136,7 +132,7 @@ class EvidenceRecords:
         if not log:
             return None
         try:
-            return f"sha256:{sha256_of(self.logs / log)}"
+            return f"sha256:{hashlib.sha256(self.documents.read(log)).hexdigest()}"
         except OSError:
             return None
 

@@ -31,7 +31,7 @@ class LocalDocuments:
     directory: Path
 
     def place(self, key: str) -> str:
-        """Return the path of a document or a folder."""
+        """Return the path of a document or a folder; "" is all of them."""
         return str(self.directory / key)
 
     def read(self, key: str, most: int = MOST_STORED_BYTES) -> bytes:

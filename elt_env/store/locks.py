@@ -18,6 +18,7 @@ Local to a machine, whatever keeps the documents:
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ from elt_env.store.local import LocalDocuments
 FileFault = Literal["was changed", "is gone"]
 
 _RELOCK = "Make a new one with: elt-env relock {target}"
+_LOCK_FOLDER = re.compile(r"\.?([0-9a-f]{64})(-[0-9a-f]{12})?")
 _PAUSES = (0.01, 0.1)  # seconds; putting a lock in the place of one takes two renames
 
 
@@ -78,17 +80,28 @@ class Store:
         self.documents: Documents = documents or LocalDocuments(local_home)
         self.claim = claim
         self.evidence_key = evidence_key
-        self._evidence = EvidenceRecords(self.documents, local_home, evidence_key)
+        self._evidence = EvidenceRecords(self.documents, evidence_key)
 
-    def lock_directory(self, digest: str) -> Path:
-        """Return where the files of the lock with that digest lie, for a person."""
-        return Path(self.documents.place(_folder(digest)))
+    @property
+    def shared(self) -> bool:
+        """Whether the documents lie elsewhere than what belongs to this machine."""
+        return self.documents.directory != self.local_home
+
+    def lock_directory(self, digest: str) -> str:
+        """Return where the files of the lock with that digest lie: a directory, or a URL."""
+        return self.documents.folder(_folder(digest)).place("")
+
+    def digest_at(self, place: str) -> str | None:
+        """Return the digest of the lock whose files lie there in the store; None elsewhere."""
+        inside = place.rstrip("/").removeprefix(self.documents.place(_LOCKS) + "/")
+        found = _LOCK_FOLDER.fullmatch(inside)
+        return f"sha256:{found[1]}" if found else None
 
     def lock_digests(self) -> tuple[str, ...]:
         """Return the digests of the locks that are kept, sorted."""
         return tuple(f"sha256:{each}" for each in self.documents.names(_LOCKS))
 
-    def write_lock(self, lock: Lock) -> Path:
+    def write_lock(self, lock: Lock) -> str:
         """Keep the lock's files; return their directory, in which they appear all at once.
 
         A lock of the same digest that was made at another time or from other places is replaced.
@@ -189,8 +202,8 @@ class Store:
         return self.local_home / "prefixes" / f"{lock.target.name}-{short(lock.digest)}"
 
     def log_path(self, digest: str, name: str) -> Path:
-        """Return where the full log of a step on that lock digest goes."""
-        return self.local_home / "logs" / short(digest) / f"{name}.log"
+        """Return where the full log of a step on that lock digest goes, on this machine."""
+        return self.local_home / log_key(digest, name)
 
     def record(self, digest: str, evidence: Evidence) -> None:
         """Keep the newest result of a check on that lock digest.
@@ -213,6 +226,11 @@ class Store:
 
 
 _LOCKS, _TARGETS = "locks", "targets"
+
+
+def log_key(digest: str, name: str) -> str:
+    """Return the key of the full log of a check on that lock digest."""
+    return f"logs/{short(digest)}/{name}.log"
 
 
 def _folder(digest: str) -> str:

@@ -102,7 +102,11 @@ def test_too_few_open_files(place: Path) -> None:
     [
         ("/dev/full", "is no directory"),
         ("environment.yml", "is no directory"),
-        ("s3://bucket/prefix", "The store 's3://bucket/prefix' is a URL"),
+        ("ftp://host/store", "The store 'ftp://host/store' is a URL, and of no bucket"),
+        ("s3:///prefix", "of no bucket"),
+        ("s3://key:s3cret@bucket/prefix", "The store 's3://***@bucket/prefix' has a login"),
+        ("s3://bucket/prefix?token=s3cret", "parameters in its URL"),
+        ("file://host/store", "is on another machine"),
         ("/".join(["d" * 100] * 3), "too long"),
         ("d" * 300, "too long"),
         ("/".join(["d" * 200] * 30), "too long"),

@@ -13,6 +13,7 @@ from tests.support.index_server import IndexServer
 from tests.support.locking import Scene, fill
 from tests.support.loopback import running
 from tests.support.resolving import Shelf
+from tests.support.s3_server import S3Server, s3_server
 from tests.support.solving import make_small_channel
 
 _LIMIT = 120.0
@@ -67,3 +68,10 @@ def filled(scene: Scene) -> Scene:
     """A scene with something to lock; see `lock_example`."""
     fill(scene)
     return scene
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server with an empty bucket."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import socket
 import subprocess
 import time
@@ -23,6 +21,7 @@ from tests.support.installed_tools import installed_tool
 
 _HOST = "127.0.0.1"
 _LIMIT = 60.0
+_TRIES = 3
 KEY, SECRET = "AKIDOFTHETEST", "s3cret-of-the-test-0123456789"
 _ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 _PORTS = ("master", "volume", "filer", "s3")
@@ -76,25 +75,35 @@ def s3_server(directory: Path) -> Iterator[S3Server]:
     """Run a server that keeps its objects in `directory`."""
     program = installed_tool("s3-server") / "bin" / "weed"
     directory.mkdir(parents=True, exist_ok=True)
-    config = directory / "s3.json"
-    config.write_text(json.dumps(_config()))
-    ports = {f"{name}.port{kind}": _free_port() for name in _PORTS for kind in ("", ".grpc")}
+    (directory / "s3.json").write_text(json.dumps(_config()))
+    for left in reversed(range(_TRIES)):
+        ports = _free_ports()
+        with _running(program, directory, ports) as process:
+            server = S3Server(f"{_HOST}:{ports['s3.port']}")
+            # Somebody else may have taken one of the ports meanwhile.
+            if _answers(server, process):
+                yield server
+                return
+        assert left, (directory / "log").read_text()
+
+
+@contextlib.contextmanager
+def _running(
+    program: Path, directory: Path, ports: Mapping[str, int]
+) -> Iterator[subprocess.Popen[bytes]]:
     command = [
-        *(str(program), "server", f"-ip={_HOST}", f"-ip.bind={_HOST}", f"-dir={directory}"),
-        *("-s3", "-filer", f"-s3.config={config}", "-s3.port.iceberg=0"),
+        *("setpriv", "--pdeathsig", "KILL", str(program), "server"),
+        *(f"-ip={_HOST}", f"-ip.bind={_HOST}", f"-dir={directory}"),
+        *("-s3", "-filer", f"-s3.config={directory / 's3.json'}", "-s3.port.iceberg=0"),
         *("-master.volumeSizeLimitMB=64", "-volume.max=20"),
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
     with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, cwd=directory, start_new_session=True
-        )
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=directory)
     try:
-        server = S3Server(f"{_HOST}:{ports['s3.port']}")
-        _wait_for(server, process, directory / "log")
-        yield server
+        yield process
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # told to end, it takes 25 seconds
+        process.kill()  # told to end, it takes 25 seconds
         process.wait()
 
 
@@ -103,20 +112,26 @@ def _config() -> Mapping[str, object]:
     return {"identities": [{"name": "test", "credentials": [login], "actions": _ACTIONS}]}
 
 
-def _wait_for(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return when something can be put into the bucket, which is made by that."""
+def _answers(server: S3Server, process: subprocess.Popen[bytes]) -> bool:
+    """Return whether something can be put into the bucket, which is made by that."""
     deadline = time.monotonic() + _LIMIT
     bucket = server.bucket("started", patience=1.0)
-    while True:
+    while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(BaseError, OSError):
             obstore.put(bucket, "now", b"1")
-            return
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
+            return True
         time.sleep(0.2)
+    return False
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((_HOST, 0))
-        return int(free.getsockname()[1])
+def _free_ports() -> dict[str, int]:
+    """Return a free port for each part of a server and each of their protocols."""
+    with contextlib.ExitStack() as held:
+        free = {
+            f"{name}.port{kind}": held.enter_context(socket.socket())
+            for name in _PORTS
+            for kind in ("", ".grpc")
+        }
+        for each in free.values():
+            each.bind((_HOST, 0))
+        return {name: int(each.getsockname()[1]) for name, each in free.items()}

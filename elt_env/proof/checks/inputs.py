@@ -16,7 +16,7 @@ from elt_env.proof.checks.image import IMAGE_CHECKS
 from elt_env.proof.checks.own import own_check_inputs
 from elt_env.proof.checks.plugins import SMOKE
 from elt_env.proof.smoke_projects import smoke_project
-from elt_env.store.evidence import PREFIX
+from elt_env.store.evidence import PLACE, PREFIX
 from elt_env.toolbox import Toolbox
 
 _VERSIONS = {
@@ -65,6 +65,8 @@ def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:
     seal = None if on_image else seal_of(toolbox.store.prefix_path(lock))
     if seal:
         inputs[PREFIX] = seal
+        if toolbox.store.shared:
+            inputs[PLACE] = str(toolbox.store.prefix_path(lock))
     inputs |= plugin_inputs(name, lock, toolbox)
     if own is not None:
         return {**inputs, **own_check_inputs(own, toolbox)}

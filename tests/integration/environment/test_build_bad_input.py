@@ -171,7 +171,7 @@ def test_a_lock_that_was_edited_by_hand(  # noqa: PLR0917  # three of them are o
     file: str, old: str, new: str, sample: Sample, sample_lock: Lock, tmp_path: Path
 ) -> None:
     toolbox = sample.toolbox(tmp_path)
-    directory = toolbox.store.lock_directory(sample_lock.digest)
+    directory = Path(toolbox.store.lock_directory(sample_lock.digest))
     shutil.copytree(sample.directory(sample_lock), directory)
     toolbox.store.set_current(sample_lock.target, sample_lock.digest, toolbox.now())
     assert require_lock(sample_lock.target, toolbox) == sample_lock

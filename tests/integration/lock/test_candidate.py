@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_a_candidate_that_does_not_satisfy_any_more_is_left_aside(
 
 def test_a_candidate_that_is_gone_or_damaged_is_left_aside(scene: Scene, toolbox: Toolbox) -> None:
     found = _find(scene, toolbox)
-    (toolbox.store.lock_directory(found.lock.digest) / "pylock.toml").write_text("")
+    (Path(toolbox.store.lock_directory(found.lock.digest)) / "pylock.toml").write_text("")
     for digest in (found.lock.digest, "sha256:" + "0" * 64, "../../elsewhere"):
         assert _take(scene, toolbox, digest).kept
         assert f"the candidate {digest} is left aside" in scene.told

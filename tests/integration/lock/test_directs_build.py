@@ -75,6 +75,6 @@ def test_a_lock_with_them_is_read_again(sample: Sample, tmp_path: Path) -> None:
     again: Lock | None = toolbox.store.current_lock(target)
 
     assert again == made.lock
-    content = json.loads((made.path / "lock.json").read_text())
+    content = json.loads((Path(made.path) / "lock.json").read_text())
     tool = next(each for each in content["packages"] if each["name"] == "tool")
     assert tool["built"]["wheel"] == "tool-3.0-py3-none-any.whl"

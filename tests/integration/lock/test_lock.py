@@ -90,23 +90,25 @@ def test_what_a_lock_tells(filled: Scene) -> None:
 
 def test_the_files_of_a_lock(filled: Scene) -> None:
     locked = lock_example(filled)
-    assert {each.name for each in locked.path.iterdir()} == {
+    assert {each.name for each in Path(locked.path).iterdir()} == {
         *("lock.json", "conda-linux-64.lock", "pylock.toml", "requirements.txt"),
     }
-    assert read_lock_directory(locked.path, locked.lock.target) == locked.lock
-    manifest = json.loads((locked.path / "lock.json").read_text())
+    assert read_lock_directory(Path(locked.path), locked.lock.target) == locked.lock
+    manifest = json.loads((Path(locked.path) / "lock.json").read_text())
     assert manifest["digest"] == locked.lock.digest
-    pip_files = [(locked.path / name).read_text() for name in ("pylock.toml", "requirements.txt")]
+    pip_files = [
+        (Path(locked.path) / name).read_text() for name in ("pylock.toml", "requirements.txt")
+    ]
     for package in locked.lock.packages:
         mine = package.manager == "pip"
-        texts = pip_files if mine else [(locked.path / "conda-linux-64.lock").read_text()]
+        texts = pip_files if mine else [(Path(locked.path) / "conda-linux-64.lock").read_text()]
         assert all(package.sha256 in text for text in texts)
     home = filled.toolbox(conda=CONDA, pip=PIP).store
     assert home.current_lock(locked.lock.target) == locked.lock
 
 
 def _pylock(locked: Locked) -> dict[str, Package]:
-    content = tomllib.loads((locked.path / "pylock.toml").read_text(encoding="utf-8"))
+    content = tomllib.loads((Path(locked.path) / "pylock.toml").read_text(encoding="utf-8"))
     return {each.name: each for each in Pylock.from_dict(content).packages}
 
 
@@ -204,8 +206,8 @@ def test_two_locks_of_the_same_have_the_same_digest(
     assert again.digest == made.lock.digest
     assert again.spec_digest == made.lock.spec_digest
     assert again.locked_at > made.lock.locked_at
-    assert (made.path / "conda-linux-64.lock").read_text() == (
-        later.store.lock_directory(again.digest) / "conda-linux-64.lock"
+    assert (Path(made.path) / "conda-linux-64.lock").read_text() == (
+        Path(later.store.lock_directory(again.digest)) / "conda-linux-64.lock"
     ).read_text()
 
 

@@ -100,7 +100,7 @@ def test_a_failure_leaves_the_lock_as_it_was(
         lock_example(filled, **options)
     toolbox = filled.toolbox(conda=CONDA, pip=PIP)
     assert toolbox.store.current_lock(made.lock.target) == made.lock
-    assert len(list(made.path.parent.iterdir())) == 1
+    assert len(list(Path(made.path).parent.iterdir())) == 1
 
 
 def test_a_disk_without_space_holds_no_half_of_a_lock(filled: Scene, no_space: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_store_that_cannot_be_written(filled: Scene, unwritable: Path) -> None
 
 def test_a_lock_changed_by_hand_is_not_built_upon(filled: Scene) -> None:
     made = lock_example(filled)
-    manifest = made.path / "lock.json"
+    manifest = Path(made.path) / "lock.json"
     manifest.write_text(manifest.read_text().replace('"8.0"', '"8.1"'))
     with pytest.raises(IntegrityError, match="changed by hand") as caught:
         lock_example(filled)

@@ -82,7 +82,7 @@ def test_the_specs_index_stands_before_the_users_settings(
 
     assert versions(found) == {"six": "1.17"}
     assert found.lock.indexes == (other.url,)
-    lock_files = "".join(each.read_text() for each in found.path.iterdir())
+    lock_files = "".join(each.read_text() for each in Path(found.path).iterdir())
     assert other.credentials[1] not in lock_files
     monkeypatch.delenv("SESAME")
     with pytest.raises(SpecError, match="names the variable SESAME, which is not set") as caught:

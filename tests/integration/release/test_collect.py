@@ -234,7 +234,7 @@ def test_killed_at_any_step_the_release_works_and_the_next_one_completes(
     world.release(world.two)
     age(world.toolbox.store.local_home)
     # The builder builds what it is given before it collects, so give it what is released.
-    directory = world.toolbox.store.lock_directory(world.two.digest)
+    directory = Path(world.toolbox.store.lock_directory(world.two.digest))
     builder = Builder(world.toolbox.project.root, directory, tmp_path / "place", moment, "gc")
     try:
         builder.wait_until_halted()

@@ -189,7 +189,7 @@ def test_a_prefix_whose_list_is_gone_is_compared_with_another_build(
 
 
 def test_the_files_of_a_lock_are_written_again(sample_lock: Lock, toolbox: Toolbox) -> None:
-    directory = toolbox.store.lock_directory(sample_lock.digest)
+    directory = Path(toolbox.store.lock_directory(sample_lock.digest))
     (directory / "conda-linux-64.lock").write_text("# nothing\n")
     (directory / "pylock.toml").unlink()
     found = verify(sample_lock, toolbox, silent)
@@ -301,7 +301,7 @@ def test_killed_while_it_mends_what_works_works_and_the_next_one_completes(
     prefix = prefix_of(sample_lock, toolbox)
     overwrite(prefix.path / "bin" / "tally")
     (prefix.site_packages / "tally" / "__init__.py").unlink()
-    directory = toolbox.store.lock_directory(sample_lock.digest)
+    directory = Path(toolbox.store.lock_directory(sample_lock.digest))
     builder = Builder(toolbox.project.root, directory, tmp_path / "place", moment, "repair")
     try:
         builder.wait_until_halted()

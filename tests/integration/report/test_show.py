@@ -75,7 +75,7 @@ def test_a_target_from_nothing_to_proven(
 def test_a_lock_is_found_by_target_digest_and_directory(toolbox: Toolbox) -> None:
     lock = keep(lock_of(pip_package("alpha")), toolbox)
     bare = lock.digest.removeprefix("sha256:")
-    directory = str(toolbox.store.lock_directory(lock.digest))
+    directory = toolbox.store.lock_directory(lock.digest)
 
     for text in (lock.target.name, lock.digest, bare, bare[:12], directory):
         assert find_lock(text, toolbox) == lock
@@ -83,7 +83,7 @@ def test_a_lock_is_found_by_target_digest_and_directory(toolbox: Toolbox) -> Non
 
 def test_a_relative_directory_is_found(toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = keep(lock_of(), toolbox)
-    directory = toolbox.store.lock_directory(lock.digest)
+    directory = Path(toolbox.store.lock_directory(lock.digest))
     monkeypatch.chdir(directory.parent)
     assert find_lock(f"./{directory.name}", toolbox) == lock
 
@@ -137,7 +137,7 @@ def test_the_lock_before(toolbox: Toolbox) -> None:
 def test_the_lock_before_was_edited(toolbox: Toolbox) -> None:
     first = keep(lock_of(pip_package("alpha", "1.0")), toolbox)
     keep(lock_of(pip_package("alpha", "1.1")), toolbox)
-    path = toolbox.store.lock_directory(first.digest) / "lock.json"
+    path = Path(toolbox.store.lock_directory(first.digest)) / "lock.json"
     path.write_text(path.read_text().replace('"1.0"', '"1.2"'))
     with pytest.raises(IntegrityError, match="changed by hand"):
         previous_lock(first.target, toolbox)

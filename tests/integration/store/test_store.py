@@ -29,7 +29,7 @@ def test_a_full_disk_leaves_no_lock_half_there(no_space: Path) -> None:
     assert caught.value.exit_code == 6
     assert "ELT_ENV_HOME" in caught.value.remedy
     assert [each.name for each in (no_space / "locks").iterdir()] == [
-        store.lock_directory(_SMALL.digest).name
+        Path(store.lock_directory(_SMALL.digest)).name
     ]
     assert store.current_lock(TARGET) == _SMALL
 

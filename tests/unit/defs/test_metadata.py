@@ -47,6 +47,15 @@ def test_a_check_shows_its_numbers_its_table_and_the_end_of_its_log(tmp_path: Pa
     assert (last[0], last[1], last[-2], last[-1]) == ("```", "line 60", "line 99", "```")
 
 
+def test_a_log_may_be_gone_or_no_text(tmp_path: Path) -> None:
+    evidence = Evidence("imports", "passed", MOMENT, 1.5, "", _LOG)
+    store = _store(tmp_path, "")
+    (tmp_path / _LOG).write_bytes(b"a\xff\n")
+    assert evidence_metadata(evidence, store)["log_tail"].value == "```\na\ufffd\n```"
+    (tmp_path / _LOG).unlink()
+    assert evidence_metadata(evidence, store)["log_tail"].value == "```\n\n```"
+
+
 def test_backticks_in_a_log_do_not_end_its_block(tmp_path: Path) -> None:
     evidence = Evidence("imports", "passed", MOMENT, 1.5, "", _LOG)
     shown = evidence_metadata(evidence, _store(tmp_path, "a\n```\nb"))
@@ -66,7 +75,7 @@ def test_a_relock_shows_its_changes_as_words_as_json_and_as_numbers(tmp_path: Pa
         changes=tuple(explained(each, MOMENT) for each in changes),
         held_back=(waiting,),
     )
-    made = Locked(new, tmp_path, kept=False, changes=changes, reasons=("why",), report=report)
+    made = Locked(new, str(tmp_path), kept=False, changes=changes, reasons=("why",), report=report)
 
     shown = lock_metadata(made)
 
@@ -96,7 +105,7 @@ def test_what_is_asked_for_and_not_at_its_newest_is_a_table_with_reasons(tmp_pat
         for each in ("beta", "deep")
     )
     report = DiffReport("elt@3.11", None, lock.digest, MOMENT, (), held_back=waiting)
-    shown = lock_metadata(Locked(lock, tmp_path, kept=False, report=report))["not_newest"]
+    shown = lock_metadata(Locked(lock, str(tmp_path), kept=False, report=report))["not_newest"]
     assert isinstance(shown, dg.TableMetadataValue)
     assert [tuple(each.data.values()) for each in shown.records] == [
         ("alpha", "1.0", "2.0", "beta 1.0 needs alpha <2"),
@@ -106,7 +115,7 @@ def test_what_is_asked_for_and_not_at_its_newest_is_a_table_with_reasons(tmp_pat
 
 
 def test_a_lock_that_was_kept_shows_no_changes(tmp_path: Path) -> None:
-    shown = lock_metadata(Locked(lock_of(), tmp_path, kept=True, reasons=("it satisfies",)))
+    shown = lock_metadata(Locked(lock_of(), str(tmp_path), kept=True, reasons=("it satisfies",)))
     assert shown["changes"] == dg.MetadataValue.md("Kept.")
     assert shown["change_count"] == dg.MetadataValue.int(0)
     assert "changes_json" not in shown

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elt_env.errors import StorageError
-from elt_env.runtime.files import remove_tree, sha256_of, tail, write_atomically, writing
+from elt_env.runtime.files import remove_tree, sha256_of, write_atomically, writing
 
 
 def test_a_file_is_written_with_its_directories(tmp_path: Path) -> None:
@@ -125,21 +125,3 @@ def test_an_interrupted_removal_is_taken_up_by_the_next(
     assert not tree.exists()
     remove_tree(tree)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("content", "lines", "expected"),
-    [
-        (b"a\nb\nc\n", 2, "b\nc"),
-        (b"a", 5, "a"),
-        (b"", 5, ""),
-        (b"a\n\xff\n", 1, "\N{REPLACEMENT CHARACTER}"),
-    ],
-)
-def test_the_tail_of_a_log(tmp_path: Path, content: bytes, lines: int, expected: str) -> None:
-    (tmp_path / "log").write_bytes(content)
-    assert tail(tmp_path / "log", lines) == expected
-
-
-def test_the_tail_of_no_log_is_empty(tmp_path: Path) -> None:
-    assert tail(tmp_path / "log", 3) == ""

@@ -130,9 +130,7 @@ def test_locks_of_plugins(documents: _Counted) -> None:
 
 
 def test_a_store_is_the_first_projects(tmp_path: Path, documents: _Counted) -> None:
-    owners = [
-        StoreOwner(documents, tmp_path / "store", tmp_path / name, name) for name in ("one", "two")
-    ]
+    owners = [StoreOwner(documents, tmp_path / name, name) for name in ("one", "two")]
 
     def claim(owner: StoreOwner) -> bool:
         try:
@@ -153,7 +151,8 @@ def test_which_image_was_packed(store: Store, tmp_path: Path, documents: _Counte
     record = ImageRecord("elt-3.11", manifest, "a base", (), (layer,), (), MOMENT)
     images.record(record, _LOCK.digest)
     elsewhere = ImageStore(_another(tmp_path, documents))
-    assert elsewhere.locks() == (_LOCK.digest,)
+    assert images.locks() == (_LOCK.digest,)
+    assert elsewhere.locks() == ()
     assert elsewhere.image(_LOCK.digest) == record
 
 

@@ -31,7 +31,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 def _locked(store: Store, lock: Lock = _LOCK) -> Path:
-    path = store.write_lock(lock)
+    path = Path(store.write_lock(lock))
     store.set_current(lock.target, lock.digest, MOMENT)
     return path
 
@@ -50,7 +50,7 @@ def _tree(store: Store) -> dict[str, bytes]:
 
 
 def test_a_lock_is_four_files_under_its_digest(store: Store) -> None:
-    path = store.write_lock(_LOCK)
+    path = Path(store.write_lock(_LOCK))
     assert path == store.local_home / "locks" / _LOCK.digest.removeprefix("sha256:")
     assert sorted(each.name for each in path.iterdir()) == _FILES
     assert [each.name for each in path.parent.iterdir()] == [path.name]
@@ -58,7 +58,7 @@ def test_a_lock_is_four_files_under_its_digest(store: Store) -> None:
 
 
 def test_other_users_may_read_a_lock(store: Store) -> None:
-    path = store.write_lock(_LOCK)
+    path = Path(store.write_lock(_LOCK))
     umask = os.umask(0)
     os.umask(umask)
     assert path.stat().st_mode & 0o777 == 0o777 & ~umask
@@ -104,7 +104,7 @@ def test_the_same_packages_from_elsewhere_replace_the_lock(store: Store) -> None
     moved = pip_package(url="https://mirror.example.invalid/alpha-1.0-py3-none-any.whl")
     again = lock_of(conda_package(), moved, locked_at=MOMENT + timedelta(days=9))
     assert again.digest == _LOCK.digest
-    assert store.write_lock(again) == path
+    assert Path(store.write_lock(again)) == path
     assert store.current_lock(TARGET) == again
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
@@ -123,7 +123,7 @@ def test_a_lock_is_read_whole_while_another_process_replaces_it(store: Store) ->
 def test_another_process_that_wrote_the_same_lock_meanwhile_is_right_too(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = store.write_lock(_LOCK)
+    path = Path(store.write_lock(_LOCK))
     replace_path = Path.replace
 
     def meanwhile(self: Path, target: Path) -> Path:
@@ -134,7 +134,7 @@ def test_another_process_that_wrote_the_same_lock_meanwhile_is_right_too(
         return moved
 
     monkeypatch.setattr(Path, "replace", meanwhile)
-    assert store.write_lock(_LOCK) == path
+    assert Path(store.write_lock(_LOCK)) == path
     assert store.read_lock(_LOCK.digest, TARGET) == _LOCK
 
 
@@ -172,7 +172,7 @@ def test_a_store_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_place_of_a_lock_gives_way(store: Store) -> None:
-    place = store.lock_directory(_LOCK.digest)
+    place = Path(store.lock_directory(_LOCK.digest))
     place.parent.mkdir(parents=True)
     place.write_text("", encoding="utf-8")
     store.write_lock(_LOCK)
@@ -208,8 +208,8 @@ def test_a_lock_under_the_digest_of_another_is_refused(store: Store) -> None:
     other = lock_of(pip_package(version="1.1"))
     path = _locked(store)
     _locked(store, other).rename(store.local_home / "aside")
-    path.rename(store.lock_directory(other.digest))
-    error = _refused(lambda: store.current_lock(TARGET), store.lock_directory(other.digest))
+    path.rename(Path(store.lock_directory(other.digest)))
+    error = _refused(lambda: store.current_lock(TARGET), Path(store.lock_directory(other.digest)))
     assert _LOCK.digest in error.problem
     assert other.digest in error.problem
 
@@ -231,7 +231,7 @@ def test_a_lock_of_another_target_is_refused(store: Store, other: Target) -> Non
 
 
 def test_a_directory_of_lock_files_can_lie_anywhere(store: Store, tmp_path: Path) -> None:
-    elsewhere = store.write_lock(_LOCK).rename(tmp_path / "elsewhere")
+    elsewhere = Path(store.write_lock(_LOCK)).rename(tmp_path / "elsewhere")
     assert read_lock_directory(elsewhere, TARGET) == _LOCK
     assert read_lock_directory(elsewhere, None) == _LOCK
 
@@ -241,16 +241,16 @@ def former(store: Store) -> Path:
     """A lock's directory in a store, as it was written when its files had another layout."""
     source = Path(__file__).parent / "lock-layout-1"
     digest = json.loads((source / "lock.json").read_text(encoding="utf-8"))["digest"]
-    shutil.copytree(source, store.lock_directory(digest))
+    shutil.copytree(source, Path(store.lock_directory(digest)))
     store.set_current(TARGET, digest, MOMENT)
-    return store.lock_directory(digest)
+    return Path(store.lock_directory(digest))
 
 
 def test_a_lock_of_the_former_layout_is_read_and_whole(store: Store, former: Path) -> None:
     lock = store.current_lock(TARGET)
     assert lock is not None
     assert lock.layout == 1
-    assert store.lock_directory(lock.digest) == former
+    assert Path(store.lock_directory(lock.digest)) == former
     assert store.damaged_files(lock) == {}
     assert [each.required_by for each in lock.pip if each.name == "beta"] == [("alpha",)]
 
@@ -269,7 +269,7 @@ def test_a_lock_of_the_former_layout_is_written_again_as_it_was(store: Store, fo
     assert lock is not None
     names = ("conda.lock", "pylock.toml", "requirements.txt")
     before = [(former / name).read_bytes() for name in names]
-    assert store.write_lock(lock) == former
+    assert Path(store.write_lock(lock)) == former
     assert [(former / name).read_bytes() for name in names] == before
     assert store.current_lock(TARGET) == lock
 

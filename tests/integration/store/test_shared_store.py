@@ -1,0 +1,226 @@
+"""One store in a bucket, and two machines: each has a home of its own, and no more."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from elt_env.cli import main
+from elt_env.store.bucket import BucketDocuments
+from tests.support.channel import Channel
+from tests.support.index_server import IndexServer
+from tests.support.isolation import clear_settings
+from tests.support.loopback import running
+from tests.support.s3_server import SECRET, S3Server, new_prefix
+from tests.support.terminal import LIMIT, Terminal, make_terminal
+
+pytestmark = pytest.mark.xdist_group("s3")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine on which `elt-env` is typed.
+
+    Attributes:
+        caches: its own directory.
+        project: its checkout.
+    """
+
+    terminal: Terminal
+    caches: Path
+    project: Path
+    variables: dict[str, str]
+
+    @property
+    def home(self) -> Path:
+        """Where its prefixes are."""
+        (found,) = (self.caches / "stores").iterdir()
+        return found
+
+    @property
+    def target(self) -> str:
+        return self.terminal.target
+
+    def typed(self, *arguments: str, **variables: str) -> Result:
+        env = {
+            **self.terminal.environment(),
+            **self.variables,
+            "ELT_ENV_PROJECT": str(self.project),
+            "ELT_ENV_CACHE_HOME": str(self.caches),
+            **variables,
+        }
+        return CliRunner().invoke(main, arguments, env=env, prog_name="elt-env")
+
+    def ok(self, *arguments: str, **variables: str) -> str:
+        done = self.typed(*arguments, **variables)
+        assert done.exit_code == 0, done.output
+        assert SECRET not in done.output
+        return done.output
+
+    def show(self) -> dict[str, Any]:
+        done = self.typed("show", self.target, "--json")
+        assert done.exit_code == 0, done.output
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def history(self) -> list[dict[str, Any]]:
+        done = self.typed("history", self.target, "--json")
+        assert done.exit_code == 0, done.output
+        found: list[dict[str, Any]] = json.loads(done.stdout)["releases"]
+        return found
+
+    def runs(self) -> str:
+        """Return the prefix that this machine's entry point runs."""
+        program = self.home / "current" / self.target / "bin" / "python"
+        script = "import sys; print(sys.prefix)"
+        done = subprocess.run(
+            [program, "-c", script], capture_output=True, text=True, timeout=LIMIT, check=True
+        )
+        return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class World:
+    one: Machine
+    two: Machine
+    bucket: BucketDocuments
+
+
+@pytest.fixture(scope="module")
+def world(
+    shared_python: Channel, s3: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """Two machines; on the first one, two locks were built and released."""
+    with pytest.MonkeyPatch.context() as patch, running(IndexServer()) as index:
+        clear_settings(patch, keep_registry=False)
+        root = tmp_path_factory.mktemp("shared")
+        terminal = make_terminal(root, shared_python, index)
+        prefix = new_prefix()
+        variables = {**s3.variables(), "ELT_ENV_HOME": f"s3://elt/{prefix}"}
+        project = terminal.site.directory
+        shutil.copytree(project, root / "checkout")
+        one = Machine(terminal, root / "one", project, variables)
+        two = Machine(terminal, root / "two", root / "checkout", variables)
+        one.ok("build", one.target)
+        terminal.offer("part", "1.1")
+        one.ok("relock", one.target, "-P", "part")
+        one.ok("build", one.target)
+        yield World(one, two, BucketDocuments(s3.bucket(prefix), f"s3://elt/{prefix}"))
+
+
+def held(machine: Machine) -> dict[str, str]:
+    """Return when each check held last."""
+    evidence = machine.show()["evidence"]
+    return {each["check"]: each["at"] for each in evidence if each["status"] == "passed"}
+
+
+def test_what_one_releases_the_other_sees(world: World) -> None:
+    shown, seen = world.one.show(), world.two.show()
+    assert seen["release"]["current"] == shown["lock"]["digest"]
+    assert seen["release"]["previous"] == world.one.history()[0]["digest"]
+    assert world.two.history() == world.one.history()
+    assert [each["check"] for each in seen["evidence"]] == [
+        each["check"] for each in shown["evidence"]
+    ]
+    assert seen["evidence"]
+    assert not seen["prefix"]["ready"]
+    assert shown["prefix"]["ready"]
+    assert seen["lock"]["path"].startswith("s3://elt/")
+
+
+def test_nothing_of_the_store_lies_on_a_machine(world: World) -> None:
+    there = {each.name for each in world.one.home.iterdir()}
+    assert there.isdisjoint({"locks", "targets", "evidence", "diffs", "project.json"})
+    assert not (world.one.home / "releases" / ".records").exists()
+
+
+def test_another_machine_is_brought_to_the_release_by_a_build(world: World) -> None:
+    before, proven = world.one.history(), held(world.one)
+    world.two.ok("build", world.two.target)
+    # What was proven on one machine is not proven again on the next.
+    assert held(world.two) == proven
+    assert world.two.show()["release"]["current"] == world.one.show()["release"]["current"]
+    assert len(world.one.history()) == len(before)
+    assert world.two.runs().startswith(str(world.two.home))
+
+
+def test_back_from_another_machine_and_forward_again(world: World) -> None:
+    good, bad = world.one.history()[0]["digest"], world.one.show()["release"]["current"]
+    running = world.one.runs()
+    world.two.ok("rollback", world.two.target, "--why", "it fails")
+    assert world.one.show()["release"]["current"] == good
+    assert world.one.history()[-1]["trigger"] == "it fails"
+    assert good[7:19] in world.two.runs()
+    # What runs on the first machine stays until it is brought to the release.
+    assert world.one.runs() == running
+    world.one.ok("rollback", world.one.target, "--to", good)
+    assert good[7:19] in world.one.runs()
+    world.one.ok("promote", world.one.target)
+    assert world.two.show()["release"]["current"] == bad
+    numbers = [each["number"] for each in world.two.history()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_verify_and_collect(world: World) -> None:
+    world.one.ok("verify", world.one.target)
+    world.two.ok("verify", world.two.target)
+    world.one.ok("gc")
+    world.one.ok("image", world.one.target)
+    assert world.two.show()["image"] is not None
+    world.two.ok("verify", world.two.target)
+    world.two.ok("gc")
+    assert world.one.show()["image"] is not None
+
+
+def test_a_lock_that_was_changed_in_the_bucket_is_refused(world: World) -> None:
+    place = world.one.show()["lock"]["path"]
+    key = f"{place.removeprefix(world.bucket.url + '/')}/pylock.toml"
+    content = world.bucket.read(key)
+    world.bucket.write(key, content.replace(b"part", b"trap"))
+    try:
+        for machine in (world.one, world.two):
+            refused = machine.typed("build", machine.target)
+            assert refused.exit_code == 5
+            assert key in refused.output
+            assert f"elt-env relock {machine.target}" in refused.output
+    finally:
+        world.bucket.write(key, content)
+
+
+def test_a_release_that_was_changed_in_the_bucket_is_refused(world: World) -> None:
+    key = f"releases/.current/{world.one.target}.json"
+    content = world.bucket.read(key)
+    first, last = (world.one.history()[each]["digest"] for each in (0, -1))
+    world.bucket.write(key, content.replace(last.encode(), first.encode()))
+    refused = world.two.typed("show", world.two.target)
+    assert refused.exit_code == 5
+    assert f"elt-env verify {world.two.target} --repair" in refused.output
+    world.two.ok("verify", world.two.target, "--repair")
+    assert world.bucket.read(key) == content
+
+
+def test_a_bucket_that_refuses_says_so_without_the_secret(world: World) -> None:
+    wrong = f"not-{SECRET}"
+    refused = world.two.typed("show", world.two.target, AWS_SECRET_ACCESS_KEY=wrong)
+    assert refused.exit_code == 6
+    assert "AWS_SECRET_ACCESS_KEY" in refused.output
+    assert wrong not in refused.output
+
+
+def test_another_project_is_refused(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.two.project, tmp_path / "other")
+    with (tmp_path / "other" / "pyproject.toml").open("a") as policy:
+        policy.write("\n# another one\n")
+    other = Machine(world.two.terminal, tmp_path / "home", tmp_path / "other", world.two.variables)
+    refused = other.typed("show", other.target)
+    assert refused.exit_code == 2
+    assert "belongs to the project" in refused.output
+    assert "project-name" in refused.output
