@@ -94,10 +94,30 @@ class Toolbox:
 
         return Rattler(self.caches.path / "conda", self.channels.names, self._limit)
 
-    @property
+    @cached_property
     def resolver(self) -> Resolver:
         """What resolves the pip half."""
-        return self._uv
+        return self._uv if self.environment.resolver == "uv" else self._with_pip(self.indexes)
+
+    def other_resolver(self, maker: str, indexes: Indexes) -> Resolver:
+        """Return a resolver that is not the one of that name, to ask these indexes."""
+        from elt_env.pip.uv_tool import Uv
+
+        return self._with_pip(indexes) if maker == "uv" else Uv(indexes, self._limit)
+
+    def _with_pip(self, indexes: Indexes) -> Resolver:
+        from elt_env.pip.index_resolver import IndexResolver
+        from elt_env.pip.pip_resolver import PipChooser
+        from elt_env.pip.request_index import Sources
+        from elt_env.pip.uv_tool import Uv
+
+        wheels = self.direct_wheels
+        return IndexResolver(
+            PipChooser(),
+            Sources(indexes, self._cache / "pages", self.downloads, wheels.of_locked_sdist),
+            Uv(indexes, self._limit),
+            self._limit,
+        )
 
     @cached_property
     def installer(self) -> Installer:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -21,7 +21,7 @@ from elt_env.index import http_client, index_errors
 from elt_env.index.core_metadata import offered_metadata
 from elt_env.index.http_client import REFUSED, open_client, pause, retry_after
 from elt_env.index.page_cache import CachedPage, PageCache
-from elt_env.index.page_parsing import ACCEPT, parse_page
+from elt_env.index.page_parsing import ACCEPT, file_at, parse_links, parse_page
 from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.machine.indexes import Indexes
 from elt_env.machine.logins import Logins
@@ -72,6 +72,7 @@ class PackageIndex:
         self._metadata = cache / "metadata"
         self._limit = limit
         self._known: dict[tuple[str, str], tuple[float, ProjectPage | None]] = {}
+        self._link_pages: dict[str, tuple[bytes, str, str]] = {}
         self._ahead: threading.Thread | None = None
 
     def look_ahead(self, asked: Mapping[str, str]) -> None:
@@ -127,6 +128,32 @@ class PackageIndex:
             requests=look.requests,
             received=look.received,
         )
+
+    def linked(self, name: str) -> tuple[IndexFile, ...]:
+        """Return the files of a project in the directories and on the pages of archives.
+
+        Raises:
+            IndexUnreachableError: one of these cannot be read.
+        """
+        return tuple(
+            file
+            for link in self._indexes.links
+            for file in (
+                self._on_page(link, name)
+                if urlsplit(link).scheme in ("http", "https")
+                else _in_directory(Path(unquote(link.removeprefix("file://"))), name)
+            )
+        )
+
+    def _on_page(self, link: str, name: str) -> tuple[IndexFile, ...]:
+        if link not in self._link_pages:
+            with open_client(Logins(self._indexes)) as client:
+                look = _Look(client, self._cache, _Timer(self._limit))
+                self._link_pages[link] = look.page_of_archives(link, name)
+        try:
+            return parse_links(*self._link_pages[link], name)
+        except ValueError as error:
+            raise index_errors.nonsense(name, link, str(error)) from error
 
     def _since(self, moment: float) -> dict[tuple[str, str], ProjectPage | None]:
         """Return what was said later than a moment, by project and index."""
@@ -201,7 +228,8 @@ class _Look:
         if urlsplit(index).scheme == "file":
             return _local_page(name, index)
         cached = self.cache.read(name, index)
-        answer, body = self._get(name, index, cached.conditions if cached else {})
+        conditions = cached.conditions if cached else {}
+        answer, body = self._get(name, index, f"{index}/{name}/", conditions)
         if answer.status_code in _NOT_THERE:
             return None
         if answer.status_code == HTTPStatus.NOT_MODIFIED and cached:
@@ -232,14 +260,21 @@ class _Look:
         self.cache.write(CachedPage(page, *marks))
         return page
 
+    def page_of_archives(self, link: str, name: str) -> tuple[bytes, str, str]:
+        """Return a page of archives: its content, its Content-Type, and its URL."""
+        answer, body = self._get(name, link, link, {})
+        if answer.status_code != HTTPStatus.OK:
+            raise index_errors.unreadable(name, link, _status(answer))
+        return body, answer.headers.get("content-type", ""), str(answer.url)
+
     def _get(
-        self, name: str, index: str, conditions: dict[str, str]
+        self, name: str, index: str, url: str, conditions: dict[str, str]
     ) -> tuple[httpx.Response, bytes]:
         """Return the answer about a project; what can pass is tried again a few times."""
         for attempt in range(_ATTEMPTS):
             wanted: float | None = None
             try:
-                answer, body = self._sent(f"{index}/{name}/", conditions)
+                answer, body = self._sent(url, conditions)
             except httpx.InvalidURL as error:
                 raise index_errors.unreadable(name, index, str(error)) from error
             except httpx.HTTPError as error:
@@ -296,6 +331,21 @@ def _parsed(body: bytes, content_type: str, url: str, name: str, index: str) -> 
         return parse_page(body, content_type, url, name, index)
     except ValueError as error:
         raise index_errors.nonsense(name, index, str(error)) from error
+
+
+def _in_directory(path: Path, name: str) -> Iterator[IndexFile]:
+    """Yield the files of a project in a directory of archives, or on a page on this disk."""
+    try:
+        if path.is_file():
+            yield from parse_links(read_stored(path), "text/html", path.as_uri(), name)
+            return
+        for each in sorted(path.iterdir()):
+            file = file_at(each.as_uri(), name)
+            if file is not None:
+                yield file
+    except OSError as error:
+        cause = os.strerror(error.errno or 0)
+        raise index_errors.unreadable(name, path.as_uri(), cause) from error
 
 
 def _local_page(name: str, index: str) -> ProjectPage | None:

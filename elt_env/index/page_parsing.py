@@ -71,6 +71,26 @@ def parse_page(body: bytes, content_type: str, url: str, name: str, index: str) 
     return ProjectPage(name, index, files)
 
 
+def parse_links(body: bytes, content_type: str, url: str, name: str) -> tuple[IndexFile, ...]:
+    """Return the files of project `name` on a page of archives of any projects.
+
+    Args: as of `parse_page`.
+
+    Raises:
+        ValueError: it is no such page.
+    """
+    header = Message()
+    header["Content-Type"] = content_type
+    text = _decoded(body, header.get_content_charset("utf-8"))
+    found = (_file(each, url, name) for each in _html_entries(text, url))
+    return tuple(each for each in found if each is not None)
+
+
+def file_at(url: str, name: str) -> IndexFile | None:
+    """Return the file of project `name` that a URL without a page leads to; None for another."""
+    return _file({"filename": unquote(url.rpartition("/")[2]), "url": url}, url, name)
+
+
 def _decoded(body: bytes, charset: str) -> str:
     try:
         return body.decode(charset, errors="replace")

@@ -10,8 +10,7 @@ from packaging.pylock import PackageWheel
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from elt_env.index.project_page import IndexFile, ProjectPage
-from elt_env.lock.releases import runs_on
+from elt_env.index.project_page import IndexFile, ProjectPage, admits_python
 from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
 from elt_env.package.cooldown import is_too_young
@@ -66,7 +65,8 @@ def _files(each: Resolved, request: ResolveRequest, page: ProjectPage | None) ->
 
 def _is_plain(file: IndexFile, python: str, limit: datetime | None) -> bool:
     is_dated = limit is None or file.uploaded is not None
-    return bool(file.sha256) and file.yanked is None and is_dated and runs_on(file, python)
+    runs = admits_python(file.requires_python, python)
+    return bool(file.sha256) and file.yanked is None and is_dated and runs
 
 
 def _is_held(file: IndexFile, limit: datetime | None) -> bool:

@@ -11,11 +11,11 @@ from typing import Literal
 from urllib.parse import unquote
 
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 from packaging.version import Version
 
-from elt_env.index.project_page import IndexFile, ProjectPage
+from elt_env.index.project_page import IndexFile, ProjectPage, admits_python
 from elt_env.lockfile.document import Package
 from elt_env.package.cooldown import is_too_young
 from elt_env.python.wheel_tags import tags_of
@@ -109,7 +109,9 @@ def excluded_by_python(page: ProjectPage, python: str, only: str | None = None) 
     """
     versions: dict[str, bool] = {}
     for file in page.files if only is None else page.of(str(Version(only))):
-        versions[file.version] = versions.get(file.version, False) or runs_on(file, python)
+        versions[file.version] = versions.get(file.version, False) or admits_python(
+            file.requires_python, python
+        )
     return tuple(sorted((text for text, runs in versions.items() if not runs), key=Version))
 
 
@@ -205,7 +207,7 @@ def _seconds(moment: datetime | None) -> float:
 def _file_verdict(file: IndexFile, name: str, rules: Rules) -> _Verdict:
     if file.yanked is not None:
         return _Verdict("was yanked" + (f": {file.yanked}" if file.yanked else ""), 0)
-    if not runs_on(file, rules.python):
+    if not admits_python(file.requires_python, rules.python):
         return _Verdict(f"needs Python {file.requires_python}", 1)
     if not _installs(file, name, rules):
         minor = rules.python.rpartition(".")[0]
@@ -216,20 +218,6 @@ def _file_verdict(file: IndexFile, name: str, rules: Rules) -> _Verdict:
         held = _Verdict("has no upload time, and the policy holds such files (undated-releases)", 3)
         return held if rules.undated == "hold" else _Verdict(passed=4)
     return _cooldown_verdict(file.uploaded, rules)
-
-
-def runs_on(file: IndexFile, python: str) -> bool:
-    """Tell whether a file's Requires-Python admits a Python; one that is invalid admits all."""
-    return _admits(file.requires_python or "", python)
-
-
-@functools.lru_cache(maxsize=4096)
-def _admits(requires_python: str, python: str) -> bool:
-    try:
-        bound = SpecifierSet(requires_python)
-    except InvalidSpecifier:
-        return True
-    return bound.contains(python, prereleases=True)
 
 
 def _installs(file: IndexFile, name: str, rules: Rules) -> bool:

@@ -17,7 +17,7 @@ from elt_env.errors import IntegrityError, NoWheelError, SpecError, ToolError
 from elt_env.index.download import Downloads
 from elt_env.lockfile.document import BuiltFrom, Package
 from elt_env.machine.indexes import Indexes
-from elt_env.machine.process import Say
+from elt_env.machine.process import Say, unheard
 from elt_env.machine.scratch import scratch_directory
 from elt_env.package.canonical import digest_of
 from elt_env.package.names import normalize
@@ -235,6 +235,10 @@ class DirectWheels:
         path = self._build(direct, python, say, exclude_newer=exclude_newer, indexes=indexes)
         write_atomically(note, f"{sha256_of(path)} {path.name}\n")
         return path
+
+    def of_locked_sdist(self, package: Package, python: str, indexes: Indexes) -> Path:
+        """Return the wheel of an sdist for a Python version, as `of_sdist` does."""
+        return self.of_sdist(package, _interpreter(python), indexes, unheard)
 
     def _built(
         self, direct: DirectRequirement, python: str, exclude_newer: datetime | None, say: Say

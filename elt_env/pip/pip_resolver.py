@@ -1,133 +1,82 @@
-"""Ask pip's own resolver for its choice, without installing it."""
+"""pip's own resolver, asked for its choice without installing it."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
-import re
 import sys
-from collections.abc import Collection
-from datetime import timezone
+import venv
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from elt_env.errors import IndexUnreachableError, PipConflictError, ToolError
-from elt_env.index.http_errors import refusal
-from elt_env.machine.indexes import Indexes
-from elt_env.machine.logins import completed
+from elt_env.errors import ToolError
 from elt_env.machine.process import Say, clean_environment, end_of, run
-from elt_env.machine.scratch import scratch_directory
 from elt_env.package.names import normalize
-from elt_env.pip.formats import format_options
-from elt_env.pip.port import ResolveRequest
+from elt_env.pip.index_resolver import ChoiceRequest, NoChoiceError
+from elt_env.pip.uv_command import besides_proxy
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored_text
 
-# pip says of an index that does not answer that it has no version of the package.
-_UNREACHABLE = re.compile(
-    r"Connection|timed out|HTTP error|Max retries|No matching distribution|Could not find a version"
-)
-
-_UNDATED = "does not provide upload-time metadata"
+_NO_CHOICE = ("ResolutionImpossible", "No matching distribution found")
 
 
-def resolve_with_pip(  # noqa: PLR0913  # what a resolve is made of
-    request: ResolveRequest,
-    prefix: Path,
-    indexes: Indexes,
-    limit: float,
-    say: Say,
-    *,
-    links: Collection[Path] = (),
-) -> dict[str, str] | None:
-    """Return the version of every distribution that pip would install, as it reports it.
-
-    None when the index tells pip no upload times, and `exclude_newer` needs them: some answer
-    with HTML, which has none, as soon as it is among what a client takes (PEP 691).
+class PipChooser:
+    """Chooses versions as `pip install` does, by its report of a dry run.
 
     https://pip.pypa.io/en/stable/reference/installation-report/
 
-    Args:
-        request: the question; `python`, `keep` and `fresh` are not used.
-        prefix: whose interpreter it is for; nothing in it changes.
-        indexes: where packages come from.
-        limit: seconds it may take.
-        say: hears what pip says.
-        links: directories of files that no index has.
-
-    Raises:
-        IndexUnreachableError: an index does not answer, or has no package list.
-        PipConflictError: pip finds no solution.
-        ToolError: pip failed in another way.
-        TimeLimitError: it took longer than `limit`.
+    What is to be kept is shown to pip as installed, since that is what it prefers where nothing
+    forbids it.
     """
-    indexes = completed(indexes)
-    with scratch_directory("pip") as place:
-        write_atomically(place / "requirements.txt", "\n".join(request.requirements) + "\n")
-        pins = [f"{name}=={version}" for name, version in request.pins]
-        write_atomically(place / "constraints.txt", "\n".join([*pins, *request.bounds]) + "\n")
+
+    name = "pip"
+
+    def version(self) -> str:
+        """Return pip's version."""
+        return importlib.metadata.version("pip")
+
+    def choose(self, request: ChoiceRequest, say: Say) -> Mapping[str, str]:
+        """Return the versions that pip would install; see Chooser."""
+        python = _environment(request.place / "environment", request.kept)
+        report = request.place / "report.json"
         done = run(
-            [*_command(prefix), *_options(request, place)],
-            limit=limit,
-            env=clean_environment(extra=_settings(indexes, links)),
-            cwd=place,
-            say=say,
-            secrets=indexes.secrets,
+            [*_command(python), *_options(request, report)],
+            limit=request.limit,
+            env=clean_environment(extra=besides_proxy(request.index.host)),
+            cwd=request.place,
+            say=lambda line: None if "ERROR:" in line else say(f"pip: {line}"),
         )
-        if done.returncode and _UNDATED in done.stderr:
-            return None
+        text = done.stdout + done.stderr
+        if done.returncode and any(each in text for each in _NO_CHOICE):
+            raise NoChoiceError(end_of(text.strip(), 10))
         if done.returncode:
-            raise _error(done.stdout + done.stderr, done.returncode)
-        report = json.loads(read_stored_text(place / "report.json"))
-    chosen = (each["metadata"] for each in report["install"])
-    return {normalize(each["name"]): each["version"] for each in chosen}
+            raise ToolError(
+                f"pip failed with exit code {done.returncode}: {end_of(text.strip(), 10)}",
+                "Run the same command again.",
+            )
+        chosen = (each["metadata"] for each in json.loads(read_stored_text(report))["install"])
+        return {normalize(each["name"]): each["version"] for each in chosen}
 
 
-def _command(prefix: Path) -> list[str]:
-    return [sys.executable, "-m", "pip", "--python", str(prefix / "bin" / "python"), "install"]
+def _command(python: Path) -> list[str]:
+    return [sys.executable, "-m", "pip", "--isolated", "--python", str(python), "install"]
 
 
-def _options(request: ResolveRequest, place: Path) -> list[str]:
-    newest = request.exclude_newer
-    moment = newest.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if newest else None
-    return [
-        *("--dry-run", "--ignore-installed", "--quiet", "--no-input"),
-        "--break-system-packages",  # PEP 668 forbids to install, which a dry run does not
-        *("--report", str(place / "report.json")),
-        *format_options(
-            wheels_only=request.wheels_only,
-            allow=request.allow_sdist,
-            only_binary=request.only_binary,
-            no_binary=request.no_binary,
-        ),
-        *(["--pre"] if request.pre else []),
-        *(["--uploaded-prior-to", moment] if moment else []),
-        *("--requirement", str(place / "requirements.txt")),
-        *("--constraint", str(place / "constraints.txt")),
-    ]
+def _options(request: ChoiceRequest, report: Path) -> Iterator[str]:
+    yield from ("--dry-run", "--quiet", "--no-input", "--no-cache-dir", "--only-binary", ":all:")
+    yield from ("--disable-pip-version-check", "--index-url", request.index.index)
+    yield from (["--pre"] if request.pre else [])
+    yield from ("--report", str(report), "--requirement", "requirements.in")
+    yield from ("--constraint", "constraints.txt")
 
 
-def _settings(indexes: Indexes, links: Collection[Path]) -> dict[str, str]:
-    # On the command line, a URL with credentials would stand in the list of processes.
-    extra = " ".join(each.url_with_credentials for each in indexes.extra)
-    default = indexes.default.url_with_credentials if indexes.default else ""
-    found = {
-        "PIP_INDEX_URL": default,
-        "PIP_EXTRA_INDEX_URL": extra,
-        "PIP_FIND_LINKS": " ".join(each.as_uri() for each in links),
-        "PIP_NO_INDEX": "1" if indexes.no_index else "",
-    }
-    return {name: value for name, value in found.items() if value}
-
-
-def _error(text: str, code: int) -> Exception:
-    shown = end_of(text.strip(), 10)
-    if "ResolutionImpossible" in text:
-        return PipConflictError(f"pip finds no solution: {shown}", "Compare with: elt-env show")
-    stopped = refusal(text)
-    if stopped:
-        return stopped
-    if _UNREACHABLE.search(text):
-        return IndexUnreachableError(
-            f"pip gets no packages from the index: {shown}",
-            "Check the network and the index, then run the same command again.",
-        )
-    return ToolError(f"pip failed with exit code {code}: {shown}", "Run the same command again.")
+def _environment(place: Path, kept: Mapping[tuple[str, str], str]) -> Path:
+    """Make an environment in which distributions seem installed; return its interpreter."""
+    venv.create(place, symlinks=True)
+    site = next(place.glob("lib/python*/site-packages"))
+    for (name, version), metadata in kept.items():
+        info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        write_atomically(info / "METADATA", metadata)
+        write_atomically(info / "INSTALLER", "elt-env\n")
+    return place / "bin" / "python"

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,15 +28,15 @@ _MEMORY = 8 << 30  # bytes of a process
 _SECONDS = 240  # of one world, of which most take one
 
 
-def faults_in(world: World) -> list[str]:
-    """Return what is wrong with what becomes of a world."""
+def faults_in(world: World, resolver: str) -> list[str]:
+    """Return what is wrong with what becomes of a world by a resolver."""
     signal.alarm(_SECONDS)
     with (
         tempfile.TemporaryDirectory(prefix="elt-env-world-") as name,
         pytest.MonkeyPatch.context() as patch,
     ):
         try:
-            return check_world(world, Path(name), patch)
+            return check_world(world, Path(name), patch, resolver)
         except Exception:  # noqa: BLE001  # it is told, and the next world follows
             return [f"crash: {traceback.format_exc()}"]
         finally:
@@ -52,23 +53,25 @@ def _too_long(_: int, __: object) -> None:
     raise TimeoutError(_SECONDS)
 
 
-def report_on(seed: int) -> tuple[int, str]:
+def report_on(seed: int, resolver: str) -> tuple[int, str]:
     """Return a seed and what is wrong with its world, with the smallest that shows it; or ""."""
     world = WorldMaker(seed).make()
-    faults = faults_in(world)
+    find = partial(faults_in, resolver=resolver)
+    faults = find(world)
     if not faults:
         return seed, ""
-    small, still = shrunk(world, faults[0], faults_in)
+    small, still = shrunk(world, faults[0], find)
     return seed, f"seed {seed}: {faults[0]}\nsmallest:\n{shown(small)}\n{still}\n"
 
 
-def _reports(seeds: list[int], jobs: int) -> Iterator[tuple[int, str]]:
+def _reports(seeds: list[int], jobs: int, resolver: str) -> Iterator[tuple[int, str]]:
+    report = partial(report_on, resolver=resolver)
     if jobs == 1:
         _limit()
-        yield from map(report_on, seeds)
+        yield from map(report, seeds)
         return
     with ProcessPoolExecutor(jobs, initializer=_limit) as pool:
-        yield from pool.map(report_on, seeds)
+        yield from pool.map(report, seeds)
 
 
 def main() -> int:
@@ -78,12 +81,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", type=int, nargs="*", help="these seeds alone")
+    parser.add_argument("--resolver", default="uv", help="that of the environment")
     options = parser.parse_args()
     seeds = options.only or [*range(options.seed, options.seed + options.worlds)]
     sys.stdout.write(f"seeds {seeds[0]} to {seeds[-1]}\n")
     started = time.monotonic()
     wrong = 0
-    for done, (_, report) in enumerate(_reports(seeds, options.jobs), 1):
+    for done, (_, report) in enumerate(_reports(seeds, options.jobs, options.resolver), 1):
         if report:
             wrong += 1
             sys.stdout.write(report + "\n")

@@ -52,16 +52,21 @@ class Outcome:
     said: tuple[str, ...]
 
 
-def check_world(world: World, place: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def check_world(
+    world: World, place: Path, monkeypatch: pytest.MonkeyPatch, resolver: str = "uv"
+) -> list[str]:
     """Return what is wrong with what becomes of a world; [] when nothing is.
 
     Args:
+        world: the world.
         place: an empty directory.
+        monkeypatch: sets the cache of uv.
+        resolver: the name of the environment's resolver.
     """
     monkeypatch.setenv("UV_CACHE_DIR", str(_uv_cache(place / "uv")))
     with running(IndexServer()) as index:
         index.core_metadata = True
-        scene = _Scene(world, place, index)
+        scene = _Scene(world, place, index, resolver)
         found = scene.lock(world.spec)
         faults = [*faults_of(world, found)]
         if found.lock is not None and not faults and world.seed % 2 == 0:
@@ -154,8 +159,9 @@ def _read(world: World, found: Lock) -> Answer | None:
 class _Scene:
     """The channels, the index and the project of a world."""
 
-    def __init__(self, world: World, place: Path, index: IndexServer) -> None:
+    def __init__(self, world: World, place: Path, index: IndexServer, resolver: str) -> None:
         self._world = world
+        self._resolver = resolver
         self._place = place
         self._index = index
         self._locks = 0
@@ -204,6 +210,7 @@ class _Scene:
                 "cooldown-exceptions": list(policy.exceptions),
                 "yanked": policy.yanked,
             },
+            environment={"resolver": self._resolver},
         )
         return toolbox_of(project)
 

@@ -1,4 +1,4 @@
-"""An index that a test fills, and uv before it."""
+"""An index that a test fills, and the resolvers before it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from elt_env.index.download import Downloads
 from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Indexes, parse_index
-from elt_env.pip import ResolveRequest
+from elt_env.pip import Resolver, ResolveRequest
+from elt_env.pip.direct_wheels import DirectWheels
+from elt_env.pip.index_resolver import IndexResolver
+from elt_env.pip.pip_resolver import PipChooser
 from elt_env.pip.port import Resolved
+from elt_env.pip.request_index import Sources
 from elt_env.pip.uv_tool import Uv
 from tests.support.index_server import IndexServer
 from tests.support.wheels import make_sdist, make_wheel
 
 OLD = datetime(2024, 6, 1, tzinfo=timezone.utc)
 _LIMIT = 120.0
+RESOLVERS = ("uv", "pip")
+"""The names of the resolvers that a policy can choose."""
 
 
 def ask(*requirements: str, **options: object) -> ResolveRequest:
@@ -29,12 +36,21 @@ def uv_at(url: str, limit: float = _LIMIT) -> Uv:
     return Uv(Indexes(parse_index(url)), limit)
 
 
+def pip_with(indexes: Indexes, cache: Path, limit: float = _LIMIT) -> IndexResolver:
+    """Return pip as a resolver."""
+    uv, downloads = Uv(indexes, limit), Downloads(cache / "files", indexes)
+    wheels = DirectWheels(downloads, cache / "builds", cache / "sdists", uv, limit)
+    sources = Sources(indexes, cache / "pages", downloads, wheels.of_locked_sdist)
+    return IndexResolver(PipChooser(), sources, uv, limit)
+
+
 @dataclass(frozen=True)
 class Shelf:
-    """An index, and the directory in which its files are made."""
+    """An index, the directory in which its files are made, and the name of the resolver."""
 
     index: IndexServer
     root: Path
+    resolver: str = "uv"
 
     def wheel(
         self,
@@ -66,19 +82,23 @@ class Shelf:
         self.index.add(path, uploaded=OLD)
         return path
 
-    def uv(self) -> Uv:
-        """Return uv with this index."""
-        return uv_at(self.index.url)
+    def tool(self, *extra: str, url: str = "", limit: float = _LIMIT) -> Resolver:
+        """Return the resolver with this index, at another URL or after further ones maybe."""
+        further = tuple(map(parse_index, extra))
+        indexes = Indexes(parse_index(url or self.index.url), further)
+        if self.resolver == "uv":
+            return Uv(indexes, limit)
+        return pip_with(indexes, self.root / "cache", limit)
 
     def resolve(self, *requirements: str, **options: object) -> tuple[Resolved, ...]:
-        """Return uv's answer; `options` are the fields of ResolveRequest."""
-        return self.uv().resolve(ask(*requirements, **options), print)
+        """Return the resolver's answer; `options` are the fields of ResolveRequest."""
+        return self.tool().resolve(ask(*requirements, **options), print)
 
     def versions(self, *requirements: str, **options: object) -> dict[str, str]:
-        """Return the version of everything in uv's answer, by name."""
+        """Return the version of everything in the resolver's answer, by name."""
         return {each.name: each.version for each in self.resolve(*requirements, **options)}
 
     def files(self, *requirements: str, **options: object) -> tuple[Package, ...]:
-        """Return the files of uv's answer."""
-        tool, request = self.uv(), ask(*requirements, **options)
+        """Return the files of the resolver's answer."""
+        tool, request = self.tool(), ask(*requirements, **options)
         return tool.files(tool.resolve(request, print), request, print)

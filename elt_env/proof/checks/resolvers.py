@@ -14,7 +14,6 @@ from elt_env.lockfile.document import Lock, owned_distributions
 from elt_env.machine.process import Say
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
-from elt_env.pip.pip_resolver import resolve_with_pip
 from elt_env.pip.port import ResolveRequest
 from elt_env.proof.checks.finding import Finding, judge
 from elt_env.spec.pip_lines import PipLines, read_pip_lines
@@ -24,35 +23,55 @@ _LIMIT = 300.0
 
 
 def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
-    """Asked what the lock was made from, pip itself chooses the same versions.
+    """Asked what the lock was made from, another resolver chooses the same versions.
 
-    Beside the distributions that conda owns, of the files that were out when the lock was made
-    (without a cool-down, those of today). Another choice is a warning: both may be right. Where
-    the index tells pip no upload times, or the cool-down had exceptions, of which pip knows none,
-    it chooses from what is not newer than locked.
+    That is pip's own, or uv where pip made the lock. It is asked beside the distributions that
+    conda owns, for the files that were out when the lock was made (without a cool-down, those of
+    today). Another choice is a warning: both may be right. Where the index tells no upload times
+    any more, it chooses from what is not newer than locked.
     """
     lock = prefix.lock
     owned = owned_distributions(lock.conda)
     request = _request(lock, toolbox)
     if not request.requirements:
         return Finding("passed", "the lock has nothing of pip's")
-    chosen = None
+    maker = _maker(lock)
+    indexes = replace(
+        toolbox.indexes.locked_to(lock.indexes), links=_built_wheels(lock, toolbox, say)
+    )
+    other = toolbox.other_resolver(maker.partition(" ")[0], indexes)
+    is_barred = False
     try:
-        if not _has_exceptions(lock):
-            chosen = _choose(request, prefix, toolbox, say)
-        is_barred = chosen is None
-        if chosen is None:
-            chosen = _choose(_barred(request, lock), prefix, toolbox, say)
+        try:
+            answer = other.resolve(request, say)
+        except PipConflictError:
+            if lock.exclude_newer is None:
+                raise
+            answer, is_barred = other.resolve(_barred(request, lock), say), True
     except PipConflictError as error:
-        return Finding("warned", f"pip finds no solution where {_maker(lock)} did", str(error))
+        return Finding("warned", f"{other.name} finds no solution where {maker} did", str(error))
+    chosen = {each.name: each.version for each in answer if each.name not in owned}
     locked = {each.name: each.version for each in lock.pip}
-    differences = _differences(locked, {n: v for n, v in (chosen or {}).items() if n not in owned})
-    passed = f"{len(locked)} packages resolved by pip as by {_maker(lock)}"
-    told = f"pip differs from {_maker(lock)} in {len(differences)} of {len(locked)} packages"
-    note = "; no date says to pip what was out: it was offered nothing newer than locked"
+    differences = _differences(locked, chosen, other.name)
+    passed = f"{len(locked)} packages resolved by {other.name} as by {maker}"
+    told = f"{other.name} differs from {maker} in {len(differences)} of {len(locked)} packages"
+    note = f"; no date says to {other.name} what was out: it was offered nothing newer than locked"
     return judge(
         (), (told if differences else passed) + (note if is_barred else ""), notes=differences
     )
+
+
+def _barred(request: ResolveRequest, lock: Lock) -> ResolveRequest:
+    """Return the question without a date, but with nothing on offer that is newer than locked."""
+    bounds = tuple(f"{each.name}<={each.version}" for each in lock.pip)
+    return replace(request, exclude_newer=None, bounds=(*request.bounds, *bounds))
+
+
+def _built_wheels(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[str, ...]:
+    """Return the directories of the wheels that no index has."""
+    built = (each for each in lock.pip if each.index is None)
+    paths = {str(locked_file(each, lock, toolbox, say).parent) for each in built}
+    return tuple(sorted(paths))
 
 
 def _request(lock: Lock, toolbox: Toolbox) -> ResolveRequest:
@@ -70,35 +89,25 @@ def _request(lock: Lock, toolbox: Toolbox) -> ResolveRequest:
         pins=tuple(sorted(owned_distributions(lock.conda).items())),
         bounds=_asked(lock, "constraint").requirements,
         exclude_newer=lock.exclude_newer,
+        not_held=_not_held(lock, toolbox),
         wheels_only=toolbox.policy.wheels_only,
         allow_sdist=tuple(sorted(allowed - built)),
+        limit=_LIMIT,
         pre=asked.options.pre,
         only_binary=asked.options.only_binary,
         no_binary=asked.options.no_binary,
     )
 
 
-def _choose(
-    request: ResolveRequest, prefix: Prefix, toolbox: Toolbox, say: Say
-) -> dict[str, str] | None:
-    lock = prefix.lock
-    indexes = toolbox.indexes.locked_to(lock.indexes)
-    others = [each for each in lock.pip if each.index is None]
-    links = {locked_file(each, lock, toolbox, say).parent for each in others}
-    return resolve_with_pip(request, prefix.path, indexes, _LIMIT, say, links=links)
-
-
-def _has_exceptions(lock: Lock) -> bool:
+def _not_held(lock: Lock, toolbox: Toolbox) -> tuple[str, ...]:
+    """Return what the cool-down does not concern: by the policy, and by what was locked."""
     limit = lock.exclude_newer
-    return limit is not None and any(
-        each.released_at is None or is_too_young(each.released_at, limit) for each in lock.pip
-    )
-
-
-def _barred(request: ResolveRequest, lock: Lock) -> ResolveRequest:
-    """Return the question without a date, but with nothing on offer that is newer than locked."""
-    bounds = tuple(f"{each.name}<={each.version}" for each in lock.pip)
-    return replace(request, exclude_newer=None, bounds=(*request.bounds, *bounds))
+    young = {
+        each.name
+        for each in lock.pip
+        if limit and (each.released_at is None or is_too_young(each.released_at, limit))
+    }
+    return tuple(sorted({*young, *map(normalize, toolbox.policy.cooldown_exceptions)}))
 
 
 def _asked(lock: Lock, *kinds: str) -> PipLines:
@@ -117,9 +126,10 @@ def _maker(lock: Lock) -> str:
 _RESOLVERS = ("uv", "pip", "pip-tools", "poetry")
 
 
-def _differences(locked: dict[str, str], chosen: dict[str, str]) -> list[str]:
+def _differences(locked: dict[str, str], chosen: dict[str, str], other: str) -> list[str]:
     return [
-        f"{name}: locked {locked.get(name, 'not at all')}, pip chooses {chosen.get(name, 'none')}"
+        f"{name}: locked {locked.get(name, 'not at all')}, {other} chooses "
+        f"{chosen.get(name, 'none')}"
         for name in sorted(locked.keys() | chosen.keys())
         if locked.get(name) != chosen.get(name)
     ]

@@ -16,9 +16,16 @@ from elt_env.machine.process import run
 from elt_env.pip import InstallRequest
 from elt_env.python.first_line import long_first_line
 from elt_env.runtime.files import sha256_of
-from tests.support.resolving import Shelf
+from tests.support.index_server import IndexServer
+from tests.support.resolving import Shelf, uv_at
 from tests.support.said import Said
 from tests.support.wheels import make_wheel
+
+
+@pytest.fixture
+def shelf(index: IndexServer, tmp_path: Path) -> Shelf:
+    """An index with nothing on it."""
+    return Shelf(index, tmp_path / "shelf")
 
 
 def _prefix(place: Path) -> Path:
@@ -29,7 +36,7 @@ def _prefix(place: Path) -> Path:
 def _install(shelf: Shelf, prefix: Path, *packages: Package) -> str:
     lines = [f"{each.name}=={each.version} --hash=sha256:{each.sha256}\n" for each in packages]
     request = InstallRequest("".join(lines), prefix, Indexes(parse_index(shelf.index.url)))
-    return shelf.uv().install(request, print)
+    return uv_at(shelf.index.url).install(request, print)
 
 
 def _site_packages(prefix: Path) -> Path:
@@ -46,7 +53,7 @@ def test_one_command_installs_what_is_locked(shelf: Shelf, tmp_path: Path) -> No
     command = _install(shelf, prefix, app, lib)
     assert {"--require-hashes", "--no-deps"} <= set(command.split())
     assert (_site_packages(prefix) / "lib-1.0.dist-info").is_dir()
-    assert shelf.uv().inconsistencies(prefix, print) == ()
+    assert uv_at(shelf.index.url).inconsistencies(prefix, print) == ()
 
 
 def test_what_a_distribution_misses(shelf: Shelf, tmp_path: Path) -> None:
@@ -55,7 +62,7 @@ def test_what_a_distribution_misses(shelf: Shelf, tmp_path: Path) -> None:
     prefix = _prefix(tmp_path / "prefix")
     app, _ = shelf.files("app")
     _install(shelf, prefix, app)
-    (line,) = shelf.uv().inconsistencies(prefix, print)
+    (line,) = uv_at(shelf.index.url).inconsistencies(prefix, print)
     assert "app" in line
     assert "lib" in line
 
@@ -97,7 +104,7 @@ def test_scripts_are_recognized_wherever_the_prefix_is(
     prefix = _prefix(tmp_path / place)
     (prefix / ".lock").touch()  # uv makes one in a virtual environment
     said = Said()
-    shelf.uv().install(
+    uv_at(shelf.index.url).install(
         InstallRequest(
             f"app==1.0 --hash=sha256:{sha256_of(wheel)}\n",
             prefix,

@@ -1,4 +1,4 @@
-"""uv under a cool-down: exceptions by name, and files without an upload time."""
+"""Each resolver under a cool-down: exceptions by name, and files without an upload time."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def test_files_without_an_upload_time_are_taken_where_the_policy_says_so(
 
 def test_only_what_has_no_date_is_freed_of_the_cool_down(stocked: Shelf) -> None:
     stocked.index.project_faults["lib"] = "no-upload-times"
-    uv = stocked.uv()
+    tool = stocked.tool()
     request = ask("app", exclude_newer=_CUT, undated="take")
-    answer = {each.name: each.version for each in uv.resolve(request, print)}
+    answer = {each.name: each.version for each in tool.resolve(request, print)}
     assert answer == {"app": "1.0", "lib": "2.0", "base": "1.0"}
     # The same tool under a policy that holds: what it learned is of no use there.
     with pytest.raises(PipConflictError, match="no upload times for lib"):
-        uv.resolve(ask("app", exclude_newer=_CUT), print)
+        tool.resolve(ask("app", exclude_newer=_CUT), print)
 
 
 def test_a_dated_file_is_held_back_beside_one_without_a_date(stocked: Shelf) -> None:

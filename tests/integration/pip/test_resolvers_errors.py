@@ -1,4 +1,4 @@
-"""uv's failures, each in one message with the remedy."""
+"""The failures of each resolver, each in one message with the remedy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tarfile
 import venv
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -45,10 +46,10 @@ def test_only_an_sdist(shelf: Shelf) -> None:
 
 def test_an_sdist_that_does_not_build(shelf: Shelf, tmp_path: Path) -> None:
     shelf.index.add(_broken_sdist(tmp_path))
-    with pytest.raises(ToolError, match=r"app.*cannot be built") as caught:
+    with pytest.raises(ToolError, match=r"app.*(cannot be built|does not build)") as caught:
         shelf.resolve("app", allow_sdist=("app",))
     assert "no compiler here" in caught.value.problem
-    assert "version with a wheel" in caught.value.remedy
+    assert "a wheel" in caught.value.remedy
 
 
 def _broken_sdist(place: Path) -> Path:
@@ -134,16 +135,16 @@ def test_what_has_no_upload_time_is_told(shelf: Shelf) -> None:
     said = Said()
     shelf.index.fault = "no-upload-times"
     with pytest.raises(PipConflictError):
-        shelf.uv().resolve(ask("app", exclude_newer=_CUT), said)
+        shelf.tool().resolve(ask("app", exclude_newer=_CUT), said)
     (line,) = said
-    assert line.startswith("uv: the index gives no upload times for app; ")
+    assert line.startswith(f"{shelf.resolver}: the index gives no upload times for app; ")
     assert "undated-releases in [tool.elt-env]" in line
 
 
 def test_a_page_that_is_not_an_index(shelf: Shelf) -> None:
     shelf.wheel("app", "1.0")
     shelf.index.fault = "html-nonsense"
-    with pytest.raises(IndexUnreachableError, match="no package index") as caught:
+    with pytest.raises(IndexUnreachableError, match=r"no package index|page of 'app'") as caught:
         shelf.resolve("app")
     assert shelf.index.url in caught.value.problem
     assert caught.value.exit_code == 4
@@ -153,7 +154,7 @@ def test_an_index_that_does_not_answer_in_time(shelf: Shelf) -> None:
     shelf.wheel("app", "1.0")
     shelf.index.fault = "slow"
     with pytest.raises(TimeLimitError, match="time limit of 1 s") as caught:
-        uv_at(shelf.index.url, limit=1.0).resolve(ask("app"), print)
+        shelf.tool(limit=1.0).resolve(ask("app"), print)
     assert "tool-limit" in caught.value.remedy
 
 
@@ -162,7 +163,7 @@ def test_credentials_refused(shelf: Shelf) -> None:
     shelf.index.fault = "refuse-auth"
     for url in (shelf.index.url, shelf.index.url.replace("://", "://reader:s3cret-guess@")):
         with pytest.raises(IndexUnreachableError, match=r"other credentials.*401") as caught:
-            uv_at(url).resolve(ask("app"), print)
+            shelf.tool(url=url).resolve(ask("app"), print)
         assert "s3cret-guess" not in str(caught.value)
 
 
@@ -171,7 +172,7 @@ def test_credentials_accepted_are_shown_nowhere(shelf: Shelf) -> None:
     shelf.wheel("lib", "1.0")
     shelf.index.fault = "refuse-auth"
     said = Said()
-    tool, request = uv_at(shelf.index.url_with_credentials), ask("app")
+    tool, request = shelf.tool(url=shelf.index.url_with_credentials), ask("app")
     packages = tool.files(tool.resolve(request, said), request, said)
     assert [each.name for each in packages] == ["app", "lib"]
     with pytest.raises(PackageNotFoundError) as caught:
@@ -189,7 +190,7 @@ def test_a_disk_that_is_too_small_for_the_cache(
     monkeypatch.setenv("UV_CACHE_DIR", str(no_space / "uv"))
     (no_space / "filler").write_bytes(bytes(256 * 1024))
     with pytest.raises(StorageError, match=f"No space left on the disk of {no_space}"):
-        shelf.resolve("app")
+        replace(shelf, root=no_space).resolve("app")
 
 
 # uv tries four times, with pauses, before it gives up: all such cases wait at the same time.
