@@ -19,7 +19,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from elt_env.errors import EltEnvError
 from elt_env.index.download import Downloads
 from elt_env.index.package_index import PackageIndex
 from elt_env.index.project_page import IndexFile, admits_python
@@ -82,7 +81,7 @@ class RequestIndex:
         self._metadata: dict[tuple[str, str], str] = {}
         self._here: dict[str, Path] = {}
         self.undated: set[str] = set()
-        self.failure: EltEnvError | None = None
+        self.failure: Exception | None = None
         asked = requirements_under(request.requirements, request.python)
         self.requirements = tuple(map(self._placed, asked))
         self._pinned = {
@@ -106,7 +105,7 @@ class RequestIndex:
         """Return the versions of a distribution; None where there is no such distribution."""
         try:
             return self._versions(name)
-        except EltEnvError as error:
+        except Exception as error:  # noqa: BLE001  # it is raised where the resolver has ended
             self.failure = self.failure or error
             return None
 
@@ -153,7 +152,9 @@ class RequestIndex:
         if (name, version) not in self._metadata:
             try:
                 text = self._text(name, version)
-            except EltEnvError as error:
+            except KeyError:
+                raise
+            except Exception as error:
                 self.failure = self.failure or error
                 raise KeyError(name) from error
             self._metadata[name, version] = metadata_under(text, self._request.python)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
-from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag, platform_tags
+from packaging.tags import InvalidTag, Tag, compatible_tags, cpython_tags, parse_tag, platform_tags
 
 
 @functools.lru_cache(maxsize=32)
@@ -25,8 +25,15 @@ def wheel_tags(python: str) -> tuple[Tag, ...]:
 
 
 def tags_of(file_name: str) -> frozenset[Tag]:
-    """Return the tags in a wheel's file name, whose other parts are not looked at."""
-    return parse_tag("-".join(file_name.removesuffix(".whl").split("-")[-3:]))
+    """Return the tags in a wheel's file name, whose other parts are not looked at.
+
+    There are none where they are written as no tags are, as in `app-1.0-py36+-none-any.whl`:
+    indexes have such files from before they looked at names, and no installer takes them.
+    """
+    try:
+        return parse_tag("-".join(file_name.removesuffix(".whl").split("-")[-3:]))
+    except InvalidTag:
+        return frozenset()
 
 
 def is_pure(tags: Iterable[Tag]) -> bool:

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from packaging.tags import parse_tag
-
 from elt_env.environment.elf import shape_of_platform
 from elt_env.environment.native_code import NativeCode, load_all, native_code
 from elt_env.environment.prefix import Prefix
@@ -16,7 +14,7 @@ from elt_env.environment.prefix_owners import owners, shown
 from elt_env.machine.process import Say
 from elt_env.machine.system_libraries import system_libraries
 from elt_env.proof.checks.finding import Finding, judge
-from elt_env.python.wheel_tags import wheel_tags
+from elt_env.python.wheel_tags import tags_of, wheel_tags
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.toolbox import Toolbox
 
@@ -79,7 +77,7 @@ def _untagged(prefix: Prefix) -> list[str]:
     lines = []
     for each in prefix.distributions():
         tags = _tags(each.info / "WHEEL")
-        if tags and not supported.intersection(*[set().union(*map(parse_tag, tags))]):
+        if tags and not supported.intersection(*[set().union(*map(tags_of, tags))]):
             lines.append(f"{each.name} {each.version} is a wheel for {', '.join(tags)}")
     return lines
 

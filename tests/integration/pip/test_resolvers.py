@@ -63,6 +63,12 @@ def test_the_wheel_that_fits_best_is_the_file(shelf: Shelf) -> None:
     assert package.file_name == best.name
 
 
+def test_a_file_whose_name_says_no_tags_is_passed_over(shelf: Shelf) -> None:
+    made = shelf.wheel("app", "1.0")
+    shelf.index.add(made.rename(made.with_name("app-2.0-py36+-none-any.whl")))
+    assert shelf.versions("app") == {"app": "1.0"}
+
+
 def test_the_python_asked_for_counts_not_the_running_one(shelf: Shelf) -> None:
     shelf.wheel("app", "2.0", requires_python=">=3.12")
     shelf.wheel("app", "1.0", requires=["backport; python_full_version < '3.11.6'"])

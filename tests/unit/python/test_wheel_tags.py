@@ -6,7 +6,7 @@ import sys
 import pytest
 from packaging.tags import parse_tag, sys_tags
 
-from elt_env.python.wheel_tags import is_pure, wheel_tags
+from elt_env.python.wheel_tags import is_pure, tags_of, wheel_tags
 
 _HERE = f"linux_{platform.machine()}"
 
@@ -58,3 +58,8 @@ def test_the_tags_of_another_python() -> None:
     assert tags[0].startswith("cp312-cp312-")
     assert tags[-1] == "py30-none-any"
     assert not any("cp313" in each for each in tags)
+
+
+@pytest.mark.parametrize("tags", ["py36+-none-any", "py3-none", "-none-any"])
+def test_a_file_without_proper_tags_fits_nothing(tags: str) -> None:
+    assert tags_of(f"app-1.0-{tags}.whl").isdisjoint(wheel_tags("3.11"))
