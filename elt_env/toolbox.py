@@ -106,18 +106,10 @@ class Toolbox:
         return self._with_pip(indexes) if maker == "uv" else Uv(indexes, self._limit)
 
     def _with_pip(self, indexes: Indexes) -> Resolver:
-        from elt_env.pip.index_resolver import IndexResolver
-        from elt_env.pip.pip_resolver import PipChooser
-        from elt_env.pip.request_index import Sources
-        from elt_env.pip.uv_tool import Uv
+        from elt_env.pip.pip_resolver import pip_resolver
 
-        wheels = self.direct_wheels
-        return IndexResolver(
-            PipChooser(),
-            Sources(indexes, self._cache / "pages", self.downloads, wheels.of_locked_sdist),
-            Uv(indexes, self._limit),
-            self._limit,
-        )
+        pages = self.caches.path / "pages"
+        return pip_resolver(indexes, pages, self.downloads, self.direct_wheels, self._limit)
 
     @cached_property
     def installer(self) -> Installer:

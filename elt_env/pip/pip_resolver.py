@@ -10,10 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from elt_env.errors import ToolError
+from elt_env.index.download import Downloads
+from elt_env.machine.indexes import Indexes
 from elt_env.machine.process import Say, clean_environment, end_of, run
 from elt_env.package.names import normalize
-from elt_env.pip.index_resolver import ChoiceRequest, NoChoiceError
+from elt_env.pip.direct_wheels import DirectWheels
+from elt_env.pip.index_resolver import ChoiceRequest, IndexResolver, NoChoiceError
+from elt_env.pip.request_index import Sources
 from elt_env.pip.uv_command import besides_proxy
+from elt_env.pip.uv_tool import Uv
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored_text
 
@@ -56,6 +61,22 @@ class PipChooser:
             )
         chosen = (each["metadata"] for each in json.loads(read_stored_text(report))["install"])
         return {normalize(each["name"]): each["version"] for each in chosen}
+
+
+def pip_resolver(
+    indexes: Indexes, pages: Path, downloads: Downloads, wheels: DirectWheels, limit: float
+) -> IndexResolver:
+    """Return pip as a resolver.
+
+    Args:
+        indexes: where packages come from.
+        pages: the directory that keeps the pages of the indexes.
+        downloads: fetches files that tell their metadata in no other way.
+        wheels: builds those of sdists.
+        limit: seconds that one resolve may take.
+    """
+    sources = Sources(indexes, pages, downloads, wheels.of_locked_sdist)
+    return IndexResolver(PipChooser(), sources, Uv(indexes, limit), limit)
 
 
 def _command(python: Path) -> list[str]:

@@ -12,10 +12,8 @@ from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Indexes, parse_index
 from elt_env.pip import Resolver, ResolveRequest
 from elt_env.pip.direct_wheels import DirectWheels
-from elt_env.pip.index_resolver import IndexResolver
-from elt_env.pip.pip_resolver import PipChooser
+from elt_env.pip.pip_resolver import pip_resolver
 from elt_env.pip.port import Resolved
-from elt_env.pip.request_index import Sources
 from elt_env.pip.uv_tool import Uv
 from tests.support.index_server import IndexServer
 from tests.support.wheels import make_sdist, make_wheel
@@ -36,12 +34,11 @@ def uv_at(url: str, limit: float = _LIMIT) -> Uv:
     return Uv(Indexes(parse_index(url)), limit)
 
 
-def pip_with(indexes: Indexes, cache: Path, limit: float = _LIMIT) -> IndexResolver:
+def pip_with(indexes: Indexes, cache: Path, limit: float = _LIMIT) -> Resolver:
     """Return pip as a resolver."""
     uv, downloads = Uv(indexes, limit), Downloads(cache / "files", indexes)
     wheels = DirectWheels(downloads, cache / "builds", cache / "sdists", uv, limit)
-    sources = Sources(indexes, cache / "pages", downloads, wheels.of_locked_sdist)
-    return IndexResolver(PipChooser(), sources, uv, limit)
+    return pip_resolver(indexes, cache / "pages", downloads, wheels, limit)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tests.support.world_maker import WorldMaker
 
 _GROUPS = 10
 _EACH = 10
+_WITH_PIP = 12
 # Their smallest forms do not show what was wrong: a need that was only concluded, one of a version
 # that the spec leaves out, one of a build that this machine cannot have, one under the Python that
 # conda has, one of two lines on one package, and packages that need each other on a channel that a
@@ -37,3 +38,12 @@ def test_random_worlds_that_once_came_out_wrong(
 ) -> None:
     del tool_caches
     assert not check_world(WorldMaker(seed).make(), tmp_path / "world", monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(_WITH_PIP))
+def test_locks_of_random_worlds_that_pip_resolves(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool_caches: Path
+) -> None:
+    del tool_caches
+    assert not check_world(WorldMaker(seed).make(), tmp_path / "world", monkeypatch, "pip")
