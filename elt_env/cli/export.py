@@ -13,7 +13,7 @@ from elt_env.cli.targets import open_target
 from elt_env.environment.build import require_lock
 from elt_env.errors import InputError
 from elt_env.lockfile.export import FORMATS
-from elt_env.runtime.files import write_atomically, writing
+from elt_env.runtime.files import write_atomically
 
 
 @click.command()
@@ -52,7 +52,8 @@ def export(name: str, form: str, output: str | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:
-        _write(Path(output), text)
+        require_new(Path(output))
+        write_atomically(Path(output), text)
         say(f"export: {output} is written")
     say(f"export: {form} does not carry {chosen.lost}")
     if lock.channel_source == "host" and form in ("environment", "explicit"):
@@ -63,17 +64,14 @@ def export(name: str, form: str, output: str | None) -> None:
         )
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file that is not there yet.
+def require_new(path: Path) -> None:
+    """Return when nothing is at a path yet.
 
     Raises:
-        InputError: it is there.
-        StorageError: it cannot be written.
+        InputError: something is.
     """
     if path.exists():
         raise InputError(
             f"{path} is there already, and is left as it is.",
             "Name another file, or remove that one.",
         )
-    with writing(path):
-        write_atomically(path, text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -18,8 +17,8 @@ from elt_env.errors import IntegrityError
 from elt_env.index.http_client import diagnosis
 from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
-from elt_env.runtime.files import sha256_of, writing
-from elt_env.store.last_use import mark_used
+from elt_env.runtime.files import sha256_of
+from elt_env.store.kept_files import KeptFiles
 
 _UNSENT = "error sending request"
 _AT_ONCE = 8  # more look-ups of names at once stall
@@ -28,10 +27,14 @@ _LARGE = 10 * _MEGA
 
 
 class Archives:
-    """A directory of archives, `<sha256>/<file name>`; those on this disk stay where they are."""
+    """A directory of archives; those of channels on this disk stay where they are.
+
+    Attributes:
+        kept: what is looked through before anything is downloaded.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.kept = KeptFiles(root)
 
     async def get(
         self, packages: Sequence[Package], client: rattler.Client, say: Say
@@ -53,30 +56,27 @@ class Archives:
         return list(await asyncio.gather(*map(one, packages)))
 
     async def _one(self, package: Package, client: rattler.Client, say: Say) -> Path:
-        address = urlsplit(package.url)
-        if address.scheme == "file":
-            path = Path(unquote(address.path))
-            _require_there(path, package)
-            return path
-        path = self._root / package.sha256 / unquote(package.file_name)
-        if mark_used(path.parent) and path.is_file() and sha256_of(path) == package.sha256:
-            return path
+        address, name = urlsplit(package.url), package.archive_name
+        on_disk = Path(unquote(address.path)) if address.scheme == "file" else None
+        if on_disk is None or not on_disk.exists():
+            kept = self.kept.find(name, package.sha256)
+            if kept is not None:
+                return kept
+        if on_disk is not None:
+            _require_there(on_disk, package)
+            return on_disk
         say(f"conda: downloading {package.name}")
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as place:
-                part = Path(place) / path.name
-                with part.open("wb") as file:
-                    download = _Download(package, file, say)
-                    try:
-                        await download_to_writer(client, package.url, download)
-                    except RuntimeError as error:
-                        # It does not say why nothing could be sent.
-                        found = diagnosis(package.url) if _UNSENT in str(error) else None
-                        raise found or InstallerError(str(error)) from error
-                _require_same(package.file_name, package.sha256, download.sha256)
-                part.replace(path)
-        return path
+        with self.kept.adding(name, package.sha256) as part:
+            with part.open("wb") as file:
+                download = _Download(package, file, say)
+                try:
+                    await download_to_writer(client, package.url, download)
+                except RuntimeError as error:
+                    # It does not say why nothing could be sent.
+                    found = diagnosis(package.url) if _UNSENT in str(error) else None
+                    raise found or InstallerError(str(error)) from error
+            _require_same(package.file_name, package.sha256, download.sha256)
+        return self.kept.root / package.sha256 / name
 
 
 class _Download:

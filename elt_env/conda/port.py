@@ -13,6 +13,7 @@ from elt_env.lockfile.foreign.document import ForeignArchive
 from elt_env.machine.process import Say, unheard
 from elt_env.project.policy import ChannelPriority
 from elt_env.spec.conda_spec import CondaSpec
+from elt_env.store.kept_files import KeptFiles
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,18 @@ class CondaTool(Protocol):
 
     def admits(self, requirement: str, version: str) -> bool:
         """Tell whether a requirement as repodata write it admits a version without a build."""
+        ...
+
+    @property
+    def kept(self) -> KeptFiles:
+        """The archives that are looked through before any is downloaded."""
+        ...
+
+    def archives(self, packages: tuple[Package, ...], say: Say) -> tuple[Path, ...]:
+        """Return the archive of each package, as it is locked; downloaded where it is not kept.
+
+        Raises: as `link`.
+        """
         ...
 
     def link(

@@ -6,6 +6,7 @@ import asyncio
 import importlib.metadata
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +55,7 @@ from elt_env.runtime.credentials import (
 )
 from elt_env.runtime.files import remove_abandoned, remove_tree, writing
 from elt_env.spec.conda_spec import CondaSpec
+from elt_env.store.kept_files import KeptFiles
 
 _Result = TypeVar("_Result")
 _LOOK_LIMIT = 120.0
@@ -276,16 +278,41 @@ class Rattler:
         # What a killed link was extracting; no link that still runs is older than the limit.
         remove_abandoned((self._cache / "pkgs").glob(".*/"), self._limit)
 
-        def link() -> None:
+        work = partial(self._link, packages, prefix, requested, say)
+        self._downloading(work, packages, prefix, say)
+
+    @property
+    def kept(self) -> KeptFiles:
+        """What is looked through before anything is downloaded; see CondaTool."""
+        return self._archives.kept
+
+    def archives(self, packages: tuple[Package, ...], say: Say) -> tuple[Path, ...]:
+        """Return the archive of each package; see CondaTool."""
+
+        async def get() -> list[Path]:
+            return await self._archives.get(packages, open_client(), say)
+
+        return tuple(self._downloading(get, packages, self._cache, say))
+
+    def _downloading(
+        self,
+        work: Callable[[], Coroutine[Any, Any, _Result]],
+        packages: tuple[Package, ...],
+        place: Path,
+        say: Say,
+    ) -> _Result:
+        """Return what comes of work at a place, for which archives may be downloaded."""
+
+        def once() -> _Result:
             try:
-                self._run(self._link(packages, prefix, requested, say), "conda link")
+                return self._run(work(), "conda link")
             except IntegrityError as error:
                 raise (_page_instead(error.problem, packages) or error) from error
             except InstallerError as error:
-                found = rattler_errors.link(str(error), packages, prefix)
+                found = rattler_errors.link(str(error), packages, place)
                 raise rattler_errors.passing(found, str(error)) from error
 
-        self._patiently(link, say, tries=_DOWNLOAD_TRIES)
+        return self._patiently(once, say, tries=_DOWNLOAD_TRIES)
 
     def _patiently(self, work: Callable[[], _Result], say: Say, tries: int = _TRIES) -> _Result:
         return patiently(

@@ -58,7 +58,7 @@ def _archived(
         listed: list[Mapping[str, str] | None] = [*toolbox.conda.contents(conda)]
     except (NetworkError, IntegrityError):
         listed = [None] * len(conda)
-    kept = {each.name: toolbox.downloads.find(each.file_name, each.sha256) for each in pip}
+    kept = {each.name: toolbox.downloads.find(each.archive_name, each.sha256) for each in pip}
     urls = [path.as_uri() if (path := kept[each.name]) else each.url for each in pip]
     listed += offered_contents(urls, toolbox.indexes) if urls else ()
     found = list(zip((*conda, *pip), listed, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 import threading
@@ -30,7 +29,7 @@ from elt_env.machine.logins import Logins
 from elt_env.machine.process import Say, unheard
 from elt_env.runtime.cancelling import go_on
 from elt_env.runtime.files import sha256_of, writing
-from elt_env.store.last_use import mark_used
+from elt_env.store.kept_files import KeptFiles
 
 _LIMIT = 1800.0
 _ATTEMPTS = 3
@@ -46,13 +45,17 @@ class Downloads:
         indexes: whose credentials go to their own origins, beside those of netrc and so on.
         limit: seconds that one download may take.
         own: the directory of files that no URL brings again; by default the same.
+
+    Attributes:
+        kept: what is looked through before anything is downloaded.
+        own: the files that no URL brings again.
     """
 
     def __init__(
         self, root: Path, indexes: Indexes, limit: float = _LIMIT, own: Path | None = None
     ) -> None:
-        self._root = root
-        self._own = own or root
+        self.kept = KeptFiles(root)
+        self.own = KeptFiles(own or root)
         self._logins = Logins(indexes)
         self._limit = limit
         self._connecting = threading.Lock()
@@ -95,26 +98,19 @@ class Downloads:
             StorageError: they cannot be kept.
         """
         name = _name_in(url)
-        path = self._root / sha256 / name
-        if mark_used(path.parent) and path.is_file() and sha256_of(path) == sha256:
-            return path
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-            os.close(handle)
-            try:
-                self._copy(url, Path(part), say)
-                found = sha256_of(Path(part))
-                if found != sha256:
-                    raise IntegrityError(
-                        f"Hash mismatch of {name}: sha256 {sha256} is expected, "
-                        f"the index serves {found}.",
-                        "If the index is trusted, make a new lock: elt-env relock",
-                    )
-                Path(part).replace(path)
-            finally:
-                Path(part).unlink(missing_ok=True)
-        return path
+        kept = self.kept.find(name, sha256)
+        if kept is not None:
+            return kept
+        with self.kept.adding(name, sha256) as part:
+            self._copy(url, part, say)
+            found = sha256_of(part)
+            if found != sha256:
+                raise IntegrityError(
+                    f"Hash mismatch of {name}: sha256 {sha256} is expected, "
+                    f"the index serves {found}.",
+                    "If the index is trusted, make a new lock: elt-env relock",
+                )
+        return self.kept.root / sha256 / name
 
     def keep(self, file: Path) -> Path:
         """Return where a file is kept from now on, by its sha256; it is moved there.
@@ -122,7 +118,7 @@ class Downloads:
         Raises:
             StorageError: it cannot be kept.
         """
-        path = self._own / sha256_of(file) / file.name
+        path = self.own.root / sha256_of(file) / file.name
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(file, path)
@@ -130,8 +126,7 @@ class Downloads:
 
     def find(self, name: str, sha256: str) -> Path | None:
         """Return the file of that name and sha256 where it is kept, whole; else None."""
-        places = (each / sha256 / name for each in dict.fromkeys((self._own, self._root)))
-        return next((each for each in places if each.is_file() and sha256_of(each) == sha256), None)
+        return self.own.find(name, sha256) or self.kept.find(name, sha256)
 
     def fetch_new(self, url: str) -> Path:
         """Return the local file with what is behind `url` now, whatever its sha256.
@@ -139,7 +134,7 @@ class Downloads:
         Raises: as `fetch`.
         """
         with (
-            writing(self._root),
+            writing(self.kept.root),
             tempfile.TemporaryDirectory(dir=self._made_root(), prefix=".new-") as place,
         ):
             part = Path(place) / _name_in(url)
@@ -147,8 +142,8 @@ class Downloads:
             return self.keep(part)
 
     def _made_root(self) -> Path:
-        self._root.mkdir(parents=True, exist_ok=True)
-        return self._root
+        self.kept.root.mkdir(parents=True, exist_ok=True)
+        return self.kept.root
 
     def _copy(self, url: str, part: Path, say: Say = unheard) -> None:
         address = urlsplit(url)

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from urllib.parse import unquote
 
 from elt_env.environment.declared import installed_project_urls
 from elt_env.environment.prefix import Prefix
@@ -230,7 +229,7 @@ def _offered(
         for package in packages
         if package.name in pages
         for file in pages[package.name].files
-        if file.has_metadata and file.file_name == unquote(package.file_name)
+        if file.has_metadata and file.file_name == package.archive_name
     }
     found = offered_project_urls(wheels, toolbox.indexes) if wheels else {}
     return {wheels[url]: fields for url, fields in found.items()}

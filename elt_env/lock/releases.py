@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Literal
-from urllib.parse import unquote
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -130,7 +129,7 @@ def gone(package: Package, page: ProjectPage | None) -> bool:
 
 
 def _locked_file(package: Package, page: ProjectPage) -> IndexFile | None:
-    name = unquote(package.file_name)
+    name = package.archive_name
     return next((each for each in page.files if each.file_name == name), None)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import unquote
 
 from packaging.version import Version
 
@@ -58,6 +57,6 @@ def with_requires_python(
 
 def _said(package: Package, page: ProjectPage | None) -> str | None:
     for file in page.of(str(Version(package.version))) if page else ():
-        if file.file_name == unquote(package.file_name):
+        if file.file_name == package.archive_name:
             return file.requires_python
     return None

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
+from urllib.parse import unquote
 
 from elt_env.package.canonical import digest_of
 from elt_env.package.target import Target
@@ -106,6 +107,11 @@ class Package:
     def file_name(self) -> str:
         """The name of the file that is installed: the last part of the URL, if it was not built."""
         return self.built.wheel if self.built else self.url.rsplit("/", maxsplit=1)[-1]
+
+    @property
+    def archive_name(self) -> str:
+        """The name of that file on a disk."""
+        return unquote(self.file_name)
 
     @property
     def origin(self) -> str:

@@ -227,18 +227,25 @@ class DirectWheels:
             IntegrityError: the archive has another sha256.
             EltEnvError: it cannot be fetched, or does not build.
         """
-        note = self._sdists / f"{package.sha256}-{python.name}"
-        kept = self._noted(note)
+        kept = self.built_of(package, python.name)
         if kept is not None:
             return kept
         direct = DirectRequirement(package.name, package.url, package.sha256)
         path = self._build(direct, python, say, exclude_newer=exclude_newer, indexes=indexes)
-        write_atomically(note, f"{sha256_of(path)} {path.name}\n")
+        self.keep_built(package, python.name, sha256_of(path), path.name)
         return path
 
     def of_locked_sdist(self, package: Package, python: str, indexes: Indexes) -> Path:
         """Return the wheel of an sdist for a Python version, as `of_sdist` does."""
         return self.of_sdist(package, _interpreter(python), indexes, unheard)
+
+    def built_of(self, package: Package, python: str) -> Path | None:
+        """Return the wheel that was built of a locked sdist for `python`, as `python3.11`."""
+        return self._noted(self._sdists / f"{package.sha256}-{python}")
+
+    def keep_built(self, package: Package, python: str, sha256: str, name: str) -> None:
+        """Note which of the kept wheels is that of a locked sdist."""
+        write_atomically(self._sdists / f"{package.sha256}-{python}", f"{sha256} {name}\n")
 
     def _built(
         self, direct: DirectRequirement, python: str, exclude_newer: datetime | None, say: Say

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from elt_env.errors import StorageError
 from elt_env.runtime.input_files import open_file
@@ -55,18 +56,24 @@ def writing(place: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> None:
-    """Write `content` to `path` so that it holds either the old content or all of the new.
+    """Write `content` to `path`, as `writing_atomically`."""
+    with writing_atomically(path, mode) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def writing_atomically(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """Yield a file that becomes `path` when the block ends well; till then that is as it was.
 
     Raises:
         StorageError: the disk is full or the directory not writable; `path` is as it was.
     """
-    data = content.encode() if isinstance(content, str) else content
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(mode)

@@ -1,9 +1,9 @@
 """Moves releases in processes of their own, which kill themselves before a chosen step.
 
-Run as a program it takes the project's directory. It reads lines of a verb, `promote` or
-`rollback`, and a number; for each it makes that move in a child, which is killed before the change
-of that number that it makes to the disk, counted from 1; and answers `killed`, or the child's exit
-code where the move has fewer changes.
+Run as a program it takes the project's directory. It reads lines of a verb, `promote`, `rollback`,
+`bundle` (into `made.tar`) or `unbundle` (`given.tar`), and a number; for each it does that in a
+child, which is killed before the change of that number that it makes to the disk, counted from 1;
+and answers `killed`, or the child's exit code where there are fewer changes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from elt_env.bundle.pack import pack_bundle
+from elt_env.bundle.unpack import unpack_bundle
 from elt_env.errors import EltEnvError
 from elt_env.machine.process import marked
 from elt_env.project.settings import open_project
@@ -94,10 +96,17 @@ def _writes(arguments: tuple[object, ...]) -> bool:
 def _move(project: str, verb: str, change: int) -> int:
     toolbox = toolbox_of(open_project(Path(project)))
     target = toolbox.target(ENVIRONMENT, toolbox.environment.pythons[0])
-    move = promote if verb == "promote" else roll_back
+    moves: dict[str, Callable[[], object]] = {
+        "promote": lambda: promote(target, toolbox, _print, trigger="a reason", by="a test"),
+        "rollback": lambda: roll_back(target, toolbox, _print, trigger="a reason", by="a test"),
+        "bundle": lambda: pack_bundle(target, toolbox, Path(project, "made.tar"), _print),
+        "unbundle": lambda: unpack_bundle(
+            Path(project, "given.tar"), open_project(Path(project)), _print
+        ),
+    }
     _die_before(change)
     try:
-        move(target, toolbox, _print, trigger="a reason", by="a test")
+        moves[verb]()
     except EltEnvError as error:
         _print(str(error))
         return error.exit_code

@@ -1,0 +1,125 @@
+"""Pack: a bundle of a target's current lock and of all that a build takes for it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from elt_env.bundle.archive import write_archive
+from elt_env.bundle.listing import Entry, Listing
+from elt_env.bundle.names import LOCK, archive_entry, built_entry, is_sdist, spec_entry
+from elt_env.environment.build import require_lock
+from elt_env.environment.locked_files import locked_files
+from elt_env.errors import InputError
+from elt_env.lock.satisfaction import unsatisfied
+from elt_env.lockfile import lock_json
+from elt_env.lockfile.document import Lock
+from elt_env.machine.process import Say
+from elt_env.package.target import Target
+from elt_env.runtime.files import sha256_of, writing_atomically
+from elt_env.runtime.input_files import open_file, read_bytes
+from elt_env.spec.document import Spec
+from elt_env.toolbox import Toolbox
+
+
+@dataclass(frozen=True)
+class _Member:
+    """An entry, and the file or the text that it is."""
+
+    entry: Entry
+    content: Path | bytes
+
+    def open(self) -> IO[bytes]:
+        """Open it to be read."""
+        if isinstance(self.content, bytes):
+            return io.BytesIO(self.content)
+        return open_file(self.content)
+
+
+def pack_bundle(target: Target, toolbox: Toolbox, path: Path, say: Say) -> Listing:
+    """Write a bundle to `path`, all at once; return what it holds.
+
+    Of the same lock and the same spec come the same bytes.
+
+    Raises:
+        InputError: there is no lock, or it no longer satisfies the spec and the policy; or a wheel
+            is missing of what is locked as an sdist.
+        IntegrityError: what is kept or served is not what was locked.
+        NetworkError: what is not kept cannot be fetched.
+        StorageError: it cannot be written.
+    """
+    lock = require_lock(target, toolbox)
+    spec = toolbox.project.spec(target.environment)
+    reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
+    if reasons:
+        raise InputError(
+            f"The lock of {target.name} no longer satisfies its spec and the policy:\n  "
+            + "\n  ".join(reasons),
+            f"Make a new one: elt-env lock {target.name}",
+        )
+    files = _spec_files(spec, toolbox.project.root)
+    members = [
+        _text(LOCK, lock_json.render(lock).encode()),
+        *_spec_members(files),
+        *sorted(_archives(lock, toolbox, say), key=lambda each: each.entry.name),
+    ]
+    listing = Listing(next(iter(files)), tuple(each.entry for each in members))
+    opened = {each.entry: each.open for each in members}
+    with writing_atomically(path) as file:
+        write_archive(file, listing, lambda entry: opened[entry](), say)
+    if lock.channel_source == "host":
+        say(
+            "bundle: conda's packages are of the HOST CHANNEL, made on this machine: they work "
+            "where the C library and the system's libraries are the same or newer",
+            logging.WARNING,
+        )
+    return listing
+
+
+def _text(name: str, content: bytes) -> _Member:
+    return _Member(Entry(name, len(content), hashlib.sha256(content).hexdigest()), content)
+
+
+def _spec_members(files: Mapping[str, Path]) -> Iterator[_Member]:
+    for below, path in files.items():
+        yield _text(spec_entry(below), read_bytes(path))
+
+
+def _spec_files(spec: Spec, root: Path) -> dict[str, Path]:
+    """Return the files of a spec by their paths below another project, the spec itself first.
+
+    Those that lie elsewhere than in this project keep their places to each other.
+    """
+    files = [Path(os.path.normpath(root / each)) for each in (spec.source, *spec.files)]
+    above = root
+    if not all(each.is_relative_to(root) for each in files):
+        above = Path(os.path.commonpath([each.parent for each in files]))
+    return {each.relative_to(above).as_posix(): each for each in files}
+
+
+def _archives(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[_Member]:
+    """Yield the archives of a lock, fetched where they are not kept."""
+    here = tuple(map(toolbox.host_channel.found_here, lock.conda))
+    for package, path in zip(lock.conda, toolbox.conda.archives(here, say), strict=True):
+        yield _file(archive_entry(package), path, package.sha256)
+    files = locked_files(lock.pip, lock, toolbox, say)
+    for package in lock.pip:
+        yield _file(archive_entry(package), files[package.sha256], package.sha256)
+        if is_sdist(package):
+            wheel = toolbox.direct_wheels.built_of(package, f"python{lock.target.python}")
+            if wheel is None:
+                raise InputError(
+                    f"{package.name} is locked as an sdist, of which no wheel was built yet.",
+                    f"Build the environment, then bundle it: elt-env build {lock.target.name}",
+                )
+            yield _file(built_entry(package, wheel.name), wheel, sha256_of(wheel))
+
+
+def _file(name: str, path: Path, sha256: str) -> _Member:
+    return _Member(Entry(name, path.stat().st_size, sha256), path)

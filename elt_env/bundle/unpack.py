@@ -1,0 +1,188 @@
+"""Unpack: put a bundle into a project and its store, once all of it was checked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from elt_env.bundle.archive import ArchiveReader
+from elt_env.bundle.listing import REMEDY, Entry, Listing
+from elt_env.bundle.names import LOCK, archive_entry, built_entry, is_sdist, is_text, spec_path
+from elt_env.bundle.place import Place, find_place
+from elt_env.errors import InputError, IntegrityError
+from elt_env.lockfile import lock_json
+from elt_env.lockfile.document import Lock, Package
+from elt_env.machine.process import Say
+from elt_env.project.project import Project
+from elt_env.project.unlisted import remember
+from elt_env.runtime.files import write_atomically
+from elt_env.runtime.input_files import cause, open_file
+from elt_env.runtime.limits import MOST_LOCK_BYTES
+from elt_env.store.kept_files import KeptFiles
+from elt_env.toolbox import Toolbox
+
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What is in a bundle, every byte of which was compared with its list.
+
+    Attributes:
+        spec: path of the environment's spec, among `files`.
+        files: the spec and what it includes, by path below the project.
+        built: the wheels of locked sdists, with the sdist of each.
+    """
+
+    listing: Listing
+    lock: Lock
+    spec: str
+    files: Mapping[str, bytes]
+    built: Mapping[Entry, Package]
+
+
+def unpack_bundle(path: Path, project: Project, say: Say) -> Lock:
+    """Make the lock of a bundle the current one of its target, and keep its archives.
+
+    Each step is done whole or not at all, the lock becomes the current one last, and what was
+    interrupted is taken up by the next call.
+
+    Raises:
+        InputError: there is no such file, or it does not go with the project.
+        IntegrityError: it is not as it was written; nothing was changed then.
+        StorageError: the store or the project cannot be written.
+    """
+    with _opened(path) as file:
+        checked = _check(ArchiveReader(file, path), path, say)
+        place = find_place(checked.lock, checked.spec, checked.files, project, say)
+        store = place.toolbox.store
+        store.claim()
+        file.seek(0)
+        _keep_archives(ArchiveReader(file, path), checked, place.toolbox, say)
+    _write_spec(place, checked.lock, project, say)
+    store.write_lock(checked.lock)
+    store.set_current(checked.lock.target, checked.lock.digest, place.toolbox.now())
+    return checked.lock
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        file = open_file(path)
+    except OSError as error:
+        raise InputError(
+            f"The bundle {path} cannot be read: {cause(error)}.",
+            "Name the file that elt-env bundle wrote.",
+        ) from error
+    with file:
+        yield file
+
+
+def _check(reader: ArchiveReader, path: Path, say: Say) -> _Checked:
+    """Read a bundle to its end, and return what is in it.
+
+    Raises:
+        IntegrityError: anything is not as its list or its lock says.
+    """
+    texts = {}
+    for entry, chunks in reader.contents("checked", say):
+        if is_text(entry.name) and entry.size <= MOST_LOCK_BYTES:
+            texts[entry.name] = b"".join(chunks)
+        else:
+            _pass_over(chunks)
+    listing = reader.listing
+    try:
+        lock = lock_json.parse(texts.pop(LOCK).decode(), f"{LOCK} in {path}", REMEDY)
+    except (KeyError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{path} holds no lock.", REMEDY) from error
+    built = _built(listing, lock)
+    _require_wanted(listing, lock, built, path)
+    files = {below: text for name, text in texts.items() if (below := spec_path(name))}
+    if listing.spec not in files:
+        raise IntegrityError(f"{path} does not hold the spec {listing.spec}.", REMEDY)
+    return _Checked(listing, lock, listing.spec, files, built)
+
+
+def _built(listing: Listing, lock: Lock) -> dict[Entry, Package]:
+    """Return the wheels in a bundle that were built of locked sdists."""
+    found = {}
+    sdists = [each for each in lock.pip if is_sdist(each)]
+    for entry in listing.entries:
+        wheel = entry.name.rpartition("/")[2]
+        for sdist in sdists:
+            if wheel.endswith(".whl") and entry.name == built_entry(sdist, wheel):
+                found[entry] = sdist
+    return found
+
+
+def _require_wanted(
+    listing: Listing, lock: Lock, built: Mapping[Entry, Package], path: Path
+) -> None:
+    """Return when a bundle holds what its lock names, each archive by its hash, and no more."""
+    archives = {archive_entry(each): each.sha256 for each in lock.packages}
+    held = {each.name: each.sha256 for each in listing.entries if not is_text(each.name)}
+    for entry in built:
+        del held[entry.name]
+    missing = [each for each in archives if each not in held]
+    missing += [
+        f"a wheel of {each.name}"
+        for each in lock.pip
+        if is_sdist(each) and each not in built.values()
+    ]
+    wrong = [f"{each} is missing" for each in missing]
+    wrong += [f"{each} is not of its lock" for each in held if each not in archives]
+    wrong += [
+        f"{name} has another sha256 than the lock says"
+        for name, sha256 in held.items()
+        if archives.get(name, sha256) != sha256
+    ]
+    if wrong:
+        raise IntegrityError(f"{path} is no bundle:\n  " + "\n  ".join(wrong[:_NAMED]), REMEDY)
+
+
+def _keep_archives(reader: ArchiveReader, checked: _Checked, toolbox: Toolbox, say: Say) -> None:
+    """Put the archives of a bundle where a build looks for them.
+
+    Raises:
+        IntegrityError: the bundle was changed since it was checked.
+    """
+    if reader.listing != checked.listing:
+        raise IntegrityError("The bundle was changed while it was read.", REMEDY)
+    kept = {"conda": toolbox.conda.kept, "pip": toolbox.downloads.kept}
+    python = f"python{checked.lock.target.python}"
+    for entry, chunks in reader.contents("unpacked", say):
+        kind, _, rest = entry.name.partition("/")
+        name = rest.rpartition("/")[2]
+        if is_text(entry.name):
+            _pass_over(chunks)
+        else:
+            _keep(entry, name, chunks, kept.get(kind, toolbox.downloads.kept))
+        if entry in checked.built:
+            sdist = checked.built[entry]
+            toolbox.direct_wheels.keep_built(sdist, python, entry.sha256, name)
+
+
+def _keep(entry: Entry, name: str, chunks: Iterator[bytes], kept: KeptFiles) -> None:
+    if kept.find(name, entry.sha256):
+        _pass_over(chunks)
+        return
+    with kept.adding(name, entry.sha256) as part, part.open("wb") as file:
+        file.writelines(chunks)
+
+
+def _pass_over(chunks: Iterator[bytes]) -> None:
+    for _ in chunks:
+        pass
+
+
+def _write_spec(place: Place, lock: Lock, project: Project, say: Say) -> None:
+    """Write the files of the spec that are missing, and remember it where no policy lists it."""
+    for path, content in place.missing.items():
+        write_atomically(path, content)
+        say(f"bundle: {path} is written")
+    if place.is_unlisted:
+        name, environment = lock.target.environment, place.toolbox.environment
+        remember(project.documents, name, environment.spec, environment.pythons)

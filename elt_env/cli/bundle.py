@@ -1,0 +1,63 @@
+"""`bundle` and `unbundle`: a lock and all that is installed from it, in one file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from elt_env.bundle.pack import pack_bundle
+from elt_env.bundle.unpack import unpack_bundle
+from elt_env.cli.export import require_new
+from elt_env.cli.lock import TARGET
+from elt_env.cli.progress import tell, teller
+from elt_env.cli.targets import open_target
+from elt_env.machine.shells import own_command
+from elt_env.project.settings import open_project
+from elt_env.report.summary import next_lines
+from elt_env.runtime.files import sha256_of
+
+
+@click.command()
+@TARGET
+@click.option("-o", "--output", metavar="FILE", required=True, help="Where to write it.")
+def bundle(name: str, output: str) -> None:
+    """Write the lock of TARGET and all that it installs into one file.
+
+    A machine without a network builds TARGET from it. It holds the lock, the spec and every
+    archive, whose hash is compared with the lock's; the same lock makes the same file. Its sha256
+    is printed as sha256sum prints it.
+
+    \b
+    Examples:
+      elt-env bundle elt@3.11 -o elt.tar
+    """
+    target, toolbox = open_target(name)
+    path, say = Path(output), teller()
+    require_new(path)
+    listing = pack_bundle(target, toolbox, path, say)
+    say(f"bundle: {len(listing.entries)} files, {path.stat().st_size >> 20} MiB")
+    click.echo(f"{sha256_of(path)}  {output}")
+    tell("\n" + next_lines([(f"elt-env unbundle {path.name}", "there, in a project's directory")]))
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+def unbundle(file: str) -> None:
+    """Put what is in the bundle FILE into this project, without a network.
+
+    All of it is checked first. Its lock becomes the current one of its target, and its archives
+    lie where a build looks for them; the release stays what it is. The spec is written where there
+    is none; where the lock does not satisfy the one that is there, nothing is done.
+
+    \b
+    Examples:
+      elt-env unbundle elt.tar
+    """
+    lock = unpack_bundle(Path(file), open_project(with_policy=False), teller())
+    target, command = lock.target.name, own_command(sys.argv[0])
+    click.echo(f"{target} {lock.digest}")
+    tell(
+        "\n" + next_lines([(f"{command} build {target}", "install, prove and release it, offline")])
+    )
