@@ -12,7 +12,7 @@ from elt_env.cli.group import Group
 COMMANDS = {
     "adopt": ("adopt:adopt", "Make the lock of TARGET of lock files of other tools."),
     "build": ("build:build", "Lock, install, prove and release TARGET."),
-    "bundle": ("bundle:bundle", "Write the lock of TARGET and all that it installs into one file."),
+    "bundle": ("bundle:bundle", "Write TARGET's lock and its archives into one file."),
     "check": ("checks:check", "Run one CHECK on TARGET, again if it held before."),
     "diff": ("diff:diff", "Print what changed from lock OLD to lock NEW, and why."),
     "doctor": ("checks:doctor", "Run every health check on TARGET."),
@@ -34,7 +34,10 @@ COMMANDS = {
     "run-image": ("image:run_in_image", "Run COMMAND in the image of TARGET."),
     "shell": ("run:shell", "Open a shell with the tools of TARGET first on PATH."),
     "show": ("show:show", "Print what is known about TARGET."),
-    "unbundle": ("bundle:unbundle", "Put what is in the bundle FILE into this project."),
+    "unbundle": (
+        "bundle:unbundle",
+        "Put the bundle FILE into this project.",
+    ),
     "verify": ("upkeep:verify_target", "Compare every file of TARGET with what was recorded."),
     "why": ("why:why", "Print why the package NAME is in the lock of TARGET."),
     "why-not": ("why:why_not", "Print what keeps WANTED out of the lock of TARGET."),

@@ -23,7 +23,7 @@ from elt_env.runtime.files import sha256_of
 @TARGET
 @click.option("-o", "--output", metavar="FILE", required=True, help="Where to write it.")
 def bundle(name: str, output: str) -> None:
-    """Write the lock of TARGET and all that it installs into one file.
+    """Write TARGET's lock and its archives into one file.
 
     A machine without a network builds TARGET from it. It holds the lock, the spec and every
     archive, whose hash is compared with the lock's; the same lock makes the same file. Its sha256
@@ -45,11 +45,12 @@ def bundle(name: str, output: str) -> None:
 @click.command()
 @click.argument("file", metavar="FILE")
 def unbundle(file: str) -> None:
-    """Put what is in the bundle FILE into this project, without a network.
+    """Put the bundle FILE into this project.
 
-    All of it is checked first. Its lock becomes the current one of its target, and its archives
-    lie where a build looks for them; the release stays what it is. The spec is written where there
-    is none; where the lock does not satisfy the one that is there, nothing is done.
+    No network is needed. All of it is checked first. Its lock becomes the current one of its
+    target, and its archives lie where a build looks for them; the release stays what it is. The
+    spec is written where there is none; where the lock does not satisfy the one that is there,
+    nothing is done.
 
     \b
     Examples:
