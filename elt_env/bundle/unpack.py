@@ -151,15 +151,16 @@ def _keep_archives(reader: ArchiveReader, checked: _Checked, toolbox: Toolbox, s
     """
     if reader.listing != checked.listing:
         raise IntegrityError("The bundle was changed while it was read.", REMEDY)
-    kept = {"conda": toolbox.conda.kept, "pip": toolbox.downloads.kept}
+    kept = {each.sha256: toolbox.conda.kept for each in checked.lock.conda}
+    # No URL brings again what was built.
+    kept |= {each.sha256: toolbox.downloads.kept for each in checked.lock.pip if not each.built}
     python = f"python{checked.lock.target.python}"
     for entry, chunks in reader.contents("unpacked", say):
-        kind, _, rest = entry.name.partition("/")
-        name = rest.rpartition("/")[2]
+        name = entry.name.rpartition("/")[2]
         if is_text(entry.name):
             _pass_over(chunks)
         else:
-            _keep(entry, name, chunks, kept.get(kind, toolbox.downloads.kept))
+            _keep(entry, name, chunks, kept.get(entry.sha256, toolbox.downloads.own))
         if entry in checked.built:
             sdist = checked.built[entry]
             toolbox.direct_wheels.keep_built(sdist, python, entry.sha256, name)
