@@ -3,26 +3,60 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import dagster as dg
 
 from elt_env.defs.assets import environment_assets, spec_asset
-from elt_env.defs.automation import made_by_schedule
+from elt_env.defs.automation import automation_sensor, made_by_schedule
 from elt_env.defs.checks import environment_checks, image_checks
 from elt_env.defs.jobs import environment_jobs, policy_executor
+from elt_env.defs.names import group_name
 from elt_env.defs.overview import overview_definitions
+from elt_env.defs.readiness import JOB as READINESS
 from elt_env.defs.readiness import readiness_asset, readiness_job
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
+from elt_env.defs.schedules import relock_schedules
+from elt_env.defs.sensors import sensors
+from elt_env.defs.sensors.instance import instance_sensor
+from elt_env.defs.sensors.lost_runs import lost_run_sensor
 from elt_env.defs.store_report import store_report_definitions
 from elt_env.defs.upkeep import upkeep_definitions
-from elt_env.defs.watch import watch_definitions
 from elt_env.errors import PolicyError
-from elt_env.project.policy import EnvironmentPolicy
+from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.project.project import Project
+
+
+def watch_definitions(policy: Policy, jobs: Iterable[Any]) -> dg.Definitions:
+    """Return the sensors of the project and the schedules of its environments.
+
+    Args:
+        policy: the policy of the whole project.
+        jobs: those of all environments.
+
+    Raises:
+        PolicyError: a time of the policy cannot be read.
+    """
+    every = list(jobs)
+    asked = {READINESS, *(f"{group_name(name)}_build" for name in policy.environments)}
+    wanted = [each for each in every if each.name in asked]
+    return dg.Definitions(
+        sensors=[
+            *sensors(policy, wanted),
+            automation_sensor(policy),
+            lost_run_sensor(policy),
+            instance_sensor(policy),
+        ],
+        schedules=[
+            schedule
+            for name in policy.environments
+            for schedule in relock_schedules(name, policy, every)
+        ],
+    )
+
 
 # Dagster copies sensors with all of their parameters, and warns of its own doing.
 warnings.filterwarnings("ignore", ".*`owners` of initializer `SensorDef", dg.BetaWarning)

@@ -9,7 +9,6 @@ from typing import Any
 from elt_env.environment import conda_history
 from elt_env.environment.prefix import Prefix
 from elt_env.runtime.files import sha256_of, write_atomically, writing
-from elt_env.runtime.input_files import read_stored_text
 
 FROZEN = "conda-meta/frozen"
 """The file that closes a prefix to conda (CEP 22)."""
@@ -35,16 +34,15 @@ def close_to_conda(prefix: Prefix) -> None:
         prefix.path / HISTORY, conda_history.render(prefix.lock, prefix.lock.locked_at)
     )
     with writing(prefix.path):
-        for path in sorted((prefix.path / "conda-meta").glob("*.json")):
-            _correct(path, prefix.path)
+        for path, record in prefix.conda_records():
+            _correct(path, record, prefix.path)
 
 
-def _correct(path: Path, prefix: Path) -> None:
+def _correct(path: Path, record: dict[str, Any], prefix: Path) -> None:
     """Let a record say of symbolic links what conda says, and everybody read it.
 
     Rattler notes the hash of a link's text, conda that of the file that it leads to.
     """
-    record = json.loads(read_stored_text(path))
     entries: list[dict[str, Any]] = record.get("paths_data", {}).get("paths", [])
     links = [each for each in entries if each.get("path_type") == "softlink"]
     for entry in links:

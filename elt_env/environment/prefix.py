@@ -12,13 +12,16 @@ from email.message import Message
 from email.parser import HeaderParser
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
+from elt_env.errors import IntegrityError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import remove_tree, write_atomically, writing
 from elt_env.runtime.input_files import read_stored_text
+from elt_env.runtime.limits import load_json
 from elt_env.store.last_use import mark_used
 
 MARKER = ".elt-env.json"
@@ -213,14 +216,33 @@ class Prefix:
             found = [each for each in found if each.name not in twice or each.info not in brought]
         return tuple(found)
 
+    def conda_records(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield the files of conda-meta, and what each says of its package.
+
+        Raises:
+            IntegrityError: one is not what conda writes.
+        """
+        for path in sorted((self.path / "conda-meta").glob("*.json")):
+            try:
+                content = load_json(read_stored_text(path))
+                named = {"name", "version", "build"} <= content.keys()
+            except (OSError, ValueError, AttributeError):
+                named = False
+            if not named:
+                raise IntegrityError(
+                    f"The prefix {self.path} is not what the lock says:\n"
+                    f"  conda-meta/{path.name} cannot be read",
+                    f"Remove it, then build it again: elt-env build {self.lock.target.name}",
+                )
+            yield path, content
+
     def _brought_with_dist_info(self) -> set[Path]:
         """Return each `.egg-info` of a conda package that has a `.dist-info` of that name too."""
         brought: set[Path] = set()
-        for record in sorted((self.path / "conda-meta").glob("*.json")):
-            files = json.loads(read_stored_text(record)).get("files", ())
+        for _, record in self.conda_records():
             infos = {
                 part
-                for file in files
+                for file in record.get("files", ())
                 for part in (self.path / file, (self.path / file).parent)
                 if part.parent == self.site_packages and part.suffix.endswith("-info")
             }

@@ -97,10 +97,7 @@ class ShippedBytecode:
 
 def brought_bytecode(prefix: Prefix) -> dict[str, ShippedBytecode]:
     """Return by its path the bytecode for the prefix's Python that conda packages brought."""
-    records = {
-        path: json.loads(read_stored_text(path))
-        for path in sorted((prefix.path / "conda-meta").glob("*.json"))
-    }
+    records = dict(prefix.conda_records())
     entries = {
         entry["_path"]: entry
         for content in records.values()
@@ -201,8 +198,7 @@ def _owner_of(prefix: Prefix) -> Callable[[str], str]:
     So is one that linking wrote the prefix into: all else is the same in every prefix.
     """
     owner_of: dict[str, str] = {}
-    for path in sorted((prefix.path / "conda-meta").glob("*.json")):
-        content = json.loads(read_stored_text(path))
+    for path, content in prefix.conda_records():
         owner_of.update(dict.fromkeys(content.get("files", ()), path.name))
         entries = content.get("paths_data", {}).get("paths", ())
         owner_of |= {each["_path"]: each["_path"] for each in entries if _PLACED in each}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import IntegrityError, ProofError
 from elt_env.python.bytecode import is_cached
 from elt_env.runtime.files import sha256_of
-from elt_env.runtime.input_files import read_stored_text
 
 _NAMED = 10
 
@@ -71,7 +69,8 @@ def require_conda_untouched(prefix: Prefix) -> None:
         IntegrityError: a package is missing or extra, or a file is gone or was changed; where pip
             installed a file of that name, its distribution is named.
     """
-    records = dict(_records(prefix))
+    found = [record for _, record in prefix.conda_records()]
+    records = {f"{each['name']} {each['version']} {each['build']}": each for each in found}
     wanted = {f"{each.name} {each.version} {each.build}" for each in prefix.lock.conda}
     faults = [f"conda's {each} is not installed" for each in sorted(wanted - records.keys())]
     faults += [f"conda's {each} is not in the lock" for each in sorted(records.keys() - wanted)]
@@ -80,16 +79,6 @@ def require_conda_untouched(prefix: Prefix) -> None:
     changed = [file for record in records.values() for file in _changed(prefix, record)]
     if changed:
         raise _conda_changed(prefix, changed)
-
-
-def _records(prefix: Prefix) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the records of conda-meta, each with its package's name, version and build."""
-    for path in sorted((prefix.path / "conda-meta").glob("*.json")):
-        try:
-            content = json.loads(read_stored_text(path))
-            yield f"{content['name']} {content['version']} {content['build']}", content
-        except (ValueError, KeyError, TypeError) as error:
-            raise _not_as_locked(prefix, [f"conda-meta/{path.name} cannot be read"]) from error
 
 
 def _changed(prefix: Prefix, record: dict[str, Any]) -> Iterator[_File]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from elt_env.environment.prefix import Prefix
-from elt_env.runtime.input_files import read_stored_text
 
 
 def owners(prefix: Prefix, wanted: Collection[Path] | None = None) -> dict[Path, str]:
@@ -28,8 +26,7 @@ def owners(prefix: Prefix, wanted: Collection[Path] | None = None) -> dict[Path,
 
 def _by_conda(prefix: Prefix) -> Iterator[tuple[Path, str]]:
     root = Path(os.path.realpath(prefix.path))
-    for path in sorted((prefix.path / "conda-meta").glob("*.json")):
-        record = json.loads(read_stored_text(path))
+    for _, record in prefix.conda_records():
         owner = f"{record['name']} {record['version']}"
         for file in record.get("files", ()):
             yield root / file, owner

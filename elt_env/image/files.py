@@ -12,7 +12,6 @@ import os
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from elt_env.environment.conda_meta import FROZEN, HISTORY
 from elt_env.environment.prefix import Distribution, Prefix
@@ -20,8 +19,7 @@ from elt_env.errors import IntegrityError
 from elt_env.image.layering import Owner
 from elt_env.package.names import normalize
 from elt_env.python.bytecode import is_cached, parse_bytecode
-from elt_env.runtime.input_files import read_stored, read_stored_text
-from elt_env.runtime.limits import load_json
+from elt_env.runtime.input_files import read_stored
 
 _STDLIB_MARK = "EXTERNALLY-MANAGED"
 _SMALL = 1 << 16
@@ -108,8 +106,7 @@ def _counted(name: str, size: int) -> int:
 
 
 def _of_conda(prefix: Prefix) -> Iterator[PackageFiles]:
-    for path in sorted((prefix.path / "conda-meta").glob("*.json")):
-        content: dict[str, Any] = load_json(read_stored_text(path))
+    for path, content in prefix.conda_records():
         owner = Owner("conda", content["name"])
         record = f"conda-meta/{path.name}"
         entries = content.get("paths_data", {}).get("paths", ())

@@ -16,7 +16,7 @@ from elt_env.image.files import image_files
 from elt_env.image.layering import plan_layers
 from elt_env.image.layers import LayerJob, megabytes, project_layer, write_all
 from elt_env.image.oci.attachments import attach, attached
-from elt_env.image.oci.layout_check import file_fault
+from elt_env.image.oci.layout import file_fault
 from elt_env.image.oci.registry import Registry
 from elt_env.image.packing import FORMAT
 from elt_env.image.record import ImageRecord, image_name, own_name, sbom_name

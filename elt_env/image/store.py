@@ -18,8 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from elt_env.errors import IntegrityError, ToolError
 from elt_env.image.oci.attachments import attach
-from elt_env.image.oci.layout import Layout
-from elt_env.image.oci.layout_check import file_fault
+from elt_env.image.oci.layout import Layout, file_fault
 from elt_env.image.record import FileState, ImageRecord, PackedLayer, sbom_name
 from elt_env.image.spec import Descriptor, Layer
 from elt_env.lockfile.document import Lock

@@ -10,8 +10,7 @@ from elt_env.environment.build import ensure_prefix
 from elt_env.environment.damage import Damage
 from elt_env.errors import IntegrityError
 from elt_env.image.config import LOCK_DIGEST
-from elt_env.image.oci.layout import INDEX
-from elt_env.image.oci.layout_check import blob_damage, file_fault, layout_damages
+from elt_env.image.oci.layout import INDEX, blob_damage, file_fault, layout_damages
 from elt_env.image.pack import pack
 from elt_env.image.record import ImageRecord, own_name, sbom_name
 from elt_env.image.spec import REF_NAME, Descriptor, Manifest, parse_manifest

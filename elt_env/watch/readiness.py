@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from elt_env.watch.python_releases import end_of_life
+from elt_env.watch.newer_pythons import end_of_life
 
 Verdict = Literal["ready", "not ready", "unknown"]
 Reached = Literal["locked", "installed", "proven"]

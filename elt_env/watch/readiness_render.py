@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from elt_env.watch.python_releases import end_of_life_text, outlook
+from elt_env.watch.newer_pythons import end_of_life_text, outlook
 from elt_env.watch.readiness import Blocker, Readiness
 
 COLUMNS = ("python", "verdict", "reached", "blocked by", "since", "end of life")

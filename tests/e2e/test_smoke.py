@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.environment.duckdb_file import query
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.changes import compare
 from elt_env.lockfile.document import Lock
@@ -23,7 +22,7 @@ from elt_env.project.settings import open_project
 from elt_env.proof.checks import smoke
 from elt_env.proof.checks.smoke import Bench, Needs, conduct
 from elt_env.proof.checks.smoke_dagster import dagster_smoke
-from elt_env.proof.checks.smoke_dbt import build, dbt_smoke, dbt_variables
+from elt_env.proof.checks.smoke_dbt import build, dbt_smoke, dbt_variables, query
 from elt_env.proof.checks.smoke_meltano import LOADED, load, meltano_smoke
 from elt_env.proof.prove import Check, Finding
 from elt_env.store.locks import Pointer, Store

@@ -14,9 +14,9 @@ import pytest
 from elt_env.defs.assets import environment_assets
 from elt_env.defs.checks import environment_checks, image_checks
 from elt_env.defs.jobs import environment_jobs
+from elt_env.defs.project import watch_definitions
 from elt_env.defs.readiness import readiness_asset, readiness_job
 from elt_env.defs.resources import EltProject
-from elt_env.defs.watch import watch_definitions
 from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
 from elt_env.project.policy import EnvironmentPolicy

@@ -13,8 +13,8 @@ from elt_env.image.bases import debian
 from elt_env.image.bases.archive import find_image, from_layout, from_tar, split_layout
 from elt_env.image.bases.base import FORMAT, Base, BaseRecords, BuiltBase, Kind, Request
 from elt_env.image.bases.host import make_host
+from elt_env.image.bases.images import Pull, from_registry, reference_in
 from elt_env.image.bases.needs import needed_packages
-from elt_env.image.bases.remote import Pull, from_registry, reference_in
 from elt_env.image.bases.shared import SharedBases
 from elt_env.image.oci.layer import Compression, compressor_version
 from elt_env.image.oci.layout import Layout

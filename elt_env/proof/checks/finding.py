@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from elt_env.environment.prefix import Prefix
+from elt_env.environment.scratch_dir import ScratchDir
 from elt_env.machine.process import Say
 from elt_env.store.evidence import Status, Table
 from elt_env.toolbox import Toolbox
@@ -34,10 +35,17 @@ class Finding:
 Check = Callable[[Prefix, Toolbox, Say], Finding]
 
 
-def first(lines: Sequence[str]) -> str:
+def first(lines: Sequence[str], most: int = _NAMED) -> str:
     """Return the first few of many lines, and how many more there are."""
-    more = f"\nand {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
-    return "\n".join(lines[:_NAMED]) + more
+    more = f"\nand {len(lines) - most} more" if len(lines) > most else ""
+    return "\n".join(lines[:most]) + more
+
+
+def concluded(finding: Finding, said: Sequence[str], place: ScratchDir) -> Finding:
+    """Return a finding with what was said meanwhile in its log, and the directory that is kept."""
+    kept = f"\nkept for a look: {place.path}" if place.kept else ""
+    log = "\n".join(each for each in (finding.log, "\n".join(said)) if each)
+    return replace(finding, detail=finding.detail + kept, log=log)
 
 
 def judge(

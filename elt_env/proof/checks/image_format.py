@@ -3,23 +3,71 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elt_env.environment.scratch_dir import scratch_dir
-from elt_env.errors import EltEnvError, IntegrityError
+from elt_env.errors import EltEnvError, IntegrityError, ToolError
 from elt_env.image import spec as oci
-from elt_env.image.oci.reader import LAYER_TYPES, Image, layer_content, read_image
-from elt_env.image.oci.skopeo import Skopeo
-from elt_env.machine.process import Say
+from elt_env.image.oci.layout import Layout
+from elt_env.image.oci.reader import LAYER_TYPES, Image, layer_content, read_image, single_image
+from elt_env.image.spec import Descriptor
+from elt_env.machine.process import Say, clean_environment, end_of, run
 from elt_env.proof.checks.finding import Finding, judge
 from elt_env.proof.checks.image_subject import ImageUnderTest
+from elt_env.runtime.files import sha256_of
 from elt_env.runtime.input_files import read_stored
 from elt_env.toolbox import Toolbox
 
 _NAME = "checked"
 _MOST_LAYERS = 127  # what overlayfs can stack, less the one that is written to
+_LAYOUT = "layout"
+_COPY = "copy"
+
+
+@dataclass(frozen=True)
+class Skopeo:
+    """The program skopeo.
+
+    Attributes:
+        limit: seconds that it may take.
+    """
+
+    limit: float
+
+    @property
+    def installed(self) -> bool:
+        """Whether it is there."""
+        return shutil.which("skopeo") is not None
+
+    def copy(self, layout: Layout, manifest: Descriptor, name: str, place: Path, say: Say) -> str:
+        """Let it inspect and copy an image of a layout; return the digest of the copy's manifest.
+
+        The image is called `name` meanwhile, and `place`, which is empty, then holds the copy.
+
+        Raises:
+            ToolError: it refuses the image.
+            TimeLimitError: it took too long.
+            IntegrityError: the manifest cannot be read.
+        """
+        single_image(layout, manifest, name, place / _LAYOUT)
+        source = f"oci:{_LAYOUT}:{name}"
+        self._run(place, say, "inspect", "--no-tags", source)
+        self._run(place, say, "--insecure-policy", "copy", "--quiet", source, f"dir:{_COPY}")
+        return "sha256:" + sha256_of(place / _COPY / "manifest.json")
+
+    def _run(self, place: Path, say: Say, *arguments: str) -> None:
+        # Paths are relative: it takes what follows a colon for a tag.
+        command = [shutil.which("skopeo") or "skopeo", *arguments]
+        done = run(command, limit=self.limit, env=clean_environment(), cwd=place, merge=True)
+        if done.returncode:
+            say(f"skopeo: {done.stdout.strip()}")
+            raise ToolError(
+                f"skopeo does not take the image: {end_of(done.stdout.strip(), 5)}",
+                "Pack the image again.",
+            )
 
 
 def image_format(image: ImageUnderTest, toolbox: Toolbox, say: Say) -> Finding:

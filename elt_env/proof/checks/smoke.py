@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.scratch_dir import ScratchDir, scratch_dir
@@ -13,7 +15,7 @@ from elt_env.errors import IntegrityError, ProofError, ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.environment_variables import prefix_environment
 from elt_env.machine.process import Completed, Say, end_of, keeping, run, unheard
-from elt_env.proof.checks.finding import Finding
+from elt_env.proof.checks.finding import Finding, concluded
 from elt_env.proof.rows import Row, lock_rows
 from elt_env.proof.smoke_projects import smoke_project
 from elt_env.toolbox import Toolbox
@@ -153,9 +155,21 @@ def conduct(
         except (ToolError, ProofError) as error:
             finding = Finding("failed", str(error))
         place.kept = finding.status == "failed"
-    kept = f"\nkept for a look: {place.path}" if place.kept else ""
-    log = "\n".join(each for each in (finding.log, "\n".join(said)) if each)
-    return replace(finding, detail=finding.detail + kept, log=log)
+    return concluded(finding, said, place)
+
+
+def tried_parts(done: Completed) -> tuple[list[dict[str, Any]], list[str], str]:
+    """Return what a probe that tries parts printed of each, what is wrong with some, and a log."""
+    shown = [json.loads(line) for line in done.stdout.splitlines()]
+    faults = [f"{each['part']}: {each['fault']}" for each in shown if each["fault"]]
+    log = "\n".join(f"{e['seconds']:8.2f} s  {e['part']}: {e['fault'] or e['note']}" for e in shown)
+    return shown, faults, log
+
+
+def broken_off(done: Completed) -> str:
+    """Return how a probe ended before it had tried all parts."""
+    end = end_of(done.stderr, 10)
+    return f"the interpreter ended with exit code {done.returncode}: {end}"
 
 
 def last_words(done: Completed) -> str:

@@ -12,10 +12,10 @@ from elt_env import probes
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import ProofError
 from elt_env.lockfile.document import Lock
-from elt_env.machine.process import Completed, Say, end_of
+from elt_env.machine.process import Completed, Say
 from elt_env.machine.scratch import scratch_directory
 from elt_env.proof.checks.finding import Finding
-from elt_env.proof.checks.smoke import Bench, Needs, conduct
+from elt_env.proof.checks.smoke import Bench, Needs, broken_off, conduct, tried_parts
 from elt_env.proof.checks.smoke_dbt import (
     PROJECT,
     check_counts,
@@ -72,13 +72,9 @@ def _check(bench: Bench) -> Finding:
     if "dbt" in parts:
         _parse(bench, Path(variables["SMOKE_DBT"]), variables)
     done = _run_parts(bench, variables)
-    shown = [json.loads(line) for line in done.stdout.splitlines()]
-    faults = [f"{each['part']}: {each['fault']}" for each in shown if each["fault"]]
+    shown, faults, log = tried_parts(done)
     if done.returncode or not shown:
-        faults.append(
-            f"the interpreter ended with exit code {done.returncode}: {end_of(done.stderr, 10)}"
-        )
-    log = "\n".join(f"{e['seconds']:8.2f} s  {e['part']}: {e['fault'] or e['note']}" for e in shown)
+        faults.append(broken_off(done))
     if faults:
         return Finding("failed", "\n".join(faults), log)
     said = [each["part"] + (f" ({each['note']})" if each["note"] else "") for each in shown]

@@ -7,15 +7,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from elt_env import probes
-from elt_env.environment.duckdb_file import query
 from elt_env.environment.prefix import Prefix
-from elt_env.errors import ProofError
-from elt_env.machine.process import Completed, Say, end_of
+from elt_env.errors import ProofError, ToolError
+from elt_env.machine.environment_variables import prefix_environment
+from elt_env.machine.process import Completed, Say, end_of, run
 from elt_env.proof import dbt_results
-from elt_env.proof.checks.finding import Finding
-from elt_env.proof.checks.smoke import Bench, Needs, conduct, last_words
+from elt_env.proof.checks.finding import Finding, first
+from elt_env.proof.checks.smoke import Bench, Needs, broken_off, conduct, last_words, tried_parts
 from elt_env.proof.checks.smoke_meltano import LOADED, load
 from elt_env.proof.dbt_results import NodeResult
 from elt_env.proof.rows import to_json_lines
@@ -38,6 +39,7 @@ _WORST: tuple[Status, ...] = ("failed", "not_run", "warned", "passed")
 _LOST = "Packages got lost on the way"
 _CLOCK = re.compile(r"^\d\d:\d\d:\d\d +")
 _SAID = re.compile(r"Encountered an error|Error", re.IGNORECASE)
+_PROBE = probes.DIRECTORY / "query_duckdb.py"
 
 
 def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
@@ -97,14 +99,9 @@ def _try_adapters(bench: Bench, types: Sequence[str]) -> Finding:
     project = bench.place.copy_of(_ADAPTER_PROJECT)
     variables = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     done = bench.run_probe(_ADAPTERS, project, *types, variables=variables)
-    shown = [json.loads(line) for line in done.stdout.splitlines()]
-    faults = [f"{each['part']}: {each['fault']}" for each in shown if each["fault"]]
+    shown, faults, log = tried_parts(done)
     if len(shown) < len(types):
-        end = end_of(done.stderr, 10)
-        faults.append(
-            f"{types[len(shown)]}: the interpreter ended with exit code {done.returncode}: {end}"
-        )
-    log = "\n".join(f"{e['seconds']:8.2f} s  {e['part']}: {e['fault'] or e['note']}" for e in shown)
+        faults.append(f"{types[len(shown)]}: {broken_off(done)}")
     if faults:
         return Finding("failed", "\n".join(faults), log)
     said = [
@@ -244,9 +241,8 @@ def _judge(results: tuple[NodeResult, ...], done: Completed) -> Finding:
     faults = [each for each in results if each.is_fault]
     numbers = dbt_results.count(results)
     if faults:
-        lines = [f"{each.name}: {each.status}: {each.message}" for each in faults[:_NAMED]]
-        more = f"\nand {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-        return Finding("failed", "\n".join(lines) + more + f"\nof all nodes: {numbers}")
+        lines = [f"{each.name}: {each.status}: {each.message}" for each in faults]
+        return Finding("failed", f"{first(lines, _NAMED)}\nof all nodes: {numbers}")
     if done.returncode or not results:
         return Finding(
             "failed",
@@ -258,3 +254,30 @@ def _judge(results: tuple[NodeResult, ...], done: Completed) -> Finding:
         names = ", ".join(f"{each.name} ({each.message})" for each in warned[:_NAMED])
         return Finding("warned", f"{names}; dbt nodes: {numbers}")
     return Finding("passed", f"dbt nodes: {numbers}")
+
+
+def query(
+    prefix: Prefix, path: Path, queries: Mapping[str, str], limit: float, say: Say
+) -> dict[str, Any]:
+    """Return the first value of the first row of each query, by the query's name.
+
+    Raises:
+        ToolError: the file or what a query names is not there.
+        TimeLimitError: it took longer than `limit` seconds.
+    """
+    done = run(
+        [prefix.python, "-I", _PROBE, path],
+        input=json.dumps(dict(queries)),
+        limit=limit,
+        env=prefix_environment(prefix.path),
+        cwd=path.parent,
+    )
+    if done.returncode:
+        cause = end_of(done.stderr.strip(), 1)
+        raise ToolError(
+            f"The DuckDB of {prefix.path} cannot read {path}: {cause}",
+            "See in the log what was built into that file.",
+        )
+    say(f"duckdb: {done.stdout.strip()}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from elt_env.environment import surroundings
 from elt_env.environment.prefix import Prefix
 from elt_env.machine.environment_variables import prefix_environment, user_environment
 from elt_env.proof.prove import Finding
@@ -16,6 +16,9 @@ from elt_env.toolbox import Toolbox
 from tests.support.native import replace
 from tests.support.proving import prove
 from tests.support.sample import Sample, silent
+
+# Its name in the package is that of the check.
+surroundings = importlib.import_module("elt_env.proof.checks.isolation")
 
 
 def look(prefix: Prefix, toolbox: Toolbox) -> Finding:

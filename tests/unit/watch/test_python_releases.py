@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from elt_env.watch.python_releases import end_of_life, end_of_life_text, outlook
+from elt_env.watch.newer_pythons import end_of_life, end_of_life_text, outlook
 
 
 @pytest.mark.parametrize(

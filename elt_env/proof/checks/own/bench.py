@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from elt_env.environment.changes import changed, snapshot
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.project_copy import ProjectFiles
 from elt_env.environment.scratch_dir import ScratchDir, scratch_dir
@@ -21,9 +20,9 @@ from elt_env.machine.logins import completed
 from elt_env.machine.process import Completed, Say, end_of, keeping
 from elt_env.project.own_checks import OwnCheck
 from elt_env.project.settings import own_place
-from elt_env.proof.checks.finding import Finding
+from elt_env.proof.checks.finding import Finding, concluded
 from elt_env.proof.checks.image_subject import ImageUnderTest, seen_in_image
-from elt_env.proof.checks.own.runners import Start, in_image, in_prefix
+from elt_env.proof.checks.own.runners import Start, changed, in_image, in_prefix, snapshot
 from elt_env.runtime.masking import masking, spellings
 from elt_env.store.evidence import Table
 from elt_env.toolbox import Toolbox
@@ -198,9 +197,7 @@ def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
         finding = _guarded(bench, kind.body)
         # Where a secret was handed on, a file may hold it.
         place.kept = finding.status == "failed" and not variables
-    kept = f"\nkept for a look: {place.path}" if place.kept else ""
-    log = "\n".join(each for each in (finding.log, "\n".join(said)) if each)
-    return _masked(replace(finding, detail=finding.detail + kept, log=log), mask)
+    return _masked(concluded(finding, said, place), mask)
 
 
 def conduct_in_image(  # noqa: PLR0913  # as above

@@ -10,7 +10,7 @@ from elt_env.errors import ProofError
 from elt_env.machine.process import Completed, end_of
 from elt_env.project.own_checks import DbtCheck
 from elt_env.proof import dbt_results
-from elt_env.proof.checks.finding import Finding
+from elt_env.proof.checks.finding import Finding, first
 from elt_env.proof.checks.own.bench import OwnBench, last_words, table_of
 from elt_env.proof.checks.smoke_dbt import error_of
 from elt_env.proof.dbt_results import NodeResult
@@ -35,12 +35,8 @@ def run_dbt(bench: OwnBench) -> Finding:
     if not isinstance(check, DbtCheck):
         raise TypeError(check)
     where: list[str | Path] = ["--project-dir", bench.project, *_profiles(bench)]
-    log: list[str | Path] = [
-        "--log-path",
-        bench.place.path / "dbt-logs",
-        "--no-use-colors",
-        "--no-version-check",
-    ]
+    log: list[str | Path] = ["--log-path", bench.place.path / "dbt-logs"]
+    log += ["--no-use-colors", "--no-version-check"]
     _install_packages(bench, [*where, *log])
     target = bench.place.path / "dbt-target"
     state = bench.beside("state")
@@ -102,9 +98,7 @@ def _judge(bench: OwnBench, results: tuple[NodeResult, ...] | None, done: Comple
     counts = {"nodes": len(results), "faulty_nodes": len(faults)}
     table, log = _table(results), dbt_results.to_markdown(results)
     if faults:
-        told = "\n".join(_told(each) for each in faults[:_NAMED])
-        more = f"\nand {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-        detail = f"{told}{more}\nof all nodes: {numbers}"
+        detail = f"{first([*map(_told, faults)], _NAMED)}\nof all nodes: {numbers}"
         whole = "\n\n".join(_told(each, most=None) for each in faults)
         return Finding("failed", detail, f"{log}\n\n{whole}", counts, table)
     if done.returncode:
@@ -125,16 +119,13 @@ def _without_nodes(bench: OwnBench, done: Completed) -> Finding:
         return Finding("passed", f"dbt {words}: exit code 0")
     hint = ""
     if "profile" in done.stdout.lower():
-        hint = f"\nName the directory of its profiles.yml: `profiles` in {_table_of(bench)}"
+        table = table_of(bench.name, bench.lock)
+        hint = f"\nName the directory of its profiles.yml: `profiles` in {table}"
     return Finding(
         "failed",
         f"dbt {words} ended with exit code {done.returncode} before it ran a node:\n"
         f"{error_of(done)}{hint}",
     )
-
-
-def _table_of(bench: OwnBench) -> str:
-    return table_of(bench.name, bench.lock)
 
 
 def _told(node: NodeResult, most: int | None = _SQL_LINES) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from elt_env.proof import junit
-from elt_env.proof.checks.finding import Finding
+from elt_env.proof.checks.finding import Finding, first
 from elt_env.proof.checks.own.bench import OwnBench, last_words
 from elt_env.proof.junit import TestResult
 from elt_env.runtime.input_files import read_stored_text
@@ -40,9 +40,8 @@ def _judge(results: tuple[TestResult, ...], code: int, words: str) -> Finding:
     numbers = junit.count(results)
     log = "\n\n".join(f"{each.name}\n{each.text}" for each in faults)
     if faults:
-        lines = [f"{each.name}: {each.outcome}: {each.message}" for each in faults[:_NAMED]]
-        more = f"\nand {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-        return Finding("failed", "\n".join(lines) + f"{more}\nof all tests: {numbers}", log)
+        lines = [f"{each.name}: {each.outcome}: {each.message}" for each in faults]
+        return Finding("failed", f"{first(lines, _NAMED)}\nof all tests: {numbers}", log)
     if code == _NOTHING or (not code and not results):
         return Finding("failed", f"pytest found no test to run:\n{words}")
     if code:

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.scratch_dir import ScratchDir
@@ -20,6 +21,8 @@ _SYSTEM_PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")  # the system's own, a
 
 Start = Callable[[Sequence[str | Path], Mapping[str, str], Path, float], Completed]
 """Runs a command with these variables in a directory for at most so many seconds."""
+Snapshot: TypeAlias = Mapping[str, tuple[int, ...]]
+"""By path, what changes when a file is written: inode, mode, size and time."""
 
 
 def in_prefix(prefix: Prefix, place: ScratchDir, say: Say, secrets: Sequence[str]) -> Start:
@@ -124,3 +127,24 @@ def in_image(  # noqa: PLR0913, PLR0917  # what a command is run with
         )
 
     return start
+
+
+def snapshot(root: Path) -> Snapshot:
+    """Return what lies below a directory now; what cannot be looked at is left out."""
+    found: dict[str, tuple[int, ...]] = {}
+    for directory, _, files in os.walk(root):
+        for name in files:
+            path = os.path.join(directory, name)  # noqa: PTH118  # of tens of thousands
+            try:
+                seen = os.lstat(path)
+            except OSError:
+                continue
+            found[path] = (seen.st_ino, seen.st_mode, seen.st_size, seen.st_mtime_ns)
+    return found
+
+
+def changed(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
+    """Return the paths that are there in one alone, or that were written, sorted."""
+    return tuple(
+        sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    )

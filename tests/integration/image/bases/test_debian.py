@@ -13,7 +13,7 @@ import pytest
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import NetworkError, TimeLimitError, ToolError
 from elt_env.image.bases import Base, debian, provide
-from elt_env.image.bases.apt import Sources, sources_of
+from elt_env.image.bases.debian import Sources, sources_of
 from elt_env.image.oci.layout import Layout
 from elt_env.project.cache_home import CacheHome
 from tests.support.bases import members, unpack

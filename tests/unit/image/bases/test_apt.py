@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from elt_env.errors import ToolError
-from elt_env.image.bases.apt import sources_of
+from elt_env.image.bases.debian import sources_of
 
 _OWN = """\
 # main

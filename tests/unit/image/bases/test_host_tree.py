@@ -10,7 +10,7 @@ import pytest
 
 from elt_env.errors import ToolError
 from elt_env.image.bases.base import Base
-from elt_env.image.bases.host_tree import HostTree
+from elt_env.image.bases.host import HostTree
 from elt_env.image.oci.layer import write_layer
 from elt_env.image.oci.layout import Layout
 from tests.support.bases import members

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_env.environment.relocation import Relocation
 from elt_env.errors import IntegrityError, PolicyError
+from elt_env.image.packing import Relocation
 
 HERE = "/somewhere/with a space/elt@3.11-0123456789ab"
 PLACE = "/opt/elt"
