@@ -47,11 +47,19 @@ def commands_page() -> str:
         command = main.get_command(click.Context(main), name)
         if command is None:
             raise KeyError(name)
-        context = click.Context(
-            command, info_name=f"elt-env {name}", terminal_width=_WIDTH, max_content_width=_WIDTH
-        )
-        parts += [f"## `elt-env {name}`", f"```text\n{command.get_help(context)}\n```"]
+        parts += _help(name, command)
+        if isinstance(command, click.Group):
+            for each in sorted(command.commands):
+                parts += _help(f"{name} {each}", command.commands[each])
     return "\n\n".join(parts) + "\n"
+
+
+def _help(name: str, command: click.Command) -> tuple[str, str]:
+    """Return the heading of a command, and what its `--help` prints."""
+    context = click.Context(
+        command, info_name=f"elt-env {name}", terminal_width=_WIDTH, max_content_width=_WIDTH
+    )
+    return f"## `elt-env {name}`", f"```text\n{command.get_help(context)}\n```"
 
 
 def dagster_page() -> str:

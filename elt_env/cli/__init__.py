@@ -34,6 +34,7 @@ COMMANDS = {
     "run-image": ("image:run_in_image", "Run COMMAND in the image of TARGET."),
     "shell": ("run:shell", "Open a shell with the tools of TARGET first on PATH."),
     "show": ("show:show", "Print what is known about TARGET."),
+    "store": ("store:store", "Copy a store, from a directory to a bucket or back."),
     "unbundle": (
         "bundle:unbundle",
         "Put the bundle FILE into this project.",

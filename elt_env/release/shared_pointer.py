@@ -103,6 +103,12 @@ class SharedPointer:
             )
         self.keep(release)
 
+    def adopt(self, release: Release) -> None:
+        """Lead the pointer to a release that was copied here with all before it."""
+        content = with_checksum(release)
+        if self._seen(release.target) != content:
+            self._documents.write(_key(release.target), content)
+
     def keep(self, release: Release) -> None:
         """Write the record of what is, or was, the current release, if it is not there."""
         key, content = record_key(release.target, release.number), with_checksum(release)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from elt_env.environment.damage import Damage, Fault
@@ -244,6 +244,17 @@ class ReleaseStore:
             else:
                 pointer.unlink(missing_ok=True)
         return Damage("release", f"current/{name}", fault)
+
+    def adopt(self, history: Sequence[Release]) -> None:
+        """Make the last release of a history the current one, whose records are all there.
+
+        Raises:
+            StorageError: the store is full or not writable.
+        """
+        if self._shared:
+            self._shared.adopt(history[-1])
+        else:
+            self.lead(history[-1].target)
 
     def require_led(self, name: str) -> None:
         """Return when a target's pointer leads to its newest release, or there is none.

@@ -132,7 +132,7 @@ class BucketDocuments:
         with bucket_errors(self.place(key), writing=True):
             obstore.put(self.bucket, key, content.encode() if isinstance(content, str) else content)
 
-    def write_folder(self, folder: str, files: Mapping[str, str]) -> None:
+    def write_folder(self, folder: str, files: Mapping[str, str | bytes]) -> None:
         """Write the documents beside the folder, and let it lead to them with one put."""
         parent, _, name = folder.rpartition("/")
         writing = _Writing(f".{name}-{uuid.uuid4().hex[:12]}", tuple(sorted(files)))

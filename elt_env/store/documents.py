@@ -82,7 +82,7 @@ class Documents(Protocol):
         """Write a document, in place of the one before: whole, or not at all."""
         ...
 
-    def write_folder(self, folder: str, files: Mapping[str, str]) -> None:
+    def write_folder(self, folder: str, files: Mapping[str, str | bytes]) -> None:
         """Write documents by name, in place of a folder: they are there all at once, and alone.
 
         Where another one writes the same folder at the same time, one of the two is there after it.

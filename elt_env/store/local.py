@@ -64,7 +64,7 @@ class LocalDocuments:
         """Write a file in one rename, as `Documents.write`."""
         write_atomically(self.directory / key, content)
 
-    def write_folder(self, folder: str, files: Mapping[str, str]) -> None:
+    def write_folder(self, folder: str, files: Mapping[str, str | bytes]) -> None:
         """Write the files of a directory, which then appears in one rename."""
         path = self.directory / folder
         with writing(path):

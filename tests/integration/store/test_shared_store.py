@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,24 @@ def test_a_bucket_that_refuses_says_so_without_the_secret(world: World) -> None:
     assert refused.exit_code == 6
     assert "AWS_SECRET_ACCESS_KEY" in refused.output
     assert wrong not in refused.output
+
+
+def test_a_team_moves_to_another_place_and_back(world: World, tmp_path: Path) -> None:
+    url, other = world.two.variables["ELT_ENV_HOME"], f"s3://elt/{new_prefix()}"
+    place = tmp_path / "store"
+    world.two.ok("build", world.two.target)  # with the image that was packed meanwhile
+    assert ", 0 were there" in world.two.ok("store", "copy", url, str(place))
+    world.two.ok("store", "copy", str(place), other)
+    assert "0 documents copied" in world.two.ok("store", "copy", str(place), other)
+    for home in (str(place), other):
+        variables = {**world.two.variables, "ELT_ENV_HOME": home}
+        moved = replace(world.two, caches=tmp_path / "caches", variables=variables)
+        assert moved.history() == world.two.history()
+        assert held(moved) == held(world.two)
+        moved.ok("build", moved.target)
+        assert moved.history() == world.two.history()
+        entry_points = Path(moved.show()["release"]["entry_points"])
+        assert (entry_points / "python").exists()
 
 
 def test_another_project_is_refused(world: World, tmp_path: Path) -> None:
