@@ -56,6 +56,8 @@ def export(name: str, form: str, output: str | None) -> None:
         write_atomically(Path(output), text)
         say(f"export: {output} is written")
     say(f"export: {form} does not carry {chosen.lost}")
+    if lock.variables and form != "environment":
+        say("export: nor does it carry the variables of the spec")
     if lock.channel_source == "host" and form in ("environment", "explicit"):
         say(
             "export: conda's packages are of the HOST CHANNEL, made on this machine: they can be "

@@ -76,12 +76,13 @@ def require_conda_untouched(prefix: Prefix) -> None:
     faults += [f"conda's {each} is not in the lock" for each in sorted(records.keys() - wanted)]
     if faults:
         raise _not_as_locked(prefix, faults)
-    changed = [file for record in records.values() for file in _changed(prefix, record)]
+    changed = [file for record in records.values() for file in changed_files(prefix, record)]
     if changed:
         raise _conda_changed(prefix, changed)
 
 
-def _changed(prefix: Prefix, record: dict[str, Any]) -> Iterator[_File]:
+def changed_files(prefix: Prefix, record: Mapping[str, Any]) -> Iterator[_File]:
+    """Yield the files of a record of conda-meta that are gone, or are not as conda linked them."""
     for entry in record.get("paths_data", {}).get("paths", []):
         if is_cached(entry["_path"]):
             continue

@@ -14,7 +14,14 @@ from packaging.version import Version
 from elt_env.errors import InputError, IntegrityError, SpecError
 from elt_env.lock.adopt_needs import Needs, with_needy, wrong_pythons
 from elt_env.lock.adopt_pip import Fetched, fetched, locked_packages, merged, read_needs
-from elt_env.lock.adopt_spec import conda_roots, pip_roots, shortcomings, spec_text
+from elt_env.lock.adopt_prefix import broken_in
+from elt_env.lock.adopt_spec import (
+    conda_roots,
+    pip_roots,
+    require_same_urls,
+    shortcomings,
+    spec_text,
+)
 from elt_env.lock.assemble import script_notes
 from elt_env.lock.directs import prepare
 from elt_env.lock.from_file import LockedFile
@@ -25,7 +32,7 @@ from elt_env.lock.satisfaction import requirement_lines
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import Lock, Package, with_required_by
 from elt_env.lockfile.foreign.document import ForeignLock, ForeignPackage, Wanted
-from elt_env.lockfile.foreign.read import LockFile, open_lock_files
+from elt_env.lockfile.foreign.read import LockFile
 from elt_env.lockfile.lock_faults import faults
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
@@ -39,7 +46,7 @@ from elt_env.toolbox import Toolbox, open_toolbox
 
 
 def adopt(
-    paths: Sequence[Path],
+    files: Sequence[LockFile],
     target: Target,
     project: Project,
     say: Say,
@@ -49,8 +56,8 @@ def adopt(
     """Make the lock of a target of lock files of other tools, and its spec where there is none.
 
     Args:
-        paths: the files; those that have no conda half get one that is solved for Python alone,
-            or for what the spec asks of conda.
+        files: the files; where none has a conda half, that is solved for Python alone, or for
+            what the spec asks of conda.
         target: whose lock it becomes; an environment that is not known is made known.
         project: whose policy and store are used.
         say: told of progress, and of what no lock can hold.
@@ -66,7 +73,7 @@ def adopt(
     toolbox = open_toolbox(mine, target.environment)
     require_listed(target, toolbox)
     adoption = _Adoption(target, toolbox, groups, say)
-    made = adoption.lock(open_lock_files(paths), " and ".join(map(str, paths)))
+    made = adoption.lock(files, " and ".join(str(each.path) for each in files))
     with _spec_written(adoption.spec_path, adoption.new_text):
         if target.environment not in project.policy.environments:
             known = mine.unlisted[target.environment]
@@ -129,6 +136,11 @@ class _Adoption:
         pip, notes[len(notes) :] = self._without_owned(foreign, conda)
         base = there or self._parsed(spec_text(target, pip=_urls(pip)))
         found = self._pip(pip, [url for half in halves for url in half.indexes], base, conda.python)
+        notes += [
+            f"{each.name} {each.version} is on no index, and no lock can hold it"
+            for each in pip
+            if each.name not in {some.package.name for some in found}
+        ]
         needs = _needs(found, pip, there, conda.python)
         packages = with_needy((*conda.packages, *(each.package for each in found)), needs.needy())
         if there is None:
@@ -136,6 +148,9 @@ class _Adoption:
             self.new_text = self._new_spec(conda, packages, told, pip)
         spec = there or self._parsed(self.new_text)
         made = self._assembled(spec, conda, packages, notes, needs)
+        for each in files:
+            if each.path.is_dir():
+                made = replace(made, notes=(*made.notes, *broken_in(each.path, made, toolbox)))
         self._require_satisfying(made, spec, names)
         previous = None
         with contextlib.suppress(IntegrityError):
@@ -183,6 +198,7 @@ class _Adoption:
         self, packages: Sequence[ForeignPackage], indexes: Sequence[str], base: Spec, python: str
     ) -> tuple[Fetched, ...]:
         """Return the files of pip's packages: from an index, or made of what a URL names."""
+        require_same_urls((each.direct for each in packages if each.direct), base, python)
         named = [each for each in packages if each.direct is None]
         files = locked_packages(named, indexes, python, self.toolbox, self.say)
         found = [*fetched(files, self.toolbox, self.say)]

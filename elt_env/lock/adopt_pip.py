@@ -76,6 +76,8 @@ def locked_packages(
 ) -> tuple[Package, ...]:
     """Return the one file of each distribution that fits this machine; nothing is fetched yet.
 
+    What is known by its version alone, and no index has, is left out.
+
     Args:
         packages: without those that a URL names.
         indexes: those that the lock files name, asked before those of the settings.
@@ -89,15 +91,16 @@ def locked_packages(
         IndexUnreachableError: an index does not answer.
     """
     found = _Search(python, toolbox, say).candidates(packages, indexes)
-    missing = [f"{each.name} {each.version}" for each in packages if each.name not in found]
+    lost = [each for each in packages if each.name not in found]
+    missing = [f"{each.name} {each.version}" for each in lost if not each.any_file]
     if missing:
         raise IntegrityError(
-            "No index has a file with the hash that is told of it for: " + ", ".join(missing) + ".",
+            f"No index has a file of that version and hash of: {', '.join(missing)}.",
             "Was another index meant? Name it in the settings of pip or uv, or as 'index' in "
             "[tool.elt-env]. Else the file was changed: let its tool write it anew.",
         )
     locked, wrong = [], []
-    for each in packages:
+    for each in (some for some in packages if some not in lost):
         try:
             package = _chosen(each, *found[each.name], python, toolbox)
         except ValueError as error:
@@ -249,8 +252,8 @@ def _told(package: ForeignPackage) -> list[IndexFile]:
 def _with_hashes(package: ForeignPackage, page: ProjectPage | None) -> list[IndexFile]:
     if page is None:
         return []
-    wanted = package.sha256s
-    return [each for each in page.of(str(Version(package.version))) if each.sha256 in wanted]
+    wanted, files = package.sha256s, page.of(str(Version(package.version)))
+    return [each for each in files if each.sha256 and (package.any_file or each.sha256 in wanted)]
 
 
 def _chosen(

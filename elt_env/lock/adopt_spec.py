@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import yaml
 from packaging.requirements import Requirement
 
+from elt_env.errors import SpecError
 from elt_env.lock.adopt_needs import roots_of
 from elt_env.lock.satisfaction import unsatisfied
 from elt_env.lockfile.document import Lock, Package
 from elt_env.package.names import normalize
 from elt_env.package.target import Target
-from elt_env.spec.direct import DirectRequirement
+from elt_env.spec.direct import DirectRequirement, is_url
 from elt_env.spec.document import Spec
 from elt_env.spec.markers import applies
 from elt_env.toolbox import Toolbox
@@ -75,12 +76,29 @@ def shortcomings(lock: Lock, spec: Spec, toolbox: Toolbox) -> Iterator[str]:
     # What the lock says of the spec is the spec's own word, and so every requirement is looked at.
     probe = Lock(**{**vars(lock), "spec_digest": _OTHER})
     yield from unsatisfied(probe, spec, toolbox.policy, toolbox.conda.matches)
-    held = {each.name: each.origin for each in lock.pip if each.index is None}
-    for direct in spec.directs:
-        counts = applies(Requirement(direct.named), lock.python.version)
-        if counts and held.get(direct.name) != direct.origin and "://" in direct.url:
-            there = held.get(direct.name, "an index" if direct.name in lock.distributions else "")
-            yield f"pip: {direct} is asked for, and locked is {there or 'none'}"
-    asked = {each.name for each in spec.directs}
-    for name in sorted(held.keys() - asked):
-        yield f"pip: {name} comes from {held[name]}, which the spec has to name"
+
+
+def require_same_urls(told: Iterable[DirectRequirement], spec: Spec, python: str) -> None:
+    """Return when lock files and a spec name the same URLs for what no index has.
+
+    Raises:
+        SpecError: they do not.
+    """
+    found = {each.name: each.origin for each in told}
+    asked = {
+        each.name: each.origin
+        for each in spec.directs
+        if applies(Requirement(each.named), python) and is_url(each.url)
+    }
+    wrong = [
+        f"{name} comes from {found.get(name, 'elsewhere')}, and the spec names "
+        f"{asked.get(name, 'no URL for it')}"
+        for name in sorted({*found, *asked})
+        if found.get(name) != asked.get(name)
+    ]
+    if wrong:
+        listed = "\n  ".join(wrong)
+        raise SpecError(
+            f"{spec.source} names other URLs than what is adopted:\n  {listed}",
+            "Write into the pip list of the spec what is adopted, as NAME @ URL.",
+        )

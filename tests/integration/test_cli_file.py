@@ -294,6 +294,45 @@ def test_what_is_exported_is_locked_elsewhere_as_it_was(
 
 
 @_SHARED
+def test_what_is_exported_as_locks_is_adopted_as_it_was(
+    stranger: Stranger, built: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    assert built.returncode == 0, built.stderr
+    target = f"my-team@{stranger.python}"
+    other = stranger.elsewhere(tmp_path / "other")
+    names = {"explicit": "conda-linux-64.lock", "requirements": "requirements.txt"}
+    for form, name in names.items():
+        done = stranger.type("export", target, "--format", form, "-o", str(other.place / name))
+        assert done.returncode == 0, done.stderr
+    adopted = other.type("adopt", *names.values(), "--as", target)
+    shown = json.loads(stranger.type("show", target, "--json").stdout)
+    assert adopted.stdout.startswith(f"{target} {shown['lock']['digest']}"), adopted.stderr
+    assert f"next: elt-env build {target}" in adopted.stderr
+    kept = other.type("lock", "my-team")
+    assert kept.stdout.startswith(f"{target} {shown['lock']['digest']} kept"), kept.stderr
+    again = other.type("adopt", "--prefix", shown["prefix"]["path"], "--as", target)
+    assert again.stdout.startswith(f"{target} {shown['lock']['digest']} kept"), again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "There is nothing to adopt."),
+        (("uv.lock",), "The lock file uv.lock cannot be read"),
+        (("--prefix", "."), ". is no environment"),
+        (("environment.yml",), "environment.yml is no lock file of a known format"),
+    ],
+)
+def test_what_is_no_lock_is_not_adopted(
+    stranger: Stranger, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    other = stranger.elsewhere(tmp_path / "other")
+    other.write("environment.yml")
+    _refused(other.type("adopt", *arguments, "--as", "my-team@3.11"), words)
+    assert [each.name for each in other.place.iterdir()] == ["environment.yml"]
+
+
+@_SHARED
 def test_an_export_is_no_file_that_is_there_already(
     stranger: Stranger, built: subprocess.CompletedProcess[str]
 ) -> None:

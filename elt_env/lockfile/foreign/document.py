@@ -41,6 +41,7 @@ class ForeignPackage:
         index: URL of its index; "" where the lock file does not say.
         extras: those that are asked for, as far as the lock file says.
         direct: the URL that it comes from, in place of an index.
+        any_file: whether any file of that version will do, since nothing tells its hash.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ForeignPackage:
     index: str = ""
     extras: tuple[str, ...] = ()
     direct: DirectRequirement | None = None
+    any_file: bool = False
 
     @property
     def sha256s(self) -> frozenset[str]:

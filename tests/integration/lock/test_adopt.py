@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from elt_env.lock.adopt import adopt
 from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
 from elt_env.lockfile.export import FORMATS
+from elt_env.lockfile.foreign.read import open_lock_files
 from elt_env.machine.platform import this_platform
 from elt_env.machine.process import run
 from elt_env.package.target import Target
@@ -24,11 +28,14 @@ from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import environment_of
 from elt_env.toolbox import open_toolbox
 from tests.support.channel import ChannelServer
-from tests.support.locking import Scene, lock_example
+from tests.support.locking import CONDA, LONG_AGO, Scene, lock_example
 from tests.support.loopback import running
 from tests.support.project import make_project, write_spec
-from tests.support.real_conda import installed_conda
+from tests.support.real_conda import installed_conda, with_md5
 from tests.support.said import Said
+from tests.support.wheels import make_sdist, make_wheel
+
+_TARGET = Target("elt", "3.11", this_platform())
 
 
 def _exported(made: Lock, place: Path, *forms: str) -> list[Path]:
@@ -65,7 +72,7 @@ def test_what_was_exported_is_adopted_as_the_same_lock(filled: Scene, pip: str) 
     made = lock_example(filled).lock
     files = _exported(made, filled.root, "explicit", pip)
     project = _without_store(filled)
-    found = adopt(files, made.target, project, filled.said)
+    found = adopt(open_lock_files(files), made.target, project, filled.said)
     assert found.locked.lock.digest == made.digest
     again = open_toolbox(open_project(project.root), "elt")
     kept = lock(made.target, again, Said())
@@ -128,7 +135,7 @@ def test_both_halves_of_one_file_are_the_same_lock(
     path = filled.root / name
     path.write_text(render(made), encoding="utf-8")
     project = _elsewhere(filled)
-    found = adopt([path], made.target, project, filled.said)
+    found = adopt(open_lock_files([path]), made.target, project, filled.said)
     assert found.locked.lock.digest == made.digest
     assert found.locked.lock.channels == made.channels
     assert {each.name: each.required_by for each in found.locked.lock.packages} == {
@@ -147,7 +154,7 @@ def test_what_conda_lock_locks_is_adopted(filled: Scene, tmp_path: Path) -> None
     )
     path = conda.conda_lock(spec, tmp_path / "conda-lock.yml")
     project = open_project(filled.root / "project")
-    found = adopt([path], Target("elt", "3.11", this_platform()), project, filled.said)
+    found = adopt(open_lock_files([path]), _TARGET, project, filled.said)
     assert {each.name: each.version for each in found.locked.lock.packages} == {
         "pandas": "2.0",
         "dateutil": "4.0",
@@ -163,7 +170,7 @@ def test_a_spec_is_written_of_what_nothing_else_needs(filled: Scene, pip: str) -
         made = lock_example(filled).lock
         files = _exported(made, filled.root, "explicit", pip)
         project = _elsewhere(filled)
-        found = adopt(files, made.target, project, filled.said)
+        found = adopt(open_lock_files(files), made.target, project, filled.said)
         assert found.locked.lock.digest == made.digest
         spec = (project.root / "environments/elt.yml").read_text()
         assert spec == (
@@ -179,7 +186,10 @@ def test_pips_half_alone_gets_a_python_that_is_solved(filled: Scene) -> None:
     made = lock_example(filled, conda=()).lock
     files = _exported(made, filled.root, "pylock")
     found = adopt(
-        files, made.target, _elsewhere(filled, channels=[filled.channel.url]), filled.said
+        open_lock_files(files),
+        made.target,
+        _elsewhere(filled, channels=[filled.channel.url]),
+        filled.said,
     )
     assert found.locked.lock.digest == made.digest
     assert "no file has a conda half; it is solved" in filled.told
@@ -191,7 +201,7 @@ def test_what_does_not_fit_the_spec_is_said_and_nothing_is_written(filled: Scene
     filled.toolbox(conda=["pandas<2", "six"], pip=["dbt", "extra-tool", "click>8"])
     project = _without_store(filled)
     with pytest.raises(SpecError) as refused:
-        adopt(files, made.target, project, filled.said)
+        adopt(open_lock_files(files), made.target, project, filled.said)
     for part in ("pandas 2.0 is locked", "extra-tool is new", "click 8.0 is locked"):
         assert part in refused.value.problem
     assert "--as elt-2@3.11" in refused.value.remedy
@@ -212,7 +222,7 @@ def test_a_wrong_hash_is_refused(filled: Scene, form: str) -> None:
     _changed(files[form != "explicit"], package.sha256, "0" * 64)
     project = _elsewhere(filled)
     with pytest.raises(IntegrityError, match=package.name) as refused:
-        adopt(files, made.target, project, filled.said)
+        adopt(open_lock_files(files), made.target, project, filled.said)
     assert refused.value.exit_code == 5
     _nothing_is_there(project)
 
@@ -245,7 +255,7 @@ def test_a_file_that_is_none_is_refused(scene: Scene, name: str, text: str, word
     scene.toolbox()
     project = _elsewhere(scene)
     with pytest.raises(InputError) as refused:
-        adopt([path], Target("elt", "3.11", this_platform()), project, scene.said)
+        adopt(open_lock_files([path]), _TARGET, project, scene.said)
     assert words in str(refused.value)
     assert refused.value.exit_code == 2
     _nothing_is_there(project)
@@ -270,7 +280,12 @@ def test_what_uv_locks_is_adopted_with_what_a_person_asked_for(filled: Scene) ->
     done = run([*command, "--python", sys.executable], limit=60.0, cwd=place)
     assert done.returncode == 0, done.stderr
     project = _elsewhere(filled, channels=[filled.channel.url])
-    found = adopt([place / "uv.lock"], Target("elt", "3.11", this_platform()), project, filled.said)
+    found = adopt(
+        open_lock_files([place / "uv.lock"]),
+        Target("elt", "3.11", this_platform()),
+        project,
+        filled.said,
+    )
     assert {each.name: each.version for each in found.locked.lock.pip} == {
         "agate": "1.7",
         "click": "8.0",
@@ -284,3 +299,104 @@ def test_what_uv_locks_is_adopted_with_what_a_person_asked_for(filled: Scene) ->
     assert found.locked.lock.indexes == (filled.index.url,)
     spec = (project.root / "environments/elt.yml").read_text()
     assert "- pip:\n  - click>=7\n  - dbt\n  - rich-log[cron]\n" in spec
+
+
+@pytest.mark.parametrize("pip", ["pylock", "requirements"])
+def test_what_a_url_names_is_named_by_the_spec(filled: Scene, pip: str) -> None:
+    wheel = make_wheel(filled.root / "served", "own-lib", "1.0", requires=["agate"])
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    line = f"own-lib @ {wheel.as_uri()}#sha256={digest}"
+    made = lock_example(filled, pip=["dbt", line]).lock
+    files = _exported(made, filled.root, "explicit", pip)
+    project = _elsewhere(filled)
+    found = adopt(open_lock_files(files), made.target, project, filled.said)
+    assert found.locked.lock.digest == made.digest
+    assert found.locked.lock.package("pip", "agate").required_by == ("dbt", "own-lib")
+    assert f"- {line}\n" in (project.root / "environments/elt.yml").read_text()
+    filled.toolbox(conda=CONDA, pip=["dbt"])
+    with pytest.raises(SpecError, match=r"own-lib comes from file:.*the spec names no URL"):
+        adopt(open_lock_files(files), made.target, _without_store(filled), filled.said)
+
+
+def _hashed(*wheels: Path) -> str:
+    lines = []
+    for each in wheels:
+        name, version = each.name.removesuffix(".tar.gz").split("-")[:2]
+        digest = hashlib.sha256(each.read_bytes()).hexdigest()
+        lines.append(f"{name}=={version} --hash=sha256:{digest}\n")
+    return "".join(lines)
+
+
+def test_what_does_not_hold_together_is_noted(filled: Scene) -> None:
+    (tool,) = filled.offer_pip("tool", "1.0", requires=["click>=9", "gone", "six"])
+    (click,) = filled.offer_pip("click", "8.1")
+    old = make_wheel(filled.root / "wheels", "old", "1.0", requires_python="<3.9")
+    filled.index.add(old, uploaded=LONG_AGO)
+    (six,) = filled.offer_pip("six", "1.15")
+    path = filled.root / "requirements.txt"
+    path.write_text(_hashed(tool, click, old, six))
+    filled.toolbox(conda=["six"], pip=["tool"])
+    project = open_project(filled.root / "project")
+    found = adopt(open_lock_files([path]), _TARGET, project, filled.said).locked.lock
+    assert found.notes[1:] == (
+        "six 1.15 is left out: conda's six has it as 1.16",
+        "tool needs click>=9, and 8.1 is there",
+        "tool needs gone, which is not there",
+        f"old 1.0 is for Python <3.9, not {found.python.version}",
+    )
+    assert found.package("conda", "six").required_by == ("tool",)
+
+
+def test_two_files_that_contradict_each_other_are_refused(filled: Scene) -> None:
+    paths = [filled.root / "a.txt", filled.root / "b.txt"]
+    for path, version in zip(paths, ("8.0", "8.1"), strict=True):
+        path.write_text(_hashed(*filled.offer_pip("click", version)))
+    project = _elsewhere(filled, channels=[filled.channel.url])
+    with pytest.raises(InputError, match=r"two versions: click in 8\.0 and 8\.1"):
+        adopt(open_lock_files(paths), _TARGET, project, filled.said)
+    _nothing_is_there(project)
+
+
+def test_an_sdist_is_locked_where_the_policy_lets_it_be_built(filled: Scene) -> None:
+    sdist = make_sdist(filled.root / "sdists", "tool", "1.0")
+    filled.index.add(sdist, uploaded=LONG_AGO)
+    path = filled.root / "requirements.txt"
+    path.write_text(_hashed(sdist))
+    places = {"channels": [filled.channel.url]}
+    with pytest.raises(InputError, match=r"tool 1\.0: it is there as an sdist only") as refused:
+        adopt(open_lock_files([path]), _TARGET, _elsewhere(filled, **places), filled.said)
+    assert "allow-sdist" in refused.value.remedy
+    shutil.rmtree(filled.root / "other")
+    allowing = _elsewhere(filled, **{"allow-sdist": ["tool"]}, **places)
+    found = adopt(open_lock_files([path]), _TARGET, allowing, filled.said)
+    assert found.locked.lock.package("pip", "tool").file_name == "tool-1.0.tar.gz"
+
+
+def test_what_is_too_young_for_the_policy_is_said(filled: Scene) -> None:
+    (click,) = filled.offer_pip("click", "9.0", released=datetime.now(timezone.utc))
+    path = filled.root / "requirements.txt"
+    path.write_text(_hashed(click))
+    project = _elsewhere(filled, channels=[filled.channel.url], cooldown="3 days")
+    with pytest.raises(SpecError, match=r"click 9\.0 was younger than the cool-down"):
+        adopt(open_lock_files([path]), _TARGET, project, filled.said)
+    _nothing_is_there(project)
+
+
+def test_an_md5_is_enough_where_the_channel_lists_the_package(filled: Scene) -> None:
+    made = lock_example(filled, pip=()).lock
+    (path,) = _exported(made, filled.root, "explicit")
+    path.write_text(with_md5(made, path.read_text()))
+    found = adopt(open_lock_files([path]), made.target, _elsewhere(filled), filled.said)
+    assert found.locked.lock.digest == made.digest
+
+
+def test_a_package_that_its_channel_lists_no_longer_describes_itself(filled: Scene) -> None:
+    made = lock_example(filled, pip=()).lock
+    (path,) = _exported(made, filled.root, "explicit")
+    for repodata in filled.channel.root.glob("*/repodata.json"):
+        content = json.loads(repodata.read_text())
+        content["packages.conda"] = {}
+        repodata.write_text(json.dumps(content))
+    found = adopt(open_lock_files([path]), made.target, _elsewhere(filled), filled.said)
+    assert found.locked.lock.digest == made.digest
+    assert found.locked.lock.distributions == made.distributions
