@@ -17,6 +17,7 @@ from elt_env.bundle.names import LOCK, archive_entry, built_entry, is_sdist, spe
 from elt_env.environment.build import require_lock
 from elt_env.environment.locked_files import locked_files
 from elt_env.errors import InputError
+from elt_env.lock.plugin_locks import plugin_locks
 from elt_env.lock.satisfaction import unsatisfied
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
@@ -73,6 +74,8 @@ def pack_bundle(target: Target, toolbox: Toolbox, path: Path, say: Say) -> Listi
     opened = {each.entry: each.open for each in members}
     with writing_atomically(path) as file:
         write_archive(file, listing, lambda entry: opened[entry](), say)
+    for check in plugin_locks(toolbox.store.documents, target):
+        say(f"bundle: the plugins that {check} installs are not in it", logging.WARNING)
     if lock.channel_source == "host":
         say(
             "bundle: conda's packages are of the HOST CHANNEL, made on this machine: they work "

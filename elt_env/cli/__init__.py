@@ -17,6 +17,7 @@ COMMANDS = {
     "diff": ("diff:diff", "Print what changed from lock OLD to lock NEW, and why."),
     "doctor": ("checks:doctor", "Run every health check on TARGET."),
     "export": ("export:export", "Write the lock of TARGET as a file of another tool."),
+    "expose": ("expose:expose", "Put programs of TARGET's release on PATH."),
     "gc": ("upkeep:gc", "Remove prefixes, images and layers that nothing refers to."),
     "history": ("release:history", "Print every release of TARGET."),
     "image": ("image:image", "Pack TARGET's environment into an OCI image, and prove it."),
