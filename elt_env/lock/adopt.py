@@ -31,7 +31,7 @@ from elt_env.lock.request import ask
 from elt_env.lock.satisfaction import requirement_lines
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import Lock, Package, with_required_by
-from elt_env.lockfile.foreign.document import ForeignLock, ForeignPackage, Wanted
+from elt_env.lockfile.foreign.document import ForeignArchive, ForeignLock, ForeignPackage, Wanted
 from elt_env.lockfile.foreign.read import LockFile
 from elt_env.lockfile.lock_faults import faults
 from elt_env.machine.process import Say
@@ -43,6 +43,8 @@ from elt_env.project.unlisted import remember
 from elt_env.runtime.files import write_atomically
 from elt_env.spec.document import Spec, parse_spec
 from elt_env.toolbox import Toolbox, open_toolbox
+
+_SYSTEMS = ("linux-", "osx-", "win-")
 
 
 def adopt(
@@ -131,6 +133,7 @@ class _Adoption:
         conda = self._conda(halves, there)
         wanted = replace(wanted, python=conda.python)
         halves += [each.select(wanted) for each in files if not each.has_conda]
+        self._tell_groups(halves)
         foreign = merged((each for half in halves for each in half.pip), names)
         notes = [f"adopted from {names}", *(note for half in halves for note in half.notes)]
         pip, notes[len(notes) :] = self._without_owned(foreign, conda)
@@ -158,6 +161,24 @@ class _Adoption:
         reasons = (f"{names} was adopted",)
         return Resolution(ask(target, spec, toolbox, previous=previous, reasons=reasons), made)
 
+    def _tell_groups(self, halves: Sequence[ForeignLock]) -> None:
+        """Say which groups of the files are left out.
+
+        Raises:
+            InputError: one that is wanted is in no file.
+        """
+        known = {name for half in halves for name in half.groups}
+        unknown = [each for each in self.groups if each not in known]
+        if unknown:
+            raise InputError(
+                f"No file has a group {', '.join(unknown)}.",
+                f"Name one of these: {', '.join(sorted(known)) or 'there is none'}",
+            )
+        for half in halves:
+            left = [each for each in half.groups if each not in self.groups]
+            if left:
+                self.say(f"adopt: {half.source} has more: --group {', --group '.join(left)}")
+
     def _conda(self, halves: Sequence[ForeignLock], there: Spec | None) -> CondaAnswer:
         """Return conda's half of the files; where they have none, one that is solved."""
         archives = [each for half in halves for each in half.conda or ()]
@@ -165,6 +186,7 @@ class _Adoption:
             self.say("adopt: no file has a conda half; it is solved", logging.WARNING)
             spec = there or self._parsed(spec_text(self.target))
             return solve(ask(self.target, spec, self.toolbox), self.toolbox, self.say)
+        self._require_platform(archives)
         self.say(f"adopt: reading what {len(archives)} conda packages hold")
         found = self.toolbox.conda.described(tuple(dict.fromkeys(archives)), self.say)
         packages = with_required_by(found)
@@ -180,6 +202,16 @@ class _Adoption:
         channels = self.toolbox.conda.channel_urls(told) if told else _channels_of(packages)
         is_host = set(channels) == {self.toolbox.host_channel.url}
         return CondaAnswer(channels, "host" if is_host else "remote", packages)
+
+    def _require_platform(self, archives: Iterable[ForeignArchive]) -> None:
+        found = {each.url.rsplit("/", maxsplit=2)[1] for each in archives if "/" in each.url}
+        others = {each for each in found if each.startswith(_SYSTEMS)} - {self.target.platform}
+        if others:
+            raise InputError(
+                f"The conda packages are for {', '.join(sorted(others))}, and this machine is "
+                f"{self.target.platform}.",
+                f"Adopt a file for {self.target.platform}.",
+            )
 
     def _without_owned(
         self, packages: Sequence[ForeignPackage], conda: CondaAnswer

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from packaging.pylock import Package as LockedPackage
-from packaging.pylock import PackageSdist, PackageWheel
+from packaging.pylock import PackageSdist
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -18,6 +17,7 @@ from packaging.version import Version
 from elt_env.errors import InputError, IntegrityError
 from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.lock.joint_shelf import needs_in, readable_needs
+from elt_env.lock.page_files import as_locked
 from elt_env.lockfile.document import Package
 from elt_env.lockfile.foreign.document import ForeignPackage
 from elt_env.lockfile.lock_faults import package_faults
@@ -279,33 +279,19 @@ def _chosen(
     offered = LockedPackage(
         name=name,
         version=version,
-        wheels=[*map(_wheel, wheels)] or None,
+        wheels=[*map(as_locked, wheels)] or None,
         sdist=_sdist(sdists[0]) if sdists and not wheels else None,
     )
     resolved = Resolved(package.name, str(version), index, requested=False, required_by=())
     return locked_file(offered, resolved, python)
 
 
-def _wheel(file: IndexFile) -> PackageWheel:
-    return PackageWheel(
-        name=file.file_name,
-        url=file.url,
-        size=file.size,
-        upload_time=_uploaded(file),
-        hashes={"sha256": file.sha256},
-    )
-
-
 def _sdist(file: IndexFile) -> PackageSdist:
+    told = as_locked(file)
     return PackageSdist(
-        name=file.file_name,
-        url=file.url,
-        size=file.size,
-        upload_time=_uploaded(file),
-        hashes={"sha256": file.sha256},
+        name=told.name,
+        url=told.url,
+        size=told.size,
+        upload_time=told.upload_time,
+        hashes=told.hashes,
     )
-
-
-def _uploaded(file: IndexFile) -> datetime | None:
-    """Return when a file was uploaded in whole seconds, as other locks have it."""
-    return file.uploaded and file.uploaded.replace(microsecond=0)

@@ -60,7 +60,7 @@ def _files(each: Resolved, request: ResolveRequest, page: ProjectPage | None) ->
         return None
     old = [file for file in wheels if not _is_held(file, limit)]
     name = canonicalize_name(each.name)
-    return Files(name=name, version=version, wheels=[*map(_as_locked, old)]) if old else None
+    return Files(name=name, version=version, wheels=[*map(as_locked, old)]) if old else None
 
 
 def _is_plain(file: IndexFile, python: str, limit: datetime | None) -> bool:
@@ -73,7 +73,8 @@ def _is_held(file: IndexFile, limit: datetime | None) -> bool:
     return limit is not None and file.uploaded is not None and is_too_young(file.uploaded, limit)
 
 
-def _as_locked(file: IndexFile) -> PackageWheel:
+def as_locked(file: IndexFile) -> PackageWheel:
+    """Return a wheel of an index as a file of a pylock.toml."""
     return PackageWheel(
         name=file.file_name,
         url=file.url,

@@ -23,6 +23,7 @@ from elt_env.lockfile.foreign.fields import (
 )
 
 _WHAT = "a conda-lock.yml"
+_MAIN = "main"
 
 
 class _Hash(BaseModel):
@@ -37,7 +38,7 @@ class _Package(BaseModel):
     platform: str
     url: str
     hash: _Hash
-    category: str = "main"
+    category: str = _MAIN
 
 
 class _Channel(BaseModel):
@@ -90,9 +91,8 @@ def _select(lock: _Lock, source: str, wanted: Wanted) -> ForeignLock:
             f"{', '.join(sorted({each.platform for each in lock.package})) or 'nothing'}.",
             f"Lock it for that platform too: conda-lock lock --platform {wanted.platform}",
         )
-    mine = [each for each in here if each.category in ("main", *wanted.groups)]
+    mine = [each for each in here if each.category in (_MAIN, *wanted.groups)]
     pip = [each for each in mine if each.manager == "pip"]
-    left = sorted({each.category for each in here if each not in mine})
     return ForeignLock(
         source,
         conda=tuple(
@@ -110,7 +110,5 @@ def _select(lock: _Lock, source: str, wanted: Wanted) -> ForeignLock:
             _WHAT,
         ),
         channels=tuple(each.url for each in lock.metadata.channels),
-        notes=tuple(
-            f"the category {each} of {source} is taken with: --group {each}" for each in left
-        ),
+        groups=tuple(sorted({each.category for each in here} - {_MAIN})),
     )

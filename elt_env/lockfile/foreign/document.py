@@ -79,6 +79,7 @@ class ForeignLock:
         channels: URLs or names of the conda channels, the first has priority; () if not told.
         indexes: URLs of the package indexes that it names for all packages.
         roots: requirements (PEP 508) that a person made, where the file tells them.
+        groups: the extras, groups or environments that can be taken beside the main ones.
         notes: what of it no lock can hold, a sentence each.
     """
 
@@ -88,6 +89,7 @@ class ForeignLock:
     channels: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -37,5 +37,7 @@ def read(text: str, source: str) -> Select:
         found.append(ForeignArchive(match["url"], match["sha256"] or "", match["md5"] or ""))
     if wrong or not found:
         raise unusable(source, *(wrong or ["it names no package"]), what="an @EXPLICIT file")
-    lock = ForeignLock(source, conda=tuple(found))
+    untold = sum(not (each.sha256 or each.md5) for each in found)
+    told = f"{source} has no hash of {untold} packages; that of their channel is taken"
+    lock = ForeignLock(source, conda=tuple(found), notes=(told,) if untold else ())
     return lambda _: lock

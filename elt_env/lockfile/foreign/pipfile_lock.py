@@ -73,7 +73,7 @@ def _select(lock: _Lock, source: str, wanted: Wanted) -> ForeignLock:
     Raises:
         InputError: one cannot be locked.
     """
-    develop = lock.develop if _DEVELOP in wanted.groups or "dev" in wanted.groups else {}
+    develop = lock.develop if _DEVELOP in wanted.groups else {}
     every = {**develop, **lock.default}
     mine = [(name, each) for name, each in every.items() if wanted.admits(each.markers)]
     places = {each.name: each.url for each in lock.meta.sources}
@@ -83,14 +83,13 @@ def _select(lock: _Lock, source: str, wanted: Wanted) -> ForeignLock:
         for name, each in mine
         if each.path
     ]
-    if lock.develop and not develop:
-        notes.append(f"{source} has a group that is taken when it is named: --group {_DEVELOP}")
     return ForeignLock(
         source,
         pip=collected(
             kept, lambda each: _package(*each, places), lambda each: each[0], source, _WHAT
         ),
         indexes=tuple(places.values()),
+        groups=(_DEVELOP,) if lock.develop else (),
         notes=tuple(notes),
     )
 

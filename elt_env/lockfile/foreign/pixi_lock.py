@@ -116,14 +116,11 @@ def _select(lock: _Lock, source: str, wanted: Wanted) -> ForeignLock:
     packages = {each.place: each for each in lock.packages}
     conda = [packages.get(("conda", each.conda)) for each in references if each.conda]
     pypi = [(each, packages.get(("pypi", each.pypi))) for each in references if each.pypi]
-    others = sorted(lock.environments.keys() - {name})
     notes = [
         f"{each.conda or each.pypi} of {source} is built of a directory, which no lock can hold"
         for each in references
         if not _is_url(each.conda or each.pypi)
     ]
-    if others:
-        notes.append(f"{source} has other environments: --group {', '.join(others)}")
     return ForeignLock(
         source,
         conda=tuple(
@@ -140,6 +137,7 @@ def _select(lock: _Lock, source: str, wanted: Wanted) -> ForeignLock:
         ),
         channels=tuple(each.url for each in environment.channels),
         indexes=tuple(environment.indexes),
+        groups=tuple(sorted(lock.environments.keys() - {_DEFAULT})),
         notes=tuple(notes),
     )
 

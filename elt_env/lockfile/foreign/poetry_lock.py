@@ -107,13 +107,11 @@ def _select(lock: _Lock, source: str, wanted: Wanted) -> ForeignLock:
     return ForeignLock(
         source,
         pip=collected(kept, _package, lambda each: each.name, source, _WHAT),
-        notes=(
-            *(
-                f"{each.name} of {source} lies at {each.source.url}, and no lock can hold that"
-                for each in named
-                if each.source and each not in kept
-            ),
-            *_left_out(lock, source),
+        groups=tuple(sorted({*lock.extras, *_groups(lock)} - {"main"})),
+        notes=tuple(
+            f"{each.name} of {source} lies at {each.source.url}, and no lock can hold that"
+            for each in named
+            if each.source and each not in kept
         ),
     )
 
@@ -186,8 +184,5 @@ def _direct(package: _Package, place: _Source) -> DirectRequirement:
     return parse_direct(place.url + part, name=package.name, sha256=sha256)
 
 
-def _left_out(lock: _Lock, source: str) -> Iterator[str]:
-    groups = {name for each in lock.packages for name in (each.groups or [each.category])}
-    left = sorted({*lock.extras, *groups} - {"main"})
-    if left:
-        yield f"{source} has groups that are taken when they are named: --group {', '.join(left)}"
+def _groups(lock: _Lock) -> set[str]:
+    return {name for each in lock.packages for name in (each.groups or [each.category])}

@@ -62,6 +62,7 @@ def _select(lock: Pylock, source: str, wanted: Wanted) -> ForeignLock:
     return ForeignLock(
         source,
         pip=collected(kept, _package, lambda each: str(each.name), source, _WHAT),
+        groups=tuple(map(str, (*(lock.extras or ()), *(lock.dependency_groups or ())))),
         notes=tuple(
             f"{each.name} of {source} is a directory, {each.directory.path}, which no lock can hold"
             for each in mine

@@ -128,6 +128,7 @@ def _select(lock: _Lock, source: str, wanted: Wanted) -> ForeignLock:
         source,
         pip=collected(found, _package, lambda each: each[0].name, source, _WHAT),
         roots=tuple(dict.fromkeys(line for each in roots for line in _asked(each, wanted))),
+        groups=tuple(sorted({name for each in roots for name in (*each.optional, *each.groups)})),
         notes=tuple(_notes([each for each, _ in walk.found], roots, source)),
     )
 
@@ -238,6 +239,3 @@ def _notes(found: Iterable[_Package], roots: list[_Package], source: str) -> Ite
         if each.is_own and each not in roots:
             place = next(each.source[kind] for kind in _OWN if kind in each.source)
             yield f"{each.name} of {source} is a directory, {place}, which no lock can hold"
-    left = sorted({name for each in roots for name in (*each.optional, *each.groups)})
-    if left:
-        yield f"{source} has groups that are taken when they are named: --group {', '.join(left)}"

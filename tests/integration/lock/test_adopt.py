@@ -267,18 +267,25 @@ name = "team-stack"
 version = "0.1.0"
 requires-python = ">=3.10"
 dependencies = ["dbt", "click>=7", "rich-log[cron]"]
+[dependency-groups]
+dev = ["agate"]
 """
 
 
-def test_what_uv_locks_is_adopted_with_what_a_person_asked_for(filled: Scene) -> None:
-    filled.offer_pip("rich-log", "1.0", requires=["cron-tab; extra == 'cron'"])
-    filled.offer_pip("cron-tab", "2.0", requires=["dead; python_version < '3'"])
-    place = filled.root / "team"
+def _lock_with_uv(place: Path, scene: Scene) -> None:
+    """Let the real uv lock a project."""
+    scene.offer_pip("rich-log", "1.0", requires=["cron-tab; extra == 'cron'"])
+    scene.offer_pip("cron-tab", "2.0", requires=["dead; python_version < '3'"])
     place.mkdir()
     (place / "pyproject.toml").write_text(_PYPROJECT)
-    command = [find_uv_bin(), "lock", "--default-index", filled.index.url]
+    command = [find_uv_bin(), "lock", "--default-index", scene.index.url]
     done = run([*command, "--python", sys.executable], limit=60.0, cwd=place)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_uv_locks_is_adopted_with_what_a_person_asked_for(filled: Scene) -> None:
+    place = filled.root / "team"
+    _lock_with_uv(place, filled)
     project = _elsewhere(filled, channels=[filled.channel.url])
     found = adopt(
         open_lock_files([place / "uv.lock"]),
@@ -400,3 +407,25 @@ def test_a_package_that_its_channel_lists_no_longer_describes_itself(filled: Sce
     found = adopt(open_lock_files([path]), made.target, _elsewhere(filled), filled.said)
     assert found.locked.lock.digest == made.digest
     assert found.locked.lock.distributions == made.distributions
+
+
+def test_a_group_that_no_file_has_is_named_with_those_that_there_are(filled: Scene) -> None:
+    place = filled.root / "team"
+    _lock_with_uv(place, filled)
+    files = open_lock_files([place / "uv.lock"])
+    project = _elsewhere(filled, channels=[filled.channel.url])
+    with pytest.raises(InputError, match="No file has a group prod") as refused:
+        adopt(files, _TARGET, project, filled.said, groups=("prod",))
+    assert refused.value.remedy == "Name one of these: dev"
+    found = adopt(files, _TARGET, project, filled.said, groups=("dev",))
+    assert found.locked.lock.package("pip", "agate").requested
+
+
+def test_packages_for_another_platform_are_refused(filled: Scene) -> None:
+    made = lock_example(filled, pip=()).lock
+    (path,) = _exported(made, filled.root, "explicit")
+    _changed(path, "/linux-64/", "/osx-arm64/")
+    project = _elsewhere(filled)
+    with pytest.raises(InputError, match="are for osx-arm64, and this machine is linux-64"):
+        adopt(open_lock_files([path]), made.target, project, filled.said)
+    _nothing_is_there(project)

@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from elt_env.errors import EltEnvError, IntegrityError, SpecError
+from elt_env.lock.adopt import adopt
 from elt_env.lock.make import Locked
 from elt_env.lockfile import lock_json, pylock, requirements
 from elt_env.lockfile.document import Package
+from elt_env.lockfile.export import FORMATS
+from elt_env.lockfile.foreign.read import open_lock_files
 from elt_env.pip.repository import check_out
+from elt_env.project.settings import open_project
 from tests.support.locking import Scene
 from tests.support.said import Said
 from tests.support.sample import silent
@@ -119,6 +123,21 @@ def test_a_commit_is_built_once_and_locked(origins: Origins) -> None:
     again = scene.lock(pip=[origins.git], policy=ALLOW, upgrade=None)
     assert "building" not in scene.told
     assert locked(again).sha256 == tool.sha256
+
+
+@pytest.mark.parametrize("form", ["pylock", "requirements"])
+@pytest.mark.parametrize("kind", ["git", "archive"])
+def test_what_was_built_is_adopted_as_the_same_lock(origins: Origins, form: str, kind: str) -> None:
+    scene = origins.scene
+    made = scene.lock(pip=[getattr(origins, kind)], policy=ALLOW).lock
+    files = [scene.root / "conda-linux-64.lock", scene.root / f"{form}.toml"]
+    for path, name in zip(files, ("explicit", form), strict=True):
+        path.write_text(FORMATS[name].render(made), encoding="utf-8")
+    shutil.rmtree(scene.root / "project/.elt_env")
+    project = open_project(scene.root / "project")
+    found = adopt(open_lock_files(files), made.target, project, scene.said)
+    assert found.locked.lock.digest == made.digest
+    assert found.locked.lock.pip[0].required_by == ("tool",)
 
 
 def test_an_sdist_is_built_once_and_locked(origins: Origins) -> None:
