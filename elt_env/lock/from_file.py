@@ -74,7 +74,8 @@ def lock_file(
     wanted = _name(name, spec, file)
     _require_free(wanted, file, project, say)
     pythons = _pythons(spec, wanted, project, python)
-    say(f"{spec.source} is not in a policy: it becomes {wanted}, in the store {project.local_home}")
+    store = project.documents.place("")
+    say(f"{spec.source} is not in a policy: it becomes {wanted}, in the store {store}")
     return _lock_first(spec, wanted, pythons, project, say)
 
 

@@ -26,7 +26,7 @@ def environment_of(file: Path, project: Project) -> str:
     )
     if named is None:
         raise InputError(
-            f"Nothing was built from {file} in the store {project.local_home}.",
+            f"Nothing was built from {file} in the store {project.documents.place('')}.",
             f"Build it first: elt-env build {file}",
         )
     return named

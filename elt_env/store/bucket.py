@@ -195,18 +195,6 @@ class BucketDocuments:
         path = f"{folder}/.{name}.lock".lstrip("/")
         return bucket_lease(self, path, limit, doing, remedy)
 
-    def age(self, key: str) -> float:
-        """Return for how many seconds an object is there as it is, by the clock of the bucket.
-
-        Raises:
-            FileNotFoundError: there is none.
-        """
-        probe = f"{key}.clock"
-        self.write(probe, b"")
-        with bucket_errors(self.place(key)):
-            moments = [obstore.head(self.bucket, each)["last_modified"] for each in (probe, key)]
-        return (moments[0] - moments[1]).total_seconds()
-
 
 @dataclass(frozen=True)
 class _Folder:

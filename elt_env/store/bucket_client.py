@@ -24,7 +24,7 @@ from elt_env.runtime.masking import hidden, remember
 
 # A bucket that is away for a minute holds a run up, and does not end it.
 _PATIENCE = timedelta(seconds=90)
-_MOST_RETRIES = 30
+_MOST_RETRIES = 10_000  # it is the time that counts: while nobody listens, 30 take 9 seconds
 _LIMIT, _CONNECT_LIMIT = "20s", "5s"  # of one request
 
 _SECRETS = (
@@ -50,6 +50,8 @@ _LATER = (
 _MAKE = "Make it, or correct 'home' in [tool.elt-env], or ELT_ENV_HOME."
 _STATUS = re.compile(r"status code: (\d{3})")
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")
+_REFUSED = re.compile(r'message: "([^"]+)"')  # of the operating system
+_RETRIES = re.compile(r" in [\d.]+\w+, after \d+ retries,.*?retry_timeout: \w+")
 _TOLD = re.compile(r"<Code>([^<]+)</Code>\s*<Message>([^<]+)</Message>")
 
 
@@ -130,7 +132,8 @@ def _failure(place: str, error: Exception) -> StorageError:
 
 def _said(text: str) -> str:
     """Return what a failure says in one line: the server's own words where there are some."""
-    told = _TOLD.search(text)
+    told, refused = _TOLD.search(text), _REFUSED.search(text)
     if told:
         return hidden(f"{told[1]}, {told[2]}").rstrip(".")
-    return hidden(" ".join(text.partition("\n\nDebug source")[0].split())).rstrip(".")
+    line = " ".join(text.partition("\n\nDebug source")[0].split()).rstrip(".")
+    return hidden(_RETRIES.sub("", line) + (f": {refused[1]}" if refused else ""))

@@ -1,9 +1,9 @@
 """A lease in a bucket: an object that its holder renews, and that is free when nobody does.
 
-No two clocks are compared. Who waits measures on its own clock for how long the object has not
-changed; how old it is when it is first seen is said by the clock of the bucket alone. A holder that
-was stopped for longer than the term may lose the lease without knowing: what it guards moves by
-compare-and-swap besides.
+No two clocks are compared: who waits measures on its own for how long the object has not changed. A
+time in which the bucket did not answer does not count, since the holder could not renew it then. A
+holder that was stopped for longer than the term may lose the lease without knowing: what it guards
+moves by compare-and-swap besides.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Protocol
 from elt_env.errors import BusyError, StorageError
 
 _PAUSES = (0.02, 1.0)  # seconds between two looks, at first and at last
+_RENEWALS = 4  # in a term
 _FREE = b""
 
 
@@ -30,8 +31,6 @@ class _Bucket(Protocol):
     def read(self, key: str) -> bytes: ...
 
     def swap(self, key: str, old: bytes | None, new: bytes) -> bool: ...
-
-    def age(self, key: str) -> float: ...
 
 
 @contextlib.contextmanager
@@ -65,24 +64,17 @@ class _Waiter:
 
     def held(self) -> tuple[bytes | None, bool]:
         """Return what the lease is now, and whether it is free."""
+        asked, term = time.monotonic(), self._bucket.term
         try:
             held = self._bucket.read(self._key)
         except FileNotFoundError:
             return None, True
         if held == _FREE:
             return held, True
-        if self._seen is None:
-            age = self._age()
-            self._seen, self._since = held, time.monotonic() - age
-        elif held != self._seen:
-            self._seen, self._since = held, time.monotonic()
-        return held, time.monotonic() - self._since > self._bucket.term
-
-    def _age(self) -> float:
-        try:
-            return self._bucket.age(self._key)
-        except FileNotFoundError:
-            return 0.0
+        now = time.monotonic()
+        if held != self._seen or now - asked > term / _RENEWALS:
+            self._seen, self._since = held, now
+        return held, now - self._since > term
 
 
 class _Lease:
@@ -113,7 +105,7 @@ class _Lease:
 
     def _renew(self) -> None:
         held = True
-        while held and not self._ended.wait(self._bucket.term / 4):
+        while held and not self._ended.wait(self._bucket.term / _RENEWALS):
             self._count += 1
             with contextlib.suppress(StorageError, OSError):
                 held = self._become(b"%s %d" % (self._holder, self._count))

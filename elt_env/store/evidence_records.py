@@ -14,6 +14,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from elt_env.store.evidence import Evidence
 Key = Callable[[], bytes | None]
 """Returns the key that records are signed with, or None for no signature; may raise PolicyError."""
 
+_AT_ONCE = 16  # requests
 _DIGEST, _SIGNATURE = "digest", "signature"
 _PURPOSE = b"elt-env evidence "  # so that a signature is good for nothing else
 _evidence: TypeAdapter[Evidence] = TypeAdapter(Evidence)
@@ -76,7 +78,10 @@ class EvidenceRecords:
             IntegrityError: a record cannot be read at all.
         """
         checks = record_names(self.documents, _folder(lock))
-        return tuple(self._read(each, lock) for each in checks)
+        if self.documents.directory is not None or not checks:
+            return tuple(self._read(each, lock) for each in checks)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return tuple(pool.map(lambda each: self._read(each, lock), checks))
 
     def _read(self, check: str, lock: str) -> Evidence:
         key = f"{_folder(lock)}/{check}.json"

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
 import obstore
 import pytest
@@ -21,6 +22,7 @@ from elt_env.errors import (
     StorageError,
     StoreUnreachableError,
 )
+from elt_env.runtime.limits import MOST_STORED_BYTES
 from elt_env.runtime.masking import hidden
 from elt_env.store.bucket import BucketDocuments
 from elt_env.store.bucket_client import open_bucket
@@ -189,11 +191,26 @@ def test_a_lease_compares_no_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_a_lease_of_one_who_died_long_ago_is_free_at_once(direct: BucketDocuments) -> None:
-    direct.write("releases/.elt@3.11.lock", b"of one who died")
-    while direct.age("releases/.elt@3.11.lock") <= direct.term:
-        time.sleep(0.2)
-    with _lease(direct, 0):
+@dataclass(frozen=True)
+class _Away(MemoryDocuments):
+    """A bucket whose second answer takes longer than a term."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def read(self, key: str, most: int = MOST_STORED_BYTES) -> bytes:
+        self.asked.append(key)
+        if len(self.asked) == 2:
+            time.sleep(2 * self.term)
+        return super().read(key, most)
+
+
+def test_the_time_in_which_a_bucket_is_away_does_not_count() -> None:
+    """The holder cannot renew its lease then, and lives."""
+    documents = _Away(term=0.3)
+    documents.write("releases/.elt@3.11.lock", b"of one who lives")
+    with pytest.raises(BusyError), _lease(documents, documents.term):
+        pytest.fail("it may be alive")
+    with _lease(documents, 30):
         pass
 
 
@@ -216,11 +233,26 @@ def test_a_bucket_that_does_not_answer(s3: S3Server, proxy: FaultProxy, prefix: 
         with pytest.raises(StoreUnreachableError, match="does not answer") as caught:
             ask()
         assert caught.value.retryable
+        assert "Connection refused" in caught.value.problem
         assert "\n" not in caught.value.problem
     proxy.faults.extend([_BUSY] * 100)
     busy = BucketDocuments(s3.bucket(prefix, proxy.host, patience=0.5), "s3://elt")
     with pytest.raises(StoreUnreachableError, match="SlowDown, Reduce your rate"):
         busy.read(_KEY)
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_away_for_a_while_is_waited_for(
+    s3: S3Server, proxy: FaultProxy, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.variables(proxy.host).items():
+        monkeypatch.setenv(name, value)
+    documents = BucketDocuments(open_bucket(f"s3://elt/{prefix}"), f"s3://elt/{prefix}")
+    back = time.monotonic() + 20
+    proxy.only = lambda _: time.monotonic() < back
+    proxy.faults.extend([_BUSY] * 100_000)
+    assert documents.swap(_KEY, None, b"one")
+    assert time.monotonic() >= back
 
 
 def test_a_bucket_that_refuses(s3: S3Server) -> None:
