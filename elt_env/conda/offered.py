@@ -13,7 +13,7 @@ from rattler.package.build_string import BuildString
 
 from elt_env.conda.channels import channel_of
 from elt_env.conda.port import LeftOut, SolveRequest
-from elt_env.conda.records import as_utc, to_package
+from elt_env.conda.records import as_utc, dated, to_package
 from elt_env.lockfile.document import Package
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
@@ -45,8 +45,8 @@ class ChannelRules:
         """Tell whether the cut-off leaves a build; what has no date is left."""
         if self.cut_off is None or normalize(record.name.normalized) in self.free:
             return True
-        dated = _dated(record)
-        return dated is None or not is_too_young(dated, self.cut_off)
+        moment = dated(record)
+        return moment is None or not is_too_young(moment, self.cut_off)
 
 
 class OfferedBuilds:
@@ -238,11 +238,6 @@ def _order(record: rattler.RepoDataRecord) -> tuple[Any, ...]:
         dated.timestamp() if dated else 0.0,
         str(record.build),
     )
-
-
-def _dated(record: rattler.RepoDataRecord) -> datetime | None:
-    """Return the date that a cut-off looks at: when the channel got a package, else its build."""
-    return as_utc(record.indexed_timestamp or record.timestamp)
 
 
 async def offered(

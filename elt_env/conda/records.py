@@ -10,6 +10,7 @@ from pathlib import Path
 import rattler
 from rattler.package.build_string import BuildString
 
+from elt_env.conda.channels import channel_of
 from elt_env.conda.distributions import distributions_in
 from elt_env.errors import IntegrityError
 from elt_env.lockfile.document import CondaDetail, Package
@@ -68,6 +69,11 @@ def as_utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone(timezone.utc)
 
 
+def dated(record: rattler.RepoDataRecord) -> datetime | None:
+    """Return the date that a cut-off looks at: when the channel got a package, else its build."""
+    return as_utc(record.indexed_timestamp or record.timestamp)
+
+
 def to_record(package: Package) -> rattler.RepoDataRecord:
     """Return a conda package of a lock as rattler's record."""
     detail = package.conda
@@ -91,12 +97,8 @@ def to_record(package: Package) -> rattler.RepoDataRecord:
     )
     if package.released_at is not None:
         inner.timestamp = package.released_at
-    channel = _channel_of(package.url)
+    channel = channel_of(package.url)
     return rattler.RepoDataRecord(inner, package.file_name, package.url, channel)
-
-
-def _channel_of(url: str) -> str:
-    return url.rsplit("/", maxsplit=2)[0]
 
 
 def name_sources(prefix: Path, packages: Iterable[Package]) -> None:
@@ -109,5 +111,5 @@ def name_sources(prefix: Path, packages: Iterable[Package]) -> None:
         path = prefix / "conda-meta" / f"{each.name}-{each.version}-{each.build}.json"
         content = load_json(read_stored(path))
         if content["url"] != each.url:
-            content |= {"url": each.url, "channel": _channel_of(each.url)}
+            content |= {"url": each.url, "channel": channel_of(each.url)}
             write_atomically(path, json.dumps(content, indent=2))

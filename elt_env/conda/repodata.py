@@ -10,7 +10,7 @@ import rattler
 
 from elt_env.conda.channels import is_from
 from elt_env.conda.port import ChannelRelease
-from elt_env.conda.records import as_utc, to_record
+from elt_env.conda.records import dated, to_record
 from elt_env.lockfile.document import Package
 from elt_env.package.names import normalize
 from elt_env.project.policy import ChannelPriority
@@ -55,13 +55,8 @@ def _release(record: rattler.RepoDataRecord) -> ChannelRelease:
         build=str(record.build),
         build_number=record.build_number,
         depends=tuple(record.depends),
-        released_at=_dated(record),
+        released_at=dated(record),
     )
-
-
-def _dated(record: rattler.RepoDataRecord) -> datetime | None:
-    """Return the date that a cut-off looks at: when the channel got a package, else its build."""
-    return as_utc(record.indexed_timestamp or record.timestamp)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Automation: what is made of a lock follows the lock."""
+"""What happens by itself: what is made of a lock follows it, and sensors tick."""
 
 from __future__ import annotations
 
@@ -11,11 +11,30 @@ from dagster._utils.schedules import (  # as Dagster itself reads the time of a 
     is_valid_cron_string,
 )
 
-from elt_env.defs.intervals import at_first, local_seconds
 from elt_env.defs.names import group_name
 from elt_env.project.policy import Policy
 
 _TICKS = 60  # in which the longest time between two comes up
+_HERE = 30  # seconds; to look at what this machine has costs little
+
+
+def watch_seconds(policy: Policy) -> int:
+    """Return after how many seconds the index and the channels are asked again.
+
+    At least 1, since Dagster takes 0 for its default.
+    """
+    return max(1, int(policy.watch_interval.total_seconds()))
+
+
+def local_seconds(policy: Policy) -> int:
+    """Return after how many seconds a sensor looks again that asks nobody else."""
+    return min(watch_seconds(policy), _HERE)
+
+
+def at_first(policy: Policy) -> dg.DefaultSensorStatus:
+    """Return whether a sensor ticks before a person has said so."""
+    status = dg.DefaultSensorStatus
+    return status.RUNNING if policy.watch else status.STOPPED
 
 
 def follows_upstream() -> dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
+from elt_env.defs.automation import at_first
 from elt_env.defs.checks import evaluation
-from elt_env.defs.intervals import at_first
 from elt_env.defs.metadata import Metadata, made, materialization
 from elt_env.defs.names import group_name, owners
 from elt_env.defs.resources import EltProject, reporting

@@ -21,8 +21,7 @@ from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
 from elt_env.defs.schedules import relock_schedules
 from elt_env.defs.sensors import sensors
-from elt_env.defs.sensors.instance import instance_sensor
-from elt_env.defs.sensors.lost_runs import lost_run_sensor
+from elt_env.defs.sensors.instance import instance_sensor, lost_run_sensor
 from elt_env.defs.store_report import store_report_definitions
 from elt_env.defs.upkeep import upkeep_definitions
 from elt_env.errors import PolicyError

@@ -12,8 +12,8 @@ import dagster as dg
 from dagster._core.event_api import PartitionKeyFilter  # no public call knows of partitions
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
+from elt_env.defs.automation import at_first, local_seconds
 from elt_env.defs.checks import evaluation, result_of
-from elt_env.defs.intervals import at_first, local_seconds
 from elt_env.defs.metadata import (
     DATA_VERSION,
     Metadata,

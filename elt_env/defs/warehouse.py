@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from elt_env.defs.intervals import at_first
+from elt_env.defs.automation import at_first
 from elt_env.defs.names import owners
 from elt_env.defs.resources import reporting
 from elt_env.defs.run_tags import IDENTITY

@@ -38,11 +38,9 @@ def promote(  # noqa: PLR0913  # target, tools and listener, and what the histor
         by: what moves it, as in `elt-env promote`.
 
     Raises:
-        ProofError: required evidence is missing or does not hold, or the policy's webserver cannot
-            load what the lock's Dagster serves.
+        ProofError: required evidence does not hold, or the policy's webserver cannot load it.
         IntegrityError: the prefix is not what it was when it was sealed.
-        PolicyError: the policy names a check that there is none of.
-        InputError, ToolError: there is no lock, or its prefix is not built.
+        PolicyError, InputError, ToolError: a check, the lock or its prefix is not there.
         RegistryError, StorageError, BusyError: the same call can be made again.
     """
     lock = toolbox.store.read_lock(digest, target) if digest else require_lock(target, toolbox)

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from elt_env.defs.intervals import at_first, local_seconds, watch_seconds
+from elt_env.defs.automation import at_first, local_seconds, watch_seconds
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.walk import WATCHING, Tracked, Walk, tracked_by
 from elt_env.project.policy import Policy

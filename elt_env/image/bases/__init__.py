@@ -76,13 +76,11 @@ def provide(  # noqa: PLR0913  # what it is made of, where it is kept, and how
     own = {"auto": desk.auto, "debian": desk.debian, "host": desk.host}
     if wanted in own:
         return own[wanted]()
-    place = split_layout(wanted)
-    if place is not None:
+    if place := split_layout(wanted):
         return desk.of_layout(*place)
     if Path(wanted).is_file():
         return desk.of_tar(Path(wanted))
-    reference = reference_in(wanted)
-    if reference is not None:
+    if reference := reference_in(wanted):
         return desk.of_registry(reference, pull)
     raise PolicyError(f"The image-base '{wanted}' {_fault(wanted)}.", _FORMS)
 

@@ -10,7 +10,7 @@ import pytest
 
 from elt_env.defs.assets import environment_assets
 from elt_env.defs.resources import EltProject
-from elt_env.defs.sensors.lost_runs import lost_run_sensor
+from elt_env.defs.sensors.instance import lost_run_sensor
 from elt_env.project.project import Project
 from tests.support.chat import Chat, chatting
 from tests.support.index_server import dead_url

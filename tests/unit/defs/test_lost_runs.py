@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from elt_env.defs.run_tags import ENVIRONMENT
-from elt_env.defs.sensors.lost_runs import subject_of
+from elt_env.defs.sensors.instance import subject_of
 
 _PARTITION = "dagster/partition"
 
