@@ -33,6 +33,7 @@ def export(name: str, form: str, output: str | None) -> None:
 
     \b
     environment   environment.yml, every package pinned: conda, mamba, elt-env
+    conda-lock    conda-lock.yml, both halves: conda-lock install, elt-env adopt
     explicit      conda's half, URLs and hashes: conda create --file
     requirements  pip's half with hashes: pip install --require-hashes --no-deps -r
     pylock        pip's half as pylock.toml (PEP 751)
@@ -58,7 +59,7 @@ def export(name: str, form: str, output: str | None) -> None:
     say(f"export: {form} does not carry {chosen.lost}")
     if lock.variables and form != "environment":
         say("export: nor does it carry the variables of the spec")
-    if lock.channel_source == "host" and form in ("environment", "explicit"):
+    if lock.channel_source == "host" and form in ("environment", "conda-lock", "explicit"):
         say(
             "export: conda's packages are of the HOST CHANNEL, made on this machine: they can be "
             "installed here alone",

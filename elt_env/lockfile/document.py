@@ -27,7 +27,8 @@ LAYOUT: Final = 2
 `pylock.toml` with them.
 """
 
-_DEPENDENCY_NAME = re.compile(r"[^\s=<>!~\[]+")
+DEPENDENCY_NAME = re.compile(r"[^\s=<>!~\[]+")
+"""Matches the name at the start of a requirement in `depends`."""
 
 Manager = Literal["conda", "pip"]
 ChannelSource = Literal["remote", "host"]
@@ -281,7 +282,7 @@ def with_required_by(packages: tuple[Package, ...]) -> tuple[Package, ...]:
     needs: dict[str, set[str]] = {each.name: set() for each in packages}
     for package in packages:
         for dependency in package.conda.depends if package.conda else ():
-            name = _DEPENDENCY_NAME.match(dependency.strip())
+            name = DEPENDENCY_NAME.match(dependency.strip())
             if name is not None and name[0] in needs:
                 needs[name[0]].add(package.name)
     return tuple(replace(each, required_by=tuple(sorted(needs[each.name]))) for each in packages)

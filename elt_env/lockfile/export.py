@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from elt_env.lockfile import conda_lock, pylock, requirements
+from elt_env.lockfile import conda_lock, pylock, requirements, unified_lock
 from elt_env.lockfile.document import Lock, Package
 
 
@@ -53,6 +53,7 @@ def _pip_line(package: Package) -> str:
 FORMATS: Mapping[str, Format] = {
     "environment": Format("the hashes, and from which index pip's half comes", _environment),
     "explicit": Format("pip's half", conda_lock.render),
+    "conda-lock": Format("the bounds of pip's packages on each other", unified_lock.render),
     "requirements": Format("conda's half", requirements.render),
     "pylock": Format("conda's half", pylock.render),
     "constraints": Format("the hashes, and what is no Python distribution", _constraints),

@@ -20,6 +20,7 @@ from elt_env.environment.tree import differences
 from elt_env.image.oci.layout import Layout
 from elt_env.image.pack import pack
 from elt_env.lockfile.document import Lock
+from elt_env.lockfile.export import FORMATS
 from elt_env.machine.process import clean_environment, run
 from elt_env.release.repair import repair
 from elt_env.release.verify import verify
@@ -119,6 +120,27 @@ def test_it_lists_what_is_locked(conda: RealConda, made: Made) -> None:
     listed = _listed(conda, made.prefix.path)
     assert _short(listed) == _short(_wanted(made))
     assert {each[3] for each in listed} == {"channel", "pypi"}
+
+
+_PARSED = """
+import json, pathlib, sys
+from conda_lock.lockfile import parse_conda_lock_file
+found = parse_conda_lock_file(pathlib.Path(sys.argv[1])).package
+print(json.dumps([[each.manager, each.name, each.version, each.url, each.hash.sha256]
+                  for each in found]))
+"""
+
+
+def test_conda_lock_reads_what_is_exported_for_it(
+    conda: RealConda, made: Made, tmp_path: Path
+) -> None:
+    file = tmp_path / "conda-lock.yml"
+    file.write_text(FORMATS["conda-lock"].render(made.lock))
+    found = {tuple(each) for each in json.loads(conda.python_code(_PARSED, file))}
+    assert found == {
+        (each.manager, each.name, each.version, each.url, each.sha256)
+        for each in made.lock.packages
+    }
 
 
 def test_its_doctor_finds_nothing(conda: RealConda, made: Made) -> None:

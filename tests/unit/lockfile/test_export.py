@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from hypothesis import given
 from packaging.requirements import Requirement
 
 from elt_env.lockfile.document import Lock
 from elt_env.lockfile.export import FORMATS
+from elt_env.lockfile.foreign import conda_lock
+from elt_env.lockfile.foreign.document import Wanted
 from elt_env.spec.document import parse_spec
 from tests.support.locks import conda_package, lock_of, locks, owning, pip_package
 
@@ -21,6 +24,32 @@ def test_an_environment_yml_asks_for_just_what_is_locked(lock: Lock) -> None:
         (each.name, f"=={each.version}") for each in lock.pip
     }
     assert spec.channels == lock.channels
+
+
+@given(locks())
+def test_a_conda_lock_yml_is_read_as_what_was_locked(lock: Lock) -> None:
+    select = conda_lock.read(FORMATS["conda-lock"].render(lock), "conda-lock.yml")
+    found = select(Wanted(lock.target.python, lock.target.platform))
+    assert {(each.url, each.sha256) for each in found.conda or ()} == {
+        (each.url, each.sha256) for each in lock.conda
+    }
+    assert {(each.name, each.version) for each in found.pip or ()} == {
+        (each.name, each.version) for each in lock.pip
+    }
+    assert found.channels == lock.channels
+
+
+def test_a_conda_lock_yml_says_who_needs_what() -> None:
+    lock = lock_of(
+        conda_package("gamma", depends=("python >=3.11,<3.12.0a0", "zlib", "zlib>=1.2", "six 1.*")),
+        pip_package("alpha"),
+        pip_package("beta", required_by=("alpha",)),
+    )
+    content = yaml.safe_load(FORMATS["conda-lock"].render(lock))
+    needs = {each["name"]: each["dependencies"] for each in content["package"]}
+    assert needs["gamma"] == {"python": ">=3.11,<3.12.0a0", "zlib": ">=1.2", "six": "1.*"}
+    assert needs["alpha"] == {"beta": "*"}
+    assert needs["beta"] == {}
 
 
 def test_constraints_are_those_of_condas_distributions_too() -> None:
