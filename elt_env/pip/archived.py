@@ -16,6 +16,7 @@ import hashlib
 import importlib.metadata
 import os
 import posixpath
+import re
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ from elt_env.runtime.input_files import read_content, read_stored_text
 _OWN = ("INSTALLER", "REQUESTED", "RECORD", "RECORD.jws", "RECORD.p7s", "uv_cache.json")
 _UNREADABLE = (zipfile.BadZipFile, KeyError, csv.Error, ValueError, OSError)
 _NOTE = "uv_cache.json"
+# Of pip, whatever its wheel says, installers make one launcher more, for the Python that it is for.
+_PIP = re.compile(r"^bin/pip3\.\d+$")
 _LAUNCHER = """# -*- coding: utf-8 -*-
 import sys
 from {module} import {name}
@@ -145,8 +148,9 @@ class _Wheel:
     def _accepted(self, place: str) -> set[str]:
         """Return what a RECORD may state of a file."""
         accepted = set()
-        if place in self._launchers:
-            accepted |= self._started(self._launchers[place])
+        launcher = self._launchers.get(_PIP.sub("bin/pip3", place))
+        if launcher is not None:
+            accepted |= self._started(launcher)
         if place in self._names:
             name = self._names[place]
             if name.startswith(f"{self._data}scripts/") and self._begins(name, b"#!python"):

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.environment.installed_files import recorded_hash
 from elt_env.errors import IntegrityError
 from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Indexes, parse_index
 from elt_env.machine.process import run
 from elt_env.pip import InstallRequest
+from elt_env.pip.archived import files_in, forged
 from elt_env.python.first_line import long_first_line
 from elt_env.runtime.files import sha256_of
 from tests.support.index_server import IndexServer
@@ -123,3 +125,31 @@ def test_scripts_are_recognized_wherever_the_prefix_is(
         assert name == "shell" or prefix / "bin/python" == Path(
             os.fsdecode(long[0] if long else head.splitlines()[0][2:])
         )
+
+
+# Wheels before pip 24.1 have one for the Python that they were made with.
+@pytest.mark.parametrize("more", [{}, {"pip3.9": "pip:main"}])
+def test_the_launchers_of_pip_itself(shelf: Shelf, tmp_path: Path, more: dict[str, str]) -> None:
+    files = {"pip/__init__.py": "def main(): print('said')\n"}
+    points = {"pip": "pip:main", "pip3": "pip:main", **more}
+    wheel = make_wheel(tmp_path, "pip", "1.0", files=files, entry_points=points)
+    prefix = _prefix(tmp_path / "prefix")
+    (prefix / ".lock").touch()
+    request = InstallRequest(
+        f"pip==1.0 --hash=sha256:{sha256_of(wheel)}\n",
+        prefix,
+        Indexes(parse_index(shelf.index.url)),
+        archives=(wheel,),
+        site_packages=_site_packages(prefix),
+    )
+    uv_at(shelf.index.url).install(request, Said())
+    (launcher,) = (prefix / "bin").glob("pip3.*")
+    assert run([launcher], limit=60).stdout == "said\n"
+    launcher.write_bytes(launcher.read_bytes() + b"print('more')\n")
+    record = next(prefix.glob("lib/*/site-packages/pip-1.0.dist-info/RECORD"))
+    rows = [each for each in record.read_text().splitlines() if launcher.name not in each]
+    digest = recorded_hash(launcher)
+    rows.append(f"../../../bin/{launcher.name},sha256={digest},{launcher.stat().st_size}")
+    record.write_text("\n".join(rows) + "\n")
+    before = {each for each in files_in(prefix) if each.startswith("bin/python")}
+    assert forged(request, before)["pip"] == [f"bin/{launcher.name}"]
