@@ -22,7 +22,6 @@ from elt_env.pip.one_python import needs_under
 from elt_env.pip.port import Resolved, Resolver, ResolveRequest
 from elt_env.pip.request_index import RequestIndex, Sources
 from elt_env.pip.shelf_server import ServedShelf, serving
-from elt_env.pip.uv_errors import refuse_yanked, undated_note, yanked_note
 from elt_env.runtime.files import write_atomically
 
 
@@ -74,8 +73,9 @@ class IndexResolver:
     Args:
         chooser: the tool.
         sources: where distributions come from.
-        explainer: a resolver that says why there is no answer, and which index is the main one
-            where no settings tell.
+        prover: a resolver that is asked first whether there is an answer, and says why where there
+            is none: tools that try versions one by one take long to find that out. It also
+            knows the main index where no settings tell.
         limit: seconds that one resolve may take.
     """
 
@@ -83,13 +83,13 @@ class IndexResolver:
         self,
         chooser: Chooser,
         sources: Sources,
-        explainer: Resolver,
+        prover: Resolver,
         limit: float,
     ) -> None:
         self.name = chooser.name
         self._chooser = chooser
         self._sources = sources
-        self._explainer = explainer
+        self._prover = prover
         self._limit = limit
 
     def version(self) -> str:
@@ -101,43 +101,33 @@ class IndexResolver:
 
     def resolve(self, request: ResolveRequest, say: Say) -> tuple[Resolved, ...]:
         """Return one version of every distribution; see Resolver."""
+        known = self._prover.resolve(request, say)
         index = RequestIndex(request, self._known_sources(request))
         try:
             chosen = self._choose(index, request, say)
         except (NoChoiceError, ToolError) as error:
-            return self._without_choice(index, request, error, say)
-        finally:
-            if index.undated:
-                say(undated_note(self.name, index.undated))
+            if index.failure:
+                raise index.failure from error
+            if isinstance(error, NoChoiceError):
+                raise self._disagreement(error) from error
+            say(self._broken(error), logging.WARNING)
+            return known
         if index.failure:
             raise index.failure
-        resolved = _answer(index, chosen)
-        _tell_withdrawn(index, resolved, request, say)
-        return resolved
+        return _answer(index, chosen)
 
-    def _without_choice(
-        self,
-        index: RequestIndex,
-        request: ResolveRequest,
-        error: NoChoiceError | ToolError,
-        say: Say,
-    ) -> tuple[Resolved, ...]:
-        """Return the explainer's answer where the tool broke; else raise why there is none."""
-        if index.failure:
-            raise index.failure from error
-        answer = self._explainer.resolve(request, unheard)
-        if isinstance(error, NoChoiceError):
-            raise PipConflictError(
-                f"{self.name} finds no solution where {self._explainer.name} does: {error}",
-                f'Set resolver = "{self._explainer.name}" for this environment in [tool.elt-env].',
-            ) from error
-        last = error.problem.strip().splitlines()[-1]
-        say(
-            f"{self.name} broke over the requirements ({last}); the answer of "
-            f"{self._explainer.name} is taken",
-            logging.WARNING,
+    def _disagreement(self, error: NoChoiceError) -> PipConflictError:
+        return PipConflictError(
+            f"{self.name} finds no solution where {self._prover.name} does: {error}",
+            f'Set resolver = "{self._prover.name}" for this environment in [tool.elt-env].',
         )
-        return answer
+
+    def _broken(self, error: ToolError) -> str:
+        last = error.problem.strip().splitlines()[-1]
+        return (
+            f"{self.name} broke over the requirements ({last}); the answer of "
+            f"{self._prover.name} is taken"
+        )
 
     def files(
         self, resolved: tuple[Resolved, ...], request: ResolveRequest, say: Say
@@ -172,9 +162,9 @@ class IndexResolver:
         return self._sources
 
     def _main_index(self, request: ResolveRequest) -> str:
-        """Return the index that the explainer has by itself, by where it finds a known package."""
+        """Return the index that the prover has by itself, by where it finds a known package."""
         asked = ResolveRequest(("pip",), request.python, wheels_only=request.wheels_only)
-        found = {each.index for each in self._explainer.resolve(asked, unheard)} - {""}
+        found = {each.index for each in self._prover.resolve(asked, unheard)} - {""}
         if not found:
             raise PolicyError(
                 f"{self.name} needs to know which package index to ask.",
@@ -214,19 +204,3 @@ def _resolved(
         required_by=tuple(sorted(each for each in needed_by if each and each != name)),
         on_shelf=on_shelf,
     )
-
-
-def _tell_withdrawn(
-    index: RequestIndex, resolved: Iterable[Resolved], request: ResolveRequest, say: Say
-) -> None:
-    """Tell of versions that were yanked and are pinned.
-
-    Raises:
-        PipConflictError: the request refuses these.
-    """
-    for each in resolved:
-        reason = index.withdrawn(each.name, each.version)
-        if reason is not None and request.yanked == "refuse":
-            raise refuse_yanked(each.name, each.version, reason)
-        if reason is not None:
-            say(yanked_note(each.name, each.version, reason), logging.WARNING)

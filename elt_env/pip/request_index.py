@@ -67,7 +67,6 @@ class RequestIndex:
 
     Attributes:
         requirements: what is asked for, without markers, and with versions in place of URLs.
-        undated: distributions with files that the cool-down leaves out for want of an upload time.
         failure: what kept it from an answer to the resolver, if anything did.
     """
 
@@ -80,7 +79,6 @@ class RequestIndex:
         self._pages: dict[str, tuple[str, tuple[IndexFile, ...]] | None] = {}
         self._metadata: dict[tuple[str, str], str] = {}
         self._here: dict[str, Path] = {}
-        self.undated: set[str] = set()
         self.failure: Exception | None = None
         asked = requirements_under(request.requirements, request.python)
         self.requirements = tuple(map(self._placed, asked))
@@ -136,12 +134,6 @@ class RequestIndex:
         """Return the URL of the index that a distribution is on, "" where it is on none."""
         page = None if name in self._here else self._page(name)
         return page[0] if page else ""
-
-    def withdrawn(self, name: str, version: str) -> str | None:
-        """Return why a version was yanked, "" without a reason; None when it was not (PEP 592)."""
-        files = [] if self.is_on_shelf(name, version) else self._allowed_files(name, version)
-        reasons = [each.yanked for each in files]
-        return reasons[0] if reasons and None not in reasons else None
 
     def metadata(self, name: str, version: str) -> str:
         """Return the core metadata of a version under the request's Python.
@@ -251,11 +243,8 @@ class RequestIndex:
         limit = self._request.exclude_newer
         if limit is None or name in self._request.not_held:
             return False
-        if file.uploaded is None and self._request.undated == "hold":
-            self.undated.add(name)
-            return True
         if file.uploaded is None:
-            return False
+            return self._request.undated == "hold"
         return is_too_young(file.uploaded, limit)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -84,7 +83,11 @@ def check_compile(done: Completed, request: ResolveRequest, indexes: Indexes) ->
     text = done.stderr
     found = _YANKED.search(text)
     if found and request.yanked == "refuse":
-        raise refuse_yanked(found["name"], found["version"], found["reason"])
+        reason = f": {found['reason']}" if found["reason"] else ""
+        raise PipConflictError(
+            f"{found['name']}=={found['version']} was yanked from the index{reason}.",
+            'Pin another version, or set yanked = "take" in [tool.elt-env].',
+        )
     if done.returncode:
         names = dateless(text)
         for none in _NO_VERSIONS.finditer(text):
@@ -105,23 +108,9 @@ def _no_upload_times(name: str) -> PipConflictError:
 def yanked_notes(text: str) -> tuple[str, ...]:
     """Return what there is to say of each version of an answer that its index has withdrawn."""
     return tuple(
-        yanked_note(each["name"], each["version"], each["reason"])
+        f"{each['name']} {each['version']} was yanked from its index"
+        + (f": {each['reason']}" if each["reason"] else "")
         for each in _YANKED.finditer(text)
-    )
-
-
-def yanked_note(name: str, version: str, reason: str | None) -> str:
-    """Return what there is to say of a withdrawn version that is taken."""
-    told = f": {reason}" if reason else ""
-    return f"{name} {version} was yanked from its index{told}; it is taken since it is pinned"
-
-
-def refuse_yanked(name: str, version: str, reason: str | None) -> PipConflictError:
-    """Return the error for a withdrawn version that the policy does not take."""
-    told = f": {reason}" if reason else ""
-    return PipConflictError(
-        f"{name}=={version} was yanked from the index{told}.",
-        'Pin another version, or set yanked = "take" in [tool.elt-env].',
     )
 
 
@@ -172,14 +161,6 @@ def inconsistencies(text: str) -> tuple[list[str], bool]:
 def _is_one_with_egg(places: list[str]) -> bool:
     """Tell whether the places of a distribution are one `.dist-info` and one `.egg-info`."""
     return sorted(each.rpartition(".")[2] for each in places) == ["dist-info", "egg-info"]
-
-
-def undated_note(tool: str, names: Iterable[str]) -> str:
-    """Return what there is to say of distributions with files that lack an upload time."""
-    return (
-        f"{tool}: the index gives no upload times for {', '.join(sorted(names))}; the cool-down "
-        "leaves such files out (undated-releases in [tool.elt-env])"
-    )
 
 
 def is_undated(line: str) -> bool:

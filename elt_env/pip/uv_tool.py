@@ -103,7 +103,7 @@ class Uv:
                     read_annotated(read_stored_text(output), request.shelf)
                 )
                 for note in uv_errors.yanked_notes(done.stderr):
-                    say(note, logging.WARNING)
+                    say(f"{note}; it is taken since it is pinned", logging.WARNING)
         if withdrawn:
             say(f"uv: yanked by now, so not kept: {', '.join(map('=='.join, sorted(withdrawn)))}")
             kept = tuple(each for each in request.keep if each not in withdrawn)
@@ -300,7 +300,10 @@ class Uv:
             if before is not None:
                 write_atomically(output, before)
         if dateless and request.undated == "hold":
-            say(uv_errors.undated_note(self.name, dateless))
+            say(
+                f"uv: the index gives no upload times for {', '.join(sorted(dateless))}; the "
+                "cool-down leaves such files out (undated-releases in [tool.elt-env])"
+            )
         return done
 
     def _compile_once(

@@ -137,7 +137,7 @@ def test_what_has_no_upload_time_is_told(shelf: Shelf) -> None:
     with pytest.raises(PipConflictError):
         shelf.tool().resolve(ask("app", exclude_newer=_CUT), said)
     (line,) = said
-    assert line.startswith(f"{shelf.resolver}: the index gives no upload times for app; ")
+    assert line.startswith("uv: the index gives no upload times for app; ")
     assert "undated-releases in [tool.elt-env]" in line
 
 
