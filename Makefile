@@ -112,6 +112,9 @@ lock-self: .venv/.ready ## lock this project's own dependencies, and those of th
 	$(BIN)/uv pip compile --group conda --universal --python-version 3.10 \
 	  --only-binary :all: --no-binary pycosat --exclude-newer '3 days' \
 	  --generate-hashes --no-header --no-annotate --upgrade --quiet --output-file tests/real-conda.txt
+	$(BIN)/uv pip compile --group resolvers --universal --python-version 3.10 \
+	  --only-binary :all: --exclude-newer '3 days' \
+	  --generate-hashes --no-header --no-annotate --upgrade --quiet --output-file tests/resolvers.txt
 	$(BIN)/uv pip compile --group s3-server --universal --python-version 3.10 \
 	  --only-binary :all: --exclude-newer '3 days' \
 	  --generate-hashes --no-header --no-annotate --upgrade --quiet --output-file tests/s3-server.txt

@@ -97,19 +97,20 @@ class Toolbox:
     @cached_property
     def resolver(self) -> Resolver:
         """What resolves the pip half."""
-        return self._uv if self.environment.resolver == "uv" else self._with_pip(self.indexes)
+        name = self.environment.resolver
+        return self._uv if name == "uv" else self.resolver_named(name, self.indexes)
 
-    def other_resolver(self, maker: str, indexes: Indexes) -> Resolver:
-        """Return a resolver that is not the one of that name, to ask these indexes."""
+    def resolver_named(self, name: str, indexes: Indexes) -> Resolver:
+        """Return a resolver by its name in the policy, to ask these indexes."""
+        from elt_env.pip.choosers import index_resolver
         from elt_env.pip.uv_tool import Uv
 
-        return self._with_pip(indexes) if maker == "uv" else Uv(indexes, self._limit)
-
-    def _with_pip(self, indexes: Indexes) -> Resolver:
-        from elt_env.pip.pip_resolver import pip_resolver
-
+        if name == "uv":
+            return Uv(indexes, self._limit)
         pages = self.caches.path / "pages"
-        return pip_resolver(indexes, pages, self.downloads, self.direct_wheels, self._limit)
+        return index_resolver(
+            *(name, indexes, pages, self.downloads, self.direct_wheels, self._limit)
+        )
 
     @cached_property
     def installer(self) -> Installer:

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.pylock import Package as Files
 from packaging.pylock import PackageSdist, PackageWheel
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -82,9 +83,15 @@ class RequestIndex:
         self.failure: Exception | None = None
         asked = requirements_under(request.requirements, request.python)
         self.requirements = tuple(map(self._placed, asked))
+        bounds = requirements_under(request.bounds, request.python)
+        self._bounds: dict[str, SpecifierSet] = {}
+        pins = [Requirement(f"{name}=={version}") for name, version in request.pins]
+        for each in (*pins, *bounds):
+            name = normalize(each.name)
+            self._bounds[name] = self._bounds.get(name, SpecifierSet()) & each.specifier
         self._pinned = {
             (normalize(each.name), one.version)
-            for each in (*self.requirements, *map(Requirement, request.bounds))
+            for each in (*self.requirements, *bounds)
             for one in each.specifier
             if one.operator in ("==", "===")
         } | set(request.pins)
@@ -100,9 +107,13 @@ class RequestIndex:
             return Requirement(f"{requirement.name}{extras}=={wheel.version}")
 
     def versions(self, name: str) -> tuple[str, ...] | None:
-        """Return the versions of a distribution; None where there is no such distribution."""
+        """Return the versions of a distribution within the bounds; None where there is none."""
+        bound = self._bounds.get(name)
         try:
-            return self._versions(name)
+            found = self._versions(name)
+            if found is None or bound is None:
+                return found
+            return tuple(each for each in found if bound.contains(each, prereleases=True))
         except Exception as error:  # noqa: BLE001  # it is raised where the resolver has ended
             self.failure = self.failure or error
             return None

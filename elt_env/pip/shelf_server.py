@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import secrets
 import threading
@@ -127,7 +128,8 @@ def _page(root: str, name: str, versions: tuple[str, ...] | None) -> str:
         {
             "filename": _file(name, each),
             "url": f"{root}/files/{quote(_file(name, each))}",
-            "hashes": {},  # two files with one hash are the same file to uv
+            # Two files with one hash are the same file to uv; Poetry fetches what has none.
+            "hashes": {"sha256": hashlib.sha256(_file(name, each).encode()).hexdigest()},
             "core-metadata": True,
             "upload-time": _LONG_AGO,
         }

@@ -86,7 +86,9 @@ class EnvironmentPolicy(_Frozen):
         min_length=1, description="Python minors to lock for; the first is the default"
     )
     conda: Literal["rattler"] = Field("rattler", description="solves and links the conda half")
-    resolver: Literal["uv", "pip"] = Field("uv", description="resolves the pip half")
+    resolver: Literal["uv", "pip", "pip-tools", "poetry"] = Field(
+        "uv", description="resolves the pip half"
+    )
     installer: Literal["uv", "pip"] = Field("uv", description="runs the one pip install command")
     promote: Literal["auto", "manual"] = Field(
         "auto", description="whether a proven lock becomes the release by itself"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -11,8 +13,8 @@ from elt_env.index.download import Downloads
 from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Indexes, parse_index
 from elt_env.pip import Resolver, ResolveRequest
+from elt_env.pip.choosers import index_resolver
 from elt_env.pip.direct_wheels import DirectWheels
-from elt_env.pip.pip_resolver import pip_resolver
 from elt_env.pip.port import Resolved
 from elt_env.pip.uv_tool import Uv
 from tests.support.index_server import IndexServer
@@ -20,7 +22,7 @@ from tests.support.wheels import make_sdist, make_wheel
 
 OLD = datetime(2024, 6, 1, tzinfo=timezone.utc)
 _LIMIT = 120.0
-RESOLVERS = ("uv", "pip")
+RESOLVERS = ("uv", "pip", "pip-tools", "poetry")
 """The names of the resolvers that a policy can choose."""
 
 
@@ -34,11 +36,17 @@ def uv_at(url: str, limit: float = _LIMIT) -> Uv:
     return Uv(Indexes(parse_index(url)), limit)
 
 
-def pip_with(indexes: Indexes, cache: Path, limit: float = _LIMIT) -> Resolver:
-    """Return pip as a resolver."""
+def tell(line: str, level: int = logging.INFO, /) -> None:
+    """Print what a resolver says; one whose place another takes is a failure here."""
+    assert "broke over" not in line
+    sys.stdout.write(f"{level} {line}\n")
+
+
+def resolver_with(name: str, indexes: Indexes, cache: Path, limit: float = _LIMIT) -> Resolver:
+    """Return one of the resolvers that choose from an index made for them."""
     uv, downloads = Uv(indexes, limit), Downloads(cache / "files", indexes)
     wheels = DirectWheels(downloads, cache / "builds", cache / "sdists", uv, limit)
-    return pip_resolver(indexes, cache / "pages", downloads, wheels, limit)
+    return index_resolver(name, indexes, cache / "pages", downloads, wheels, limit)
 
 
 @dataclass(frozen=True)
@@ -85,11 +93,11 @@ class Shelf:
         indexes = Indexes(parse_index(url or self.index.url), further)
         if self.resolver == "uv":
             return Uv(indexes, limit)
-        return pip_with(indexes, self.root / "cache", limit)
+        return resolver_with(self.resolver, indexes, self.root / "cache", limit)
 
     def resolve(self, *requirements: str, **options: object) -> tuple[Resolved, ...]:
         """Return the resolver's answer; `options` are the fields of ResolveRequest."""
-        return self.tool().resolve(ask(*requirements, **options), print)
+        return self.tool().resolve(ask(*requirements, **options), tell)
 
     def versions(self, *requirements: str, **options: object) -> dict[str, str]:
         """Return the version of everything in the resolver's answer, by name."""
@@ -98,4 +106,4 @@ class Shelf:
     def files(self, *requirements: str, **options: object) -> tuple[Package, ...]:
         """Return the files of the resolver's answer."""
         tool, request = self.tool(), ask(*requirements, **options)
-        return tool.files(tool.resolve(request, print), request, print)
+        return tool.files(tool.resolve(request, tell), request, tell)

@@ -39,7 +39,7 @@ def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     indexes = replace(
         toolbox.indexes.locked_to(lock.indexes), links=_built_wheels(lock, toolbox, say)
     )
-    other = toolbox.other_resolver(maker.partition(" ")[0], indexes)
+    other = toolbox.resolver_named("pip" if maker.startswith("uv ") else "uv", indexes)
     is_barred = False
     try:
         try:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tests.support.index_server import IndexServer
 from tests.support.loopback import running
-from tests.support.resolving import OLD, Shelf, ask
+from tests.support.resolving import OLD, Shelf, ask, tell
 from tests.support.wheels import make_wheel
 
 _YOUNG = datetime(2026, 6, 1, tzinfo=timezone.utc)
 _CUT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 # uv is asked first whether there is an answer.
-_READERS = {"uv": 1, "pip": 2}
+_READERS = {"uv": 1, "pip": 2, "pip-tools": 2, "poetry": 2}
 
 
 def test_who_needs_what(shelf: Shelf) -> None:
@@ -120,7 +120,7 @@ def test_a_page_is_read_once_for_many_answers(shelf: Shelf) -> None:
     tool = shelf.tool()
     for version in ("1.0", "2.0"):
         request = ask("app", pins=(("lib", version),))
-        tool.files(tool.resolve(request, print), request, print)
+        tool.files(tool.resolve(request, tell), request, tell)
     assert _pages_read(shelf) == dict.fromkeys(
         ("/simple/app/", "/simple/lib/"), _READERS[shelf.resolver]
     )
@@ -131,7 +131,7 @@ def test_a_fresh_request_sees_what_was_released_since(shelf: Shelf) -> None:
     tool = shelf.tool()
 
     def version(*, fresh: bool = False) -> str:
-        return tool.resolve(ask("app", fresh=fresh), print)[0].version
+        return tool.resolve(ask("app", fresh=fresh), tell)[0].version
 
     assert version() == "1.0"
     shelf.wheel("app", "2.0")
@@ -158,7 +158,7 @@ def test_a_further_index_comes_first(shelf: Shelf, tmp_path: Path) -> None:
     shelf.wheel("app", "1.0", requires=["inner"])
     with running(IndexServer()) as further:
         further.add(make_wheel(tmp_path, "inner", "1.0"))
-        answer = shelf.tool(further.url).resolve(ask("app"), print)
+        answer = shelf.tool(further.url).resolve(ask("app"), tell)
         assert {each.name: each.index for each in answer} == {
             "app": shelf.index.url,
             "inner": further.url,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from elt_env.errors import PipConflictError
-from tests.support.resolving import OLD, Shelf, ask
+from tests.support.resolving import OLD, Shelf, ask, tell
 
 _YOUNG = datetime(2026, 6, 1, tzinfo=timezone.utc)
 _CUT = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -62,11 +62,11 @@ def test_only_what_has_no_date_is_freed_of_the_cool_down(stocked: Shelf) -> None
     stocked.index.project_faults["lib"] = "no-upload-times"
     tool = stocked.tool()
     request = ask("app", exclude_newer=_CUT, undated="take")
-    answer = {each.name: each.version for each in tool.resolve(request, print)}
+    answer = {each.name: each.version for each in tool.resolve(request, tell)}
     assert answer == {"app": "1.0", "lib": "2.0", "base": "1.0"}
     # The same tool under a policy that holds: what it learned is of no use there.
     with pytest.raises(PipConflictError, match="no upload times for lib"):
-        tool.resolve(ask("app", exclude_newer=_CUT), print)
+        tool.resolve(ask("app", exclude_newer=_CUT), tell)
 
 
 def test_a_dated_file_is_held_back_beside_one_without_a_date(stocked: Shelf) -> None:

@@ -25,7 +25,7 @@ from elt_env.machine.indexes import Indexes, parse_index
 from elt_env.pip import InstallRequest
 from tests.support.index_server import Fault, IndexServer, dead_url
 from tests.support.loopback import running
-from tests.support.resolving import Shelf, ask, uv_at
+from tests.support.resolving import Shelf, ask, tell, uv_at
 from tests.support.said import Said
 from tests.support.wheels import make_sdist, make_wheel
 
@@ -154,7 +154,7 @@ def test_an_index_that_does_not_answer_in_time(shelf: Shelf) -> None:
     shelf.wheel("app", "1.0")
     shelf.index.fault = "slow"
     with pytest.raises(TimeLimitError, match="time limit of 1 s") as caught:
-        shelf.tool(limit=1.0).resolve(ask("app"), print)
+        shelf.tool(limit=1.0).resolve(ask("app"), tell)
     assert "tool-limit" in caught.value.remedy
 
 
@@ -163,7 +163,7 @@ def test_credentials_refused(shelf: Shelf) -> None:
     shelf.index.fault = "refuse-auth"
     for url in (shelf.index.url, shelf.index.url.replace("://", "://reader:s3cret-guess@")):
         with pytest.raises(IndexUnreachableError, match=r"other credentials.*401") as caught:
-            shelf.tool(url=url).resolve(ask("app"), print)
+            shelf.tool(url=url).resolve(ask("app"), tell)
         assert "s3cret-guess" not in str(caught.value)
 
 
@@ -213,14 +213,14 @@ def _fail(wheel: Path, fault: Fault | None) -> object:
     with running(IndexServer()) as server:
         server.add(wheel)
         server.fault = fault
-        return uv_at(server.url if fault else dead_url()).resolve(ask("app"), print)
+        return uv_at(server.url if fault else dead_url()).resolve(ask("app"), tell)
 
 
 def _fail_to_install(prefix: Path) -> object:
     venv.create(prefix, with_pip=False, symlinks=True)
     listed = f"app==1.0 --hash=sha256:{'0' * 64}\n"
     request = InstallRequest(listed, prefix, Indexes(parse_index(dead_url())))
-    return uv_at(dead_url()).install(request, print)
+    return uv_at(dead_url()).install(request, tell)
 
 
 @pytest.mark.parametrize(
