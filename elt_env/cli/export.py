@@ -34,6 +34,7 @@ def export(name: str, form: str, output: str | None) -> None:
     \b
     environment   environment.yml, every package pinned: conda, mamba, elt-env
     conda-lock    conda-lock.yml, both halves: conda-lock install, elt-env adopt
+    dockerfile    a Dockerfile that installs both halves: docker build, buildah build
     explicit      conda's half, URLs and hashes: conda create --file
     requirements  pip's half with hashes: pip install --require-hashes --no-deps -r
     pylock        pip's half as pylock.toml (PEP 751)
@@ -57,9 +58,14 @@ def export(name: str, form: str, output: str | None) -> None:
         write_atomically(Path(output), text)
         say(f"export: {output} is written")
     say(f"export: {form} does not carry {chosen.lost}")
-    if lock.variables and form != "environment":
+    if lock.variables and form not in ("environment", "dockerfile"):
         say("export: nor does it carry the variables of the spec")
-    if lock.channel_source == "host" and form in ("environment", "conda-lock", "explicit"):
+    if lock.channel_source == "host" and form in (
+        "environment",
+        "conda-lock",
+        "dockerfile",
+        "explicit",
+    ):
         say(
             "export: conda's packages are of the HOST CHANNEL, made on this machine: they can be "
             "installed here alone",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from elt_env.lockfile import conda_lock, pylock, requirements, unified_lock
+from elt_env.lockfile import conda_lock, dockerfile, pylock, requirements, unified_lock
 from elt_env.lockfile.document import Lock, Package
 
 
@@ -54,6 +54,7 @@ FORMATS: Mapping[str, Format] = {
     "environment": Format("the hashes, and from which index pip's half comes", _environment),
     "explicit": Format("pip's half", conda_lock.render),
     "conda-lock": Format("the bounds of pip's packages on each other", unified_lock.render),
+    "dockerfile": Format("the checks, and what conda's activation scripts do", dockerfile.render),
     "requirements": Format("conda's half", requirements.render),
     "pylock": Format("conda's half", pylock.render),
     "constraints": Format("the hashes, and what is no Python distribution", _constraints),

@@ -1,0 +1,76 @@
+"""`Dockerfile`: an image that installs a lock, built with the directory of the lock as context.
+
+https://docs.docker.com/reference/dockerfile/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from elt_env.lockfile import conda_lock, requirements
+from elt_env.lockfile.document import Lock
+
+_PLACE = "/opt/lock/"
+_PYTHON = "${PREFIX}/bin/python"
+# The wheel of pip that Python carries runs as it is: nothing is installed that is not locked.
+_BUNDLED = """\
+PYTHONPATH="$(${PREFIX}/bin/python -c 'import ensurepip, pathlib; \\
+print(*pathlib.Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))')" \\
+    """
+
+_TEMPLATE = """\
+{heading}
+# Its context is the directory of the lock, as elt-env show --json tells it:
+#   docker build -f Dockerfile .elt_env/locks/{folder}
+# CONDA may be mamba or conda (24.9 or newer, which reads sha256) where BASE has one.
+ARG BASE=mambaorg/micromamba:2
+FROM ${{BASE}}
+ARG CONDA=micromamba
+ARG PREFIX=/opt/{name}
+USER 0
+COPY {files} {place}
+RUN ${{CONDA}} create --yes --prefix ${{PREFIX}} --file {place}{explicit}
+{pip}{variables}ENV PATH="${{PREFIX}}/bin:${{PATH}}"
+LABEL org.opencontainers.image.title="{target}" elt-env.lock="{digest}"
+"""
+
+
+def render(lock: Lock) -> str:
+    """Return a Dockerfile that installs what is locked: conda's half, then one pip command."""
+    explicit = conda_lock.file_name(lock)
+    return _TEMPLATE.format(
+        heading=lock.heading,
+        folder=lock.digest.removeprefix("sha256:"),
+        name=lock.target.environment,
+        files=f"{explicit} {requirements.FILE_NAME}",
+        place=_PLACE,
+        explicit=explicit,
+        pip=_pip(lock) if lock.pip else "",
+        variables="".join(_variables(lock)),
+        target=lock.target.name,
+        digest=lock.digest,
+    )
+
+
+def _pip(lock: Lock) -> str:
+    """Return the one pip command."""
+    options = ["--no-cache-dir", "--no-deps"]
+    if not any(each.built and each.built.commit for each in lock.pip):
+        options.append("--require-hashes")  # pip takes no commit with it
+    if all(each.built is None and each.file_name.endswith(".whl") for each in lock.pip):
+        options.append("--only-binary :all:")
+    main, *extra = lock.indexes or ("",)
+    options += [f'--index-url "{main}"'] if main else ["--no-index"]
+    options += [f'--extra-index-url "{each}"' for each in extra]
+    start = "" if "pip" in lock.distributions else _BUNDLED
+    lines = [*options, f"--requirement {_PLACE}{requirements.FILE_NAME}"]
+    return f"RUN {start}{_PYTHON} -m pip install " + " \\\n    ".join(lines) + "\n"
+
+
+def _variables(lock: Lock) -> Iterator[str]:
+    for name, value in lock.variables:
+        if value.isprintable():
+            quoted = "".join(f"\\{each}" if each in '\\"$' else each for each in value)
+            yield f'ENV {name}="{quoted}"\n'
+        else:
+            yield f"# {name} is left out: ENV takes one line.\n"
