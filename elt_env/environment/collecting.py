@@ -11,7 +11,7 @@ from elt_env.environment.file_list import list_path
 from elt_env.environment.prefix import MARKER
 from elt_env.errors import BusyError
 from elt_env.runtime.file_lock import file_lock
-from elt_env.runtime.files import remove_tree, writing
+from elt_env.runtime.files import remove, remove_tree, writing
 from elt_env.store.last_use import taken, used_since
 
 
@@ -69,20 +69,11 @@ def remove_root(path: Path, moment: float, *, dry_run: bool) -> int | None:
         StorageError: it cannot be removed.
     """
     with _alone(path) as alone:
-        if not alone or used_since(path, moment):
-            return None
-        size = freed(path)
-        if dry_run:
-            return size
-        with taken(path, moment) as mine:
-            if mine is None:
-                return None
-            remove_tree(mine)
-        return size
+        return remove_file(path, moment, dry_run=dry_run) if alone else None
 
 
 def remove_file(path: Path, moment: float, *, dry_run: bool) -> int | None:
-    """Remove a file that nobody used since `moment`; return the bytes that this frees.
+    """Remove a file or directory that nobody used since `moment`; return the bytes that it frees.
 
     None: it stays, or is not there.
 
@@ -97,7 +88,7 @@ def remove_file(path: Path, moment: float, *, dry_run: bool) -> int | None:
     with writing(path), taken(path, moment) as mine:
         if mine is None:
             return None
-        mine.unlink()
+        remove(mine)
     return size
 
 

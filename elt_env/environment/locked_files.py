@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import Say
-from elt_env.runtime.cancelling import ended_by
+from elt_env.runtime.cancelling import side_by_side
 from elt_env.toolbox import Toolbox
 
 _AT_ONCE = 8  # downloads; more look-ups of names at once stall
@@ -31,23 +29,17 @@ def locked_files(
 
     Raises: as `Downloads.fetch` and `DirectWheels.get_locked`.
     """
-    given_up = threading.Event()
 
     def fetch(package: Package) -> Path:
-        with ended_by(given_up):
-            if package.manager == "pip" and package.index is None:
-                return locked_file(package, lock, toolbox, say)
-            return toolbox.downloads.fetch(package.url, package.sha256, say)
+        if package.manager == "pip" and package.index is None:
+            return locked_file(package, lock, toolbox, say)
+        return toolbox.downloads.fetch(package.url, package.sha256, say)
 
     wanted = {each.sha256: each for each in packages}
-    pool = ThreadPoolExecutor(_AT_ONCE)
     with toolbox.downloads.connected():
-        try:
-            return dict(zip(wanted, pool.map(fetch, wanted.values()), strict=True))
-        finally:
-            given_up.set()
-            # Who interrupts does not wait for a server that is slow to answer.
-            pool.shutdown(wait=False, cancel_futures=True)
+        # Who interrupts does not wait for a server that is slow to answer.
+        files = side_by_side(fetch, wanted.values(), _AT_ONCE, wait=False)
+    return dict(zip(wanted, files, strict=True))
 
 
 def locked_file(package: Package, lock: Lock, toolbox: Toolbox, say: Say) -> Path:

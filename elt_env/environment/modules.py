@@ -6,10 +6,8 @@ import json
 import os
 import re
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +16,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.machine.environment_variables import prefix_environment
 from elt_env.machine.process import Completed, Say, end_of, run
 from elt_env.machine.scratch import scratch_directory
+from elt_env.runtime.cancelling import side_by_side
 
 _PROBE = probes.DIRECTORY / "import_modules.py"
 _INIT = "__init__.py"
@@ -176,25 +175,13 @@ class _Probe:
 
     def attempt(self, parts: list[list[str]], workers: int) -> list[ImportResult]:
         """Import the parts side by side; when that is interrupted, none goes on."""
-        given_up = threading.Event()
+        return [e for part in side_by_side(self._import_part, parts, workers) for e in part]
 
-        def heed(line: str) -> None:
-            del line
-            if given_up.is_set():
-                raise CancelledError
-
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                done = pool.map(lambda part: self._import_part(part, heed), parts)
-                return [each for part in done for each in part]
-            finally:
-                given_up.set()
-
-    def _import_part(self, names: list[str], heed: Callable[[str], None]) -> list[ImportResult]:
+    def _import_part(self, names: list[str]) -> list[ImportResult]:
         done: list[ImportResult] = []
         rest = names
         while rest:
-            answer = self._run(rest, heed)
+            answer = self._run(rest)
             results, culprit, left = _read(answer.stdout)
             done += results
             if left:
@@ -207,7 +194,7 @@ class _Probe:
             rest = [name for name in rest if name not in seen]
         return done
 
-    def _run(self, names: list[str], heed: Callable[[str], None]) -> Completed:
+    def _run(self, names: list[str]) -> Completed:
         enough = [] if self.enough is None else [str(self.enough)]
         return run(
             [self.prefix.python, "-I", _PROBE, str(self.patience), *enough],
@@ -215,7 +202,6 @@ class _Probe:
             limit=max(0.0, self.deadline - time.monotonic()),
             env=prefix_environment(self.prefix.path),
             cwd=self.place,
-            say=heed,
         )
 
     def _end(self, answer: Completed) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
 
 from elt_env.environment.conda_meta import HISTORY
@@ -20,7 +18,7 @@ from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.canonical import digest_of
-from elt_env.runtime.cancelling import ended_by
+from elt_env.runtime.cancelling import side_by_side
 from elt_env.toolbox import Toolbox
 
 _AT_ONCE = 2
@@ -86,22 +84,12 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def write_all(jobs: Sequence[LayerJob], images: ImageStore, say: Say) -> Iterator[Layer]:
-    """Yield the layers of the jobs in their order, written two at a time, the largest first."""
-    given_up = threading.Event()
-
-    def write(job: LayerJob) -> Layer:
-        with ended_by(given_up):
-            return job.write(images, say)
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            ordered = sorted(jobs, key=lambda job: -job.size)
-            made = dict(zip(ordered, pool.map(write, ordered), strict=True))
-        finally:
-            given_up.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-    yield from (made[job] for job in jobs)
+def write_all(jobs: Sequence[LayerJob], images: ImageStore, say: Say) -> list[Layer]:
+    """Return the layers of the jobs in their order, written two at a time, the largest first."""
+    ordered = sorted(jobs, key=lambda job: -job.size)
+    layers = side_by_side(lambda job: job.write(images, say), ordered, _AT_ONCE)
+    made = dict(zip(ordered, layers, strict=True))
+    return [made[job] for job in jobs]
 
 
 def project_layer(toolbox: Toolbox, images: ImageStore) -> tuple[Layer, bool]:

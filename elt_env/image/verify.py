@@ -17,7 +17,7 @@ from elt_env.image.spec import REF_NAME, Descriptor, Manifest, parse_manifest
 from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
-from elt_env.runtime.files import remove_tree, writing
+from elt_env.runtime.files import remove, writing
 from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox
 
@@ -129,13 +129,11 @@ def repair_image(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: S
     for each in damages:
         say(f"repair: {each.path} of the image")
         path = _place(each, lock, images)
+        if each.fault != "has other permissions":
+            remove(path)
+            continue
         with writing(path):
-            if each.fault == "has other permissions":
-                path.chmod(0o644)
-            elif path.is_dir() and not path.is_symlink():
-                remove_tree(path)
-            else:
-                path.unlink(missing_ok=True)
+            path.chmod(0o644)
     if INDEX in {each.path for each in damages}:
         _name_again(images)
     pack(lock, toolbox, say)

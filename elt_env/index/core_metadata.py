@@ -10,11 +10,12 @@ import hashlib
 import io
 import time
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from email.parser import HeaderParser
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 ProjectUrls = tuple[str, ...]
 """The fields of one distribution, as in `Changelog, https://project.example/news`."""
 
+_Item = TypeVar("_Item")
+_Read = TypeVar("_Read")
 _AT_ONCE = 8
 _LARGEST = 2_000_000  # bytes; a description stands in it, but no book
 _SILENCE = 5.0
@@ -54,18 +57,21 @@ def offered_project_urls(wheels: Iterable[str], indexes: Indexes) -> dict[str, P
 
     No wheel is downloaded. What cannot be had in time is left out: nothing depends on it.
     """
+    urls = list(wheels)
+    texts = zip(urls, _each(urls, _get, indexes), strict=True)
+    return {url: project_urls_in(text) for url, text in texts if text is not None}
+
+
+def _each(
+    items: Iterable[_Item], read: Callable[[httpx.Client, _Item, float], _Read], indexes: Indexes
+) -> tuple[_Read, ...]:
+    """Return what `read` returns for each, by the moment that all have to be read."""
     end = time.monotonic() + _LIMIT
     with (
         open_client(Logins(indexes), silence=_SILENCE) as client,
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
-        urls = list(wheels)
-        texts = pool.map(lambda url: _get(client, url, end), urls)
-        return {
-            url: project_urls_in(text)
-            for url, text in zip(urls, texts, strict=True)
-            if text is not None
-        }
+        return tuple(pool.map(lambda each: read(client, each, end), items))
 
 
 def _get(client: httpx.Client, wheel: str, end: float) -> str | None:
@@ -97,15 +103,10 @@ def offered_metadata(
         indexes: whose credentials go to their own origins.
         cache: a directory that is made when needed, and may be removed at any time.
     """
-    end = time.monotonic() + _LIMIT
-    with (
-        open_client(Logins(indexes), silence=_SILENCE) as client,
-        ThreadPoolExecutor(_AT_ONCE) as pool,
-    ):
-        return tuple(pool.map(lambda each: _cached(client, each, cache, end), files))
+    return _each(files, partial(_cached, cache), indexes)
 
 
-def _cached(client: httpx.Client, file: IndexFile, cache: Path, end: float) -> str | None:
+def _cached(cache: Path, client: httpx.Client, file: IndexFile, end: float) -> str | None:
     """Return the fields of a wheel's metadata; the description is left out."""
     named = f"{file.url} {file.uploaded} {file.size}"
     path = cache / f"{hashlib.sha256(named.encode()).hexdigest()}.txt"
@@ -147,12 +148,7 @@ def offered_contents(
         wheels: their URLs.
         indexes: whose credentials go to their own origins.
     """
-    end = time.monotonic() + _LIMIT
-    with (
-        open_client(Logins(indexes), silence=_SILENCE) as client,
-        ThreadPoolExecutor(_AT_ONCE) as pool,
-    ):
-        return tuple(pool.map(lambda each: _contents(client, each, end), wheels))
+    return _each(wheels, _contents, indexes)
 
 
 def _contents(client: httpx.Client, url: str, end: float) -> Mapping[str, str] | None:

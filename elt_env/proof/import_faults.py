@@ -59,7 +59,7 @@ class Surroundings:
 
     def has(self, module: str) -> bool:
         """Tell whether some distribution brings the module, or what it would lie in."""
-        return any(_is_in(module, each) or _is_in(each, module) for each in self.brought)
+        return any(is_in(module, each) or is_in(each, module) for each in self.brought)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def excuse(fault: ImportFault, around: Surroundings) -> Excuse | None:
     if name is not None:
         return Excuse(f"wants {name}, of an extra", name)
     if found and _is_undeclared(found, around):
-        is_namespace = any(_is_in(each, _top(found)) for each in around.brought)
+        is_namespace = any(is_in(each, _top(found)) for each in around.brought)
         wants = found if is_namespace else _top(found)
         is_stub = _top(found) == "grpc" and fault.module.endswith("_grpc")
         return Excuse(f"wants {wants}, {NOTHING}", wants, not around.extras and not is_stub)
@@ -115,7 +115,7 @@ def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -
     if is_removed(wanted):
         return Excuse(f"wants {wanted}, which newer Pythons do not have")
     source = found or (not_in["module"] if not_in else None)
-    if source and any(_is_in(source, each) for each in around.own):
+    if source and any(is_in(source, each) for each in around.own):
         lacked = f"{source}{f'.{wanted}' if not_in else ''}"
         return Excuse(f"wants {lacked}, which its own distribution lacks")
     if _NO_MODULE in fault.text:
@@ -140,5 +140,6 @@ def _top(module: str) -> str:
     return module.partition(".")[0]
 
 
-def _is_in(module: str, package: str) -> bool:
+def is_in(module: str, package: str) -> bool:
+    """Tell whether a module is a package, or lies in it."""
     return module == package or module.startswith(f"{package}.")

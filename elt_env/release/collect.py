@@ -27,7 +27,7 @@ from elt_env.package.canonical import short
 from elt_env.package.target import Target
 from elt_env.release.record import to_keep
 from elt_env.release.store import ReleaseStore
-from elt_env.runtime.files import remove_tree, writing
+from elt_env.runtime.files import remove, remove_tree
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.store.collected import Item, What
 from elt_env.store.last_use import mark_used, taken, used_since
@@ -229,8 +229,7 @@ def _half_written(toolbox: Toolbox, moment: float, *, dry_run: bool) -> Iterator
         if _HALF_WRITTEN.fullmatch(path.name) and _newest(path) < before:
             count, size = count + 1, size + freed(path)
             if not dry_run:
-                with writing(path):
-                    remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                remove(path)
     if count:
         yield Item("leftover", f"{count} half-written files and directories", size)
 

@@ -37,7 +37,7 @@ from elt_env.package.target import Target
 from elt_env.release.move import moving
 from elt_env.release.store import ReleaseStore
 from elt_env.release.verify import locks_of, require_whole, verify
-from elt_env.runtime.files import remove_tree, write_atomically, writing
+from elt_env.runtime.files import remove, write_atomically, writing
 from elt_env.runtime.input_files import read_content
 from elt_env.toolbox import Toolbox
 
@@ -140,12 +140,7 @@ def _remove_added(paths: Sequence[str], prefix: Prefix, say: Say) -> None:
     """Remove files, and directories with all that is in them: it was added too."""
     for path in paths:
         say(f"repair: removing {path}")
-        place = prefix.path / path
-        with writing(prefix.path):
-            if path.endswith("/"):
-                remove_tree(place)
-            else:
-                place.unlink(missing_ok=True)
+        remove(prefix.path / path)
 
 
 def _repair_directories(

@@ -37,7 +37,7 @@ from elt_env.release.record_file import (
     with_checksum,
 )
 from elt_env.release.shared_pointer import SharedPointer
-from elt_env.runtime.files import remove_tree, sync_directory, write_atomically, writing
+from elt_env.runtime.files import remove_tree, sync, write_atomically, writing
 from elt_env.runtime.input_files import read_stored
 from elt_env.store.local import LocalDocuments
 from elt_env.store.locks import Store
@@ -138,9 +138,9 @@ class ReleaseStore:
             (new / "bin").mkdir(parents=True)
             for path, (content, mode) in self._files(release, prefix).items():
                 _write_new(new / path, content, mode)
-            sync_directory(new / "bin")
+            sync(new / "bin")
             new.replace(place)
-            sync_directory(place.parent)
+            sync(place.parent)
 
     def switch(self, release: Release) -> None:
         """Make a prepared release the current one: in one rename, or by compare-and-swap.
@@ -272,7 +272,7 @@ class ReleaseStore:
         link.unlink(missing_ok=True)
         link.symlink_to(os.path.relpath(self._directory(name, number), pointer.parent))
         link.replace(pointer)
-        sync_directory(pointer.parent)
+        sync(pointer.parent)
 
     def _files(self, release: Release, prefix: Path) -> LauncherFiles:
         """Return all files of a release: content and mode by path."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextvars import ContextVar
+from typing import TypeVar
 
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 _GIVEN_UP: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
 
 
@@ -30,3 +33,27 @@ def go_on() -> None:
     event = _GIVEN_UP.get()
     if event is not None and event.is_set():
         raise CancelledError("this was given up, since the run failed or was cancelled")
+
+
+def side_by_side(
+    act: Callable[[_Item], _Result], items: Iterable[_Item], at_once: int, *, wait: bool = True
+) -> list[_Result]:
+    """Return what `act` returns for each item, in their order, done by so many threads.
+
+    The first failure ends the others, and so does an interrupt; `wait` for them then.
+    """
+    given_up = threading.Event()
+
+    def attempt(item: _Item) -> _Result:
+        with ended_by(given_up):
+            return act(item)
+
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        running = [pool.submit(attempt, each) for each in items]
+        for each in as_completed(running):
+            each.result()
+        return [each.result() for each in running]
+    finally:
+        given_up.set()
+        pool.shutdown(wait=wait, cancel_futures=True)

@@ -80,12 +80,12 @@ def writing_atomically(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
             Path(name).replace(path)
         finally:
             Path(name).unlink(missing_ok=True)
-        sync_directory(path.parent)
+        sync(path.parent)
 
 
-def sync_directory(directory: Path) -> None:
-    """Have the names in a directory on the disk, as they are now."""
-    handle = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have what is in a file, or the names in a directory, on the disk as it is now."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -125,6 +125,19 @@ def remove_tree(path: Path) -> None:
         if path.exists():
             path.replace(aside)
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Remove what is at a path, be it a file, a link, or a directory with all that is in it.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        with writing(path):
+            path.unlink(missing_ok=True)
 
 
 def remove_abandoned(directories: Iterable[Path], age: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -29,7 +28,7 @@ from elt_env.package.canonical import digest_of, short
 from elt_env.python.interpreters import Interpreter
 from elt_env.python.wheel import open_wheel
 from elt_env.runtime.file_lock import file_lock
-from elt_env.runtime.files import remove_tree, write_atomically, writing
+from elt_env.runtime.files import remove_tree, sync, write_atomically, writing
 from elt_env.runtime.input_files import read_stored
 
 _LOCK_LIMIT = 600.0
@@ -214,9 +213,9 @@ class HostChannel:
             with writing(self._root):
                 self._workshop.mkdir()
                 made = write_package(info, entries(), self._workshop)
-                _sync(made)
+                sync(made)
                 made.replace(package)
-                _sync(package.parent)
+                sync(package.parent)
         finally:
             remove_tree(self._workshop)
         return package
@@ -263,11 +262,3 @@ def _present(subdir: Path) -> dict[str, int]:
 
 async def _index(root: Path, *, force: bool) -> None:
     await index_fs(root, write_zst=False, write_shards=False, force=force)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,9 +6,9 @@ that an image has the same digest here and there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 
@@ -21,6 +21,7 @@ from elt_env.image.oci.registry_errors import nonsense
 from elt_env.image.reference import Reference
 from elt_env.image.spec import Descriptor, Manifest
 from elt_env.machine.process import Say
+from elt_env.runtime.cancelling import side_by_side
 from elt_env.runtime.limits import load_json
 
 _AT_ONCE = 3
@@ -230,7 +231,8 @@ class Registry:
         blobs = {blob.digest: blob for _, each in manifests for blob in (*each.layers, each.config)}
         effort = self._effort("pushing to", reference, say)
         with connected(reference, "pull,push", self.insecure, effort) as client:
-            sent = _each(blobs.values(), lambda blob: send_blob(client, layout, blob, say), effort)
+            send = partial(send_blob, client, layout, say)
+            sent = side_by_side(send, blobs.values(), _AT_ONCE)
             for version in tags or [image.digest]:
                 put_manifest(client, version, image.media_type, layout.read(image))
                 require_same(client, version, image.digest)
@@ -269,7 +271,7 @@ class Registry:
             media_type, data = image_manifest(client, reference, platform)
             manifest = _parsed(data, str(reference))
             blobs = {each.digest: each for each in (*manifest.layers, manifest.config)}
-            _each(blobs.values(), lambda blob: fetch_blob(client, layout, blob, say), effort)
+            side_by_side(partial(fetch_blob, client, layout, say), blobs.values(), _AT_ONCE)
         return layout.add(data, media_type)
 
     def tag(self, reference: Reference, tag: str, say: Say) -> None:
@@ -291,23 +293,6 @@ class Registry:
     def _effort(self, doing: str, reference: Reference, say: Say) -> Effort:
         what = f"{doing} {reference.registry}/{reference.repository}"
         return Effort(what, reference.registry, self.limit, self.backoff, say)
-
-
-def _each(
-    blobs: Collection[Descriptor], act: Callable[[Descriptor], bool], effort: Effort
-) -> list[bool]:
-    """Return what `act` returns for each blob, a few at a time; the first failure ends all."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            running = [pool.submit(act, each) for each in blobs]
-            done, _ = wait(running, return_when=FIRST_EXCEPTION)
-            for each in done:
-                each.result()
-            return [each.result() for each in running]
-        except BaseException:
-            effort.stop()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
 
 def _manifest(layout: Layout, descriptor: Descriptor) -> Manifest:

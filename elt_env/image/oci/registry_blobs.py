@@ -30,7 +30,7 @@ _EVERY = 1.0  # seconds between two lines of progress
 _RANGE = re.compile(r"bytes (?P<first>[0-9]+)-.*")
 
 
-def send_blob(client: RegistryClient, layout: Layout, blob: Descriptor, say: Say) -> bool:
+def send_blob(client: RegistryClient, layout: Layout, say: Say, blob: Descriptor) -> bool:
     """Have a blob of the layout in the repository; return False when it was there already.
 
     It is compared with its digest while it is read, before its last byte is sent.
@@ -121,7 +121,7 @@ def _megabytes(done: int, size: int) -> str:
     return f"{done / unit:.0f} of {size / unit:.0f} {name}"
 
 
-def fetch_blob(client: RegistryClient, layout: Layout, blob: Descriptor, say: Say) -> bool:
+def fetch_blob(client: RegistryClient, layout: Layout, say: Say, blob: Descriptor) -> bool:
     """Have a blob of the repository in the layout; return False when it was there already.
 
     It goes on where a broken connection left it.

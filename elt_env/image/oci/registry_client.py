@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import random
 import ssl
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,8 +28,9 @@ from elt_env.image.oci.registry_errors import (
     untrusted,
 )
 from elt_env.image.reference import Reference, host_name, is_loopback
-from elt_env.index.http_client import open_client, retry_after, tls_error
+from elt_env.index.http_client import open_client, retry_after, tls_error, wait
 from elt_env.machine.process import Say
+from elt_env.runtime.cancelling import go_on
 
 Body = Callable[[], Iterable[bytes]]
 """Yields the bytes to send, anew for every attempt."""
@@ -71,17 +71,15 @@ class Effort:
         self._backoff = backoff
         self._say = say
         self._end = time.monotonic() + limit
-        self._stopped = threading.Event()
 
     def left(self) -> float:
         """Return how many seconds are left.
 
         Raises:
             TimeLimitError: none.
-            InterruptedError: another thread failed, or the run was cancelled.
+            CancelledError: another thread failed, or the run was cancelled.
         """
-        if self._stopped.is_set():
-            raise InterruptedError("another blob failed, or the run was cancelled")
+        go_on()
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeLimitError(
@@ -91,16 +89,12 @@ class Effort:
             )
         return left
 
-    def stop(self) -> None:
-        """Let the other threads end soon."""
-        self._stopped.set()
-
     def pause(self, failures: int, trouble: PassingError) -> None:
         """Wait before the attempt after so many failures in a row.
 
         Raises:
             RegistryError: there were enough.
-            TimeLimitError, InterruptedError: as `left`.
+            TimeLimitError, CancelledError: as `left`.
         """
         left = self.left()
         if failures >= _ATTEMPTS:
@@ -109,7 +103,7 @@ class Effort:
         # Jitter, lest all who were cut off together come back together.
         seconds = trouble.pause or longest * random.uniform(0.5, 1)  # noqa: S311
         self._say(f"registry: {self._host}: {trouble.cause}; trying again in {seconds:.1f} s")
-        self._stopped.wait(min(seconds, left))
+        wait(min(seconds, left))
         self.left()
 
     def persistently(self, act: Callable[[], _T]) -> _T:

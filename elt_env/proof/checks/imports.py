@@ -16,7 +16,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock, owned_distributions
 from elt_env.machine.process import Say
 from elt_env.proof.checks.finding import Finding, first
-from elt_env.proof.import_faults import NOTHING, Excuse, ImportFault, Surroundings, excuse
+from elt_env.proof.import_faults import NOTHING, Excuse, ImportFault, Surroundings, excuse, is_in
 from elt_env.spec.extras import needed_always, needed_by_extras
 from elt_env.store.evidence import Status, Table
 from elt_env.toolbox import Toolbox
@@ -60,7 +60,7 @@ def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
         for name in _asked_for(prefix.lock)
         if name in distributions
         for module in submodules(distributions[name].files)
-        if module not in tops and not any(_is_in(module, each) for each in broken)
+        if module not in tops and not any(is_in(module, each) for each in broken)
     }
     more = import_all(
         below,
@@ -157,7 +157,7 @@ class _Judge:
         return self._allowed(result.module) or excuse(fault, around)
 
     def _allowed(self, module: str) -> Excuse | None:
-        return _ALLOWED if any(_is_in(module, each) for each in self.allowed) else None
+        return _ALLOWED if any(is_in(module, each) for each in self.allowed) else None
 
 
 def _judge(
@@ -219,7 +219,3 @@ def _left_out(excused: Mapping[str, Excuse]) -> Iterator[str]:
     if len(others) > number:
         rest = len(others) - number
         yield f"{rest} {'is' if rest == 1 else 'are'} for other platforms, programs or libraries"
-
-
-def _is_in(module: str, package: str) -> bool:
-    return module == package or module.startswith(f"{package}.")
