@@ -13,7 +13,15 @@ from packaging.version import Version
 
 from elt_env.errors import InputError, IntegrityError, SpecError
 from elt_env.lock.adopt_needs import Needs, with_needy, wrong_pythons
-from elt_env.lock.adopt_pip import Fetched, fetched, locked_packages, merged, read_needs
+from elt_env.lock.adopt_pip import (
+    Candidates,
+    Fetched,
+    fetched,
+    locked_packages,
+    merged,
+    placed,
+    read_needs,
+)
 from elt_env.lock.adopt_prefix import broken_in
 from elt_env.lock.adopt_spec import (
     conda_roots,
@@ -137,8 +145,10 @@ class _Adoption:
         foreign = merged((each for half in halves for each in half.pip), names)
         notes = [f"adopted from {names}", *(note for half in halves for note in half.notes)]
         pip, notes[len(notes) :] = self._without_owned(foreign, conda)
+        indexes = [url for half in halves for url in half.indexes]
+        files_of, pip = placed(pip, indexes, conda.python, toolbox, self.say)
         base = there or self._parsed(spec_text(target, pip=_urls(pip)))
-        found = self._pip(pip, [url for half in halves for url in half.indexes], base, conda.python)
+        found = self._pip(pip, files_of, base, conda.python)
         notes += [
             f"{each.name} {each.version} is on no index, and no lock can hold it"
             for each in pip
@@ -227,12 +237,12 @@ class _Adoption:
         return tuple(each for each in packages if each.name not in owned), notes
 
     def _pip(
-        self, packages: Sequence[ForeignPackage], indexes: Sequence[str], base: Spec, python: str
+        self, packages: Sequence[ForeignPackage], files_of: Candidates, base: Spec, python: str
     ) -> tuple[Fetched, ...]:
         """Return the files of pip's packages: from an index, or made of what a URL names."""
         require_same_urls((each.direct for each in packages if each.direct), base, python)
         named = [each for each in packages if each.direct is None]
-        files = locked_packages(named, indexes, python, self.toolbox, self.say)
+        files = locked_packages(named, files_of, python, self.toolbox)
         found = [*fetched(files, self.toolbox, self.say)]
         if len(named) < len(packages):
             question = prepare(ask(self.target, base, self.toolbox), self.toolbox, self.say)

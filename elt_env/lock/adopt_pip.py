@@ -31,6 +31,8 @@ from elt_env.pip.port import Resolved
 from elt_env.python.sdist_metadata import read_sdist_metadata
 from elt_env.python.wheel import open_wheel
 from elt_env.python.wheel_tags import tags_of, wheel_tags
+from elt_env.spec.direct import parse_direct
+from elt_env.spec.faults import WrittenError
 from elt_env.toolbox import Toolbox
 
 _AT_ONCE = 8
@@ -67,12 +69,50 @@ def merged(packages: Iterable[ForeignPackage], source: str) -> tuple[ForeignPack
     return tuple(found.values())
 
 
-def locked_packages(
+Candidates = dict[str, tuple[str, list[IndexFile]]]
+"""By name of a distribution its index, and the files of which one is to be locked."""
+
+
+def placed(
     packages: Sequence[ForeignPackage],
     indexes: Sequence[str],
     python: str,
     toolbox: Toolbox,
     say: Say,
+) -> tuple[Candidates, tuple[ForeignPackage, ...]]:
+    """Return the files of packages on their indexes, and the packages.
+
+    One whose only file has a URL and is on no index comes from that URL.
+
+    Args:
+        packages: the packages.
+        indexes: those that the lock files name, asked before those of the settings.
+        python: the full version.
+        toolbox: whose indexes are asked for what the lock files do not say.
+        say: told what is asked.
+
+    Raises:
+        IndexUnreachableError: an index does not answer.
+        InputError: such a URL cannot be in a lock.
+    """
+    named = [each for each in packages if each.direct is None]
+    found = _Search(python, toolbox, say).candidates(named, indexes) if named else {}
+    try:
+        return found, tuple(each if each.name in found else _direct(each) for each in packages)
+    except WrittenError as error:
+        raise InputError(f"{error.problem}.", error.remedy) from error
+
+
+def _direct(package: ForeignPackage) -> ForeignPackage:
+    if package.direct is not None or not _is_told(package) or len(package.files) > 1:
+        return package
+    (file,) = package.files
+    direct = parse_direct(file.url, name=package.name, extras=package.extras, sha256=file.sha256)
+    return replace(package, direct=direct)
+
+
+def locked_packages(
+    packages: Sequence[ForeignPackage], found: Candidates, python: str, toolbox: Toolbox
 ) -> tuple[Package, ...]:
     """Return the one file of each distribution that fits this machine; nothing is fetched yet.
 
@@ -80,17 +120,14 @@ def locked_packages(
 
     Args:
         packages: without those that a URL names.
-        indexes: those that the lock files name, asked before those of the settings.
+        found: their files, as `placed` returns them.
         python: the full version.
-        toolbox: whose indexes are asked for what the lock files do not say.
-        say: told what is asked.
+        toolbox: whose policy holds.
 
     Raises:
         InputError: no file fits, or one cannot be what a lock has there.
         IntegrityError: no index has a file of that version with that hash.
-        IndexUnreachableError: an index does not answer.
     """
-    found = _Search(python, toolbox, say).candidates(packages, indexes)
     lost = [each for each in packages if each.name not in found]
     missing = [f"{each.name} {each.version}" for each in lost if not each.any_file]
     if missing:
@@ -181,9 +218,7 @@ class _Search:
         self._toolbox = toolbox
         self._say = say
 
-    def candidates(
-        self, packages: Sequence[ForeignPackage], indexes: Sequence[str]
-    ) -> dict[str, tuple[str, list[IndexFile]]]:
+    def candidates(self, packages: Sequence[ForeignPackage], indexes: Sequence[str]) -> Candidates:
         """Return by name the index and the files of which one is to be locked."""
         found = {
             each.name: (parse_index(each.index).url, _told(each))
@@ -197,15 +232,13 @@ class _Search:
             found |= self._looked_up(asked, [*dict.fromkeys(known)])
         return found
 
-    def _looked_up(
-        self, packages: Sequence[ForeignPackage], indexes: Sequence[str]
-    ) -> dict[str, tuple[str, list[IndexFile]]]:
+    def _looked_up(self, packages: Sequence[ForeignPackage], indexes: Sequence[str]) -> Candidates:
         """Return what the first index that has one of the hashes has of each distribution."""
         places = {
             each.name: [parse_index(each.index).url] if each.index else list(indexes)
             for each in packages
         }
-        found: dict[str, tuple[str, list[IndexFile]]] = {}
+        found: Candidates = {}
         for turn in range(max(map(len, places.values()), default=0)):
             asked = {
                 name: some[turn]

@@ -32,6 +32,7 @@ _Result = TypeVar("_Result")
 _NAMED = 10
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 
 
@@ -130,7 +131,9 @@ def file_name_in(url: str) -> str:
 
 
 def direct_at(url: str, name: str, sha256: str = "") -> DirectRequirement:
-    """Return what a URL names: an archive, or `git+URL?rev=…&subdirectory=…#COMMIT`.
+    """Return what a URL names: an archive, or a commit, in pip's form or in uv's.
+
+    That of uv and pixi is `git+URL?rev=…&subdirectory=…#COMMIT`.
 
     Raises:
         ValueError: it is neither, or the archive has no hash.
@@ -138,6 +141,8 @@ def direct_at(url: str, name: str, sha256: str = "") -> DirectRequirement:
     if not url.startswith("git+"):
         return parse_direct(url, name=name, sha256=sha256)
     address = urlsplit(url)
+    if not _COMMIT.fullmatch(address.fragment):
+        return parse_direct(url, name=name)
     part = parse_qs(address.query).get("subdirectory", [""])[0]
     bare = address._replace(query="", fragment="").geturl()
     behind = f"#subdirectory={part}" if part else ""
@@ -152,7 +157,7 @@ def package_at(
     Raises:
         ValueError: it has no version or no sha256.
     """
-    if url.startswith("git+"):
+    if url.startswith("git+") or "sha256=" in url.partition("#")[2]:
         return ForeignPackage(name, version, extras=extras, direct=direct_at(url, name))
     if not sha256:
         message = "it has no sha256"

@@ -40,7 +40,11 @@ _TARGET = Target("elt", "3.11", this_platform())
 
 def _exported(made: Lock, place: Path, *forms: str) -> list[Path]:
     """Write a lock in formats of other tools."""
-    names = {"explicit": "conda-linux-64.lock", "pylock": "pylock.toml"}
+    names = {
+        "explicit": "conda-linux-64.lock",
+        "pylock": "pylock.toml",
+        "conda-lock": "conda-lock.yml",
+    }
     paths = [place / names.get(each, f"{each}.txt") for each in forms]
     for path, form in zip(paths, forms, strict=True):
         path.write_text(FORMATS[form].render(made), encoding="utf-8")
@@ -82,27 +86,6 @@ def test_what_was_exported_is_adopted_as_the_same_lock(filled: Scene, pip: str) 
     assert before == now
 
 
-def _conda_lock(made: Lock) -> str:
-    """Return a lock as conda-lock writes it."""
-    packages = [
-        {
-            "name": each.name,
-            "version": each.version,
-            "manager": each.manager,
-            "platform": "linux-64",
-            "dependencies": {},
-            "url": each.url,
-            "hash": {"sha256": each.sha256},
-            "category": "main",
-            "optional": False,
-        }
-        for each in made.packages
-    ]
-    channels = [{"url": each, "used_env_vars": []} for each in made.channels]
-    metadata = {"content_hash": {}, "channels": channels, "platforms": ["linux-64"], "sources": []}
-    return yaml.safe_dump({"version": 1, "metadata": metadata, "package": packages})
-
-
 def _pixi(made: Lock) -> str:
     """Return a lock as pixi writes it."""
     kinds = {"conda": "conda", "pip": "pypi"}
@@ -126,7 +109,7 @@ def _pixi(made: Lock) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "render"), [("conda-lock.yml", _conda_lock), ("pixi.lock", _pixi)]
+    ("name", "render"), [("conda-lock.yml", FORMATS["conda-lock"].render), ("pixi.lock", _pixi)]
 )
 def test_both_halves_of_one_file_are_the_same_lock(
     filled: Scene, name: str, render: Callable[[Lock], str]
@@ -308,13 +291,15 @@ def test_what_uv_locks_is_adopted_with_what_a_person_asked_for(filled: Scene) ->
     assert "- pip:\n  - click>=7\n  - dbt\n  - rich-log[cron]\n" in spec
 
 
-@pytest.mark.parametrize("pip", ["pylock", "requirements"])
-def test_what_a_url_names_is_named_by_the_spec(filled: Scene, pip: str) -> None:
+@pytest.mark.parametrize(
+    "forms", [("explicit", "pylock"), ("explicit", "requirements"), ("conda-lock",)]
+)
+def test_what_a_url_names_is_named_by_the_spec(filled: Scene, forms: tuple[str, ...]) -> None:
     wheel = make_wheel(filled.root / "served", "own-lib", "1.0", requires=["agate"])
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     line = f"own-lib @ {wheel.as_uri()}#sha256={digest}"
     made = lock_example(filled, pip=["dbt", line]).lock
-    files = _exported(made, filled.root, "explicit", pip)
+    files = _exported(made, filled.root, *forms)
     project = _elsewhere(filled)
     found = adopt(open_lock_files(files), made.target, project, filled.said)
     assert found.locked.lock.digest == made.digest

@@ -26,6 +26,7 @@ from tests.support.sources import commit, make_backend, pack_source, write_sourc
 from tests.support.wheels import make_wheel
 
 ALLOW = {"allow-sdist": ["tool"]}
+_SUFFIX = {"explicit": "lock", "conda-lock": "yml", "pylock": "toml", "requirements": "txt"}
 
 
 @dataclass
@@ -125,13 +126,17 @@ def test_a_commit_is_built_once_and_locked(origins: Origins) -> None:
     assert locked(again).sha256 == tool.sha256
 
 
-@pytest.mark.parametrize("form", ["pylock", "requirements"])
+@pytest.mark.parametrize(
+    "forms", [("explicit", "pylock"), ("explicit", "requirements"), ("conda-lock",)]
+)
 @pytest.mark.parametrize("kind", ["git", "archive"])
-def test_what_was_built_is_adopted_as_the_same_lock(origins: Origins, form: str, kind: str) -> None:
+def test_what_was_built_is_adopted_as_the_same_lock(
+    origins: Origins, forms: tuple[str, ...], kind: str
+) -> None:
     scene = origins.scene
     made = scene.lock(pip=[getattr(origins, kind)], policy=ALLOW).lock
-    files = [scene.root / "conda-linux-64.lock", scene.root / f"{form}.toml"]
-    for path, name in zip(files, ("explicit", form), strict=True):
+    files = [scene.root / f"{each}.{_SUFFIX[each]}" for each in forms]
+    for path, name in zip(files, forms, strict=True):
         path.write_text(FORMATS[name].render(made), encoding="utf-8")
     shutil.rmtree(scene.root / "project/.elt_env")
     project = open_project(scene.root / "project")
