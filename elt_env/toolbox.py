@@ -9,8 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elt_env.errors import SpecError
-from elt_env.machine.condarc import read_conda_settings
+from elt_env.errors import InputError, SpecError
 from elt_env.machine.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.project.cache_home import CacheHome, find_cache_home
@@ -69,6 +68,7 @@ class Toolbox:
     def channels(self) -> Channels:
         """What the policy, and conda's settings, say of channels."""
         from elt_env.conda.channels import find_channels
+        from elt_env.machine.condarc import read_conda_settings
 
         return find_channels(self.policy, read_conda_settings(), self.project.root)
 
@@ -188,4 +188,11 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
         environment=project.environment(environment),
         store=Store(home, project.store_owner.claim, key, project.documents),
         now=lambda: datetime.now(timezone.utc),
+    )
+
+
+def no_lock(target: Target) -> InputError:
+    """Return the error where a target has no lock and needs one."""
+    return InputError(
+        f"There is no lock of {target.name} yet.", f"Make one: elt-env lock {target.name}"
     )

@@ -13,7 +13,6 @@ from elt_env.lock import make as locking
 from elt_env.lock.diff_render import body, headline
 from elt_env.lock.from_file import LockedFile, lock_file
 from elt_env.machine.process import Say
-from elt_env.pipeline import Pipeline
 from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import is_file
 
@@ -66,7 +65,7 @@ def relock(name: str, packages: tuple[str, ...], accepted: tuple[str, ...]) -> N
     say = teller()
     upgrade = packages or None
     locked = locking.lock(target, toolbox, say, upgrade=upgrade, accepted=accepted)
-    Pipeline(target=target, toolbox=toolbox, say=say).tell_locked(locked)
+    _tell_others(LockedFile(target, toolbox, locked), say)
     print_locked(locked)
 
 
@@ -83,8 +82,15 @@ def locked_as(name: str, python: str | None, called: str | None, say: Say) -> Lo
     else:
         target, toolbox = open_target(name)
         found = LockedFile(target, toolbox, locking.lock(target, toolbox, say))
-    Pipeline(target=found.target, toolbox=found.toolbox, say=say).tell_locked(found.locked)
+    _tell_others(found, say)
     return found
+
+
+def _tell_others(found: LockedFile, say: Say) -> None:
+    if not found.locked.kept:
+        from elt_env.pipeline import Pipeline  # slow to load
+
+        Pipeline(target=found.target, toolbox=found.toolbox, say=say).tell_locked(found.locked)
 
 
 def print_locked(locked: locking.Locked) -> None:

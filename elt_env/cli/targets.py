@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from elt_env.environment.build import require_lock
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import InputError, IntegrityError
-from elt_env.lock.origins import hosts_of
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
-from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target, parse_target
 from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import environment_of, is_file
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store, read_lock_directory
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.toolbox import Toolbox, no_lock, open_toolbox
+
+if TYPE_CHECKING:
+    from elt_env.machine.process import Say
 
 
 def open_target(name: str) -> tuple[Target, Toolbox]:
@@ -51,6 +52,8 @@ def lock_in(directory: str, target: Target, toolbox: Toolbox, say: Say) -> Lock:
             f"There is no {lock_json.FILE_NAME} in {directory}.",
             f"Name the directory of a lock, as elt-env show {target.name} --json tells it.",
         )
+    from elt_env.lock.origins import hosts_of  # slow to load
+
     lock = read_lock_directory(Path(directory), target)
     with contextlib.suppress(IntegrityError):
         own = toolbox.store.read_lock(lock.digest, target)
@@ -63,6 +66,8 @@ def lock_in(directory: str, target: Target, toolbox: Toolbox, say: Say) -> Lock:
 def prefix_to_use(name: str) -> Prefix:
     """Return the prefix of a target's release; of its current lock before the first release.
 
+    What derives from the lock is not looked at: nothing that is run reads it.
+
     Says so where the current lock is another than the released one.
 
     Raises:
@@ -72,16 +77,19 @@ def prefix_to_use(name: str) -> Prefix:
     target, toolbox = open_target(name)
     store = toolbox.store
     release = ReleaseStore(store).current(target.name)
-    if release is None:
-        return _built(require_lock(target, toolbox), store, f"elt-env build {target.name}")
     pointer = store.pointer(target)
+    if release is None:
+        if pointer is None:
+            raise no_lock(target)
+        lock = store.read_manifest(pointer.current, target)
+        return _built(lock, store, f"elt-env build {target.name}")
     if pointer is not None and pointer.current != release.digest:
         click.echo(
             f"elt-env: this is the release {short(release.digest)}; the current lock "
             f"{short(pointer.current)} is not released",
             err=True,
         )
-    lock = store.read_lock(release.digest, target)
+    lock = store.read_manifest(release.digest, target)
     return _built(lock, store, f"elt-env rollback {target.name} --to {short(lock.digest)}")
 
 

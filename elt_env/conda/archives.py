@@ -14,7 +14,6 @@ from rattler.exceptions import InstallerError
 from rattler.package_streaming import download_to_writer
 
 from elt_env.errors import IntegrityError
-from elt_env.index.http_client import diagnosis
 from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
 from elt_env.runtime.files import sha256_of
@@ -72,6 +71,8 @@ class Archives:
                 try:
                     await download_to_writer(client, package.url, download)
                 except RuntimeError as error:
+                    from elt_env.index.http_client import diagnosis  # slow to load
+
                     # It does not say why nothing could be sent.
                     found = diagnosis(package.url) if _UNSENT in str(error) else None
                     raise found or InstallerError(str(error)) from error

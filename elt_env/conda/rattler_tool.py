@@ -42,7 +42,6 @@ from elt_env.errors import (
     SpecError,
     TimeLimitError,
 )
-from elt_env.index.http_client import answers_with_page, patiently
 from elt_env.index.http_errors import refusal
 from elt_env.lockfile.document import Package
 from elt_env.lockfile.foreign.document import ForeignArchive
@@ -315,6 +314,8 @@ class Rattler:
         return self._patiently(once, say, tries=_DOWNLOAD_TRIES)
 
     def _patiently(self, work: Callable[[], _Result], say: Say, tries: int = _TRIES) -> _Result:
+        from elt_env.index.http_client import patiently  # slow to load
+
         return patiently(
             work, logins=Logins(), tries=tries, limit=min(self._limit, _WAITING_LIMIT), say=say
         )
@@ -402,6 +403,8 @@ def _channel(url: str, named: str) -> rattler.Channel:
 
 def _page_instead(text: str, packages: tuple[Package, ...]) -> EltEnvError | None:
     """Return the error for a web page that came in place of an archive, or None."""
+    from elt_env.index.http_client import answers_with_page  # slow to load
+
     for each in packages:
         if each.file_name in text and answers_with_page(each.url, Logins()):
             return rattler_errors.page(each.url)

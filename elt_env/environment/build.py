@@ -22,14 +22,14 @@ from elt_env.environment.prefix_content import (
     unfit,
 )
 from elt_env.environment.recorded_files import install_request, settle_files
-from elt_env.errors import InputError, IntegrityError, ToolError
+from elt_env.errors import IntegrityError, ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say, keeping
 from elt_env.package.target import Target
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.masking import hidden
-from elt_env.toolbox import Toolbox
+from elt_env.toolbox import Toolbox, no_lock
 
 _EXTERNALLY_MANAGED = """[externally-managed]
 Error=This environment ({target}) holds what its lock says and nothing else.
@@ -59,9 +59,7 @@ def require_lock(target: Target, toolbox: Toolbox) -> Lock:
     """
     lock = toolbox.store.current_lock(target)
     if lock is None:
-        raise InputError(
-            f"There is no lock of {target.name} yet.", f"Make one: elt-env lock {target.name}"
-        )
+        raise no_lock(target)
     return lock
 
 

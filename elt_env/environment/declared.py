@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
 from elt_env.environment.prefix import Distribution, Prefix, Stage
-from elt_env.index.core_metadata import ProjectUrls, project_urls_in
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.spec.markers import bound_on, python_bound
+
+if TYPE_CHECKING:
+    from elt_env.index.core_metadata import ProjectUrls
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ def installed_project_urls(prefix: Prefix) -> dict[str, ProjectUrls]:
 
 
 def _read(path: Path) -> ProjectUrls:
+    from elt_env.index.core_metadata import project_urls_in  # slow to load
+
     try:
         return project_urls_in(read_stored_text(path, errors="replace"))
     except OSError:

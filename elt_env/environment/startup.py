@@ -8,7 +8,6 @@ from elt_env.environment.prefix import Prefix
 from elt_env.environment.startup_code import StartupChange, StartupFile, in_archive, startup_changes
 from elt_env.environment.startup_files import startup_files
 from elt_env.errors import IntegrityError, NetworkError
-from elt_env.index.core_metadata import offered_contents
 from elt_env.lockfile.changes import compare
 from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import Say
@@ -60,7 +59,10 @@ def _archived(
         listed = [None] * len(conda)
     kept = {each.name: toolbox.downloads.find(each.archive_name, each.sha256) for each in pip}
     urls = [path.as_uri() if (path := kept[each.name]) else each.url for each in pip]
-    listed += offered_contents(urls, toolbox.indexes) if urls else ()
+    if urls:
+        from elt_env.index.core_metadata import offered_contents  # slow to load
+
+        listed += offered_contents(urls, toolbox.indexes)
     found = list(zip((*conda, *pip), listed, strict=True))
     python = lock.target.python
     files = [file for each, names in found if names for file in in_archive(each, names, python)]

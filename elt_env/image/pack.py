@@ -17,7 +17,6 @@ from elt_env.image.layering import plan_layers
 from elt_env.image.layers import LayerJob, megabytes, project_layer, write_all
 from elt_env.image.oci.attachments import attach, attached
 from elt_env.image.oci.layout import file_fault
-from elt_env.image.oci.registry import Registry
 from elt_env.image.packing import FORMAT
 from elt_env.image.record import ImageRecord, image_name, own_name, sbom_name
 from elt_env.image.spec import Descriptor, Layer, Manifest
@@ -82,6 +81,8 @@ def prepare_base(lock: Lock, toolbox: Toolbox, say: Say, *, refresh: bool = Fals
         NetworkError: where it comes from does not answer.
         IntegrityError, StorageError: as they say.
     """
+    from elt_env.image.oci.registry import Registry  # slow to load
+
     images = ImageStore(toolbox.store)
     limit = toolbox.policy.tool_limit.total_seconds()
     base = bases.provide(

@@ -7,11 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import httpx
+from urllib.parse import urlsplit
 
 from elt_env.errors import NetworkError, PolicyError
-from elt_env.index.http_client import open_client, refused
 from elt_env.runtime.masking import masking, remember
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
@@ -52,6 +50,10 @@ def post(url: str, content: Mapping[str, Any], variables: Mapping[str, str], use
         PolicyError: a variable is not set, or the URL is none; no value is in the message.
         NetworkError: nobody answers, or with anything else than success.
     """
+    import httpx  # slow to load, and most projects have no webhook
+
+    from elt_env.index.http_client import open_client, refused
+
     names = [found["name"] for found in _VARIABLE.finditer(url)]
     for name in names:
         if not variables.get(name):
@@ -88,7 +90,7 @@ def post(url: str, content: Mapping[str, Any], variables: Mapping[str, str], use
 
 
 def _host(address: str) -> str:
-    return httpx.URL(address).host
+    return urlsplit(address).hostname or ""
 
 
 def _undelivered(use: Use, cause: str) -> NetworkError:

@@ -12,7 +12,6 @@ from elt_env.environment.declared import installed_project_urls
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.startup import new_startup, startup_in_archives
 from elt_env.errors import EltEnvError, NetworkError, StorageError, ToolError
-from elt_env.index.core_metadata import offered_project_urls
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.diff_facts import changelog, offered_versions, one_line, skipped
 from elt_env.lock.diff_report import (
@@ -231,7 +230,11 @@ def _offered(
         for file in pages[package.name].files
         if file.has_metadata and file.file_name == package.archive_name
     }
-    found = offered_project_urls(wheels, toolbox.indexes) if wheels else {}
+    if not wheels:
+        return {}
+    from elt_env.index.core_metadata import offered_project_urls  # slow to load
+
+    found = offered_project_urls(wheels, toolbox.indexes)
     return {wheels[url]: fields for url, fields in found.items()}
 
 

@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from elt_env.package.canonical import digest_of
 from elt_env.package.target import Target
-from elt_env.spec.direct import origin_of
 
 SCHEMA = 1
 """Version of the lock's schema; a change of meaning raises it."""
@@ -119,6 +118,8 @@ class Package:
         """The URL; for what was built, as pip writes it, with the commit or hash of the source."""
         if self.built is None:
             return self.url
+        from elt_env.spec.direct import origin_of  # slow to load, and few packages are built
+
         return origin_of(self.url, self.built.sha256, self.built.commit, self.built.subdirectory)
 
 

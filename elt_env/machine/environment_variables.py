@@ -8,7 +8,6 @@ from pathlib import Path
 
 from elt_env.errors import IntegrityError
 from elt_env.machine.activation import Activation, parse_activation
-from elt_env.machine.network_settings import network_variables
 from elt_env.runtime.input_files import read_stored
 from elt_env.runtime.limits import load_json
 
@@ -66,6 +65,8 @@ def clean_environment(
     Raises:
         PolicyError: a setting of certificates or proxies cannot be used.
     """
+    from elt_env.machine.network_settings import network_variables  # slow to load
+
     source = os.environ if base is None else base
     kept = {name: value for name, value in source.items() if _is_kept(name)}
     search = os.pathsep.join([*(str(each) for each in path), *_SYSTEM_PATH])

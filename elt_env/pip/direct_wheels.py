@@ -9,12 +9,11 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from packaging.utils import parse_wheel_filename
 
 from elt_env.errors import IntegrityError, NoWheelError, SpecError, ToolError
-from elt_env.index.download import Downloads
 from elt_env.lockfile.document import BuiltFrom, Package
 from elt_env.machine.indexes import Indexes
 from elt_env.machine.process import Say, unheard
@@ -28,6 +27,9 @@ from elt_env.python.wheel_tags import wheel_tags
 from elt_env.runtime.files import sha256_of, write_atomically
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.spec.direct import DirectRequirement
+
+if TYPE_CHECKING:
+    from elt_env.index.download import Downloads
 
 _EPOCH = 315532800  # 1980-01-01, the earliest moment that a zip archive can hold
 

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from elt_env.errors import PolicyError
 from elt_env.project.policy import ComponentPolicy, EnvironmentPolicy
 from elt_env.project.toml_file import parse_toml
 from elt_env.runtime.input_files import cause, read_text
-from elt_env.spec.marked_yaml import load_all
 
 COMPONENT = "elt_env.EnvironmentComponent"
 """What `type` says in the file of an environment."""
@@ -119,9 +116,16 @@ def _config(root: Path) -> Mapping[str, Any]:
 def _read(path: Path) -> Iterator[Component]:
     try:
         text = read_text(path)
-        documents = load_all(text) if _CLASS in text else []
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"{path} cannot be read: {cause(error)}.", "Correct it there.") from error
+    if _CLASS not in text:
+        return
+    import yaml  # slow to load, and no component is there in most projects
+
+    from elt_env.spec.marked_yaml import load_all
+
+    try:
+        documents = load_all(text)
     except yaml.YAMLError as error:
         place = str(error).replace("\n", " ")
         raise PolicyError(f"{path} is not valid YAML: {place}.", "Correct it there.") from error

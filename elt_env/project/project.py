@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from elt_env.errors import PolicyError, SpecError
 from elt_env.project.cache_home import STORE, USER
@@ -19,10 +20,11 @@ from elt_env.project.store_url import (
     open_bucket_documents,
     store_name,
 )
-from elt_env.spec.document import Spec
-from elt_env.spec.file import read_spec
 from elt_env.store.documents import Documents
 from elt_env.store.local import LocalDocuments
+
+if TYPE_CHECKING:
+    from elt_env.spec.document import Spec
 
 _OF_PROJECT = ".elt_env"  # with a store in a bucket
 _DIGITS = 12  # of a lock's digest, in the name of its prefix
@@ -201,6 +203,8 @@ class Project:
             SpecError: the file is missing or cannot be used.
             PolicyError: there is no environment of that name.
         """
+        from elt_env.spec.file import read_spec  # slow to load
+
         policy = self.environment(environment)
         remedy = "Create it; where it has moved to: elt-env build FILE"
         if environment in self.policy.environments:

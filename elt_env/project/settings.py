@@ -10,14 +10,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
 
 from elt_env.errors import PolicyError
 from elt_env.project.components import Component, merged, read_components
@@ -157,45 +149,25 @@ def policy_sources(project: Project, environ: Mapping[str, str] | None = None) -
 
 
 def _read_policy(root: Path, table: dict[str, Any], components: Sequence[Component] = ()) -> Policy:
-    class Settings(BaseSettings, Policy):
-        model_config = SettingsConfigDict(
-            env_prefix=_PREFIX,
-            env_nested_delimiter="__",
-            env_ignore_empty=True,
-            extra="forbid",
-            frozen=True,
-        )
-
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            """Let variables win over the file, and read nothing else."""
-            del init_settings, env_settings, dotenv_settings, file_secret_settings
-            names = table.get("environments")
-            return _Variables(settings_cls, names), InitSettingsSource(settings_cls, table)
-
     _refuse_unknown_variables()
     try:
-        policy: Policy = Settings()
+        policy = _validated(table)
     except ValidationError as error:
         faults = [*_faults(error), *_missing_places(root, table.get("environments"))]
         raise _policy_error(root, components, faults) from error
-    except SettingsError as error:
-        cause = str(error).partition(" from source")[0]
-        raise PolicyError(
-            f"A variable {_PREFIX}* cannot be read: {cause}.",
-            f'Write a list as JSON, as in {_PREFIX}ALLOW_SDIST=\'["a", "b"]\'. {_SEE}',
-        ) from error
     missing = [*_missing_places(root, policy.model_dump()["environments"])]
     if missing:
         raise _policy_error(root, components, missing)
     return policy
+
+
+def _validated(table: dict[str, Any]) -> Policy:
+    set_ones = (name.upper() for name, value in os.environ.items() if value)
+    if any(each.startswith(_PREFIX) and each != _PROJECT for each in set_ones):
+        from elt_env.project.variables import with_variables  # slow to load
+
+        return with_variables(_PREFIX, table)
+    return Policy.model_validate(table)
 
 
 def _refuse_unknown_variables() -> None:
@@ -284,22 +256,3 @@ def _message(details: ErrorDetails) -> str:
     if details["type"] in ("dict_type", "model_type", "model_attributes_type"):
         return "it is not a table"
     return details["msg"].removeprefix("Value error, ")
-
-
-class _Variables(EnvSettingsSource):
-    """ELT_ENV_* variables, in which a hyphen of an environment's name is an underscore."""
-
-    def __init__(self, settings_cls: type[BaseSettings], names: object) -> None:
-        super().__init__(settings_cls)
-        known = names if isinstance(names, dict) else {}
-        self._names = {str(name).replace("-", "_"): str(name) for name in known}
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the values by field, environments by their names in the file."""
-        values = super().__call__()
-        environments = values.get("environments")
-        if isinstance(environments, dict):
-            values["environments"] = {
-                self._names.get(name, name): each for name, each in environments.items()
-            }
-        return values

@@ -29,7 +29,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from elt_env.errors import IntegrityError
-from elt_env.lockfile import conda_lock, lock_json, pylock, requirements
+from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
@@ -110,6 +110,8 @@ class Store:
             StorageError: the store is full or not writable; what was there before still is.
         """
         self.claim()
+        from elt_env.lockfile import pylock
+
         pylock.require_valid(lock)
         manifest = {lock_json.FILE_NAME: lock_json.render(lock)}
         self.documents.write_folder(_folder(lock.digest), _derived_files(lock) | manifest)
@@ -303,6 +305,8 @@ def _damaged_files(folder: Folder, lock: Lock) -> dict[str, FileFault]:
 
 def _derived_files(lock: Lock) -> dict[str, str]:
     """Return what derives from a lock's manifest: content by file name."""
+    from elt_env.lockfile import conda_lock, pylock, requirements  # slow to load, and to write
+
     return {
         conda_lock.file_name(lock): conda_lock.render(lock),
         pylock.FILE_NAME: pylock.render(lock),
