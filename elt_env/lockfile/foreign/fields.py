@@ -63,10 +63,13 @@ def _specifier(text: str) -> str:
 
 def _marker(text: str) -> str:
     try:
-        return str(Marker(text)) if text else ""
+        marker = Marker(text) if text else None
     except InvalidMarker as error:
         message = "it is no marker"
         raise ValueError(message) from error
+    if marker is not None:
+        marker.evaluate({"extra": ""})  # ValueError where it compares what cannot be compared
+    return str(marker or "")
 
 
 def _hash(text: str) -> str:

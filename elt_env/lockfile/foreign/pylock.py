@@ -57,7 +57,10 @@ def _select(lock: Pylock, source: str, wanted: Wanted) -> ForeignLock:
         InputError: it is for other Pythons, or has a package without a sha256.
     """
     require_python(lock.requires_python, wanted, source)
-    mine = [each for each in lock.packages if _is_wanted(each, lock, wanted)]
+    try:
+        mine = [each for each in lock.packages if _is_wanted(each, lock, wanted)]
+    except ValueError as error:
+        raise unusable(source, f"a marker in it: {error}", what=_WHAT) from error
     kept = [each for each in mine if each.directory is None]
     return ForeignLock(
         source,

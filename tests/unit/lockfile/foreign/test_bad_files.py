@@ -24,6 +24,13 @@ package = [{{ name = "it", version = "1", files = [
 [metadata]
 lock-version = "2.1"
 """
+_PYLOCK = """
+lock-version = "1.0"
+created-by = "it"
+packages = [{{ name = "it", version = "1", marker = "python_version > '3.{}'", wheels = [
+    {{ url = "https://files.invalid/it-1-py3-none-any.whl", hashes = {{ sha256 = "0" }} }}
+] }}]
+"""
 _UV = 'version = 1\n[[package]]\nname = "own"\nsource = { virtual = "." }\n'
 
 
@@ -120,6 +127,18 @@ def test_each_fault_is_named(name: str, text: str, words: str, tmp_path: Path) -
         _select(path)
     assert words in refused.value.problem
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["pylock.toml", "Pipfile.lock"])
+def test_a_marker_with_a_number_of_thousands_of_digits(name: str, tmp_path: Path) -> None:
+    number = "9" * 5000
+    markers = f"python_version > '3.{number}'"
+    text = _PYLOCK.format(number)
+    if name == "Pipfile.lock":
+        text = _pipfile(version="==1", hashes=[_HASH], markers=markers)
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="marker"):
+        _select(tmp_path / name)
 
 
 def test_what_no_index_has_is_taken_from_its_url(tmp_path: Path) -> None:
