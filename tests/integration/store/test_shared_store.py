@@ -10,10 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
 from elt_env.cli import main
+from elt_env.definitions import project_definitions
+from elt_env.defs.resources import EltProject
+from elt_env.project.settings import open_project
 from elt_env.store.bucket import BucketDocuments
 from tests.support.channel import Channel
 from tests.support.index_server import IndexServer
@@ -49,14 +53,17 @@ class Machine:
     def target(self) -> str:
         return self.terminal.target
 
-    def typed(self, *arguments: str, **variables: str) -> Result:
-        env = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             **self.terminal.environment(),
             **self.variables,
             "ELT_ENV_PROJECT": str(self.project),
             "ELT_ENV_CACHE_HOME": str(self.caches),
-            **variables,
         }
+
+    def typed(self, *arguments: str, **variables: str) -> Result:
+        env = {**self.environment, **variables}
         return CliRunner().invoke(main, arguments, env=env, prog_name="elt-env")
 
     def ok(self, *arguments: str, **variables: str) -> str:
@@ -213,6 +220,30 @@ def test_a_bucket_that_refuses_says_so_without_the_secret(world: World) -> None:
     assert refused.exit_code == 6
     assert "AWS_SECRET_ACCESS_KEY" in refused.output
     assert wrong not in refused.output
+
+
+def test_a_run_of_dagster_takes_what_another_machine_made(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.one.ok("build", world.one.target)
+    before, proven = world.one.history(), held(world.one)
+    worker = replace(world.two, caches=tmp_path / "worker")
+    for name, value in worker.environment.items():
+        monkeypatch.setenv(name, value)
+    project = open_project(worker.project)
+    job = project_definitions(project).resolve_job_def("elt_build")
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        done = job.execute_in_process(
+            instance=instance,
+            resources={"project": EltProject(directory=str(project.root))},
+            partition_key=worker.terminal.python,
+        )
+        assert done.success
+        events = str([each.message for each in done.all_events])
+    assert SECRET not in events
+    assert world.one.history() == before
+    assert held(world.one) == proven
+    assert worker.runs().startswith(str(worker.home))
 
 
 def test_a_team_moves_to_another_place_and_back(world: World, tmp_path: Path) -> None:
