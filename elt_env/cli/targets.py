@@ -47,6 +47,9 @@ def lock_in(directory: str, target: Target, toolbox: Toolbox, say: Say) -> Lock:
         InputError: there is none.
         IntegrityError: it is another target's, or was changed by hand.
     """
+    in_bucket = toolbox.store.digest_at(directory) if toolbox.store.shared else None
+    if in_bucket:
+        return toolbox.store.read_lock(in_bucket, target)
     if not Path(directory, lock_json.FILE_NAME).is_file():
         raise InputError(
             f"There is no {lock_json.FILE_NAME} in {directory}.",

@@ -187,6 +187,17 @@ def test_verify_and_collect(world: World) -> None:
     assert world.one.show()["image"] is not None
 
 
+def test_a_lock_is_named_by_its_place_in_the_bucket(world: World) -> None:
+    lock = world.one.show()["lock"]
+    before = world.one.history()[-1]["digest"]
+    told = world.one.ok("build", world.one.target, "--no-promote", "--lock", lock["path"])
+    assert "fetched from" not in told
+    assert world.one.show()["lock"]["digest"] == lock["digest"]
+    assert world.one.history()[-1]["digest"] == before
+    missing = f"{world.bucket.url}/locks/{'0' * 64}"
+    assert world.one.typed("build", world.one.target, "--lock", missing).exit_code == 5
+
+
 def test_a_lock_that_was_changed_in_the_bucket_is_refused(world: World) -> None:
     place = world.one.show()["lock"]["path"]
     key = f"{place.removeprefix(world.bucket.url + '/')}/pylock.toml"
