@@ -100,8 +100,11 @@ class Toolbox:
         name = self.environment.resolver
         return self._uv if name == "uv" else self.resolver_named(name, self.indexes)
 
-    def resolver_named(self, name: str, indexes: Indexes) -> Resolver:
-        """Return a resolver by its name in the policy, to ask these indexes."""
+    def resolver_named(self, name: str, indexes: Indexes, *, alone: bool = False) -> Resolver:
+        """Return a resolver by its name in the policy, to ask these indexes.
+
+        One that is `alone` takes no other's answer where it finds none.
+        """
         from elt_env.pip.choosers import index_resolver
         from elt_env.pip.uv_tool import Uv
 
@@ -109,7 +112,7 @@ class Toolbox:
             return Uv(indexes, self._limit)
         pages = self.caches.path / "pages"
         return index_resolver(
-            *(name, indexes, pages, self.downloads, self.direct_wheels, self._limit)
+            *(name, indexes, pages, self.downloads, self.direct_wheels, self._limit), alone=alone
         )
 
     @cached_property

@@ -54,6 +54,8 @@ def index_resolver(  # noqa: PLR0913, PLR0917  # the parts of a resolver
     downloads: Downloads,
     wheels: DirectWheels,
     limit: float,
+    *,
+    alone: bool = False,
 ) -> IndexResolver:
     """Return pip, pip-tools or Poetry as a resolver.
 
@@ -64,10 +66,11 @@ def index_resolver(  # noqa: PLR0913, PLR0917  # the parts of a resolver
         downloads: fetches files that tell their metadata in no other way.
         wheels: builds those of sdists.
         limit: seconds that one resolve may take.
+        alone: whether no other answer is taken where it finds none.
     """
     choosers: Mapping[str, type[Chooser]] = {each.name: each for each in (Pip, PipTools, Poetry)}
     sources = Sources(indexes, pages, downloads, wheels.of_locked_sdist)
-    return IndexResolver(choosers[name](), sources, Uv(indexes, limit), limit)
+    return IndexResolver(choosers[name](), sources, Uv(indexes, limit), limit, alone=alone)
 
 
 class Pip:

@@ -77,6 +77,8 @@ class IndexResolver:
             is none: tools that try versions one by one take long to find that out. It also
             knows the main index where no settings tell.
         limit: seconds that one resolve may take.
+        alone: whether it is an error that the tool finds no answer where there is one. Else the
+            prover's is taken: resolvelib, by which pip and pip-tools search, gives up on some.
     """
 
     def __init__(
@@ -85,12 +87,15 @@ class IndexResolver:
         sources: Sources,
         prover: Resolver,
         limit: float,
+        *,
+        alone: bool = False,
     ) -> None:
         self.name = chooser.name
         self._chooser = chooser
         self._sources = sources
         self._prover = prover
         self._limit = limit
+        self._alone = alone
 
     def version(self) -> str:
         """Return the tool's version."""
@@ -108,9 +113,9 @@ class IndexResolver:
         except (NoChoiceError, ToolError) as error:
             if index.failure:
                 raise index.failure from error
-            if isinstance(error, NoChoiceError):
+            if self._alone and isinstance(error, NoChoiceError):
                 raise self._disagreement(error) from error
-            say(self._broken(error), logging.WARNING)
+            say(self._replaced(error), logging.WARNING)
             return known
         if index.failure:
             raise index.failure
@@ -122,12 +127,12 @@ class IndexResolver:
             f'Set resolver = "{self._prover.name}" for this environment in [tool.elt-env].',
         )
 
-    def _broken(self, error: ToolError) -> str:
-        last = error.problem.strip().splitlines()[-1]
-        return (
-            f"{self.name} broke over the requirements ({last}); the answer of "
-            f"{self._prover.name} is taken"
-        )
+    def _replaced(self, error: NoChoiceError | ToolError) -> str:
+        gives_up = isinstance(error, NoChoiceError)
+        how = "finds no solution" if gives_up else "broke over the requirements"
+        text = error.problem if isinstance(error, ToolError) else str(error)
+        last = text.strip().splitlines()[-1]
+        return f"{self.name} {how} ({last}); the answer of {self._prover.name} is taken"
 
     def files(
         self, resolved: tuple[Resolved, ...], request: ResolveRequest, say: Say

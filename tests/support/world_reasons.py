@@ -42,6 +42,8 @@ def _false_warning(world: World, line: str, answer: Answer, lock: Lock) -> Itera
     ]
     if "it is taken since it is pinned" in line and any(each in line for each in yanked):
         return
+    if line.startswith("WARNING: pip ") and line.endswith("; the answer of uv is taken"):
+        return
     shared = _SHARED.match(line)
     names = shared["names"].split(", ") if shared else ()
     if names and all(len({each.channel for each in world.conda[name]}) > 1 for name in names):

@@ -39,7 +39,8 @@ def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     indexes = replace(
         toolbox.indexes.locked_to(lock.indexes), links=_built_wheels(lock, toolbox, say)
     )
-    other = toolbox.resolver_named("pip" if maker.startswith("uv ") else "uv", indexes)
+    name = "pip" if maker.startswith("uv ") else "uv"
+    other = toolbox.resolver_named(name, indexes, alone=True)
     is_barred = False
     try:
         try:
