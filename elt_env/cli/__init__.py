@@ -14,6 +14,7 @@ COMMANDS = {
     "build": ("build:build", "Lock, install, prove and release TARGET."),
     "bundle": ("bundle:bundle", "Write TARGET's lock and its archives into one file."),
     "check": ("checks:check", "Run one CHECK on TARGET, again if it held before."),
+    "compare": ("compare:compare", "Ask other resolvers what the lock of TARGET was made from."),
     "diff": ("diff:diff", "Print what changed from lock OLD to lock NEW, and why."),
     "doctor": ("checks:doctor", "Run every health check on TARGET."),
     "export": ("export:export", "Write the lock of TARGET as a file of another tool."),

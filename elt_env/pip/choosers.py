@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from elt_env.errors import ToolError
 from elt_env.index.download import Downloads
 from elt_env.machine.indexes import Indexes
-from elt_env.machine.process import Completed, Say, clean_environment, end_of, run
+from elt_env.machine.process import Say, clean_environment, end_of, run
 from elt_env.package.names import normalize
 from elt_env.pip.direct_wheels import DirectWheels
 from elt_env.pip.index_resolver import ChoiceRequest, Chooser, IndexResolver, NoChoiceError
@@ -161,12 +161,11 @@ class Poetry:
         return {normalize(each["name"]): each["version"] for each in lock["package"]}
 
 
-def _run(name: str, command: list[str], request: ChoiceRequest, say: Say) -> Completed:
+def _run(name: str, command: list[str], request: ChoiceRequest, say: Say) -> None:
     """Run a tool.
 
     Raises:
-        NoChoiceError: it finds no versions that fit.
-        ToolError: it failed in another way.
+        NoChoiceError: it finds no versions that fit, or failed.
         TimeLimitError: it took too long.
     """
     settings = {
@@ -183,14 +182,9 @@ def _run(name: str, command: list[str], request: ChoiceRequest, say: Say) -> Com
         say=lambda line: None if "ERROR:" in line else say(f"{name}: {line}"),
     )
     text = (done.stdout + done.stderr).strip()
-    if done.returncode and any(each in text for each in _NO_CHOICE):
-        raise NoChoiceError(end_of(text, 10))
     if done.returncode:
-        raise ToolError(
-            f"{name} failed with exit code {done.returncode}: {end_of(text, 10)}",
-            "Run the same command again.",
-        )
-    return done
+        gives_up = any(each in text for each in _NO_CHOICE)
+        raise NoChoiceError(end_of(text, 10), is_broken=not gives_up)
 
 
 def _pip_options(request: ChoiceRequest) -> Iterator[str]:

@@ -45,7 +45,15 @@ class ChoiceRequest:
 
 
 class NoChoiceError(Exception):
-    """The tool finds no versions that fit; its words are the message."""
+    """The tool has no answer; its words are the message.
+
+    Attributes:
+        is_broken: whether it failed over the question, and does not say that nothing fits.
+    """
+
+    def __init__(self, text: str, *, is_broken: bool) -> None:
+        super().__init__(text)
+        self.is_broken = is_broken
 
 
 class Chooser(Protocol):
@@ -61,8 +69,8 @@ class Chooser(Protocol):
         """Return the version of every distribution that it chooses; of kept ones it may say none.
 
         Raises:
-            NoChoiceError: it finds none that fit.
-            ToolError: it failed in another way.
+            NoChoiceError: it finds none that fit, or failed over the question.
+            ToolError: this machine does not have it.
         """
         ...
 
@@ -110,10 +118,10 @@ class IndexResolver:
         index = RequestIndex(request, self._known_sources(request))
         try:
             chosen = self._choose(index, request, say)
-        except (NoChoiceError, ToolError) as error:
+        except NoChoiceError as error:
             if index.failure:
                 raise index.failure from error
-            if self._alone and isinstance(error, NoChoiceError):
+            if self._alone:
                 raise self._disagreement(error) from error
             say(self._replaced(error), logging.WARNING)
             return known
@@ -121,17 +129,17 @@ class IndexResolver:
             raise index.failure
         return _answer(index, chosen)
 
-    def _disagreement(self, error: NoChoiceError) -> PipConflictError:
+    def _disagreement(self, error: NoChoiceError) -> PipConflictError | ToolError:
+        remedy = f'Set resolver = "{self._prover.name}" for this environment in [tool.elt-env].'
+        if error.is_broken:
+            return ToolError(f"{self.name} broke over the requirements: {error}", remedy)
         return PipConflictError(
-            f"{self.name} finds no solution where {self._prover.name} does: {error}",
-            f'Set resolver = "{self._prover.name}" for this environment in [tool.elt-env].',
+            f"{self.name} finds no solution where {self._prover.name} does: {error}", remedy
         )
 
-    def _replaced(self, error: NoChoiceError | ToolError) -> str:
-        gives_up = isinstance(error, NoChoiceError)
-        how = "finds no solution" if gives_up else "broke over the requirements"
-        text = error.problem if isinstance(error, ToolError) else str(error)
-        last = text.strip().splitlines()[-1]
+    def _replaced(self, error: NoChoiceError) -> str:
+        how = "broke over the requirements" if error.is_broken else "finds no solution"
+        last = str(error).strip().splitlines()[-1]
         return f"{self.name} {how} ({last}); the answer of {self._prover.name} is taken"
 
     def files(

@@ -314,6 +314,25 @@ def test_what_is_exported_as_locks_is_adopted_as_it_was(
     assert again.stdout.startswith(f"{target} {shown['lock']['digest']} kept"), again.stderr
 
 
+@_SHARED
+def test_other_resolvers_are_asked_what_a_lock_was_made_from(
+    stranger: Stranger, built: subprocess.CompletedProcess[str]
+) -> None:
+    assert built.returncode == 0, built.stderr
+    target = f"my-team@{stranger.python}"
+    count = json.loads(stranger.type("show", target, "--json").stdout)["lock"]["pip"]
+    done = stranger.type("compare", target, "--resolvers", "pip,uv")
+    assert done.returncode == 0, done.stderr
+    lines = [line.rpartition(", ")[0] for line in done.stdout.splitlines()]
+    assert [line.partition(": ")[2] for line in lines] == [f"the same {count} packages"] * 2
+    assert [line.partition(" ")[0] for line in lines] == ["pip", "uv"]
+    nobody = stranger.type("compare", target, "--resolvers", "pipp")
+    _refused(nobody, "there is no resolver 'pipp'", code=2)
+    missing = stranger.type("compare", target, "--resolvers", "poetry", PATH="/nowhere")
+    _refused(missing, "uv tool install poetry", code=9)
+    assert "taken" not in missing.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
