@@ -43,9 +43,9 @@ def build(  # noqa: PLR0913  # click passes them
     A lock from elsewhere becomes the current one of TARGET once it is built and the checks hold.
     It becomes the release where the policy promotes by itself.
 
-    A FILE, an environment.yml that no policy has to list, is built under the name that it has
-    inside, for the Python that it asks for, else for the newest that can be had. Afterwards it is
-    a target as any other.
+    A FILE, an environment.yml, pyproject.toml, requirements.in, Pipfile or pixi.toml that no policy
+    has to list, is built under the name that it has inside, for the Python that it asks for, else
+    for the newest that can be had. Afterwards it is a target as any other.
 
     \b
     Examples:
@@ -54,6 +54,7 @@ def build(  # noqa: PLR0913  # click passes them
       elt-env build elt@3.11 --lock path/to/a/lock
       elt-env build path/to/environment.yml
       elt-env build path/to/environment.yml --python 3.12 --name elt-next
+      elt-env build pyproject.toml
     """
     say, reasons = teller(), ""
     if directory:

@@ -17,8 +17,9 @@ from elt_env.spec.file import read_spec
 def lint(context: click.Context, specs: tuple[str, ...]) -> None:
     """Print all that is wrong with each SPEC, and where.
 
-    A SPEC is an environment.yml of any name. The files that it includes are read too. Needs no
-    policy, asks no channel and no index. Ends with 0 when all can be used, with 2 when one cannot.
+    A SPEC is an environment.yml of any name, a pyproject.toml, requirements.in, Pipfile or
+    pixi.toml. The files that it includes are read too. Needs no policy, asks no channel and no
+    index. Ends with 0 when all can be used, with 2 when one cannot.
 
     \b
     Examples:

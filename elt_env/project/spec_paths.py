@@ -11,7 +11,13 @@ from elt_env.project.project import Project
 
 def is_file(text: str) -> bool:
     """Tell whether what a person typed in a target's place is the path of a spec, or its place."""
-    return "/" in text or text in (".", "..") or text.endswith((".yml", ".yaml"))
+    if "/" in text or text in (".", "..") or text.endswith((".yml", ".yaml")):
+        return True
+    if text != "Pipfile" and "." not in text.partition("@")[0]:
+        return False
+    from elt_env.spec.other_formats import is_other_format  # which most targets do not need
+
+    return is_other_format(text)
 
 
 def environment_of(file: Path, project: Project) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import codecs
+from dataclasses import replace
 from pathlib import Path
 
 from elt_env.errors import SpecError
 from elt_env.runtime.input_files import cause, read_bytes
 from elt_env.spec.document import Spec, parse_spec
+from elt_env.spec.faults import FaultsError
+from elt_env.spec.other_formats import is_other_format, tell
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -32,7 +35,25 @@ def read_spec(root: Path, name: str, remedy: str = "Name a file that is there.")
             f"The spec {name} cannot be read: {cause(error)}.",
             "Make it a readable UTF-8 text file.",
         ) from error
+    if is_other_format(name):
+        return _read_other(text, root, name)
     return parse_spec(text, name, lambda path: _read_text(root / path))
+
+
+def _read_other(text: str, root: Path, name: str) -> Spec:
+    """Return the spec in a file of another tool; what is wrong is told with the file's lines."""
+    told = tell(text, name)
+    # What includes a file is not that file itself.
+    outer = f"{name}:" if told.is_include else name
+    spec, faults = None, told.faults
+    try:
+        spec = parse_spec(told.text, outer, lambda path: _read_text(root / path))
+    except FaultsError as error:
+        faults += tuple(told.placed(each, outer, name) for each in error.faults)
+    if spec is None or faults:
+        raise FaultsError(tuple(sorted(faults)), name)
+    warnings = (told.placed(each, outer, name) for each in spec.warnings)
+    return replace(spec, source=name, warnings=(*warnings, *told.left_out))
 
 
 def _read_text(path: Path) -> str:

@@ -314,6 +314,26 @@ def test_what_is_exported_as_locks_is_adopted_as_it_was(
     assert again.stdout.startswith(f"{target} {shown['lock']['digest']} kept"), again.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", '[project]\nname = "team"\ndependencies = ["tool"]\n'),
+        ("requirements.in", "tool\n"),
+        ("Pipfile", '[packages]\ntool = "*"\n'),
+    ],
+)
+def test_files_of_other_tools_are_specs(newcomer: Stranger, name: str, text: str) -> None:
+    newcomer.place.mkdir(exist_ok=True)
+    (newcomer.place / name).write_text(text)
+    channels = json.dumps([newcomer.terminal.channel.url])
+    done = newcomer.type("lock", name, "--name", "team", ELT_ENV_CHANNELS=channels)
+    assert done.returncode == 0, done.stderr
+    kept = newcomer.type("lock", "team", ELT_ENV_CHANNELS=channels)
+    assert kept.stdout.rstrip().splitlines()[0].endswith(" kept"), kept.stderr
+    shown = json.loads(newcomer.type("show", "team", "--json").stdout)
+    assert shown["lock"]["pip"] > 0
+
+
 @_SHARED
 def test_other_resolvers_are_asked_what_a_lock_was_made_from(
     stranger: Stranger, built: subprocess.CompletedProcess[str]

@@ -1,0 +1,211 @@
+"""Files of other tools are read as specs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from elt_env.errors import SpecError
+from elt_env.spec.document import Spec
+from elt_env.spec.faults import FaultsError, WrittenError
+from elt_env.spec.file import read_spec
+from elt_env.spec.other_formats import is_other_format, poetry_bound
+
+_PEP_621 = """\
+[project]
+name = "acme-elt"
+requires-python = ">=3.10, <3.13"
+dependencies = [
+  "dbt-duckdb>=1.9",
+  "pandas<3; python_version < '3.13'",
+]
+[project.optional-dependencies]
+dev = ["pytest"]
+[dependency-groups]
+docs = ["mkdocs"]
+"""
+_POETRY = """\
+[tool.poetry]
+name = "acme-elt"
+[tool.poetry.dependencies]
+python = "^3.10"
+dbt-duckdb = "^1.9"
+pandas = {version = "~2.2", extras = ["parquet"], markers = "sys_platform == 'linux'"}
+later = [{version = "^1", python = "<3.11"}, {version = "^2", python = ">=3.11"}]
+unneeded = {version = "*", optional = true}
+[tool.poetry.group.dev.dependencies]
+pytest = "*"
+"""
+_PIPFILE = """\
+[[source]]
+url = "https://packages.example/simple"
+name = "own"
+[packages]
+dbt-duckdb = "*"
+pandas = {version = "<3", extras = ["parquet"]}
+[dev-packages]
+pytest = "*"
+[requires]
+python_version = "3.11"
+"""
+_PIXI = """\
+[workspace]
+name = "acme-elt"
+channels = ["conda-forge", {channel = "https://channels.example/own"}]
+platforms = ["linux-64"]
+[dependencies]
+python = "3.11.*"
+openssl = {version = "3.*", build = "h*", channel = "conda-forge"}
+[target.linux-64.dependencies]
+numpy = ">=1.26,<3"
+[pypi-dependencies]
+dbt-duckdb = ">=1.9"
+pandas = {version = "<3", extras = ["parquet"]}
+[feature.dev.dependencies]
+pytest = "*"
+"""
+
+
+def _read(place: Path, name: str, text: str) -> Spec:
+    (place / name).write_text(text)
+    return read_spec(place, name)
+
+
+def _told(spec: Spec) -> list[tuple[int, str]]:
+    return [(each.line, each.problem) for each in spec.warnings]
+
+
+def test_a_project(tmp_path: Path) -> None:
+    spec = _read(tmp_path, "pyproject.toml", _PEP_621)
+    assert (spec.source, spec.name, spec.python) == ("pyproject.toml", "acme-elt", ">=3.10,<3.13")
+    assert spec.pip == ("dbt-duckdb>=1.9", 'pandas<3; python_version < "3.13"')
+    assert _told(spec) == [
+        (8, "'optional-dependencies' is left out."),
+        (10, "'dependency-groups' is left out."),
+    ]
+
+
+def test_a_project_of_poetry(tmp_path: Path) -> None:
+    spec = _read(tmp_path, "pyproject.toml", _POETRY)
+    assert (spec.name, spec.python) == ("acme-elt", ">=3.10,<4")
+    assert spec.pip == (
+        "dbt-duckdb<2,>=1.9",
+        'later<2,>=1; python_version < "3.11"',
+        'later<3,>=2; python_version >= "3.11"',
+        'pandas[parquet]<2.3,>=2.2; sys_platform == "linux"',
+    )
+    assert _told(spec) == [(9, "'group' is left out.")]
+
+
+def test_a_pipfile(tmp_path: Path) -> None:
+    spec = _read(tmp_path, "Pipfile", _PIPFILE)
+    assert (spec.name, spec.python) == ("", "3.11.*")
+    assert spec.pip == ("dbt-duckdb", "pandas[parquet]<3")
+    assert _told(spec) == [(1, "'source' is left out."), (7, "'dev-packages' is left out.")]
+
+
+def test_a_workspace_of_pixi(tmp_path: Path) -> None:
+    lines = _PIXI.splitlines()
+    inner = [f"[tool.pixi.{each[1:]}" if each.startswith("[") else each for each in lines]
+    for name, text in (("pixi.toml", _PIXI), ("pyproject.toml", "\n".join(inner))):
+        spec = _read(tmp_path, name, text)
+        assert (spec.name, spec.python) == ("acme-elt", "3.11.*")
+        assert spec.channels == ("conda-forge", "https://channels.example/own")
+        assert [str(each) for each in spec.conda][:1] == ["numpy >=1.26,<3"]
+        assert [(each.name, each.build) for each in spec.conda][1] == ("openssl", "h*")
+        assert spec.pip == ("dbt-duckdb>=1.9", "pandas[parquet]<3")
+        assert _told(spec) == [(13, "'feature' is left out.")]
+
+
+@pytest.mark.parametrize("name", ["requirements.in", "requirements.txt", "own.txt"])
+def test_a_requirements_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "base.txt").write_text("pandas<3\n")
+    spec = _read(tmp_path, name, "# all of it\ndbt-duckdb>=1.9\n-r base.txt\n")
+    assert (spec.source, spec.python, spec.pip) == (name, "", ("dbt-duckdb>=1.9", "pandas<3"))
+    with pytest.raises(FaultsError, match=f"{name}, line 2"):
+        _read(tmp_path, name, "pandas\nnot a requirement\n")
+
+
+def test_all_that_is_wrong_is_told_with_its_lines(tmp_path: Path) -> None:
+    text = _POETRY.replace('"^1.9"', '"^1.9 || ^2"').replace('"~2.2"', '"~x"')
+    text = text.replace("unneeded", '"no name"').replace("optional = true", "")
+    with pytest.raises(FaultsError) as caught:
+        _read(tmp_path, "pyproject.toml", text.replace(", }", "}"))
+    assert [each.line for each in caught.value.faults] == [5, 6, 8]
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "Pipfile", "pixi.toml"])
+def test_what_is_no_toml_is_told_with_its_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FaultsError, match=f"{name}, line 2: it is not TOML"):
+        _read(tmp_path, name, "[a]\nb = \n")
+
+
+def test_a_project_that_asks_for_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="asks for nothing"):
+        _read(tmp_path, "pyproject.toml", "[tool.ruff]\nline-length = 100\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("uv.lock", ""),
+        ("poetry.lock", ""),
+        ("conda-lock.yml", ""),
+        ("pylock.dev.toml", ""),
+        ("linux.txt", "# made by conda\n@EXPLICIT\n"),
+    ],
+)
+def test_a_lock_is_to_be_adopted(tmp_path: Path, name: str, text: str) -> None:
+    assert is_other_format(name)
+    with pytest.raises(SpecError, match="is a lock") as caught:
+        _read(tmp_path, name, text)
+    assert f"elt-env adopt {name} --as" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["environment.yml", "elt@3.11", "elt", "spec.yaml"])
+def test_other_names_are_of_specs_or_targets(name: str) -> None:
+    assert not is_other_format(name)
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=3),
+    st.lists(st.integers(0, 4), min_size=1, max_size=3),
+    st.sampled_from("^~"),
+)
+def test_carets_and_tildes_admit_what_poetry_says(
+    base: list[int], version: list[int], sign: str
+) -> None:
+    """A caret keeps the first number that is not 0, a tilde the minor one where there is one."""
+    bound = SpecifierSet(poetry_bound(sign + ".".join(map(str, base))))
+    asked, found = [*base, 0, 0][:3], [*version, 0, 0][:3]
+    first = next((place for place, each in enumerate(base) if each), len(base) - 1)
+    kept = first if sign == "^" else min(1, len(base) - 1)
+    expected = found >= asked and found[: kept + 1] == asked[: kept + 1]
+    assert bound.contains(Version(".".join(map(str, version)))) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        ("*", ""),
+        ("1.2", "==1.2"),
+        ("1.2.*", "==1.2.*"),
+        (">=1.2, <2", ">=1.2,<2"),
+        (">=1.2 <2", ">=1.2,<2"),
+        ("~=1.2", "~=1.2"),
+        ("^1.2,!=1.4", ">=1.2,<2,!=1.4"),
+    ],
+)
+def test_bounds_of_poetry(text: str, bound: str) -> None:
+    assert poetry_bound(text) == bound
+
+
+@pytest.mark.parametrize("text", ["^x", "~", "1.x", "^1 || ^2"])
+def test_what_is_no_bound_of_poetry(text: str) -> None:
+    with pytest.raises(WrittenError):
+        poetry_bound(text)
