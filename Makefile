@@ -1,7 +1,7 @@
 # Every target does its own set-up. `make` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help chaos fuzz load stacks run test test-fast test-slow check ui relock shell bench bench-check docs setup instance format lock-self system-tools clean
+.PHONY: build env-bootstrap env-update help chaos fuzz load stacks run test test-fast test-slow check ui relock shell bench bench-check docs setup instance format lock-self system-tools clean
 
 BIN := .venv/bin
 ENVIRONMENT ?= elt
@@ -42,6 +42,10 @@ run: setup ## lock, build and prove the environment through Dagster (PYTHON=3.12
 
 relock: setup ## upgrade the lock within spec and policy, then build and prove it
 	@$(PICK) && $(JOB)_relock && echo && $(BIN)/elt-env diff "$(ENVIRONMENT)@$$PYTHON"
+
+build: run ## the same as run
+env-bootstrap: setup ## the same as setup
+env-update: relock ## the same as relock
 
 shell: setup ## a shell in which the environment's tools come first
 	@$(PICK) && $(BIN)/elt-env shell "$(ENVIRONMENT)@$$PYTHON"
