@@ -22,7 +22,7 @@ from elt_env.lock.comparison import RESOLVERS, Comparison, compare_with
     help="Those to ask.",
 )
 def compare(name: str, resolvers: str) -> None:
-    """Ask several resolvers what the lock of TARGET was made from.
+    """Ask other resolvers what the lock of TARGET was made from.
 
     Each is asked for the files that were out when the lock was made, beside what conda owns. A line
     tells what each one chooses otherwise than locked, and how long it took. Nothing is changed.
