@@ -55,6 +55,7 @@ from elt_env.runtime.credentials import (
 from elt_env.runtime.files import remove_abandoned, remove_tree, writing
 from elt_env.spec.conda_spec import CondaSpec
 from elt_env.store.kept_files import KeptFiles
+from elt_env.store.last_use import mark_used
 
 _Result = TypeVar("_Result")
 _LOOK_LIMIT = 120.0
@@ -349,7 +350,9 @@ class Rattler:
                 same = await is_as_archived(each, archive, package)
             except ARCHIVE_ERRORS as error:
                 raise rattler_errors.archive(str(error), package.url) from error
-            if not same:
+            if same:
+                mark_used(each)  # before it is linked: garbage collection may look now
+            else:
                 say(f"conda: {each.name} is unpacked again: its archive alone tells what it holds")
                 remove_tree(each)
 

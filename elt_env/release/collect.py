@@ -42,8 +42,14 @@ _LONGEST_WRITE = 3600.0  # seconds without a byte, after which nobody writes any
 _HALF_WRITTEN = re.compile(r"\.collected-.+|\..+[.-][a-z0-9_]{8}")
 _TREES = ("work", "cache/uv", "cache/pip")
 _ENTRIES: tuple[tuple[What, str, tuple[str, ...]], ...] = (
-    ("bytecode", "packages", ("bytecode/*",)),
-    ("layers", "bases that projects share", ("bases/[!.]*", "bases/blobs/sha256/*")),
+    ("bytecode", "of packages", ("bytecode/*",)),
+    ("layers", "of bases that projects share", ("bases/[!.]*", "bases/blobs/sha256/*")),
+)
+# What saves time and costs little to make again. Unpacked packages share their files with prefixes,
+# and of what an index or a channel said no mark tells the last use.
+_LASTING: tuple[tuple[What, str, tuple[str, ...]], ...] = (
+    ("conda packages", "unpacked", ("conda/pkgs/[!.]*/",)),
+    ("pages", "of indexes and channels", ("pages/[!.]*", "pages/metadata/*", "conda/repodata/*")),
 )
 _OF_CACHE = ("bases", "bytecode", "conda", "pages", "wheels")
 
@@ -175,17 +181,20 @@ def _caches(toolbox: Toolbox, moment: float) -> dict[Path, float]:
 
 def _entries(toolbox: Toolbox, moment: float, *, dry_run: bool) -> Iterator[Item]:
     """Remove what caches have, of packages and of bases, and what nothing was made with lately."""
-    for what, of, patterns in _ENTRIES:
-        sizes = [
-            remove_file(each, since, dry_run=dry_run)
-            for cache, since in _caches(toolbox, moment).items()
-            for pattern in patterns
-            for each in sorted(cache.glob(pattern))
-            if each.is_file()
-        ]
-        removed = [each for each in sizes if each is not None]
-        if removed:
-            yield Item(what, f"{len(removed)} of {of}", sum(removed))
+    caches = _caches(toolbox, moment)
+    lately = min(moment, (toolbox.now() - _KEPT_FOR_OTHERS).timestamp())
+    for entries, moments in ((_ENTRIES, caches), (_LASTING, dict.fromkeys(caches, lately))):
+        for what, of, patterns in entries:
+            sizes = [
+                remove_file(each, since, dry_run=dry_run)
+                for cache, since in moments.items()
+                for pattern in patterns
+                for each in sorted(cache.glob(pattern))
+                if each.is_dir() is pattern.endswith("/")
+            ]
+            removed = [each for each in sizes if each is not None]
+            if removed:
+                yield Item(what, f"{len(removed)} {of}", sum(removed))
 
 
 def _noted(note: Path) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-What = Literal["prefix", "image", "unpacked image", "layers", "archives", "bytecode", "leftover"]
+What = Literal[
+    "prefix",
+    "image",
+    "unpacked image",
+    "layers",
+    "archives",
+    "conda packages",
+    "bytecode",
+    "pages",
+    "leftover",
+]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from elt_env.environment.build import ensure_prefix
+from elt_env.environment.collecting import remove_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import IntegrityError
 from elt_env.image import spec as oci
@@ -26,7 +27,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.release.collect import collect
 from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
-from elt_env.release.verify import verify
+from elt_env.release.verify import verify, verify_prefix
 from elt_env.store.collected import Item
 from elt_env.toolbox import Toolbox
 from tests.support.builder import Builder
@@ -254,3 +255,30 @@ def test_beside_a_build_of_what_it_removes_the_build_wins_or_starts_anew(world: 
     world.prefix(world.one).mark_used()
     assert kinds(world.collect(grace=timedelta(hours=1)))[0] == "image"
     assert world.prefix(world.one).ready
+
+
+def test_what_conda_unpacked_and_indexes_said_goes_once_nobody_uses_it(world: World) -> None:
+    cache = world.toolbox.caches.path
+    unpacked = [*(cache / "conda/pkgs").glob("[!.]*/")]
+    page = cache / "pages" / "of-a-project"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("what an index said")
+    assert unpacked
+    assert not {"conda packages", "pages"} & {*kinds(world.collect())}
+
+    age(cache, by=40 * 86400.0)
+    remove_prefix(world.prefix(world.two).path, time.time(), dry_run=False)
+    ensure_prefix(world.two, world.toolbox, silent)  # marks what it links
+    linked = {each for each in unpacked if each.stat().st_mtime > time.time() - 3600}
+    found = kinds(world.collect())
+
+    assert linked
+    assert "pages" in found
+    assert not page.exists()
+    assert {each for each in unpacked if each.exists()} == linked
+    age(cache, by=40 * 86400.0)
+    world.collect()
+    assert not [each for each in unpacked if each.exists()]
+    shutil.rmtree(world.prefix(world.one).path, ignore_errors=True)
+    ensure_prefix(world.one, world.toolbox, silent)
+    assert verify_prefix(world.one, world.toolbox, silent) == ()
