@@ -17,11 +17,14 @@ from tests.e2e.test_course_files import OWN_STORE
 from tests.support.commands import REPOSITORY, Site
 from tests.support.documents import as_script, follow
 from tests.support.real_spec import copy_project
+from tests.support.s3_server import new_prefix, s3_server
 
 pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 _HOW_TO = (REPOSITORY / "docs/how-to").glob("*")
-_PAGES = ("tutorial", *(f"how-to/{each.stem}" for each in _HOW_TO if each.stem not in OWN_STORE))
+_BUCKET = "share-a-store"
+_OTHERS = (*OWN_STORE, _BUCKET)
+_PAGES = ("tutorial", *(f"how-to/{each.stem}" for each in _HOW_TO if each.stem not in _OTHERS))
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +72,12 @@ def test_a_page(
     finally:
         # What one page adds is not there for the next: its checks may want variables of its shell.
         (reader / "pyproject.toml").write_bytes(policy)
+
+
+def test_the_page_about_a_bucket(reader: Path, variables: dict[str, str], tmp_path: Path) -> None:
+    script = as_script(REPOSITORY / "docs" / "how-to" / f"{_BUCKET}.md")
+    script = script.replace("s3://bucket/prefix", f"s3://elt/{new_prefix()}")
+    back = tmp_path / "elt"
+    with s3_server(tmp_path / "s3") as server:
+        follow(script.replace("/srv/elt", str(back)), reader, variables | server.variables())
+    assert [*(back / "locks").iterdir()]

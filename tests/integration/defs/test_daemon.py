@@ -167,16 +167,18 @@ def test_two_runs_of_an_environment_are_queued_one_behind_the_other(
         launched = site.run_dagster("job", "launch", *arguments)
         assert launched.returncode == 0, launched.stdout + launched.stderr
 
-    with dg.DagsterInstance.from_config(str(site.dagster_home)) as limited, daemon(site):
-        launch()  # Dagster knows a pool from the first look at its queue on
-        first = limited.get_runs()[0]
-        assert wait_for(lambda: _end(limited, first), "an end") == "SUCCESS"
+    mine = dg.RunsFilter(job_name="elt_build")
+    with dg.DagsterInstance.from_config(str(site.dagster_home)) as limited:
+        with daemon(site):
+            launch()  # Dagster knows a pool from the first look at its queue on
+            (first,) = limited.get_runs(mine)
+            assert wait_for(lambda: _end(limited, first), "an end") == "SUCCESS"
         launch()
-        launch()
-        wait_for(lambda: _queued_for(limited, "elt"), "a run in the queue behind another")
-        mine = dg.RunsFilter(job_name="elt_build")
-        runs = limited.get_runs(mine)
-        ends = [wait_for(functools.partial(_end, limited, each), "an end") for each in runs]
+        launch()  # both wait for the daemon: to launch one takes longer than to run the other
+        with daemon(site):
+            wait_for(lambda: _queued_for(limited, "elt"), "a run in the queue behind another")
+            runs = limited.get_runs(mine)
+            ends = [wait_for(functools.partial(_end, limited, each), "an end") for each in runs]
         assert ends == ["SUCCESS"] * 3
         records = limited.get_run_records(mine)
     spans = sorted((each.start_time or 0.0, each.end_time or 0.0) for each in records)
