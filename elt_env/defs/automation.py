@@ -1,4 +1,4 @@
-"""What happens by itself: what is made of a lock follows it, and sensors tick."""
+"""Automation: what is made of a lock follows it, and sensors tick."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from packaging.pylock import Package as LockedPackage
-from packaging.pylock import PackageSdist
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -17,7 +16,6 @@ from packaging.version import Version
 from elt_env.errors import InputError, IntegrityError
 from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.lock.joint_shelf import needs_in, readable_needs
-from elt_env.lock.page_files import as_locked
 from elt_env.lockfile.document import Package
 from elt_env.lockfile.foreign.document import ForeignPackage
 from elt_env.lockfile.lock_faults import package_faults
@@ -26,7 +24,7 @@ from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say, unheard
 from elt_env.package.names import normalize
 from elt_env.pip import ResolveRequest
-from elt_env.pip.locked_file import locked_file
+from elt_env.pip.locked_file import as_sdist, as_wheel, locked_file
 from elt_env.pip.port import Resolved
 from elt_env.python.sdist_metadata import read_sdist_metadata
 from elt_env.python.wheel import open_wheel
@@ -312,19 +310,8 @@ def _chosen(
     offered = LockedPackage(
         name=name,
         version=version,
-        wheels=[*map(as_locked, wheels)] or None,
-        sdist=_sdist(sdists[0]) if sdists and not wheels else None,
+        wheels=[*map(as_wheel, wheels)] or None,
+        sdist=as_sdist(sdists[0]) if sdists and not wheels else None,
     )
     resolved = Resolved(package.name, str(version), index, requested=False, required_by=())
     return locked_file(offered, resolved, python)
-
-
-def _sdist(file: IndexFile) -> PackageSdist:
-    told = as_locked(file)
-    return PackageSdist(
-        name=told.name,
-        url=told.url,
-        size=told.size,
-        upload_time=told.upload_time,
-        hashes=told.hashes,
-    )

@@ -1,9 +1,10 @@
-"""What another resolver chooses of what a lock was made from."""
+"""The comparison of a lock with what another resolver chooses."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -15,11 +16,12 @@ from elt_env.machine.process import Say
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
 from elt_env.pip.port import Resolver, ResolveRequest
+from elt_env.project.policy import ResolverName
 from elt_env.spec.pip_lines import PipLines, read_pip_lines
 from elt_env.toolbox import Toolbox
 
 _LIMIT = 300.0
-RESOLVERS = ("uv", "pip", "pip-tools", "poetry")
+RESOLVERS: tuple[str, ...] = get_args(ResolverName)
 """The resolvers, as the policy names them."""
 
 

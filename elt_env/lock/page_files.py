@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from packaging.pylock import Package as Files
-from packaging.pylock import PackageWheel
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -15,7 +14,7 @@ from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
 from elt_env.package.cooldown import is_too_young
 from elt_env.pip import ResolveRequest
-from elt_env.pip.locked_file import locked_file
+from elt_env.pip.locked_file import as_wheel, locked_file
 from elt_env.pip.port import Resolved, Resolver
 from elt_env.python.wheel_tags import tags_of, wheel_tags
 
@@ -60,7 +59,7 @@ def _files(each: Resolved, request: ResolveRequest, page: ProjectPage | None) ->
         return None
     old = [file for file in wheels if not _is_held(file, limit)]
     name = canonicalize_name(each.name)
-    return Files(name=name, version=version, wheels=[*map(as_locked, old)]) if old else None
+    return Files(name=name, version=version, wheels=[*map(as_wheel, old)]) if old else None
 
 
 def _is_plain(file: IndexFile, python: str, limit: datetime | None) -> bool:
@@ -71,15 +70,3 @@ def _is_plain(file: IndexFile, python: str, limit: datetime | None) -> bool:
 
 def _is_held(file: IndexFile, limit: datetime | None) -> bool:
     return limit is not None and file.uploaded is not None and is_too_young(file.uploaded, limit)
-
-
-def as_locked(file: IndexFile) -> PackageWheel:
-    """Return a wheel of an index as a file of a pylock.toml."""
-    return PackageWheel(
-        name=file.file_name,
-        url=file.url,
-        size=file.size,
-        # Whole seconds, as a resolver that is asked tells it: a conda package is named by it.
-        upload_time=file.uploaded and file.uploaded.replace(microsecond=0),
-        hashes={"sha256": file.sha256},
-    )

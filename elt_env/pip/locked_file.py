@@ -11,6 +11,7 @@ from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 
 from elt_env.errors import NoWheelError
+from elt_env.index.project_page import IndexFile
 from elt_env.lockfile.document import Package
 from elt_env.pip.port import Resolved
 from elt_env.python.wheel_tags import wheel_tags
@@ -53,6 +54,30 @@ def locked_file(
         requested=resolved.requested,
         required_by=resolved.required_by,
         index=resolved.index or None,
+    )
+
+
+def as_wheel(file: IndexFile) -> PackageWheel:
+    """Return a wheel of an index as a file of a pylock.toml."""
+    return PackageWheel(
+        name=file.file_name,
+        url=file.url,
+        size=file.size,
+        # Whole seconds, as a resolver that is asked tells it: a conda package is named by it.
+        upload_time=file.uploaded and file.uploaded.replace(microsecond=0),
+        hashes={"sha256": file.sha256} if file.sha256 else {},
+    )
+
+
+def as_sdist(file: IndexFile) -> PackageSdist:
+    """Return an sdist of an index as a file of a pylock.toml."""
+    told = as_wheel(file)
+    return PackageSdist(
+        name=told.name,
+        url=told.url,
+        size=told.size,
+        upload_time=told.upload_time,
+        hashes=told.hashes,
     )
 
 

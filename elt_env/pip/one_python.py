@@ -1,4 +1,4 @@
-"""What requirements and core metadata say under one Python, without markers that ask for more.
+"""Requirements and core metadata under one Python, without markers that ask for more.
 
 A resolver that is given this needs to know nothing of the Python and the platform.
 """

@@ -1,4 +1,4 @@
-"""What a resolve may choose from, as one index for one Python.
+"""An index of what one request may choose from, for one Python.
 
 The rules of a request that no two resolvers know alike are applied here: the order of the indexes,
 the cool-down, withdrawn files, wheels and sdists, the tags of the platform, Requires-Python and
@@ -8,13 +8,12 @@ markers. What is left of a distribution is one file a version, which fits, with 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import Package as Files
-from packaging.pylock import PackageSdist, PackageWheel
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -27,7 +26,7 @@ from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Indexes
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
-from elt_env.pip.locked_file import locked_file
+from elt_env.pip.locked_file import as_sdist, as_wheel, locked_file
 from elt_env.pip.one_python import metadata_under, requirements_under
 from elt_env.pip.port import Resolved, ResolveRequest
 from elt_env.python.sdist_metadata import read_sdist_metadata
@@ -59,6 +58,14 @@ class Sources:
         return PackageIndex(self.indexes, self.cache)
 
 
+@dataclass(frozen=True)
+class _Allowed:
+    """The files of a distribution that may be taken, by version, and the URL of their index."""
+
+    index: str
+    files: dict[str, list[IndexFile]] = field(default_factory=dict)
+
+
 class RequestIndex:
     """The distributions that a request lets through; a Shelf that has all of them.
 
@@ -77,9 +84,9 @@ class RequestIndex:
         self._request = request
         self._sources = sources
         self._tags = frozenset(wheel_tags(request.python))
-        self._pages: dict[str, tuple[str, tuple[IndexFile, ...]] | None] = {}
+        self._pages: dict[str, _Allowed | None] = {}
         self._metadata: dict[tuple[str, str], str] = {}
-        self._here: dict[str, Path] = {}
+        self._here: dict[str, tuple[Path, str]] = {}  # wheels on this disk, and their versions
         self.failure: Exception | None = None
         asked = requirements_under(request.requirements, request.python)
         self.requirements = tuple(map(self._placed, asked))
@@ -101,10 +108,11 @@ class RequestIndex:
         if requirement.url is None:
             return requirement
         path = Path(unquote(urlsplit(requirement.url).path))
-        self._here[normalize(requirement.name)] = path
         with open_wheel(path) as wheel:
-            extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-            return Requirement(f"{requirement.name}{extras}=={wheel.version}")
+            version = wheel.version
+        self._here[normalize(requirement.name)] = path, version
+        extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+        return Requirement(f"{requirement.name}{extras}=={version}")
 
     def versions(self, name: str) -> tuple[str, ...] | None:
         """Return the versions of a distribution within the bounds; None where there is none."""
@@ -124,15 +132,12 @@ class RequestIndex:
         if own is not None:
             return own
         if name in self._here:
-            with open_wheel(self._here[name]) as wheel:
-                return (wheel.version,)
+            return (self._here[name][1],)
         beside = [version for each, version in (shelf.beside if shelf else ()) if each == name]
         page = self._page(name)
         if page is None and not beside:
             return None
-        files = page[1] if page else ()
-        found = {each.version for each in files if self._is_allowed(name, each)}
-        return (*sorted(found), *beside)
+        return (*sorted(page.files if page else ()), *beside)
 
     def is_on_shelf(self, name: str, version: str) -> bool:
         """Tell whether a version is one of the request's own shelf."""
@@ -144,7 +149,7 @@ class RequestIndex:
     def index_of(self, name: str) -> str:
         """Return the URL of the index that a distribution is on, "" where it is on none."""
         page = None if name in self._here else self._page(name)
-        return page[0] if page else ""
+        return page.index if page else ""
 
     def metadata(self, name: str, version: str) -> str:
         """Return the core metadata of a version under the request's Python.
@@ -168,7 +173,7 @@ class RequestIndex:
         if shelf is not None and self.is_on_shelf(name, version):
             return shelf.metadata(name, version)
         if name in self._here:
-            return _metadata_in(self._here[name])
+            return _metadata_in(self._here[name][0])
         locked = self.file(Resolved(name, version, self.index_of(name), False, ()))  # noqa: FBT003
         file = next(each for each in self._allowed_files(name, version) if each.url == locked.url)
         if not file.is_wheel:
@@ -197,8 +202,8 @@ class RequestIndex:
         package = Files(
             name=canonicalize_name(resolved.name),
             version=Version(resolved.version),
-            wheels=[_as_wheel(each) for each in files if each.is_wheel],
-            sdist=_as_sdist(sdists[0]) if sdists else None,
+            wheels=[as_wheel(each) for each in files if each.is_wheel],
+            sdist=as_sdist(sdists[0]) if sdists else None,
         )
         hashes = dict(self._request.hashes).get(resolved.name, ())
         return locked_file(package, resolved, self._request.python, hashes)
@@ -206,17 +211,19 @@ class RequestIndex:
     def _allowed_files(self, name: str, version: str) -> list[IndexFile]:
         """Return the files of a version that may be taken; withdrawn ones where all of them are."""
         page = self._page(name)
-        mine = [each for each in page[1] if each.version == str(Version(version))] if page else []
-        allowed = [each for each in mine if self._is_allowed(name, each)]
+        allowed = page.files.get(str(Version(version)), []) if page else []
         return [each for each in allowed if each.yanked is None] or allowed
 
-    def _page(self, name: str) -> tuple[str, tuple[IndexFile, ...]] | None:
-        """Return a distribution's index and files: of the first that has it, and of all links."""
+    def _page(self, name: str) -> _Allowed | None:
+        """Return what may be taken: of the first index that has a distribution, and of all links.
+
+        None where none of these has it.
+        """
         if name not in self._pages:
             self._pages[name] = self._looked(name)
         return self._pages[name]
 
-    def _looked(self, name: str) -> tuple[str, tuple[IndexFile, ...]] | None:
+    def _looked(self, name: str) -> _Allowed | None:
         pages, indexes = self._sources.pages, self._sources.indexes
         max_age = 0.0 if self._request.fresh else _A_WHILE
         linked = pages.linked(name)  # the cool-down is one of indexes
@@ -224,8 +231,15 @@ class RequestIndex:
             answer = pages.look({name: index.url}, may_lack=True, max_age=max_age)
             if name in answer.pages:
                 files = [each for each in answer.pages[name].files if not self._is_held(name, each)]
-                return index.url, (*files, *linked)
-        return ("", linked) if linked else None
+                return self._allowed(name, index.url, (*files, *linked))
+        return self._allowed(name, "", linked) if linked else None
+
+    def _allowed(self, name: str, index: str, files: Iterable[IndexFile]) -> _Allowed:
+        found = _Allowed(index)
+        for each in files:
+            if self._is_allowed(name, each):
+                found.files.setdefault(each.version, []).append(each)
+        return found
 
     def _is_allowed(self, name: str, file: IndexFile) -> bool:
         """Tell whether the request lets a file through."""
@@ -271,25 +285,3 @@ def _metadata_in(path: Path) -> str:
     """
     with open_wheel(path) as wheel:
         return wheel.archive.read(f"{wheel.dist_info}/METADATA").decode()
-
-
-def _as_wheel(file: IndexFile) -> PackageWheel:
-    return PackageWheel(
-        name=file.file_name,
-        url=file.url,
-        size=file.size,
-        # Whole seconds, as uv tells it: a conda package is named by it.
-        upload_time=file.uploaded and file.uploaded.replace(microsecond=0),
-        hashes={"sha256": file.sha256} if file.sha256 else {"none": ""},
-    )
-
-
-def _as_sdist(file: IndexFile) -> PackageSdist:
-    wheel = _as_wheel(file)
-    return PackageSdist(
-        name=wheel.name,
-        url=wheel.url,
-        size=wheel.size,
-        upload_time=wheel.upload_time,
-        hashes=wheel.hashes,
-    )

@@ -67,6 +67,7 @@ def _directory(text: str) -> str:
 CacheDirectory = Annotated[str, AfterValidator(_directory)]
 ChannelUrl = Annotated[str, AfterValidator(_bare_channel_url)]
 ChannelPriority = Literal["strict", "flexible", "disabled"]
+ResolverName = Literal["uv", "pip", "pip-tools", "poetry"]
 EvidenceKey = Annotated[str, AfterValidator(_key_place)]
 Owner = Annotated[str, AfterValidator(_owner)]
 PackageNames = Annotated[str, AfterValidator(_package_names)]
@@ -86,9 +87,7 @@ class EnvironmentPolicy(_Frozen):
         min_length=1, description="Python minors to lock for; the first is the default"
     )
     conda: Literal["rattler"] = Field("rattler", description="solves and links the conda half")
-    resolver: Literal["uv", "pip", "pip-tools", "poetry"] = Field(
-        "uv", description="resolves the pip half"
-    )
+    resolver: ResolverName = Field("uv", description="resolves the pip half")
     installer: Literal["uv", "pip"] = Field("uv", description="runs the one pip install command")
     promote: Literal["auto", "manual"] = Field(
         "auto", description="whether a proven lock becomes the release by itself"

@@ -22,8 +22,6 @@ from tests.support.wheels import make_sdist, make_wheel
 
 OLD = datetime(2024, 6, 1, tzinfo=timezone.utc)
 _LIMIT = 120.0
-RESOLVERS = ("uv", "pip", "pip-tools", "poetry")
-"""The names of the resolvers that a policy can choose."""
 
 
 def ask(*requirements: str, **options: object) -> ResolveRequest:

@@ -1,4 +1,4 @@
-"""What a lock file of another tool says, before a channel or an index is asked for the rest."""
+"""A lock file of another tool as it stands, before a channel or an index is asked for the rest."""
 
 from __future__ import annotations
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.lock.comparison import RESOLVERS
 from tests.support.index_server import IndexServer
 from tests.support.installed_tools import installed_tool
-from tests.support.resolving import RESOLVERS, Shelf
+from tests.support.resolving import Shelf
 
 _OWN = ("uv", "pip")
 _OF_OTHERS = [pytest.mark.registry, pytest.mark.slow]
