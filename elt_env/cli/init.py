@@ -84,8 +84,6 @@ def _report(found: DirectoryContent, files: dict[Path, str], start: Start) -> No
     """Say what was written, and print what to type next."""
     if found.made_of and not found.spec and found.root / start.spec in files:
         tell(f"{start.spec} asks for what stands in {', '.join(found.made_of)}")
-    for each in found.warnings:
-        tell(f"WARNING: {each}")
     for path in files:
         tell(f"wrote {path}")
     if not files:

@@ -15,9 +15,9 @@ def is_file(text: str) -> bool:
         return True
     if text != "Pipfile" and "." not in text.partition("@")[0]:
         return False
-    from elt_env.spec.other_formats import is_other_format  # which most targets do not need
+    from elt_env.spec.foreign.read import is_foreign  # which most targets do not need
 
-    return is_other_format(text)
+    return is_foreign(text)
 
 
 def environment_of(file: Path, project: Project) -> str:

@@ -265,7 +265,8 @@ def local_project(written: str, path: str = "", *, editable: bool = False) -> Wr
         f"'{shown}' is a project's directory, whose content no lock can name",
         f"Build a wheel (python -m pip wheel --no-deps --wheel-dir {wheels} {project}), and write "
         f"these two lines in its place: --find-links {shlex.quote(f'{written}/dist')} and "
-        "NAME==VERSION; or leave it out and run it where it is: "
+        f"NAME==VERSION; or write -r {shlex.quote(f'{written}/pyproject.toml')} for what it asks "
+        "for alone, and run it where it is: "
         f"elt-env run TARGET -- env PYTHONPATH={project} python -m MODULE",
     )
 

@@ -36,6 +36,7 @@ from elt_env.spec.marked_yaml import (
 )
 from elt_env.spec.pip_lines import Line, PipLines, Reader, read_pip_lines
 from elt_env.spec.pip_options import PipOptions
+from elt_env.spec.selectors import excluding_selector
 from elt_env.spec.variables import read_variables
 
 _KEYS = ("name", "channels", "dependencies", "prefix", "variables")
@@ -159,7 +160,8 @@ def parse_spec(text: str, source: str, read: Reader | None = None) -> Spec:
     Raises:
         FaultsError: it is no spec; all that is wrong is said at once, each with its line.
     """
-    return _Reading(source, read or _no_files).spec(read_mapping(text, source, _EXAMPLE))
+    document = read_mapping(text, source, _EXAMPLE)
+    return _Reading(source, read or _no_files, text.splitlines()).spec(document)
 
 
 def _no_files(path: str) -> str:
@@ -169,9 +171,10 @@ def _no_files(path: str) -> str:
 class _Reading:
     """Reads one file and collects all that is wrong with it."""
 
-    def __init__(self, source: str, read: Reader) -> None:
+    def __init__(self, source: str, read: Reader, text: list[str]) -> None:
         self._source = source
         self._read = read
+        self._text = text
         self._faults: list[Fault] = []
         self._warnings: list[Fault] = []
 
@@ -291,6 +294,8 @@ class _Reading:
             if len(self._faults) > MOST_FAULTS:
                 break
             text = text_of(item)
+            if text is not None and self._is_elsewhere(item):
+                continue
             if text is not None:
                 self._add_conda(text, line_of(item), conda)
             else:
@@ -358,9 +363,21 @@ class _Reading:
             if text is None:
                 problem = f"'{_shown(each)}' is neither a requirement nor a pip option."
                 self._wrong(line_of(each), problem, _instead(each))
-            else:
+            elif not self._is_elsewhere(each):
                 lines.append((line_of(each), text))
         return lines
+
+    def _is_elsewhere(self, item: yaml.Node) -> bool:
+        """Tell whether a selector keeps a line of a list for other platforms, and warn of it."""
+        number = line_of(item)
+        # YAML counts lines as few others do; a line that is not there has no selector.
+        line = self._text[number - 1] if number <= len(self._text) else ""
+        selector = excluding_selector(line) if line.lstrip().startswith("- ") else ""
+        if selector:
+            problem = f"'{text_of(item)}' is left out: [{selector}] is not this platform."
+            remedy = "Leave it; without the selector it is asked for."
+            self._warnings.append(Fault(self._source, number, problem, remedy))
+        return bool(selector)
 
     def _variables(self, node: yaml.Node | None) -> tuple[tuple[str, str], ...]:
         if node is None or is_nothing(node):

@@ -10,7 +10,8 @@ from elt_env.errors import SpecError
 from elt_env.runtime.input_files import cause, read_bytes
 from elt_env.spec.document import Spec, parse_spec
 from elt_env.spec.faults import FaultsError
-from elt_env.spec.other_formats import is_other_format, tell
+from elt_env.spec.foreign.read import is_foreign, tell
+from elt_env.spec.foreign.told import bounds_file
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -35,7 +36,7 @@ def read_spec(root: Path, name: str, remedy: str = "Name a file that is there.")
             f"The spec {name} cannot be read: {cause(error)}.",
             "Make it a readable UTF-8 text file.",
         ) from error
-    if is_other_format(name):
+    if is_foreign(name):
         return _read_other(text, root, name)
     return parse_spec(text, name, lambda path: _read_text(root / path))
 
@@ -45,15 +46,20 @@ def _read_other(text: str, root: Path, name: str) -> Spec:
     told = tell(text, name)
     # What includes a file is not that file itself.
     outer = f"{name}:" if told.is_include else name
-    spec, faults = None, told.faults
+    spec, faults, bounds = None, told.faults, bounds_file(name)
+
+    def read(path: str) -> str:
+        return told.bounds if path == bounds else _read_text(root / path)
+
     try:
-        spec = parse_spec(told.text, outer, lambda path: _read_text(root / path))
+        spec = parse_spec(told.text, outer, read)
     except FaultsError as error:
         faults += tuple(told.placed(each, outer, name) for each in error.faults)
     if spec is None or faults:
         raise FaultsError(tuple(sorted(faults)), name)
     warnings = (told.placed(each, outer, name) for each in spec.warnings)
-    return replace(spec, source=name, warnings=(*warnings, *told.left_out))
+    files = tuple(each for each in spec.files if each != bounds)
+    return replace(spec, source=name, files=files, warnings=(*warnings, *told.left_out))
 
 
 def _read_text(path: Path) -> str:

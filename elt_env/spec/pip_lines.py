@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from optparse import Values
 
 from packaging.requirements import Requirement
@@ -26,7 +27,12 @@ from elt_env.spec.direct import (
     refuse_credentials,
     split_url,
 )
-from elt_env.spec.faults import Fault, WrittenError, refuse_excess, refuse_many
+from elt_env.spec.faults import Fault, FaultsError, WrittenError, refuse_excess, refuse_many
+from elt_env.spec.foreign.pyproject import (
+    PROJECT_FILE,
+    group_requirements,
+    project_requirements,
+)
 from elt_env.spec.pip_line import (
     beside,
     is_pinned,
@@ -104,6 +110,27 @@ def _without_comment(number: int, line: str) -> Iterator[Line]:
         yield number, bare
 
 
+_Lines = Callable[[str, str], Iterable[Line]]
+
+
+def _own(text: str, path: str) -> Iterable[Line]:  # noqa: ARG001  # as the others
+    return _logical(text)
+
+
+def _project(text: str, path: str) -> Iterable[Line]:
+    found = project_requirements(text, path)
+    if not found:
+        raise WrittenError(
+            f"{path} has no list [project] dependencies",
+            "Write them there (PEP 621), or name a group: --group pyproject.toml:NAME",
+        )
+    return [(line, each) for each, line in found]
+
+
+def _group(name: str, text: str, path: str) -> Iterable[Line]:
+    return [(line, each) for each, line in group_requirements(text, path, name)]
+
+
 _HASHES = re.compile(r"--hash[= ]\S+ ?")
 # It begins where a word does, or a long word would be tried from each of its characters.
 _URL = re.compile(r"(?<![^\s='\"])[^\s='\"]+://[^\s'\"]+")
@@ -168,11 +195,25 @@ class _Reading:
             *((each, constraint) for each in options.requirement),
             *((each, True) for each in options.constraint),
         ):
-            self._include(name, source, within, constraint=is_constraint)
+            lines = _project if beside(source, name).endswith(PROJECT_FILE) else _own
+            self._include(name, source, within, lines, constraint=is_constraint)
+        for each in options.group:
+            path, _, group = each.rpartition(":")
+            lines = partial(_group, group)
+            self._include(path or PROJECT_FILE, source, within, lines, constraint=constraint)
 
     def _include(
-        self, name: str, source: str, within: tuple[str, ...], *, constraint: bool
+        self, name: str, source: str, within: tuple[str, ...], lines: _Lines, *, constraint: bool
     ) -> None:
+        """Read another file.
+
+        Args:
+            name: as it is written in `source`, which the files `within` lead to.
+            source: the file that names it.
+            within: the files that lead to it.
+            lines: returns what is wanted of its text, given that and its path.
+            constraint: whether its requirements are constraints.
+        """
         if is_url(name):
             raise WrittenError(
                 f"it includes {without_credentials(name)}, which can change under a lock",
@@ -199,7 +240,12 @@ class _Reading:
         except ValueError as error:
             raise WrittenError(f"the file {path} is not text", "Save it as UTF-8.") from error
         self.files.add(path)
-        self.read(_logical(text), path, (*within, path), constraint=constraint)
+        try:
+            wanted = [*lines(text, path)]
+        except FaultsError as error:
+            self.faults += error.faults
+        else:
+            self.read(wanted, path, (*within, path), constraint=constraint)
 
     def _editable(self, written: str, source: str, number: int) -> None:
         """Take an editable repository as what it is; refuse a directory."""

@@ -68,6 +68,7 @@ def _parser() -> _Parser:
         (("-r", "--requirement"), "requirement"),
         (("-c", "--constraint"), "constraint"),
         (("-e", "--editable"), "editable"),
+        (("--group",), "group"),
         (("--extra-index-url",), "extra_index_url"),
         (("-f", "--find-links"), "find_links"),
         (("--only-binary",), "only_binary"),

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from elt_env.errors import InputError, PolicyError, SpecError
@@ -21,6 +20,8 @@ from elt_env.runtime.input_files import cause, read_text
 from elt_env.spec.conda_bounds import admits_minor
 from elt_env.spec.document import parse_spec
 from elt_env.spec.file import read_spec
+from elt_env.spec.foreign.pyproject import project_requirements, python_bound
+from elt_env.spec.foreign.told import Listed
 from elt_env.spec.marked_yaml import compose
 from elt_env.start.files import TOOLS, WORKSPACE, DbtProject, Start, policy_text, spec_text
 
@@ -29,10 +30,6 @@ _SPECS = ("environment.yml", "environment.yaml")
 _REQUIREMENTS = ("requirements.in", "requirements.txt")
 _PYTHONS = ("3.12", "3.11", "3.13", "3.10", "3.14")
 """The minors that tools of the field support, the best supported first."""
-
-_UNREAD = (
-    "[tool.poetry.dependencies] is not read; write what it asks for below pip: in environment.yml",
-)
 
 _ENV_VAR = re.compile(r"""env_var\(\s*['"]([A-Za-z_][A-Za-z0-9_]*)['"]""")
 _REQUIREMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -51,7 +48,6 @@ class DirectoryContent:
         requirements: what pip is asked for; empty when nothing says so, or the spec does.
         made_of: the files that say so.
         dbt: the dbt project that lies in it, or None.
-        warnings: what in it is not read.
     """
 
     root: Path
@@ -62,7 +58,6 @@ class DirectoryContent:
     requirements: tuple[str, ...] = ()
     made_of: tuple[str, ...] = ()
     dbt: DbtProject | None = None
-    warnings: tuple[str, ...] = ()
 
     def pythons(self) -> tuple[str, ...]:
         """Return the Python minors that are admitted: those of this machine first.
@@ -101,12 +96,11 @@ def look(root: Path) -> DirectoryContent:
         read = read_spec(root, spec)
         name = environment_name(read.name, (root / spec).absolute())
         return DirectoryContent(root, listed, spec, name, read.python, made_of=(spec,), dbt=dbt)
-    asked, made_of = _requirements(root, project, dbt)
+    text = _text(root / _PROJECT)
+    asked, made_of = _requirements(root, project_requirements(text, _PROJECT), dbt)
     name = environment_name("", (root / _SPECS[0]).absolute())
-    unread = _UNREAD if _at(project, "tool", "poetry", "dependencies") and not asked else ()
-    return DirectoryContent(
-        root, listed, "", name, _python_of(project), asked, made_of, dbt, unread
-    )
+    bound = python_bound(text, _PROJECT)
+    return DirectoryContent(root, listed, "", name, bound, asked, made_of, dbt)
 
 
 def files_of(
@@ -164,16 +158,20 @@ def _with_policy(path: Path, table: str) -> str:
 
 
 def _requirements(
-    root: Path, project: Mapping[str, Any], dbt: DbtProject | None
+    root: Path, listed: Iterable[Listed], dbt: DbtProject | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what pip is asked for, and the files that say so."""
-    asked = [each for each in _at(project, "project", "dependencies") or () if _is_text(each)]
-    made_of = [_PROJECT] if asked else []
-    if not asked:
-        made_of = [each for each in _REQUIREMENTS if (root / each).is_file()][:1]
-        asked = [f"-r {each}" for each in made_of]
-    named = (_REQUIREMENT_NAME.match(each) for each in asked)
-    names = {canonicalize_name(each[0]) for each in named if each}
+    """Return what pip is asked for, and the files that say so.
+
+    Args:
+        root: the directory.
+        listed: what its pyproject.toml asks for.
+        dbt: the dbt project in it, or None.
+    """
+    found = (_REQUIREMENT_NAME.match(text) for text, _ in listed)
+    names = {canonicalize_name(each[0]) for each in found if each}
+    made_of = [_PROJECT] if names else []
+    made_of = made_of or [each for each in _REQUIREMENTS if (root / each).is_file()][:1]
+    asked = [f"-r {each}" for each in made_of]
     for each, file in _tools_of(root, dbt):
         if made_of != ["requirements.txt"] and each not in names:
             asked.append(each)
@@ -186,21 +184,6 @@ def _tools_of(root: Path, dbt: DbtProject | None) -> Iterator[tuple[str, str]]:
         yield dbt.adapter, "dbt_project.yml"
     if (root / "meltano.yml").is_file():
         yield "meltano", "meltano.yml"
-
-
-def _python_of(project: Mapping[str, Any]) -> str:
-    """Return conda's bound for `requires-python`, or "" where there is none."""
-    text = _at(project, "project", "requires-python")
-    if not _is_text(text):
-        return ""
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier as error:
-        raise SpecError(
-            f"{_PROJECT}: requires-python '{text}' is no version bound (PEP 440).",
-            'Correct it, as in: requires-python = ">=3.10"',
-        ) from error
-    return str(text).replace(" ", "")
 
 
 def _dbt_project(root: Path) -> DbtProject | None:

@@ -132,9 +132,13 @@ def test_a_new_directory_is_made(tmp_path: Path) -> None:
     assert open_project(tmp_path / "one" / "two").spec("two").pip
 
 
-def test_what_poetry_is_asked_for_is_not_passed_over_in_silence(tmp_path: Path) -> None:
-    tmp_path.joinpath("pyproject.toml").write_text('[tool.poetry.dependencies]\nsix = "*"\n')
-    assert "poetry" in _init(tmp_path, "--yes").output
+def test_what_poetry_is_asked_for_is_the_spec(tmp_path: Path) -> None:
+    text = '[tool.poetry.dependencies]\npython = "^3.11"\nsix = "^1"\n'
+    tmp_path.joinpath("pyproject.toml").write_text(text)
+    assert _init(tmp_path, "--yes", "--name", "elt").exit_code == 0
+    spec = open_project(tmp_path).spec("elt")
+    assert (spec.python, spec.pip) == (">=3.11,<4", ("six<2,>=1",))
+    assert spec.files == ("pyproject.toml",)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,9 @@ _NAMED: tuple[tuple[str, bool, _Read], ...] = (
     ("pixi*.lock", True, pixi_lock.read),
     ("*conda-lock*.y*ml", True, conda_lock.read),
 )
+NAMES = tuple(name for name, _, _ in _NAMED)
+"""Patterns of the names of lock files."""
+
 _FORMATS = (
     "@EXPLICIT files of conda, conda-lock.yml, pixi.lock, pylock.toml, uv.lock, poetry.lock, "
     "Pipfile.lock, requirements.txt with hashes"

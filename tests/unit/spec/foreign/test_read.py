@@ -14,7 +14,8 @@ from elt_env.errors import SpecError
 from elt_env.spec.document import Spec
 from elt_env.spec.faults import FaultsError, WrittenError
 from elt_env.spec.file import read_spec
-from elt_env.spec.other_formats import is_other_format, poetry_bound
+from elt_env.spec.foreign.bounds import poetry_bound
+from elt_env.spec.foreign.read import is_foreign
 
 _PEP_621 = """\
 [project]
@@ -161,7 +162,7 @@ def test_a_project_that_asks_for_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_lock_is_to_be_adopted(tmp_path: Path, name: str, text: str) -> None:
-    assert is_other_format(name)
+    assert is_foreign(name)
     with pytest.raises(SpecError, match="is a lock") as caught:
         _read(tmp_path, name, text)
     assert f"elt-env adopt {name} --as" in caught.value.remedy
@@ -169,7 +170,7 @@ def test_a_lock_is_to_be_adopted(tmp_path: Path, name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["environment.yml", "elt@3.11", "elt", "spec.yaml"])
 def test_other_names_are_of_specs_or_targets(name: str) -> None:
-    assert not is_other_format(name)
+    assert not is_foreign(name)
 
 
 @given(

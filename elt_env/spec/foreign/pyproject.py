@@ -1,0 +1,230 @@
+"""`pyproject.toml` as a spec: PEP 621, PEP 735, and the tables of uv, Poetry and conda-lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from packaging.dependency_groups import DependencyGroupResolver
+from packaging.errors import ExceptionGroup
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from elt_env.errors import SpecError
+from elt_env.package.names import normalize
+from elt_env.spec.faults import WrittenError
+from elt_env.spec.foreign.bounds import named, place_of, poetry_bound
+from elt_env.spec.foreign.conda_table import channels_of, conda_line
+from elt_env.spec.foreign.told import OWN_INDEX, Asked, Listed, TomlFile
+
+PROJECT_FILE = "pyproject.toml"
+"""The name of such a file."""
+
+_POETRY = ("tool", "poetry")
+_GROUPS = (
+    "Only what every user of the project needs is locked. For a group write an environment.yml "
+    "whose pip list has '-r pyproject.toml' and '--group pyproject.toml:NAME'."
+)
+_UV_INDEXES = ("index", "index-url", "extra-index-url", "find-links", "no-index")
+# What of uv's settings changes which versions are chosen, and has no line in a spec.
+_UV_RULES = (
+    "override-dependencies",
+    "exclude-dependencies",
+    "dependency-metadata",
+    "prerelease",
+    "resolution",
+    "exclude-newer",
+    "no-binary",
+    "no-binary-package",
+    "no-build",
+    "no-build-package",
+    "environments",
+    "conflicts",
+)
+_UV_RULE = "uv alone keeps it; the policy in [tool.elt-env] has pre-releases, cool-down and more."
+_MERELY_NAMED = "Poetry takes only what [project] dependencies names; name it there."
+
+
+def asked_of(file: TomlFile) -> Asked:
+    """Return what a project asks for.
+
+    Raises:
+        SpecError: it asks for nothing.
+    """
+    file.skip(("optional-dependencies",), file.table("project"), _GROUPS)
+    file.skip(("dependency-groups",), file.content, _GROUPS)
+    file.skip(("group", "extras", "dev-dependencies"), file.table(*_POETRY), _GROUPS)
+    file.skip(("source",), file.table(*_POETRY), OWN_INDEX)
+    file.skip(_UV_INDEXES, file.table("tool", "uv"), OWN_INDEX)
+    file.skip(_UV_RULES, file.table("tool", "uv"), _UV_RULE)
+    conda, more = _conda_lock(file)
+    pip = (*_dependencies(file), *more)
+    if not pip and not conda and not isinstance(file.at("project", "dependencies"), list):
+        raise SpecError(
+            f"{file.source} asks for nothing: it has no list [project] dependencies.",
+            'Write them there (PEP 621), as in: dependencies = ["dbt-duckdb"]',
+        )
+    return Asked(
+        name=file.text("project", "name") or file.text(*_POETRY, "name"),
+        channels=channels_of(file.at("tool", "conda-lock", "channels")),
+        conda=(*_pythons(file), *conda),
+        pip=pip,
+        bounds=file.texts("tool", "uv", "constraint-dependencies"),
+    )
+
+
+def project_requirements(text: str, source: str) -> tuple[Listed, ...]:
+    """Return what the project in a pyproject.toml asks pip for, each with its line.
+
+    Raises:
+        FaultsError: it is not TOML, or asks for what is no requirement.
+    """
+    file = TomlFile(text, source)
+    found = _dependencies(file)
+    file.refuse_faults()
+    return found
+
+
+def python_bound(text: str, source: str) -> str:
+    """Return what a pyproject.toml asks of Python, as conda writes it, or "".
+
+    Raises:
+        FaultsError: it is not TOML, or its bound is none.
+    """
+    file = TomlFile(text, source)
+    found = [each.removeprefix("python").strip() for each, _ in _pythons(file)]
+    file.refuse_faults()
+    return ",".join(filter(None, found))
+
+
+def group_requirements(text: str, source: str, group: str) -> tuple[Listed, ...]:
+    """Return what a group in a pyproject.toml asks for: of PEP 735, or of Poetry.
+
+    Raises:
+        FaultsError: it is not TOML, or a requirement of Poetry's is wrong.
+        WrittenError: there is no such group, or it is wrong.
+    """
+    file = TomlFile(text, source)
+    groups = file.table("dependency-groups")
+    if normalize(group) in map(normalize, groups):
+        written = {_written(each): each for listed in groups.values() for each in _texts(listed)}
+        asked = _resolved(groups, group, source)
+        return tuple((each, file.line_of(written.get(each, each))) for each in asked)
+    poetry = {normalize(name): each for name, each in file.table(*_POETRY, "group").items()}
+    if normalize(group) not in poetry:
+        known = ", ".join(sorted({*groups, *poetry})) or "none"
+        raise WrittenError(
+            f"{source} has no group '{group}'", f"It has: {known}. Name one of them."
+        )
+    found = tuple(named(file, poetry[normalize(group)].get("dependencies", {}), poetry_bound))
+    file.refuse_faults()
+    return found
+
+
+def _resolved(groups: Mapping[str, Any], group: str, source: str) -> tuple[str, ...]:
+    """Return the requirements of a group with those of the groups that it includes (PEP 735)."""
+    try:
+        return tuple(map(str, DependencyGroupResolver(groups).resolve(group)))
+    except ExceptionGroup as error:
+        problem = "; ".join(str(each) for each in error.exceptions)
+        raise WrittenError(
+            f"the group '{group}' of {source} cannot be used: {problem}", "Correct it there."
+        ) from error
+
+
+def _texts(listed: object) -> list[str]:
+    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+
+
+def _written(text: str) -> str:
+    try:
+        return str(Requirement(text))
+    except InvalidRequirement:  # said where the group is resolved
+        return text
+
+
+def _dependencies(file: TomlFile) -> tuple[Listed, ...]:
+    """Return what pip is asked for: the list of PEP 621, else the table of Poetry.
+
+    Where there are both, Poetry's table only tells where a package of the list is taken from.
+    """
+    table = {k: v for k, v in file.table(*_POETRY, "dependencies").items() if k != "python"}
+    listed = file.texts("project", "dependencies")
+    if not listed:
+        group = file.table(*_POETRY, "group", "main", "dependencies")
+        return tuple(named(file, {**table, **group}, poetry_bound))
+    names = {_name(text) for text, _ in listed}
+    file.skip([each for each in table if normalize(each) not in names], table, _MERELY_NAMED)
+    sources = {**table, **file.table("tool", "uv", "sources")}
+    places = {normalize(name): place for name, told in sources.items() if (place := _place(told))}
+    return tuple((_placed(text, places), line) for text, line in listed)
+
+
+def _name(text: str) -> str:
+    try:
+        return normalize(Requirement(text).name)
+    except InvalidRequirement:  # said where the requirement is read
+        return ""
+
+
+def _place(told: object) -> str:
+    """Return where a package is taken from, where one place is told for every platform."""
+    table = told[0] if isinstance(told, list) and len(told) == 1 else told
+    if not isinstance(table, dict):
+        return ""
+    return " @ ." if table.get("workspace") else place_of(table)
+
+
+def _placed(text: str, places: Mapping[str, str]) -> str:
+    """Return a requirement with the place that its package is taken from."""
+    place = places.get(_name(text), "")
+    if not place:
+        return text
+    asked = Requirement(text)
+    extras = f"[{','.join(sorted(asked.extras))}]" if asked.extras else ""
+    return f"{asked.name}{extras}{place}{f' ; {asked.marker}' if asked.marker else ''}"
+
+
+def _pythons(file: TomlFile) -> Iterator[Listed]:
+    """Yield what is asked of Python, by PEP 621 and by Poetry."""
+    project = file.at("project", "requires-python")
+    poetry = file.at(*_POETRY, "dependencies", "python")
+    if project is not None or poetry is None:
+        yield from file.python(project, _bound)
+    if poetry is not None:
+        yield from file.python(poetry, poetry_bound)
+
+
+def _bound(text: str) -> str:
+    """Return a bound that PEP 440 knows.
+
+    Raises:
+        WrittenError: it knows none such.
+    """
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise WrittenError(
+            f"requires-python '{text}' is no version bound (PEP 440)",
+            'Correct it, as in: requires-python = ">=3.10"',
+        ) from error
+    return text
+
+
+def _conda_lock(file: TomlFile) -> tuple[tuple[Listed, ...], tuple[Listed, ...]]:
+    """Return what conda-lock's table asks conda and pip for.
+
+    https://conda.github.io/conda-lock/src_pyproject/
+    """
+    table = file.table("tool", "conda-lock", "dependencies")
+    from_pip = {
+        name: {**each, "version": each.get("version") or "*"}
+        for name, each in table.items()
+        if isinstance(each, dict) and (each.get("source") == "pypi" or each.get("url"))
+    }
+    conda = tuple(
+        (conda_line(name, each), file.key_line(name))
+        for name, each in table.items()
+        if name not in from_pip
+    )
+    return conda, tuple(named(file, from_pip, poetry_bound))

@@ -1,0 +1,52 @@
+"""Files of other tools that say what is asked for, each read by its format.
+
+They are `pyproject.toml` (PEP 621; the tables of Poetry, uv, conda-lock and pixi), `pixi.toml`,
+`Pipfile`, and requirements files. What stands in groups, extras and features is left out, and told.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+
+from elt_env.errors import SpecError
+from elt_env.spec.foreign import pipfile, pixi, pyproject
+from elt_env.spec.foreign.told import Asked, Told, TomlFile
+
+_SPECS = ("pyproject.toml", "pixi.toml", "Pipfile", "*.txt", "*.in")
+_LOCKS = ("*.lock", "*conda-lock*.y*ml", "pylock*.toml")
+
+
+def is_foreign(name: str) -> bool:
+    """Tell whether a file's name is one of another tool's."""
+    base = name.rpartition("/")[2]
+    return any(fnmatch(base, each) for each in (*_SPECS, *_LOCKS))
+
+
+def tell(text: str, source: str) -> Told:
+    """Return what a file asks for.
+
+    Args:
+        text: its content.
+        source: its name, which tells its format.
+
+    Raises:
+        SpecError: it is a lock, or asks for nothing.
+        FaultsError: it is not TOML.
+    """
+    base = source.rpartition("/")[2]
+    is_lock = any(fnmatch(base, each) for each in _LOCKS) or text.startswith("@EXPLICIT")
+    if is_lock or "\n@EXPLICIT" in text:
+        raise SpecError(
+            f"{source} is a lock: what a tool chose, and not what was asked for.",
+            f"Start from it as it is: elt-env adopt {source} --as NAME@3.11",
+        )
+    if base.endswith((".txt", ".in")):
+        return Asked(pip=((f"-r {base}", 0),)).told(source)
+    file = TomlFile(text, source)
+    if base == "Pipfile":
+        return file.told(pipfile.asked_of(file))
+    if base == "pixi.toml":
+        return file.told(pixi.asked_of(file))
+    if file.at("tool", "pixi"):
+        return file.told(pixi.asked_of(file, "tool", "pixi"))
+    return file.told(pyproject.asked_of(file))
