@@ -90,6 +90,10 @@ class Toolbox:
     @cached_property
     def conda(self) -> CondaTool:
         """What solves and links the conda half."""
+        if self.environment.python == "venv":
+            from elt_env.conda.venv_tool import Venv
+
+            return Venv(self.environment.interpreters, self.project.root, self._limit)
         from elt_env.conda.rattler_tool import Rattler
 
         return Rattler(self.caches.path / "conda", self.channels.names, self._limit)

@@ -128,7 +128,7 @@ class Channels:
 
     def of(self, spec: Spec) -> tuple[str, ...]:
         """Return the channels of a spec as they are written: its own, or else the default."""
-        return spec.channels or self.default
+        return () if spec.venv else spec.channels or self.default
 
 
 def find_channels(policy: Policy, settings: CondaSettings, root: Path) -> Channels:

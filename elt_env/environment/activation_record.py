@@ -65,7 +65,7 @@ def keep_activation(prefix: Prefix, say: Say) -> Activation:
         say(f"activation: set in all that is run from the prefix: {names}")
     for each in found.omitted:
         say(f"activation: {each}", logging.WARNING)
-    if prefix.lock.variables:
+    if prefix.lock.variables and prefix.lock.interpreter is None:
         content = {"env_vars": dict(prefix.lock.variables)}
         write_atomically(prefix.path / STATE, json.dumps(content, ensure_ascii=False) + "\n")
     return found

@@ -73,6 +73,8 @@ def require_prefix(lock: Lock, toolbox: Toolbox, use: str) -> Prefix:
     prefix.mark_used()
     if not prefix.ready:
         state = f"was built at {prefix.made_for}" if prefix.made_for else "is not built"
+        if prefix.base_fault:
+            state = f"does not hold any more: {prefix.base_fault}"
         raise ToolError(
             f"The prefix {prefix.path} {state}, so there is nothing to {use}.",
             f"Build it: elt-env build {lock.target.name}",
@@ -154,7 +156,11 @@ def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> BuildResult:
 def _why_again(prefix: Prefix) -> str:
     if prefix.made_for:
         return f"{prefix.path} was moved or copied from {prefix.made_for}"
-    return f"{prefix.path} was left unfinished"
+    return (
+        f"{prefix.path}: {prefix.base_fault}"
+        if prefix.base_fault
+        else (f"{prefix.path} was left unfinished")
+    )
 
 
 def _require_platform(lock: Lock) -> None:
@@ -172,6 +178,7 @@ def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
         say(f"cache: {toolbox.caches.why}; that of the store is used")
     asked = tuple(each.name for each in prefix.lock.conda if each.requested)
     packages = tuple(map(toolbox.host_channel.found_here, prefix.lock.conda))
+    packages = packages or (prefix.lock.python,)
     toolbox.conda.link(packages, prefix.path, asked, say)
     for each in link_scripts(prefix):
         say(
@@ -224,7 +231,8 @@ def complete(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     write_atomically(
         prefix.library / "EXTERNALLY-MANAGED", _EXTERNALLY_MANAGED.format(target=target)
     )
-    close_to_conda(prefix)
+    if prefix.lock.interpreter is None:
+        close_to_conda(prefix)
 
 
 _STEPS: dict[Stage, Callable[[Prefix, Toolbox, Say], None]] = {

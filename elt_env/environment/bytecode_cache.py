@@ -96,7 +96,7 @@ class BytecodeCache:
 def _key_of(group: Sequence[str], level: int, prefix: Prefix) -> str:
     """Return the hash of all that the bytecode of a group depends on."""
     sources = [(each, sha256_of(prefix.path / each)) for each in group]
-    of_compiler = [prefix.lock.python.sha256, sha256_of(COMPILER), level]
+    of_compiler = [prefix.interpreter_digest, sha256_of(COMPILER), level]
     return hashlib.sha256(json.dumps([of_compiler, sources]).encode()).hexdigest()
 
 

@@ -18,6 +18,7 @@ from elt_env.errors import IntegrityError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
+from elt_env.python.venv_base import VenvBase, read_base
 from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import remove_tree, write_atomically, writing
 from elt_env.runtime.input_files import read_stored_text
@@ -119,7 +120,22 @@ class Prefix:
         if found is None:
             return Stage.ABSENT
         stage, place = found
-        return stage if self._is_at(place) else Stage.ABSENT
+        return stage if self._is_at(place) and not self.base_fault else Stage.ABSENT
+
+    @property
+    def base(self) -> VenvBase | None:
+        """The interpreter that the prefix is a venv of; None where conda brought one into it."""
+        return read_base(self.path) if self.lock.interpreter else None
+
+    @property
+    def interpreter_digest(self) -> str:
+        """The hash of its interpreter: of conda's package, or of what it is a venv of."""
+        return self.base.identity if self.base else self.lock.python.sha256
+
+    @property
+    def base_fault(self) -> str:
+        """What became of the interpreter that it is a venv of; "" where it is as it was."""
+        return self.base.fault if self.base else ""
 
     @property
     def made_for(self) -> str | None:

@@ -46,9 +46,10 @@ def assemble(question: LockRequest, agreement: Agreement, toolbox: Toolbox, say:
         negotiated=_negotiated(question, agreement),
         held_back=_held_back(question, agreement),
         places=declared_places(question.spec, toolbox.policy),
-        packages=(*_needed_by_pip(agreement), *pip),
+        packages=(*(() if question.spec.venv else _needed_by_pip(agreement)), *pip),
         variables=question.spec.variables,
         notes=script_notes(agreement.conda.packages),
+        interpreter=conda.python if question.spec.venv else None,
     )
     return require_sources(lock, question, toolbox, say)
 

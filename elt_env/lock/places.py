@@ -15,6 +15,7 @@ from elt_env.project.policy import Policy
 from elt_env.spec.document import Spec
 
 _CHANGED = {
+    "python": "the policy's 'python' changed: conda's, or that of this machine in a venv",
     "channel": "the spec's channels changed",
     "channel-alias": "the channel alias changed: names of channels stand for other URLs",
     "channel-priority": "the channel priority changed",
@@ -31,6 +32,20 @@ def declared_places(spec: Spec, policy: Policy) -> tuple[str, ...]:
 
 
 def _declared(spec: Spec, policy: Policy) -> Iterator[tuple[str, str]]:
+    if spec.venv:
+        yield "python", "venv"
+    else:
+        yield from _of_conda(spec, policy)
+    for main in (policy.index, spec.index_url):
+        if main:
+            yield "index", bare(main)
+    for url in (*policy.extra_indexes, *spec.extra_index_urls):
+        yield "extra-index", bare(url)
+    for url in spec.find_links:
+        yield "find-links", bare(url)
+
+
+def _of_conda(spec: Spec, policy: Policy) -> Iterator[tuple[str, str]]:
     for channel in spec.channels or policy.channels:
         yield "channel", bare(channel)
     if policy.channel_alias:
@@ -40,13 +55,6 @@ def _declared(spec: Spec, policy: Policy) -> Iterator[tuple[str, str]]:
     for each in (spec.python_spec, *spec.conda):
         if each.channel:
             yield _FROM, f"{each.name} {bare(each.channel)}/{each.subdir}".rstrip("/")
-    for main in (policy.index, spec.index_url):
-        if main:
-            yield "index", bare(main)
-    for url in (*policy.extra_indexes, *spec.extra_index_urls):
-        yield "extra-index", bare(url)
-    for url in spec.find_links:
-        yield "find-links", bare(url)
 
 
 def changed_places(lock: Lock, spec: Spec, policy: Policy) -> tuple[str, ...]:

@@ -91,9 +91,12 @@ def remote_problems(
     for python in dict.fromkeys(builds[each].version for each in sorted(fitting)):
         yield JointProblem(question, python, toolbox, say, offered, asked, archives=archives)
     if not fitting:
-        text = f"conda finds no Python for {question.target.name}: {' and '.join(wanted)}"
-        known = ", ".join(offered.versions("python")[:_SHOWN])
+        venv = question.spec.venv
+        text = f"{'there is' if venv else 'conda finds'} no Python for {question.target.name}: "
+        known = ", ".join(offered.versions("python")[:_SHOWN]) or "none at all"
+        where = "this machine has" if venv else "the channels have"
+        get = "get it: uv python install" if venv else "add the channel that has it"
         raise CondaUnsatisfiableError(
-            f"{text}\n  the channels have {known or 'none at all'}",
-            f"Ask for one that is there in {question.spec.source}, or add the channel that has it.",
+            f"{text}{' and '.join(wanted)}\n  {where} {known}",
+            f"Ask for one that is there in {question.spec.source}, or {get}.",
         )

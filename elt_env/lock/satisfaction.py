@@ -87,7 +87,7 @@ def _young(lock: Lock, cooldown: timedelta, exceptions: Iterable[str]) -> list[s
 
 def _conda_reasons(lock: Lock, spec: Spec, matches: Matches) -> list[str]:
     before = {parse_conda_spec(line).name for line in _asked(lock, "conda")}
-    locked = {each.name: each for each in lock.conda}
+    locked = {"python": lock.python, **{each.name: each for each in lock.conda}}
     now = {each.name: each for each in (spec.python_spec, *spec.conda)}
     remote = lock.channel_source == "remote"
     reasons = []

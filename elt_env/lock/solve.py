@@ -90,6 +90,10 @@ def solve(question: LockRequest, toolbox: Toolbox, say: Say) -> CondaAnswer:
     """
     if question.previous is not None:
         read_ahead(question.previous, toolbox)
+    if question.spec.venv:
+        python = solve_with(question, "remote", toolbox, say)
+        say(f"venv: {question.target} gets Python {python.python} of this machine")
+        return python
     if not question.spec.channels:
         taken = toolbox.channels
         say(
@@ -188,7 +192,7 @@ def remote_channels(spec: Spec, toolbox: Toolbox) -> tuple[str, ...]:
     """
     named = (each.channel for each in (spec.python_spec, *spec.conda) if each.channel)
     found = toolbox.conda.channel_urls((*toolbox.channels.of(spec), *named))
-    if not found:
+    if not found and not spec.venv:
         raise SpecError(
             f"{spec.source}: its only channel is 'local', and conda-build made nothing here.",
             "List a channel that is there, as in: - conda-forge",

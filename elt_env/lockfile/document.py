@@ -188,6 +188,8 @@ class Lock:
         places: what the spec and the policy said of channels and indexes, as `kind: value` lines;
             None in a lock of a time when that was not recorded.
         layout: see LAYOUT; it is that of the time when the lock was made.
+        interpreter: the full version of the machine's Python that pip's packages were resolved for,
+            where there is no conda half; any patch release of the minor will do. Else None.
     """
 
     target: Target
@@ -207,6 +209,7 @@ class Lock:
     places: tuple[str, ...] | None = None
     schema: int = field(default=SCHEMA)
     layout: Literal[1, 2] = LAYOUT
+    interpreter: str | None = None
 
     def __post_init__(self) -> None:
         """Put the packages into their one order, whatever order they came in."""
@@ -248,11 +251,13 @@ class Lock:
 
     @property
     def python(self) -> Package:
-        """Conda's Python itself.
+        """Conda's Python itself; of a lock without a conda half, what stands for the machine's.
 
         Raises:
             KeyError: there is none; no lock is made without one.
         """
+        if self.interpreter is not None:
+            return machine_python(self.interpreter)
         return self.package("conda", "python")
 
     def package(self, manager: Manager, name: str) -> Package:
@@ -266,6 +271,12 @@ class Lock:
     def distributions(self) -> dict[str, str]:
         """Every Python distribution that the prefix will hold, conda's and pip's, by version."""
         return owned_distributions(self.conda) | {each.name: each.version for each in self.pip}
+
+
+def machine_python(version: str) -> Package:
+    """Return what stands for a Python that no channel brings, in questions to conda and pip."""
+    detail = CondaDetail("noarch", 0)
+    return Package("conda", "python", version, url="", sha256="", build="0", conda=detail)
 
 
 def owned_distributions(packages: tuple[Package, ...]) -> dict[str, str]:

@@ -62,7 +62,10 @@ def _faults(lock: Lock) -> Iterator[str]:
     yield from (
         f"{name} of {manager} is there twice" for (manager, name), n in keys.items() if n > 1
     )
-    if not any(each.name == "python" for each in lock.conda):
+    if lock.interpreter is not None:
+        yield from _unless(_is_version(lock.interpreter), "the version of Python")
+        yield from _unless(not lock.conda, "a package of conda without conda's Python")
+    elif not any(each.name == "python" for each in lock.conda):
         yield "there is no Python in it"
     for package in lock.packages:
         what = f"{package.manager}'s {_shown(package.name)}: "

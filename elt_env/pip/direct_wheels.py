@@ -21,7 +21,7 @@ from elt_env.machine.scratch import scratch_directory
 from elt_env.package.canonical import digest_of
 from elt_env.package.names import normalize
 from elt_env.pip.repository import check_out
-from elt_env.python.interpreters import find_interpreter
+from elt_env.python.interpreters import find_for_venv
 from elt_env.python.wheel_metadata import read_wheel_metadata
 from elt_env.python.wheel_tags import wheel_tags
 from elt_env.runtime.files import sha256_of, write_atomically
@@ -330,7 +330,7 @@ def _unpack(archive: Path, directory: Path) -> None:
 def _interpreter(python: str) -> Path:
     """Return a Python to build with: of that minor, where this machine has one, else our own."""
     try:
-        return find_interpreter(python).executable
+        return find_for_venv(python).executable
     except ToolError:
         return Path(sys.executable)
 

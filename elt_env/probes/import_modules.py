@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import time
+import traceback
 import warnings
 
 
@@ -58,10 +59,16 @@ def _import(name: str) -> "tuple[str | None, str | None]":
             for each in filter(None, attribute.split(".")):
                 found = getattr(found, each)
     except BaseException as error:  # noqa: BLE001  # a module may raise anything, SystemExit too
-        text = str(error).strip().split("\n")[0]
+        text = str(error).strip().split("\n")[0] or _line(error)
         told = "%s: %s" % (type(error).__name__, text)  # noqa: UP031  # any Python runs it
         return told, _missing(error)
     return None, None
+
+
+def _line(error: BaseException) -> str:
+    """Return the source line that raised an exception without a text, as `assert` does."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return frames[-1].line or "" if frames else ""
 
 
 def _missing(error: "BaseException | None") -> "str | None":

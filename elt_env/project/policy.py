@@ -86,6 +86,16 @@ class EnvironmentPolicy(_Frozen):
     pythons: tuple[PythonMinor, ...] = Field(
         min_length=1, description="Python minors to lock for; the first is the default"
     )
+    python: Literal["conda", "venv"] = Field(
+        "conda",
+        description="where Python comes from: `conda`, with all that conda can bring; or `venv`, a "
+        "virtual environment of an interpreter of this machine, in which pip owns everything",
+    )
+    interpreters: tuple[str, ...] = Field(
+        (),
+        description='paths of interpreters for `python = "venv"`, taken before those of PATH, '
+        "pyenv and uv; the first of the target's minor counts",
+    )
     conda: Literal["rattler"] = Field("rattler", description="solves and links the conda half")
     resolver: ResolverName = Field("uv", description="resolves the pip half")
     installer: Literal["uv", "pip"] = Field("uv", description="runs the one pip install command")

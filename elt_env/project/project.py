@@ -210,6 +210,8 @@ class Project:
         if environment in self.policy.environments:
             remedy = f"Create it, or correct 'spec' in {self._place_of(environment)}."
         spec = read_spec(self.root, policy.spec, remedy)
+        if policy.python == "venv":
+            spec = spec.for_venv()
         try:
             spec.require_python(policy.pythons)
         except SpecError as error:

@@ -17,6 +17,8 @@ _NOT_IN = re.compile(
     r"cannot import name '(?P<name>\w+)' from (partially initialized module )?'(?P<module>[\w.]+)'"
 )
 _NO_MODULE = "dynamic module does not define module export function"
+# How a module says to people and type checkers for which platform it is.
+_PLATFORM = re.compile(r"^AssertionError: assert (sys\.platform|os\.name)\b")
 _PROGRAM = re.compile(r"^(SystemExit:|FileNotFoundError: .*No such file or directory: '(?!/))")
 _TO_INSTALL = re.compile(
     r"\bpip install\b|\bnot installed\b|^\w+: Install '|\binstall additional dependencies\b"
@@ -110,8 +112,9 @@ def _is_undeclared(module: str, around: Surroundings) -> bool:
 def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -> Excuse | None:
     not_in = _NOT_IN.search(fault.text)
     wanted = _top(found) if found else (not_in["name"] if not_in else "")
-    if wanted in _ELSEWHERE:
-        return Excuse(f"wants {wanted}, of another platform", wanted)
+    if wanted in _ELSEWHERE or _PLATFORM.search(fault.text):
+        what = f"wants {wanted}, of" if wanted else "is for"
+        return Excuse(f"{what} another platform", wanted)
     if is_removed(wanted):
         return Excuse(f"wants {wanted}, which newer Pythons do not have")
     source = found or (not_in["module"] if not_in else None)

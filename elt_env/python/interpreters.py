@@ -1,4 +1,4 @@
-"""Finds the CPython interpreters of this machine that a conda package can be made of."""
+"""The CPython interpreters of this machine: for a conda package of one, or for a venv."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -15,7 +15,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from elt_env.errors import EltEnvError, ToolError
+from elt_env.errors import EltEnvError, PolicyError, ToolError
 from elt_env.machine.process import run
 
 _OLDEST = (3, 8)
@@ -77,18 +77,18 @@ class Refused:
 
     Attributes:
         executable: what was run.
-        reason: why no conda package can be made of it, as the end of a sentence about it.
+        reason: why nothing can be made of it, as the end of a sentence about it.
     """
 
     executable: Path
     reason: str
 
 
-_PROBED: dict[tuple[Path, int, int], Interpreter | Refused] = {}
+_PROBED: dict[tuple[Path, int, int], Mapping[str, Any]] = {}
 
 
 def list_interpreters(
-    *, environ: Mapping[str, str] | None = None
+    *, environ: Mapping[str, str] | None = None, for_venv: bool = False
 ) -> tuple[tuple[Interpreter, ...], tuple[Refused, ...]]:
     """Return the interpreters of this machine, newest version first, and the refused ones.
 
@@ -98,10 +98,11 @@ def list_interpreters(
     Args:
         environ: the environment to take PATH, HOME, PYENV_ROOT and UV_PYTHON_INSTALL_DIR from;
             None means this process's own.
+        for_venv: whether a venv is to be made of them, for which more are of use.
     """
     candidates = _candidates(os.environ if environ is None else environ)
     with ThreadPoolExecutor(_THREADS) as pool:
-        probed = list(pool.map(_probe, candidates))
+        probed = list(pool.map(lambda each: _probe(each, for_venv=for_venv), candidates))
     found = {each.prefix: each for each in probed if isinstance(each, Interpreter)}
     usable = sorted(found.values(), key=lambda each: str(each.prefix))
     usable.sort(key=lambda each: Version(each.version), reverse=True)
@@ -129,6 +130,51 @@ def find_interpreter(minor: str, *, environ: Mapping[str, str] | None = None) ->
         f"Install CPython {minor} with `pyenv install {minor}`, with `uv python install {minor}`,"
         " or from python.org's sources.",
     )
+
+
+def find_for_venv(minor: str, named: Sequence[Path] = ()) -> Interpreter:
+    """Return the interpreter that a venv of `minor` is made of: of the named ones, else the newest.
+
+    Raises:
+        PolicyError: a named one is not there, or is of no use.
+        ToolError: there is none; the problem lists what was looked at.
+    """
+    for interpreter in for_venvs(named):
+        if interpreter.minor == minor:
+            return interpreter
+    usable, refused = list_interpreters(for_venv=True)
+    looked_at = [f"{each.executable} is {each.version}" for each in usable]
+    looked_at += [f"{each.executable} {each.reason}" for each in refused]
+    raise ToolError(
+        f"There is no Python {minor} on this machine that a venv can be made of. Looked at were "
+        "`interpreters` of the policy, PATH, and what pyenv and uv have installed:"
+        + "".join(f"\n  {each}" for each in looked_at or ["nothing is there"]),
+        f"Get one: uv python install {minor}, or pyenv install {minor}; or name its path: "
+        f'interpreters = ["/path/to/python{minor}"].',
+    )
+
+
+def for_venvs(named: Sequence[Path] = ()) -> tuple[Interpreter, ...]:
+    """Return the interpreters that a venv can be made of: the named ones, then the newest first.
+
+    Raises:
+        PolicyError: a named one is not there, or is of no use.
+    """
+    first = []
+    for path in named:
+        probed = (
+            _probe(path.resolve(), for_venv=True)
+            if path.is_file()
+            else Refused(path, "does not exist")
+        )
+        if isinstance(probed, Refused):
+            raise PolicyError(
+                f"interpreters: {path} {probed.reason}.",
+                "Name an interpreter of CPython, or leave the key out: those of PATH, pyenv and uv "
+                "are found.",
+            )
+        first.append(probed)
+    return (*first, *list_interpreters(for_venv=True)[0])
 
 
 def _candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -162,7 +208,7 @@ def _directories(environ: Mapping[str, str]) -> Iterator[Path]:
     yield Path("/usr/local/bin")
 
 
-def _probe(executable: Path) -> Interpreter | Refused:
+def _probe(executable: Path, *, for_venv: bool) -> Interpreter | Refused:
     """Return what an executable is; one that runs is asked once, until it is replaced."""
     state = executable.stat()
     key = (executable, state.st_mtime_ns, state.st_ino)
@@ -170,9 +216,10 @@ def _probe(executable: Path) -> Interpreter | Refused:
         facts = _facts(executable)
         if isinstance(facts, Refused):
             return facts
-        reason = _refusal(facts)
-        _PROBED[key] = Refused(executable, reason) if reason else _interpreter(facts)
-    return _PROBED[key]
+        _PROBED[key] = facts
+    facts = _PROBED[key]
+    reason = ("" if for_venv else _refusal_of_conda(facts)) or _refusal(facts)
+    return Refused(executable, reason) if reason else _interpreter(facts)
 
 
 def _facts(executable: Path) -> Mapping[str, Any] | Refused:
@@ -192,19 +239,27 @@ def _facts(executable: Path) -> Mapping[str, Any] | Refused:
 
 
 def _refusal(facts: Mapping[str, Any]) -> str:
-    """Return why no conda package can be made of an interpreter, or "" where one can."""
+    """Return why an interpreter is of no use at all, or "" where it is of some."""
     prefix, minor = Path(facts["prefix"]), facts["minor"]
-    parts = (f"bin/python{minor}", f"lib/python{minor}/os.py")
+    parts = (f"bin/python{minor}", f"{facts['platlibdir']}/python{minor}/os.py")
     missing = [part for part in parts if not (prefix / part).is_file()]
     reasons = {
         f"is {facts['implementation']}, not CPython": facts["implementation"] != "cpython",
         f"is Python {facts['version']}, which is too old": _number(minor) < _OLDEST,
-        "is Debian's, which is patched to use dist-packages": _DEBIAN & set(facts["schemes"]),
-        "belongs to the operating system, which spreads it over /usr": prefix == Path("/usr"),
         "is part of a conda environment": (prefix / "conda-meta").is_dir(),
         f"is a special build ({facts['abiflags']})": facts["abiflags"],
-        f"keeps its modules in {facts['platlibdir']}, not in lib": facts["platlibdir"] != "lib",
         f"has no {' and no '.join(missing)} under its prefix {prefix}": missing,
+    }
+    return next((reason for reason, applies in reasons.items() if applies), "")
+
+
+def _refusal_of_conda(facts: Mapping[str, Any]) -> str:
+    """Return why no conda package can be made of an interpreter, or "" where one can."""
+    prefix = Path(facts["prefix"])
+    reasons = {
+        "is Debian's, which is patched to use dist-packages": _DEBIAN & set(facts["schemes"]),
+        "belongs to the operating system, which spreads it over /usr": prefix == Path("/usr"),
+        f"keeps its modules in {facts['platlibdir']}, not in lib": facts["platlibdir"] != "lib",
     }
     return next((reason for reason, applies in reasons.items() if applies), "")
 

@@ -74,6 +74,7 @@ class Spec:
         pip_options: the options of the lines for pip.
         files: the files read beside this one, relative to the same directory, sorted.
         warnings: what is ignored or worth saying; no part of what is asked for.
+        venv: whether the policy takes Python from the machine, and nothing from conda.
     """
 
     source: str
@@ -89,6 +90,7 @@ class Spec:
     pip_options: PipOptions = field(default_factory=PipOptions)
     files: tuple[str, ...] = ()
     warnings: tuple[Fault, ...] = field(default=(), compare=False)
+    venv: bool = False
 
     @property
     def index_url(self) -> str | None:
@@ -122,6 +124,8 @@ class Spec:
             "conda": [str(spec) for spec in self.conda],
             "pip": list(self.pip),
         }
+        if self.venv:
+            content["venv"] = True
         if self.python_build is not None:
             content["python_build"] = str(self.python_build)
         if self.variables:
@@ -133,6 +137,25 @@ class Spec:
         if self.pip_options != PipOptions():
             content["pip_options"] = asdict(self.pip_options)
         return digest_of(content)
+
+    def for_venv(self) -> Spec:
+        """Return what is asked of pip and of Python alone, as for an environment without conda.
+
+        Conda's `pip` is left out: an environment needs none, and the installer is the policy's.
+
+        Raises:
+            SpecError: more is asked of conda than that.
+        """
+        mine = [str(each) for each in self.conda if each.name != "pip"]
+        mine += [str(self.python_build)] if self.python_build else []
+        if mine:
+            raise SpecError(
+                f"{self.source} asks conda for {', '.join(mine)}, and the policy takes Python from "
+                'this machine (python = "venv"): there is no conda that could bring it.',
+                "Ask pip for it, below 'pip:' where its name on the index may differ; or take "
+                'Python from conda: python = "conda".',
+            )
+        return replace(self, channels=(), conda=(), venv=True)
 
     def require_python(self, minors: Iterable[str]) -> None:
         """Return when the spec's bound on Python admits all `minors`.

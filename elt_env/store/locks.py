@@ -3,7 +3,8 @@
 Locks and evidence are small documents, kept under the digest of the lock; a target's pointer names
 its current lock. By key, and on a local disk as files below `home`:
 
-    locks/<digest>/             lock.json, conda-linux-64.lock, pylock.toml, requirements.txt
+    locks/<digest>/             lock.json, conda-linux-64.lock where there is a conda half,
+                                pylock.toml, requirements.txt
     project.json                whose store it is (project/store_owner.py)
     targets/elt@3.11/lock.json  the current lock's digest and the one before
     unlisted/<name>.json        an environment that was built from a file (project/unlisted.py)
@@ -308,7 +309,7 @@ def _derived_files(lock: Lock) -> dict[str, str]:
     from elt_env.lockfile import conda_lock, pylock, requirements  # slow to load, and to write
 
     return {
-        conda_lock.file_name(lock): conda_lock.render(lock),
+        **({} if lock.interpreter else {conda_lock.file_name(lock): conda_lock.render(lock)}),
         pylock.FILE_NAME: pylock.render(lock),
         requirements.FILE_NAME: requirements.render(lock),
     }

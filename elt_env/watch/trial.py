@@ -29,7 +29,7 @@ from elt_env.lock.directs import prepare
 from elt_env.lock.negotiate import agree, resolve_request
 from elt_env.lock.request import LockRequest, ask
 from elt_env.lock.solve import CondaAnswer, solve
-from elt_env.lockfile.document import CondaDetail, Lock, Package
+from elt_env.lockfile.document import Lock, machine_python
 from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
@@ -175,7 +175,7 @@ def _without_interpreter(
     missing = Blocker("interpreter missing", (f"python {question.target.python}",), reason)
     say(f"readiness: {error.problem}", logging.WARNING)
     say(f"readiness: asking pip's half alone about Python {python}")
-    answer = CondaAnswer((), "host", (_nothing_but_python(python),))
+    answer = CondaAnswer((), "host", (machine_python(python),))
     request = replace(resolve_request(question, answer, toolbox), fresh=True)
     try:
         resolved = toolbox.resolver.resolve(request, say)
@@ -184,11 +184,6 @@ def _without_interpreter(
     else:
         found = blockers.of_declared(_declared_on_index(resolved, toolbox), resolved, python)
     return Look(blocked_by=(*found, missing), doubt="" if found else missing.text)
-
-
-def _nothing_but_python(version: str) -> Package:
-    detail = CondaDetail("noarch", 0)
-    return Package("conda", "python", version, url="", sha256="", conda=detail)
 
 
 def _declared_on_index(

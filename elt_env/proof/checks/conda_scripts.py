@@ -17,6 +17,8 @@ def conda_scripts(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     pre-unlink script is not run, and what activation would do besides, are a warning.
     """
     del toolbox
+    if prefix.lock.interpreter is not None:
+        return Finding("passed", "does not apply: there is no conda in a venv")
     activation = read_activation(prefix.path)
     notes = [f"{each} of conda's is not run" for each in link_scripts(prefix)]
     notes += activation.omitted

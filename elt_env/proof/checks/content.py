@@ -30,7 +30,10 @@ def mixed_managers(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
             faults += [line.strip() for line in error.problem.splitlines()[1:]]
     files = installed_files(prefix)
     conda, pip = len(prefix.lock.conda), len(prefix.lock.pip)
-    passed = f"{conda} conda and {pip} pip packages, each file as installed"
+    halves = f"{conda} conda and {pip} pip packages"
+    if prefix.lock.interpreter is not None:
+        halves = f"conda does not apply to a venv; {pip} pip packages"
+    passed = f"{halves}, each file as installed"
     if files.shared:
         passed += f"; {len(files.shared)} files brought by several of pip's"
     faults += files.changed

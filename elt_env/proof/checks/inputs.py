@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 
 from elt_env.environment.file_list import seal_of
+from elt_env.environment.prefix import Prefix
 from elt_env.environment.scratch_dir import digest_of_project
 from elt_env.lock.plugin_locks import read_plugin_lock
 from elt_env.lockfile.document import Lock
@@ -62,6 +63,9 @@ def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:
     own = toolbox.environment.checks.get(name.removesuffix(IN_IMAGE))
     on_image = name in IMAGE_CHECKS or (own is not None and name.endswith(IN_IMAGE))
     inputs = {"the check": str(_VERSIONS.get(name, 1)), "the machine": _machine(lock)}
+    base = Prefix(toolbox.store.prefix_path(lock), lock).base
+    if base:
+        inputs["the interpreter"] = base.identity_now
     seal = None if on_image else seal_of(toolbox.store.prefix_path(lock))
     if seal:
         inputs[PREFIX] = seal

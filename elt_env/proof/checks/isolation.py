@@ -212,13 +212,13 @@ def _requested_modules(prefix: Prefix) -> list[str]:
 
 
 def _started_elsewhere(seen: Surroundings, prefix: Prefix, caller: Caller) -> Iterator[str]:
-    root = os.path.realpath(prefix.path)
+    own = _Own.of(prefix)
     for name in ("executable", "prefix", "base_prefix"):
         place = getattr(seen, name)
-        if not _is_below(place, root):
+        if not own.has(place) and not (name == "base_prefix" and place == own.base):
             yield f"sys.{name} is {place}, not in the prefix"
     for place in seen.path:
-        if not _is_below(place, root):
+        if not own.has(place):
             yield f"sys.path has {place}, which is outside the prefix"
     if seen.user_site:
         yield "the user's site-packages is on: PYTHONNOUSERSITE is not set"
@@ -230,12 +230,12 @@ def _started_elsewhere(seen: Surroundings, prefix: Prefix, caller: Caller) -> It
 def _used_from_elsewhere(
     seen: Surroundings, prefix: Prefix, system: SystemLibraries
 ) -> Iterator[str]:
-    root = os.path.realpath(prefix.path)
+    own = _Own.of(prefix)
     for file in seen.modules:
-        if not _is_below(file, root) and not _is_probe(file):
+        if not own.has(file) and not _is_probe(file):
             yield f"a module was imported from {file}, which is outside the prefix"
     for file in seen.mapped:
-        if not _is_below(file, root) and not system.has(file):
+        if not own.has(file) and not system.has(file):
             yield f"the shared object {file} is neither the prefix's nor the system's"
 
 
@@ -251,5 +251,37 @@ def _found_elsewhere(seen: Surroundings, prefix: Prefix, names: Sequence[str]) -
             yield f"'{name}' is found at {found} on PATH, before the prefix's own"
 
 
-def _is_below(place: str, root: str) -> bool:
-    return Path(os.path.realpath(place)).is_relative_to(root)
+@dataclass(frozen=True)
+class _Own:
+    """The places that a prefix may take its things from.
+
+    Attributes:
+        root: the prefix.
+        library: the standard library of what it is a venv of, but for what is installed there.
+        files: the program and the library of that interpreter.
+        base: `sys.base_prefix` of a venv, or "".
+    """
+
+    root: Path
+    library: Path | None = None
+    files: tuple[Path, ...] = ()
+    base: str = ""
+
+    @classmethod
+    def of(cls, prefix: Prefix) -> _Own:
+        root, base = Path(os.path.realpath(prefix.path)), prefix.base
+        if base is None:
+            return cls(root)
+        home = base.executable.parent.parent
+        zipped = home / "lib" / f"python{prefix.lock.target.python.replace('.', '')}.zip"
+        files = (base.executable, zipped, *base.libraries)
+        return cls(root, base.library, tuple(map(Path.resolve, files)), str(home))
+
+    def has(self, place: str) -> bool:
+        """Tell whether a file or directory is one of the prefix, or of what it is a venv of."""
+        found = Path(os.path.realpath(place))
+        if found.is_relative_to(self.root) or found in self.files:
+            return True
+        if self.library is None or not found.is_relative_to(self.library):
+            return False
+        return not {"site-packages", "dist-packages"} & {*found.parts}

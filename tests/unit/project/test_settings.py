@@ -142,7 +142,7 @@ def test_an_empty_variable_is_none(root: Path, monkeypatch: pytest.MonkeyPatch) 
         ("[tool.elt-env]\nenvironments = 3\n", "environments: it is not a table"),
         ("[tool.elt-env.environments]\nelt = 3\n", "environments.elt: it is not a table"),
         (_ELT.replace("spec", "spek"), "environments.elt.spek: there is no such key"),
-        (_ELT.replace("pythons", "python"), "environments.elt.python: there is no such key"),
+        (_ELT.replace("pythons", "python"), "environments.elt.pythons: it is missing"),
         (_ELT.replace("3.12", "3.x"), "environments.elt.pythons.1: '3.x' is not a Python minor"),
         (_ELT.replace(".elt]", ".my_Elt]"), "environments.my_Elt: 'my_Elt' is not a name"),
         (_ELT + _ELT.replace(".elt]", ".e-l]") + _ELT.replace(".elt]", ".e_l]"), "told apart"),

@@ -66,6 +66,7 @@ def test_a_module_that_is_not_there(missing: str, reason: str | None, *, below: 
             "ImportError: dynamic module does not define module export function (PyInit_libtool)",
             "is a library and no module",
         ),
+        ('AssertionError: assert sys.platform == "win32"', "is for another platform"),
         ("SystemExit: 2", "is a program"),
         (
             "FileNotFoundError: [Errno 2] No such file or directory: 'generated/lexer.py'",
@@ -88,6 +89,7 @@ def test_only_below_the_top_a_module_may_be_something_else(text: str, reason: st
     "text",
     [
         "RuntimeError: broken",
+        "AssertionError: assert VERSION == other.VERSION",
         "SyntaxError: invalid syntax (part.py, line 1)",
         "ImportError: cannot import name 'gone' from 'other' (/x/other/__init__.py)",
         "ImportError: /x/tool/_fast.so: undefined symbol: PyUnicode_New",

@@ -1,0 +1,206 @@
+"""Environments without conda: pip's packages in a venv of an interpreter of this machine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elt_env.environment.build import ensure_prefix, require_prefix
+from elt_env.environment.prefix import Prefix
+from elt_env.errors import CondaUnsatisfiableError, PolicyError, SpecError, ToolError
+from elt_env.lock.make import lock
+from elt_env.lockfile.document import Lock
+from elt_env.pipeline import Pipeline
+from elt_env.proof.checks.inputs import check_inputs
+from elt_env.python.interpreters import find_interpreter
+from elt_env.python.venv_base import CONFIG
+from elt_env.toolbox import Toolbox
+from tests.support.index_server import IndexServer
+from tests.support.locking import LONG_AGO, PYTHON, Scene, target_of
+from tests.support.project import make_project, toolbox_of
+from tests.support.proving import prove
+from tests.support.said import Said
+from tests.support.sample import run_in, silent
+from tests.support.wheels import make_wheel
+
+
+@pytest.fixture
+def own_base(tmp_path: Path) -> Path:
+    """An interpreter that may be replaced and removed; its library is the machine's."""
+    real = find_interpreter(PYTHON)
+    base = tmp_path / "base" / "bin" / f"python{PYTHON}"
+    base.parent.mkdir(parents=True)
+    shutil.copy2(real.executable, base)
+    (tmp_path / "base" / "lib").symlink_to(real.prefix / "lib")
+    return base
+
+
+@pytest.fixture
+def offered(index: IndexServer, tmp_path: Path) -> IndexServer:
+    """An index with `tool` and what it needs."""
+    program = {"tool/__init__.py": "def main():\n    import sys\n    print(sys.prefix)\n"}
+    for name, requires, files in (("tool", ["part"], program), ("part", [], None)):
+        points = {"tool": "tool:main"} if files else None
+        wheel = make_wheel(
+            tmp_path / "wheels", name, "1.0", requires=requires, files=files, entry_points=points
+        )
+        index.add(wheel, uploaded=LONG_AGO)
+    return index
+
+
+def open_venv(
+    root: Path,
+    index: IndexServer,
+    *,
+    conda: Sequence[str] = (),
+    **environment: Any,
+) -> Toolbox:
+    own = {"python": "venv", **environment}
+    channels = ["https://conda.example.invalid/forge"]  # which nobody asks
+    project = make_project(
+        root / "project",
+        channels=channels,
+        index=index.url,
+        conda=conda,
+        pip=["tool"],
+        environment=own,
+    )
+    return toolbox_of(project)
+
+
+def locked(toolbox: Toolbox) -> Lock:
+    return lock(target_of(toolbox), toolbox, silent).lock
+
+
+def test_pip_owns_everything_and_the_lock_has_no_conda_half(
+    offered: IndexServer, tmp_path: Path
+) -> None:
+    toolbox = open_venv(tmp_path, offered, conda=["python=3.11", "pip"])
+    found = locked(toolbox)
+
+    assert [(each.manager, each.name) for each in found.packages] == [
+        ("pip", "part"),
+        ("pip", "tool"),
+    ]
+    assert found.interpreter is not None
+    assert found.interpreter.startswith(f"{PYTHON}.")
+    assert found.channels == ()
+    place = Path(toolbox.store.lock_directory(found.digest))
+    assert {each.name for each in place.iterdir()} == {
+        "lock.json",
+        "pylock.toml",
+        "requirements.txt",
+    }
+    assert lock(target_of(toolbox), toolbox, silent).kept
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_venv_is_built_proven_and_released(
+    installer: str, offered: IndexServer, tmp_path: Path
+) -> None:
+    toolbox = open_venv(tmp_path, offered, installer=installer)
+    found = locked(toolbox)
+    pipeline = Pipeline(target=found.target, toolbox=toolbox, say=silent)
+    results = pipeline.prove(found)
+    pipeline.require_held(results, found)
+    pipeline.promote_built(found, trigger="a test", by="a test")
+    prefix = require_prefix(found, toolbox, "run")
+
+    assert run_in(prefix.path, "tool").stdout == f"{prefix.path}\n"
+    names = {each.name: each.version for each in prefix.distributions()}
+    assert names == {"tool": "1.0", "part": "1.0"}
+    assert not (prefix.path / "conda-meta").exists()
+    assert (prefix.library / "EXTERNALLY-MANAGED").is_file()
+    evidence = {each.check: each for each in results}
+    assert {each.status for each in results} <= {"passed", "not_run"}, results
+    assert "does not apply" in evidence["conda_scripts"].detail
+    assert "conda does not apply" in evidence["mixed_managers"].detail
+    assert ensure_prefix(found, toolbox, silent).steps == ()
+    current = toolbox.store.local_home / "current" / found.target.name
+    assert run_in(current, "tool").stdout == f"{prefix.path}\n"
+
+
+def test_it_is_the_same_wherever_it_is_built(offered: IndexServer, tmp_path: Path) -> None:
+    toolbox = open_venv(tmp_path, offered)
+    found = locked(toolbox)
+    ensure_prefix(found, toolbox, silent)
+    evidence = prove("reproducible", found, toolbox, silent)
+    assert evidence.status == "passed", evidence.detail
+
+
+@pytest.mark.parametrize("fate", ["was replaced", "is gone"])
+def test_an_interpreter_that_changes_is_noticed_and_a_build_mends_it(
+    fate: str, own_base: Path, offered: IndexServer, tmp_path: Path
+) -> None:
+    toolbox = open_venv(tmp_path, offered, interpreters=[str(own_base)])
+    found = locked(toolbox)
+    built = ensure_prefix(found, toolbox, silent)
+    assert f"executable = {own_base}\n" in (built.path / CONFIG).read_text()
+    before = check_inputs("pip_check", found, toolbox)
+
+    if fate == "is gone":
+        own_base.unlink()
+        toolbox = open_venv(tmp_path, offered)
+    else:
+        with own_base.open("ab") as file:
+            file.write(b"a patch release")
+    assert not Prefix(built.path, found).ready
+    with pytest.raises(ToolError, match=f"{own_base}, Python .* then, {fate}"):
+        require_prefix(found, toolbox, "run")
+    assert check_inputs("pip_check", found, toolbox) != before
+
+    said = Said()
+    assert lock(target_of(toolbox), toolbox, said).kept
+    again = ensure_prefix(found, toolbox, said)
+    assert again.steps
+    assert f"{own_base}, Python" in "\n".join(said)
+    assert require_prefix(found, toolbox, "run")
+    assert run_in(again.path, "tool").stdout == f"{again.path}\n"
+
+
+def test_what_only_conda_brings_is_refused_all_at_once(
+    offered: IndexServer, tmp_path: Path
+) -> None:
+    toolbox = open_venv(tmp_path, offered, conda=["python=3.11", "pip", "pandas>=2", "libgdal"])
+    with pytest.raises(SpecError, match=r"asks conda for libgdal, pandas >=2, and the policy"):
+        locked(toolbox)
+
+
+def test_one_that_is_named_has_to_be_there(offered: IndexServer, tmp_path: Path) -> None:
+    toolbox = open_venv(tmp_path, offered, interpreters=["tools/python3.11"])
+    with pytest.raises(PolicyError, match=r"project/tools/python3\.11 does not exist"):
+        locked(toolbox)
+
+
+def test_where_there_is_none_it_is_told_how_to_get_one(
+    offered: IndexServer, tmp_path: Path
+) -> None:
+    toolbox = open_venv(tmp_path, offered, pythons=["3.39"])
+    with pytest.raises(ToolError, match=r"no Python 3\.39 on this machine") as caught:
+        lock(toolbox.target("elt", "3.39"), toolbox, silent)
+    assert "uv python install 3.39" in caught.value.remedy
+    assert "pyenv install 3.39" in caught.value.remedy
+
+
+def test_a_bound_on_python_that_no_interpreter_is_within(
+    offered: IndexServer, tmp_path: Path
+) -> None:
+    toolbox = open_venv(tmp_path, offered, conda=["python=3.11.99"])
+    wanted = r"no Python for elt@3\.11: .*3\.11\.99\n  this machine has 3\."
+    with pytest.raises(CondaUnsatisfiableError, match=wanted):
+        locked(toolbox)
+
+
+def test_from_conda_to_a_venv_everything_is_locked_anew(offered: IndexServer, scene: Scene) -> None:
+    conda = scene.lock(pip=["tool"]).lock
+    assert conda.interpreter is None
+
+    found = lock(target_of(scene.toolbox(pip=["tool"])), open_venv(scene.root, offered), silent)
+
+    assert found.lock.interpreter is not None
+    assert found.lock.digest != conda.digest
+    assert "the policy's 'python' changed" in "\n".join(found.reasons)
