@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +16,9 @@ from elt_env.environment.build import require_lock
 from elt_env.errors import InputError
 from elt_env.lockfile.export import FORMATS
 from elt_env.runtime.files import write_atomically
+
+if TYPE_CHECKING:
+    from elt_env.machine.process import Say
 
 
 @click.command()
@@ -27,7 +32,12 @@ from elt_env.runtime.files import write_atomically
     metavar="FORMAT",
     help="One of these.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Where to write it; else it is printed.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Where to write it, else it is printed.",
+)
 def export(name: str, form: str, output: str | None) -> None:
     """Write the lock of TARGET as a file of another tool.
 
@@ -35,6 +45,7 @@ def export(name: str, form: str, output: str | None) -> None:
     environment   environment.yml, every package pinned: conda, mamba, elt-env
     conda-lock    conda-lock.yml, both halves: conda-lock install, elt-env adopt
     dockerfile    a Dockerfile that installs both halves: docker build, buildah build
+    devcontainer  the folder .devcontainer, which does the same: VS Code, devcontainer up
     explicit      conda's half, URLs and hashes: conda create --file
     requirements  pip's half with hashes: pip install --require-hashes --no-deps -r
     pylock        pip's half as pylock.toml (PEP 751)
@@ -46,24 +57,25 @@ def export(name: str, form: str, output: str | None) -> None:
     Examples:
       elt-env export elt@3.11 -o environment.lock.yml
       elt-env export elt@3.11 --format constraints -o constraints.txt
+      elt-env export elt@3.11 --format devcontainer
     """
     target, toolbox = open_target(name)
     lock = require_lock(target, toolbox)
     chosen, say = FORMATS[form], teller()
-    text = chosen.render(lock)
-    if output is None:
-        click.echo(text, nl=False)
+    files = chosen.files(lock) if chosen.files else {"": chosen.render(lock)}
+    place = output or chosen.folder
+    if place:
+        _write(Path(place), files, say)
     else:
-        require_new(Path(output))
-        write_atomically(Path(output), text)
-        say(f"export: {output} is written")
+        click.echo(files[""], nl=False)
     say(f"export: {form} does not carry {chosen.lost}")
-    if lock.variables and form not in ("environment", "dockerfile"):
+    if lock.variables and form not in ("environment", "dockerfile", "devcontainer"):
         say("export: nor does it carry the variables of the spec")
     if lock.channel_source == "host" and form in (
         "environment",
         "conda-lock",
         "dockerfile",
+        "devcontainer",
         "explicit",
     ):
         say(
@@ -71,6 +83,15 @@ def export(name: str, form: str, output: str | None) -> None:
             "installed here alone",
             logging.WARNING,
         )
+
+
+def _write(place: Path, files: Mapping[str, str], say: Say) -> None:
+    """Write files below a place, each whole, where none of them is yet."""
+    for name in files:
+        require_new(place / name)
+    for name, text in files.items():
+        write_atomically(place / name, text)
+        say(f"export: {place / name} is written")
 
 
 def require_new(path: Path) -> None:

@@ -20,13 +20,13 @@ print(*pathlib.Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))')" \\
 
 _TEMPLATE = """\
 {heading}
-# Its context is the directory of the lock, as elt-env show --json tells it:
-#   docker build -f Dockerfile .elt_env/locks/{folder}
+# Its context is a directory with the files that it copies:
+#   docker build -f Dockerfile {context}
 # CONDA may be mamba or conda (24.9 or newer, which reads sha256) where BASE has one.
 ARG BASE=mambaorg/micromamba:2
 FROM ${{BASE}}
 ARG CONDA=micromamba
-ARG PREFIX=/opt/{name}
+ARG PREFIX={prefix}
 USER 0
 COPY {files} {place}
 RUN ${{CONDA}} create --yes --prefix ${{PREFIX}} --file {place}{explicit}
@@ -35,13 +35,27 @@ LABEL org.opencontainers.image.title="{target}" elt-env.lock="{digest}"
 """
 
 
-def render(lock: Lock) -> str:
-    """Return a Dockerfile that installs what is locked: conda's half, then one pip command."""
+def python_path(lock: Lock) -> str:
+    """Return where Python lies in the image."""
+    return f"{_prefix(lock)}/bin/python"
+
+
+def _prefix(lock: Lock) -> str:
+    return f"/opt/{lock.target.environment}"
+
+
+def render(lock: Lock, context: str = "") -> str:
+    """Return a Dockerfile that installs what is locked: conda's half, then one pip command.
+
+    Args:
+        lock: the lock.
+        context: the directory that has the lock's files; by default the lock's own in the store.
+    """
     explicit = conda_lock.file_name(lock)
     return _TEMPLATE.format(
         heading=lock.heading,
-        folder=lock.digest.removeprefix("sha256:"),
-        name=lock.target.environment,
+        context=context or f".elt_env/locks/{lock.digest.removeprefix('sha256:')}",
+        prefix=_prefix(lock),
         files=f"{explicit} {requirements.FILE_NAME}",
         place=_PLACE,
         explicit=explicit,

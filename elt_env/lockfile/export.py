@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import yaml
 
-from elt_env.lockfile import conda_lock, dockerfile, pylock, requirements, unified_lock
+from elt_env.lockfile import (
+    conda_lock,
+    devcontainer,
+    dockerfile,
+    pylock,
+    requirements,
+    unified_lock,
+)
 from elt_env.lockfile.document import Lock, Package
 
 
@@ -18,10 +25,14 @@ class Format:
     Attributes:
         lost: what of the lock it cannot carry.
         render: returns a lock in it.
+        folder: where a format of several files has them; "" where it is one file.
+        files: returns these files by their names.
     """
 
     lost: str
     render: Callable[[Lock], str]
+    folder: str = ""
+    files: Callable[[Lock], Mapping[str, str]] | None = None
 
 
 def _environment(lock: Lock) -> str:
@@ -55,6 +66,12 @@ FORMATS: Mapping[str, Format] = {
     "explicit": Format("pip's half", conda_lock.render),
     "conda-lock": Format("the bounds of pip's packages on each other", unified_lock.render),
     "dockerfile": Format("the checks, and what conda's activation scripts do", dockerfile.render),
+    "devcontainer": Format(
+        "the checks, and what conda's activation scripts do",
+        devcontainer.render,
+        devcontainer.FOLDER,
+        devcontainer.files,
+    ),
     "requirements": Format("conda's half", requirements.render),
     "pylock": Format("conda's half", pylock.render),
     "constraints": Format("the hashes, and what is no Python distribution", _constraints),

@@ -83,6 +83,9 @@ class EnvironmentPolicy(_Frozen):
     """What holds for one environment."""
 
     spec: str = Field(description="path of the spec, relative to the project")
+    merge: tuple[str, ...] = Field(
+        (), description="further files whose requirements are merged into the spec"
+    )
     pythons: tuple[PythonMinor, ...] = Field(
         min_length=1, description="Python minors to lock for; the first is the default"
     )

@@ -204,12 +204,16 @@ class Project:
             PolicyError: there is no environment of that name.
         """
         from elt_env.spec.file import read_spec  # slow to load
+        from elt_env.spec.merge import merge
 
         policy = self.environment(environment)
         remedy = "Create it; where it has moved to: elt-env build FILE"
         if environment in self.policy.environments:
             remedy = f"Create it, or correct 'spec' in {self._place_of(environment)}."
         spec = read_spec(self.root, policy.spec, remedy)
+        for each in policy.merge:
+            more = f"Create it, or correct 'merge' in {self._place_of(environment)}."
+            spec = merge(spec, read_spec(self.root, each, more))
         if policy.python == "venv":
             spec = spec.for_venv()
         try:

@@ -331,8 +331,8 @@ class _Reading:
     def result(self) -> PipLines:
         """Return all that was read."""
         return PipLines(
-            requirements=_joined(self.requirements),
-            constraints=_joined(self.constraints),
+            requirements=joined(self.requirements),
+            constraints=joined(self.constraints),
             directs=tuple(sorted(set(self.directs))),
             options=PipOptions(
                 index_url=self.index_url,
@@ -351,7 +351,7 @@ class _Reading:
         )
 
 
-def _joined(requirements: Iterable[Requirement]) -> tuple[str, ...]:
+def joined(requirements: Iterable[Requirement]) -> tuple[str, ...]:
     """Return requirements with those of one name and marker as one, which asks for all of it."""
     joined: dict[tuple[str, str], Requirement] = {}
     for each in requirements:

@@ -6,6 +6,7 @@ machine, and programs that write down what they are asked.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.lockfile import dockerfile
+from elt_env.lockfile import devcontainer, dockerfile
 from elt_env.lockfile.document import Lock
 from elt_env.store.locks import Store
 from tests.support.locks import INDEX, conda_package, lock_of, owning, pip_package, python_package
@@ -72,24 +73,38 @@ def base(buildah: list[str], tmp_path: Path) -> str:
     return "localhost/base"
 
 
-def _built(lock: Lock, buildah: list[str], base: str, tmp_path: Path) -> Path:
-    """Build what is exported of a lock, from its directory; return the root of the image."""
-    directory = Store(tmp_path / "store").write_lock(lock)
-    file, output = tmp_path / "Dockerfile", tmp_path / "image"
-    file.write_text(dockerfile.render(lock))
+def _exported(lock: Lock, form: str, place: Path) -> tuple[Path, Path]:
+    """Export a lock; return a Dockerfile and the directory that it is built from."""
+    if form == "dockerfile":
+        (place / "Dockerfile").write_text(dockerfile.render(lock))
+        return place / "Dockerfile", Path(Store(place / "store").write_lock(lock))
+    for name, text in devcontainer.files(lock).items():
+        (place / name).write_text(text)
+    build: dict[str, str] = json.loads((place / "devcontainer.json").read_text())["build"]
+    return place / build["dockerfile"], place / build["context"]
+
+
+def _built(lock: Lock, form: str, buildah: list[str], base: str, tmp_path: Path) -> Path:
+    """Build what is exported of a lock; return the root of the image."""
+    output, place = tmp_path / "image", tmp_path / "exported"
+    place.mkdir()
+    file, directory = _exported(lock, form, place)
     options = ("--isolation", "chroot", "--build-arg", f"BASE={base}", "-f", str(file))
     _run(*buildah, "bud", *options, "-o", f"type=local,dest={output}", str(directory))
     return output
 
 
-def test_buildah_installs_both_halves(buildah: list[str], base: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["dockerfile", "devcontainer"])
+def test_buildah_installs_both_halves(
+    buildah: list[str], base: str, tmp_path: Path, form: str
+) -> None:
     lock = lock_of(
         python_package(),
         owning(conda_package("pip", "26.0"), ("pip", "26.0")),
         pip_package("alpha"),
         variables=_VARIABLES,
     )
-    root = _built(lock, buildah, base, tmp_path)
+    root = _built(lock, form, buildah, base, tmp_path)
     assert (root / "asked-conda").read_text().split("\n")[:-1] == [
         *("create", "--yes", "--prefix", "/opt/elt"),
         *("--file", "/opt/lock/conda-linux-64.lock"),
