@@ -19,6 +19,7 @@ COMMANDS = {
     "doctor": ("checks:doctor", "Run every health check on TARGET."),
     "export": ("export:export", "Write the lock of TARGET as a file of another tool."),
     "expose": ("expose:expose", "Put programs of TARGET's release on PATH."),
+    "follow": ("follow:follow", "Run on this machine what is released of TARGET elsewhere."),
     "gc": ("upkeep:gc", "Remove prefixes, images and layers that nothing refers to."),
     "history": ("release:history", "Print every release of TARGET."),
     "image": ("image:image", "Pack TARGET's environment into an OCI image, and prove it."),

@@ -47,6 +47,21 @@ class SharedPointer:
             raise self._lost(name, "is gone")
         return None
 
+    def news(self, name: str, tag: str) -> tuple[Release, str] | None:
+        """Return the target's release and its tag, by one request; None where that is still `tag`.
+
+        Raises:
+            FileNotFoundError: nothing is released.
+            IntegrityError: it cannot be read, or was changed by hand.
+        """
+        try:
+            found = self._documents.read_new(_key(name), tag)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._lost(name, "cannot be read") from error
+        return (self._parsed(name, found.content), found.tag) if found else None
+
     def history(self, name: str) -> tuple[Release, ...]:
         """Return every release of the target, the oldest first and the current one last.
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from elt_env.environment.damage import Damage, Fault
@@ -74,6 +74,21 @@ class ReleaseStore:
             return self._shared.release(name)
         number = self._current_number(name)
         return self._read(name, number) if number else None
+
+    def news(self, name: str, tag: str) -> tuple[Release, str] | None:
+        """Return the target's release with a tag; None where nothing is new since it had that tag.
+
+        Raises:
+            FileNotFoundError: nothing is released.
+            IntegrityError: its record cannot be read.
+        """
+        if self._shared:
+            return self._shared.news(name, tag)
+        found = self.current(name)
+        if found is None:
+            raise FileNotFoundError(self.entry_points(name))
+        now = f"{found.number} {found.digest}"
+        return None if now == tag else (found, now)
 
     def previous(self, name: str) -> Release | None:
         """Return the newest release whose lock is not the current one's; None without.
@@ -244,6 +259,20 @@ class ReleaseStore:
             else:
                 pointer.unlink(missing_ok=True)
         return Damage("release", f"current/{name}", fault)
+
+    def drop_launchers(self, name: str, digests: Collection[str]) -> None:
+        """Remove launchers of releases before the current one, but for those of the locks named.
+
+        Their records stay.
+
+        Raises:
+            IntegrityError: the pointer leads nowhere.
+            StorageError: something cannot be removed.
+        """
+        last = self._current_number(name)
+        for number in numbers(self._here.names(f"{_RELEASES}/{name}")):
+            if number < last and self._read(name, number).digest not in digests:
+                remove_tree(self._directory(name, number))
 
     def adopt(self, history: Sequence[Release]) -> None:
         """Make the last release of a history the current one, whose records are all there.

@@ -17,10 +17,10 @@ import uuid
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, NotModifiedError, PreconditionError
 from obstore.store import ObjectStore
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,7 +28,10 @@ from elt_env.errors import IntegrityError, StorageError, StoreUnreachableError
 from elt_env.runtime.limits import MOST_STORED_BYTES
 from elt_env.store.bucket_client import bucket_errors
 from elt_env.store.bucket_lease import bucket_lease
-from elt_env.store.documents import Folder
+from elt_env.store.documents import Folder, Tagged
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
 _FOLDER = ".folder"
 _MARK = "elt-env-put"  # metadata of an object
@@ -80,9 +83,18 @@ class BucketDocuments:
         """Return the content of an object, as `Documents.read`."""
         return self._get(key, most).content
 
-    def _get(self, key: str, most: int = MOST_STORED_BYTES) -> _Found:
+    def read_new(self, key: str, tag: str) -> Tagged | None:
+        """Return an object and its ETag, as `Documents.read_new`: with If-None-Match."""
+        try:
+            found = self._get(key, tag=tag)
+        except NotModifiedError:
+            return None
+        return Tagged(found.content, found.tag)
+
+    def _get(self, key: str, most: int = MOST_STORED_BYTES, tag: str = "") -> _Found:
         with bucket_errors(self.place(key)):
-            found = obstore.get(self.bucket, key)
+            options: GetOptions = {"if_none_match": tag} if tag else {}
+            found = obstore.get(self.bucket, key, options=options)
             if found.meta["size"] > most:
                 raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB", self.place(key))
             content = bytes(found.bytes())

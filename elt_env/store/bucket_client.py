@@ -12,6 +12,7 @@ from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
     InvalidPathError,
+    NotModifiedError,
     NotSupportedError,
     PermissionDeniedError,
     PreconditionError,
@@ -107,7 +108,7 @@ def bucket_errors(place: str, *, writing: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (AlreadyExistsError, PreconditionError):
+    except (AlreadyExistsError, NotModifiedError, PreconditionError):
         raise
     except FileNotFoundError as error:
         if writing or _NO_BUCKET.search(str(error)):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -21,6 +22,14 @@ from elt_env.runtime.limits import MOST_STORED_BYTES
 
 _JSON = ".json"
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A document, and a tag that tells this content of it from any other."""
+
+    content: bytes
+    tag: str
 
 
 class Folder(Protocol):
@@ -57,6 +66,13 @@ class Documents(Protocol):
         Raises:
             FileNotFoundError: there is none.
             OSError: it cannot be read, or is larger than `most` bytes; `strerror` says which.
+        """
+        ...
+
+    def read_new(self, key: str, tag: str) -> Tagged | None:
+        """Return a document with its tag, by one request; None where that is still `tag`.
+
+        Raises: as `read`.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import write_atomically, writing
 from elt_env.runtime.input_files import cause, read_bytes
 from elt_env.runtime.limits import MOST_STORED_BYTES
+from elt_env.store.documents import Tagged
 
 _LIMIT = 30.0  # seconds; who swaps writes one small file
 _AGAIN = "Run the same command again."
@@ -40,6 +42,12 @@ class LocalDocuments:
             return read_bytes(self.directory / key, most)
         except NotADirectoryError as error:  # where a folder would be is a file
             raise FileNotFoundError(*error.args) from error
+
+    def read_new(self, key: str, tag: str) -> Tagged | None:
+        """Return the content of a file with its digest, as `Documents.read_new`."""
+        content = self.read(key)
+        found = hashlib.sha256(content).hexdigest()
+        return None if found == tag else Tagged(content, found)
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Return the names in a directory, as `Documents.names`."""

@@ -22,8 +22,8 @@ from tests.support.s3_server import new_prefix, s3_server
 pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 _HOW_TO = (REPOSITORY / "docs/how-to").glob("*")
-_BUCKET = "share-a-store"
-_OTHERS = (*OWN_STORE, _BUCKET)
+_BUCKET, _FOLLOW = "share-a-store", "follow"
+_OTHERS = (*OWN_STORE, _BUCKET, _FOLLOW)
 _PAGES = ("tutorial", *(f"how-to/{each.stem}" for each in _HOW_TO if each.stem not in _OTHERS))
 
 
@@ -81,3 +81,14 @@ def test_the_page_about_a_bucket(reader: Path, variables: dict[str, str], tmp_pa
     with s3_server(tmp_path / "s3") as server:
         follow(script.replace("/srv/elt", str(back)), reader, variables | server.variables())
     assert [*(back / "locks").iterdir()]
+
+
+def test_the_page_about_followers(reader: Path, variables: dict[str, str]) -> None:
+    """A directory is followed as a bucket is: the store of the reader."""
+    script = as_script(REPOSITORY / "docs" / "how-to" / f"{_FOLLOW}.md")
+    script = script.replace("s3://bucket/prefix", str(reader / ".elt_env"))
+    own = {"ELT_ENV_HOME": str(reader / "follower" / "store")}
+    try:
+        follow(script, reader, variables | {"ELT_ENV_PROJECT": str(reader / "follower")} | own)
+    finally:
+        shutil.rmtree(reader / "follower", ignore_errors=True)

@@ -1,9 +1,9 @@
 """Moves releases in processes of their own, which kill themselves before a chosen step.
 
 Run as a program it takes the project's directory. It reads lines of a verb, `promote`, `rollback`,
-`bundle` (into `made.tar`) or `unbundle` (`given.tar`), and a number; for each it does that in a
-child, which is killed before the change of that number that it makes to the disk, counted from 1;
-and answers `killed`, or the child's exit code where there are fewer changes.
+`bundle` (into `made.tar`), `unbundle` (`given.tar`) or `follow` (the store `source`), and a number;
+for each it does that in a child, which is killed before the change of that number that it makes to
+the disk, counted from 1; and answers `killed`, or the child's exit code where there are fewer.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from pathlib import Path
 from elt_env.bundle.pack import pack_bundle
 from elt_env.bundle.unpack import unpack_bundle
 from elt_env.errors import EltEnvError
+from elt_env.follow.follow import follow
+from elt_env.follow.machine import Machine
 from elt_env.machine.process import marked
 from elt_env.project.settings import open_project
 from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
+from elt_env.store.locks import Store
 from tests.support.project import ENVIRONMENT, toolbox_of
 from tests.support.said import Said
 
@@ -100,6 +103,9 @@ def _move(project: str, verb: str, change: int) -> int:
         "promote": lambda: promote(target, toolbox, _print, trigger="a reason", by="a test"),
         "rollback": lambda: roll_back(target, toolbox, _print, trigger="a reason", by="a test"),
         "bundle": lambda: pack_bundle(target, toolbox, Path(project, "made.tar"), _print),
+        "follow": lambda: follow(
+            Machine(target, Store(Path(project, "source")), toolbox), _print, check="none"
+        ),
         "unbundle": lambda: unpack_bundle(
             Path(project, "given.tar"), open_project(Path(project)), _print
         ),

@@ -236,3 +236,18 @@ def test_a_directory_in_the_place_of_a_document_is_not_one(tmp_path: Path) -> No
     (tmp_path / "a.json").mkdir()
     with pytest.raises(OSError, match="it is a directory, not a file"):
         LocalDocuments(tmp_path).read("a.json")
+
+
+def test_what_is_known_is_not_read_again(documents: Documents) -> None:
+    with pytest.raises(FileNotFoundError):
+        documents.read_new(_KEY, "")
+    documents.write(_KEY, b"one")
+    first = documents.read_new(_KEY, "")
+    assert first is not None
+    assert first.content == b"one"
+    assert documents.read_new(_KEY, first.tag) is None
+    documents.write(_KEY, b"two")
+    second = documents.read_new(_KEY, first.tag)
+    assert second is not None
+    assert second.content == b"two"
+    assert documents.read_new(_KEY, second.tag) is None

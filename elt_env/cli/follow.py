@@ -1,0 +1,79 @@
+"""`follow`: a machine that runs what is released elsewhere."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import get_args
+
+import click
+
+from elt_env.cli.lock import TARGET
+from elt_env.cli.progress import tell, teller
+from elt_env.errors import EltEnvError, PolicyError
+from elt_env.follow.follow import Check, entry_points
+from elt_env.follow.follow import follow as follow_release
+from elt_env.follow.machine import open_machine
+from elt_env.project.durations import parse_duration
+from elt_env.runtime.masking import hidden
+
+_JITTER = 0.2  # of the interval, either way: machines that were started together ask apart
+
+
+@click.command()
+@TARGET
+@click.option("--from", "place", metavar="URL", required=True, help="The store: bucket, directory.")
+@click.option(
+    "--check",
+    type=click.Choice(get_args(Check)),
+    default="quick",
+    show_default=True,
+    help="What is proven here first.",
+)
+@click.option("--watch", is_flag=True, help="Go on until it is told to end.")
+@click.option("--interval", default="1 minute", show_default=True, help="How often, with --watch.")
+def follow(name: str, place: str, check: Check, interval: str, *, watch: bool) -> None:
+    """Run on this machine what is released of TARGET elsewhere.
+
+    The prefix is made from the lock, proven, and then the entry points move to it in one rename.
+    What ran before goes on, and is removed when nothing runs in it. An empty directory is enough,
+    and a login that may read the bucket.
+
+    \b
+    Examples:
+      elt-env follow elt@3.11 --from s3://bucket/prefix
+      elt-env follow elt@3.11 --from s3://bucket/prefix --watch --interval "5 minutes"
+    """
+    seconds = _seconds(interval)
+    machine = open_machine(name, place)
+
+    def once() -> None:
+        now = follow_release(machine, teller(), check=check)
+        if now.moved or not watch:
+            click.echo(f"{machine.target.name} {now.position.digest} {entry_points(machine)}")
+
+    if watch:
+        _go_on(once, seconds)
+    else:
+        once()
+
+
+def _go_on(once: Callable[[], None], seconds: float) -> None:
+    """Do something again and again, whatever comes of it, until SIGTERM or Ctrl-C."""
+    try:
+        while True:
+            try:
+                once()
+            except EltEnvError as error:
+                tell(hidden(f"elt-env: {error}"))
+            time.sleep(seconds * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311  # no secret
+    except KeyboardInterrupt:
+        tell("follow: ended, as told; what was begun is taken up by the next run")
+
+
+def _seconds(interval: str) -> float:
+    try:
+        return parse_duration(interval).total_seconds()
+    except ValueError as error:
+        raise PolicyError(f"--interval '{interval}': {error}.", "As in: 1 minute") from error

@@ -1,0 +1,239 @@
+"""Machines that follow a release in a bucket, each an empty directory at first."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from elt_env.cli import main
+from elt_env.store.bucket import BucketDocuments
+from tests.support.channel import Channel
+from tests.support.index_server import IndexServer
+from tests.support.isolation import clear_settings
+from tests.support.loopback import Reply, running
+from tests.support.registry_proxy import FaultProxy
+from tests.support.s3_server import SECRET, S3Server, new_prefix
+from tests.support.terminal import LIMIT, Terminal, make_terminal
+
+pytestmark = pytest.mark.xdist_group("s3")
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Where releases are made, and machines that follow.
+
+    Attributes:
+        terminal: of the project.
+        url: of its store, in a bucket.
+        proxy: between the followers and the bucket; it counts what they ask.
+    """
+
+    terminal: Terminal
+    url: str
+    bucket: BucketDocuments
+    s3: S3Server
+    proxy: FaultProxy
+
+    @property
+    def target(self) -> str:
+        return self.terminal.target
+
+    def typed(self, *arguments: str) -> str:
+        variables = {**self.s3.variables(), "ELT_ENV_HOME": self.url}
+        done = self.terminal.type(*arguments, **variables)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def release(self, version: str) -> str:
+        """Release a newer `part`, and return the digest of its lock."""
+        self.terminal.offer("part", version)
+        self.typed("relock", self.target, "-P", "part")
+        self.typed("build", self.target)
+        shown = json.loads(self.typed("show", self.target, "--json"))
+        return str(shown["release"]["current"])
+
+
+@dataclass(frozen=True)
+class Follower:
+    """A machine that has an empty directory."""
+
+    fleet: Fleet
+    directory: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        person = self.directory.with_name(f"{self.directory.name}-person")
+        person.mkdir(parents=True, exist_ok=True)
+        variables = {each: v for each, v in os.environ.items() if not each.startswith("ELT_ENV_")}
+        own = {"HOME": str(person), "ELT_ENV_PROJECT": str(self.directory)}
+        return {
+            **variables,
+            **self.fleet.s3.variables(self.fleet.proxy.host),
+            **own,
+            "UV_CACHE_DIR": str(self.fleet.terminal.root / "uv"),
+        }
+
+    def typed(self, *arguments: str) -> Result:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        done = CliRunner().invoke(main, arguments, env=self.environment, prog_name="elt-env")
+        assert SECRET not in done.output
+        return done
+
+    def follow(self, *arguments: str) -> Result:
+        return self.typed("follow", self.fleet.target, "--from", self.fleet.url, *arguments)
+
+    def followed(self, *arguments: str) -> str:
+        """Follow, and return what was printed."""
+        done = self.follow(*arguments)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    @property
+    def home(self) -> Path:
+        return self.directory / ".elt_env"
+
+    def runs(self) -> str:
+        """Return the prefix that the entry point runs."""
+        program = self.home / "current" / self.fleet.target / "bin" / "python"
+        script = "import sys; print(sys.prefix)"
+        done = subprocess.run(
+            [program, "-c", script], capture_output=True, text=True, timeout=LIMIT, check=True
+        )
+        return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    shared_python: Channel, s3: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        running(IndexServer()) as index,
+        FaultProxy(s3.host) as proxy,
+    ):
+        clear_settings(patch, keep_registry=False)
+        terminal = make_terminal(tmp_path_factory.mktemp("fleet"), shared_python, index)
+        prefix = new_prefix()
+        url = f"s3://elt/{prefix}"
+        fleet = Fleet(terminal, url, BucketDocuments(s3.bucket(prefix), url), s3, proxy)
+        fleet.typed("build", fleet.target)
+        yield fleet
+
+
+@pytest.fixture
+def follower(fleet: Fleet, tmp_path: Path) -> Follower:
+    return Follower(fleet, tmp_path / "machine")
+
+
+def test_an_empty_directory_comes_to_run_what_is_released(fleet: Fleet, follower: Follower) -> None:
+    assert "release 1" in follower.followed()
+    first = follower.runs()
+    assert first.startswith(str(follower.home))
+    digest = fleet.release("1.1")
+    follower.followed()
+    assert digest[7:19] in follower.runs()
+    # What belongs to a release works where nobody can ask the bucket.
+    shown = json.loads(follower.typed("show", fleet.target, "--json").stdout)
+    assert shown["release"]["current"] == digest
+    assert shown["prefix"]["ready"]
+    assert follower.typed("verify", fleet.target).exit_code == 0
+    links = follower.directory / "links"
+    assert follower.typed("expose", fleet.target, "tool", "--to", str(links)).exit_code == 0
+    assert (links / "tool").exists()
+
+
+def test_nothing_new_costs_one_small_request(fleet: Fleet, follower: Follower) -> None:
+    follower.followed("--check", "none")
+    fleet.proxy.asked.clear()
+    assert "nothing is new" in follower.followed()
+    [asked] = fleet.proxy.asked
+    assert (asked.method, "releases/.current" in asked.path) == ("GET", True)
+
+
+def test_what_a_process_runs_in_stays_until_it_ends(fleet: Fleet, follower: Follower) -> None:
+    follower.followed("--check", "none")
+    old = Path(follower.runs())
+    program = follower.home / "current" / fleet.target / "bin" / "python"
+    with subprocess.Popen([program, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        fleet.release(f"1.{len(os.fspath(follower.directory))}")
+        assert "a process runs in it" in follower.followed("--check", "none")
+        age(old)
+        follower.followed("--check", "none")
+        assert old.is_dir()
+        process.communicate(b"\n", timeout=LIMIT)
+    age(old)
+    follower.followed("--check", "none")
+    assert not old.exists()
+    launchers = follower.home / "releases" / fleet.target
+    assert [each.name for each in launchers.iterdir() if each.name[0] != "."] == [
+        (follower.home / "current" / fleet.target).resolve().name
+    ]
+    assert follower.typed("history", fleet.target).exit_code == 0
+
+
+def age(prefix: Path) -> None:
+    """Let a prefix be one that nobody used for an hour."""
+    marker = prefix / ".elt-env.json"
+    if marker.exists():
+        os.utime(marker, (marker.stat().st_mtime - 3600,) * 2)
+
+
+def test_a_lock_that_was_changed_by_hand_is_refused(fleet: Fleet, follower: Follower) -> None:
+    shown = json.loads(fleet.typed("show", fleet.target, "--json"))
+    key = f"{shown['lock']['path'].removeprefix(fleet.url + '/')}/lock.json"
+    content = fleet.bucket.read(key)
+    fleet.bucket.write(key, content.replace(b'"part"', b'"trap"'))
+    try:
+        refused = follower.follow()
+        assert refused.exit_code == 5
+        assert key in refused.output
+        assert not (follower.home / "current").exists()
+    finally:
+        fleet.bucket.write(key, content)
+    follower.followed("--check", "none")
+
+
+def test_no_dagster_is_imported(fleet: Fleet, follower: Follower) -> None:
+    follower.followed("--check", "none")
+    script = (
+        "import sys\nfrom elt_env.cli import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
+        "print([each for each in sys.modules if each.partition('.')[0].startswith('dagster')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "follow", fleet.target, "--from", fleet.url],
+        env=follower.environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_service_goes_on_until_it_is_told_to_end(fleet: Fleet, follower: Follower) -> None:
+    follower.directory.mkdir()
+    options = ("--check", "none", "--watch", "--interval", "0.1 seconds")
+    command = Terminal.command("follow", fleet.target, "--from", fleet.url, *options)
+    with subprocess.Popen(
+        command, env=follower.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(f"{fleet.target} sha256:")
+        fleet.proxy.faults.extend([Reply(403, b"")] * 2)  # it tells that, and goes on
+        digest = fleet.release("2.0")
+        assert digest in process.stdout.readline()
+        process.terminate()
+        _, said = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0
+    assert "refuses" in said
+    assert "ended, as told" in said
+    assert digest[7:19] in follower.runs()
