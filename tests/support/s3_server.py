@@ -94,13 +94,8 @@ def _running(
     command = [
         *("setpriv", "--pdeathsig", "KILL", str(program), "server"),
         *(f"-ip={_HOST}", f"-ip.bind={_HOST}", f"-dir={directory}"),
-        *(
-            "-s3",
-            "-filer",
-            f"-s3.config={directory / 's3.json'}",
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-        ),
+        *("-s3", "-filer", f"-s3.config={directory / 's3.json'}"),
+        *("-s3.port.iceberg=0", "-s3.port.lance=0"),
         *("-master.volumeSizeLimitMB=64", "-volume.max=20"),
         *(f"-{name}={port}" for name, port in ports.items()),
     ]

@@ -221,7 +221,7 @@ def test_no_dagster_is_imported(fleet: Fleet, follower: Follower) -> None:
 
 def test_a_service_goes_on_until_it_is_told_to_end(fleet: Fleet, follower: Follower) -> None:
     follower.directory.mkdir()
-    options = ("--check", "none", "--watch", "--interval", "0.1 seconds")
+    options = ("--check", "none", "--watch", "--interval", "1 second")
     command = Terminal.command("follow", fleet.target, "--from", fleet.url, *options)
     with subprocess.Popen(
         command, env=follower.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
