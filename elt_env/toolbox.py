@@ -94,9 +94,10 @@ class Toolbox:
             from elt_env.conda.venv_tool import Venv
 
             return Venv(self.environment.interpreters, self.project.root, self._limit)
-        from elt_env.conda.rattler_tool import Rattler
+        from elt_env.conda.program_tool import conda_tool
 
-        return Rattler(self.caches.path / "conda", self.channels.names, self._limit)
+        cache = self.caches.path / "conda"
+        return conda_tool(self.environment.conda, cache, self.channels.names, self._limit)
 
     @cached_property
     def resolver(self) -> Resolver:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -102,6 +102,13 @@ class OfferedBuilds:
                 to_package(each, (), set()) for each in self._records(name)
             )
         return self._packages[name]
+
+    def records(self) -> Iterator[tuple[int, rattler.RepoDataRecord]]:
+        """Yield every build that may be taken, with the position of its channel."""
+        places = self._rules.places
+        for name in self._found:
+            for record in self._records(name):
+                yield places.get(channel_of(record.url), len(places)), record
 
     def _records(self, name: str) -> tuple[rattler.RepoDataRecord, ...]:
         if name not in self._left:
@@ -219,6 +226,17 @@ class OfferedBuilds:
             met = not needed if virtual is None else spec is not None and spec.matches(virtual)
             self._fits[requirement] = met
         return self._fits[requirement]
+
+
+def fitting(specs: Iterable[CondaSpec]) -> Callable[[rattler.RepoDataRecord], bool]:
+    """Return what tells whether a record has what is asked of its name, but for the channel."""
+    wanted: dict[str, list[rattler.MatchSpec]] = {}
+    for each in specs:
+        bare = rattler.MatchSpec(str(replace(each, channel="", subdir="")))
+        wanted.setdefault(each.name, []).append(bare)
+    return lambda record: all(
+        each.matches(record) for each in wanted.get(record.name.normalized, ())
+    )
 
 
 def named_in(requirement: str) -> str:

@@ -26,9 +26,6 @@ _PRIORITIES = {
     "disabled": rattler.ChannelPriority.Disabled,
 }
 
-Solution: TypeAlias = list[tuple[rattler.RepoDataRecord, tuple[str, ...]]]
-"""The records of a solution, each with the paths of its archive."""
-
 _Solve: TypeAlias = Callable[..., Coroutine[Any, Any, list[rattler.RepoDataRecord]]]
 
 
@@ -44,11 +41,10 @@ class Search:
     request: SolveRequest
     channels: Sequence[rattler.Channel]
     gateway: rattler.Gateway
-    client: rattler.Client
     channels_of: Callable[[str], list[rattler.Channel]]
 
-    async def solution(self, *, endless: bool) -> Solution:
-        """Return the solution.
+    async def solution(self, *, endless: bool) -> list[rattler.RepoDataRecord]:
+        """Return the records of the solution.
 
         Args:
             endless: whether to ask for it though what the solver says of none may have no end.
@@ -59,7 +55,6 @@ class Search:
             rattler.exceptions.GatewayError: a channel does not answer.
             CondaUnsatisfiableError: a package is for another platform than its requirement names.
             SpecError: a requirement names a channel that has nothing.
-            NetworkError: an archive cannot be looked into.
         """
         request = self.request
         platforms = self._platforms()
@@ -93,8 +88,7 @@ class Search:
         for source in free:
             source.give_back(records)
         _require_platforms(records, specs)
-        paths = await asyncio.gather(*(_paths(record, self.client) for record in records))
-        return list(zip(records, paths, strict=True))
+        return records
 
     def _platforms(self) -> list[rattler.Subdir]:
         return [rattler.Subdir(self.request.platform), rattler.Subdir("noarch")]
@@ -154,6 +148,18 @@ def _require_platforms(
                 f"{each.file_name} is a package for {each.subdir}, and the spec asks for {subdir}.",
                 f"Leave {subdir} out of it, or ask for a version that is there for {subdir}.",
             )
+
+
+async def paths_of_all(
+    records: Sequence[rattler.RepoDataRecord], client: rattler.Client
+) -> list[tuple[rattler.RepoDataRecord, tuple[str, ...]]]:
+    """Return records, each with the paths of its archive.
+
+    Raises:
+        NetworkError: an archive cannot be looked into.
+    """
+    paths = await asyncio.gather(*(_paths(record, client) for record in records))
+    return list(zip(records, paths, strict=True))
 
 
 async def _paths(record: rattler.RepoDataRecord, client: rattler.Client) -> tuple[str, ...]:

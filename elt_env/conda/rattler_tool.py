@@ -32,7 +32,7 @@ from elt_env.conda.port import Carried, ChannelRelease, Offered, SolveRequest
 from elt_env.conda.progress import LinkProgress
 from elt_env.conda.rattler_client import open_client
 from elt_env.conda.rattler_loop import run_within
-from elt_env.conda.rattler_solve import Search, Solution
+from elt_env.conda.rattler_solve import Search, paths_of_all
 from elt_env.conda.records import name_sources, to_package, to_record
 from elt_env.conda.repodata import read_releases
 from elt_env.errors import (
@@ -113,13 +113,13 @@ class Rattler:
     def solve(self, request: SolveRequest, say: Say = unheard) -> tuple[Package, ...]:
         """Return the solution; see CondaTool."""
         tries = 1 if request.once else _TRIES
-        return self._patiently(lambda: self._solution(request), say, tries)
+        return self._patiently(lambda: self._solution(request, say), say, tries)
 
-    def _solution(self, request: SolveRequest) -> tuple[Package, ...]:
+    def _solution(self, request: SolveRequest, say: Say) -> tuple[Package, ...]:
         channels = self._channels(request.channels)
         specs = [str(each) for each in request.specs]
         try:
-            records = self._records(request, channels)
+            records = self._records(request, channels, say)
         except SolverError as error:
             raise rattler_errors.unsatisfiable(str(error), specs, request.channels) from error
         except GatewayError as error:
@@ -130,15 +130,19 @@ class Rattler:
                 f"A conda requirement is not valid: {error}.", "Correct it in the spec."
             ) from error
         requested = {each.name for each in request.specs}
+        solution = self._run(paths_of_all(records, open_client()), "conda solve")
         return tuple(
             sorted(
-                (to_package(record, paths, requested) for record, paths in records),
+                (to_package(record, files, requested) for record, files in solution),
                 key=lambda each: each.name,
             )
         )
 
-    def _records(self, request: SolveRequest, channels: list[rattler.Channel]) -> Solution:
+    def _records(
+        self, request: SolveRequest, channels: list[rattler.Channel], say: Say
+    ) -> list[rattler.RepoDataRecord]:
         """Return the records of a solution; what the solver says of none is kept within limits."""
+        del say
         try:
             return self._run(self._search(request, channels), "conda solve")
         except solvability.EndlessError as error:
@@ -157,9 +161,8 @@ class Rattler:
 
     async def _search(
         self, request: SolveRequest, channels: list[rattler.Channel], *, endless: bool = False
-    ) -> Solution:
-        client = open_client()
-        search = Search(request, channels, self._gateway(client), client, self._channels_of)
+    ) -> list[rattler.RepoDataRecord]:
+        search = Search(request, channels, self._gateway(open_client()), self._channels_of)
         return await search.solution(endless=endless)
 
     def _channels_of(self, channel: str) -> list[rattler.Channel]:
@@ -207,7 +210,9 @@ class Rattler:
 
     def offered(self, request: SolveRequest) -> Offered:
         """Return what the request could bring; see CondaTool."""
+        return self._offered(request)
 
+    def _offered(self, request: SolveRequest) -> OfferedBuilds:
         async def read() -> OfferedBuilds:
             gateway = self._gateway(open_client())
             platforms = [rattler.Subdir(request.platform), rattler.Subdir("noarch")]

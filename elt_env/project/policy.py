@@ -51,6 +51,15 @@ def _bare_channel_url(text: str) -> str:
     return text
 
 
+def _conda_tool(text: str) -> str:
+    if re.fullmatch(r"rattler|(?:/(?:[^/]+/)*)?(?:conda|mamba|micromamba)", text) is None:
+        raise ValueError(
+            f"'{text}' is no conda tool: write rattler, conda, mamba, micromamba, or the absolute "
+            "path of one of these programs"
+        )
+    return text
+
+
 def _key_place(text: str) -> str:
     # What is refused may be a key itself, so it is not shown.
     if re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|(~|\.{1,2})?/.+", text) is None:
@@ -66,6 +75,7 @@ def _directory(text: str) -> str:
 
 CacheDirectory = Annotated[str, AfterValidator(_directory)]
 ChannelUrl = Annotated[str, AfterValidator(_bare_channel_url)]
+CondaName = Annotated[str, AfterValidator(_conda_tool)]
 ChannelPriority = Literal["strict", "flexible", "disabled"]
 ResolverName = Literal["uv", "pip", "pip-tools", "poetry"]
 EvidenceKey = Annotated[str, AfterValidator(_key_place)]
@@ -99,7 +109,11 @@ class EnvironmentPolicy(_Frozen):
         description='paths of interpreters for `python = "venv"`, taken before those of PATH, '
         "pyenv and uv; the first of the target's minor counts",
     )
-    conda: Literal["rattler"] = Field("rattler", description="solves and links the conda half")
+    conda: CondaName = Field(
+        "rattler",
+        description="solves and links the conda half: `rattler`, or the program `conda`, `mamba` "
+        "or `micromamba` on PATH or at a path",
+    )
     resolver: ResolverName = Field("uv", description="resolves the pip half")
     installer: Literal["uv", "pip"] = Field("uv", description="runs the one pip install command")
     promote: Literal["auto", "manual"] = Field(

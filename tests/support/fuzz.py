@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,15 +28,15 @@ _MEMORY = 8 << 30  # bytes of a process
 _SECONDS = 240  # of one world, of which most take one
 
 
-def faults_in(world: World, resolver: str) -> list[str]:
-    """Return what is wrong with what becomes of a world by a resolver."""
+def faults_in(world: World, tools: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with what becomes of a world by the tools that a policy names."""
     signal.alarm(_SECONDS)
     with (
         tempfile.TemporaryDirectory(prefix="elt-env-world-") as name,
         pytest.MonkeyPatch.context() as patch,
     ):
         try:
-            return check_world(world, Path(name), patch, resolver)
+            return check_world(world, Path(name), patch, **tools)
         except Exception:  # noqa: BLE001  # it is told, and the next world follows
             return [f"crash: {traceback.format_exc()}"]
         finally:
@@ -53,10 +53,10 @@ def _too_long(_: int, __: object) -> None:
     raise TimeoutError(_SECONDS)
 
 
-def report_on(seed: int, resolver: str) -> tuple[int, str]:
+def report_on(seed: int, tools: Mapping[str, str]) -> tuple[int, str]:
     """Return a seed and what is wrong with its world, with the smallest that shows it; or ""."""
     world = WorldMaker(seed).make()
-    find = partial(faults_in, resolver=resolver)
+    find = partial(faults_in, tools=tools)
     faults = find(world)
     if not faults:
         return seed, ""
@@ -64,8 +64,8 @@ def report_on(seed: int, resolver: str) -> tuple[int, str]:
     return seed, f"seed {seed}: {faults[0]}\nsmallest:\n{shown(small)}\n{still}\n"
 
 
-def _reports(seeds: list[int], jobs: int, resolver: str) -> Iterator[tuple[int, str]]:
-    report = partial(report_on, resolver=resolver)
+def _reports(seeds: list[int], jobs: int, tools: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    report = partial(report_on, tools=tools)
     if jobs == 1:
         _limit()
         yield from map(report, seeds)
@@ -82,12 +82,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", type=int, nargs="*", help="these seeds alone")
     parser.add_argument("--resolver", default="uv", help="that of the environment")
+    parser.add_argument("--conda", default="rattler", help="that of the environment")
     options = parser.parse_args()
     seeds = options.only or [*range(options.seed, options.seed + options.worlds)]
     sys.stdout.write(f"seeds {seeds[0]} to {seeds[-1]}\n")
+    tools = {"resolver": options.resolver, "conda": options.conda}
     started = time.monotonic()
     wrong = 0
-    for done, (_, report) in enumerate(_reports(seeds, options.jobs, options.resolver), 1):
+    for done, (_, report) in enumerate(_reports(seeds, options.jobs, tools), 1):
         if report:
             wrong += 1
             sys.stdout.write(report + "\n")

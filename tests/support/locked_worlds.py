@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from elt_env.conda import SolveRequest
 from elt_env.errors import UnsatisfiableError
 from elt_env.lock.make import Resolution, resolve, solve_unless_kept
 from elt_env.lockfile.document import Lock
+from elt_env.spec.conda_spec import parse_conda_spec
 from elt_env.spec.faults import FaultsError
 from elt_env.toolbox import Toolbox
 from tests.support.conda_packages import make_conda_package
@@ -27,7 +29,7 @@ from tests.support.project import ENVIRONMENT, make_project, toolbox_of
 from tests.support.said import Said
 from tests.support.wheels import core_metadata, escaped, make_sdist, make_wheel
 from tests.support.world_reasons import false_conflict, false_reasons
-from tests.support.worlds import Answer, Build, Release, Spec, World
+from tests.support.worlds import COOLDOWN, Answer, Build, Release, Spec, World
 
 _MAKERS: Mapping[str, Callable[..., Path]] = {
     "wheel": make_wheel,
@@ -53,7 +55,7 @@ class Outcome:
 
 
 def check_world(
-    world: World, place: Path, monkeypatch: pytest.MonkeyPatch, resolver: str = "uv"
+    world: World, place: Path, monkeypatch: pytest.MonkeyPatch, **tools: str
 ) -> list[str]:
     """Return what is wrong with what becomes of a world; [] when nothing is.
 
@@ -61,12 +63,12 @@ def check_world(
         world: the world.
         place: an empty directory.
         monkeypatch: sets the cache of uv.
-        resolver: the name of the environment's resolver.
+        tools: keys of the environment's policy, as `resolver`.
     """
     monkeypatch.setenv("UV_CACHE_DIR", str(_uv_cache(place / "uv")))
     with running(IndexServer()) as index:
         index.core_metadata = True
-        scene = _Scene(world, place, index, resolver)
+        scene = _Locking(world, place, index, tools)
         found = scene.lock(world.spec)
         faults = [*faults_of(world, found)]
         if found.lock is not None and not faults and world.seed % 2 == 0:
@@ -75,6 +77,19 @@ def check_world(
             if again.lock is None or again.lock.digest != found.lock.digest:
                 faults.append(f"another order of lines, another lock: {_listed(again.lock)}")
     return faults
+
+
+def conda_request(world: World, place: Path) -> SolveRequest:
+    """Make the channels of a world at a place, and return what it asks of them for conda's half."""
+    scene = _Scene(world, place)
+    return SolveRequest(
+        scene.channels,
+        tuple(parse_conda_spec(scene.with_channel(each)) for each in world.spec.conda),
+        "linux-64",
+        exclude_newer=_day(COOLDOWN),
+        not_held=world.policy.exceptions,
+        priority=world.policy.priority,
+    )
 
 
 def _uv_cache(own: Path) -> Path:
@@ -157,16 +172,50 @@ def _read(world: World, found: Lock) -> Answer | None:
 
 
 class _Scene:
-    """The channels, the index and the project of a world."""
+    """The channels of a world."""
 
-    def __init__(self, world: World, place: Path, index: IndexServer, resolver: str) -> None:
+    def __init__(self, world: World, place: Path) -> None:
         self._world = world
-        self._resolver = resolver
         self._place = place
-        self._index = index
-        self._locks = 0
         for number in range(world.channels):
             self._fill_channel(number)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Their URLs."""
+        return tuple(self._channel(each).as_uri() for each in range(self._world.channels))
+
+    def with_channel(self, line: str) -> str:
+        """Return a requirement that names its channel, if any, by URL."""
+        channel, _, rest = line.rpartition("::")
+        return f"{self.channels[int(channel)]}::{rest}" if channel else line
+
+    def _channel(self, number: int) -> Path:
+        return self._place / f"channel{number}"
+
+    def _fill_channel(self, number: int) -> None:
+        channel = self._channel(number)
+        pythons = self._world.pythons if number == 0 else ()
+        packages = [_package(channel, "python", each, Build(each, native=True)) for each in pythons]
+        packages += [
+            _package(channel, name, each.version, each)
+            for name, builds in self._world.conda.items()
+            for each in builds
+            if each.channel == number
+        ]
+        _write_repodata(channel, packages)
+
+
+class _Locking(_Scene):
+    """The channels, the index and the project of a world."""
+
+    def __init__(
+        self, world: World, place: Path, index: IndexServer, tools: Mapping[str, str]
+    ) -> None:
+        super().__init__(world, place)
+        self._tools = tools
+        self._index = index
+        self._locks = 0
         for name, releases in world.index.items():
             for each in releases:
                 self._publish(name, each)
@@ -198,9 +247,9 @@ class _Scene:
         policy = self._world.policy
         project = make_project(
             root,
-            channels=[self._channel(each).as_uri() for each in range(self._world.channels)],
+            channels=self.channels,
             index=self._index.url,
-            conda=[self._with_channel(each) for each in spec.conda],
+            conda=[self.with_channel(each) for each in spec.conda],
             pip=pip,
             policy={
                 "channel-priority": policy.priority,
@@ -210,28 +259,9 @@ class _Scene:
                 "cooldown-exceptions": list(policy.exceptions),
                 "yanked": policy.yanked,
             },
-            environment={"resolver": self._resolver},
+            environment=self._tools,
         )
         return toolbox_of(project)
-
-    def _channel(self, number: int) -> Path:
-        return self._place / f"channel{number}"
-
-    def _with_channel(self, line: str) -> str:
-        channel, _, rest = line.rpartition("::")
-        return f"{self._channel(int(channel)).as_uri()}::{rest}" if channel else line
-
-    def _fill_channel(self, number: int) -> None:
-        channel = self._channel(number)
-        pythons = self._world.pythons if number == 0 else ()
-        packages = [_package(channel, "python", each, Build(each, native=True)) for each in pythons]
-        packages += [
-            _package(channel, name, each.version, each)
-            for name, builds in self._world.conda.items()
-            for each in builds
-            if each.channel == number
-        ]
-        _write_repodata(channel, packages)
 
     def _publish(self, name: str, release: Release) -> None:
         kinds = "wheel and sdist" if release.files == "both" else release.files

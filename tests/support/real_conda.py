@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,47 @@ from elt_env.machine.process import Completed, clean_environment, run
 from tests.support.installed_tools import installed_tool
 
 _LIMIT = 600.0
+
+# A micromamba of the options that its documentation has, and of the answers that libmamba writes;
+# what it links and chooses is conda's.
+_MICROMAMBA = """\
+#!{python}
+import argparse, json, os, subprocess, sys
+if sys.argv[1:] == ["--version"]:
+    print("2.0.5")
+    sys.exit()
+parser = argparse.ArgumentParser(allow_abbrev=False)
+parser.add_argument("command", choices=["create"])
+for flag in ("yes", "quiet", "json", "dry-run", "override-channels", "no-rc", "no-pin", "no-pyc"):
+    parser.add_argument("--" + flag, action="store_true")
+for option in ("prefix", "root-prefix", "platform", "channel-priority", "file"):
+    parser.add_argument("--" + option)
+parser.add_argument("--channel", action="append", default=[])
+parser.add_argument("specs", nargs="*")
+asked = parser.parse_intermixed_args()
+assert asked.no_rc and asked.json and asked.yes and asked.root_prefix, sys.argv
+more = ["--dry-run"] if asked.dry_run else []
+more += [part for each in asked.channel for part in ("--channel", each)]
+more += ["--override-channels"] if asked.override_channels else []
+more += ["--file", asked.file] if asked.file else []
+variables = os.environ | {{"CONDA_SUBDIR": asked.platform or os.environ["CONDA_SUBDIR"]}}
+if asked.channel_priority:
+    variables["CONDA_CHANNEL_PRIORITY"] = asked.channel_priority
+options = ["create", "--yes", "--quiet", "--json", "--prefix", asked.prefix]
+done = subprocess.run(
+    ["{conda}", *options, *more, *asked.specs], env=variables, capture_output=True, text=True
+)
+answer = json.loads(done.stdout)
+if done.returncode:
+    print(json.dumps({{"success": False, "solver_problems": [answer["message"]]}}))
+    sys.exit(1)
+for each in answer.get("actions", {{}}).get("LINK", ()):
+    where = each.pop("base_url") + "/" + each["platform"]
+    file = each.pop("dist_name") + ".conda"
+    each |= {{"subdir": each.pop("platform"), "fn": file, "url": where + "/" + file}}
+    each |= {{"build": each["build_string"], "channel": where}}
+print(json.dumps(answer))
+"""
 
 
 @dataclass(frozen=True)
@@ -52,14 +94,28 @@ class RealConda:
         answer = self.json("create", *options, *named, *specs)
         return {each["name"]: each["version"] for each in answer["actions"]["LINK"]}
 
+    def program(self) -> Path:
+        """Return a program that runs it, as it lies on the PATH of others."""
+        tool = self.home / "bin" / "conda"
+        tool.parent.mkdir(exist_ok=True)
+        variables = f"PYTHONPATH={self.vendored} CONDA_SOLVER=classic"
+        tool.write_text(f'#!/bin/sh\nexec env {variables} {self.python} -m conda "$@"\n')
+        tool.chmod(0o755)
+        return tool
+
+    def micromamba(self) -> Path:
+        """Return a program that is called, and answers, as micromamba is documented to."""
+        conda = self.program()
+        tool = conda.with_name("micromamba")
+        tool.write_text(_MICROMAMBA.format(python=sys.executable, conda=conda))
+        tool.chmod(0o755)
+        return tool
+
     def conda_lock(self, spec: Path, output: Path) -> Path:
         """Lock conda's half of a spec with conda-lock, and return where it is written."""
-        tool = self.home / "conda"
-        tool.write_text(f'#!/bin/sh\nexec {self.python} -m conda "$@"\n')
-        tool.chmod(0o755)
         names = self.home / "names.json"  # of distributions, which it would fetch
         names.write_text("{}")
-        options = ("--no-mamba", "--no-micromamba", "--conda", tool, "-p", "linux-64")
+        options = ("--no-mamba", "--no-micromamba", "--conda", self.program(), "-p", "linux-64")
         lookup = ("--pypi_to_conda_lookup_file", names.as_uri())
         done = self._run(
             *("-m", "conda_lock", "lock", *options, *lookup),

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.locked_worlds import check_world
+from tests.support.real_conda import installed_conda
 from tests.support.world_maker import WorldMaker
 
 _GROUPS = 10
 _EACH = 10
 _WITH_PIP = 12
+_WITH_CONDA = 12
 # Their smallest forms do not show what was wrong: a need that was only concluded, one of a version
 # that the spec leaves out, one of a build that this machine cannot have, one under the Python that
 # conda has, one of two lines on one package, and packages that need each other on a channel that a
@@ -46,4 +48,14 @@ def test_locks_of_random_worlds_that_pip_resolves(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool_caches: Path
 ) -> None:
     del tool_caches
-    assert not check_world(WorldMaker(seed).make(), tmp_path / "world", monkeypatch, "pip")
+    assert not check_world(WorldMaker(seed).make(), tmp_path / "world", monkeypatch, resolver="pip")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(_WITH_CONDA))
+def test_locks_of_random_worlds_that_conda_solves(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool_caches: Path
+) -> None:
+    del tool_caches
+    program = str(installed_conda(tmp_path / "home").program())
+    assert not check_world(WorldMaker(seed).make(), tmp_path / "world", monkeypatch, conda=program)

@@ -1,0 +1,169 @@
+"""Conda programs: found, asked, and held against rattler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rattler
+
+from elt_env.conda import SolveRequest
+from elt_env.conda.program_tool import ProgramTool, conda_tool
+from elt_env.conda.programs import Program, find_program
+from elt_env.conda.rattler_tool import Rattler
+from elt_env.conda.records import to_record
+from elt_env.errors import EltEnvError, TimeLimitError, ToolError
+from elt_env.lockfile.document import Package
+from tests.support.channel import Channel
+from tests.support.locked_worlds import conda_request
+from tests.support.real_conda import RealConda, installed_conda
+from tests.support.said import Said
+from tests.support.solving import OLD, request, versions
+from tests.support.world_maker import WorldMaker
+
+_LIMIT = 120.0
+_WORLDS = 40
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> RealConda:
+    """The real conda."""
+    return installed_conda(tmp_path_factory.mktemp("conda"))
+
+
+def _program(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def _tool(program: Path, tmp_path: Path, limit: float = _LIMIT) -> ProgramTool:
+    return ProgramTool(Program(program, limit), tmp_path / "cache", None, _LIMIT)
+
+
+def test_a_program_is_found_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = _program(tmp_path / "bin" / "mamba", "echo 2.0.5")
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    found = conda_tool("mamba", tmp_path, None, _LIMIT)
+    assert (found.name, found.version()) == ("mamba", "2.0.5")
+
+
+def test_a_program_is_found_by_what_a_shell_knows_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = _program(tmp_path / "bin" / "conda", "echo conda 24.7.1")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("CONDA_EXE", str(program))
+    assert find_program("conda", _LIMIT).version == "24.7.1"
+
+
+@pytest.mark.parametrize("setting", ["micromamba", "/no/such/place/micromamba"])
+def test_a_program_that_is_not_there(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("MAMBA_EXE", raising=False)
+    with pytest.raises(ToolError) as error:
+        find_program(setting, _LIMIT)
+    assert f'conda = "{setting}", and there is no' in error.value.problem
+    assert 'conda = "/…/bin/micromamba"' in error.value.remedy
+    assert 'conda = "rattler"' in error.value.remedy
+
+
+def test_a_program_that_tells_no_version(tmp_path: Path) -> None:
+    program = _program(tmp_path / "conda", "echo 'No module named conda' >&2; exit 1")
+    with pytest.raises(ToolError, match="does not tell its version: No module named conda"):
+        _ = Program(program, _LIMIT).version
+
+
+@pytest.mark.parametrize("answer", ["echo no JSON", "echo '{}'", "echo broken >&2; exit 3"])
+def test_a_program_that_fails(packages: Channel, tmp_path: Path, answer: str) -> None:
+    program = _program(tmp_path / "conda", answer)
+    with pytest.raises(ToolError, match="conda could not solve") as error:
+        _tool(program, tmp_path).solve(request(packages.url, "app"))
+    assert 'conda = "rattler"' in error.value.remedy
+
+
+def test_a_program_that_has_what_was_not_offered(packages: Channel, tmp_path: Path) -> None:
+    program = _program(tmp_path / "conda", """echo '{"actions": {"LINK": [{"name": "evil"}]}}'""")
+    with pytest.raises(ToolError, match=r"evil .* was not offered"):
+        _tool(program, tmp_path).solve(request(packages.url, "app"))
+
+
+def test_a_program_that_is_too_slow(packages: Channel, tmp_path: Path) -> None:
+    program = _program(tmp_path / "conda", "exec sleep 60")
+    with pytest.raises(TimeLimitError, match="conda was ended at its time limit of 1 s"):
+        _tool(program, tmp_path, 1.0).solve(request(packages.url, "app"))
+
+
+@pytest.mark.slow
+def test_micromamba_is_called_as_it_is_documented(
+    packages: Channel, real: RealConda, tmp_path: Path
+) -> None:
+    conda = Rattler(tmp_path / "own", None, _LIMIT)
+    asked = request(packages.url, "app", "lib", exclude_newer=OLD.replace(year=2025))
+    found = _tool(real.micromamba(), tmp_path).solve(asked, Said())
+    assert versions(found)["lib"] == "1.0"
+    assert found == conda.solve(asked)
+
+
+@pytest.mark.slow
+def test_settings_of_the_user_do_not_reach_it(
+    packages: Channel, real: RealConda, tmp_path: Path, private_home: Path
+) -> None:
+    (private_home / ".condarc").write_text(
+        "pinned_packages: [lib 1.0]\ncreate_default_packages: [python-dateutil]\n"
+        "channels: [https://channel.invalid]\nuse_only_tar_bz2: true\n",
+        encoding="utf-8",
+    )
+    found = _tool(real.program(), tmp_path).solve(request(packages.url, "app"))
+    assert versions(found) == {"app": "1.0", "lib": "2.0", "python": "3.12.1"}
+
+
+@pytest.mark.slow
+def test_what_is_locked_is_kept(packages: Channel, real: RealConda, tmp_path: Path) -> None:
+    tool = _tool(real.program(), tmp_path)
+    old = tool.solve(request(packages.url, "lib <2", "python <3.12"))
+    kept = tool.solve(request(packages.url, "app", keep=old))
+    assert versions(kept) == {"app": "1.0", "lib": "1.0", "python": "3.11.5"}
+    moved = tool.solve(request(packages.url, "app", "lib >=2", keep=old))
+    assert versions(moved) == {"app": "1.0", "lib": "2.0", "python": "3.11.5"}
+
+
+def _faults(found: tuple[Package, ...], asked: SolveRequest) -> Iterator[str]:
+    records = {each.name: to_record(each) for each in found}
+    wanted = [str(each).rpartition("::")[2] for each in asked.specs]
+    wanted += [one for each in records.values() for one in each.depends]
+    for each in wanted:
+        spec = rattler.MatchSpec(each)
+        name = spec.name.normalized if spec.name else ""
+        if not name.startswith("__") and not (name in records and spec.matches(records[name])):
+            yield f"unmet: {each}"
+    for each in (one for record in records.values() for one in record.constrains):
+        spec = rattler.MatchSpec(each)
+        name = spec.name.normalized if spec.name else ""
+        if name in records and not spec.matches(records[name]):
+            yield f"against: {each}"
+
+
+@pytest.mark.slow
+def test_conda_and_rattler_choose_alike(real: RealConda, tmp_path: Path) -> None:
+    """Of what is asked for, both choose the same versions, and what they choose fits."""
+    others = []
+    for seed in range(_WORLDS):
+        place = tmp_path / str(seed)
+        asked = conda_request(WorldMaker(seed).make(), place)
+        tools = (Rattler(place / "cache", None, _LIMIT), _tool(real.program(), place))
+        found: list[object] = []
+        for each in tools:
+            try:
+                packages = each.solve(asked)
+            except EltEnvError as error:
+                found.append(type(error))
+                continue
+            assert not [*_faults(packages, asked)], seed
+            names = {one.name for one in asked.specs}
+            found.append({one.name: one.version for one in packages if one.name in names})
+        if found[0] != found[1]:
+            others.append((seed, *found))
+    assert others == []
