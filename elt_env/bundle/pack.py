@@ -14,6 +14,7 @@ from typing import IO
 from elt_env.bundle.archive import write_archive
 from elt_env.bundle.listing import Entry, Listing
 from elt_env.bundle.names import LOCK, archive_entry, built_entry, is_sdist, spec_entry
+from elt_env.bundle.signature import sign, signature_path
 from elt_env.environment.build import require_lock
 from elt_env.environment.locked_files import locked_files
 from elt_env.errors import InputError
@@ -23,7 +24,7 @@ from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
-from elt_env.runtime.files import sha256_of, writing_atomically
+from elt_env.runtime.files import sha256_of, write_atomically, writing_atomically
 from elt_env.runtime.input_files import open_file, read_bytes
 from elt_env.spec.document import Spec
 from elt_env.toolbox import Toolbox
@@ -43,14 +44,17 @@ class _Member:
         return open_file(self.content)
 
 
-def pack_bundle(target: Target, toolbox: Toolbox, path: Path, say: Say) -> Listing:
+def pack_bundle(
+    target: Target, toolbox: Toolbox, path: Path, say: Say, *, key: Path | None = None
+) -> Listing:
     """Write a bundle to `path`, all at once; return what it holds.
 
-    Of the same lock and the same spec come the same bytes.
+    Of the same lock and the same spec come the same bytes. With a key of OpenSSH it is signed, and
+    the signature is written beside it.
 
     Raises:
         InputError: there is no lock, or it no longer satisfies the spec and the policy; or a wheel
-            is missing of what is locked as an sdist.
+            is missing of what is locked as an sdist; or nothing can be signed with the key.
         IntegrityError: what is kept or served is not what was locked.
         NetworkError: what is not kept cannot be fetched.
         StorageError: it cannot be written.
@@ -71,6 +75,8 @@ def pack_bundle(target: Target, toolbox: Toolbox, path: Path, say: Say) -> Listi
         *sorted(_archives(lock, toolbox, say), key=lambda each: each.entry.name),
     ]
     listing = Listing(next(iter(files)), tuple(each.entry for each in members))
+    if key:
+        write_atomically(signature_path(path), sign(listing, key))
     opened = {each.entry: each.open for each in members}
     with writing_atomically(path) as file:
         write_archive(file, listing, lambda entry: opened[entry](), say)

@@ -12,6 +12,7 @@ from elt_env.bundle.archive import ArchiveReader
 from elt_env.bundle.listing import REMEDY, Entry, Listing
 from elt_env.bundle.names import LOCK, archive_entry, built_entry, is_sdist, is_text, spec_path
 from elt_env.bundle.place import Place, find_place
+from elt_env.bundle.signature import require_signature, signature_path
 from elt_env.errors import InputError, IntegrityError
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock, Package
@@ -44,11 +45,12 @@ class _Checked:
     built: Mapping[Entry, Package]
 
 
-def unpack_bundle(path: Path, project: Project, say: Say) -> Lock:
+def unpack_bundle(path: Path, project: Project, say: Say, *, signers: Path | None = None) -> Lock:
     """Make the lock of a bundle the current one of its target, and keep its archives.
 
     Each step is done whole or not at all, the lock becomes the current one last, and what was
-    interrupted is taken up by the next call.
+    interrupted is taken up by the next call. Where `signers` may sign, its signature is looked at
+    before anything else; the policy's `bundle-signers` are asked otherwise.
 
     Raises:
         InputError: there is no such file, or it does not go with the project.
@@ -56,7 +58,9 @@ def unpack_bundle(path: Path, project: Project, say: Say) -> Lock:
         StorageError: the store or the project cannot be written.
     """
     with _opened(path) as file:
-        checked = _check(ArchiveReader(file, path), path, say)
+        reader = ArchiveReader(file, path)
+        _require_signed(reader.listing, path, signers or _signers(project), say)
+        checked = _check(reader, path, say)
         place = find_place(checked.lock, checked.spec, checked.files, project, say)
         store = place.toolbox.store
         store.claim()
@@ -66,6 +70,18 @@ def unpack_bundle(path: Path, project: Project, say: Say) -> Lock:
     store.write_lock(checked.lock)
     store.set_current(checked.lock.target, checked.lock.digest, place.toolbox.now())
     return checked.lock
+
+
+def _signers(project: Project) -> Path | None:
+    named = project.policy.bundle_signers
+    return project.root / named if named else None
+
+
+def _require_signed(listing: Listing, path: Path, signers: Path | None, say: Say) -> None:
+    if signers:
+        say(f"bundle: signed by {require_signature(listing, path, signers)}")
+    elif signature_path(path).exists():
+        say(f"bundle: {signature_path(path).name} is not looked at; --signers FILE does")
 
 
 @contextlib.contextmanager

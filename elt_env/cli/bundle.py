@@ -22,7 +22,8 @@ from elt_env.runtime.files import sha256_of
 @click.command()
 @TARGET
 @click.option("-o", "--output", metavar="FILE", required=True, help="Where to write it.")
-def bundle(name: str, output: str) -> None:
+@click.option("--sign", "key", metavar="KEY", help="Sign it with a key of OpenSSH: FILE.sig.")
+def bundle(name: str, output: str, key: str | None) -> None:
     """Write TARGET's lock and its archives into one file.
 
     A machine without a network builds TARGET from it. It holds the lock, the spec and every
@@ -32,11 +33,12 @@ def bundle(name: str, output: str) -> None:
     \b
     Examples:
       elt-env bundle elt@3.11 -o elt.tar
+      elt-env bundle elt@3.11 -o elt.tar --sign ~/.ssh/id_ed25519
     """
     target, toolbox = open_target(name)
     path, say = Path(output), teller()
     require_new(path)
-    listing = pack_bundle(target, toolbox, path, say)
+    listing = pack_bundle(target, toolbox, path, say, key=Path(key) if key else None)
     say(f"bundle: {len(listing.entries)} files, {path.stat().st_size >> 20} MiB")
     click.echo(f"{sha256_of(path)}  {output}")
     tell("\n" + next_lines([(f"elt-env unbundle {path.name}", "there, in a project's directory")]))
@@ -44,7 +46,8 @@ def bundle(name: str, output: str) -> None:
 
 @click.command()
 @click.argument("file", metavar="FILE")
-def unbundle(file: str) -> None:
+@click.option("--signers", metavar="FILE", help="Refuse it unless one of these signed it.")
+def unbundle(file: str, signers: str | None) -> None:
     """Put the bundle FILE into this project.
 
     No network is needed. All of it is checked first. Its lock becomes the current one of its
@@ -55,8 +58,10 @@ def unbundle(file: str) -> None:
     \b
     Examples:
       elt-env unbundle elt.tar
+      elt-env unbundle elt.tar --signers allowed_signers
     """
-    lock = unpack_bundle(Path(file), open_project(with_policy=False), teller())
+    project, say = open_project(with_policy=False), teller()
+    lock = unpack_bundle(Path(file), project, say, signers=Path(signers) if signers else None)
     target, command = lock.target.name, own_command(sys.argv[0])
     click.echo(f"{target} {lock.digest}")
     tell(

@@ -163,6 +163,10 @@ class SharedPolicy(_Frozen):
         "projects of this user; `store`, in the store; or a directory, relative to the project, "
         "which has the prefixes as well where `home` is a bucket",
     )
+    bundle_signers: str | None = Field(
+        None,
+        description="file of those who may sign a bundle; without their signature none is used",
+    )
     project_name: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",

@@ -63,6 +63,15 @@ def _refused(file: Path, project: Project, *words: str) -> None:
         assert word in raised.value.problem
 
 
+def test_where_signers_are_named_an_unsigned_bundle_is_refused(
+    other: Project, bundle: Path, tmp_path: Path
+) -> None:
+    signers = tmp_path / "allowed_signers"
+    signers.write_text("ops@example.org ssh-ed25519 AAAA\n")
+    told = replace(other, policy=other.policy.model_copy(update={"bundle_signers": str(signers)}))
+    _refused(bundle, told, "has no signature elt.tar.sig")
+
+
 def test_no_file_is_named(other: Project, tmp_path: Path) -> None:
     _refused(tmp_path / "none.tar", other, "No such file")
     _refused(tmp_path, other, "it is a directory")
