@@ -68,7 +68,13 @@ def pack_bundle(
             + "\n  ".join(reasons),
             f"Make a new one: elt-env lock {target.name}",
         )
-    files = _spec_files(spec, toolbox.project.root)
+    return write_bundle(lock, toolbox, path, say)
+
+
+def write_bundle(lock: Lock, toolbox: Toolbox, path: Path, say: Say) -> Listing:
+    """Write the bundle of any lock, as `pack_bundle` that of the current one, with today's spec."""
+    target = lock.target
+    files = _spec_files(toolbox.project.spec(target.environment), toolbox.project.root)
     members = [
         _text(LOCK, lock_json.render(lock).encode()),
         *_spec_members(files),

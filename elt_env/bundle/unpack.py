@@ -84,6 +84,23 @@ def _require_signed(listing: Listing, path: Path, signers: Path | None, say: Say
         say(f"bundle: {signature_path(path).name} is not looked at; --signers FILE does")
 
 
+def keep_archives_of(lock: Lock, path: Path, toolbox: Toolbox, say: Say) -> None:
+    """Put the archives of a bundle, which is that of the lock, where a build looks for them.
+
+    Raises:
+        IntegrityError: it is not as it was written, or of another lock; nothing was changed then.
+    """
+    with _opened(path) as file:
+        checked = _check(ArchiveReader(file, path), path, say)
+        if checked.lock.digest != lock.digest:
+            raise IntegrityError(
+                f"{path} is the bundle of the lock {checked.lock.digest}, not of {lock.digest}.",
+                REMEDY,
+            )
+        file.seek(0)
+        _keep_archives(ArchiveReader(file, path), checked, toolbox, say)
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:

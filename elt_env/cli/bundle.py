@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from elt_env.bundle.pack import pack_bundle
+from elt_env.bundle.published import publish_bundle
 from elt_env.bundle.unpack import unpack_bundle
 from elt_env.cli.export import require_new
 from elt_env.cli.lock import TARGET
 from elt_env.cli.progress import tell, teller
 from elt_env.cli.targets import open_target
+from elt_env.environment.build import require_lock
 from elt_env.machine.shells import own_command
 from elt_env.project.settings import open_project
 from elt_env.report.summary import next_lines
@@ -21,9 +23,10 @@ from elt_env.runtime.files import sha256_of
 
 @click.command()
 @TARGET
-@click.option("-o", "--output", metavar="FILE", required=True, help="Where to write it.")
+@click.option("-o", "--output", metavar="FILE", help="Where to write it.")
 @click.option("--sign", "key", metavar="KEY", help="Sign it with a key of OpenSSH: FILE.sig.")
-def bundle(name: str, output: str, key: str | None) -> None:
+@click.option("--to-store", is_flag=True, help="Put it into the store, for followers.")
+def bundle(name: str, output: str | None, key: str | None, *, to_store: bool) -> None:
     """Write TARGET's lock and its archives into one file.
 
     A machine without a network builds TARGET from it. It holds the lock, the spec and every
@@ -34,8 +37,14 @@ def bundle(name: str, output: str, key: str | None) -> None:
     Examples:
       elt-env bundle elt@3.11 -o elt.tar
       elt-env bundle elt@3.11 -o elt.tar --sign ~/.ssh/id_ed25519
+      elt-env bundle elt@3.11 --to-store
     """
     target, toolbox = open_target(name)
+    if to_store and not output and not key:
+        click.echo(publish_bundle(require_lock(target, toolbox), toolbox, teller()))
+        return
+    if not output or to_store:
+        raise click.UsageError("Give '-o FILE', or '--to-store' alone.")
     path, say = Path(output), teller()
     require_new(path)
     listing = pack_bundle(target, toolbox, path, say, key=Path(key) if key else None)

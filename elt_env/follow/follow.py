@@ -16,9 +16,10 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from elt_env.bundle.published import take_bundle
 from elt_env.environment.build import ensure_prefix, require_as_sealed
 from elt_env.environment.prefix import Prefix
-from elt_env.errors import EltEnvError, InputError, IntegrityError, ProofError
+from elt_env.errors import EltEnvError, InputError, IntegrityError, NetworkError, ProofError
 from elt_env.follow.machine import Machine
 from elt_env.follow.superseded import collect_superseded
 from elt_env.lockfile.document import Lock
@@ -150,7 +151,7 @@ def _brought_to(release: Release, tag: str, machine: Machine, check: Check, say:
     _require_forward(machine, release)
     say(f"follow: {release.target} is released as {short(release.digest)}, {release.number}")
     lock = _fetched(machine, release)
-    prefix = Prefix(ensure_prefix(lock, machine.toolbox, say).path, lock)
+    prefix = _built(lock, machine, say)
     _require_holding(prefix, machine, check, say)
     _switch(machine, release, prefix, say)
     now = Position(machine.source.documents.place(""), tag, release.number, release.digest)
@@ -184,6 +185,18 @@ def _fetched(machine: Machine, release: Release) -> Lock:
         lock = machine.source.read_manifest(release.digest, target)
         own.write_lock(lock)
         return lock
+
+
+def _built(lock: Lock, machine: Machine, say: Say) -> Prefix:
+    """Return the prefix of a lock, built from the bundle in the source where no index answers."""
+    try:
+        path = ensure_prefix(lock, machine.toolbox, say).path
+    except NetworkError as error:
+        say(f"follow: {error.problem}", logging.WARNING)
+        if not take_bundle(lock, machine.source, machine.toolbox, say):
+            raise
+        path = ensure_prefix(lock, machine.toolbox, say).path
+    return Prefix(path, lock)
 
 
 def _require_holding(prefix: Prefix, machine: Machine, check: Check, say: Say) -> None:

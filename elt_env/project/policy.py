@@ -137,6 +137,11 @@ class EnvironmentPolicy(_Frozen):
         description="where a new image is pushed to, as `registry.example/team/elt`, by the start "
         "of the lock's digest; the tag of the Python minor moves with the release",
     )
+    publish_bundle: bool = Field(
+        default=False,
+        description="whether a release has a bundle in the store, from which followers build where "
+        "no index answers",
+    )
     reload_locations: dict[str, tuple[str, ...]] = Field(
         {},
         description="by URL of a Dagster webserver, the code locations that are reloaded when the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from elt_env.bundle.published import publish_bundle, remove_bundles
 from elt_env.environment.build import require_as_sealed, require_lock, require_prefix
 from elt_env.image.push import push_release
 from elt_env.machine.process import Say
@@ -10,7 +11,7 @@ from elt_env.package.target import Target
 from elt_env.proof.proof import Proof, examine, require_proven
 from elt_env.release.locations import require_loadable
 from elt_env.release.move import MoveResult, moving
-from elt_env.release.record import Release, withdrawn
+from elt_env.release.record import Release, to_keep, withdrawn
 from elt_env.toolbox import Toolbox
 
 
@@ -57,12 +58,17 @@ def promote(  # noqa: PLR0913  # target, tools and listener, and what the histor
         require_loadable(lock, prefix.path, toolbox, say)
         for each in proof.aside:
             say(f"promote: does not apply: {each}")
+        if toolbox.environment.publish_bundle:
+            publish_bundle(lock, toolbox, say)
         release = mover.prepare(
             prefix, proof.image_digest, proof.outcome, action="promoted", trigger=trigger, by=by
         )
         if push_release(lock, release.image, toolbox, say):
             require_as_sealed(prefix)
         mover.switch(release)
+        if toolbox.environment.publish_bundle:
+            kept = to_keep((*mover.history, release), toolbox.policy.keep_releases)
+            remove_bundles(toolbox.store, target, kept)
     return MoveResult(release, before)
 
 

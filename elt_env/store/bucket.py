@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import obstore
@@ -25,6 +26,7 @@ from obstore.store import ObjectStore
 from pydantic import TypeAdapter, ValidationError
 
 from elt_env.errors import IntegrityError, StorageError, StoreUnreachableError
+from elt_env.runtime.files import writing
 from elt_env.runtime.limits import MOST_STORED_BYTES
 from elt_env.store.bucket_client import bucket_errors
 from elt_env.store.bucket_lease import bucket_lease
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _FOLDER = ".folder"
 _MARK = "elt-env-put"  # metadata of an object
 _TRIES = 6
+_PART = 8 << 20  # bytes
 TERM = 30.0  # seconds
 
 
@@ -121,6 +124,20 @@ class BucketDocuments:
         counts = self._writing(folder)
         place = f"{folder.rpartition('/')[0]}/{counts.place}" if counts else folder
         return _Folder(self, place)
+
+    def write_file(self, key: str, path: Path) -> None:
+        """Put an object in parts, as `Documents.write_file`."""
+        with bucket_errors(self.place(key), writing=True):
+            obstore.put(self.bucket, key, path)
+
+    def read_file(self, key: str, path: Path) -> None:
+        """Get an object in parts, as `Documents.read_file`: one request has to end in seconds."""
+        with bucket_errors(self.place(key)):
+            size = obstore.head(self.bucket, key)["size"]
+            with writing(path), path.open("wb") as file:
+                for start in range(0, size, _PART):
+                    end = min(start + _PART, size)
+                    file.write(obstore.get_range(self.bucket, key, start=start, end=end))
 
     def _writing(self, folder: str) -> _Writing | None:
         """Return which writing of a folder counts; None where it was never written."""

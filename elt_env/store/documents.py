@@ -106,6 +106,19 @@ class Documents(Protocol):
         """
         ...
 
+    def write_file(self, key: str, path: Path) -> None:
+        """Write what a file holds, of any size: whole, or not at all."""
+        ...
+
+    def read_file(self, key: str, path: Path) -> None:
+        """Write a document of any size into a new file.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: it cannot be read.
+        """
+        ...
+
     def delete(self, key: str) -> None:
         """Remove a document, if it is there."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from elt_env.errors import IntegrityError
 from elt_env.runtime.file_lock import file_lock
-from elt_env.runtime.files import write_atomically, writing
+from elt_env.runtime.files import write_atomically, writing, writing_atomically
 from elt_env.runtime.input_files import cause, read_bytes
 from elt_env.runtime.limits import MOST_STORED_BYTES
 from elt_env.store.documents import Tagged
@@ -82,6 +83,16 @@ class LocalDocuments:
                 for name, content in files.items():
                     write_atomically(new / name, content)
                 _exchange(path, new, old)
+
+    def write_file(self, key: str, path: Path) -> None:
+        """Copy a file, as `Documents.write_file`."""
+        with path.open("rb") as source, writing_atomically(self.directory / key) as file:
+            shutil.copyfileobj(source, file)
+
+    def read_file(self, key: str, path: Path) -> None:
+        """Copy a file, as `Documents.read_file`."""
+        with (self.directory / key).open("rb") as source, writing(path), path.open("wb") as file:
+            shutil.copyfileobj(source, file)
 
     def delete(self, key: str) -> None:
         """Remove a file, as `Documents.delete`."""

@@ -46,17 +46,17 @@ class Fleet:
     def target(self) -> str:
         return self.terminal.target
 
-    def typed(self, *arguments: str) -> str:
-        variables = {**self.s3.variables(), "ELT_ENV_HOME": self.url}
+    def typed(self, *arguments: str, **more: str) -> str:
+        variables = {**self.s3.variables(), "ELT_ENV_HOME": self.url, **more}
         done = self.terminal.type(*arguments, **variables)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def release(self, version: str) -> str:
+    def release(self, version: str, **more: str) -> str:
         """Release a newer `part`, and return the digest of its lock."""
         self.terminal.offer("part", version)
         self.typed("relock", self.target, "-P", "part")
-        self.typed("build", self.target)
+        self.typed("build", self.target, **more)
         shown = json.loads(self.typed("show", self.target, "--json"))
         return str(shown["release"]["current"])
 
@@ -78,7 +78,7 @@ class Follower:
             **variables,
             **self.fleet.s3.variables(self.fleet.proxy.host),
             **own,
-            "UV_CACHE_DIR": str(self.fleet.terminal.root / "uv"),
+            "UV_CACHE_DIR": str(person / "uv"),
         }
 
     def typed(self, *arguments: str) -> Result:
@@ -201,6 +201,26 @@ def test_a_lock_that_was_changed_by_hand_is_refused(fleet: Fleet, follower: Foll
     follower.followed("--check", "none")
 
 
+def test_where_no_index_answers_the_bundle_is_taken(fleet: Fleet, follower: Follower) -> None:
+    fleet.typed("build", fleet.target, "--no-promote")
+    index = fleet.terminal.index
+    index.fault = "500"
+    try:
+        refused = follower.follow("--check", "none")
+        assert refused.exit_code == 4
+        assert "there is none" in refused.output
+        assert not (follower.home / "current").exists()
+        place = fleet.typed("bundle", fleet.target, "--to-store").strip()
+        assert place.startswith(f"{fleet.url}/bundles/{fleet.target}/")
+        fleet.proxy.asked.clear()
+        follower.followed()
+    finally:
+        index.fault = None
+    assert follower.runs()
+    assert [each for each in fleet.proxy.asked if "/bundles/" in each.path]
+    assert not [*(follower.home / "work").iterdir()]
+
+
 def test_no_dagster_is_imported(fleet: Fleet, follower: Follower) -> None:
     follower.followed("--check", "none")
     script = (
@@ -229,7 +249,7 @@ def test_a_service_goes_on_until_it_is_told_to_end(fleet: Fleet, follower: Follo
         assert process.stdout is not None
         assert process.stdout.readline().startswith(f"{fleet.target} sha256:")
         fleet.proxy.faults.extend([Reply(403, b"")] * 2)  # it tells that, and goes on
-        digest = fleet.release("2.0")
+        digest = fleet.release("2.0", ELT_ENV_ENVIRONMENTS__ELT__PUBLISH_BUNDLE="true")
         assert digest in process.stdout.readline()
         process.terminate()
         _, said = process.communicate(timeout=LIMIT)
@@ -237,3 +257,4 @@ def test_a_service_goes_on_until_it_is_told_to_end(fleet: Fleet, follower: Follo
     assert "refuses" in said
     assert "ended, as told" in said
     assert digest[7:19] in follower.runs()
+    assert f"{digest[7:]}.tar" in fleet.bucket.names(f"bundles/{fleet.target}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -251,3 +252,15 @@ def test_what_is_known_is_not_read_again(documents: Documents) -> None:
     assert second is not None
     assert second.content == b"two"
     assert documents.read_new(_KEY, second.tag) is None
+
+
+@pytest.mark.parametrize("size", [0, 9 << 20])
+def test_a_large_file_is_written_and_read(documents: Documents, tmp_path: Path, size: int) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.write_bytes(random.Random(1).randbytes(size))  # noqa: S311  # no secret
+    with pytest.raises(FileNotFoundError):
+        documents.read_file("bundles/one.tar", copy)
+    documents.write_file("bundles/one.tar", source)
+    documents.read_file("bundles/one.tar", copy)
+    assert copy.read_bytes() == source.read_bytes()
+    assert documents.names("bundles") == ("one.tar",)
