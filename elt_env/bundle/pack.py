@@ -68,10 +68,12 @@ def pack_bundle(
             + "\n  ".join(reasons),
             f"Make a new one: elt-env lock {target.name}",
         )
-    return write_bundle(lock, toolbox, path, say)
+    return write_bundle(lock, toolbox, path, say, key=key)
 
 
-def write_bundle(lock: Lock, toolbox: Toolbox, path: Path, say: Say) -> Listing:
+def write_bundle(
+    lock: Lock, toolbox: Toolbox, path: Path, say: Say, *, key: Path | None = None
+) -> Listing:
     """Write the bundle of any lock, as `pack_bundle` that of the current one, with today's spec."""
     target = lock.target
     files = _spec_files(toolbox.project.spec(target.environment), toolbox.project.root)
