@@ -27,7 +27,8 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say, keeping
 from elt_env.package.target import Target
-from elt_env.runtime.files import write_atomically
+from elt_env.runtime.file_hashes import FileHashes, HashOf
+from elt_env.runtime.files import sha256_of, write_atomically
 from elt_env.runtime.masking import hidden
 from elt_env.toolbox import Toolbox, no_lock
 
@@ -199,15 +200,16 @@ def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
 
 
 def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
-    complete(prefix, toolbox, say)
+    hash_of = FileHashes().sha256_of
+    complete(prefix, toolbox, say, hash_of)
     say("bytecode: compiling the modules, so that no tool does")
-    cache = BytecodeCache(toolbox.caches)
+    cache = BytecodeCache(toolbox.caches, hash_of)
     compile_prefix(prefix, cache, toolbox.policy.tool_limit.total_seconds(), say)
-    keep_list(prefix.path)
+    keep_list(prefix.path, hash_of)
     say(f"prefix: {prefix.path} is sealed")
 
 
-def complete(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+def complete(prefix: Prefix, toolbox: Toolbox, say: Say, hash_of: HashOf = sha256_of) -> None:
     """Verify a prefix in which everything is installed, and put everything in its place.
 
     It then holds what the lock says, each file as the lock alone decides it, and is closed to pip
@@ -222,11 +224,11 @@ def complete(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     keep_activation(prefix, say)
     say("verify: the installed set, conda's files, and what the packages need of each other")
     require_installed_is_locked(prefix)
-    require_conda_untouched(prefix)
+    require_conda_untouched(prefix, hash_of)
     faults = toolbox.installer.inconsistencies(prefix.path, say)
     if faults:
         raise unfit(prefix, faults)
-    settle_files(prefix, toolbox, say)
+    settle_files(prefix, toolbox, say, hash_of)
     target = prefix.lock.target.name
     write_atomically(
         prefix.library / "EXTERNALLY-MANAGED", _EXTERNALLY_MANAGED.format(target=target)

@@ -1,41 +1,57 @@
 """Bytecode that was compiled before, kept under what it was compiled from.
 
 The bytes of a package's bytecode depend on its sources and on the interpreter (`compile_modules`).
-So the next prefix that has the same sources gets a copy of them. Nothing is linked: what is edited
-in one prefix reaches no other. A file of the cache begins with a code over its name and all of its
-content (HMAC, RFC 2104), whose key lies outside of the caches; one that does not
-agree with it, or that cannot be read, counts as not there: its package is compiled, and kept anew.
+So the next prefix that has the same sources gets the same files: links, where the file system has
+them, as an installer links the sources; else copies. Python writes bytecode anew beside what is
+there and changes none in its place. Where somebody does, every prefix that has the file is not as
+it was sealed (`file_list.compare`), and the cache no longer gives it.
+
+An entry is a directory. Its `index` names each module with the mode and hash of its bytecode, after
+a code over all of it (HMAC, RFC 2104), whose key lies outside of the caches. An entry counts as not
+there when its index does not agree with the code, or when one file is not what the index says. Its
+package is compiled then, and kept anew.
 """
 
 # Paths are strings here: there are tens of thousands of files.
-# ruff: noqa: PTH118
+# ruff: noqa: PTH103, PTH108, PTH116, PTH118, PTH120
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from elt_env.environment.file_list import attributes
 from elt_env.environment.prefix import Prefix
 from elt_env.machine.process import Say
 from elt_env.project.cache_home import CacheHome, sealed, unsealed
 from elt_env.python.bytecode import bytecode_path
 from elt_env.python.compilation import COMPILER, compile_modules
-from elt_env.runtime.files import sha256_of, writing
+from elt_env.runtime.file_hashes import HashOf
+from elt_env.runtime.files import remove, sha256_of, writing
 from elt_env.runtime.input_files import read_stored
 from elt_env.store.last_use import mark_used
 
-_WRITABLE, _PLAIN = 0o200, 0o666  # the modes that py_compile gives: those of the source
+_INDEX = "index"
+_Index = Mapping[str, tuple[int, str]]
+"""By source the mode and the sha256 of its bytecode; in this order the files are numbered."""
 
 
 class BytecodeCache:
-    """The bytecode in the caches of a project."""
+    """The bytecode in the caches of a project.
 
-    def __init__(self, caches: CacheHome) -> None:
+    Args:
+        caches: where it is.
+        hash_of: returns the hashes of files, of which whoever compiles may know some already.
+    """
+
+    def __init__(self, caches: CacheHome, hash_of: HashOf = sha256_of) -> None:
         self._place = caches.path / "bytecode"
         self._caches = caches
+        self.hash_of = hash_of
 
     def compile(
         self, groups: Sequence[Sequence[str]], level: int, prefix: Prefix, limit: float, say: Say
@@ -45,7 +61,7 @@ class BytecodeCache:
         Raises: as `compile_modules`.
         """
         secret = self._caches.secret()
-        keyed = {_key_of(group, level, prefix): group for group in groups}
+        keyed = {self._key_of(group, level, prefix): group for group in groups}
         with writing(prefix.path):
             taken = {key: self._take(key, level, prefix, secret) for key in keyed}
         due = {key: keyed[key] for key, number in taken.items() if number is None}
@@ -60,44 +76,73 @@ class BytecodeCache:
             self._keep(key, [each for each in group if each not in lost], level, prefix, secret)
         return sum(filter(None, taken.values())) + sum(map(len, due.values())) - len(left_out)
 
+    def _key_of(self, group: Sequence[str], level: int, prefix: Prefix) -> str:
+        """Return the hash of all that the bytecode of a group depends on."""
+        places = [os.path.join(prefix.path, each) for each in group]
+        modes = [os.stat(each).st_mode for each in places]
+        sources = list(zip(group, modes, map(self.hash_of, places), strict=True))
+        of_compiler = [prefix.interpreter_digest, self.hash_of(COMPILER), level]
+        return hashlib.sha256(json.dumps([of_compiler, sources]).encode()).hexdigest()
+
     def _take(self, key: str, level: int, prefix: Prefix, secret: bytes) -> int | None:
-        """Write what is kept into a prefix; return of how many modules, None where nothing is."""
-        path = self._place / key
+        """Link what is kept into a prefix; return of how many modules, None where nothing is."""
+        entry = self._place / key
+        index = _index_of(entry, secret)
+        if index is None:
+            return None
+        mark_used(entry)
+        targets = [_compiled(source, level, prefix) for source in index]
+        for each in {os.path.dirname(target) for target in targets}:
+            os.makedirs(each, exist_ok=True)
+        for number, (target, wanted) in enumerate(zip(targets, index.values(), strict=True)):
+            given = _give(os.path.join(entry, str(number)), target)
+            if not given or self._state(target) != wanted:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(target)
+                return None
+        return len(index)
+
+    def _state(self, path: str) -> tuple[int, str] | None:
+        """Return the mode and hash of a file; None for what is none, or has more than these."""
         try:
-            data = unsealed(key, read_stored(path), secret)
+            mode = os.lstat(path).st_mode
+            plain = stat.S_ISREG(mode) and not attributes(path)
+            return (stat.S_IMODE(mode), self.hash_of(path)) if plain else None
         except OSError:
             return None
-        if data is None:
-            return None
-        mark_used(path)
-        listed, _, rest = data.partition(b"\n")
-        sizes: Mapping[str, int] = json.loads(listed)
-        start = 0
-        for source, size in sizes.items():
-            target = _compiled(source, level, prefix)
-            mode = os.stat(os.path.join(prefix.path, source)).st_mode  # noqa: PTH116
-            _write(target, rest[start : start + size], (mode | _WRITABLE) & _PLAIN)
-            start += size
-        return len(sizes)
 
     def _keep(
-        self, key: str, sources: Sequence[str], level: int, prefix: Prefix, secret: bytes
+        self, key: str, sources: Iterable[str], level: int, prefix: Prefix, secret: bytes
     ) -> None:
         """Keep the bytecode of modules; where that is not possible, it is compiled another time."""
         if not secret:
             return
+        entry = self._place / key
+        new = self._place / f".{key}.{os.getpid():08}"
         with contextlib.suppress(OSError):
-            contents = [read_stored(Path(_compiled(each, level, prefix))) for each in sources]
-            sizes = dict(zip(sources, map(len, contents), strict=True))
-            data = json.dumps(sizes).encode() + b"\n" + b"".join(contents)
-            _write(os.fspath(self._place / key), sealed(key, data, secret), _PLAIN)
+            new.mkdir(parents=True)
+            index = {}
+            for number, source in enumerate(sources):
+                kept = os.path.join(new, str(number))
+                _give(_compiled(source, level, prefix), kept)
+                index[source] = self._state(kept)
+            data = json.dumps(index).encode()
+            if None not in index.values():
+                (new / _INDEX).write_bytes(sealed(key, data, secret))
+                remove(entry)
+                new.rename(entry)
+        with contextlib.suppress(OSError):
+            remove(new)
 
 
-def _key_of(group: Sequence[str], level: int, prefix: Prefix) -> str:
-    """Return the hash of all that the bytecode of a group depends on."""
-    sources = [(each, sha256_of(prefix.path / each)) for each in group]
-    of_compiler = [prefix.interpreter_digest, sha256_of(COMPILER), level]
-    return hashlib.sha256(json.dumps([of_compiler, sources]).encode()).hexdigest()
+def _index_of(entry: Path, secret: bytes) -> _Index | None:
+    try:
+        data = unsealed(entry.name, read_stored(entry / _INDEX), secret)
+    except OSError:
+        return None
+    if data is None:
+        return None
+    return {source: (mode, sha256) for source, (mode, sha256) in json.loads(data).items()}
 
 
 def _compiled(source: str, level: int, prefix: Prefix) -> str:
@@ -105,14 +150,28 @@ def _compiled(source: str, level: int, prefix: Prefix) -> str:
     return os.path.join(prefix.path, bytecode_path(source, tag))
 
 
-def _write(path: str, data: bytes, mode: int) -> None:
-    """Put a file in the place of whatever is there; what a disk loses of it, its code tells."""
-    part = f"{path}.{os.getpid()}"
+def _give(source: str, target: str) -> bool:
+    """Link a file, or copy it where that is not possible, in the place of whatever is there."""
     try:
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        remove(Path(target))
+        return _give(source, target)
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with open(handle, "wb") as file:  # noqa: PTH123
+        return False
+    except OSError:  # another file system, or one without links, or more of them than it lets be
+        return _copy(source, target)
+    return True
+
+
+def _copy(source: str, target: str) -> bool:
+    try:
+        data, mode = read_stored(Path(source)), os.lstat(source).st_mode
+    except OSError:
+        return False
+    part = f"{target}.{os.getpid()}"
+    with open(part, "wb") as file:  # noqa: PTH123  # what a disk loses of it, its hash tells
         file.write(data)
-    os.replace(part, path)  # noqa: PTH105
+        os.fchmod(file.fileno(), stat.S_IMODE(mode))
+    os.replace(part, target)  # noqa: PTH105
+    return True

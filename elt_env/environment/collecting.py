@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,24 +15,34 @@ from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import remove, remove_tree, writing
 from elt_env.store.last_use import taken, used_since
 
+Links = Counter[tuple[int, int]]
+"""By device and inode how many links to a file a dry run has passed, and would have removed."""
 
-def freed(path: Path) -> int:
+
+def freed(path: Path, passed: Links | None = None) -> int:
     """Return the bytes that the removal of a file or directory frees; what is linked stays."""
     if not path.is_dir() or path.is_symlink():
-        return _size(os.lstat(path))
+        return _size(os.lstat(path), passed)
     total = 0
     for directory, _, files in os.walk(path):
         for name in files:
             with contextlib.suppress(FileNotFoundError):
-                total += _size(os.lstat(os.path.join(directory, name)))  # noqa: PTH118  # many
+                place = os.path.join(directory, name)  # noqa: PTH118  # many
+                total += _size(os.lstat(place), passed)
     return total
 
 
-def _size(found: os.stat_result) -> int:
-    return found.st_blocks * 512 if found.st_nlink == 1 else 0
+def _size(found: os.stat_result, passed: Links | None) -> int:
+    links = 1
+    if passed is not None:
+        passed[found.st_dev, found.st_ino] += 1
+        links = passed[found.st_dev, found.st_ino]
+    return found.st_blocks * 512 if found.st_nlink == links else 0
 
 
-def remove_prefix(path: Path, moment: float, *, dry_run: bool) -> int | None:
+def remove_prefix(
+    path: Path, moment: float, *, dry_run: bool, passed: Links | None = None
+) -> int | None:
     """Remove a prefix that nobody builds or used since `moment`; return the bytes that this frees.
 
     None: it stays. A prefix without a marker goes by the time of its directory.
@@ -45,7 +56,7 @@ def remove_prefix(path: Path, moment: float, *, dry_run: bool) -> int | None:
         marker = path / MARKER
         if used_since(marker if marker.exists() else path, moment):
             return None
-        size = freed(path)
+        size = freed(path, passed)
         if dry_run:
             return size
         if marker.exists():
@@ -72,7 +83,9 @@ def remove_root(path: Path, moment: float, *, dry_run: bool) -> int | None:
         return remove_file(path, moment, dry_run=dry_run) if alone else None
 
 
-def remove_file(path: Path, moment: float, *, dry_run: bool) -> int | None:
+def remove_file(
+    path: Path, moment: float, *, dry_run: bool, passed: Links | None = None
+) -> int | None:
     """Remove a file or directory that nobody used since `moment`; return the bytes that it frees.
 
     None: it stays, or is not there.
@@ -82,7 +95,7 @@ def remove_file(path: Path, moment: float, *, dry_run: bool) -> int | None:
     """
     if not path.exists() or used_since(path, moment):
         return None
-    size = freed(path)
+    size = freed(path, passed)
     if dry_run:
         return size
     with writing(path), taken(path, moment) as mine:

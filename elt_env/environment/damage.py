@@ -24,7 +24,8 @@ class Damage:
     """Something that is not as it was made.
 
     Attributes:
-        part: what it belongs to; `bytecode` is what a prefix holds below a `__pycache__`.
+        part: what it belongs to; `bytecode` is what a prefix holds below a `__pycache__`,
+            and what nobody has changed in its place.
         path: a file of the directory of a lock, a prefix, a release or of images, relative to it,
             or a directory of a prefix, with a slash at its end; `current` for the link to a
             release; else a blob's digest, or "" where the whole part is meant.

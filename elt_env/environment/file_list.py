@@ -9,13 +9,14 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from elt_env.environment.damage import Damage, compare_attributes, compare_lists
 from elt_env.environment.prefix import MARKER
 from elt_env.python.bytecode import is_cached
+from elt_env.runtime.file_hashes import HashOf
 from elt_env.runtime.files import sha256_of, write_atomically
 from elt_env.runtime.input_files import read_stored
 
@@ -48,17 +49,24 @@ def list_path(prefix: Path) -> Path:
     return prefix.with_name(f".{prefix.name}.files.json")
 
 
-def list_prefix(prefix: Path) -> SealedFiles:
+def list_prefix(prefix: Path, hash_of: HashOf = sha256_of) -> SealedFiles:
     """Return what every file, link and directory below `prefix` is now, but for its marker."""
     root, paths = os.fspath(prefix), _paths(prefix)
     files = [each for each in paths if not each.endswith("/")]
     # Before anything is read: a file that changes meanwhile then has other stats than these.
     stats = {path: _stats(os.lstat(os.path.join(root, path))) for path in files}
     directories = _directories(root, paths)
-    return SealedFiles(_files(root, files), stats, directories, _attributes(root, paths))
+    return SealedFiles(
+        _files(root, files, hash_of=hash_of), stats, directories, _attributes(root, paths)
+    )
 
 
-def _files(root: str, paths: Sequence[str], sealed: SealedFiles | None = None) -> Listed:
+def _files(
+    root: str,
+    paths: Sequence[str],
+    sealed: SealedFiles | None = None,
+    hash_of: HashOf = sha256_of,
+) -> Listed:
     """Return what the files among paths are; what looks as it did when it was sealed is not read.
 
     A file whose size, time of the last change and inode are those of then counts as what it was.
@@ -67,7 +75,7 @@ def _files(root: str, paths: Sequence[str], sealed: SealedFiles | None = None) -
     """
     files, stats = (sealed.files, sealed.stats) if sealed else ({}, {})
     return {
-        path: _described(os.path.join(root, path), files.get(path), stats.get(path))
+        path: _described(os.path.join(root, path), hash_of, files.get(path), stats.get(path))
         for path in paths
         if not path.endswith("/")
     }
@@ -76,6 +84,8 @@ def _files(root: str, paths: Sequence[str], sealed: SealedFiles | None = None) -
 def compare(prefix: Path, sealed: SealedFiles, *, quickly: bool = False) -> tuple[Damage, ...]:
     """Return what of a prefix is not what it was: files, directories, modes, extended attributes.
 
+    Bytecode that Python wrote anew is derived; what was changed in its place is damage.
+
     Args:
         prefix: the directory.
         sealed: what it was.
@@ -83,7 +93,10 @@ def compare(prefix: Path, sealed: SealedFiles, *, quickly: bool = False) -> tupl
             inode are those of then; else every file is read.
     """
     root, paths = os.fspath(prefix), _paths(prefix)
-    found = compare_lists(sealed.files, _files(root, paths, sealed if quickly else None))
+    files = compare_lists(sealed.files, _files(root, paths, sealed if quickly else None))
+    found = tuple(
+        replace(each, part="prefix") if _is_edited(each, root, sealed) else each for each in files
+    )
     if sealed.directories is not None:
         found += compare_lists(sealed.directories, _directories(root, paths))
     if sealed.attributes is not None:
@@ -91,6 +104,18 @@ def compare(prefix: Path, sealed: SealedFiles, *, quickly: bool = False) -> tupl
         others = compare_attributes(sealed.attributes, _attributes(root, paths))
         found += tuple(each for each in others if each.path not in gone)
     return found
+
+
+def _is_edited(each: Damage, root: str, sealed: SealedFiles) -> bool:
+    """Tell whether bytecode was changed in its place, which Python does not do.
+
+    Other prefixes may share the file.
+    """
+    stats = sealed.stats.get(each.path)
+    if each.is_fault or each.fault in ("was added", "is gone") or stats is None:
+        return False
+    inode = stats.rpartition(" ")[2]
+    return inode == str(os.lstat(os.path.join(root, each.path)).st_ino)
 
 
 def _directories(root: str, paths: Sequence[str]) -> Listed:
@@ -131,13 +156,14 @@ def remove_attributes(path: Path) -> None:
         os.removexattr(path, name, follow_symlinks=False)
 
 
-def keep_list(prefix: Path) -> None:
+def keep_list(prefix: Path, hash_of: HashOf = sha256_of) -> None:
     """Keep the list of a prefix as it is now.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
-    write_atomically(list_path(prefix), json.dumps(vars(list_prefix(prefix)), indent=0) + "\n")
+    content = vars(list_prefix(prefix, hash_of))
+    write_atomically(list_path(prefix), json.dumps(content, indent=0) + "\n")
 
 
 def kept_list(prefix: Path) -> SealedFiles | None:
@@ -200,7 +226,9 @@ def _walk(root: str, below: str = "") -> Iterator[str]:
                 yield path
 
 
-def _described(path: str, listed: str | None = None, stats: str | None = None) -> str:
+def _described(
+    path: str, hash_of: HashOf, listed: str | None = None, stats: str | None = None
+) -> str:
     """Return what a path is; with the hash that was listed where it has the same stats."""
     found = os.lstat(path)
     if stat.S_ISLNK(found.st_mode):
@@ -208,7 +236,7 @@ def _described(path: str, listed: str | None = None, stats: str | None = None) -
     mode = f"{stat.S_IMODE(found.st_mode):o}"
     if listed and stats == _stats(found) and not listed.startswith("-> "):
         return f"{mode} {listed.partition(' ')[2]}"
-    return f"{mode} {sha256_of(Path(path))}"
+    return f"{mode} {hash_of(path)}"
 
 
 def _stats(found: os.stat_result) -> str:

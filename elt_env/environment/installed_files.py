@@ -16,6 +16,7 @@ from pathlib import Path
 
 from elt_env.environment.prefix import Distribution, Prefix
 from elt_env.python.bytecode import is_cached
+from elt_env.runtime.file_hashes import HashOf
 from elt_env.runtime.files import sha256_of
 from elt_env.runtime.input_files import read_stored
 
@@ -89,11 +90,11 @@ def installed_files(prefix: Prefix) -> InstalledFiles:
     return InstalledFiles(tuple(changed), tuple(shared))
 
 
-def recorded_files(prefix: Prefix) -> tuple[RecordedFile, ...]:
+def recorded_files(prefix: Prefix, hash_of: HashOf = sha256_of) -> tuple[RecordedFile, ...]:
     """Return every file whose content a distribution of pip's recorded; each is read."""
     hashed = {path: by for path, by in _brought(prefix).items() if _hashes(by)}
     return tuple(
-        _judged(os.path.relpath(path, prefix.path), by, _found(path))
+        _judged(os.path.relpath(path, prefix.path), by, _found(path, hash_of))
         for path, by in sorted(hashed.items())
     )
 
@@ -111,8 +112,8 @@ def _hashes(by: _Brought) -> set[str]:
     return {each for _, each in by if each is not None}
 
 
-def _found(path: Path) -> str | None:
-    return recorded_hash(path) if path.is_file() else None
+def _found(path: Path, hash_of: HashOf = sha256_of) -> str | None:
+    return recorded_hash(path, hash_of) if path.is_file() else None
 
 
 def _judged(place: str, by: _Brought, found: str | None) -> RecordedFile:
@@ -187,7 +188,7 @@ def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | Non
         yield Path(os.path.normpath(site / file)), wanted
 
 
-def recorded_hash(path: Path) -> str:
+def recorded_hash(path: Path, hash_of: HashOf = sha256_of) -> str:
     """Return the sha256 of a file's content as RECORD writes it."""
-    digest = bytes.fromhex(sha256_of(path))
+    digest = bytes.fromhex(hash_of(path))
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

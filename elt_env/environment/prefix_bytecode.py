@@ -23,6 +23,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import ToolError
 from elt_env.machine.process import Say, end_of, run
 from elt_env.python.bytecode import bytecode_path, parse_bytecode
+from elt_env.runtime.file_hashes import HashOf
 from elt_env.runtime.files import sha256_of, write_atomically, writing
 from elt_env.runtime.input_files import read_stored_text
 
@@ -58,7 +59,7 @@ def compile_prefix(
     """
     with writing(prefix.path):
         brought = brought_bytecode(prefix)
-        kept = _that_hold(brought, prefix, limit)
+        kept = _that_hold(brought, prefix, limit, cache.hash_of)
         modules = _modules(prefix, brought, kept)
     sources = None if only is None else {each.source for each in map(parse_bytecode, only) if each}
     for level, groups in modules.items():
@@ -123,14 +124,18 @@ def brought_bytecode(prefix: Prefix) -> dict[str, ShippedBytecode]:
     return found
 
 
-def _that_hold(brought: Mapping[str, ShippedBytecode], prefix: Prefix, limit: float) -> set[str]:
+def _that_hold(
+    brought: Mapping[str, ShippedBytecode], prefix: Prefix, limit: float, hash_of: HashOf
+) -> set[str]:
     """Return the paths of the bytecode that is as conda brought it and that Python would take.
 
     What Python would take may have been written by a tool of the installation just now: whether
     that happened must make no difference to what the prefix holds.
     """
     intact = [
-        path for path, each in brought.items() if not each.placed and _is_intact(each, prefix)
+        path
+        for path, each in brought.items()
+        if not each.placed and _is_intact(each, prefix, hash_of)
     ]
     if not intact:
         return set()
@@ -148,9 +153,9 @@ def _that_hold(brought: Mapping[str, ShippedBytecode], prefix: Prefix, limit: fl
     return set(intact) - set(json.loads(done.stdout))
 
 
-def _is_intact(each: ShippedBytecode, prefix: Prefix) -> bool:
+def _is_intact(each: ShippedBytecode, prefix: Prefix, hash_of: HashOf) -> bool:
     path = prefix.path / each.path
-    return path.is_file() and (each.sha256 is None or sha256_of(path) == each.sha256)
+    return path.is_file() and (each.sha256 is None or hash_of(path) == each.sha256)
 
 
 def _modules(

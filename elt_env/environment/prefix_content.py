@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import IntegrityError, ProofError
 from elt_env.python.bytecode import is_cached
+from elt_env.runtime.file_hashes import HashOf
 from elt_env.runtime.files import sha256_of
 
 _NAMED = 10
@@ -60,7 +61,7 @@ class _File:
         return f"{self.path} of conda's {self.package} {self.fault}"
 
 
-def require_conda_untouched(prefix: Prefix) -> None:
+def require_conda_untouched(prefix: Prefix, hash_of: HashOf = sha256_of) -> None:
     """Return when conda's packages are those of the lock, and every file is as conda linked it.
 
     But for bytecode: it is derived, and linking itself can make it stale.
@@ -76,37 +77,41 @@ def require_conda_untouched(prefix: Prefix) -> None:
     faults += [f"conda's {each} is not in the lock" for each in sorted(records.keys() - wanted)]
     if faults:
         raise _not_as_locked(prefix, faults)
-    changed = [file for record in records.values() for file in changed_files(prefix, record)]
+    changed = [
+        file for record in records.values() for file in changed_files(prefix, record, hash_of)
+    ]
     if changed:
         raise _conda_changed(prefix, changed)
 
 
-def changed_files(prefix: Prefix, record: Mapping[str, Any]) -> Iterator[_File]:
+def changed_files(
+    prefix: Prefix, record: Mapping[str, Any], hash_of: HashOf = sha256_of
+) -> Iterator[_File]:
     """Yield the files of a record of conda-meta that are gone, or are not as conda linked them."""
     for entry in record.get("paths_data", {}).get("paths", []):
         if is_cached(entry["_path"]):
             continue
-        fault = _fault(prefix.path / entry["_path"], entry)
+        fault = _fault(prefix.path / entry["_path"], entry, hash_of)
         if fault:
             yield _File(entry["_path"], record["name"], fault)
 
 
-def _fault(path: Path, entry: Mapping[str, Any]) -> str | None:
+def _fault(path: Path, entry: Mapping[str, Any], hash_of: HashOf) -> str | None:
     is_link = entry.get("path_type") == "softlink"
     if not (path.is_symlink() if is_link else path.is_file()):
         return "is gone"
     if path.is_symlink() is not is_link:
         return "was changed"
     wanted = entry.get("sha256_in_prefix") or (None if is_link else entry.get("sha256"))
-    return "was changed" if wanted and wanted not in _sha256(path) else None
+    return "was changed" if wanted and wanted not in _sha256(path, hash_of) else None
 
 
-def _sha256(path: Path) -> set[str]:
+def _sha256(path: Path, hash_of: HashOf) -> set[str]:
     """Return the hash of a file's content; of a link, that of its text as well.
 
     Rattler records the latter, and conda, as in a prefix that is sealed, the former.
     """
-    found = {sha256_of(path)} if path.is_file() else set()
+    found = {hash_of(path)} if path.is_file() else set()
     if path.is_symlink():
         found.add(hashlib.sha256(os.fsencode(path.readlink())).hexdigest())
     return found

@@ -18,6 +18,7 @@ from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
 from elt_env.machine.scratch import scratch_directory
 from elt_env.pip import InstallRequest
+from elt_env.runtime.file_hashes import HashOf
 from elt_env.runtime.files import sha256_of, write_atomically
 from elt_env.runtime.input_files import read_content
 from elt_env.toolbox import Toolbox
@@ -60,7 +61,7 @@ def _wheel_of_sdist(package: Package, prefix: Prefix, toolbox: Toolbox, say: Say
     )
 
 
-def settle_files(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+def settle_files(prefix: Prefix, toolbox: Toolbox, say: Say, hash_of: HashOf = sha256_of) -> None:
     """Give each file that pip's distributions brought the content that was recorded.
 
     Where several bring it the rule of RecordedFile decides: an installer that writes side by side
@@ -71,7 +72,7 @@ def settle_files(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
         IntegrityError: a distribution does not hold what it recorded.
         NetworkError, StorageError: a file cannot be had or written.
     """
-    open_ = [each for each in recorded_files(prefix) if not each.settled]
+    open_ = [each for each in recorded_files(prefix, hash_of) if not each.settled]
     damaged = sorted({each.winner for each in open_ if len(each.owners) == 1})
     if damaged:
         say(

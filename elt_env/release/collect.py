@@ -16,7 +16,7 @@ from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
-from elt_env.environment.collecting import freed, remove_file, remove_prefix
+from elt_env.environment.collecting import Links, freed, remove_file, remove_prefix
 from elt_env.errors import IntegrityError
 from elt_env.image.collector import ImageCollector
 from elt_env.image.store import ImageStore
@@ -42,7 +42,7 @@ _LONGEST_WRITE = 3600.0  # seconds without a byte, after which nobody writes any
 _HALF_WRITTEN = re.compile(r"\.collected-.+|\..+[.-][a-z0-9_]{8}")
 _TREES = ("work", "cache/uv", "cache/pip")
 _ENTRIES: tuple[tuple[What, str, tuple[str, ...]], ...] = (
-    ("bytecode", "of packages", ("bytecode/*",)),
+    ("bytecode", "of packages", ("bytecode/[!.]*/", "bytecode/*")),
     ("layers", "of bases that projects share", ("bases/[!.]*", "bases/blobs/sha256/*")),
 )
 # What saves time and costs little to make again. Unpacked packages share their files with prefixes,
@@ -70,15 +70,16 @@ def collect(
     home = toolbox.store.local_home
     moment = (toolbox.now() - grace).timestamp()
     found = []
+    passed: Links | None = Links() if dry_run else None
     with _no_moves(toolbox):
         wanted = wanted_locks(toolbox)
         digests = {digest for _, digest in wanted}
         images = ImageCollector(ImageStore(toolbox.store), digests, moment, dry_run=dry_run)
         for each in chain(
-            _prefixes(home, wanted, moment, dry_run=dry_run),
+            _prefixes(home, wanted, moment, passed),
             images.collect(),
             _archives(toolbox, wanted, moment, dry_run=dry_run),
-            _entries(toolbox, moment, dry_run=dry_run),
+            _entries(toolbox, moment, passed),
             _leftovers(home, moment, dry_run=dry_run),
             _half_written(toolbox, moment, dry_run=dry_run),
         ):
@@ -125,14 +126,15 @@ def _targets(toolbox: Toolbox) -> Iterator[Target]:
 
 
 def _prefixes(
-    home: Path, wanted: frozenset[tuple[str, str]], moment: float, *, dry_run: bool
+    home: Path, wanted: frozenset[tuple[str, str]], moment: float, passed: Links | None
 ) -> Iterator[Item]:
+    """Remove prefixes; of a dry run there is what it has `passed`."""
     kept = {f"{name}-{short(digest)}" for name, digest in wanted}
     there = [each for each in sorted((home / "prefixes").glob("[!.]*")) if each.name not in kept]
     busy = in_use(there)
     for path in there:
         if path not in busy:
-            size = remove_prefix(path, moment, dry_run=dry_run)
+            size = remove_prefix(path, moment, dry_run=passed is not None, passed=passed)
             if size is not None:
                 yield Item("prefix", path.name, size)
 
@@ -179,14 +181,14 @@ def _caches(toolbox: Toolbox, moment: float) -> dict[Path, float]:
     return {own: moment, used: min(moment, lately) if toolbox.caches.shared else moment}
 
 
-def _entries(toolbox: Toolbox, moment: float, *, dry_run: bool) -> Iterator[Item]:
+def _entries(toolbox: Toolbox, moment: float, passed: Links | None) -> Iterator[Item]:
     """Remove what caches have, of packages and of bases, and what nothing was made with lately."""
     caches = _caches(toolbox, moment)
     lately = min(moment, (toolbox.now() - _KEPT_FOR_OTHERS).timestamp())
     for entries, moments in ((_ENTRIES, caches), (_LASTING, dict.fromkeys(caches, lately))):
         for what, of, patterns in entries:
             sizes = [
-                remove_file(each, since, dry_run=dry_run)
+                remove_file(each, since, dry_run=passed is not None, passed=passed)
                 for cache, since in moments.items()
                 for pattern in patterns
                 for each in sorted(cache.glob(pattern))

@@ -34,6 +34,7 @@ from elt_env.image.verify import repair_image
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
+from elt_env.python.bytecode import is_cached
 from elt_env.release.move import moving
 from elt_env.release.store import ReleaseStore
 from elt_env.release.verify import locks_of, require_whole, verify
@@ -109,8 +110,8 @@ def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say:
         directories = [each for each in damages if each.path.endswith("/")]
         _repair_directories(directories, prefix, sealed, say)
         lost = [each for each in damages if each.fault != "was added" and each not in directories]
-        files = [each.path for each in lost if each.is_fault]
-        compiled = [each.path for each in lost if not each.is_fault]
+        files = [each.path for each in lost if not is_cached(each.path)]
+        compiled = [each.path for each in lost if is_cached(each.path)]
         # What is made again names the prefix by its path; all of it has to name it by the same.
         all_of_it = prefix.is_spelled_otherwise or files == [list_path(prefix.path).name]
         if all_of_it or files or _conda_s_own(compiled, prefix):

@@ -92,7 +92,7 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: str | Path) -> str:
     """Return the hex sha256 of a file's content; "" of one that no archive and no layer equals.
 
     That is one with more than MOST_ARCHIVE_BYTES, which nobody waits for.
@@ -102,9 +102,12 @@ def sha256_of(path: Path) -> str:
     """
     digest = hashlib.sha256()
     with open_file(path) as file:
-        if os.fstat(file.fileno()).st_size > MOST_ARCHIVE_BYTES:
+        handle = file.fileno()
+        size = os.fstat(handle).st_size
+        if size > MOST_ARCHIVE_BYTES:
             return ""
-        while chunk := file.read(_CHUNK):
+        # No larger a buffer than the file needs: most of them are small, and there are many.
+        while chunk := os.read(handle, min(size + 1, _CHUNK)):
             digest.update(chunk)
     return digest.hexdigest()
 

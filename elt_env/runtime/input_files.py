@@ -23,7 +23,7 @@ _KINDS = {
 }
 
 
-def open_file(path: Path) -> BufferedReader:
+def open_file(path: str | Path) -> BufferedReader:
     """Open a file of any size to read it; of `/dev/null`, people's name for "none", nothing comes.
 
     It never waits for a writer, whatever `path` is.
@@ -44,7 +44,7 @@ def open_file(path: Path) -> BufferedReader:
     raise _no_file(state.st_mode, path)
 
 
-def _no_file(mode: int, path: Path) -> OSError:
+def _no_file(mode: int, path: str | Path) -> OSError:
     kind = _KINDS.get(stat.S_IFMT(mode), "something else")
     return OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
 

@@ -68,7 +68,7 @@ def test_a_second_project_fetches_and_compiles_nothing_anew(
 
 
 def _forge_bytecode(cache: Path) -> None:
-    for each in cache.glob("bytecode/*"):
+    for each in cache.glob("bytecode/*/*"):
         each.write_bytes(each.read_bytes()[: -len(_FORGED)] + _FORGED)
 
 
