@@ -92,7 +92,12 @@ def next_steps_of(summary: Summary, toolbox: Toolbox) -> str:
     """Return what can be typed next, in a project with a Makefile or without."""
     makefile = toolbox.project.root / "Makefile"
     with_make = makefile.is_file() and "\nrelock:" in read_stored_text(makefile, errors="replace")
-    return next_steps(summary, own_command(sys.argv[0]), with_make=with_make)
+    return next_steps(
+        summary,
+        own_command(sys.argv[0]),
+        with_make=with_make,
+        with_workspace=(toolbox.project.root / "workspace.yaml").is_file(),
+    )
 
 
 def _print_settings(name: str | None, *, as_json: bool) -> None:

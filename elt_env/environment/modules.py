@@ -41,12 +41,14 @@ class ImportResult:
     Attributes:
         fault: the exception in one line; None when it imported.
         missing: the module that the import did not find, where that is why it failed.
+        hidden: whether the standard library has a module of the name that is above it.
     """
 
     module: str
     fault: str | None
     seconds: float
     missing: str | None = None
+    hidden: bool = False
 
 
 def modules_by_distribution(prefix: Prefix) -> dict[str, tuple[str, ...]]:

@@ -43,6 +43,7 @@ def main() -> None:
         fault, missing = _import(name)
         seconds = round(time.perf_counter() - start, 3)
         answer = {"module": name, "fault": fault, "seconds": seconds, "missing": missing}
+        answer["hidden"] = bool(fault) and _is_hidden(name)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
     faulthandler.cancel_dump_traceback_later()
@@ -63,6 +64,15 @@ def _import(name: str) -> "tuple[str | None, str | None]":
         told = "%s: %s" % (type(error).__name__, text)  # noqa: UP031  # any Python runs it
         return told, _missing(error)
     return None, None
+
+
+def _is_hidden(name: str) -> bool:
+    """Tell whether the standard library has what is above a module, and is found before it."""
+    top, _, below = name.partition(".")
+    place = getattr(sys.modules.get(top), "__file__", None) or ""
+    standard, installed = os.__file__.rpartition(os.sep)[0], os.sep + "site-packages" + os.sep
+    inside = place.startswith(standard + os.sep) and installed not in place
+    return bool(below) and (inside or top in sys.builtin_module_names)
 
 
 def _line(error: BaseException) -> str:

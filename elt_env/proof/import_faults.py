@@ -35,12 +35,14 @@ class ImportFault:
         missing: the module that was not found, where that led to the exception.
         below: whether it is below the top-level module of its distribution, so that the
             distribution may do without it.
+        hidden: whether the standard library has a module of the name that is above it.
     """
 
     module: str
     text: str
     missing: str | None = None
     below: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class Excuse:
 def excuse(fault: ImportFault, around: Surroundings) -> Excuse | None:
     """Return why a failed import is no fault of the environment; None where it may be one.
 
-    It is none where the module wants what an extra brings that nobody asked for, or what no
+    It is none where nothing can import the module, whatever is chosen, since the standard library
+    is found before it; or where it wants what an extra brings that nobody asked for, or what no
     distribution requires. A module below the top-level one may also be for another platform, be a
     program, or want what its own distribution lacks: no other choice of packages mends that.
 
@@ -91,6 +94,8 @@ def excuse(fault: ImportFault, around: Surroundings) -> Excuse | None:
     asked for: what they bring may have modules of other names. The stubs of gRPC are for whoever
     uses the service (https://grpc.io/docs/languages/python/generated-code/).
     """
+    if fault.hidden:
+        return Excuse(f"is hidden by {_top(fault.module)} of the standard library")
     found = fault.missing or _not_found(fault.text)
     name = missing_distribution(_as_text(found) if found else fault.text, around.extras)
     if name is not None:

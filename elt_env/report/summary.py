@@ -214,13 +214,16 @@ def _package_line(package: Package) -> str:
     return f"  {package.manager:<5} {package.name} {package.version}  {released}  {why}"
 
 
-def next_steps(summary: Summary, command: str, *, with_make: bool = True) -> str:
+def next_steps(
+    summary: Summary, command: str, *, with_make: bool = True, with_workspace: bool = True
+) -> str:
     """Return what a person may want to type next.
 
     Args:
         summary: what is known of the target.
         command: how they call elt-env.
         with_make: whether the project has a Makefile with these targets.
+        with_workspace: whether it has a workspace.yaml.
     """
     target, tool = summary.target, first_tool(summary.lock)
     released = [(f"{summary.entry_points}/{tool} --version", f"the released {tool}, from anywhere")]
@@ -231,7 +234,11 @@ def next_steps(summary: Summary, command: str, *, with_make: bool = True) -> str
         (f"{command} shell {target.name}", "a shell in which its tools come first"),
         *(image if summary.image else []),
         (f"{command} show {target.name} --packages", "every package, and why it is there"),
-        *(_WITH_MAKE if with_make else _without_make(target, command)),
+        *(
+            _WITH_MAKE
+            if with_make
+            else _without_make(target, command, with_workspace=with_workspace)
+        ),
     ]
     return next_lines(rows)
 
@@ -264,16 +271,17 @@ def first_tool(lock: Lock | None) -> str:
     return next((tool for name, tool in _TOOLS.items() if name in held), "python")
 
 
-def _without_make(target: Target, command: str) -> tuple[tuple[str, str], ...]:
+def _without_make(target: Target, command: str, has_workspace: bool) -> tuple[tuple[str, str], ...]:
     return (
         (f"{command} relock {target.name}", "upgrade the lock within the spec; then build"),
-        (web_ui(command), "watch and materialize in the web UI"),
+        (web_ui(command, with_workspace=with_workspace), "watch and materialize in the web UI"),
     )
 
 
-def web_ui(command: str) -> str:
+def web_ui(command: str, *, with_workspace: bool = True) -> str:
     """Return how the web UI is started, by the `dagster` that lies beside elt-env."""
-    return f"{command.removesuffix('elt-env')}dagster dev -w workspace.yaml"
+    loads = "-w workspace.yaml" if with_workspace else "-m elt_env.definitions"
+    return f"{command.removesuffix('elt-env')}dagster dev {loads}"
 
 
 def next_lines(rows: Sequence[tuple[str, str]]) -> str:

@@ -153,7 +153,8 @@ class _Judge:
             extras=extras - locked,
             required=needed_always(requires, self.prefix.lock.python.version),
         )
-        fault = ImportFault(result.module, result.fault or "", result.missing, below)
+        text, missing = result.fault or "", result.missing
+        fault = ImportFault(result.module, text, missing, below, result.hidden)
         return self._allowed(result.module) or excuse(fault, around)
 
     def _allowed(self, module: str) -> Excuse | None:
@@ -218,4 +219,5 @@ def _left_out(excused: Mapping[str, Excuse]) -> Iterator[str]:
         yield f"{number} {does} not, for want of what nothing locked requires: {names}"
     if len(others) > number:
         rest = len(others) - number
-        yield f"{rest} {'is' if rest == 1 else 'are'} for other platforms, programs or libraries"
+        are = "is" if rest == 1 else "are"
+        yield f"{rest} {are} for other platforms, programs, libraries or hidden"

@@ -68,6 +68,20 @@ def write(prefix: Prefix, modules: Mapping[str, str]) -> None:
         (prefix.site_packages / f"{name}.py").write_text(text, encoding="utf-8")
 
 
+def test_what_the_standard_library_hides_is_told(prefix: Prefix) -> None:
+    """dbt-protos has `test/import_test.py`, where no Python with tests of its own finds it."""
+    place = prefix.site_packages / "json"
+    place.mkdir()
+    (place / "own.py").write_text("")
+    results = import_all(["json.own", "misses", "raises"], prefix, _LIMIT, silent)
+    assert {each.module: each.hidden for each in results} == {
+        "json.own": True,
+        "misses": False,
+        "raises": False,
+    }
+    assert results[0].fault == "ModuleNotFoundError: No module named 'json.own'"
+
+
 def faults(prefix: Prefix, *modules: str, patience: float = 2.0) -> dict[str, str | None]:
     results = import_all(modules, prefix, _LIMIT, silent, patience)
     return {each.module: each.fault for each in results}

@@ -23,6 +23,13 @@ def why(text: str, *, missing: str | None = None, below: bool = True) -> str | N
     return found.reason if found else None
 
 
+def test_what_the_standard_library_hides_is_no_fault() -> None:
+    text = _NOT_FOUND.format("test.import_test")
+    found = excuse(ImportFault("test.import_test", text, hidden=True), _AROUND)
+    assert found is not None
+    assert found.reason == "is hidden by test of the standard library"
+
+
 @pytest.mark.parametrize("below", [True, False])
 @pytest.mark.parametrize(
     ("missing", "reason"),

@@ -173,6 +173,13 @@ def test_the_next_steps_can_be_typed_as_they_stand() -> None:
     assert f"  {entry}/dbt --version" in next_steps(released, "elt-env")
 
 
+def test_the_next_steps_name_no_workspace_that_is_not_there() -> None:
+    steps = next_steps(_SUMMARY, "elt-env", with_make=False)
+    assert "dagster dev -w workspace.yaml " in steps
+    steps = next_steps(_SUMMARY, "elt-env", with_make=False, with_workspace=False)
+    assert "dagster dev -m elt_env.definitions " in steps
+
+
 def test_the_next_steps_name_no_tool_that_is_not_there() -> None:
     steps = next_steps(_SUMMARY, "elt-env")
     assert "elt-env run elt@3.11 -- python --version" in steps
