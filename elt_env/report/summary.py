@@ -271,7 +271,9 @@ def first_tool(lock: Lock | None) -> str:
     return next((tool for name, tool in _TOOLS.items() if name in held), "python")
 
 
-def _without_make(target: Target, command: str, has_workspace: bool) -> tuple[tuple[str, str], ...]:
+def _without_make(
+    target: Target, command: str, *, with_workspace: bool
+) -> tuple[tuple[str, str], ...]:
     return (
         (f"{command} relock {target.name}", "upgrade the lock within the spec; then build"),
         (web_ui(command, with_workspace=with_workspace), "watch and materialize in the web UI"),
