@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import rattler
 
+from elt_env.conda import rattler_errors
 from elt_env.conda.channels import ChannelNames
 from elt_env.conda.port import SolveRequest
 from elt_env.conda.programs import Program, ProgramError, find_program
-from elt_env.conda.rattler_tool import Rattler
+from elt_env.conda.rattler_tool import Rattler, located_at
+from elt_env.conda.records import name_sources, settle_records
 from elt_env.conda.request_channel import RequestChannels
 from elt_env.errors import CondaUnsatisfiableError, ToolError
-from elt_env.machine.process import Say
+from elt_env.lockfile.document import Package
+from elt_env.machine.activation import is_link_script
+from elt_env.machine.process import Say, end_of
 from elt_env.machine.scratch import scratch_directory
+from elt_env.runtime.files import writing
 
+_SHOWN = 10  # lines
 _REMEDY = 'Set conda = "rattler" for this environment in [tool.elt-env].'
 
 
 class ProgramTool(Rattler):
-    """A conda tool of which a program solves.
+    """A conda tool of which a program solves and links.
 
     Channels are read as by rattler. It is also asked first whether there is a solution, and says
     why where there is none; so every tool explains that alike.
@@ -62,12 +69,49 @@ class ProgramTool(Rattler):
                 raise self._failure(error) from error
             return [on_disk.record(each) for each in linked]
 
+    def link(
+        self, packages: tuple[Package, ...], prefix: Path, requested: tuple[str, ...], say: Say
+    ) -> None:
+        """Make `prefix` hold exactly `packages`; see CondaTool.
+
+        Nothing that the program unpacks is kept: it would trust what it finds in its cache.
+        """
+        archives = self.archives(packages, say)
+        here = list(map(located_at, packages, archives))
+        scripted = self._with_scripts(here)
+        if scripted:
+            say(f"conda: rattler links, since {self.name} would run the scripts of {scripted}")
+            super().link(packages, prefix, requested, say)
+            return
+        say(f"conda: linking {len(packages)} packages with {self.name}")
+        with writing(self._cache):
+            self._cache.mkdir(parents=True, exist_ok=True)
+        hashes = [each.conda.md5 or "" if each.conda else "" for each in packages]
+        with scratch_directory(self.name, self._cache) as place:
+            try:
+                self._program.link(zip(archives, hashes, strict=True), prefix, place, say)
+            except ProgramError as error:
+                raise rattler_errors.link(str(error), packages, prefix) from error
+        settle_records(prefix, packages, requested)
+        name_sources(prefix, packages)
+        say(f"conda: linked {len(packages)} of {len(packages)} packages")
+
+    def _with_scripts(self, packages: Sequence[Package]) -> str:
+        """Return the names of packages that have a script that conda would run."""
+        found = [
+            package.name
+            for package, paths in zip(packages, self.contents(packages), strict=True)
+            if any(map(is_link_script, paths))
+        ]
+        return ", ".join(found)
+
     def _failure(self, error: ProgramError) -> CondaUnsatisfiableError | ToolError:
+        text = end_of(str(error), _SHOWN)
         if error.is_unsatisfiable:
             return CondaUnsatisfiableError(
-                f"{self.name} finds no solution where rattler does: {error}", _REMEDY
+                f"{self.name} finds no solution where rattler does: {text}", _REMEDY
             )
-        return ToolError(f"{self.name} could not solve: {error}", _REMEDY)
+        return ToolError(f"{self.name} could not solve: {text}", _REMEDY)
 
 
 def conda_tool(setting: str, cache: Path, names: ChannelNames | None, limit: float) -> Rattler:

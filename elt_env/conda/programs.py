@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from elt_env.errors import ToolError
 from elt_env.machine.process import Completed, Say, clean_environment, end_of, run
 from elt_env.project.policy import ChannelPriority
+from elt_env.runtime.files import write_atomically
 
 _ASK = 60.0  # seconds that a program has to tell its version
 _SHELLS = {"conda": "CONDA_EXE", "mamba": "MAMBA_EXE", "micromamba": "MAMBA_EXE"}
@@ -28,7 +29,6 @@ _FIXED = {
     "CONDA_ADD_PIP_AS_PYTHON_DEPENDENCY": "false",  # channels say what Python needs
     "CONDA_ALLOWLIST_CHANNELS": "",
     "CONDA_AUTO_UPDATE_CONDA": "false",
-    "CONDA_JSON": "true",
     "CONDA_NOTIFY_OUTDATED_CONDA": "false",
     "CONDA_NUMBER_CHANNEL_NOTICES": "0",
     "CONDA_PINNED_PACKAGES": "",
@@ -118,15 +118,44 @@ class Program:
             ProgramError: it finds no solution, or failed.
             TimeLimitError: it was too slow.
         """
-        where = [part for each in channels for part in ("--channel", each)]
+        where = ["--override-channels"]
+        where += [part for each in channels for part in ("--channel", each)]
         own = ["--no-default-packages", "--repodata-fn", "repodata.json"]
         other = ["--platform", platform, "--channel-priority", priority, "--no-pin"]
-        asked = ["--dry-run", "--override-channels", *where, *(own if self.is_conda else other)]
+        asked = [
+            "--dry-run",
+            "--json",
+            "--override-channels",
+            *where,
+            *(own if self.is_conda else other),
+        ]
         variables = {"CONDA_SUBDIR": platform, "CONDA_CHANNEL_PRIORITY": priority}
         answer = self._create(place / "prefix", place, [*asked, *names], variables, say)
         actions = answer.get("actions") or {}
-        linked: Sequence[Mapping[str, Any]] = actions.get("LINK", ())
+        if "LINK" not in actions:
+            raise ProgramError("it does not say what it would link", is_unsatisfiable=False)
+        linked: Sequence[Mapping[str, Any]] = actions["LINK"]
         return linked
+
+    def link(
+        self, archives: Iterable[tuple[Path, str]], prefix: Path, place: Path, say: Say
+    ) -> None:
+        """Make a prefix of archives on this disk, whose bytes are known to be right.
+
+        Args:
+            archives: each with its md5, or "".
+            prefix: the prefix; what is there goes.
+            place: a directory for whatever it keeps, on the disk of the prefix.
+            say: told that it still runs.
+
+        Raises:
+            ProgramError: it failed.
+            TimeLimitError: it was too slow.
+        """
+        lines = [path.absolute().as_uri() + (f"#{md5}" if md5 else "") for path, md5 in archives]
+        write_atomically(place / "explicit.txt", "\n".join(["@EXPLICIT", *lines, ""]))
+        own = ["--offline"] if self.is_conda else ["--no-pyc"]
+        self._create(prefix, place, [*own, "--file", str(place / "explicit.txt")], {}, say)
 
     def _create(
         self,
@@ -137,7 +166,7 @@ class Program:
         say: Say,
     ) -> Mapping[str, Any]:
         """Return what it answers to `create`, with its caches and its home in a place."""
-        start = ["create", "--yes", "--quiet", "--json", "--prefix", str(prefix)]
+        start = ["create", "--yes", "--quiet", "--prefix", str(prefix)]
         if not self.is_conda:
             start += ["--no-rc", "--root-prefix", str(place / "root")]
         home = {
@@ -160,17 +189,18 @@ class Program:
 
 
 def _answer(done: Completed) -> Mapping[str, Any]:
+    """Return the JSON that a program printed, if any: not asked for it, it tells more of errors."""
     start, end = done.stdout.find("{"), done.stdout.rfind("}")
     try:
         answer = json.loads(done.stdout[start : end + 1])
     except ValueError:
         answer = {}
-    if done.returncode or not answer.get("success", True) or not answer:
+    if done.returncode or not answer.get("success", True):
         problems = answer.get("solver_problems") or ()
         text = answer.get("message") or "\n".join(map(str, problems)) or done.stderr or done.stdout
         kind = str(answer.get("exception_name", ""))
         unsatisfiable = bool(problems) or "Unsatisfiable" in kind or "NotFound" in kind
-        raise ProgramError(end_of(text.strip(), 10), is_unsatisfiable=unsatisfiable)
+        raise ProgramError(text.strip(), is_unsatisfiable=unsatisfiable)
     return dict(answer)
 
 

@@ -335,7 +335,7 @@ class Rattler:
             await self._drop_other(package, archive, say)
         # Full validation: an edit in place in another prefix reaches the cache through the link.
         layer = PackageCacheLayer(self._cache / "pkgs")
-        local = map(_located_at, packages, archives)
+        local = map(located_at, packages, archives)
         await rattler.install(
             [to_record(each) for each in local],
             prefix,
@@ -395,7 +395,8 @@ def _unreadable(error: Exception, urls: Sequence[str]) -> NetworkError:
     return rattler_errors.archive(str(error), about)
 
 
-def _located_at(package: Package, archive: Path) -> Package:
+def located_at(package: Package, archive: Path) -> Package:
+    """Return a package as it lies on this disk."""
     return replace(package, url=archive.absolute().as_uri())
 
 

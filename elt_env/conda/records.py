@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import rattler
 from rattler.package.build_string import BuildString
@@ -15,9 +16,11 @@ from elt_env.conda.distributions import distributions_in
 from elt_env.errors import IntegrityError
 from elt_env.lockfile.document import CondaDetail, Package
 from elt_env.machine.activation import is_link_script
-from elt_env.runtime.files import write_atomically
+from elt_env.runtime.files import write_atomically, writing
 from elt_env.runtime.input_files import read_stored
 from elt_env.runtime.limits import load_json
+
+_PYC = "pyc_file"
 
 
 def to_package(
@@ -101,6 +104,72 @@ def to_record(package: Package) -> rattler.RepoDataRecord:
     return rattler.RepoDataRecord(inner, package.file_name, package.url, channel)
 
 
+def settle_records(prefix: Path, packages: Iterable[Package], requested: Collection[str]) -> None:
+    """Let what conda itself linked, and the records of it, be as rattler leaves them.
+
+    conda compiles modules, which is done later and alike for all packages, and it writes the paths
+    of `noarch: python` packages as their archives have them.
+
+    Args:
+        prefix: where it linked.
+        packages: all packages in it.
+        requested: the names of those that were asked for.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    found = next(iter(prefix.glob("lib/python3*/site-packages")), prefix / "site-packages")
+    modules = found.relative_to(prefix).as_posix()
+    for each in packages:
+        path = _record_path(prefix, each)
+        content = load_json(read_stored(path))
+        settled = [_settled(entry, prefix, modules) for entry in content["paths_data"]["paths"]]
+        for entry in settled:
+            if entry["path_type"] == _PYC:
+                _remove_compiled(prefix / entry["_path"])
+        kept = [entry for entry in settled if entry["path_type"] != _PYC]
+        content["paths_data"]["paths"] = sorted(kept, key=_place_of)
+        content["files"] = [entry["_path"] for entry in content["paths_data"]["paths"]]
+        content["channel"] = channel_of(each.url)
+        content["requested_specs"] = [each.name] if each.name in requested else []
+        if each.conda and each.conda.python_site_packages_path:
+            content["python_site_packages_path"] = each.conda.python_site_packages_path
+        for key in ("package_tarball_full_path", "package_type", "requested_spec"):
+            content.pop(key, None)
+        write_atomically(path, json.dumps(content))
+        rattler.PrefixRecord.from_path(path).write_to_path(path, pretty=True)
+
+
+def _place_of(entry: Mapping[str, Any]) -> list[str]:
+    parts: list[str] = entry["_path"].split("/")
+    return parts
+
+
+def _remove_compiled(path: Path) -> None:
+    with writing(path):
+        path.unlink(missing_ok=True)
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+
+def _settled(entry: dict[str, Any], prefix: Path, modules: str) -> dict[str, Any]:
+    path: str = entry["_path"]
+    for short, whole in (("site-packages/", f"{modules}/"), ("python-scripts/", "bin/")):
+        if path.startswith(short):
+            path = whole + path.removeprefix(short)
+    is_told = entry.get("sha256_in_prefix") == entry.get("sha256")
+    gone = ("sha256_in_prefix",) if is_told or entry["path_type"] == "softlink" else ()
+    settled = {key: value for key, value in entry.items() if key not in gone} | {"_path": path}
+    if "prefix_placeholder" in entry:
+        settled["size_in_bytes"] = (prefix / path).stat().st_size
+    return settled
+
+
+def _record_path(prefix: Path, package: Package) -> Path:
+    name = f"{package.name}-{package.version}-{package.build}.json"
+    return prefix / "conda-meta" / name
+
+
 def name_sources(prefix: Path, packages: Iterable[Package]) -> None:
     """Let conda-meta say that packages are from their channels, whatever they were linked from.
 
@@ -108,7 +177,7 @@ def name_sources(prefix: Path, packages: Iterable[Package]) -> None:
         StorageError: it cannot be written.
     """
     for each in packages:
-        path = prefix / "conda-meta" / f"{each.name}-{each.version}-{each.build}.json"
+        path = _record_path(prefix, each)
         content = load_json(read_stored(path))
         if content["url"] != each.url:
             content |= {"url": each.url, "channel": channel_of(each.url)}

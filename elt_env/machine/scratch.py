@@ -25,16 +25,17 @@ _UNLOCKED = 60.0  # seconds that an owner has to lock what it has just made
 
 
 @contextlib.contextmanager
-def scratch_directory(purpose: str) -> Iterator[Path]:
-    """Yield a new directory below TMPDIR, which only this user may enter, and then remove it.
+def scratch_directory(purpose: str, above: Path | None = None) -> Iterator[Path]:
+    """Yield a new directory, which only this user may enter, and then remove it.
 
     Args:
         purpose: a word for its name, as in `uv`.
+        above: where it is made; TMPDIR by default.
 
     Raises:
         StorageError: there is no place for it.
     """
-    above = Path(tempfile.gettempdir())
+    above = above or Path(tempfile.gettempdir())
     _sweep_once(above)
     with (
         writing(above),

@@ -37,18 +37,21 @@ for option in ("prefix", "root-prefix", "platform", "channel-priority", "file"):
 parser.add_argument("--channel", action="append", default=[])
 parser.add_argument("specs", nargs="*")
 asked = parser.parse_intermixed_args()
-assert asked.no_rc and asked.json and asked.yes and asked.root_prefix, sys.argv
-more = ["--dry-run"] if asked.dry_run else []
+assert asked.no_rc and asked.yes and asked.root_prefix, sys.argv
+more = [each for each in ("--dry-run", "--json") if each in sys.argv]
 more += [part for each in asked.channel for part in ("--channel", each)]
 more += ["--override-channels"] if asked.override_channels else []
 more += ["--file", asked.file] if asked.file else []
 variables = os.environ | {{"CONDA_SUBDIR": asked.platform or os.environ["CONDA_SUBDIR"]}}
 if asked.channel_priority:
     variables["CONDA_CHANNEL_PRIORITY"] = asked.channel_priority
-options = ["create", "--yes", "--quiet", "--json", "--prefix", asked.prefix]
+options = ["create", "--yes", "--quiet", "--prefix", asked.prefix]
 done = subprocess.run(
     ["{conda}", *options, *more, *asked.specs], env=variables, capture_output=True, text=True
 )
+if not asked.json:
+    print(done.stdout + done.stderr)
+    sys.exit(done.returncode)
 answer = json.loads(done.stdout)
 if done.returncode:
     print(json.dumps({{"success": False, "solver_problems": [answer["message"]]}}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,18 @@ from elt_env.conda.program_tool import ProgramTool, conda_tool
 from elt_env.conda.programs import Program, find_program
 from elt_env.conda.rattler_tool import Rattler
 from elt_env.conda.records import to_record
+from elt_env.environment.build import ensure_prefix
 from elt_env.errors import EltEnvError, TimeLimitError, ToolError
+from elt_env.lock.make import lock
 from elt_env.lockfile.document import Package
+from elt_env.pipeline import Pipeline
 from tests.support.channel import Channel
+from tests.support.conda_packages import make_conda_package
 from tests.support.locked_worlds import conda_request
+from tests.support.project import ENVIRONMENT, make_project, toolbox_of
 from tests.support.real_conda import RealConda, installed_conda
 from tests.support.said import Said
+from tests.support.sample import Sample, run_in, silent
 from tests.support.solving import OLD, request, versions
 from tests.support.world_maker import WorldMaker
 
@@ -167,3 +174,66 @@ def test_conda_and_rattler_choose_alike(real: RealConda, tmp_path: Path) -> None
         if found[0] != found[1]:
             others.append((seed, *found))
     assert others == []
+
+
+def _linked(prefix: Path) -> dict[str, list[tuple[str, str]]]:
+    """Return by package the files that it brought, each with its hash in the archive."""
+    found = {}
+    for path in (prefix / "conda-meta").glob("*.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        entries = record["paths_data"]["paths"]
+        assert [each["_path"] for each in entries] == record["files"]
+        # A script that starts an entry point is made while it is linked.
+        found[path.name] = [
+            (each["_path"], "" if "entry_point" in each["path_type"] else each["sha256"])
+            for each in entries
+        ]
+    return found
+
+
+@pytest.mark.slow
+def test_the_whole_way_with_conda(real: RealConda, sample: Sample, tmp_path: Path) -> None:
+    """Lock, build, prove and release; rattler locks the same, and links the same files."""
+    sample.offer_conda("noted", "1.0", {"noted.py": "x = 1\n"}, depends=["python"])
+    tools = {}
+    for name in ("rattler", str(real.program())):
+        project = make_project(
+            tmp_path / Path(name).name,
+            channels=[sample.channel.url],
+            index=sample.index.url,
+            conda=["tally", "noted"],
+            pip=["alpha"],
+            policy={"cooldown": "0", "image-base": "host"},
+            environment={"conda": name},
+            pythons=[sample.python],
+        )
+        tools[Path(name).name] = toolbox_of(project)
+    said = Said()
+    target = tools["conda"].target(ENVIRONMENT, sample.python)
+    locks = {name: lock(target, each, silent, upgrade=None).lock for name, each in tools.items()}
+    found = locks["conda"]
+    assert found.digest == locks["rattler"].digest
+    assert dict(found.tools)["conda"] == "24.7.1"
+    pipeline = Pipeline(target=target, toolbox=tools["conda"], say=said)
+    results = pipeline.prove(found)
+    assert {each.status for each in results} <= {"passed", "not_run"}, results
+    pipeline.require_held(results, found)
+    pipeline.promote_built(found, trigger="a test", by="a test")
+    assert f"conda: linking {len(found.conda)} packages with conda" in said
+    current = tools["conda"].store.local_home / "current" / target.name
+    assert "tally in " in run_in(current, "tally").stdout
+    built = [ensure_prefix(found, each, silent).path for each in tools.values()]
+    assert _linked(built[0]) == _linked(built[1])
+
+
+@pytest.mark.slow
+def test_no_script_of_a_package_is_run(packages: Channel, real: RealConda, tmp_path: Path) -> None:
+    script = {"bin/.scripted-post-link.sh": "#!/bin/sh\ntouch $PREFIX/was-run\n"}
+    make_conda_package(packages.root, "scripted", "1.0", files=script)
+    packages.index()
+    tool, said = _tool(real.program(), tmp_path), Said()
+    found = tool.solve(request(packages.url, "scripted"))
+    tool.link(found, tmp_path / "prefix", ("scripted",), said)
+    assert not (tmp_path / "prefix/was-run").exists()
+    assert (tmp_path / "prefix/bin/.scripted-post-link.sh").exists()
+    assert "conda: rattler links, since conda would run the scripts of scripted" in said

@@ -47,7 +47,7 @@ def test_a_prefix_holds_what_was_asked_for(
     prefix = tmp_path / "prefix"
     said = _link(conda, conda.solve(request(server.url, "lib=1", "other")), prefix)
     assert sorted(said[:2]) == ["conda: downloading lib", "conda: downloading other"]
-    assert said[2] == "conda: linking 2 packages"
+    assert said[2].startswith("conda: linking 2 packages")
     assert said[-1] == "conda: linked 2 of 2 packages"
     record = json.loads((prefix / "conda-meta" / "lib-1.0-0.json").read_text())
     assert record["requested_specs"] == ["lib"]
