@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from elt_env.environment.build import ensure_prefix
 from elt_env.errors import ProofError
-from elt_env.image.pack import PackedImage, pack
+from elt_env.image.pack import PackedImage, pack, require_no_venv
 from elt_env.lock.make import Locked
 from elt_env.lockfile.changes import count
 from elt_env.lockfile.document import Lock
@@ -99,6 +99,7 @@ class Pipeline:
 
         Raises: as `ensure_prefix`, `elt_env.image.pack.pack` and `Prover.results`.
         """
+        require_no_venv(lock)
         ensure_prefix(lock, self.toolbox, self.say)
         packed = pack(lock, self.toolbox, self.say, refresh_base=refresh_base)
         return packed, image_prover(lock, self.toolbox, self.say, again=again).results()

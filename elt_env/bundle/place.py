@@ -62,13 +62,15 @@ def find_place(
         )
     name = lock.target.environment
     is_unlisted = name not in project.policy.environments
-    mine = project.including(name, _remembered(lock.target, spec, project))
+    mine = project.including(name, _remembered(lock, spec, project))
     environment = mine.environment(name)
     _require_python(lock.target, environment)
     missing = {}
     if not (project.root / environment.spec).exists():
         missing = _missing(lock.target, spec, files, environment, project)
-    found = read_carried(spec, files) if missing else mine.spec(name)
+    found = mine.spec(name) if not missing else read_carried(spec, files)
+    if missing and environment.python == "venv":
+        found = found.for_venv()
     toolbox = open_toolbox(mine, name)
     _require_satisfied(lock, found, toolbox)
     if not missing and _differs(project.root, files):
@@ -76,12 +78,17 @@ def find_place(
     return Place(toolbox, missing, is_unlisted)
 
 
-def _remembered(target: Target, spec: str, project: Project) -> EnvironmentPolicy:
+def _remembered(lock: Lock, spec: str, project: Project) -> EnvironmentPolicy:
     """Return what is remembered of the environment, where no policy lists it."""
+    target = lock.target
     before = project.unlisted.get(target.environment)
     pythons = dict.fromkeys((*(before.pythons if before else ()), target.python))
     there = before is not None and (project.root / before.spec).exists()
-    return EnvironmentPolicy(spec=before.spec if before and there else spec, pythons=tuple(pythons))
+    return EnvironmentPolicy(
+        spec=before.spec if before and there else spec,
+        pythons=tuple(pythons),
+        python="venv" if lock.interpreter else "conda",
+    )
 
 
 def _require_python(target: Target, environment: EnvironmentPolicy) -> None:

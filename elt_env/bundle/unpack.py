@@ -218,5 +218,4 @@ def _write_spec(place: Place, lock: Lock, project: Project, say: Say) -> None:
         write_atomically(path, content)
         say(f"bundle: {path} is written")
     if place.is_unlisted:
-        name, environment = lock.target.environment, place.toolbox.environment
-        remember(project.documents, name, environment.spec, environment.pythons)
+        remember(project.documents, lock.target.environment, place.toolbox.environment)

@@ -61,6 +61,11 @@ def export(name: str, form: str, output: str | None) -> None:
     """
     target, toolbox = open_target(name)
     lock = require_lock(target, toolbox)
+    if lock.interpreter and form in ("explicit", "conda-lock"):
+        raise InputError(
+            f"{form} holds packages of conda, and the lock of {target.name} has none.",
+            "Export it as requirements, pylock, environment or dockerfile.",
+        )
     chosen, say = FORMATS[form], teller()
     files = chosen.files(lock) if chosen.files else {"": chosen.render(lock)}
     place = output or chosen.folder

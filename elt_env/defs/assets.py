@@ -163,13 +163,26 @@ def environment_assets(name: str, policy: EnvironmentPolicy) -> list[dg.AssetsDe
     def image(environment: None) -> Made:
         return chain(name, environment, prepare_base, pack_layers, write_image)
 
-    @dg.graph_asset(
-        **about(name, "release", policy, {"python"}, after="image"),
+    made = [lockfile, installed, image] if policy.has_image else [lockfile, installed]
+    return [*made, _release_asset(name, policy)]
+
+
+def _release_asset(name: str, policy: EnvironmentPolicy) -> dg.AssetsDefinition:
+    """Return the release, which is after the image where there is one."""
+
+    def after_image(image: None) -> Made:
+        return chain(name, image, move_release)
+
+    def after_environment(environment: None) -> Made:
+        return chain(name, environment, move_release)
+
+    asset = dg.graph_asset(
+        **about(
+            *(name, "release", policy, {"python"}),
+            after="image" if policy.has_image else "environment",
+        ),
         automation_condition=follows_upstream() if policy.promote == "auto" else None,
         description=f"The lock of `{name}` that is in use: what the entry points run. It "
         "moves when every required check holds, and back in one command; nothing is rebuilt.",
     )
-    def release(image: None) -> Made:
-        return chain(name, image, move_release)
-
-    return [lockfile, installed, image, release]
+    return asset(after_image if policy.has_image else after_environment)

@@ -33,7 +33,8 @@ def environment_jobs(
         executor: of these jobs; by default that of the code location.
     """
     name = group_name(environment)
-    last = ("image", "release") if policy.promote == "auto" else ("image",)
+    image = ("image",) if policy.has_image else ()
+    last = (*image, "release") if policy.promote == "auto" else image
     made = [[environment, each] for each in ("lockfile", "environment", *last)]
     proven = dg.AssetSelection.assets(*made) - dg.AssetSelection.checks(
         *check_keys(environment, *NOT_BLOCKING)

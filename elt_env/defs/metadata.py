@@ -70,9 +70,7 @@ def lock_metadata(locked: Locked) -> Metadata:
             f"{'kept' if locked.kept else 'made anew'}: {'; '.join(locked.reasons)}"
         ),
         **_changes_metadata(locked.report),
-        "channel_source": dg.MetadataValue.md(
-            _HOST if lock.channel_source == "host" else "the spec's own channels"
-        ),
+        "channel_source": dg.MetadataValue.md(_channel_source(lock)),
         "channels": dg.MetadataValue.json(list(lock.channels)),
         "indexes": dg.MetadataValue.json(list(lock.indexes)),
         "negotiated": dg.MetadataValue.md(_negotiated(lock)),
@@ -84,6 +82,12 @@ def lock_metadata(locked: Locked) -> Metadata:
         "packages": package_table(lock.packages),
         "path": dg.MetadataValue.path(locked.path),
     }
+
+
+def _channel_source(lock: Lock) -> str:
+    if lock.interpreter:
+        return f"no conda: a venv of this machine's Python {lock.interpreter}"
+    return _HOST if lock.channel_source == "host" else "the spec's own channels"
 
 
 def _changes_metadata(report: DiffReport | None) -> Metadata:

@@ -89,7 +89,10 @@ def asset_definitions(
             *dg.map_asset_specs(refreshed, cast("list[dg.AssetsDefinition]", made)),
             readiness_asset(name, policy.owners),
         ],
-        asset_checks=[*environment_checks(name, policy), *image_checks(name, policy)],
+        asset_checks=[
+            *environment_checks(name, policy),
+            *(image_checks(name, policy) if policy.has_image else ()),
+        ],
     )
 
 

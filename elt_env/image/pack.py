@@ -8,6 +8,7 @@ from pathlib import Path
 
 from elt_env.environment.build import require_prefix
 from elt_env.environment.licences import licences
+from elt_env.errors import InputError
 from elt_env.image import bases
 from elt_env.image import spec as oci
 from elt_env.image.bases import Base
@@ -72,10 +73,26 @@ def pack(lock: Lock, toolbox: Toolbox, say: Say, *, refresh_base: bool = False) 
     return write_image(pack_layers(draft, toolbox, say), toolbox, say)
 
 
+def require_no_venv(lock: Lock) -> None:
+    """Return when an image can be made of a lock.
+
+    Raises:
+        InputError: its prefix is a venv.
+    """
+    if lock.interpreter is not None:
+        name = lock.target.name
+        raise InputError(
+            f"{name} is a venv of this machine's Python, which no image has: none is made of it.",
+            f"Build one with a Python of its own: elt-env export {name} --format dockerfile; or "
+            'take Python from conda: python = "conda".',
+        )
+
+
 def prepare_base(lock: Lock, toolbox: Toolbox, say: Say, *, refresh: bool = False) -> Draft:
     """Return an image that has only what the policy wants it to stand on; with `refresh`, anew.
 
     Raises:
+        InputError: the prefix is a venv.
         ToolError: the prefix is not built, or a tool that makes the base fails.
         PolicyError: the policy asks for a base that is none.
         NetworkError: where it comes from does not answer.
@@ -83,6 +100,7 @@ def prepare_base(lock: Lock, toolbox: Toolbox, say: Say, *, refresh: bool = Fals
     """
     from elt_env.image.oci.registry import Registry  # slow to load
 
+    require_no_venv(lock)
     images = ImageStore(toolbox.store)
     limit = toolbox.policy.tool_limit.total_seconds()
     base = bases.provide(

@@ -50,6 +50,7 @@ from elt_env.project.project import Project
 from elt_env.project.unlisted import remember
 from elt_env.runtime.files import write_atomically
 from elt_env.spec.document import Spec, parse_spec
+from elt_env.spec.foreign.read import is_foreign
 from elt_env.toolbox import Toolbox, open_toolbox
 
 _SYSTEMS = ("linux-", "osx-", "win-")
@@ -86,8 +87,7 @@ def adopt(
     made = adoption.lock(files, " and ".join(str(each.path) for each in files))
     with _spec_written(adoption.spec_path, adoption.new_text):
         if target.environment not in project.policy.environments:
-            known = mine.unlisted[target.environment]
-            remember(project.documents, target.environment, known.spec, known.pythons)
+            remember(project.documents, target.environment, mine.unlisted[target.environment])
         return LockedFile(target, toolbox, write(made, toolbox, say))
 
 
@@ -98,7 +98,9 @@ def _including(project: Project, target: Target) -> Project:
     known = project.unlisted.get(name)
     spec, before = (known.spec, known.pythons) if known else (f"environments/{name}.yml", ())
     pythons = (*before, *(() if python in before else (python,)))
-    return project.including(name, EnvironmentPolicy(spec=spec, pythons=pythons))
+    source = known.python if known else project.policy.python
+    policy = EnvironmentPolicy(spec=spec, pythons=pythons, python=source)
+    return project.including(name, policy)
 
 
 @contextlib.contextmanager
@@ -136,6 +138,13 @@ class _Adoption:
         """Return the lock of the files, not written yet, under the spec that it satisfies."""
         target, toolbox = self.target, self.toolbox
         there = toolbox.project.spec(target.environment) if self.spec_path.exists() else None
+        if there is None and is_foreign(toolbox.environment.spec):
+            raise InputError(
+                f"The spec {toolbox.environment.spec} does not exist, and none is written in that "
+                "format.",
+                "Write what you ask for into it; or name an environment.yml as 'spec', which is "
+                "written from what is adopted.",
+            )
         wanted = Wanted(target.python, target.platform, self.groups)
         halves = [each.select(wanted) for each in files if each.has_conda]
         conda = self._conda(halves, there)
@@ -193,7 +202,8 @@ class _Adoption:
         """Return conda's half of the files; where they have none, one that is solved."""
         archives = [each for half in halves for each in half.conda or ()]
         if not archives:
-            self.say("adopt: no file has a conda half; it is solved", logging.WARNING)
+            if not self._is_venv:
+                self.say("adopt: no file has a conda half; it is solved", logging.WARNING)
             spec = there or self._parsed(spec_text(self.target))
             return solve(ask(self.target, spec, self.toolbox), self.toolbox, self.say)
         self._require_platform(archives)
@@ -267,8 +277,13 @@ class _Adoption:
             pip_roots(packages, told, directs, extras),
         )
 
+    @property
+    def _is_venv(self) -> bool:
+        return self.toolbox.environment.python == "venv"
+
     def _parsed(self, text: str) -> Spec:
-        return parse_spec(text, self.toolbox.environment.spec)
+        spec = parse_spec(text, self.toolbox.environment.spec)
+        return spec.for_venv() if self._is_venv else spec
 
     def _assembled(
         self,
@@ -283,6 +298,8 @@ class _Adoption:
         Raises:
             InputError: something in it cannot be what a lock has there.
         """
+        if spec.venv:
+            packages = [each for each in packages if each.manager == "pip"]
         made = Lock(
             target=self.target,
             spec_digest=spec.digest,
@@ -297,6 +314,7 @@ class _Adoption:
             places=declared_places(spec, self.toolbox.policy),
             packages=_requested(packages, spec, conda),
             variables=spec.variables,
+            interpreter=conda.python if spec.venv else None,
         )
         broken = [*needs.unmet(made.distributions), *wrong_pythons(made.pip, needs.python)]
         every = (*notes, *broken, *script_notes(made.conda))

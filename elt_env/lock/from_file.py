@@ -154,7 +154,9 @@ def _including(project: Project, name: str, spec: Spec, python: str) -> Project:
     others = before.pythons if before else ()
     kept = (each for each in others if each != python and admits_minor(spec.python, each))
     pythons = (python, *kept)
-    return project.including(name, EnvironmentPolicy(spec=spec.source, pythons=pythons))
+    source = before.python if before else project.policy.python
+    policy = EnvironmentPolicy(spec=spec.source, pythons=pythons, python=source)
+    return project.including(name, policy)
 
 
 def _lock_first(
@@ -175,7 +177,7 @@ def _lock_first(
                 )
             refused = refused or error
             continue
-        remember(project.documents, name, spec.source, mine.unlisted[name].pythons)
+        remember(project.documents, name, mine.unlisted[name])
         return LockedFile(target, toolbox, locked)
     if refused is None:
         raise ValueError(pythons)

@@ -18,18 +18,25 @@ PYTHONPATH="$(${PREFIX}/bin/python -c 'import ensurepip, pathlib; \\
 print(*pathlib.Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))')" \\
     """
 
-_TEMPLATE = """\
-{heading}
-# Its context is a directory with the files that it copies:
-#   docker build -f Dockerfile {context}
+_CONDA = """\
 # CONDA may be mamba or conda (24.9 or newer, which reads sha256) where BASE has one.
 ARG BASE=mambaorg/micromamba:2
 FROM ${{BASE}}
 ARG CONDA=micromamba
-ARG PREFIX={prefix}
+"""
+_VENV = """\
+# BASE has Python {python}.
+ARG BASE=python:{python}-slim
+FROM ${{BASE}}
+"""
+_TEMPLATE = """\
+{heading}
+# Its context is a directory with the files that it copies:
+#   docker build -f Dockerfile {context}
+{base}ARG PREFIX={prefix}
 USER 0
 COPY {files} {place}
-RUN ${{CONDA}} create --yes --prefix ${{PREFIX}} --file {place}{explicit}
+RUN {create}
 {pip}{variables}ENV PATH="${{PREFIX}}/bin:${{PATH}}"
 LABEL org.opencontainers.image.title="{target}" elt-env.lock="{digest}"
 """
@@ -45,20 +52,25 @@ def _prefix(lock: Lock) -> str:
 
 
 def render(lock: Lock, context: str = "") -> str:
-    """Return a Dockerfile that installs what is locked: conda's half, then one pip command.
+    """Return a Dockerfile that installs what is locked: Python or conda's half, then pip's half.
 
     Args:
         lock: the lock.
         context: the directory that has the lock's files; by default the lock's own in the store.
     """
-    explicit = conda_lock.file_name(lock)
+    files, create = [requirements.FILE_NAME], "python -m venv --without-pip ${PREFIX}"
+    if lock.interpreter is None:
+        explicit = conda_lock.file_name(lock)
+        files.insert(0, explicit)
+        create = "${CONDA} create --yes --prefix ${PREFIX} --file " + _PLACE + explicit
     return _TEMPLATE.format(
+        base=(_VENV if lock.interpreter else _CONDA).format(python=lock.target.python),
         heading=lock.heading,
         context=context or f".elt_env/locks/{lock.digest.removeprefix('sha256:')}",
         prefix=_prefix(lock),
-        files=f"{explicit} {requirements.FILE_NAME}",
+        files=" ".join(files),
         place=_PLACE,
-        explicit=explicit,
+        create=create,
         pip=_pip(lock) if lock.pip else "",
         variables="".join(_variables(lock)),
         target=lock.target.name,

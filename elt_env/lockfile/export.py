@@ -38,6 +38,8 @@ class Format:
 def _environment(lock: Lock) -> str:
     """Return an environment.yml that pins every package, which conda and this program read."""
     conda: list[object] = [f"{each.name}={each.version}={each.build}" for each in lock.conda]
+    if lock.interpreter:
+        conda = [f"python={lock.target.python}", "pip"]
     pip = [{"pip": [*map(_pip_line, lock.pip)]}] if lock.pip else []
     content: dict[str, object] = {
         "name": lock.target.environment,

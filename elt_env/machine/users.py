@@ -13,6 +13,7 @@ _LINKS = ("exe", "cwd", "root")
 def in_use(directories: Collection[Path]) -> frozenset[Path]:
     """Return those that a process runs from, works in, or has mapped a file of (proc(5)).
 
+    What runs from a venv has its interpreter elsewhere, and is known by how it was called.
     Processes of others that this user may not look into are not seen; where there is no /proc,
     none is.
     """
@@ -35,6 +36,7 @@ def _places(process: Path) -> str:
     for name in _LINKS:
         with contextlib.suppress(OSError):
             places.append(f"{(process / name).readlink()}/")
-    with contextlib.suppress(OSError):
-        places.append((process / "maps").read_text(errors="replace"))
+    for name in ("maps", "cmdline"):
+        with contextlib.suppress(OSError):
+            places.append((process / name).read_text(errors="replace"))
     return "\n".join(places)

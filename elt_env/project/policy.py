@@ -9,7 +9,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from elt_env.package.target import ENVIRONMENT, PYTHON
 from elt_env.project.durations import Duration
@@ -77,6 +77,7 @@ CacheDirectory = Annotated[str, AfterValidator(_directory)]
 ChannelUrl = Annotated[str, AfterValidator(_bare_channel_url)]
 CondaName = Annotated[str, AfterValidator(_conda_tool)]
 ChannelPriority = Literal["strict", "flexible", "disabled"]
+PythonSource = Literal["conda", "venv"]
 ResolverName = Literal["uv", "pip", "pip-tools", "poetry"]
 EvidenceKey = Annotated[str, AfterValidator(_key_place)]
 Owner = Annotated[str, AfterValidator(_owner)]
@@ -99,10 +100,11 @@ class EnvironmentPolicy(_Frozen):
     pythons: tuple[PythonMinor, ...] = Field(
         min_length=1, description="Python minors to lock for; the first is the default"
     )
-    python: Literal["conda", "venv"] = Field(
-        "conda",
+    python: PythonSource | None = Field(
+        None,
         description="where Python comes from: `conda`, with all that conda can bring; or `venv`, a "
-        "virtual environment of an interpreter of this machine, in which pip owns everything",
+        "virtual environment of an interpreter of this machine, in which pip owns everything; by "
+        "default as the project says",
     )
     interpreters: tuple[str, ...] = Field(
         (),
@@ -151,6 +153,11 @@ class EnvironmentPolicy(_Frozen):
         default_factory=dict, description="the team's own checks by name"
     )
 
+    @property
+    def has_image(self) -> bool:
+        """Whether images are made of it: of a venv none is, whose Python is the machine's."""
+        return self.python != "venv"
+
 
 class SharedPolicy(_Frozen):
     """What holds for all environments of a project."""
@@ -183,6 +190,7 @@ class SharedPolicy(_Frozen):
         description="what evidence is signed with: the path of a file outside of the store, or "
         "`${NAME}` for a variable",
     )
+    python: PythonSource = Field("conda", description="that of environments which say nothing")
     cooldown: Duration = Field(timedelta(days=3), description="ignore releases younger than this")
     cooldown_exceptions: tuple[str, ...] = Field(
         (), description="packages, conda's or pip's, that the cool-down does not hold back"
@@ -303,7 +311,9 @@ class Policy(SharedPolicy):
 
     @field_validator("environments")
     @classmethod
-    def _tell_apart(cls, value: dict[str, EnvironmentPolicy]) -> dict[str, EnvironmentPolicy]:
+    def _tell_apart(
+        cls, value: dict[str, EnvironmentPolicy], info: ValidationInfo
+    ) -> dict[str, EnvironmentPolicy]:
         """Refuse two names that are one in Dagster and in variables, where `-` is `_`."""
         seen: dict[str, str] = {}
         for name in value:
@@ -313,7 +323,14 @@ class Policy(SharedPolicy):
         doubts = [*ambiguities({name: each.checks for name, each in value.items()})]
         if doubts:
             raise ValueError("; ".join(doubts))
-        return value
+        pushed = [name for name, each in value.items() if each.push and not each.has_image]
+        if pushed:
+            raise ValueError(f"'{pushed[0]}' has 'push', and no image is made of a venv")
+        default = {"python": info.data.get("python")}
+        return {
+            name: each if each.python else each.model_copy(update=default)
+            for name, each in value.items()
+        }
 
 
 class ComponentPolicy(EnvironmentPolicy, SharedPolicy):

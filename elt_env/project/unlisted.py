@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from elt_env.project.policy import EnvironmentPolicy
+from elt_env.project.policy import EnvironmentPolicy, PythonSource
 from elt_env.store.documents import Documents, read_record, record_names, write_record
 
 _FOLDER, _IGNORED = "unlisted", ".gitignore"
@@ -22,6 +22,7 @@ _FOLDER, _IGNORED = "unlisted", ".gitignore"
 class _Record:
     spec: str
     pythons: tuple[str, ...]
+    python: PythonSource = "conda"
 
 
 _record: TypeAdapter[_Record] = TypeAdapter(_Record)
@@ -38,19 +39,23 @@ def read_unlisted(documents: Documents) -> dict[str, EnvironmentPolicy]:
     return {name: each for name, each in found.items() if each}
 
 
-def remember(documents: Documents, name: str, spec: str, pythons: tuple[str, ...]) -> None:
-    """Remember an environment under its name.
+def remember(documents: Documents, name: str, policy: EnvironmentPolicy) -> None:
+    """Remember an environment under its name: its spec, its Pythons and where these come from.
 
     Args:
         documents: the store.
         name: of the environment.
-        spec: path of its file, as `relative_spec` gives it.
-        pythons: its Python minors, the default first.
+        policy: its spec is a path as `relative_spec` gives it.
 
     Raises:
         StorageError: the store cannot be written.
     """
-    write_record(documents, _key(name), _record, _Record(spec, pythons))
+    write_record(
+        documents,
+        _key(name),
+        _record,
+        _Record(policy.spec, policy.pythons, policy.python or "conda"),
+    )
     try:
         documents.read(_IGNORED)
     except FileNotFoundError:

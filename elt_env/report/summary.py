@@ -101,6 +101,7 @@ class Summary:
             "channels": list(lock.channels),
             "indexes": list(lock.indexes),
             "channel_source": lock.channel_source,
+            "interpreter": lock.interpreter,
             "negotiated": [str(each) for each in lock.negotiated],
             "held_back": [str(each) for each in lock.held_back],
             "variables": dict(lock.variables),
@@ -177,7 +178,9 @@ class Summary:
             f"  lock      {lock.digest}",
             f"            made {lock.locked_at:%Y-%m-%d %H:%M} UTC{limit}",
             f"  packages  {len(lock.conda)} from conda, {len(lock.pip)} from pip",
-            f"  conda     {source}",
+            f"  python    {lock.interpreter} of this machine, in a venv"
+            if lock.interpreter
+            else f"  conda     {source}",
             *(f"  agreed    {each} (conda had {each.refused})" for each in lock.negotiated),
             *(f"  held back {each}" for each in lock.held_back),
             f"  asked for {', '.join(asked)}",

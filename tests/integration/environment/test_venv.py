@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+import yaml
 
+from elt_env.defs.jobs import environment_jobs
+from elt_env.defs.project import asset_definitions
+from elt_env.defs.resources import EltProject
 from elt_env.environment.build import ensure_prefix, require_prefix
 from elt_env.environment.prefix import Prefix
-from elt_env.errors import CondaUnsatisfiableError, PolicyError, SpecError, ToolError
+from elt_env.errors import CondaUnsatisfiableError, InputError, PolicyError, SpecError, ToolError
+from elt_env.lock.adopt import adopt
 from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
+from elt_env.lockfile.export import FORMATS
+from elt_env.lockfile.foreign.read import open_lock_files
+from elt_env.machine.users import in_use
 from elt_env.pipeline import Pipeline
 from elt_env.proof.checks.inputs import check_inputs
 from elt_env.python.interpreters import find_interpreter
@@ -204,3 +214,77 @@ def test_from_conda_to_a_venv_everything_is_locked_anew(offered: IndexServer, sc
     assert found.lock.interpreter is not None
     assert found.lock.digest != conda.digest
     assert "the policy's 'python' changed" in "\n".join(found.reasons)
+
+
+def test_a_process_that_runs_from_it_is_seen(offered: IndexServer, tmp_path: Path) -> None:
+    toolbox = open_venv(tmp_path, offered)
+    prefix = ensure_prefix(locked(toolbox), toolbox, silent).path
+    assert in_use([prefix]) == frozenset()
+    asleep = [prefix / "bin" / "python", "-c", "print(1, flush=True); input()"]
+    with subprocess.Popen(asleep, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        seen = in_use([prefix])
+        process.communicate(b"\n")
+    assert seen == {prefix}
+
+
+def test_no_image_is_made_and_nothing_is_begun(offered: IndexServer, tmp_path: Path) -> None:
+    toolbox = open_venv(tmp_path, offered)
+    found = locked(toolbox)
+    with pytest.raises(InputError, match="which no image has") as caught:
+        Pipeline(target=found.target, toolbox=toolbox, say=silent).pack(found)
+    assert "--format dockerfile" in caught.value.remedy
+    assert not toolbox.store.prefix_path(found).exists()
+
+
+def test_a_hashed_file_of_a_team_becomes_its_lock(offered: IndexServer, tmp_path: Path) -> None:
+    toolbox = open_venv(tmp_path, offered)
+    first = locked(toolbox)
+    listed = tmp_path / "requirements.txt"
+    listed.write_text(Path(toolbox.store.lock_directory(first.digest), listed.name).read_text())
+    (toolbox.project.root / "environments" / "elt.yml").unlink()
+    said = Said()
+
+    made = adopt(open_lock_files([listed]), first.target, toolbox.project, said)
+
+    assert made.locked.lock.digest == first.digest
+    assert made.locked.lock.interpreter == first.interpreter
+    assert "conda half" not in "\n".join(said)
+
+
+def test_what_other_tools_get_of_it(offered: IndexServer, tmp_path: Path) -> None:
+    found = locked(open_venv(tmp_path, offered))
+    dockerfile = FORMATS["dockerfile"].render(found)
+    assert "python -m venv --without-pip ${PREFIX}" in dockerfile
+    assert "conda" not in dockerfile
+    written = yaml.safe_load(FORMATS["environment"].render(found))
+    assert written["dependencies"] == [
+        f"python={PYTHON}",
+        "pip",
+        {"pip": ["part==1.0", "tool==1.0"]},
+    ]
+
+
+def test_in_dagster_it_has_no_image_and_its_release_follows_the_environment(
+    offered: IndexServer, tmp_path: Path
+) -> None:
+    project = open_venv(tmp_path, offered).project
+    policy = project.environment("elt")
+    definitions = dg.Definitions.merge(
+        asset_definitions("elt", policy, project.root),
+        environment_jobs("elt", policy),
+        dg.Definitions(resources={"project": EltProject(directory=str(project.root))}),
+    )
+    graph = definitions.resolve_asset_graph()
+    keys = {each.to_user_string() for each in graph.get_all_asset_keys()}
+    assert {"elt/lockfile", "elt/environment", "elt/release"} <= keys
+    assert "elt/image" not in keys
+    release = graph.get(dg.AssetKey(["elt", "release"]))
+    assert release.parent_keys == {dg.AssetKey(["elt", "environment"])}
+
+    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
+        job = definitions.resolve_job_def("elt_build")
+        result = job.execute_in_process(instance=instance, partition_key=PYTHON)
+    assert result.success
+    assert (project.local_home / "current" / f"elt@{PYTHON}" / "bin" / "tool").exists()

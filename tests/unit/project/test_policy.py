@@ -73,7 +73,7 @@ def test_the_defaults_are_careful() -> None:
     assert policy.wheels_only
     assert policy.channel_fallback == "none"
     assert policy.environments["elt"] == EnvironmentPolicy(
-        spec="elt.yml", pythons=("3.11",), conda="rattler", resolver="uv", installer="uv"
+        spec="elt.yml", pythons=("3.11",), python="conda", resolver="uv", installer="uv"
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from elt_env.errors import EltEnvError, PolicyError, SpecError
-from elt_env.project.policy import Policy
+from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.project.project import Project
 from elt_env.project.settings import open_project
 from elt_env.project.unlisted import remember
@@ -17,6 +17,7 @@ _ELT = """
 spec = "environments/elt.yml"
 pythons = ["3.11", "3.12"]
 """
+_OWN = EnvironmentPolicy(spec="own.yml", pythons=("3.12",))
 _SPEC = "channels: [conda-forge]\ndependencies: [python]\n"
 
 
@@ -315,7 +316,11 @@ def test_variables_count_without_a_policy_too(
 def test_an_environment_that_is_remembered_is_one_of_the_project(root: Path) -> None:
     (root / "own.yml").write_text(_SPEC, encoding="utf-8")
     for name in ("own", "elt"):
-        remember(LocalDocuments(root / ".elt_env"), name, "own.yml", ("3.12",))
+        remember(
+            LocalDocuments(root / ".elt_env"),
+            name,
+            EnvironmentPolicy(spec="own.yml", pythons=("3.12",)),
+        )
     project = open_project(root)
     assert project.environment("own").pythons == ("3.12",)
     assert project.spec("own").source == "own.yml"
@@ -325,7 +330,25 @@ def test_an_environment_that_is_remembered_is_one_of_the_project(root: Path) -> 
 
 
 def test_what_is_remembered_makes_a_directory_a_project(tmp_path: Path) -> None:
-    remember(LocalDocuments(tmp_path / ".elt_env"), "own", "own.yml", ("3.12",))
+    remember(
+        LocalDocuments(tmp_path / ".elt_env"),
+        "own",
+        EnvironmentPolicy(spec="own.yml", pythons=("3.12",)),
+    )
     assert list(open_project(tmp_path).environments) == ["own"]
     with pytest.raises(PolicyError, match=r"No pyproject\.toml"):
         open_project(tmp_path / "below")
+
+
+def test_where_python_comes_from_is_the_projects_word_unless_an_environment_says_it(
+    root: Path,
+) -> None:
+    own = _ELT.replace("elt]", "own]") + 'python = "conda"\n'
+    (root / "pyproject.toml").write_text(f'[tool.elt-env]\npython = "venv"\n{_ELT}{own}')
+    policy = open_project(root).policy
+    assert [each.python for each in policy.environments.values()] == ["venv", "conda"]
+
+
+def test_no_image_of_a_venv_can_be_pushed(root: Path) -> None:
+    text = f'[tool.elt-env]\n{_ELT}python = "venv"\npush = "registry.example/elt"\n'
+    assert "'elt' has 'push', and no image is made of a venv" in _refused(root, text).problem

@@ -15,6 +15,7 @@ from elt_env.image.store import ImageStore
 from elt_env.lock.plugin_lock import PluginLock
 from elt_env.lock.plugin_locks import plugin_lock_before, read_plugin_lock, write_plugin_lock
 from elt_env.lockfile.lock_json import FILE_NAME
+from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.store_owner import StoreOwner
 from elt_env.project.unlisted import read_unlisted, remember
 from elt_env.release.store import ReleaseStore
@@ -117,7 +118,7 @@ def test_readiness_and_environments_of_files(documents: _Counted) -> None:
     records = ReadinessStore(documents)
     records.write(readiness)
     assert records.all("elt") == (readiness,)
-    remember(documents, "own", "own.yml", ("3.12",))
+    remember(documents, "own", EnvironmentPolicy(spec="own.yml", pythons=("3.12",)))
     assert read_unlisted(documents)["own"].pythons == ("3.12",)
 
 
