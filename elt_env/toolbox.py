@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from elt_env.conda.host_channel import HostChannel
     from elt_env.index.download import Downloads
     from elt_env.index.package_index import PackageIndex
+    from elt_env.lockfile.document import Lock
     from elt_env.machine.indexes import Indexes
     from elt_env.pip import Installer, Resolver
     from elt_env.pip.direct_wheels import DirectWheels
@@ -87,17 +88,30 @@ class Toolbox:
         except SpecError:
             return find_indexes(self.policy)
 
-    @cached_property
+    @property
     def conda(self) -> CondaTool:
         """What solves and links the conda half."""
-        if self.environment.python == "venv":
-            from elt_env.conda.venv_tool import Venv
+        return self._venv if self.environment.python == "venv" else self._program
 
-            return Venv(self.environment.interpreters, self.project.root, self._limit)
+    def linker(self, lock: Lock) -> CondaTool:
+        """Return what links the conda half of a lock, or makes its venv, as the lock has it.
+
+        The policy may say something else by now.
+        """
+        return self._venv if lock.interpreter else self._program
+
+    @cached_property
+    def _program(self) -> CondaTool:
         from elt_env.conda.program_tool import conda_tool
 
         cache = self.caches.path / "conda"
         return conda_tool(self.environment.conda, cache, self.channels.names, self._limit)
+
+    @cached_property
+    def _venv(self) -> CondaTool:
+        from elt_env.conda.venv_tool import Venv
+
+        return Venv(self.environment.interpreters, self.project.root, self._limit)
 
     @cached_property
     def resolver(self) -> Resolver:

@@ -123,7 +123,7 @@ def _spec_files(spec: Spec, root: Path) -> dict[str, Path]:
 def _archives(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[_Member]:
     """Yield the archives of a lock, fetched where they are not kept."""
     here = tuple(map(toolbox.host_channel.found_here, lock.conda))
-    for package, path in zip(lock.conda, toolbox.conda.archives(here, say), strict=True):
+    for package, path in zip(lock.conda, toolbox.linker(lock).archives(here, say), strict=True):
         yield _file(archive_entry(package), path, package.sha256)
     files = locked_files(lock.pip, lock, toolbox, say)
     for package in lock.pip:

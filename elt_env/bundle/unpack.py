@@ -184,7 +184,7 @@ def _keep_archives(reader: ArchiveReader, checked: _Checked, toolbox: Toolbox, s
     """
     if reader.listing != checked.listing:
         raise IntegrityError("The bundle was changed while it was read.", REMEDY)
-    kept = {each.sha256: toolbox.conda.kept for each in checked.lock.conda}
+    kept = {each.sha256: toolbox.linker(checked.lock).kept for each in checked.lock.conda}
     # No URL brings again what was built.
     kept |= {each.sha256: toolbox.downloads.kept for each in checked.lock.pip if not each.built}
     python = f"python{checked.lock.target.python}"

@@ -180,7 +180,7 @@ def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
     asked = tuple(each.name for each in prefix.lock.conda if each.requested)
     packages = tuple(map(toolbox.host_channel.found_here, prefix.lock.conda))
     packages = packages or (prefix.lock.python,)
-    toolbox.conda.link(packages, prefix.path, asked, say)
+    toolbox.linker(prefix.lock).link(packages, prefix.path, asked, say)
     for each in link_scripts(prefix):
         say(
             f"conda: {each} is not run: no script of a package is, to build a prefix",

@@ -95,9 +95,9 @@ def _toolbox(project: Project, target: Target) -> Toolbox:
     if name not in project.policy.environments:
         before = project.unlisted.get(name)
         pythons = tuple(dict.fromkeys((*(before.pythons if before else ()), target.python)))
+        policy = EnvironmentPolicy(spec=before.spec if before else _SPEC, pythons=pythons)
         if before is None or before.pythons != pythons:
             project.store_owner.claim()
-            remember(project.documents, name, before.spec if before else _SPEC, pythons)
-        spec = before.spec if before else _SPEC
-        project = project.including(name, EnvironmentPolicy(spec=spec, pythons=pythons))
+            remember(project.documents, name, policy)
+        project = project.including(name, policy)
     return open_toolbox(project, name)

@@ -37,6 +37,6 @@ def files(lock: Lock) -> Mapping[str, str]:
     return {
         "devcontainer.json": render(lock),
         "Dockerfile": dockerfile.render(lock, context="."),
-        conda_lock.file_name(lock): conda_lock.render(lock),
+        **({} if lock.interpreter else {conda_lock.file_name(lock): conda_lock.render(lock)}),
         requirements.FILE_NAME: requirements.render(lock),
     }

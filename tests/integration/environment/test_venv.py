@@ -220,7 +220,7 @@ def test_a_process_that_runs_from_it_is_seen(offered: IndexServer, tmp_path: Pat
     toolbox = open_venv(tmp_path, offered)
     prefix = ensure_prefix(locked(toolbox), toolbox, silent).path
     assert in_use([prefix]) == frozenset()
-    asleep = [prefix / "bin" / "python", "-c", "print(1, flush=True); input()"]
+    asleep = [str(prefix / "bin" / "python"), "-c", "print(1, flush=True); input()"]
     with subprocess.Popen(asleep, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
