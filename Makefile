@@ -110,7 +110,7 @@ instance: .venv/.ready ## the Dagster instance alone
 	@$(BIN)/python bootstrap.py instance
 
 lock-self: .venv/.ready ## lock this project's own dependencies, and those of the tests, anew
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.10 \
+	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.10 \
 	  --only-binary :all: --exclude-newer '3 days' --generate-hashes --no-header --no-annotate \
 	  --upgrade --quiet --output-file requirements.txt
 	$(BIN)/uv pip compile --group conda --universal --python-version 3.10 \

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from elt_env.environment.build import ensure_prefix
+from elt_env.environment.build import ensure_prefix, require_lock
 from elt_env.errors import ProofError
+from elt_env.image.ensure import ensure_image
 from elt_env.image.pack import PackedImage, pack, require_no_venv
 from elt_env.lock.make import Locked
 from elt_env.lockfile.changes import count
@@ -18,6 +19,7 @@ from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.proof.acceptance import to_mend, ways_to_accept
 from elt_env.proof.checks.registry import is_blocking
+from elt_env.proof.proof import examine
 from elt_env.proof.prove import image_prover, prefix_prover
 from elt_env.release.move import MoveResult, mend_entry_points
 from elt_env.release.notice import Outcome
@@ -72,6 +74,14 @@ class Pipeline:
         ensure_prefix(lock, self.toolbox, self.say)
         return prefix_prover(lock, self.toolbox, self.say, again=again).results(names)
 
+    def have_image(self, lock: Lock) -> None:
+        """Return when what was made of a lock by another worker is here: its prefix, its image.
+
+        Raises: as `ensure_prefix` and `ensure_image`.
+        """
+        ensure_prefix(lock, self.toolbox, self.say)
+        ensure_image(lock, self.toolbox, self.say)
+
     def require_held(self, results: Sequence[Evidence], lock: Lock) -> None:
         """Return when no check failed that a release waits for; else tell others, and raise.
 
@@ -112,6 +122,16 @@ class Pipeline:
         return self._told(
             promote(self.target, self.toolbox, self.say, digest=digest, unasked=unasked, **why)
         )
+
+    def promote_current(self, *, unasked: bool, trigger: str, by: str) -> MoveResult:
+        """Make the current lock the release; where it is proven, its prefix is built if it has to.
+
+        Raises: as `promote` and `ensure_prefix`.
+        """
+        lock = require_lock(self.target, self.toolbox)
+        if not examine(lock, self.toolbox).lacks:
+            ensure_prefix(lock, self.toolbox, self.say)
+        return self.promote(digest=lock.digest, unasked=unasked, trigger=trigger, by=by)
 
     def roll_back(self, *, to: str | None, trigger: str, by: str) -> MoveResult:
         """Make an earlier release the one again, and tell others; see `release.roll_back`."""

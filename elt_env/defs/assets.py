@@ -28,19 +28,19 @@ from elt_env.project.policy import EnvironmentPolicy
 from elt_env.release.move import mend_entry_points
 
 
-@step
-def solve_conda(at: Work, _spec: None) -> Locked | Solved | Resolution:
+@step()
+def solve_conda(at: Work) -> Locked | Solved | Resolution:
     """Keep the current lock while it satisfies, else let conda answer first."""
     return locking.solve_unless_kept(at.target, at.toolbox, at.say, **steering(at.run.tags))
 
 
-@step
+@step(after=solve_conda)
 def resolve_pip(at: Work, solved: Locked | Solved | Resolution) -> Locked | Resolution:
     """Resolve all pip requirements in one command beside what conda owns, until both agree."""
     return locking.resolve(solved, at.toolbox, at.say)
 
 
-@step
+@step(after=resolve_pip)
 def write_lockfile(at: Work, resolved: Locked | Resolution) -> Made:
     """Write the lock's files and make it the current one."""
     locked = locking.write(resolved, at.toolbox, at.say)
@@ -48,15 +48,15 @@ def write_lockfile(at: Work, resolved: Locked | Resolution) -> Made:
     return made(lock_metadata(locked), locked.lock.digest)
 
 
-@step
-def create_prefix(at: Work, _lockfile: None) -> str:
+@step()
+def create_prefix(at: Work) -> str:
     """Link conda's packages into the prefix of the current lock; return the lock's digest."""
     lock = build.require_lock(at.target, at.toolbox)
     build.advance(lock, Stage.LINKED, at.toolbox, at.say)
     return lock.digest
 
 
-@step
+@step(after=create_prefix)
 def pip_install_once(at: Work, digest: str) -> str:
     """Install pip's half in one command, hashes required, nothing resolved."""
     lock = at.toolbox.store.read_lock(digest, at.target)
@@ -64,7 +64,7 @@ def pip_install_once(at: Work, digest: str) -> str:
     return digest
 
 
-@step
+@step(after=pip_install_once)
 def seal_prefix(at: Work, digest: str) -> Made:
     """Verify that the prefix is what the lock says, then mark it ready.
 
@@ -77,20 +77,21 @@ def seal_prefix(at: Work, digest: str) -> Made:
     return made(prefix_metadata(lock, built), digest)
 
 
-@step
-def prepare_base(at: Work, _environment: None) -> Draft:
+@step()
+def prepare_base(at: Work) -> Draft:
     """Find or make what the image stands on."""
     lock = build.require_lock(at.target, at.toolbox)
+    build.ensure_prefix(lock, at.toolbox, at.say)
     return packing.prepare_base(lock, at.toolbox, at.say)
 
 
-@step
+@step(after=prepare_base)
 def pack_layers(at: Work, draft: Draft) -> Draft:
     """Write the layers that changed; the others are used again."""
     return packing.pack_layers(draft, at.toolbox, at.say)
 
 
-@step
+@step(after=pack_layers)
 def write_image(at: Work, draft: Draft) -> Made:
     """Name the image, attach its SBOM, and push it by its lock where the policy says so."""
     packed = packing.write_image(draft, at.toolbox, at.say)
@@ -98,10 +99,10 @@ def write_image(at: Work, draft: Draft) -> Made:
     return made(image_metadata(packed, pushed), packed.image.digest)
 
 
-@step
-def move_release(at: Work, _image: None) -> Made:
+@step()
+def move_release(at: Work) -> Made:
     """Let the release be the current lock, in one rename, if all that is required is proven."""
-    moved = at.promote(unasked=is_unasked(at.run.tags), **mover(at.run))
+    moved = at.promote_current(unasked=is_unasked(at.run.tags), **mover(at.run))
     return made(release_metadata(moved, at.target, at.toolbox), release_version(moved.release))
 
 

@@ -83,6 +83,10 @@ def checks_op(
         if context.has_partition_key:
             with work(context, project, environment) as at:
                 lock = build.require_lock(at.target, at.toolbox)
+                if asset == "image":
+                    at.have_image(lock)
+                else:
+                    build.ensure_prefix(lock, at.toolbox, at.say)
                 yield from _results(context, lock, at.toolbox, make_prover)
         else:
             yield from _results_of_all_built(context, project, environment, make_prover)

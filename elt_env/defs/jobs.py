@@ -9,6 +9,7 @@ import dagster as dg
 
 from elt_env.defs.checks import check_keys
 from elt_env.defs.names import group_name
+from elt_env.defs.resources import after_a_crash
 from elt_env.defs.run_tags import AGAIN, BY_ITSELF, ENVIRONMENT, EVERYTHING, IDENTITY, UPGRADE
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.proof.checks import NOT_BLOCKING
@@ -44,6 +45,7 @@ def environment_jobs(
         proven,
         tags={**IDENTITY, ENVIRONMENT: environment, BY_ITSELF: "yes"},
         executor_def=executor,
+        op_retry_policy=after_a_crash(executor),
         description="Lock where needed, install what is locked, and prove it.",
     )
     relock = dg.define_asset_job(
@@ -51,6 +53,7 @@ def environment_jobs(
         proven,
         tags={**IDENTITY, ENVIRONMENT: environment, BY_ITSELF: "yes", UPGRADE: EVERYTHING},
         executor_def=executor,
+        op_retry_policy=after_a_crash(executor),
         description="Upgrade the lock within the spec and the policy, install and prove it. "
         f"With the tag {UPGRADE} set to names, as in 'dagster,duckdb', upgrade only these.",
     )
@@ -87,6 +90,7 @@ def _checking_job(
         asset | dg.AssetSelection.checks(*check_keys(environment, *checks)),
         tags={**IDENTITY, ENVIRONMENT: environment, AGAIN: "yes"},
         executor_def=executor,
+        op_retry_policy=after_a_crash(executor),
         description=description,
     )
 

@@ -29,7 +29,7 @@ class RollBack(Promote):
 def promote_lock(context: dg.OpExecutionContext, config: Promote, project: EltProject) -> None:
     """Let the release be the current lock, if all that is required is proven."""
     with work(context, project) as at:
-        moved = at.promote(unasked=is_unasked(at.run.tags), **_mover(at, config))
+        moved = at.promote_current(unasked=is_unasked(at.run.tags), **_mover(at, config))
         _report(moved, at, context)
 
 

@@ -113,6 +113,16 @@ def _partition(context: Context, what: str, known: Sequence[str]) -> str:
     )
 
 
+def after_a_crash(executor: dg.ExecutorDefinition | None) -> dg.RetryPolicy | None:
+    """Return how often a step is begun again whose process is gone; what a step reports is final.
+
+    In-process there is nothing to survive, and Dagster takes a cancelled step for one to try again.
+    """
+    if executor is None or executor is dg.in_process_executor:
+        return None
+    return dg.RetryPolicy(max_retries=_RETRIES, delay=_RETRY_SECONDS)
+
+
 @contextlib.contextmanager
 def reporting(context: Context) -> Iterator[None]:
     """Let what fails inside reach Dagster.
@@ -123,7 +133,7 @@ def reporting(context: Context) -> Iterator[None]:
     try:
         yield
     except EltEnvError as error:
-        # Not a RetryPolicy: under one, Dagster takes a cancelled run for a step to try again.
+        # Not a RetryPolicy alone: see `after_a_crash`.
         if _is_tried_again(error, context):
             context.log.warning("%s\ntrying again in %d s", hidden(str(error)), _RETRY_SECONDS)
             raise dg.RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from error

@@ -9,7 +9,8 @@ from typing import Any, cast
 import dagster as dg
 
 from elt_env.defs.names import group_name
-from elt_env.defs.resources import work
+from elt_env.defs.resources import Work, work
+from elt_env.defs.step_output import StepOutput
 
 Made = dg.MaterializeResult[None]
 """What the last step of an asset ends with."""
@@ -24,48 +25,66 @@ class Step:
     Attributes:
         name: as its ops are called in an asset.
         of: returns the op for an environment, always the same.
+        made: returns what it makes in a run: what it has made there, or it is done again.
     """
 
     name: str
     of: Callable[[str], dg.OpDefinition]
+    made: Callable[[Work], Any]
 
 
-def step(body: Callable[..., Any]) -> Step:
+def step(after: Step | None = None) -> Callable[[Callable[..., Any]], Step]:
     """Return what makes a step of any environment's asset.
 
-    Its first parameter gets the Work. The other is what the step before it has returned; where it
-    is annotated None, it is an asset that has to be there, and gets nothing. What returns Made
-    ends its asset.
+    Its parameter gets the Work; that of a step `after` another one gets what that has made, too.
+    What returns Made ends its asset. Any worker can run a step: what it needs of those before it is
+    found, or made again.
 
     The steps of an environment are in one pool, of which dagster.yaml lets in a run at a time: the
     others are queued where one sees them. What must not be done twice is locked besides.
     """
-    signature = inspect.signature(body)
-    _, before = signature.parameters.values()
-    kind = dg.Nothing if before.annotation is None else dg.Any
-    ends = signature.return_annotation is Made
 
-    @functools.cache
-    def of(environment: str) -> dg.OpDefinition:
-        @dg.op(
-            name=f"{group_name(environment)}__{body.__name__}",
-            description=inspect.getdoc(body),
-            ins={_BEFORE: dg.In(kind)},
-            out=None if ends else dg.Out(dg.Any),
-            required_resource_keys={"project"},
-            pool=group_name(environment),
-        )
-        def compute(context: dg.OpExecutionContext, **given: Any) -> Any:  # noqa: ANN401  # any step's
-            with work(context, context.resources.project, environment) as at:
-                return body(at, given.get(_BEFORE))
+    def decorated(body: Callable[..., Any]) -> Step:
+        kind = inspect.signature(body, eval_str=True).return_annotation
+        output = None if kind is Made else StepOutput(body.__name__, kind)
 
-        return compute
+        def done(at: Work) -> Any:  # noqa: ANN401  # any step's
+            made = body(at, after.made(at)) if after else body(at)
+            if output:
+                output.keep(at, made)
+            return made
 
-    return Step(body.__name__, of)
+        def found(at: Work) -> Any:  # noqa: ANN401  # any step's
+            known = output.find(at) if output else None
+            if known is not None:
+                return known
+            at.say(f"{body.__name__} was done elsewhere, and is done here again")
+            return done(at)
+
+        @functools.cache
+        def of(environment: str) -> dg.OpDefinition:
+            @dg.op(
+                name=f"{group_name(environment)}__{body.__name__}",
+                description=inspect.getdoc(body),
+                ins={_BEFORE: dg.In(dg.Nothing)},
+                out=dg.Out(dg.Nothing) if output else None,
+                required_resource_keys={"project"},
+                pool=group_name(environment),
+            )
+            def compute(context: dg.OpExecutionContext) -> Any:  # noqa: ANN401  # any step's
+                with work(context, context.resources.project, environment) as at:
+                    made = done(at)
+                    return None if output else made
+
+            return compute
+
+        return Step(body.__name__, of, found)
+
+    return decorated
 
 
 def chain(environment: str, given: Any, *steps: Step) -> Made:  # noqa: ANN401  # what steps return
-    """Return what an environment's steps end with, each given what the one before returns."""
+    """Return what an environment's steps end with, one after the other."""
     for each in steps:
         given = each.of(environment).alias(each.name)(given)
     return cast("Made", given)

@@ -178,7 +178,7 @@ def write_image(draft: Draft, toolbox: Toolbox, say: Say) -> PackedImage:
     before = images.image(lock.digest)
     name = image_name(lock.target)
     kept = before is not None and before.digest == manifest.digest
-    artifact = _attach_sbom(draft, manifest, toolbox, images)
+    artifact = attach_sbom(lock, manifest, draft.base.packages, toolbox)
     image = ImageRecord(
         name=name,
         manifest=manifest,
@@ -200,11 +200,16 @@ def write_image(draft: Draft, toolbox: Toolbox, say: Say) -> PackedImage:
     return PackedImage(image, kept, layout.path, artifact)
 
 
-def _attach_sbom(
-    draft: Draft, manifest: Descriptor, toolbox: Toolbox, images: ImageStore
+def attach_sbom(
+    lock: Lock, manifest: Descriptor, base_packages: tuple[str, ...], toolbox: Toolbox
 ) -> Descriptor:
-    """Keep the SBOM as a file, and as an artifact that refers to the image; return the latter."""
-    lock = draft.lock
+    """Keep the SBOM as a file, and as an artifact that refers to the image; return the latter.
+
+    Raises:
+        ToolError: it has to be made, and the prefix is not built.
+        StorageError: the disk is full or not writable.
+    """
+    images = ImageStore(toolbox.store)
     name = sbom_name(image_name(lock.target))
     known = attached(images.layout, manifest, name)
     path = images.sbom_path(lock.digest)
@@ -216,7 +221,7 @@ def _attach_sbom(
 
     prefix = require_prefix(lock, toolbox, "pack")
     tools = (*lock.tools, ("elt-env", version("elt-env")))
-    content = sbom.render(lock, licences(prefix), draft.base.packages, tools)
+    content = sbom.render(lock, licences(prefix), base_packages, tools)
     artifact = attach(images.layout, manifest, content, name=name)
     write_atomically(path, content)
     return artifact

@@ -10,7 +10,7 @@ from elt_env.errors import InputError, ToolError
 from elt_env.image import spec as oci
 from elt_env.image.oci.layout import Layout
 from elt_env.image.oci.registry import PushResult, Registry
-from elt_env.image.record import image_name
+from elt_env.image.record import ImageRecord, image_name
 from elt_env.image.reference import Reference, parse_reference
 from elt_env.image.spec import Descriptor
 from elt_env.image.store import ImageStore
@@ -92,6 +92,21 @@ def push_candidate(target: Target, toolbox: Toolbox, say: Say) -> PushedImage | 
     reference = _destination(target, toolbox, None)
     lock = require_lock(target, toolbox)
     return _push_packed(lock, toolbox, reference, [short(lock.digest)], say)
+
+
+def pull_candidate(lock: Lock, image: ImageRecord, toolbox: Toolbox, say: Say) -> bool:
+    """Have an image that another machine packed and pushed in the layout; return whether it is.
+
+    Raises:
+        RegistryError: the registry does not answer, or has no such image.
+        And as `Registry.pull`.
+    """
+    if toolbox.environment.push is None:
+        return False
+    reference = _destination(lock.target, toolbox, None).at(image.digest)
+    _registry(toolbox).pull(reference, ImageStore(toolbox.store).layout, say)
+    say(f"image: {reference} is here")
+    return True
 
 
 def push_release(lock: Lock, image: str | None, toolbox: Toolbox, say: Say) -> Reference | None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
-from click.testing import CliRunner, Result
 
-from elt_env.cli import main
 from elt_env.definitions import project_definitions
 from elt_env.defs.resources import EltProject
 from elt_env.project.settings import open_project
@@ -23,75 +18,11 @@ from tests.support.channel import Channel
 from tests.support.index_server import IndexServer
 from tests.support.isolation import clear_settings
 from tests.support.loopback import running
+from tests.support.machine import Machine
 from tests.support.s3_server import SECRET, S3Server, new_prefix
-from tests.support.terminal import LIMIT, Terminal, make_terminal
+from tests.support.terminal import make_terminal
 
 pytestmark = pytest.mark.xdist_group("s3")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A machine on which `elt-env` is typed.
-
-    Attributes:
-        caches: its own directory.
-        project: its checkout.
-    """
-
-    terminal: Terminal
-    caches: Path
-    project: Path
-    variables: dict[str, str]
-
-    @property
-    def home(self) -> Path:
-        """Where its prefixes are."""
-        (found,) = (self.caches / "stores").iterdir()
-        return found
-
-    @property
-    def target(self) -> str:
-        return self.terminal.target
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            **self.terminal.environment(),
-            **self.variables,
-            "ELT_ENV_PROJECT": str(self.project),
-            "ELT_ENV_CACHE_HOME": str(self.caches),
-        }
-
-    def typed(self, *arguments: str, **variables: str) -> Result:
-        env = {**self.environment, **variables}
-        return CliRunner().invoke(main, arguments, env=env, prog_name="elt-env")
-
-    def ok(self, *arguments: str, **variables: str) -> str:
-        done = self.typed(*arguments, **variables)
-        assert done.exit_code == 0, done.output
-        assert SECRET not in done.output
-        return done.output
-
-    def show(self) -> dict[str, Any]:
-        done = self.typed("show", self.target, "--json")
-        assert done.exit_code == 0, done.output
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
-
-    def history(self) -> list[dict[str, Any]]:
-        done = self.typed("history", self.target, "--json")
-        assert done.exit_code == 0, done.output
-        found: list[dict[str, Any]] = json.loads(done.stdout)["releases"]
-        return found
-
-    def runs(self) -> str:
-        """Return the prefix that this machine's entry point runs."""
-        program = self.home / "current" / self.target / "bin" / "python"
-        script = "import sys; print(sys.prefix)"
-        done = subprocess.run(
-            [program, "-c", script], capture_output=True, text=True, timeout=LIMIT, check=True
-        )
-        return done.stdout.strip()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""A machine of a team: what is its own, beside a store that it shares with others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from elt_env.cli import main
+from tests.support.s3_server import SECRET
+from tests.support.terminal import LIMIT, Terminal
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine on which `elt-env` is typed.
+
+    Attributes:
+        caches: its own directory.
+        project: its checkout.
+    """
+
+    terminal: Terminal
+    caches: Path
+    project: Path
+    variables: dict[str, str]
+
+    @property
+    def home(self) -> Path:
+        """Where its prefixes are."""
+        (found,) = (self.caches / "stores").iterdir()
+        return found
+
+    @property
+    def target(self) -> str:
+        return self.terminal.target
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **self.terminal.environment(),
+            **self.variables,
+            "ELT_ENV_PROJECT": str(self.project),
+            "ELT_ENV_CACHE_HOME": str(self.caches),
+        }
+
+    def typed(self, *arguments: str, **variables: str) -> Result:
+        env = {**self.environment, **variables}
+        return CliRunner().invoke(main, arguments, env=env, prog_name="elt-env")
+
+    def ok(self, *arguments: str, **variables: str) -> str:
+        done = self.typed(*arguments, **variables)
+        assert done.exit_code == 0, done.output
+        assert SECRET not in done.output
+        return done.output
+
+    def show(self) -> dict[str, Any]:
+        done = self.typed("show", self.target, "--json")
+        assert done.exit_code == 0, done.output
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def history(self) -> list[dict[str, Any]]:
+        done = self.typed("history", self.target, "--json")
+        assert done.exit_code == 0, done.output
+        found: list[dict[str, Any]] = json.loads(done.stdout)["releases"]
+        return found
+
+    def runs(self) -> str:
+        """Return the prefix that this machine's entry point runs."""
+        program = self.home / "current" / self.target / "bin" / "python"
+        script = "import sys; print(sys.prefix)"
+        done = subprocess.run(
+            [program, "-c", script], capture_output=True, text=True, timeout=LIMIT, check=True
+        )
+        return done.stdout.strip()
