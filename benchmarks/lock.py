@@ -56,7 +56,7 @@ def report(target: Target, toolbox: Toolbox, rounds: int, scratch: Path, say: Sa
     Raises:
         InputError: the target is not locked.
     """
-    locked = require_lock(target, toolbox)
+    locked = require_lock(target, toolbox.store)
     results = measure(contenders(target, toolbox), rounds, scratch, say)
     say(f"{target}: {len(locked.conda)} conda and {len(locked.pip)} pip packages")
     for line in table(results):
@@ -72,10 +72,12 @@ def contenders(target: Target, toolbox: Toolbox) -> tuple[Contender, ...]:
 
 
 def _compile(target: Target, toolbox: Toolbox) -> int:
-    locked = require_lock(target, toolbox)
-    question = ask(target, toolbox.project.spec(target.environment), toolbox)
+    locked = require_lock(target, toolbox.store)
+    question = ask(
+        target, toolbox.project.spec(target.environment), toolbox.policy, toolbox.store.now
+    )
     conda = map(as_requirement, question.spec.conda)
-    request = common_request(question, locked.python.version, toolbox)
+    request = common_request(question, locked.python.version, toolbox.policy)
     asked = (*question.pip, *conda)
     bounds = question.spec.constraints
     request = replace(request, requirements=asked, bounds=bounds, fresh=True)

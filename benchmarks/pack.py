@@ -90,7 +90,7 @@ def built(root: Path, target: str | None) -> tuple[Prefix, Toolbox]:
         wanted = parse_target(name, this_platform())
         if toolbox.store.pointer(wanted) is None:
             continue
-        lock = require_lock(wanted, toolbox)
+        lock = require_lock(wanted, toolbox.store)
         prefix = Prefix(toolbox.store.prefix_path(lock), lock)
         if prefix.ready:
             return prefix, toolbox
@@ -180,13 +180,18 @@ class Ours:
         """Give the round a store with nothing but the base, which is made once."""
         seed = place.parent / _HOME
         if not seed.exists():
-            prepare_base(self._lock, self._at(place.parent), self._say)
+            prepare_base(
+                self._lock, self._at(place.parent).project, self._at(place.parent).store, self._say
+            )
         shutil.copytree(seed, place / _HOME)
-        base = prepare_base(self._lock, self._at(place), self._say)
+        base = prepare_base(self._lock, self._at(place).project, self._at(place).store, self._say)
         self._base_size = sum(each.blob.size for each in base.layers)
 
     def _pack(self, place: Path) -> int:
-        return pack(self._lock, self._at(place), self._say).image.size - self._base_size
+        return (
+            pack(self._lock, self._at(place).project, self._at(place).store, self._say).image.size
+            - self._base_size
+        )
 
     def _at(self, place: Path) -> Toolbox:
         return replace(self._toolbox, store=_Scratch(place / _HOME, self._toolbox.store))

@@ -50,7 +50,15 @@ class Pipeline:
     def tell(self, outcome: Outcome, detail: str, trigger: str = "") -> None:
         """Tell others of an outcome, where the policy says so; see `elt_env.release.notify`."""
         because = {"trigger": trigger or self.trigger, "run": self.run_id}
-        notify(self.target, self.toolbox, self.say, outcome, detail, **because)
+        notify(
+            self.target,
+            self.toolbox.policy,
+            self.toolbox.store,
+            self.say,
+            outcome,
+            detail,
+            **because,
+        )
 
     def tell_locked(self, locked: Locked) -> None:
         """Tell others of a lock that is new."""
@@ -111,7 +119,9 @@ class Pipeline:
         """
         require_no_venv(lock)
         ensure_prefix(lock, self.toolbox, self.say)
-        packed = pack(lock, self.toolbox, self.say, refresh_base=refresh_base)
+        packed = pack(
+            lock, self.toolbox.project, self.toolbox.store, self.say, refresh_base=refresh_base
+        )
         return packed, image_prover(lock, self.toolbox, self.say, again=again).results()
 
     def promote(
@@ -120,7 +130,14 @@ class Pipeline:
         """Make a proven lock the release, and tell others; see `elt_env.release.promote`."""
         why = {"trigger": trigger, "by": by}
         return self._told(
-            promote(self.target, self.toolbox, self.say, digest=digest, unasked=unasked, **why)
+            promote(
+                self.target,
+                self.toolbox,
+                self.say,
+                digest=digest,
+                unasked=unasked,
+                **why,
+            )
         )
 
     def promote_current(self, *, unasked: bool, trigger: str, by: str) -> MoveResult:
@@ -128,8 +145,8 @@ class Pipeline:
 
         Raises: as `promote` and `ensure_prefix`.
         """
-        lock = require_lock(self.target, self.toolbox)
-        if not examine(lock, self.toolbox).lacks:
+        lock = require_lock(self.target, self.toolbox.store)
+        if not examine(lock, self.toolbox.project, self.toolbox.store).lacks:
             ensure_prefix(lock, self.toolbox, self.say)
         return self.promote(digest=lock.digest, unasked=unasked, trigger=trigger, by=by)
 
@@ -147,7 +164,7 @@ class Pipeline:
         Raises: as `elt_env.release.promote.promote`.
         """
         if self.toolbox.environment.promote == "manual":
-            mend_entry_points(self.target, self.toolbox, self.say)
+            mend_entry_points(self.target, self.toolbox.project, self.toolbox.store, self.say)
             self.say(f"promote: waits for a person: elt-env promote {self.target.name}")
         else:
             self.promote(digest=lock.digest, unasked=True, trigger=trigger, by=by)

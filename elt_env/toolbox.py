@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elt_env.errors import InputError, SpecError
-from elt_env.machine.platform import this_platform
-from elt_env.package.target import Target
-from elt_env.project.cache_home import CacheHome, find_cache_home
+from elt_env.errors import SpecError
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.project.project import Project
+from elt_env.runtime.clock import Clock, utc_now
 from elt_env.store.evidence_key import read_evidence_key
 from elt_env.store.locks import Store
 
@@ -22,6 +18,7 @@ if TYPE_CHECKING:
     from elt_env.conda import CondaTool
     from elt_env.conda.channels import Channels
     from elt_env.conda.host_channel import HostChannel
+    from elt_env.environment.locked_files import PackageFiles
     from elt_env.index.download import Downloads
     from elt_env.index.package_index import PackageIndex
     from elt_env.lockfile.document import Lock
@@ -29,8 +26,6 @@ if TYPE_CHECKING:
     from elt_env.pip import Installer, Resolver
     from elt_env.pip.direct_wheels import DirectWheels
     from elt_env.pip.uv_tool import Uv
-
-Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
@@ -48,22 +43,11 @@ class Toolbox:
     name: str
     environment: EnvironmentPolicy
     store: Store
-    now: Clock
 
     @property
     def policy(self) -> Policy:
         """The policy of the whole project."""
         return self.project.policy
-
-    @property
-    def versions(self) -> tuple[tuple[str, str], ...]:
-        """Names and versions of the tools that make a lock, sorted."""
-        tools = (self.conda, self.resolver)
-        return tuple(sorted((each.name, each.version()) for each in tools))
-
-    def target(self, environment: str, python: str) -> Target:
-        """Return the target on this machine's platform."""
-        return Target(environment, python, this_platform())
 
     @cached_property
     def channels(self) -> Channels:
@@ -104,7 +88,7 @@ class Toolbox:
     def _program(self) -> CondaTool:
         from elt_env.conda.program_tool import conda_tool
 
-        cache = self.caches.path / "conda"
+        cache = self.project.caches.path / "conda"
         return conda_tool(self.environment.conda, cache, self.channels.names, self._limit)
 
     @cached_property
@@ -129,7 +113,7 @@ class Toolbox:
 
         if name == "uv":
             return Uv(indexes, self._limit)
-        pages = self.caches.path / "pages"
+        pages = self.project.caches.path / "pages"
         return index_resolver(
             *(name, indexes, pages, self.downloads, self.direct_wheels, self._limit), alone=alone
         )
@@ -148,7 +132,7 @@ class Toolbox:
         """What fetches the files of a lock."""
         from elt_env.index.download import Downloads
 
-        places = (self.caches.path / "wheels", self._own_cache / "wheels")
+        places = (self.project.caches.path / "wheels", self._own_cache / "wheels")
         return Downloads(places[0], self.indexes, self._limit, own=places[1])
 
     @cached_property
@@ -157,7 +141,7 @@ class Toolbox:
         from elt_env.index.package_index import LOOK_LIMIT, PackageIndex
 
         limit = min(LOOK_LIMIT, self._limit)
-        return PackageIndex(self.indexes, self.caches.path / "pages", limit)
+        return PackageIndex(self.indexes, self.project.caches.path / "pages", limit)
 
     @cached_property
     def direct_wheels(self) -> DirectWheels:
@@ -166,6 +150,13 @@ class Toolbox:
 
         builds = (self._own_cache / "builds", self.project.local_home / "builds")
         return DirectWheels(self.downloads, *builds, self._uv, self._limit)
+
+    @cached_property
+    def files(self) -> PackageFiles:
+        """Where the files of pip's packages come from."""
+        from elt_env.environment.locked_files import PackageFiles
+
+        return PackageFiles(self.downloads, self.direct_wheels, self.indexes, self.policy)
 
     @cached_property
     def host_channel(self) -> HostChannel:
@@ -180,12 +171,6 @@ class Toolbox:
 
         return Uv(self.indexes, self._limit)
 
-    @cached_property
-    def caches(self) -> CacheHome:
-        """Where what can be fetched or made again is kept."""
-        project = self.project
-        return find_cache_home(self.policy.cache_home, project.root, project.local_home)
-
     @property
     def _own_cache(self) -> Path:
         """Where what was built here is kept: built again, it may have other bytes."""
@@ -196,7 +181,7 @@ class Toolbox:
         return self.policy.tool_limit.total_seconds()
 
 
-def open_toolbox(project: Project, environment: str) -> Toolbox:
+def open_toolbox(project: Project, environment: str, now: Clock = utc_now) -> Toolbox:
     """Return the tools that the policy names for one environment.
 
     Raises:
@@ -208,13 +193,5 @@ def open_toolbox(project: Project, environment: str) -> Toolbox:
         project=project,
         name=environment,
         environment=project.environment(environment),
-        store=Store(home, project.store_owner.claim, key, project.documents),
-        now=lambda: datetime.now(timezone.utc),
-    )
-
-
-def no_lock(target: Target) -> InputError:
-    """Return the error where a target has no lock and needs one."""
-    return InputError(
-        f"There is no lock of {target.name} yet.", f"Make one: elt-env lock {target.name}"
+        store=Store(home, project.store_owner.claim, key, project.documents, now),
     )

@@ -17,6 +17,7 @@ from elt_env.bundle.names import LOCK, archive_entry, built_entry, is_sdist, spe
 from elt_env.bundle.signature import sign, signature_path
 from elt_env.environment.build import require_lock
 from elt_env.environment.locked_files import locked_files
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import InputError
 from elt_env.lock.plugin_locks import plugin_locks
 from elt_env.lock.satisfaction import unsatisfied
@@ -27,7 +28,6 @@ from elt_env.package.target import Target
 from elt_env.runtime.files import sha256_of, write_atomically, writing_atomically
 from elt_env.runtime.input_files import open_file, read_bytes
 from elt_env.spec.document import Spec
-from elt_env.toolbox import Toolbox
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class _Member:
 
 
 def pack_bundle(
-    target: Target, toolbox: Toolbox, path: Path, say: Say, *, key: Path | None = None
+    target: Target, tools: PrefixTools, path: Path, say: Say, *, key: Path | None = None
 ) -> Listing:
     """Write a bundle to `path`, all at once; return what it holds.
 
@@ -59,28 +59,28 @@ def pack_bundle(
         NetworkError: what is not kept cannot be fetched.
         StorageError: it cannot be written.
     """
-    lock = require_lock(target, toolbox)
-    spec = toolbox.project.spec(target.environment)
-    reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
+    lock = require_lock(target, tools.store)
+    spec = tools.project.spec(target.environment)
+    reasons = unsatisfied(lock, spec, tools.project.policy, tools.conda.matches)
     if reasons:
         raise InputError(
             f"The lock of {target.name} no longer satisfies its spec and the policy:\n  "
             + "\n  ".join(reasons),
             f"Make a new one: elt-env lock {target.name}",
         )
-    return write_bundle(lock, toolbox, path, say, key=key)
+    return write_bundle(lock, tools, path, say, key=key)
 
 
 def write_bundle(
-    lock: Lock, toolbox: Toolbox, path: Path, say: Say, *, key: Path | None = None
+    lock: Lock, tools: PrefixTools, path: Path, say: Say, *, key: Path | None = None
 ) -> Listing:
     """Write the bundle of any lock, as `pack_bundle` that of the current one, with today's spec."""
     target = lock.target
-    files = _spec_files(toolbox.project.spec(target.environment), toolbox.project.root)
+    files = _spec_files(tools.project.spec(target.environment), tools.project.root)
     members = [
         _text(LOCK, lock_json.render(lock).encode()),
         *_spec_members(files),
-        *sorted(_archives(lock, toolbox, say), key=lambda each: each.entry.name),
+        *sorted(_archives(lock, tools, say), key=lambda each: each.entry.name),
     ]
     listing = Listing(next(iter(files)), tuple(each.entry for each in members))
     if key:
@@ -88,7 +88,7 @@ def write_bundle(
     opened = {each.entry: each.open for each in members}
     with writing_atomically(path) as file:
         write_archive(file, listing, lambda entry: opened[entry](), say)
-    for check in plugin_locks(toolbox.store.documents, target):
+    for check in plugin_locks(tools.store.documents, target):
         say(f"bundle: the plugins that {check} installs are not in it", logging.WARNING)
     if lock.channel_source == "host":
         say(
@@ -120,16 +120,16 @@ def _spec_files(spec: Spec, root: Path) -> dict[str, Path]:
     return {each.relative_to(above).as_posix(): each for each in files}
 
 
-def _archives(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[_Member]:
+def _archives(lock: Lock, tools: PrefixTools, say: Say) -> Iterator[_Member]:
     """Yield the archives of a lock, fetched where they are not kept."""
-    here = tuple(map(toolbox.host_channel.found_here, lock.conda))
-    for package, path in zip(lock.conda, toolbox.linker(lock).archives(here, say), strict=True):
+    here = tuple(map(tools.host_channel.found_here, lock.conda))
+    for package, path in zip(lock.conda, tools.linker(lock).archives(here, say), strict=True):
         yield _file(archive_entry(package), path, package.sha256)
-    files = locked_files(lock.pip, lock, toolbox, say)
+    files = locked_files(lock.pip, lock, tools.files, say)
     for package in lock.pip:
         yield _file(archive_entry(package), files[package.sha256], package.sha256)
         if is_sdist(package):
-            wheel = toolbox.direct_wheels.built_of(package, f"python{lock.target.python}")
+            wheel = tools.files.direct_wheels.built_of(package, f"python{lock.target.python}")
             if wheel is None:
                 raise InputError(
                     f"{package.name} is locked as an sdist, of which no wheel was built yet.",

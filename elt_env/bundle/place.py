@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from elt_env.conda import CondaTool
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import InputError, PolicyError
 from elt_env.lock.satisfaction import unsatisfied
 from elt_env.lockfile.document import Lock
@@ -20,7 +22,6 @@ from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_bytes
 from elt_env.spec.document import Spec
 from elt_env.spec.file import read_spec
-from elt_env.toolbox import Toolbox, open_toolbox
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,23 @@ class Place:
     """Where a bundle goes.
 
     Attributes:
-        toolbox: of its environment.
+        tools: what its prefix would be built with.
         missing: the files of its spec that are to be written.
         is_unlisted: whether no policy lists its environment.
     """
 
-    toolbox: Toolbox
+    tools: PrefixTools
     missing: Mapping[Path, bytes]
     is_unlisted: bool
 
 
-def find_place(
-    lock: Lock, spec: str, files: Mapping[str, bytes], project: Project, say: Say
+def find_place(  # noqa: PLR0913, PLR0917  # what is in the bundle, and where it goes
+    lock: Lock,
+    spec: str,
+    files: Mapping[str, bytes],
+    project: Project,
+    open_tools: Callable[[Project, str], PrefixTools],
+    say: Say,
 ) -> Place:
     """Return where a bundle goes in a project; nothing is written.
 
@@ -48,6 +54,7 @@ def find_place(
         spec: path of its spec, among `files`.
         files: its spec and what that includes, by path below the project.
         project: where it goes.
+        open_tools: returns the tools of an environment of a project.
         say: told where the spec of the project is another file, which will do.
 
     Raises:
@@ -71,11 +78,11 @@ def find_place(
     found = mine.spec(name) if not missing else read_carried(spec, files)
     if missing and environment.python == "venv":
         found = found.for_venv()
-    toolbox = open_toolbox(mine, name)
-    _require_satisfied(lock, found, toolbox)
+    tools = open_tools(mine, name)
+    _require_satisfied(lock, found, tools.project, tools.conda)
     if not missing and _differs(project.root, files):
         say(f"bundle: {environment.spec} is another file than in the bundle; the lock satisfies it")
-    return Place(toolbox, missing, is_unlisted)
+    return Place(tools, missing, is_unlisted)
 
 
 def _remembered(lock: Lock, spec: str, project: Project) -> EnvironmentPolicy:
@@ -146,13 +153,12 @@ def read_carried(spec: str, files: Mapping[str, bytes]) -> Spec:
         return read_spec(place, spec)
 
 
-def _require_satisfied(lock: Lock, spec: Spec, toolbox: Toolbox) -> None:
-    reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
+def _require_satisfied(lock: Lock, spec: Spec, project: Project, conda: CondaTool) -> None:
+    reasons = unsatisfied(lock, spec, project.policy, conda.matches)
     if reasons:
         raise InputError(
             f"The lock in the bundle does not satisfy {spec.source} and the policy of "
-            f"{toolbox.project.root}, and to make a new one takes a network:\n  "
-            + "\n  ".join(reasons),
+            f"{project.root}, and to make a new one takes a network:\n  " + "\n  ".join(reasons),
             "Use the spec and the policy that the bundle was made with; or, where it was made: "
             f"take these, then elt-env lock {lock.target.name}, and bundle it again.",
         )

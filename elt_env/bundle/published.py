@@ -9,29 +9,29 @@ from pathlib import Path
 
 from elt_env.bundle.pack import write_bundle
 from elt_env.bundle.unpack import keep_archives_of
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.runtime.files import writing
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
 
 _FOLDER = "bundles"
 
 
-def publish_bundle(lock: Lock, toolbox: Toolbox, say: Say) -> str:
+def publish_bundle(lock: Lock, tools: PrefixTools, say: Say) -> str:
     """Put the bundle of a lock into the store, where it is not; return where it is.
 
     Raises: as `write_bundle`.
     """
-    documents, key = toolbox.store.documents, _key(lock)
+    documents, key = tools.store.documents, _key(lock)
     folder, _, name = key.rpartition("/")
     place = documents.place(key)
     if name in documents.names(folder):
         say(f"bundle: {place} is there already")
         return place
-    with _scratch_file(toolbox.store) as path:
-        write_bundle(lock, toolbox, path, say)
+    with _scratch_file(tools.store) as path:
+        write_bundle(lock, tools, path, say)
         say(f"bundle: writing {path.stat().st_size >> 20} MiB to {place}")
         documents.write_file(key, path)
     return place
@@ -49,7 +49,7 @@ def remove_bundles(store: Store, target: Target, kept: Collection[str]) -> None:
             store.documents.delete(f"{folder}/{each}")
 
 
-def take_bundle(lock: Lock, source: Store, toolbox: Toolbox, say: Say) -> bool:
+def take_bundle(lock: Lock, source: Store, tools: PrefixTools, say: Say) -> bool:
     """Keep the archives of a lock from its bundle in a store; return whether there is one.
 
     Raises:
@@ -57,14 +57,14 @@ def take_bundle(lock: Lock, source: Store, toolbox: Toolbox, say: Say) -> bool:
         StorageError: it cannot be read, or its archives cannot be kept.
     """
     key = _key(lock)
-    with _scratch_file(toolbox.store) as path:
+    with _scratch_file(tools.store) as path:
         say(f"bundle: reading {source.documents.place(key)}")
         try:
             source.documents.read_file(key, path)
         except FileNotFoundError:
             say("bundle: there is none")
             return False
-        keep_archives_of(lock, path, toolbox, say)
+        keep_archives_of(lock, path, tools, say)
     return True
 
 

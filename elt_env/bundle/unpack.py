@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -13,6 +13,7 @@ from elt_env.bundle.listing import REMEDY, Entry, Listing
 from elt_env.bundle.names import LOCK, archive_entry, built_entry, is_sdist, is_text, spec_path
 from elt_env.bundle.place import Place, find_place
 from elt_env.bundle.signature import require_signature, signature_path
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import InputError, IntegrityError
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock, Package
@@ -23,7 +24,6 @@ from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import cause, open_file
 from elt_env.runtime.limits import MOST_LOCK_BYTES
 from elt_env.store.kept_files import KeptFiles
-from elt_env.toolbox import Toolbox
 
 _NAMED = 10
 
@@ -45,7 +45,14 @@ class _Checked:
     built: Mapping[Entry, Package]
 
 
-def unpack_bundle(path: Path, project: Project, say: Say, *, signers: Path | None = None) -> Lock:
+def unpack_bundle(
+    path: Path,
+    project: Project,
+    open_tools: Callable[[Project, str], PrefixTools],
+    say: Say,
+    *,
+    signers: Path | None = None,
+) -> Lock:
     """Make the lock of a bundle the current one of its target, and keep its archives.
 
     Each step is done whole or not at all, the lock becomes the current one last, and what was
@@ -61,14 +68,14 @@ def unpack_bundle(path: Path, project: Project, say: Say, *, signers: Path | Non
         reader = ArchiveReader(file, path)
         _require_signed(reader.listing, path, signers or _signers(project), say)
         checked = _check(reader, path, say)
-        place = find_place(checked.lock, checked.spec, checked.files, project, say)
-        store = place.toolbox.store
+        place = find_place(checked.lock, checked.spec, checked.files, project, open_tools, say)
+        store = place.tools.store
         store.claim()
         file.seek(0)
-        _keep_archives(ArchiveReader(file, path), checked, place.toolbox, say)
+        _keep_archives(ArchiveReader(file, path), checked, place.tools, say)
     _write_spec(place, checked.lock, project, say)
     store.write_lock(checked.lock)
-    store.set_current(checked.lock.target, checked.lock.digest, place.toolbox.now())
+    store.set_current(checked.lock.target, checked.lock.digest, place.tools.store.now())
     return checked.lock
 
 
@@ -84,7 +91,7 @@ def _require_signed(listing: Listing, path: Path, signers: Path | None, say: Say
         say(f"bundle: {signature_path(path).name} is not looked at; --signers FILE does")
 
 
-def keep_archives_of(lock: Lock, path: Path, toolbox: Toolbox, say: Say) -> None:
+def keep_archives_of(lock: Lock, path: Path, tools: PrefixTools, say: Say) -> None:
     """Put the archives of a bundle, which is that of the lock, where a build looks for them.
 
     Raises:
@@ -98,7 +105,7 @@ def keep_archives_of(lock: Lock, path: Path, toolbox: Toolbox, say: Say) -> None
                 REMEDY,
             )
         file.seek(0)
-        _keep_archives(ArchiveReader(file, path), checked, toolbox, say)
+        _keep_archives(ArchiveReader(file, path), checked, tools, say)
 
 
 @contextlib.contextmanager
@@ -176,7 +183,7 @@ def _require_wanted(
         raise IntegrityError(f"{path} is no bundle:\n  " + "\n  ".join(wrong[:_NAMED]), REMEDY)
 
 
-def _keep_archives(reader: ArchiveReader, checked: _Checked, toolbox: Toolbox, say: Say) -> None:
+def _keep_archives(reader: ArchiveReader, checked: _Checked, tools: PrefixTools, say: Say) -> None:
     """Put the archives of a bundle where a build looks for them.
 
     Raises:
@@ -184,19 +191,19 @@ def _keep_archives(reader: ArchiveReader, checked: _Checked, toolbox: Toolbox, s
     """
     if reader.listing != checked.listing:
         raise IntegrityError("The bundle was changed while it was read.", REMEDY)
-    kept = {each.sha256: toolbox.linker(checked.lock).kept for each in checked.lock.conda}
+    kept = {each.sha256: tools.linker(checked.lock).kept for each in checked.lock.conda}
     # No URL brings again what was built.
-    kept |= {each.sha256: toolbox.downloads.kept for each in checked.lock.pip if not each.built}
+    kept |= {each.sha256: tools.files.downloads.kept for each in checked.lock.pip if not each.built}
     python = f"python{checked.lock.target.python}"
     for entry, chunks in reader.contents("unpacked", say):
         name = entry.name.rpartition("/")[2]
         if is_text(entry.name):
             _pass_over(chunks)
         else:
-            _keep(entry, name, chunks, kept.get(entry.sha256, toolbox.downloads.own))
+            _keep(entry, name, chunks, kept.get(entry.sha256, tools.files.downloads.own))
         if entry in checked.built:
             sdist = checked.built[entry]
-            toolbox.direct_wheels.keep_built(sdist, python, entry.sha256, name)
+            tools.files.direct_wheels.keep_built(sdist, python, entry.sha256, name)
 
 
 def _keep(entry: Entry, name: str, chunks: Iterator[bytes], kept: KeptFiles) -> None:
@@ -218,4 +225,8 @@ def _write_spec(place: Place, lock: Lock, project: Project, say: Say) -> None:
         write_atomically(path, content)
         say(f"bundle: {path} is written")
     if place.is_unlisted:
-        remember(project.documents, lock.target.environment, place.toolbox.environment)
+        remember(
+            project.documents,
+            lock.target.environment,
+            place.tools.project.environment(lock.target.environment),
+        )

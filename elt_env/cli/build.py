@@ -59,10 +59,10 @@ def build(  # noqa: PLR0913  # click passes them
     say, reasons = teller(), ""
     if directory:
         target, toolbox = open_target(name)
-        current = lock_in(directory, target, toolbox, say)
+        current = lock_in(directory, target, toolbox.store, say)
     else:
         found = locked_as(name, python, called, say)
-        target, toolbox, current = found.target, found.toolbox, found.locked.lock
+        target, toolbox, current = found.target, found.tools, found.locked.lock
         reasons = "; ".join(found.locked.reasons)
     pipeline = Pipeline(target=target, toolbox=toolbox, say=say)
     results = pipeline.prove(current, build_checks(toolbox.environment), again=again)
@@ -72,7 +72,7 @@ def build(  # noqa: PLR0913  # click passes them
     require_as_sealed(prefix)
     if directory:
         toolbox.store.write_lock(current)
-        toolbox.store.set_current(target, current.digest, toolbox.now())
+        toolbox.store.set_current(target, current.digest, toolbox.store.now())
     if not stays:
         pipeline.promote_built(current, trigger=reasons or by_hand(), by="elt-env build")
     _tell_next(target, toolbox)
@@ -80,9 +80,9 @@ def build(  # noqa: PLR0913  # click passes them
 
 def _tell_next(target: Target, toolbox: Toolbox) -> None:
     """Print what a person may type next."""
-    summary = showing.show(target, toolbox)
+    summary = showing.show(target, toolbox.store)
     if target.environment in toolbox.project.unlisted:
         spec = toolbox.environment.spec
         click.echo("\n" + next_of_file(summary, own_command(sys.argv[0]), spec))
     else:
-        tell("\n" + next_steps_of(summary, toolbox))
+        tell("\n" + next_steps_of(summary, toolbox.project))

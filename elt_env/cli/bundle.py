@@ -19,6 +19,7 @@ from elt_env.machine.shells import own_command
 from elt_env.project.settings import open_project
 from elt_env.report.summary import next_lines
 from elt_env.runtime.files import sha256_of
+from elt_env.toolbox import open_toolbox
 
 
 @click.command()
@@ -41,7 +42,7 @@ def bundle(name: str, output: str | None, key: str | None, *, to_store: bool) ->
     """
     target, toolbox = open_target(name)
     if to_store and not output and not key:
-        click.echo(publish_bundle(require_lock(target, toolbox), toolbox, teller()))
+        click.echo(publish_bundle(require_lock(target, toolbox.store), toolbox, teller()))
         return
     if not output or to_store:
         raise click.UsageError("Give '-o FILE', or '--to-store' alone.")
@@ -70,7 +71,9 @@ def unbundle(file: str, signers: str | None) -> None:
       elt-env unbundle elt.tar --signers allowed_signers
     """
     project, say = open_project(with_policy=False), teller()
-    lock = unpack_bundle(Path(file), project, say, signers=Path(signers) if signers else None)
+    lock = unpack_bundle(
+        Path(file), project, open_toolbox, say, signers=Path(signers) if signers else None
+    )
     target, command = lock.target.name, own_command(sys.argv[0])
     click.echo(f"{target} {lock.digest}")
     tell(

@@ -14,6 +14,7 @@ from elt_env.errors import PolicyError, ProofError, ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
+from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.settings import open_project
 from elt_env.proof.acceptance import ways_to_accept
 from elt_env.proof.checks.registry import health_checks, image_checks
@@ -41,8 +42,8 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
     """
     target, toolbox = open_target(name or open_project().first)
     _require_known(names, health_checks(toolbox.environment), "doctor --check")
-    current = building.require_lock(target, toolbox)
-    warn_of_clock(show(target, toolbox), toolbox)
+    current = building.require_lock(target, toolbox.store)
+    warn_of_clock(show(target, toolbox.store), toolbox.store.now)
     results = prefix_prover(current, toolbox, teller(), again=again).results(names or None)
     click.echo(evidence_text(results))
     failed = [each for each in results if each.failed]
@@ -50,7 +51,12 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
         place = toolbox.store.documents.place(failed[0].log.rpartition("/")[0])
         raise ProofError(
             f"{target.name} does not hold: {', '.join(each.check for each in failed)}",
-            _remedy(f"The logs are in {place}\n     {_mending(target)}", failed, current, toolbox),
+            _remedy(
+                f"The logs are in {place}\n     {_mending(target)}",
+                failed,
+                current,
+                toolbox.environment,
+            ),
         )
 
 
@@ -73,12 +79,12 @@ def check(name: str, check_name: str) -> None:
     target, toolbox = open_target(name)
     policy = toolbox.environment
     _require_known([check_name], [*health_checks(policy), *image_checks(policy)], "check")
-    lock = building.require_lock(target, toolbox)
+    lock = building.require_lock(target, toolbox.store)
     evidence = _run(check_name, lock, toolbox, teller())
     click.echo(evidence_text((evidence,)))
     log = f"Its log: {toolbox.store.documents.place(evidence.log)}"
     if evidence.failed:
-        remedy = _remedy(log, [evidence], lock, toolbox)
+        remedy = _remedy(log, [evidence], lock, toolbox.environment)
         raise ProofError(f"{check_name} failed on {target.name}.", remedy)
     if not evidence.holds:
         raise ToolError(f"{check_name} could not run on {target.name}.", log)
@@ -88,8 +94,10 @@ def _mending(target: Target) -> str:
     return f"Where it was changed since it was made: elt-env verify {target.name} --repair"
 
 
-def _remedy(log: str, failed: Sequence[Evidence], lock: Lock, toolbox: Toolbox) -> str:
-    ways = ways_to_accept(failed, toolbox.environment, lock)
+def _remedy(
+    log: str, failed: Sequence[Evidence], lock: Lock, environment: EnvironmentPolicy
+) -> str:
+    ways = ways_to_accept(failed, environment, lock)
     return "\n     ".join([log, *ways])
 
 

@@ -40,11 +40,11 @@ def compare(name: str, resolvers: str) -> None:
             f"Name some of: {', '.join(RESOLVERS)}",
         )
     target, toolbox = open_target(name)
-    lock = require_lock(target, toolbox)
+    lock = require_lock(target, toolbox.store)
     missing: list[EltEnvError] = []
     for each in names:
         try:
-            _print(compare_with(each, lock, toolbox, teller()))
+            _print(compare_with(each, lock, toolbox.files, toolbox.resolver_named, teller()))
         except ToolError as error:
             missing.append(error)
             click.echo(f"{each}: not asked")

@@ -16,7 +16,8 @@ from elt_env.lockfile.document import Lock
 from elt_env.package.target import Target
 from elt_env.project.settings import open_project
 from elt_env.report.show import find_lock, previous_lock
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.store.locks import Store
+from elt_env.toolbox import open_toolbox
 
 
 @click.command()
@@ -40,11 +41,13 @@ def diff(old: str, new: str | None, form: str | None) -> None:
     """
     project = open_project()
     toolbox = open_toolbox(project, project.first)
-    before, after = _locks(project.target_name(old), new and project.target_name(new), toolbox)
+    before, after = _locks(
+        project.target_name(old), new and project.target_name(new), toolbox.store
+    )
     kept = read_report(toolbox.store, before.digest if before else None, after.digest)
     report = kept if kept and not kept.notes else explain(before, after, toolbox, teller())
-    report = with_startup(report, before, after, toolbox)
-    plugins = _plugins(after.target, toolbox) if new is None else {}
+    report = with_startup(report, before, after, toolbox.store)
+    plugins = _plugins(after.target, toolbox.store) if new is None else {}
     if form == "json":
         click.echo(json.dumps(to_json(report) | {"plugins": plugins}, indent=2))
         return
@@ -55,9 +58,9 @@ def diff(old: str, new: str | None, form: str | None) -> None:
         click.echo("\n".join(line.format(each) for each in changes))
 
 
-def _plugins(target: Target, toolbox: Toolbox) -> dict[str, list[str]]:
+def _plugins(target: Target, store: Store) -> dict[str, list[str]]:
     """Return what changed in the locks of the target's plugins, which lie beside its own."""
-    documents = toolbox.store.documents
+    documents = store.documents
     found = {
         check: list(plugin_changes(plugin_lock_before(documents, target, check), lock))
         for check, lock in plugin_locks(documents, target).items()
@@ -65,9 +68,9 @@ def _plugins(target: Target, toolbox: Toolbox) -> dict[str, list[str]]:
     return {check: changes for check, changes in found.items() if changes}
 
 
-def _locks(old: str, new: str | None, toolbox: Toolbox) -> tuple[Lock | None, Lock]:
+def _locks(old: str, new: str | None, store: Store) -> tuple[Lock | None, Lock]:
     """Return the locks that a person means; of one alone, it and the one that it replaced."""
-    first = find_lock(old, toolbox)
+    first = find_lock(old, store)
     if new is None:
-        return previous_lock(first.target, toolbox), first
-    return first, find_lock(new, toolbox)
+        return previous_lock(first.target, store), first
+    return first, find_lock(new, store)

@@ -60,7 +60,7 @@ def export(name: str, form: str, output: str | None) -> None:
       elt-env export elt@3.11 --format devcontainer
     """
     target, toolbox = open_target(name)
-    lock = require_lock(target, toolbox)
+    lock = require_lock(target, toolbox.store)
     if lock.interpreter and form in ("explicit", "conda-lock"):
         raise InputError(
             f"{form} holds packages of conda, and the lock of {target.name} has none.",

@@ -37,8 +37,13 @@ def expose(name: str, programs: tuple[str, ...], to: str | None, *, remove: bool
             f"No program of {target.name} is named.",
             f"Name those to put on PATH, as in: elt-env expose {target.name} dbt",
         )
-    work = exposing.withdraw if remove else exposing.expose
-    for each in work(target, programs, directory, toolbox, teller()):
+    if remove:
+        done = exposing.withdraw(target, programs, directory, toolbox.store, teller())
+    else:
+        done = exposing.expose(
+            target, programs, directory, toolbox.project, toolbox.store, teller()
+        )
+    for each in done:
         click.echo(each)
 
 

@@ -41,7 +41,7 @@ def image(name: str, refresh_base: bool, again: bool, engine: str | None) -> Non
       elt-env image elt@3.11 --load podman
     """
     target, toolbox = open_target(name)
-    lock, say = require_lock(target, toolbox), teller()
+    lock, say = require_lock(target, toolbox.store), teller()
     pipeline = Pipeline(target=target, toolbox=toolbox, say=say)
     packed, results = pipeline.pack(lock, refresh_base=refresh_base, again=again)
     click.echo(f"{target.name} {packed.image.digest}\noci:{packed.path}:{packed.image.name}")
@@ -78,7 +78,7 @@ def push(name: str, reference: str | None) -> None:
       elt-env push elt@3.11 127.0.0.1:5000/elt:latest
     """
     target, toolbox = open_target(name)
-    pushed = push_image(target, toolbox, reference, teller())
+    pushed = push_image(target, toolbox.project, toolbox.store, reference, teller())
     for each in pushed.references:
         click.echo(f"{each} {pushed.what.digest}")
 
@@ -107,12 +107,12 @@ def run_in_image(
     """
     target, toolbox = open_target(name)
     typed = command[1:] if command[:1] == ("--",) else command
-    lock = require_lock(target, toolbox)
+    lock = require_lock(target, toolbox.store)
     sys.exit(
         run_image(
             lock,
             typed,
-            toolbox,
+            toolbox.store,
             teller(),
             binds=binds,
             variables=variables,

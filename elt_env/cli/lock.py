@@ -15,6 +15,7 @@ from elt_env.lock.from_file import LockedFile, lock_file
 from elt_env.machine.process import Say
 from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import is_file
+from elt_env.toolbox import Toolbox, open_toolbox
 
 TARGET = click.argument("name", metavar="TARGET")
 TARGET_OR_FILE = click.argument("name", metavar="TARGET|FILE")
@@ -69,11 +70,11 @@ def relock(name: str, packages: tuple[str, ...], accepted: tuple[str, ...]) -> N
     print_locked(locked)
 
 
-def locked_as(name: str, python: str | None, called: str | None, say: Say) -> LockedFile:
+def locked_as(name: str, python: str | None, called: str | None, say: Say) -> LockedFile[Toolbox]:
     """Lock what a person named, a target or a file; others are told of a new lock."""
     if is_file(name):
         project = open_project(with_policy=False)
-        found = lock_file(Path(name), project, say, python=python, name=called)
+        found = lock_file(Path(name), project, open_toolbox, say, python=python, name=called)
     elif python or called:
         raise PolicyError(
             f"--python and --name are for a file; '{name}' is a target.",
@@ -86,11 +87,11 @@ def locked_as(name: str, python: str | None, called: str | None, say: Say) -> Lo
     return found
 
 
-def _tell_others(found: LockedFile, say: Say) -> None:
+def _tell_others(found: LockedFile[Toolbox], say: Say) -> None:
     if not found.locked.kept:
         from elt_env.pipeline import Pipeline  # slow to load
 
-        Pipeline(target=found.target, toolbox=found.toolbox, say=say).tell_locked(found.locked)
+        Pipeline(target=found.target, toolbox=found.tools, say=say).tell_locked(found.locked)
 
 
 def print_locked(locked: locking.Locked) -> None:

@@ -41,6 +41,6 @@ def readiness(environment: str, pythons: tuple[str, ...], as_json: bool) -> None
     if as_json:
         click.echo(json.dumps([each.to_json() for each in known], indent=2))
         return
-    listed, today = toolbox.environment.pythons, toolbox.now().date()
+    listed, today = toolbox.environment.pythons, toolbox.store.now().date()
     click.echo(to_text(known, listed, today))
     click.echo("\n" + next_step(known, listed, today))

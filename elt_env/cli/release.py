@@ -79,7 +79,7 @@ def history(name: str, as_json: bool) -> None:  # noqa: FBT001  # click passes i
       elt-env history elt@3.11 --json
     """
     target, toolbox = open_target(name)
-    entries = release_log(target, toolbox)
+    entries = release_log(target, toolbox.store)
     if as_json:
         content = {"target": target.name, "releases": [each.to_json() for each in entries]}
         click.echo(json.dumps(content, indent=2))

@@ -10,12 +10,14 @@ import click
 from elt_env.cli.progress import tell
 from elt_env.cli.targets import open_target
 from elt_env.machine.shells import own_command
+from elt_env.project.project import Project
 from elt_env.project.settings import open_project
 from elt_env.python.interpreters import list_interpreters
 from elt_env.report import show as showing
 from elt_env.report.summary import SET_CLOCK, Summary, next_steps, packages_text
+from elt_env.runtime.clock import Clock
 from elt_env.runtime.input_files import read_stored_text
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.toolbox import open_toolbox
 
 
 @click.command()
@@ -47,8 +49,8 @@ def show(
     if name is None:
         raise click.UsageError("Missing argument 'TARGET'.")
     target, toolbox = open_target(name)
-    summary = showing.show(target, toolbox)
-    warn_of_clock(summary, toolbox)
+    summary = showing.show(target, toolbox.store)
+    warn_of_clock(summary, toolbox.store.now)
     if as_json:
         click.echo(json.dumps(summary.to_json(), indent=2))
         return
@@ -56,7 +58,7 @@ def show(
     if packages and summary.lock:
         click.echo(packages_text(summary.lock))
     if hints:
-        click.echo("\n" + next_steps_of(summary, toolbox))
+        click.echo("\n" + next_steps_of(summary, toolbox.project))
 
 
 @click.command()
@@ -81,22 +83,22 @@ def pythons(pick: str | None) -> None:
     click.echo(chosen)
 
 
-def warn_of_clock(summary: Summary, toolbox: Toolbox) -> None:
+def warn_of_clock(summary: Summary, now: Clock) -> None:
     """Print to stderr that the clock is before what is on record, where it is."""
-    trouble = summary.clock_trouble(toolbox.now())
+    trouble = summary.clock_trouble(now())
     if trouble:
         tell(f"elt-env: WARNING: {trouble}\n  -> If it is wrong now: {SET_CLOCK}")
 
 
-def next_steps_of(summary: Summary, toolbox: Toolbox) -> str:
+def next_steps_of(summary: Summary, project: Project) -> str:
     """Return what can be typed next, in a project with a Makefile or without."""
-    makefile = toolbox.project.root / "Makefile"
+    makefile = project.root / "Makefile"
     with_make = makefile.is_file() and "\nrelock:" in read_stored_text(makefile, errors="replace")
     return next_steps(
         summary,
         own_command(sys.argv[0]),
         with_make=with_make,
-        with_workspace=(toolbox.project.root / "workspace.yaml").is_file(),
+        with_workspace=(project.root / "workspace.yaml").is_file(),
     )
 
 

@@ -12,13 +12,14 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import InputError, IntegrityError
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.package.canonical import short
 from elt_env.package.target import Target, parse_target
 from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import environment_of, is_file
 from elt_env.release.store import ReleaseStore
-from elt_env.store.locks import Store, read_lock_directory
-from elt_env.toolbox import Toolbox, no_lock, open_toolbox
+from elt_env.store.locks import Store, no_lock, read_lock_directory
+from elt_env.toolbox import Toolbox, open_toolbox
 
 if TYPE_CHECKING:
     from elt_env.machine.process import Say
@@ -34,10 +35,10 @@ def open_target(name: str) -> tuple[Target, Toolbox]:
         name = environment_of(Path(name), project)
     toolbox = open_toolbox(project, name.split("@", maxsplit=1)[0])
     target = parse_target(project.target_name(name), "")
-    return toolbox.target(target.environment, target.python), toolbox
+    return target_here(target.environment, target.python), toolbox
 
 
-def lock_in(directory: str, target: Target, toolbox: Toolbox, say: Say) -> Lock:
+def lock_in(directory: str, target: Target, store: Store, say: Say) -> Lock:
     """Return the lock in a directory, which is one of the target.
 
     Where the store has one of the same digest that one is returned: it holds the same, from the
@@ -47,9 +48,9 @@ def lock_in(directory: str, target: Target, toolbox: Toolbox, say: Say) -> Lock:
         InputError: there is none.
         IntegrityError: it is another target's, or was changed by hand.
     """
-    in_bucket = toolbox.store.digest_at(directory) if toolbox.store.shared else None
+    in_bucket = store.digest_at(directory) if store.shared else None
     if in_bucket:
-        return toolbox.store.read_lock(in_bucket, target)
+        return store.read_lock(in_bucket, target)
     if not Path(directory, lock_json.FILE_NAME).is_file():
         raise InputError(
             f"There is no {lock_json.FILE_NAME} in {directory}.",
@@ -59,7 +60,7 @@ def lock_in(directory: str, target: Target, toolbox: Toolbox, say: Say) -> Lock:
 
     lock = read_lock_directory(Path(directory), target)
     with contextlib.suppress(IntegrityError):
-        own = toolbox.store.read_lock(lock.digest, target)
+        own = store.read_lock(lock.digest, target)
         say(f"lock: {short(lock.digest)} is in the store already, whose places are asked")
         return own
     say(f"lock: {short(lock.digest)} of {directory} is fetched from {', '.join(hosts_of(lock))}")

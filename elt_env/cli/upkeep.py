@@ -40,7 +40,7 @@ def gc(dry_run: bool, unused_for: str) -> None:  # noqa: FBT001  # click passes 
         grace = parse_duration(unused_for)
     except ValueError as error:
         raise PolicyError(f"--unused-for '{unused_for}': {error}.", "As in: 1 day") from error
-    found = collect(toolbox, teller(), grace=grace, dry_run=dry_run)
+    found = collect(toolbox.project, toolbox.store, teller(), grace=grace, dry_run=dry_run)
     click.echo(collected_text(found, dry_run=dry_run))
 
 
@@ -64,7 +64,7 @@ def verify_target(name: str, mends: bool) -> None:  # noqa: FBT001  # click pass
     if mends:
         for each in mend(target, toolbox, say):
             click.echo(each)
-    for lock in locks_of(target, toolbox):
+    for lock in locks_of(target, toolbox.store):
         if not mends:
-            require_whole(lock, verify(lock, toolbox, say))
+            require_whole(lock, verify(lock, toolbox.store, say))
         click.echo(f"{target.name} {lock.digest} is as it was made")

@@ -11,6 +11,7 @@ from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
 from elt_env.errors import PolicyError
 from elt_env.lock import why as stage
+from elt_env.machine.platform import target_here
 from elt_env.package.target import PYTHON
 from elt_env.report.show import find_lock
 
@@ -28,7 +29,7 @@ def why(target: str, name: str) -> None:
       elt-env why elt@3.11 six
     """
     place, toolbox = open_target(target)
-    for line in stage.why(find_lock(place.name, toolbox), name, toolbox):
+    for line in stage.why(find_lock(place.name, toolbox.store), name, toolbox.downloads):
         click.echo(line)
 
 
@@ -51,7 +52,7 @@ def why_not(target: str, wanted: str) -> None:
     beside = place
     python = re.fullmatch(PYTHON, wanted)
     if python:
-        place = toolbox.target(place.environment, wanted)
+        place = target_here(place.environment, wanted)
     asked = "" if python else _requirement(wanted)
     for line in stage.why_not(place, asked, toolbox, teller(), beside).lines:
         click.echo(line)

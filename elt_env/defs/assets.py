@@ -51,7 +51,7 @@ def write_lockfile(at: Work, resolved: Locked | Resolution) -> Made:
 @step()
 def create_prefix(at: Work) -> str:
     """Link conda's packages into the prefix of the current lock; return the lock's digest."""
-    lock = build.require_lock(at.target, at.toolbox)
+    lock = build.require_lock(at.target, at.toolbox.store)
     build.advance(lock, Stage.LINKED, at.toolbox, at.say)
     return lock.digest
 
@@ -73,29 +73,29 @@ def seal_prefix(at: Work, digest: str) -> Made:
     lock = at.toolbox.store.read_lock(digest, at.target)
     built = build.advance(lock, Stage.READY, at.toolbox, at.say)
     if at.toolbox.environment.promote == "manual":
-        mend_entry_points(at.target, at.toolbox, at.say)
+        mend_entry_points(at.target, at.toolbox.project, at.toolbox.store, at.say)
     return made(prefix_metadata(lock, built), digest)
 
 
 @step()
 def prepare_base(at: Work) -> Draft:
     """Find or make what the image stands on."""
-    lock = build.require_lock(at.target, at.toolbox)
+    lock = build.require_lock(at.target, at.toolbox.store)
     build.ensure_prefix(lock, at.toolbox, at.say)
-    return packing.prepare_base(lock, at.toolbox, at.say)
+    return packing.prepare_base(lock, at.toolbox.project, at.toolbox.store, at.say)
 
 
 @step(after=prepare_base)
 def pack_layers(at: Work, draft: Draft) -> Draft:
     """Write the layers that changed; the others are used again."""
-    return packing.pack_layers(draft, at.toolbox, at.say)
+    return packing.pack_layers(draft, at.toolbox.project, at.toolbox.store, at.say)
 
 
 @step(after=pack_layers)
 def write_image(at: Work, draft: Draft) -> Made:
     """Name the image, attach its SBOM, and push it by its lock where the policy says so."""
-    packed = packing.write_image(draft, at.toolbox, at.say)
-    pushed = push_candidate(at.target, at.toolbox, at.say)
+    packed = packing.write_image(draft, at.toolbox.project, at.toolbox.store, at.say)
+    pushed = push_candidate(at.target, at.toolbox.project, at.toolbox.store, at.say)
     return made(image_metadata(packed, pushed), packed.image.digest)
 
 

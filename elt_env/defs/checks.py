@@ -15,12 +15,14 @@ from elt_env.defs.run_tags import AGAIN
 from elt_env.environment import build
 from elt_env.errors import InputError, ToolError
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.proof.checks import NOT_BLOCKING, registry
 from elt_env.proof.checks.applies import lacking
 from elt_env.proof.checks.registry import descriptions, health_checks, is_blocking
 from elt_env.proof.prove import Prover, image_prover, prefix_prover
 from elt_env.store.evidence import Evidence
+from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox
 
 MakeProver = Callable[..., Prover]
@@ -82,7 +84,7 @@ def checks_op(
         """Run the checks, two at a time, and report each as soon as it is known."""
         if context.has_partition_key:
             with work(context, project, environment) as at:
-                lock = build.require_lock(at.target, at.toolbox)
+                lock = build.require_lock(at.target, at.toolbox.store)
                 if asset == "image":
                     at.have_image(lock)
                 else:
@@ -105,7 +107,7 @@ def _results(
         if each.failed:
             context.log.error("%s failed: %s", each.check, each.detail)
         results.append(each)
-        yield result_of(each, lock, toolbox)
+        yield result_of(each, lock, toolbox.store)
     at.tell_failed(results)
 
 
@@ -122,7 +124,7 @@ def _asked_for(context: dg.AssetCheckExecutionContext) -> set[str]:
     return {each.name for each in keys if each.asset_key not in makes or each.name not in aside}
 
 
-def result_of(evidence: Evidence, lock: Lock, toolbox: Toolbox) -> dg.AssetCheckResult:
+def result_of(evidence: Evidence, lock: Lock, store: Store) -> dg.AssetCheckResult:
     """Return a check's evidence as Dagster takes it.
 
     A check that does not apply keeps nothing from being built. What could not run has not passed;
@@ -134,7 +136,7 @@ def result_of(evidence: Evidence, lock: Lock, toolbox: Toolbox) -> dg.AssetCheck
         passed=evidence.holds or (bool(lacks) and not evidence.failed),
         check_name=evidence.check,
         severity=dg.AssetCheckSeverity.ERROR if evidence.failed else dg.AssetCheckSeverity.WARN,
-        metadata=evidence_metadata(evidence, toolbox.store),
+        metadata=evidence_metadata(evidence, store),
         description=aside or evidence.detail.partition("\n")[0],
     )
 
@@ -171,11 +173,11 @@ def _built(environment: str, toolbox: Toolbox, make_prover: MakeProver) -> list[
     Raises:
         ToolError: nothing is.
     """
-    targets = [toolbox.target(environment, each) for each in toolbox.environment.pythons]
+    targets = [target_here(environment, each) for each in toolbox.environment.pythons]
     built = []
     for target in targets:
         with contextlib.suppress(InputError, ToolError):
-            lock = build.require_lock(target, toolbox)
+            lock = build.require_lock(target, toolbox.store)
             make_prover(lock, toolbox, str)
             built.append(lock)
     if not built:

@@ -83,21 +83,21 @@ def _standings(
     runs = Runs(instance)
     found = []
     for target, toolbox in targets(tracked, project):
-        standing = standing_of(target, toolbox)
+        standing = standing_of(target, toolbox.project, toolbox.store)
         found.append((standing.with_failure(runs.last_failure(target)), toolbox))
     return found
 
 
 def _version(standings: Sequence[tuple[Standing, Toolbox]]) -> str:
     """Return what is another one each day, and when something is new."""
-    days = sorted({f"{toolbox.now():%Y-%m-%d}" for _, toolbox in standings})
+    days = sorted({f"{toolbox.store.now():%Y-%m-%d}" for _, toolbox in standings})
     return digest_of([*days, *(each.digest for each, _ in standings)])
 
 
 def _metadata(standings: Sequence[tuple[Standing, Toolbox]]) -> Metadata:
     """Return the tables, and numbers that the web UI plots over time."""
     _, toolbox = standings[0]
-    now = toolbox.now()
+    now = toolbox.store.now()
     numbers = {
         f"{each.target.name} {name}": dg.MetadataValue.float(number)
         for each, _ in standings

@@ -83,7 +83,7 @@ def _digest(known: tuple[Readiness, ...]) -> str:
 
 def readiness_metadata(known: tuple[Readiness, ...], toolbox: Toolbox) -> Metadata:
     """Return the verdicts as a table, as Markdown and as numbers, and what to do next."""
-    today = toolbox.now().date()
+    today = toolbox.store.now().date()
     listed = toolbox.environment.pythons
     return {
         "pythons": table(COLUMNS, rows(known, today)),

@@ -22,6 +22,7 @@ from elt_env.release.move import MoveResult
 from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
 from elt_env.report.summary import first_tool
+from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox
 
 _ROWS = 50
@@ -43,7 +44,7 @@ def release_metadata(moved: MoveResult, target: Target, toolbox: Toolbox) -> Met
     """Return what is in a release, what it changed, whether it is proven, and how to use it."""
     release = moved.release
     lock = toolbox.store.read_lock(release.digest, target)
-    entries = release_log(target, toolbox)
+    entries = release_log(target, toolbox.store)
     entry = ReleaseStore(toolbox.store).entry_points(release.target)
     return {
         "digest": dg.MetadataValue.text(release.digest),
@@ -51,7 +52,7 @@ def release_metadata(moved: MoveResult, target: Target, toolbox: Toolbox) -> Met
         "release": dg.MetadataValue.int(release.number),
         "outcome": dg.MetadataValue.text(f"kept: {moved.kept}" if moved.kept else release.action),
         "why": dg.MetadataValue.text(f"{release.trigger}, by {release.by}"),
-        "changes": dg.MetadataValue.md(_changes(entries[-1], lock, toolbox)),
+        "changes": dg.MetadataValue.md(_changes(entries[-1], lock, toolbox.store)),
         "change_count": dg.MetadataValue.int(len(entries[-1].changes or ())),
         **_plotted(release, lock),
         "proven": _proof_table(lock, toolbox),
@@ -79,14 +80,14 @@ def _use(entry: Path, lock: Lock) -> str:
     return _USE.format(entry=entry, tool=first_tool(lock), name=lock.target.name)
 
 
-def _changes(entry: Entry, lock: Lock, toolbox: Toolbox) -> str:
+def _changes(entry: Entry, lock: Lock, store: Store) -> str:
     """Return as Markdown what changed since the release before, with links to changelogs.
 
     Those are known where that was the lock before this one.
     """
     if entry.before is None or not entry.changes:
         return f"{entry.difference.capitalize()}."
-    kept = read_report(toolbox.store, entry.before.digest, lock.digest)
+    kept = read_report(store, entry.before.digest, lock.digest)
     if kept is not None:
         return to_markdown(kept)
     changes = tuple(explained(each, lock.locked_at) for each in entry.changes)
@@ -103,7 +104,7 @@ def _changes(entry: Entry, lock: Lock, toolbox: Toolbox) -> str:
 def _proof_table(lock: Lock, toolbox: Toolbox) -> dg.TableMetadataValue:
     rows = [
         (each.check, each.status, each.at.isoformat(), each.detail.partition("\n")[0])
-        for each in examine(lock, toolbox).evidence
+        for each in examine(lock, toolbox.project, toolbox.store).evidence
     ]
     return table(("check", "status", "at", "detail"), rows)
 

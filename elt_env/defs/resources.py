@@ -13,6 +13,7 @@ from elt_env.defs.levels import leveled
 from elt_env.defs.names import target_names
 from elt_env.defs.run_tags import TRIGGER
 from elt_env.errors import EltEnvError, InputError
+from elt_env.machine.platform import target_here
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.pipeline import Pipeline
@@ -97,11 +98,11 @@ def _chosen(
         python = _partition(
             context, f"Python was chosen for '{environment}'", toolbox.environment.pythons
         )
-        return toolbox, toolbox.target(environment, python)
+        return toolbox, target_here(environment, python)
     known = project.targets()
     name, _, python = _partition(context, "target was chosen", known).partition("@")
     toolbox = project.toolbox(name)
-    return toolbox, toolbox.target(name, python)
+    return toolbox, target_here(name, python)
 
 
 def _partition(context: Context, what: str, known: Sequence[str]) -> str:

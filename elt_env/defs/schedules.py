@@ -13,6 +13,7 @@ from elt_env.defs.resources import EltProject
 from elt_env.defs.run_tags import TRIGGER
 from elt_env.defs.sensors.runs import Runs, claims
 from elt_env.errors import EltEnvError, PolicyError
+from elt_env.machine.platform import target_here
 from elt_env.project.policy import Policy
 
 Tick = Iterator[dg.RunRequest | dg.SkipReason]
@@ -78,7 +79,7 @@ def _busy(
     """Return who makes that lock at the moment, or ""."""
     try:
         toolbox = project.toolbox(environment)
-        target = toolbox.target(environment, python)
+        target = target_here(environment, python)
     except EltEnvError:
         return ""  # the run says what is wrong, where people look for it
     under_way = Runs(context.instance).under_way(target)

@@ -33,6 +33,7 @@ from elt_env.errors import InputError
 from elt_env.lock.explain_diff import read_report, with_startup
 from elt_env.lock.make import Locked
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.package.target import Target
 from elt_env.project.policy import Policy
 from elt_env.project.project import Project
@@ -40,6 +41,7 @@ from elt_env.release.move import MoveResult
 from elt_env.report.show import previous_lock, show
 from elt_env.report.summary import Summary
 from elt_env.store.evidence import Evidence
+from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox
 
 JOB = "store_report"
@@ -122,7 +124,7 @@ def targets(tracked: Tracked, project: EltProject) -> Iterator[tuple[Target, Too
         toolbox = project.toolbox(environment)
         for python in pythons:
             if python in toolbox.environment.pythons:
-                yield toolbox.target(environment, python), toolbox
+                yield target_here(environment, python), toolbox
 
 
 def _all_unreported(
@@ -165,9 +167,9 @@ def _unreported(target: Target, toolbox: Toolbox, instance: dg.DagsterInstance) 
         EltEnvError: the target's records cannot be read.
     """
     if not Runs(instance).at_work(target):
-        summary = show(target, toolbox)
+        summary = show(target, toolbox.store)
         yield from _materializations(summary, toolbox, instance)
-        yield from _results(summary, toolbox, instance)
+        yield from _results(summary, toolbox.store, instance)
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,9 @@ def _materializations(
 def _made(summary: Summary, toolbox: Toolbox) -> Iterator[_Made]:
     target, lock, image, release = summary.target, summary.lock, summary.image, summary.release
     if lock is not None:
-        yield _Made("lockfile", lock.digest, lambda: lock_metadata(_locked(lock, target, toolbox)))
+        yield _Made(
+            "lockfile", lock.digest, lambda: lock_metadata(_locked(lock, target, toolbox.store))
+        )
     if lock is not None and summary.ready:
         built = BuildResult(Path(str(summary.prefix)), (_OUTSIDE,))
         yield _Made("environment", lock.digest, lambda: prefix_metadata(lock, built))
@@ -222,16 +226,16 @@ def _latest(
     return next(iter(instance.fetch_materializations(wanted, limit=1).records), None)
 
 
-def _locked(lock: Lock, target: Target, toolbox: Toolbox) -> Locked:
-    before = previous_lock(target, toolbox)
-    report = read_report(toolbox.store, before.digest if before else None, lock.digest)
-    report = with_startup(report, before, lock, toolbox) if report else None
-    path = toolbox.store.lock_directory(lock.digest)
+def _locked(lock: Lock, target: Target, store: Store) -> Locked:
+    before = previous_lock(target, store)
+    report = read_report(store, before.digest if before else None, lock.digest)
+    report = with_startup(report, before, lock, store) if report else None
+    path = store.lock_directory(lock.digest)
     return Locked(lock, path, kept=False, reasons=(_OUTSIDE,), report=report)
 
 
 def _results(
-    summary: Summary, toolbox: Toolbox, instance: dg.DagsterInstance
+    summary: Summary, store: Store, instance: dg.DagsterInstance
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Yield the evidence of the current lock that is not what Dagster heard last of its check."""
     lock = summary.lock
@@ -242,7 +246,7 @@ def _results(
     for each in summary.evidence:
         key = keys[each.check]
         if known.get(key) != each.at.timestamp():
-            yield evaluation(result_of(each, lock, toolbox), key.asset_key, summary.target.python)
+            yield evaluation(result_of(each, lock, store), key.asset_key, summary.target.python)
 
 
 def _check_key(evidence: Evidence, target: Target) -> dg.AssetCheckKey:

@@ -21,6 +21,7 @@ from elt_env.environment.prefix_content import (
     require_installed_is_locked,
     unfit,
 )
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.environment.recorded_files import install_request, settle_files
 from elt_env.errors import IntegrityError, ToolError
 from elt_env.lockfile.document import Lock
@@ -30,7 +31,7 @@ from elt_env.package.target import Target
 from elt_env.runtime.file_hashes import FileHashes, HashOf
 from elt_env.runtime.files import sha256_of, write_atomically
 from elt_env.runtime.masking import hidden
-from elt_env.toolbox import Toolbox, no_lock
+from elt_env.store.locks import Store, no_lock
 
 _EXTERNALLY_MANAGED = """[externally-managed]
 Error=This environment ({target}) holds what its lock says and nothing else.
@@ -51,26 +52,26 @@ class BuildResult:
     steps: tuple[str, ...]
 
 
-def require_lock(target: Target, toolbox: Toolbox) -> Lock:
+def require_lock(target: Target, store: Store) -> Lock:
     """Return the target's current lock.
 
     Raises:
         InputError: there is none yet.
         IntegrityError: it was changed by hand.
     """
-    lock = toolbox.store.current_lock(target)
+    lock = store.current_lock(target)
     if lock is None:
         raise no_lock(target)
     return lock
 
 
-def require_prefix(lock: Lock, toolbox: Toolbox, use: str) -> Prefix:
+def require_prefix(lock: Lock, store: Store, use: str) -> Prefix:
     """Return the lock's prefix, which is sealed; `use` is what it is wanted for, as in `pack`.
 
     Raises:
         ToolError: it is not built.
     """
-    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix = Prefix(store.prefix_path(lock), lock)
     prefix.mark_used()
     if not prefix.ready:
         state = f"was built at {prefix.made_for}" if prefix.made_for else "is not built"
@@ -116,15 +117,15 @@ def require_as_sealed(prefix: Prefix) -> None:
         )
 
 
-def ensure_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> BuildResult:
+def ensure_prefix(lock: Lock, tools: PrefixTools, say: Say) -> BuildResult:
     """Return the lock's prefix, sealed: it was there, or it is built from the lock alone.
 
     Raises: as `advance`.
     """
-    return advance(lock, Stage.READY, toolbox, say)
+    return advance(lock, Stage.READY, tools, say)
 
 
-def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> BuildResult:
+def advance(lock: Lock, goal: Stage, tools: PrefixTools, say: Say) -> BuildResult:
     """Bring the lock's prefix to at least the stage `goal`, whatever state it was left in.
 
     A complete stage is built upon, whoever reached it; what was interrupted is wiped first.
@@ -136,12 +137,12 @@ def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> BuildResult:
         NetworkError, StorageError, BusyError: the next call takes it up again.
     """
     _require_platform(lock)
-    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix = Prefix(tools.store.prefix_path(lock), lock)
     prefix.mark_used()
     if prefix.stage >= goal:
         say(f"prefix: {prefix.path} is there ({prefix.stage.name.lower()}), nothing to do")
         return BuildResult(prefix.path, ())
-    with prefix.sole_builder(toolbox.policy.busy_limit.total_seconds(), say):
+    with prefix.sole_builder(tools.project.policy.busy_limit.total_seconds(), say):
         reached = prefix.stage
         if reached is Stage.ABSENT:
             if prefix.path.exists():
@@ -150,7 +151,7 @@ def advance(lock: Lock, goal: Stage, toolbox: Toolbox, say: Say) -> BuildResult:
         due = [stage for stage in _STEPS if reached < stage <= goal]
         for stage in due:
             with prefix.reaching(stage):
-                _STEPS[stage](prefix, toolbox, say)
+                _STEPS[stage](prefix, tools, say)
     return BuildResult(prefix.path, tuple(_STEPS[stage].__name__.lstrip("_") for stage in due))
 
 
@@ -173,14 +174,14 @@ def _require_platform(lock: Lock) -> None:
         )
 
 
-def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+def _create_prefix(prefix: Prefix, tools: PrefixTools, say: Say) -> None:
     say(f"prefix: {prefix.path}")
-    if toolbox.caches.why:
-        say(f"cache: {toolbox.caches.why}; that of the store is used")
+    if tools.project.caches.why:
+        say(f"cache: {tools.project.caches.why}; that of the store is used")
     asked = tuple(each.name for each in prefix.lock.conda if each.requested)
-    packages = tuple(map(toolbox.host_channel.found_here, prefix.lock.conda))
+    packages = tuple(map(tools.host_channel.found_here, prefix.lock.conda))
     packages = packages or (prefix.lock.python,)
-    toolbox.linker(prefix.lock).link(packages, prefix.path, asked, say)
+    tools.linker(prefix.lock).link(packages, prefix.path, asked, say)
     for each in link_scripts(prefix):
         say(
             f"conda: {each} is not run: no script of a package is, to build a prefix",
@@ -188,28 +189,28 @@ def _create_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
         )
 
 
-def _pip_install_once(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+def _pip_install_once(prefix: Prefix, tools: PrefixTools, say: Say) -> None:
     lock = prefix.lock
-    with _logged(toolbox.store.log_path(lock.digest, "pip_install"), say) as told:
+    with _logged(tools.store.log_path(lock.digest, "pip_install"), say) as told:
         if not lock.pip:
             told("pip: the lock has no pip packages")
             return
         told(f"pip: installing {len(lock.pip)} packages in one command, hashes required")
-        request = install_request(prefix, lock.pip, toolbox, told)
-        told("command: " + toolbox.installer.install(request, told))
+        request = install_request(prefix, lock.pip, tools.files, told)
+        told("command: " + tools.installer.install(request, told))
 
 
-def _seal_prefix(prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+def _seal_prefix(prefix: Prefix, tools: PrefixTools, say: Say) -> None:
     hash_of = FileHashes().sha256_of
-    complete(prefix, toolbox, say, hash_of)
+    complete(prefix, tools, say, hash_of)
     say("bytecode: compiling the modules, so that no tool does")
-    cache = BytecodeCache(toolbox.caches, hash_of)
-    compile_prefix(prefix, cache, toolbox.policy.tool_limit.total_seconds(), say)
+    cache = BytecodeCache(tools.project.caches, hash_of)
+    compile_prefix(prefix, cache, tools.project.policy.tool_limit.total_seconds(), say)
     keep_list(prefix.path, hash_of)
     say(f"prefix: {prefix.path} is sealed")
 
 
-def complete(prefix: Prefix, toolbox: Toolbox, say: Say, hash_of: HashOf = sha256_of) -> None:
+def complete(prefix: Prefix, tools: PrefixTools, say: Say, hash_of: HashOf = sha256_of) -> None:
     """Verify a prefix in which everything is installed, and put everything in its place.
 
     It then holds what the lock says, each file as the lock alone decides it, and is closed to pip
@@ -225,10 +226,10 @@ def complete(prefix: Prefix, toolbox: Toolbox, say: Say, hash_of: HashOf = sha25
     say("verify: the installed set, conda's files, and what the packages need of each other")
     require_installed_is_locked(prefix)
     require_conda_untouched(prefix, hash_of)
-    faults = toolbox.installer.inconsistencies(prefix.path, say)
+    faults = tools.installer.inconsistencies(prefix.path, say)
     if faults:
         raise unfit(prefix, faults)
-    settle_files(prefix, toolbox, say, hash_of)
+    settle_files(prefix, tools, say, hash_of)
     target = prefix.lock.target.name
     write_atomically(
         prefix.library / "EXTERNALLY-MANAGED", _EXTERNALLY_MANAGED.format(target=target)
@@ -237,7 +238,7 @@ def complete(prefix: Prefix, toolbox: Toolbox, say: Say, hash_of: HashOf = sha25
         close_to_conda(prefix)
 
 
-_STEPS: dict[Stage, Callable[[Prefix, Toolbox, Say], None]] = {
+_STEPS: dict[Stage, Callable[[Prefix, PrefixTools, Say], None]] = {
     Stage.LINKED: _create_prefix,
     Stage.INSTALLED: _pip_install_once,
     Stage.READY: _seal_prefix,

@@ -10,8 +10,9 @@ from itertools import groupby
 from pathlib import Path
 
 from elt_env.environment.installed_files import RecordedFile, recorded_files, recorded_hash
-from elt_env.environment.locked_files import locked_files, newest_for_builds
+from elt_env.environment.locked_files import PackageFiles, locked_files, newest_for_builds
 from elt_env.environment.prefix import Prefix
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import IntegrityError
 from elt_env.lockfile import requirements
 from elt_env.lockfile.document import Package
@@ -21,11 +22,10 @@ from elt_env.pip import InstallRequest
 from elt_env.runtime.file_hashes import HashOf
 from elt_env.runtime.files import sha256_of, write_atomically
 from elt_env.runtime.input_files import read_content
-from elt_env.toolbox import Toolbox
 
 
 def install_request(
-    prefix: Prefix, packages: Sequence[Package], toolbox: Toolbox, say: Say
+    prefix: Prefix, packages: Sequence[Package], files: PackageFiles, say: Say
 ) -> InstallRequest:
     """Return the request to install packages of the prefix's lock, whose files are fetched.
 
@@ -34,34 +34,34 @@ def install_request(
     Raises: as `locked_files` and `DirectWheels.of_sdist`.
     """
     lock = prefix.lock
-    wheels = locked_files(packages, lock, toolbox, say)
+    wheels = locked_files(packages, lock, files, say)
     pinned = list(packages)
     for place, each in enumerate(packages):
         if not each.file_name.endswith(".whl"):
-            path = _wheel_of_sdist(each, prefix, toolbox, say)
+            path = _wheel_of_sdist(each, prefix, files, say)
             pinned[place] = replace(each, sha256=sha256_of(path))
             wheels[pinned[place].sha256] = path
     return InstallRequest(
         requirements=requirements.pinned(pinned),
         prefix=prefix.path,
         site_packages=prefix.site_packages,
-        indexes=toolbox.indexes.locked_to(lock.indexes),
+        indexes=files.indexes.locked_to(lock.indexes),
         archives=tuple(wheels[each.sha256] for each in pinned),
     )
 
 
-def _wheel_of_sdist(package: Package, prefix: Prefix, toolbox: Toolbox, say: Say) -> Path:
+def _wheel_of_sdist(package: Package, prefix: Prefix, files: PackageFiles, say: Say) -> Path:
     lock = prefix.lock
-    return toolbox.direct_wheels.of_sdist(
+    return files.direct_wheels.of_sdist(
         package,
         prefix.path / "bin" / f"python{lock.target.python}",
-        toolbox.indexes.locked_to(lock.indexes),
+        files.indexes.locked_to(lock.indexes),
         say,
-        exclude_newer=newest_for_builds(lock.exclude_newer, toolbox),
+        exclude_newer=newest_for_builds(lock.exclude_newer, files.policy),
     )
 
 
-def settle_files(prefix: Prefix, toolbox: Toolbox, say: Say, hash_of: HashOf = sha256_of) -> None:
+def settle_files(prefix: Prefix, tools: PrefixTools, say: Say, hash_of: HashOf = sha256_of) -> None:
     """Give each file that pip's distributions brought the content that was recorded.
 
     Where several bring it the rule of RecordedFile decides: an installer that writes side by side
@@ -79,20 +79,20 @@ def settle_files(prefix: Prefix, toolbox: Toolbox, say: Say, hash_of: HashOf = s
             f"damaged in the installer's cache, fetching anew: {', '.join(damaged)}",
             logging.WARNING,
         )
-        toolbox.installer.forget(damaged)
+        tools.installer.forget(damaged)
     by_winner = groupby(sorted(open_, key=lambda each: each.winner), lambda each: each.winner)
     for winner, files in by_winner:
-        _take_from(winner, list(files), prefix, toolbox, say)
+        _take_from(winner, list(files), prefix, tools, say)
 
 
 def _take_from(
-    winner: str, files: Sequence[RecordedFile], prefix: Prefix, toolbox: Toolbox, say: Say
+    winner: str, files: Sequence[RecordedFile], prefix: Prefix, tools: PrefixTools, say: Say
 ) -> None:
     say(f"files: as {winner} brings them: {'; '.join(map(str, files))}")
     package = next(each for each in prefix.lock.pip if each.name == winner)
-    request = install_request(prefix, [package], toolbox, say)
+    request = install_request(prefix, [package], tools.files, say)
     with scratch_directory("shared") as unpacked:
-        toolbox.installer.unpack(request, unpacked, say)
+        tools.installer.unpack(request, unpacked, say)
         for each in files:
             _place(each, unpacked, prefix)
 

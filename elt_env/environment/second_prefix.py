@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from elt_env.conda import CondaTool
 from elt_env.environment.build import advance, complete
+from elt_env.environment.locked_files import PackageFiles
 from elt_env.environment.prefix import Prefix, Stage
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
+from elt_env.pip import Installer
+from elt_env.project.project import Project
 from elt_env.runtime.files import remove_tree, writing
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.conda.host_channel import HostChannel
 
 
 class _Elsewhere(Store):
@@ -34,16 +42,32 @@ class _Elsewhere(Store):
         return self._place / super().prefix_path(lock).name
 
 
+@dataclass(frozen=True)
+class _Tools:
+    """What the second prefix is built with; see PrefixTools."""
+
+    project: Project
+    store: Store
+    conda: CondaTool
+    linker: Callable[[Lock], CondaTool]
+    host_channel: HostChannel
+    installer: Installer
+    files: PackageFiles
+
+
 @contextmanager
-def second_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Prefix]:
+def second_prefix(lock: Lock, tools: PrefixTools, say: Say) -> Iterator[Prefix]:
     """Yield a prefix of the lock, installed and complete but for bytecode; then remove it.
 
     Its path is as long as that of the lock's own prefix.
 
     Raises: as `elt_env.environment.build.advance`.
     """
-    with _place_beside(toolbox.store.local_home) as place:
-        again = replace(toolbox, store=_Elsewhere(place))
+    with _place_beside(tools.store.local_home) as place:
+        again = _Tools(
+            *(tools.project, _Elsewhere(place), tools.conda, tools.linker),
+            *(tools.host_channel, tools.installer, tools.files),
+        )
         second = Prefix(advance(lock, Stage.INSTALLED, again, say).path, lock)
         complete(second, again, say)
         yield second

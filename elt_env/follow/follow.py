@@ -107,7 +107,7 @@ def position(machine: Machine) -> Position | None:
 def _alone(machine: Machine) -> Iterator[None]:
     name = machine.target.name
     remedy = "Let it end; it does the same."
-    limit = machine.toolbox.policy.busy_limit.total_seconds()
+    limit = machine.tools.project.policy.busy_limit.total_seconds()
     with machine.own.documents.lease(f"following/{name}", limit, f"following {name}", remedy):
         yield
 
@@ -190,12 +190,12 @@ def _fetched(machine: Machine, release: Release) -> Lock:
 def _built(lock: Lock, machine: Machine, say: Say) -> Prefix:
     """Return the prefix of a lock, built from the bundle in the source where no index answers."""
     try:
-        path = ensure_prefix(lock, machine.toolbox, say).path
+        path = ensure_prefix(lock, machine.tools, say).path
     except NetworkError as error:
         say(f"follow: {error.problem}", logging.WARNING)
-        if not take_bundle(lock, machine.source, machine.toolbox, say):
+        if not take_bundle(lock, machine.source, machine.tools, say):
             raise
-        path = ensure_prefix(lock, machine.toolbox, say).path
+        path = ensure_prefix(lock, machine.tools, say).path
     return Prefix(path, lock)
 
 
@@ -206,15 +206,15 @@ def _require_holding(prefix: Prefix, machine: Machine, check: Check, say: Say) -
         IntegrityError: files of it were changed, or are gone.
         ProofError: a check failed.
     """
-    lock, toolbox = prefix.lock, machine.toolbox
+    lock, tools = prefix.lock, machine.tools
     if check == "none":
         return
     if check == "full":
-        require_whole(lock, verify_prefix(lock, toolbox, say))
+        require_whole(lock, verify_prefix(lock, tools.store, say))
     else:
         require_as_sealed(prefix)
     names = CHECKS if check == "full" else QUICK
-    results = prefix_prover(lock, toolbox, say).results(names)
+    results = prefix_prover(lock, tools, say).results(names)
     failed = [f"{each.check}: {each.detail}" for each in results if each.failed]
     if failed:
         name = lock.target.name
@@ -231,9 +231,9 @@ def _require_holding(prefix: Prefix, machine: Machine, check: Check, say: Say) -
 def _switch(machine: Machine, release: Release, prefix: Prefix, say: Say) -> None:
     """Let the entry points of this machine lead to a release, in one rename."""
     releases, name = ReleaseStore(machine.own), machine.target.name
-    limit = machine.toolbox.policy.busy_limit.total_seconds()
+    limit = machine.tools.project.policy.busy_limit.total_seconds()
     with releases.sole_mover(name, limit):
-        machine.own.set_current(machine.target, release.digest, machine.toolbox.now())
+        machine.own.set_current(machine.target, release.digest, machine.own.now())
         if _number(releases, name) == release.number:
             releases.mend(release, prefix.path)
         else:

@@ -13,6 +13,7 @@ from elt_env.project.project import Project
 from elt_env.project.settings import open_project
 from elt_env.project.store_url import bucket_url, directory_of, open_bucket_documents
 from elt_env.project.unlisted import remember
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox, open_toolbox
@@ -26,17 +27,17 @@ class Machine:
 
     Attributes:
         source: the store that releases are taken from.
-        toolbox: of this machine, with its own store.
+        tools: of this machine, with its own store.
     """
 
     target: Target
     source: Store
-    toolbox: Toolbox
+    tools: CheckTools
 
     @property
     def own(self) -> Store:
         """The store of this machine."""
-        return self.toolbox.store
+        return self.tools.store
 
 
 def open_machine(name: str, place: str) -> Machine:
@@ -62,7 +63,7 @@ def open_machine(name: str, place: str) -> Machine:
             "Follow from a directory of its own, or name another store: --from",
         )
     target = _target(name, source)
-    return Machine(target, source, _toolbox(project, target))
+    return Machine(target, source, _tools(project, target))
 
 
 def _source(place: str) -> Store:
@@ -89,7 +90,7 @@ def _target(name: str, source: Store) -> Target:
     return parse_target(found[0], this_platform())
 
 
-def _toolbox(project: Project, target: Target) -> Toolbox:
+def _tools(project: Project, target: Target) -> Toolbox:
     """Return the tools of the environment, which is remembered where no policy lists it."""
     name = target.environment
     if name not in project.policy.environments:

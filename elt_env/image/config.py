@@ -10,7 +10,8 @@ from elt_env.image.spec import ImageConfig, Layer
 from elt_env.lockfile.document import Lock
 from elt_env.machine.activation import Activation
 from elt_env.machine.environment_variables import read_activation
-from elt_env.toolbox import Toolbox
+from elt_env.project.project import Project
+from elt_env.store.locks import Store
 
 _USER = "1000:1000"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -26,7 +27,7 @@ def manifest_annotations(lock: Lock) -> dict[str, str]:
 
 
 def image_config(
-    lock: Lock, layers: Sequence[Layer], inherited: Sequence[str], toolbox: Toolbox
+    lock: Lock, layers: Sequence[Layer], inherited: Sequence[str], project: Project, store: Store
 ) -> ImageConfig:
     """Return the config of an image of those layers, on a base with those variables.
 
@@ -42,7 +43,7 @@ def image_config(
         LOCK_DIGEST: lock.digest,
         "elt-env.spec.digest": lock.spec_digest,
     }
-    revision = image_source.source_revision(toolbox.project.root)
+    revision = image_source.source_revision(project.root)
     if revision:
         labels["org.opencontainers.image.revision"] = revision
     return ImageConfig(
@@ -50,8 +51,8 @@ def image_config(
         created=created,
         env=_variables(
             inherited,
-            toolbox.policy.image_path,
-            read_activation(toolbox.store.prefix_path(lock)),
+            project.policy.image_path,
+            read_activation(store.prefix_path(lock)),
         ),
         command=("python",),
         user=_USER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from elt_env.environment.build import ensure_prefix
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import RegistryError
 from elt_env.image.pack import attach_sbom, pack
 from elt_env.image.push import pull_candidate
@@ -10,10 +11,10 @@ from elt_env.image.record import ImageRecord, own_name
 from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
-def ensure_image(lock: Lock, toolbox: Toolbox, say: Say) -> None:
+def ensure_image(lock: Lock, tools: PrefixTools, say: Say) -> None:
     """Return when a lock's image that was packed elsewhere is here, with its prefix.
 
     It comes from where the policy pushes images to; else it is packed again, which may be another
@@ -21,27 +22,27 @@ def ensure_image(lock: Lock, toolbox: Toolbox, say: Say) -> None:
 
     Raises: as `ensure_prefix` and `pack`.
     """
-    images = ImageStore(toolbox.store)
+    images = ImageStore(tools.store)
     image = images.image(lock.digest)
     if image is None or images.is_here(lock.digest):
         return
-    ensure_prefix(lock, toolbox, say)
+    ensure_prefix(lock, tools, say)
     try:
-        pulled = pull_candidate(lock, image, toolbox, say)
+        pulled = pull_candidate(lock, image, tools.project, tools.store, say)
     except RegistryError as error:
         say(f"image: {error.problem}")
         pulled = False
     if pulled:
-        _name(image, lock, toolbox)
+        _name(image, lock, tools.store)
     else:
         say(f"image: {image.name} was packed on another machine; packing it here")
-        pack(lock, toolbox, say)
+        pack(lock, tools.project, tools.store, say)
 
 
-def _name(image: ImageRecord, lock: Lock, toolbox: Toolbox) -> None:
+def _name(image: ImageRecord, lock: Lock, store: Store) -> None:
     """Let a pulled image be known here as `write_image` leaves it."""
-    images = ImageStore(toolbox.store)
-    attach_sbom(lock, image.manifest, image.base_packages, toolbox)
+    images = ImageStore(store)
+    attach_sbom(lock, image.manifest, image.base_packages, store)
     images.layout.name(own_name(image.name, lock.digest), image.manifest)
     images.lead_names(image, lock.digest)
     images.record(image, lock.digest)

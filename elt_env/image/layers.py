@@ -18,8 +18,8 @@ from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.canonical import digest_of
+from elt_env.project.project import Project
 from elt_env.runtime.cancelling import side_by_side
-from elt_env.toolbox import Toolbox
 
 _AT_ONCE = 2
 _PYTHON = Owner("conda", "python")
@@ -29,15 +29,15 @@ class LayerJob:
     """A layer of packages that may have to be written."""
 
     def __init__(
-        self, plan: LayerPlan, files: Sequence[PackageFiles], prefix: Prefix, toolbox: Toolbox
+        self, plan: LayerPlan, files: Sequence[PackageFiles], prefix: Prefix, project: Project
     ) -> None:
         self.plan = plan
         self.files = files
         self.size = sum(each.size for each in files)
         self._prefix = prefix
-        self._place = toolbox.policy.image_path
-        self._compression = toolbox.policy.image_compression
-        self.key = self._key(toolbox.environment.installer)
+        self._place = project.policy.image_path
+        self._compression = project.policy.image_compression
+        self.key = self._key(project.environment(prefix.lock.target.environment).installer)
 
     def _key(self, installer: str) -> str:
         """Return a digest of all that the content of the layer depends on."""
@@ -92,9 +92,9 @@ def write_all(jobs: Sequence[LayerJob], images: ImageStore, say: Say) -> list[La
     return [made[job] for job in jobs]
 
 
-def project_layer(toolbox: Toolbox, images: ImageStore) -> tuple[Layer, bool]:
+def project_layer(project: Project, images: ImageStore) -> tuple[Layer, bool]:
     """Return the layer of the project's own directories, and whether it was written now."""
-    root, compression = toolbox.project.root, toolbox.policy.image_compression
+    root, compression = project.root, project.policy.image_compression
     files = image_source.project_files(root)
     content = image_source.project_digest(root, files)
     key = digest_of([FORMAT, content, compression, compressor_version(compression)])

@@ -24,8 +24,9 @@ from elt_env.image.spec import Descriptor, Layer, Manifest
 from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
+from elt_env.project.project import Project
 from elt_env.runtime.files import write_atomically
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 IMAGE_FORMAT = FORMAT
 """Of how images are made; one that was made otherwise is made again."""
@@ -64,13 +65,15 @@ class PackedImage:
     sbom: Descriptor
 
 
-def pack(lock: Lock, toolbox: Toolbox, say: Say, *, refresh_base: bool = False) -> PackedImage:
+def pack(
+    lock: Lock, project: Project, store: Store, say: Say, *, refresh_base: bool = False
+) -> PackedImage:
     """Return the image of the lock's prefix; what did not change since it was packed is reused.
 
     Raises: as its steps.
     """
-    draft = prepare_base(lock, toolbox, say, refresh=refresh_base)
-    return write_image(pack_layers(draft, toolbox, say), toolbox, say)
+    draft = prepare_base(lock, project, store, say, refresh=refresh_base)
+    return write_image(pack_layers(draft, project, store, say), project, store, say)
 
 
 def require_no_venv(lock: Lock) -> None:
@@ -88,7 +91,9 @@ def require_no_venv(lock: Lock) -> None:
         )
 
 
-def prepare_base(lock: Lock, toolbox: Toolbox, say: Say, *, refresh: bool = False) -> Draft:
+def prepare_base(
+    lock: Lock, project: Project, store: Store, say: Say, *, refresh: bool = False
+) -> Draft:
     """Return an image that has only what the policy wants it to stand on; with `refresh`, anew.
 
     Raises:
@@ -101,33 +106,33 @@ def prepare_base(lock: Lock, toolbox: Toolbox, say: Say, *, refresh: bool = Fals
     from elt_env.image.oci.registry import Registry  # slow to load
 
     require_no_venv(lock)
-    images = ImageStore(toolbox.store)
-    limit = toolbox.policy.tool_limit.total_seconds()
+    images = ImageStore(store)
+    limit = project.policy.tool_limit.total_seconds()
     base = bases.provide(
-        _wanted_base(toolbox),
-        require_prefix(lock, toolbox, "pack"),
+        _wanted_base(project),
+        require_prefix(lock, store, "pack"),
         images.layout,
         images.bases,
-        compression=toolbox.policy.image_compression,
+        compression=project.policy.image_compression,
         limit=limit,
         say=say,
-        pull=Registry(insecure=toolbox.policy.insecure_registries, limit=limit).pull,
-        caches=toolbox.caches,
+        pull=Registry(insecure=project.policy.insecure_registries, limit=limit).pull,
+        caches=project.caches,
         refresh=refresh,
     )
     say(f"image: on {base.said}")
     return Draft(lock, base, base.layers)
 
 
-def _wanted_base(toolbox: Toolbox) -> str:
+def _wanted_base(project: Project) -> str:
     """Return what the policy names; a path is relative to the project."""
-    wanted = toolbox.policy.image_base
-    place = toolbox.project.root / wanted.rpartition(":")[0]
-    here = toolbox.project.root / wanted
+    wanted = project.policy.image_base
+    place = project.root / wanted.rpartition(":")[0]
+    here = project.root / wanted
     return str(here) if here.exists() or (":" in wanted and place.is_dir()) else wanted
 
 
-def pack_layers(draft: Draft, toolbox: Toolbox, say: Say) -> Draft:
+def pack_layers(draft: Draft, project: Project, store: Store, say: Say) -> Draft:
     """Return the image with the layers of the packages and of the project on top.
 
     Raises:
@@ -137,39 +142,39 @@ def pack_layers(draft: Draft, toolbox: Toolbox, say: Say) -> Draft:
         BusyError, StorageError: the next call takes it up again.
     """
     lock = draft.lock
-    prefix = require_prefix(lock, toolbox, "pack")
-    images = ImageStore(toolbox.store)
+    prefix = require_prefix(lock, store, "pack")
+    images = ImageStore(store)
     files = image_files(prefix)
     plans = plan_layers({owner: each.size for owner, each in files.items()})
     jobs = [
-        LayerJob(plan, [files[each] for each in plan.owners], prefix, toolbox) for plan in plans
+        LayerJob(plan, [files[each] for each in plan.owners], prefix, project) for plan in plans
     ]
-    with images.sole_packer(lock.digest, toolbox.policy.busy_limit.total_seconds()):
+    with images.sole_packer(lock.digest, project.policy.busy_limit.total_seconds()):
         known = {job: images.known_layer(job.key) for job in jobs}
         due = [job for job in jobs if known[job] is None]
         say(f"image: {len(jobs) - len(due)} of {len(jobs)} layers of packages are there")
         made = dict(zip(due, write_all(due, images, say), strict=True))
-        project, is_new = project_layer(toolbox, images)
+        top, is_new = project_layer(project, images)
     mine = tuple(replace(known[job] or made[job], holds=job.plan.holds) for job in jobs)
     fresh = {each.blob.digest for each in made.values()}
     if is_new:
-        fresh.add(project.blob.digest)
-    layers = (*draft.layers, *mine, project)
+        fresh.add(top.blob.digest)
+    layers = (*draft.layers, *mine, top)
     reused = tuple(each.blob.digest for each in layers if each.blob.digest not in fresh)
     return replace(draft, layers=layers, reused=reused)
 
 
-def write_image(draft: Draft, toolbox: Toolbox, say: Say) -> PackedImage:
+def write_image(draft: Draft, project: Project, store: Store, say: Say) -> PackedImage:
     """Return the image, named in the layout, with its SBOM beside it.
 
     Raises:
         IntegrityError: what is known of an earlier image cannot be read.
         StorageError: the disk is full or not writable.
     """
-    lock, images = draft.lock, ImageStore(toolbox.store)
+    lock, images = draft.lock, ImageStore(store)
     layout = images.layout
     config = layout.add(
-        image_config(lock, draft.layers, draft.base.env, toolbox).to_bytes(), oci.CONFIG
+        image_config(lock, draft.layers, draft.base.env, project, store).to_bytes(), oci.CONFIG
     )
     content = Manifest(
         config, tuple(each.blob for each in draft.layers), manifest_annotations(lock)
@@ -178,7 +183,7 @@ def write_image(draft: Draft, toolbox: Toolbox, say: Say) -> PackedImage:
     before = images.image(lock.digest)
     name = image_name(lock.target)
     kept = before is not None and before.digest == manifest.digest
-    artifact = attach_sbom(lock, manifest, draft.base.packages, toolbox)
+    artifact = attach_sbom(lock, manifest, draft.base.packages, store)
     image = ImageRecord(
         name=name,
         manifest=manifest,
@@ -186,7 +191,7 @@ def write_image(draft: Draft, toolbox: Toolbox, say: Say) -> PackedImage:
         base_packages=draft.base.packages,
         layers=draft.layers,
         reused=draft.reused,
-        at=toolbox.now().replace(microsecond=0),
+        at=store.now().replace(microsecond=0),
         sbom=oci.parse_manifest(layout.read(artifact)).layers[0],
     )
     if before is not None and kept:
@@ -201,7 +206,7 @@ def write_image(draft: Draft, toolbox: Toolbox, say: Say) -> PackedImage:
 
 
 def attach_sbom(
-    lock: Lock, manifest: Descriptor, base_packages: tuple[str, ...], toolbox: Toolbox
+    lock: Lock, manifest: Descriptor, base_packages: tuple[str, ...], store: Store
 ) -> Descriptor:
     """Keep the SBOM as a file, and as an artifact that refers to the image; return the latter.
 
@@ -209,7 +214,7 @@ def attach_sbom(
         ToolError: it has to be made, and the prefix is not built.
         StorageError: the disk is full or not writable.
     """
-    images = ImageStore(toolbox.store)
+    images = ImageStore(store)
     name = sbom_name(image_name(lock.target))
     known = attached(images.layout, manifest, name)
     path = images.sbom_path(lock.digest)
@@ -219,7 +224,7 @@ def attach_sbom(
             return known
     from elt_env.image import sbom  # takes longer to load than a kept image to find
 
-    prefix = require_prefix(lock, toolbox, "pack")
+    prefix = require_prefix(lock, store, "pack")
     tools = (*lock.tools, ("elt-env", version("elt-env")))
     content = sbom.render(lock, licences(prefix), base_packages, tools)
     artifact = attach(images.layout, manifest, content, name=name)

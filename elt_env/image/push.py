@@ -18,7 +18,9 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
-from elt_env.toolbox import Toolbox
+from elt_env.project.policy import EnvironmentPolicy, Policy
+from elt_env.project.project import Project
+from elt_env.store.locks import Store
 
 _ATTACHED = (".sbom",)
 
@@ -59,12 +61,15 @@ def push(  # noqa: PLR0913, PLR0917  # what, from where, to where, under which n
     return pushed
 
 
-def push_image(target: Target, toolbox: Toolbox, ref: str | None, say: Say) -> PushedImage:
+def push_image(
+    target: Target, project: Project, store: Store, ref: str | None, say: Say
+) -> PushedImage:
     """Push the image that was packed for the target's lock.
 
     Args:
         target: whose image.
-        toolbox: of its environment.
+        project: whose policy says where to.
+        store: where the image is kept.
         say: told of progress.
         ref: where to, by default the environment's `push` in the policy. Without a tag in it, the
             tags are the Python minor and the start of the lock's digest.
@@ -74,42 +79,48 @@ def push_image(target: Target, toolbox: Toolbox, ref: str | None, say: Say) -> P
         ToolError: there is no image of the lock.
         And as `push`.
     """
-    reference = _destination(target, toolbox, ref)
-    lock = require_lock(target, toolbox)
+    reference = _destination(target, project.environment(target.environment), ref)
+    lock = require_lock(target, store)
     tags = [reference.tag] if reference.tag else [target.python, short(lock.digest)]
-    return _push_packed(lock, toolbox, reference, tags, say)
+    return _push_packed(lock, project.policy, store, reference, tags, say)
 
 
-def push_candidate(target: Target, toolbox: Toolbox, say: Say) -> PushedImage | None:
+def push_candidate(target: Target, project: Project, store: Store, say: Say) -> PushedImage | None:
     """Push the image of the target's lock to where the policy says, if it does.
 
     Its tag is the start of the lock's digest; the tag of the release stays where it is.
 
     Raises: as `push_image`.
     """
-    if toolbox.environment.push is None:
+    environment = project.environment(target.environment)
+    if environment.push is None:
         return None
-    reference = _destination(target, toolbox, None)
-    lock = require_lock(target, toolbox)
-    return _push_packed(lock, toolbox, reference, [short(lock.digest)], say)
+    reference = _destination(target, environment, None)
+    lock = require_lock(target, store)
+    return _push_packed(lock, project.policy, store, reference, [short(lock.digest)], say)
 
 
-def pull_candidate(lock: Lock, image: ImageRecord, toolbox: Toolbox, say: Say) -> bool:
+def pull_candidate(
+    lock: Lock, image: ImageRecord, project: Project, store: Store, say: Say
+) -> bool:
     """Have an image that another machine packed and pushed in the layout; return whether it is.
 
     Raises:
         RegistryError: the registry does not answer, or has no such image.
         And as `Registry.pull`.
     """
-    if toolbox.environment.push is None:
+    environment = project.environment(lock.target.environment)
+    if environment.push is None:
         return False
-    reference = _destination(lock.target, toolbox, None).at(image.digest)
-    _registry(toolbox).pull(reference, ImageStore(toolbox.store).layout, say)
+    reference = _destination(lock.target, environment, None).at(image.digest)
+    _registry(project.policy).pull(reference, ImageStore(store).layout, say)
     say(f"image: {reference} is here")
     return True
 
 
-def push_release(lock: Lock, image: str | None, toolbox: Toolbox, say: Say) -> Reference | None:
+def push_release(
+    lock: Lock, image: str | None, project: Project, store: Store, say: Say
+) -> Reference | None:
     """Let the registry's tag of the release name an image, if the policy pushes images.
 
     The tag is that of `push` in the policy, by default the Python minor. An image that is not here
@@ -118,33 +129,35 @@ def push_release(lock: Lock, image: str | None, toolbox: Toolbox, say: Say) -> R
     Args:
         lock: what is released.
         image: the digest of its image; without one the tag stays.
-        toolbox: of its environment.
+        project: whose policy says where to.
+        store: where the image is kept.
         say: told of progress.
 
     Raises: as `push_image`.
     """
     target = lock.target
-    if toolbox.environment.push is None:
+    environment = project.environment(target.environment)
+    if environment.push is None:
         return None
-    reference = _destination(target, toolbox, None)
+    reference = _destination(target, environment, None)
     tag = reference.tag or target.python
     if image is None:
         say(f"push: this release has no image, so {reference.at(tag)} stays what it is")
         return None
-    packed = ImageStore(toolbox.store)
+    packed = ImageStore(store)
     record = packed.image(lock.digest)
     if record and record.digest == image and packed.layout.has(record.manifest):
-        _push_packed(lock, toolbox, reference, [tag], say)
+        _push_packed(lock, project.policy, store, reference, [tag], say)
     else:
-        _registry(toolbox).tag(reference.at(image), tag, say)
+        _registry(project.policy).tag(reference.at(image), tag, say)
         say(f"push: {reference.at(tag)} is {image}, which was there")
     return reference.at(tag)
 
 
-def _push_packed(
-    lock: Lock, toolbox: Toolbox, reference: Reference, tags: Sequence[str], say: Say
+def _push_packed(  # noqa: PLR0913, PLR0917  # what, from where, to where, under which names
+    lock: Lock, policy: Policy, store: Store, reference: Reference, tags: Sequence[str], say: Say
 ) -> PushedImage:
-    images = ImageStore(toolbox.store)
+    images = ImageStore(store)
     image = images.image(lock.digest)
     if image is None:
         raise ToolError(
@@ -153,15 +166,14 @@ def _push_packed(
             f"Pack it: elt-env image {lock.target.name}",
         )
     attached = attachments(images.layout, image_name(lock.target), image.manifest)
-    registry = _registry(toolbox)
+    registry = _registry(policy)
     pushed = push(
         *(image.manifest, images.layout, reference, tags, registry, say), referrers=attached
     )
     return PushedImage(tuple(reference.at(tag) for tag in tags), pushed)
 
 
-def _registry(toolbox: Toolbox) -> Registry:
-    policy = toolbox.policy
+def _registry(policy: Policy) -> Registry:
     return Registry(insecure=policy.insecure_registries, limit=policy.tool_limit.total_seconds())
 
 
@@ -183,8 +195,8 @@ def _refers(layout: Layout, artifact: Descriptor, image: Descriptor) -> bool:
     return subject is not None and subject.digest == image.digest
 
 
-def _destination(target: Target, toolbox: Toolbox, ref: str | None) -> Reference:
-    text = ref or toolbox.environment.push
+def _destination(target: Target, environment: EnvironmentPolicy, ref: str | None) -> Reference:
+    text = ref or environment.push
     if text is None:
         raise InputError(
             f"It is not said where to push the image of {target.name} to.",

@@ -13,13 +13,13 @@ from elt_env.image.sandbox import Bind, Task, find_sandbox
 from elt_env.image.store import ImageStore, require_image
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say, run_interactive
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
 def run_image(  # noqa: PLR0913  # target, tools and listener, and the options of the command
     lock: Lock,
     command: Sequence[str],
-    toolbox: Toolbox,
+    store: Store,
     say: Say,
     *,
     binds: Sequence[str] = (),
@@ -34,7 +34,7 @@ def run_image(  # noqa: PLR0913  # target, tools and listener, and the options o
     Args:
         lock: what the image was packed from.
         command: after the image's entry point; the image's own command when empty.
-        toolbox: the tools of its environment.
+        store: where its image is kept.
         say: tells a person.
         binds: `HOST:INSIDE` or `HOST:INSIDE:ro`, as docker has it.
         variables: `NAME=VALUE`, or `NAME` for its value here.
@@ -46,7 +46,7 @@ def run_image(  # noqa: PLR0913  # target, tools and listener, and the options o
         ToolError: there is no image, or no sandbox works here.
         IntegrityError: the image is damaged.
     """
-    images = ImageStore(toolbox.store)
+    images = ImageStore(store)
     image = require_image(lock, images)
     task = Task(
         command=tuple(command),

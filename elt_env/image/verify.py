@@ -8,6 +8,7 @@ from pathlib import Path
 
 from elt_env.environment.build import ensure_prefix
 from elt_env.environment.damage import Damage
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import IntegrityError
 from elt_env.image.config import LOCK_DIGEST
 from elt_env.image.oci.layout import INDEX, blob_damage, file_fault, layout_damages
@@ -19,7 +20,6 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.runtime.files import remove, writing
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
 
 
 def image_damages(lock: Lock, store: Store, say: Say) -> Iterator[Damage]:
@@ -119,13 +119,13 @@ def _artifact_damages(
             yield found
 
 
-def repair_image(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) -> None:
+def repair_image(lock: Lock, damages: Sequence[Damage], tools: PrefixTools, say: Say) -> None:
     """Pack the image again; what is whole of it is used again, what is damaged is dropped.
 
     Raises: as `ensure_prefix` and `pack`.
     """
-    images = ImageStore(toolbox.store)
-    ensure_prefix(lock, toolbox, say)
+    images = ImageStore(tools.store)
+    ensure_prefix(lock, tools, say)
     for each in damages:
         say(f"repair: {each.path} of the image")
         path = _place(each, lock, images)
@@ -136,7 +136,7 @@ def repair_image(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: S
             path.chmod(0o644)
     if INDEX in {each.path for each in damages}:
         _name_again(images)
-    pack(lock, toolbox, say)
+    pack(lock, tools.project, tools.store, say)
 
 
 def _place(damage: Damage, lock: Lock, images: ImageStore) -> Path:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import overload
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 
 @dataclass(frozen=True)
@@ -41,16 +38,6 @@ class IndexFile:
     def is_wheel(self) -> bool:
         """Whether it can be installed without being built."""
         return self.file_name.endswith(".whl")
-
-
-@functools.lru_cache(maxsize=4096)
-def admits_python(requires_python: str | None, python: str) -> bool:
-    """Tell whether a Requires-Python admits a full version; one that is invalid admits all."""
-    try:
-        bound = SpecifierSet(requires_python or "")
-    except InvalidSpecifier:
-        return True
-    return bound.contains(python, prereleases=True)
 
 
 @dataclass(frozen=True)

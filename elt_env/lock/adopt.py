@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,9 +30,10 @@ from elt_env.lock.adopt_spec import (
     shortcomings,
     spec_text,
 )
-from elt_env.lock.assemble import script_notes
+from elt_env.lock.assemble import script_notes, tool_versions
 from elt_env.lock.directs import prepare
-from elt_env.lock.from_file import LockedFile
+from elt_env.lock.from_file import AnyTools, LockedFile
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.make import Resolution, refuse_credentials, require_listed, write
 from elt_env.lock.places import declared_places
 from elt_env.lock.request import ask
@@ -51,19 +52,19 @@ from elt_env.project.unlisted import remember
 from elt_env.runtime.files import write_atomically
 from elt_env.spec.document import Spec, parse_spec
 from elt_env.spec.foreign.read import is_foreign
-from elt_env.toolbox import Toolbox, open_toolbox
 
 _SYSTEMS = ("linux-", "osx-", "win-")
 
 
-def adopt(
+def adopt(  # noqa: PLR0913  # what, as what, and with what
     files: Sequence[LockFile],
     target: Target,
     project: Project,
+    open_tools: Callable[[Project, str], AnyTools],
     say: Say,
     *,
     groups: tuple[str, ...] = (),
-) -> LockedFile:
+) -> LockedFile[AnyTools]:
     """Make the lock of a target of lock files of other tools, and its spec where there is none.
 
     Args:
@@ -71,6 +72,7 @@ def adopt(
             what the spec asks of conda.
         target: whose lock it becomes; an environment that is not known is made known.
         project: whose policy and store are used.
+        open_tools: returns the tools of an environment of a project.
         say: told of progress, and of what no lock can hold.
         groups: the extras, groups or environments of the files to take beside the main ones.
 
@@ -81,14 +83,14 @@ def adopt(
         EltEnvError: as `elt_env.lock.make.lock` where a channel or an index is asked.
     """
     mine = _including(project, target)
-    toolbox = open_toolbox(mine, target.environment)
-    require_listed(target, toolbox)
-    adoption = _Adoption(target, toolbox, groups, say)
+    tools = open_tools(mine, target.environment)
+    require_listed(target, tools.project)
+    adoption = _Adoption(target, tools, groups, say)
     made = adoption.lock(files, " and ".join(str(each.path) for each in files))
     with _spec_written(adoption.spec_path, adoption.new_text):
         if target.environment not in project.policy.environments:
             remember(project.documents, target.environment, mine.unlisted[target.environment])
-        return LockedFile(target, toolbox, write(made, toolbox, say))
+        return LockedFile(target, tools, write(made, tools, say))
 
 
 def _including(project: Project, target: Target) -> Project:
@@ -125,23 +127,23 @@ class _Adoption:
     """
 
     target: Target
-    toolbox: Toolbox
+    tools: LockTools
     groups: tuple[str, ...]
     say: Say
     new_text: str = ""
 
     @property
     def spec_path(self) -> Path:
-        return self.toolbox.project.root / self.toolbox.environment.spec
+        return self.tools.project.root / self._environment.spec
 
     def lock(self, files: Sequence[LockFile], names: str) -> Resolution:
         """Return the lock of the files, not written yet, under the spec that it satisfies."""
-        target, toolbox = self.target, self.toolbox
-        there = toolbox.project.spec(target.environment) if self.spec_path.exists() else None
-        if there is None and is_foreign(toolbox.environment.spec):
+        target, tools = self.target, self.tools
+        spec_name = self._environment.spec
+        there = tools.project.spec(target.environment) if self.spec_path.exists() else None
+        if there is None and is_foreign(spec_name):
             raise InputError(
-                f"The spec {toolbox.environment.spec} does not exist, and none is written in that "
-                "format.",
+                f"The spec {spec_name} does not exist, and none is written in that format.",
                 "Write what you ask for into it; or name an environment.yml as 'spec', which is "
                 "written from what is adopted.",
             )
@@ -155,7 +157,7 @@ class _Adoption:
         notes = [f"adopted from {names}", *(note for half in halves for note in half.notes)]
         pip, notes[len(notes) :] = self._without_owned(foreign, conda)
         indexes = [url for half in halves for url in half.indexes]
-        files_of, pip = placed(pip, indexes, conda.python, toolbox, self.say)
+        files_of, pip = placed(pip, indexes, conda.python, tools, self.say)
         base = there or self._parsed(spec_text(target, pip=_urls(pip)))
         found = self._pip(pip, files_of, base, conda.python)
         notes += [
@@ -172,13 +174,25 @@ class _Adoption:
         made = self._assembled(spec, conda, packages, notes, needs)
         for each in files:
             if each.path.is_dir():
-                made = replace(made, notes=(*made.notes, *broken_in(each.path, made, toolbox)))
+                made = replace(
+                    made, notes=(*made.notes, *broken_in(each.path, made, tools.files.downloads))
+                )
         self._require_satisfying(made, spec, names)
         previous = None
         with contextlib.suppress(IntegrityError):
-            previous = toolbox.store.current_lock(target)
+            previous = tools.store.current_lock(target)
         reasons = (f"{names} was adopted",)
-        return Resolution(ask(target, spec, toolbox, previous=previous, reasons=reasons), made)
+        return Resolution(
+            ask(
+                target,
+                spec,
+                tools.project.policy,
+                tools.store.now,
+                previous=previous,
+                reasons=reasons,
+            ),
+            made,
+        )
 
     def _tell_groups(self, halves: Sequence[ForeignLock]) -> None:
         """Say which groups of the files are left out.
@@ -205,10 +219,14 @@ class _Adoption:
             if not self._is_venv:
                 self.say("adopt: no file has a conda half; it is solved", logging.WARNING)
             spec = there or self._parsed(spec_text(self.target))
-            return solve(ask(self.target, spec, self.toolbox), self.toolbox, self.say)
+            return solve(
+                ask(self.target, spec, self.tools.project.policy, self.tools.store.now),
+                self.tools,
+                self.say,
+            )
         self._require_platform(archives)
         self.say(f"adopt: reading what {len(archives)} conda packages hold")
-        found = self.toolbox.conda.described(tuple(dict.fromkeys(archives)), self.say)
+        found = self.tools.conda.described(tuple(dict.fromkeys(archives)), self.say)
         packages = with_required_by(found)
         minor = next((each.version for each in packages if each.name == "python"), "")
         if ".".join(minor.split(".")[:2]) != self.target.python:
@@ -219,8 +237,8 @@ class _Adoption:
                 "Name the Python of the file behind the @ of --as.",
             )
         told = [channel for half in halves for channel in half.channels]
-        channels = self.toolbox.conda.channel_urls(told) if told else _channels_of(packages)
-        is_host = set(channels) == {self.toolbox.host_channel.url}
+        channels = self.tools.conda.channel_urls(told) if told else _channels_of(packages)
+        is_host = set(channels) == {self.tools.host_channel.url}
         return CondaAnswer(channels, "host" if is_host else "remote", packages)
 
     def _require_platform(self, archives: Iterable[ForeignArchive]) -> None:
@@ -252,10 +270,15 @@ class _Adoption:
         """Return the files of pip's packages: from an index, or made of what a URL names."""
         require_same_urls((each.direct for each in packages if each.direct), base, python)
         named = [each for each in packages if each.direct is None]
-        files = locked_packages(named, files_of, python, self.toolbox)
-        found = [*fetched(files, self.toolbox, self.say)]
+        files = locked_packages(named, files_of, python, self.tools.project.policy)
+        found = [*fetched(files, self.tools.files.downloads, self.say)]
         if len(named) < len(packages):
-            question = prepare(ask(self.target, base, self.toolbox), self.toolbox, self.say)
+            question = prepare(
+                ask(self.target, base, self.tools.project.policy, self.tools.store.now),
+                self.tools.project,
+                self.tools.files,
+                self.say,
+            )
             for wheel in question.directs:
                 package = wheel.package(requested=True, required_by=())
                 found.append(Fetched(package, read_needs(wheel.path)[1]))
@@ -278,11 +301,15 @@ class _Adoption:
         )
 
     @property
+    def _environment(self) -> EnvironmentPolicy:
+        return self.tools.project.environment(self.target.environment)
+
+    @property
     def _is_venv(self) -> bool:
-        return self.toolbox.environment.python == "venv"
+        return self._environment.python == "venv"
 
     def _parsed(self, text: str) -> Spec:
-        spec = parse_spec(text, self.toolbox.environment.spec)
+        spec = parse_spec(text, self._environment.spec)
         return spec.for_venv() if self._is_venv else spec
 
     def _assembled(
@@ -308,10 +335,10 @@ class _Adoption:
             channel_source=conda.source,
             indexes=tuple(sorted({each.index for each in packages if each.index})),
             exclude_newer=None,
-            locked_at=self.toolbox.now().replace(microsecond=0),
-            tools=self.toolbox.versions,
+            locked_at=self.tools.store.now().replace(microsecond=0),
+            tools=tool_versions(self.tools.conda, self.tools.resolver),
             negotiated=(),
-            places=declared_places(spec, self.toolbox.policy),
+            places=declared_places(spec, self.tools.project.policy),
             packages=_requested(packages, spec, conda),
             variables=spec.variables,
             interpreter=conda.python if spec.venv else None,
@@ -328,7 +355,7 @@ class _Adoption:
         return replace(made, notes=every)
 
     def _require_satisfying(self, made: Lock, spec: Spec, names: str) -> None:
-        wrong = [*shortcomings(made, spec, self.toolbox)]
+        wrong = [*shortcomings(made, spec, self.tools.project.policy, self.tools.conda)]
         if wrong:
             listed = "\n  ".join(wrong)
             raise SpecError(

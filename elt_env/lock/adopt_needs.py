@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 
 from elt_env.lockfile.document import Package
 from elt_env.package.names import normalize
-from elt_env.spec.markers import applies, python_bound
+from elt_env.spec.markers import admits_python, applies
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Needs:
 def wrong_pythons(packages: Iterable[Package], python: str) -> Iterator[str]:
     """Yield the packages that are for other Pythons, a sentence each."""
     for each in packages:
-        if not python_bound(each.requires_python).contains(python, prereleases=True):
+        if not admits_python(each.requires_python, python):
             yield f"{each.name} {each.version} is for Python {each.requires_python}, not {python}"
 
 

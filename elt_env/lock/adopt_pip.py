@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from packaging.pylock import Package as LockedPackage
 from packaging.requirements import Requirement
@@ -16,6 +16,7 @@ from packaging.version import Version
 from elt_env.errors import InputError, IntegrityError
 from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.lock.joint_shelf import needs_in, readable_needs
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lockfile.document import Package
 from elt_env.lockfile.foreign.document import ForeignPackage
 from elt_env.lockfile.lock_faults import package_faults
@@ -25,13 +26,16 @@ from elt_env.machine.process import Say, unheard
 from elt_env.package.names import normalize
 from elt_env.pip import ResolveRequest
 from elt_env.pip.locked_file import as_sdist, as_wheel, locked_file
-from elt_env.pip.port import Resolved
+from elt_env.pip.port import Resolved, own_index
+from elt_env.project.policy import Policy
 from elt_env.python.sdist_metadata import read_sdist_metadata
 from elt_env.python.wheel import open_wheel
 from elt_env.python.wheel_tags import tags_of, wheel_tags
 from elt_env.spec.direct import parse_direct
 from elt_env.spec.faults import WrittenError
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.index.download import Downloads
 
 _AT_ONCE = 8
 _Result = TypeVar("_Result")
@@ -75,7 +79,7 @@ def placed(
     packages: Sequence[ForeignPackage],
     indexes: Sequence[str],
     python: str,
-    toolbox: Toolbox,
+    tools: LockTools,
     say: Say,
 ) -> tuple[Candidates, tuple[ForeignPackage, ...]]:
     """Return the files of packages on their indexes, and the packages.
@@ -86,7 +90,7 @@ def placed(
         packages: the packages.
         indexes: those that the lock files name, asked before those of the settings.
         python: the full version.
-        toolbox: whose indexes are asked for what the lock files do not say.
+        tools: whose indexes are asked for what the lock files do not say.
         say: told what is asked.
 
     Raises:
@@ -94,7 +98,7 @@ def placed(
         InputError: such a URL cannot be in a lock.
     """
     named = [each for each in packages if each.direct is None]
-    found = _Search(python, toolbox, say).candidates(named, indexes) if named else {}
+    found = _Search(python, tools, say).candidates(named, indexes) if named else {}
     try:
         return found, tuple(each if each.name in found else _direct(each) for each in packages)
     except WrittenError as error:
@@ -110,7 +114,7 @@ def _direct(package: ForeignPackage) -> ForeignPackage:
 
 
 def locked_packages(
-    packages: Sequence[ForeignPackage], found: Candidates, python: str, toolbox: Toolbox
+    packages: Sequence[ForeignPackage], found: Candidates, python: str, policy: Policy
 ) -> tuple[Package, ...]:
     """Return the one file of each distribution that fits this machine; nothing is fetched yet.
 
@@ -120,7 +124,7 @@ def locked_packages(
         packages: without those that a URL names.
         found: their files, as `placed` returns them.
         python: the full version.
-        toolbox: whose policy holds.
+        policy: which sdists it takes.
 
     Raises:
         InputError: no file fits, or one cannot be what a lock has there.
@@ -137,7 +141,7 @@ def locked_packages(
     locked, wrong = [], []
     for each in (some for some in packages if some not in lost):
         try:
-            package = _chosen(each, *found[each.name], python, toolbox)
+            package = _chosen(each, *found[each.name], python, policy)
         except ValueError as error:
             wrong.append(f"{each.name} {each.version}: {error}")
             continue
@@ -154,7 +158,7 @@ def locked_packages(
     return tuple(locked)
 
 
-def fetched(packages: Sequence[Package], toolbox: Toolbox, say: Say) -> tuple[Fetched, ...]:
+def fetched(packages: Sequence[Package], downloads: Downloads, say: Say) -> tuple[Fetched, ...]:
     """Return packages whose files are here and have the hash that is told, with what they need.
 
     Raises:
@@ -165,12 +169,12 @@ def fetched(packages: Sequence[Package], toolbox: Toolbox, say: Say) -> tuple[Fe
         say(f"adopt: fetching and reading the files of {len(packages)} pip packages")
 
     def read(package: Package) -> Fetched:
-        path = toolbox.downloads.fetch(package.url, package.sha256, unheard)
+        path = downloads.fetch(package.url, package.sha256, unheard)
         python, requires = read_needs(path)
         size = path.stat().st_size
         return Fetched(replace(package, requires_python=python, size=size), requires)
 
-    with toolbox.downloads.connected():
+    with downloads.connected():
         return _all_of(packages, read)
 
 
@@ -211,9 +215,9 @@ def _all_of(packages: Sequence[Package], work: Callable[[Package], _Result]) -> 
 class _Search:
     """Looks for the files of distributions, and for the index that has them."""
 
-    def __init__(self, python: str, toolbox: Toolbox, say: Say) -> None:
+    def __init__(self, python: str, tools: LockTools, say: Say) -> None:
         self._python = python
-        self._toolbox = toolbox
+        self._tools = tools
         self._say = say
 
     def candidates(self, packages: Sequence[ForeignPackage], indexes: Sequence[str]) -> Candidates:
@@ -226,7 +230,7 @@ class _Search:
         asked = [each for each in packages if each.name not in found]
         if asked:
             known = [parse_index(each).url for each in indexes]
-            known += [each.url for each in self._toolbox.indexes.all] or self._own(asked)
+            known += [each.url for each in self._tools.files.indexes.all] or self._own(asked[0])
             found |= self._looked_up(asked, [*dict.fromkeys(known)])
         return found
 
@@ -243,23 +247,18 @@ class _Search:
                 for name, some in places.items()
                 if name not in found and turn < len(some)
             }
-            pages = self._toolbox.package_index.look(asked, may_lack=True).pages if asked else {}
+            pages = self._tools.package_index.look(asked, may_lack=True).pages if asked else {}
             for each in packages:
                 files = _with_hashes(each, pages.get(each.name))
                 if each.name in asked and files:
                     found[each.name] = asked[each.name], files
         return found
 
-    def _own(self, packages: Sequence[ForeignPackage]) -> list[str]:
-        """Return the index that the resolver has by itself, where no settings name one."""
-        some = packages[0]
-        request = ResolveRequest(
-            requirements=(f"{some.name}=={some.version}",),
-            python=self._python,
-            wheels_only=False,
+    def _own(self, package: ForeignPackage) -> list[str]:
+        asked = ResolveRequest(
+            (f"{package.name}=={package.version}",), self._python, wheels_only=False
         )
-        resolved = self._toolbox.resolver.resolve(request, self._say)
-        return [each.index for each in resolved if each.index][:1]
+        return [*filter(None, [own_index(self._tools.resolver, asked, self._say)])]
 
 
 def _is_told(package: ForeignPackage) -> bool:
@@ -288,7 +287,7 @@ def _with_hashes(package: ForeignPackage, page: ProjectPage | None) -> list[Inde
 
 
 def _chosen(
-    package: ForeignPackage, index: str, files: Sequence[IndexFile], python: str, toolbox: Toolbox
+    package: ForeignPackage, index: str, files: Sequence[IndexFile], python: str, policy: Policy
 ) -> Package:
     """Return the file of a distribution that fits this machine best.
 
@@ -300,7 +299,6 @@ def _chosen(
         each for each in files if each.is_wheel and not tags.isdisjoint(tags_of(each.file_name))
     ]
     sdists = [each for each in files if not each.is_wheel]
-    policy = toolbox.policy
     allowed = {normalize(each) for each in policy.allow_sdist}
     if not wheels and (not sdists or (policy.wheels_only and package.name not in allowed)):
         kind = "it is there as an sdist only" if sdists else "no wheel of it"

@@ -8,7 +8,7 @@ import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -25,7 +25,9 @@ from elt_env.python.wheel import open_wheel
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.runtime.limits import load_json
 from elt_env.spec.direct import DirectRequirement, parse_direct
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.index.download import Downloads
 
 _NAMED = 20
 _CONDA = "conda"
@@ -176,7 +178,7 @@ def _links(site: Path) -> Iterator[Path]:
     yield from sorted(site.glob("*.egg-link"))
 
 
-def broken_in(path: Path, made: Lock, toolbox: Toolbox) -> tuple[str, ...]:
+def broken_in(path: Path, made: Lock, downloads: Downloads) -> tuple[str, ...]:
     """Return what in a prefix is not as the packages of its lock bring it, a sentence each."""
     prefix = Prefix(path, made)
     found = [str(each) for record in _records(path) for each in changed_files(prefix, record)]
@@ -187,7 +189,7 @@ def broken_in(path: Path, made: Lock, toolbox: Toolbox) -> tuple[str, ...]:
         f"{each.file_name}: {len(other)} of its files differ, as {other[0]}"
         for each in made.pip
         if each.built is None and each.file_name.endswith(".whl")
-        for other in (_other_files(each, prefix, toolbox),)
+        for other in (_other_files(each, prefix, downloads),)
         if other
     ]
     more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
@@ -203,7 +205,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
             yield content
 
 
-def _other_files(package: Package, prefix: Prefix, toolbox: Toolbox) -> Sequence[str]:
+def _other_files(package: Package, prefix: Prefix, downloads: Downloads) -> Sequence[str]:
     """Return the files that a wheel has recorded otherwise than what was installed."""
     installed = {
         str(file): file.hash.value
@@ -212,7 +214,7 @@ def _other_files(package: Package, prefix: Prefix, toolbox: Toolbox) -> Sequence
         for file in each.installed.files or ()
         if file.hash is not None
     }
-    with open_wheel(toolbox.downloads.fetch(package.url, package.sha256)) as wheel:
+    with open_wheel(downloads.fetch(package.url, package.sha256)) as wheel:
         text = wheel.archive.read(f"{wheel.dist_info}/RECORD").decode()
     rows = {
         row[0]: row[1].partition("=")[2] for row in csv.reader(text.splitlines()) if len(row) > 1

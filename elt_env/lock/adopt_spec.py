@@ -7,16 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import yaml
 from packaging.requirements import Requirement
 
+from elt_env.conda import CondaTool
 from elt_env.errors import SpecError
 from elt_env.lock.adopt_needs import roots_of
 from elt_env.lock.satisfaction import unsatisfied
 from elt_env.lockfile.document import Lock, Package
 from elt_env.package.names import normalize
 from elt_env.package.target import Target
+from elt_env.project.policy import Policy
 from elt_env.spec.direct import DirectRequirement, is_url
 from elt_env.spec.document import Spec
 from elt_env.spec.markers import applies
-from elt_env.toolbox import Toolbox
 
 _OTHER = "sha256:" + "0" * 64
 
@@ -71,11 +72,11 @@ def pip_roots(
     return tuple(line for _, line in sorted({**asked, **urls}.items()))
 
 
-def shortcomings(lock: Lock, spec: Spec, toolbox: Toolbox) -> Iterator[str]:
+def shortcomings(lock: Lock, spec: Spec, policy: Policy, conda: CondaTool) -> Iterator[str]:
     """Yield what of a spec and of the policy a lock does not satisfy, a sentence each."""
     # What the lock says of the spec is the spec's own word, and so every requirement is looked at.
     probe = Lock(**{**vars(lock), "spec_digest": _OTHER})
-    yield from unsatisfied(probe, spec, toolbox.policy, toolbox.conda.matches)
+    yield from unsatisfied(probe, spec, policy, conda.matches)
 
 
 def require_same_urls(told: Iterable[DirectRequirement], spec: Spec, python: str) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from elt_env.conda import CondaTool
 from elt_env.lock.directs import locked_directs
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.negotiate import Agreement
 from elt_env.lock.page_files import files_of
 from elt_env.lock.places import declared_places
@@ -15,11 +18,14 @@ from elt_env.lock.satisfaction import requirement_lines
 from elt_env.lock.sources import require_sources
 from elt_env.lockfile.document import Bound, HeldBack, Lock, Package
 from elt_env.machine.process import Say
+from elt_env.pip import Resolver
 from elt_env.runtime.files import sha256_of
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.index.download import Downloads
 
 
-def assemble(question: LockRequest, agreement: Agreement, toolbox: Toolbox, say: Say) -> Lock:
+def assemble(question: LockRequest, agreement: Agreement, tools: LockTools, say: Say) -> Lock:
     """Return the lock that an agreement makes; nothing is written.
 
     Raises:
@@ -30,9 +36,9 @@ def assemble(question: LockRequest, agreement: Agreement, toolbox: Toolbox, say:
     directs = locked_directs(question.directs, mine)
     named = {each.name for each in directs}
     others = tuple(each for each in mine if each.name not in named)
-    files = files_of(others, agreement.request, agreement.pages, toolbox.resolver, say)
-    found = (*directs, *(_hashed(each, toolbox) for each in files))
-    pip = with_requires_python(found, question.previous, agreement.pages, toolbox, say)
+    files = files_of(others, agreement.request, agreement.pages, tools.resolver, say)
+    found = (*directs, *(_hashed(each, tools.files.downloads) for each in files))
+    pip = with_requires_python(found, question.previous, agreement.pages, tools.package_index, say)
     lock = Lock(
         target=question.target,
         spec_digest=question.spec.digest,
@@ -41,17 +47,22 @@ def assemble(question: LockRequest, agreement: Agreement, toolbox: Toolbox, say:
         channel_source=conda.source,
         indexes=tuple(sorted({each.index for each in mine if each.index})),
         exclude_newer=question.exclude_newer,
-        locked_at=toolbox.now().replace(microsecond=0),
-        tools=toolbox.versions,
+        locked_at=tools.store.now().replace(microsecond=0),
+        tools=tool_versions(tools.conda, tools.resolver),
         negotiated=_negotiated(question, agreement),
         held_back=_held_back(question, agreement),
-        places=declared_places(question.spec, toolbox.policy),
+        places=declared_places(question.spec, tools.project.policy),
         packages=(*(() if question.spec.venv else _needed_by_pip(agreement)), *pip),
         variables=question.spec.variables,
         notes=script_notes(agreement.conda.packages),
         interpreter=conda.python if question.spec.venv else None,
     )
-    return require_sources(lock, question, toolbox, say)
+    return require_sources(lock, question, tools, say)
+
+
+def tool_versions(conda: CondaTool, resolver: Resolver) -> tuple[tuple[str, str], ...]:
+    """Return names and versions of the tools that make a lock, sorted."""
+    return tuple(sorted((each.name, each.version()) for each in (conda, resolver)))
 
 
 def script_notes(packages: Iterable[Package]) -> tuple[str, ...]:
@@ -63,11 +74,11 @@ def script_notes(packages: Iterable[Package]) -> tuple[str, ...]:
     )
 
 
-def _hashed(package: Package, toolbox: Toolbox) -> Package:
+def _hashed(package: Package, downloads: Downloads) -> Package:
     """Return a package with its sha256, of the bytes themselves where no page tells it."""
     if package.sha256:
         return package
-    path = toolbox.downloads.fetch_new(package.url)
+    path = downloads.fetch_new(package.url)
     return replace(package, sha256=sha256_of(path), size=path.stat().st_size)
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from elt_env.lock.assemble import assemble
 from elt_env.lock.conflict import solved
 from elt_env.lock.directs import prepare
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.make import Locked, examine
 from elt_env.lock.negotiate import agree
 from elt_env.lockfile.changes import Change, compare
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
-from elt_env.toolbox import Toolbox
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Candidate:
 
 
 def find_candidate(
-    target: Target, toolbox: Toolbox, say: Say, *, upgrade: tuple[str, ...] | None
+    target: Target, tools: LockTools, say: Say, *, upgrade: tuple[str, ...] | None
 ) -> Candidate | None:
     """Solve and resolve anew beside the current lock, which stays the current one.
 
@@ -38,13 +38,13 @@ def find_candidate(
 
     Raises: as `examine`, `solve` and `agree`; and StorageError when the store cannot be written.
     """
-    found = examine(target, toolbox, say, upgrade=upgrade)
+    found = examine(target, tools, say, upgrade=upgrade)
     if isinstance(found, Locked):
         return None
-    question = prepare(found, toolbox, say)
-    agreement = agree(question, solved(question, toolbox, say, in_one_go=True), toolbox, say)
-    lock = assemble(question, agreement, toolbox, say)
+    question = prepare(found, tools.project, tools.files, say)
+    agreement = agree(question, solved(question, tools, say, in_one_go=True), tools, say)
+    lock = assemble(question, agreement, tools, say)
     if question.previous is not None and question.previous.digest == lock.digest:
         return None
-    toolbox.store.write_lock(lock)
+    tools.store.write_lock(lock)
     return Candidate(lock, compare(question.previous, lock))

@@ -20,14 +20,14 @@ def clashes(problem: JointProblem, packages: Iterable[Package], choice: Choice) 
         for bound in constrains(package)
         if named_in(bound) not in there
         for name in sorted(problem.distributions_of(named_in(bound)) & pip.keys())
-        if not problem.toolbox.conda.admits(bound, pip[name])
+        if not problem.tools.conda.admits(bound, pip[name])
     ]
 
 
 def is_barred(problem: JointProblem, bound: str, name: str, version: str) -> bool:
     """Tell whether a bound of conda's on what it does not bring excludes a distribution's."""
     meant = name in problem.distributions_of(named_in(bound))
-    return meant and not problem.toolbox.conda.admits(bound, version)
+    return meant and not problem.tools.conda.admits(bound, version)
 
 
 def learn_clashes(problem: JointProblem, found: Iterable[Clash]) -> bool:
@@ -47,7 +47,7 @@ def _clash(problem: JointProblem, package: Package, bound: str, name: str, versi
         if bound in constrains(each)
     )
     versions = _known_versions(problem, name)
-    bad = [each for each in versions if not problem.toolbox.conda.admits(bound, each)]
+    bad = [each for each in versions if not problem.tools.conda.admits(bound, each)]
     requirement = name + ",".join(f"!={each}" for each in sorted({*bad, version}))
     return Clash(package.name, numbers, requirement, name)
 

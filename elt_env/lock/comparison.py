@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Protocol, get_args
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from elt_env.environment.locked_files import locked_file
+from elt_env.environment.locked_files import PackageFiles, locked_file
 from elt_env.errors import PipConflictError
 from elt_env.lockfile.document import Lock, owned_distributions
+from elt_env.machine.indexes import Indexes
 from elt_env.machine.process import Say
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
 from elt_env.pip.port import Resolver, ResolveRequest
-from elt_env.project.policy import ResolverName
+from elt_env.project.policy import Policy, ResolverName
 from elt_env.spec.pip_lines import PipLines, read_pip_lines
-from elt_env.toolbox import Toolbox
 
 _LIMIT = 300.0
 RESOLVERS: tuple[str, ...] = get_args(ResolverName)
@@ -49,7 +49,17 @@ class Comparison:
     is_barred: bool = False
 
 
-def compare_with(name: str, lock: Lock, toolbox: Toolbox, say: Say) -> Comparison:
+class OpenResolver(Protocol):
+    """Returns a resolver by its name in the policy, to ask these indexes."""
+
+    def __call__(self, name: str, indexes: Indexes, *, alone: bool = False) -> Resolver:
+        """One that is `alone` takes no other's answer where it finds none."""
+        ...
+
+
+def compare_with(
+    name: str, lock: Lock, files: PackageFiles, open_resolver: OpenResolver, say: Say
+) -> Comparison:
     """Ask a resolver what a lock was made from.
 
     It is asked beside the distributions that conda owns, for the files that were out when the lock
@@ -59,7 +69,8 @@ def compare_with(name: str, lock: Lock, toolbox: Toolbox, say: Say) -> Compariso
     Args:
         name: of the resolver, as the policy has it.
         lock: the lock.
-        toolbox: the tools of its environment.
+        files: where the files of its packages come from, and the indexes that are asked.
+        open_resolver: opens that resolver.
         say: told what the resolver says.
 
     Raises:
@@ -67,14 +78,12 @@ def compare_with(name: str, lock: Lock, toolbox: Toolbox, say: Say) -> Compariso
         ToolError: this machine does not have that resolver, or it broke.
         TimeLimitError: it took longer than five minutes.
     """
-    indexes = replace(
-        toolbox.indexes.locked_to(lock.indexes), links=_built_wheels(lock, toolbox, say)
-    )
-    other = toolbox.resolver_named(name, indexes, alone=True)
+    indexes = replace(files.indexes.locked_to(lock.indexes), links=_built_wheels(lock, files, say))
+    other = open_resolver(name, indexes, alone=True)
     started = time.monotonic()
     is_barred, conflict, chosen = False, "", dict[str, str]()
     try:
-        chosen, is_barred = _chosen(other, lock, toolbox, say)
+        chosen, is_barred = _chosen(other, lock, files.policy, say)
     except PipConflictError as error:
         conflict = str(error)
     locked = {each.name: each.version for each in lock.pip}
@@ -95,10 +104,10 @@ def asks_pip(lock: Lock) -> bool:
 
 
 def _chosen(
-    resolver: Resolver, lock: Lock, toolbox: Toolbox, say: Say
+    resolver: Resolver, lock: Lock, policy: Policy, say: Say
 ) -> tuple[dict[str, str], bool]:
     """Return the versions of pip's half that a resolver chooses, and whether no date told."""
-    request, is_barred = _request(lock, toolbox), False
+    request, is_barred = _request(lock, policy), False
     try:
         answer = resolver.resolve(request, say)
     except PipConflictError:
@@ -115,17 +124,17 @@ def _barred(request: ResolveRequest, lock: Lock) -> ResolveRequest:
     return replace(request, exclude_newer=None, bounds=(*request.bounds, *bounds))
 
 
-def _built_wheels(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[str, ...]:
+def _built_wheels(lock: Lock, files: PackageFiles, say: Say) -> tuple[str, ...]:
     """Return the directories of the wheels that no index has."""
     built = (each for each in lock.pip if each.index is None)
-    paths = {str(locked_file(each, lock, toolbox, say).parent) for each in built}
+    paths = {str(locked_file(each, lock, files, say).parent) for each in built}
     return tuple(sorted(paths))
 
 
-def _request(lock: Lock, toolbox: Toolbox) -> ResolveRequest:
+def _request(lock: Lock, policy: Policy) -> ResolveRequest:
     """Return what a person asked pip for when the lock was made; what no index has, as locked."""
     asked = _asked(lock, "pip", "direct", "option")
-    allowed = {normalize(each) for each in toolbox.policy.allow_sdist}
+    allowed = {normalize(each) for each in policy.allow_sdist}
     built = {each.name for each in lock.pip if each.index is None}
     versions = {each.name: each.version for each in lock.pip}
     directs = [Requirement(each.named) for each in asked.directs if each.name in versions]
@@ -137,8 +146,8 @@ def _request(lock: Lock, toolbox: Toolbox) -> ResolveRequest:
         pins=tuple(sorted(owned_distributions(lock.conda).items())),
         bounds=_asked(lock, "constraint").requirements,
         exclude_newer=lock.exclude_newer,
-        not_held=_not_held(lock, toolbox),
-        wheels_only=toolbox.policy.wheels_only,
+        not_held=_not_held(lock, policy),
+        wheels_only=policy.wheels_only,
         allow_sdist=tuple(sorted(allowed - built)),
         limit=_LIMIT,
         pre=asked.options.pre,
@@ -147,7 +156,7 @@ def _request(lock: Lock, toolbox: Toolbox) -> ResolveRequest:
     )
 
 
-def _not_held(lock: Lock, toolbox: Toolbox) -> tuple[str, ...]:
+def _not_held(lock: Lock, policy: Policy) -> tuple[str, ...]:
     """Return what the cool-down does not concern: by the policy, and by what was locked."""
     limit = lock.exclude_newer
     young = {
@@ -155,7 +164,7 @@ def _not_held(lock: Lock, toolbox: Toolbox) -> tuple[str, ...]:
         for each in lock.pip
         if limit and (each.released_at is None or is_too_young(each.released_at, limit))
     }
-    return tuple(sorted({*young, *map(normalize, toolbox.policy.cooldown_exceptions)}))
+    return tuple(sorted({*young, *map(normalize, policy.cooldown_exceptions)}))
 
 
 def _asked(lock: Lock, *kinds: str) -> PipLines:

@@ -23,13 +23,13 @@ from elt_env.lock.core import Unit, allowing, failure, limited_to, smallest_conf
 from elt_env.lock.facts import facts_of, plain
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.lacks import Lack, lack_of_conda, lack_of_owned, lack_of_pip, sentence
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.problems import OnDemand, Problems, host_problem, remote_problems
 from elt_env.lock.request import LockRequest
 from elt_env.lock.solve import CondaAnswer, as_requirement, comes_from_host, solve
 from elt_env.machine.process import Say, unheard
 from elt_env.package.names import normalize
 from elt_env.pip.uv_errors import not_found
-from elt_env.toolbox import Toolbox
 
 _LINES = 15
 _UNITS = 7
@@ -246,7 +246,7 @@ def _shown(units: Iterable[Unit], joint: str) -> str:
 
 
 def solved(
-    question: LockRequest, toolbox: Toolbox, say: Say, *, in_one_go: bool = False
+    question: LockRequest, tools: LockTools, say: Say, *, in_one_go: bool = False
 ) -> CondaAnswer:
     """Return conda's own answer to a question.
 
@@ -256,27 +256,27 @@ def solved(
     Raises: as `solve`; where there is no answer, the error says which requirements of the spec
         cannot hold together.
     """
-    if in_one_go and comes_from_host(question, toolbox):
-        toolbox.resolver.begin(host_problem(question, toolbox, unheard).first_request())
+    if in_one_go and comes_from_host(question, tools.project.policy):
+        tools.resolver.begin(host_problem(question, tools, unheard).first_request())
     try:
-        return solve(question, toolbox, say)
+        return solve(question, tools, say)
     except UnsatisfiableError as error:
         try:
-            raise _explained_alone(question, error, toolbox, say) from error
+            raise _explained_alone(question, error, tools, say) from error
         except NetworkError:
             raise error from None
 
 
 def _explained_alone(
-    question: LockRequest, error: UnsatisfiableError, toolbox: Toolbox, say: Say
+    question: LockRequest, error: UnsatisfiableError, tools: LockTools, say: Say
 ) -> EltEnvError:
     """Return the explained error for conda's half alone."""
     alone = replace(question, spec=replace(question.spec, pip=(), constraints=()), directs=())
     if isinstance(error.__cause__, UnsatisfiableError):  # the host channel's packages are wheels
-        whole = host_problem(question, toolbox, say)
+        whole = host_problem(question, tools, say)
         return explained([whole.limited(alone)], error, say, [whole])
     try:
-        problems = [*remote_problems(alone, toolbox, say, archives=False)]
+        problems = [*remote_problems(alone, tools, say, archives=False)]
     except CondaUnsatisfiableError as lacking:
         return lacking
-    return explained(problems, error, say, OnDemand(remote_problems(question, toolbox, say)))
+    return explained(problems, error, say, OnDemand(remote_problems(question, tools, say)))

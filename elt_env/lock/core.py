@@ -133,7 +133,7 @@ def allowing(problem: JointProblem, units: Iterable[Unit]) -> tuple[Unit, ...]:
 
     These are the pins of yanked versions, which nothing but a pin lets in (PEP 592).
     """
-    if problem.toolbox.policy.yanked == "refuse":
+    if problem.tools.project.policy.yanked == "refuse":
         return ()
     pins = [
         (each, requirement)

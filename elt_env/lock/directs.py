@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from packaging.requirements import Requirement
 
-from elt_env.environment.locked_files import newest_for_builds
+from elt_env.environment.locked_files import PackageFiles, newest_for_builds
 from elt_env.errors import SpecError
 from elt_env.lock.request import LockRequest
 from elt_env.lockfile.document import Package
@@ -18,13 +18,13 @@ from elt_env.package.names import normalize
 from elt_env.pip.direct_wheels import DirectWheel
 from elt_env.pip.port import Resolved
 from elt_env.project.policy import Policy
+from elt_env.project.project import Project
 from elt_env.spec.direct import DirectRequirement, is_url
 from elt_env.spec.document import Spec
 from elt_env.spec.markers import applies
-from elt_env.toolbox import Toolbox
 
 
-def require_usable(spec: Spec, toolbox: Toolbox, say: Say) -> None:
+def require_usable(spec: Spec, project: Project, say: Say) -> None:
     """Return when what the spec says of pip can be honoured under the policy; notes are said.
 
     Raises:
@@ -32,7 +32,7 @@ def require_usable(spec: Spec, toolbox: Toolbox, say: Say) -> None:
         PolicyError: a setting is not a URL.
     """
     options = spec.pip_options
-    indexes = find_indexes(toolbox.policy, options=options, root=toolbox.project.root)
+    indexes = find_indexes(project.policy, options=options, root=project.root)
     for note in indexes.notes:
         say(note, logging.WARNING)
     if ":all:" in options.no_binary:
@@ -40,8 +40,8 @@ def require_usable(spec: Spec, toolbox: Toolbox, say: Say) -> None:
             f"{spec.source}: '--no-binary :all:' wants everything built from source.",
             "Name the packages that need it, as in '--no-binary NAME'.",
         )
-    _require_allowed(spec, toolbox.policy)
-    if options.prefer_binary and not toolbox.policy.wheels_only:
+    _require_allowed(spec, project.policy)
+    if options.prefer_binary and not project.policy.wheels_only:
         raise SpecError(
             f"{spec.source}: '--prefer-binary' is not known to uv.",
             "Take it out; wheels-only = true in [tool.elt-env] takes wheels alone.",
@@ -65,28 +65,28 @@ def _require_allowed(spec: Spec, policy: Policy) -> None:
         )
 
 
-def prepare(question: LockRequest, toolbox: Toolbox, say: Say) -> LockRequest:
+def prepare(question: LockRequest, project: Project, files: PackageFiles, say: Say) -> LockRequest:
     """Return a question with the wheels of what its spec names by URL, made where there is none.
 
     Raises:
         SpecError, PolicyError: as `require_usable`.
         EltEnvError: as `DirectWheels.get`.
     """
-    require_usable(question.spec, toolbox, say)
+    require_usable(question.spec, project, say)
     python = question.target.python
-    newest = newest_for_builds(question.exclude_newer, toolbox)
+    newest = newest_for_builds(question.exclude_newer, project.policy)
     directs = tuple(
-        toolbox.direct_wheels.get(_absolute(each, toolbox), python, newest, say)
+        files.direct_wheels.get(_absolute(each, project), python, newest, say)
         for each in question.spec.directs
         if applies(Requirement(each.named), f"{python}.0")
     )
     return replace(question, directs=directs)
 
 
-def _absolute(direct: DirectRequirement, toolbox: Toolbox) -> DirectRequirement:
+def _absolute(direct: DirectRequirement, project: Project) -> DirectRequirement:
     if is_url(direct.url):
         return direct
-    return replace(direct, url=(toolbox.project.root / direct.url).as_uri())
+    return replace(direct, url=(project.root / direct.url).as_uri())
 
 
 def locked_directs(

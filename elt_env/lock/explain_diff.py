@@ -7,7 +7,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from elt_env.conda import CondaTool
 from elt_env.environment.declared import installed_project_urls
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.startup import new_startup, startup_in_archives
@@ -24,13 +26,17 @@ from elt_env.lock.diff_report import (
     with_yanks,
 )
 from elt_env.lock.held import asked_of, held_by_cooldown
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.origins import source_changes
 from elt_env.lock.releases import yanked
 from elt_env.lockfile.changes import Change, compare
 from elt_env.lockfile.document import Lock, Manager, Package
+from elt_env.machine.indexes import Indexes
 from elt_env.machine.process import Say
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.index.package_index import PackageIndex
 
 _UNANSWERED = (NetworkError, StorageError, ToolError)
 _A_WHILE = 600.0  # seconds for which what an index said in this run is taken for today's
@@ -52,27 +58,29 @@ class _Facts:
     notes: tuple[str, ...] = ()
 
 
-def explain(old: Lock | None, new: Lock, toolbox: Toolbox, say: Say) -> DiffReport:
+def explain(old: Lock | None, new: Lock, tools: LockTools, say: Say) -> DiffReport:
     """Return what changed from one lock to another, and what there is to know about it.
 
     Only changed packages are asked about, and nobody is for a first lock. Where an index or a
     channel does not answer, the report says so and carries what the locks tell.
     """
     changes = compare(old, new)
-    facts = _ask(changes, _indexes(changes), new, toolbox) if old else _Facts()
-    return _report(old, new, changes, facts, toolbox, say)
+    facts = (
+        _ask(changes, _indexes(changes), new, tools.conda, tools.package_index) if old else _Facts()
+    )
+    return _report(old, new, changes, facts, tools, say)
 
 
-def with_startup(report: DiffReport, old: Lock | None, new: Lock, toolbox: Toolbox) -> DiffReport:
+def with_startup(report: DiffReport, old: Lock | None, new: Lock, store: Store) -> DiffReport:
     """Return a report that says what newly runs at every start.
 
     Where the new lock is built, as it is installed; else as the archives told.
     """
-    found = new_startup(old, new, toolbox)
+    found = new_startup(old, new, store)
     return report if found is None else replace(report, startup=found)
 
 
-def explain_relock(old: Lock | None, new: Lock, toolbox: Toolbox, say: Say) -> DiffReport:
+def explain_relock(old: Lock | None, new: Lock, tools: LockTools, say: Say) -> DiffReport:
     """Return what a new lock changed and what the cool-down holds back, and keep it in the store.
 
     What could not be found out is a note of the report; what could not be kept is a warning.
@@ -80,15 +88,15 @@ def explain_relock(old: Lock | None, new: Lock, toolbox: Toolbox, say: Say) -> D
     changes = compare(old, new)
     facts = _Facts()
     if old is not None:
-        asked = asked_of(new) if toolbox.policy.cooldown else _indexes(changes)
-        facts = _ask(changes, asked, new, toolbox)
-    report = _report(old, new, changes, facts, toolbox, say)
+        asked = asked_of(new) if tools.project.policy.cooldown else _indexes(changes)
+        facts = _ask(changes, asked, new, tools.conda, tools.package_index)
+    report = _report(old, new, changes, facts, tools, say)
     if old is not None:
-        report = _with_held_back(report, facts, new, toolbox, say)
+        report = _with_held_back(report, facts, new, tools, say)
     if report.old != report.new:
         try:
             content = json.dumps(to_json(report), indent=1) + "\n"
-            toolbox.store.documents.write(_key(report.old, report.new), content)
+            tools.store.documents.write(_key(report.old, report.new), content)
         except StorageError as error:
             say(f"the report of what changed cannot be kept: {error.problem}", logging.WARNING)
     return report
@@ -99,10 +107,10 @@ def _report(  # noqa: PLR0913, PLR0917  # what a report is made of
     new: Lock,
     changes: Sequence[Change],
     facts: _Facts,
-    toolbox: Toolbox,
+    tools: LockTools,
     say: Say,
 ) -> DiffReport:
-    links = _changelogs(changes, (old, new), facts, toolbox) if old else {}
+    links = _changelogs(changes, (old, new), facts, tools) if old else {}
     for note in facts.notes:
         say(note, logging.WARNING)
     found = [
@@ -120,7 +128,7 @@ def _report(  # noqa: PLR0913, PLR0917  # what a report is made of
         changes=tuple(found),
         notes=facts.notes,
         sources=source_changes(old, new),
-        startup=startup_in_archives(old, new, toolbox, say),
+        startup=startup_in_archives(old, new, tools.conda, tools.files, say),
     )
 
 
@@ -147,20 +155,24 @@ def _indexes(changes: Sequence[Change]) -> dict[str, str]:
 
 
 def _ask(
-    changes: Sequence[Change], asked: Mapping[str, str], new: Lock, toolbox: Toolbox
+    changes: Sequence[Change],
+    asked: Mapping[str, str],
+    new: Lock,
+    conda: CondaTool,
+    package_index: PackageIndex,
 ) -> _Facts:
     """Ask the indexes about these projects, and the channels about what changed."""
     notes = []
     pages: Mapping[str, ProjectPage] | None = None
     versions: dict[_Key, Sequence[str]] = {}
     try:
-        pages = toolbox.package_index.look(asked, max_age=_A_WHILE).pages if asked else {}
+        pages = package_index.look(asked, max_age=_A_WHILE).pages if asked else {}
         changed = pages.keys() & {each.name for each in changes}
         versions |= {("pip", name): offered_versions(pages[name]) for name in changed}
     except _UNANSWERED as error:
         notes.append(_unanswered("The index", "skipped and yanked releases", error))
     try:
-        versions |= _conda_versions(changes, new, toolbox)
+        versions |= _conda_versions(changes, new, conda)
     except _UNANSWERED as error:
         notes.append(_unanswered("The channel", "skipped releases of conda's packages", error))
     return _Facts(pages, versions, tuple(notes))
@@ -171,12 +183,12 @@ def _unanswered(who: str, what: str, error: EltEnvError) -> str:
 
 
 def _conda_versions(
-    changes: Sequence[Change], new: Lock, toolbox: Toolbox
+    changes: Sequence[Change], new: Lock, conda: CondaTool
 ) -> dict[_Key, Sequence[str]]:
     names = tuple(each.name for each in changes if each.manager == "conda" and each.level)
     if not names:
         return {}
-    found = toolbox.conda.all_releases(new.channels, names, new.target.platform)
+    found = conda.all_releases(new.channels, names, new.target.platform)
     return {("conda", name): [each.version for each in found.get(name, ())] for name in names}
 
 
@@ -199,7 +211,7 @@ def _yanked(package: Package | None, page: ProjectPage | None) -> str | None:
 
 
 def _changelogs(
-    changes: Sequence[Change], locks: Sequence[Lock | None], facts: _Facts, toolbox: Toolbox
+    changes: Sequence[Change], locks: Sequence[Lock | None], facts: _Facts, tools: LockTools
 ) -> dict[_Key, str]:
     """Return the addresses of changelogs, without a download of any package.
 
@@ -209,19 +221,19 @@ def _changelogs(
     urls: dict[str, tuple[str, ...]] = {}
     for lock in locks:
         if lock is not None:
-            urls |= installed_project_urls(Prefix(toolbox.store.prefix_path(lock), lock))
+            urls |= installed_project_urls(Prefix(tools.store.prefix_path(lock), lock))
     packages = [each.new for each in changes if each.new is not None]
     urls |= _offered(
         [each for each in packages if each.manager == "pip" and each.name not in urls],
         facts.pages or {},
-        toolbox,
+        tools.files.indexes,
     )
     links = {(each.manager, each.name): _link(each, urls) for each in packages}
     return {key: link for key, link in links.items() if link is not None}
 
 
 def _offered(
-    packages: Sequence[Package], pages: Mapping[str, ProjectPage], toolbox: Toolbox
+    packages: Sequence[Package], pages: Mapping[str, ProjectPage], indexes: Indexes
 ) -> dict[str, tuple[str, ...]]:
     wheels = {
         file.url: package.name
@@ -234,7 +246,7 @@ def _offered(
         return {}
     from elt_env.index.core_metadata import offered_project_urls  # slow to load
 
-    found = offered_project_urls(wheels, toolbox.indexes)
+    found = offered_project_urls(wheels, indexes)
     return {wheels[url]: fields for url, fields in found.items()}
 
 
@@ -247,13 +259,13 @@ def _link(package: Package, urls: Mapping[str, tuple[str, ...]]) -> str | None:
 
 
 def _with_held_back(
-    report: DiffReport, facts: _Facts, lock: Lock, toolbox: Toolbox, say: Say
+    report: DiffReport, facts: _Facts, lock: Lock, tools: LockTools, say: Say
 ) -> DiffReport:
     if facts.pages is None:
         note = "What the cool-down holds back is not known for the same reason."
         return replace(report, notes=(*report.notes, note))
     try:
-        held = held_by_cooldown(lock, toolbox, facts.pages)
+        held = held_by_cooldown(lock, tools, facts.pages)
     except _UNANSWERED as error:
         note = f"What the cool-down holds back is not known: {one_line(error.problem)}"
         say(note, logging.WARNING)

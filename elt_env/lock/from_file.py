@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from packaging.version import Version
 
@@ -15,8 +16,9 @@ from elt_env.errors import (
     SpecError,
     UnsatisfiableError,
 )
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.make import Locked, lock
-from elt_env.machine.platform import this_platform
+from elt_env.machine.platform import target_here, this_platform
 from elt_env.machine.process import Say
 from elt_env.package.target import Target, environment_name, require_environment, require_minor
 from elt_env.project.policy import EnvironmentPolicy
@@ -27,33 +29,42 @@ from elt_env.python.interpreters import list_interpreters
 from elt_env.spec.conda_bounds import admits_minor
 from elt_env.spec.document import Spec
 from elt_env.spec.file import read_spec
-from elt_env.toolbox import Toolbox, open_toolbox
 
 _MINORS = tuple(f"3.{number}" for number in range(40))
 _TRIES = 3  # Pythons, where the file leaves it open
 
 
+AnyTools = TypeVar("AnyTools", bound=LockTools)
+
+
 @dataclass(frozen=True)
-class LockedFile:
+class LockedFile(Generic[AnyTools]):
     """What became of a file.
 
     Attributes:
-        toolbox: of its environment.
+        tools: of its environment.
     """
 
     target: Target
-    toolbox: Toolbox
+    tools: AnyTools
     locked: Locked
 
 
-def lock_file(
-    file: Path, project: Project, say: Say, *, python: str | None = None, name: str | None = None
-) -> LockedFile:
+def lock_file(  # noqa: PLR0913  # one keyword for each part of a target
+    file: Path,
+    project: Project,
+    open_tools: Callable[[Project, str], AnyTools],
+    say: Say,
+    *,
+    python: str | None = None,
+    name: str | None = None,
+) -> LockedFile[AnyTools]:
     """Lock the environment of a spec, and remember it in the store where no policy lists it.
 
     Args:
         file: the spec, or the directory of an environment.yml.
         project: whose policy and store are used.
+        open_tools: returns the tools of an environment of a project.
         say: told of progress.
         python: the Python minor; by default that of the file, else the newest that can be had and
             suits what is asked for, else the one of before.
@@ -67,16 +78,17 @@ def lock_file(
     file = spec_at(file)
     listed = listed_as(file, project)
     if listed is not None and name in (None, listed):
-        toolbox = open_toolbox(project, listed)
-        target = toolbox.target(listed, python or toolbox.environment.pythons[0])
-        return LockedFile(target, toolbox, lock(target, toolbox, say))
+        tools = open_tools(project, listed)
+        target = target_here(listed, python or project.environment(listed).pythons[0])
+        return LockedFile(target, tools, lock(target, tools, say))
     spec = read_spec(project.root, relative_spec(file, project.root))
     wanted = _name(name, spec, file)
     _require_free(wanted, file, project, say)
-    pythons = _pythons(spec, wanted, project, python)
+    pythons = _pythons(spec, wanted, project, open_tools, python)
     store = project.documents.place("")
     say(f"{spec.source} is not in a policy: it becomes {wanted}, in the store {store}")
-    return _lock_first(spec, wanted, pythons, project, say)
+    candidates = [_including(project, wanted, spec, each) for each in pythons]
+    return _lock_first(candidates, wanted, open_tools, say)
 
 
 def _name(asked: str | None, spec: Spec, file: Path) -> str:
@@ -106,7 +118,13 @@ def _numbered(name: str) -> Iterable[str]:
     return (f"{name}-{number}" for number in range(2, 1000))
 
 
-def _pythons(spec: Spec, name: str, project: Project, asked: str | None) -> tuple[str, ...]:
+def _pythons(
+    spec: Spec,
+    name: str,
+    project: Project,
+    open_tools: Callable[[Project, str], AnyTools],
+    asked: str | None,
+) -> tuple[str, ...]:
     """Return the Python minors to try, the preferred first."""
     admitted = [each for each in _MINORS if admits_minor(spec.python, each)]
     if asked is not None:
@@ -126,8 +144,8 @@ def _pythons(spec: Spec, name: str, project: Project, asked: str | None) -> tupl
         return before.pythons[:1]
     if len(admitted) == 1:
         return tuple(admitted)
-    toolbox = open_toolbox(_including(project, name, spec, admitted[-1]), name)
-    offered = [each for each in _on_offer(spec, toolbox) if each in admitted]
+    tools = open_tools(_including(project, name, spec, admitted[-1]), name)
+    offered = [each for each in _on_offer(spec, tools) if each in admitted]
     if not offered:
         raise SpecError(
             f"{spec.source}: no Python that can be had here satisfies 'python {spec.python}'.",
@@ -136,13 +154,13 @@ def _pythons(spec: Spec, name: str, project: Project, asked: str | None) -> tupl
     return tuple(sorted(offered, key=Version, reverse=True)[:_TRIES])
 
 
-def _on_offer(spec: Spec, toolbox: Toolbox) -> set[str]:
+def _on_offer(spec: Spec, tools: LockTools) -> set[str]:
     """Return the Python minors of the channels, or of this machine where these are replaced."""
-    channels = toolbox.channels.of(spec)
+    channels = tools.channels.of(spec)
     try:
-        releases = toolbox.conda.releases(channels, "python", this_platform())
+        releases = tools.conda.releases(channels, "python", this_platform())
     except ChannelUnreachableError:
-        if toolbox.policy.channel_fallback == "none":
+        if tools.project.policy.channel_fallback == "none":
             raise
         return {each.minor for each in list_interpreters()[0]}
     versions = (Version(each.version) for each in releases)
@@ -160,25 +178,31 @@ def _including(project: Project, name: str, spec: Spec, python: str) -> Project:
 
 
 def _lock_first(
-    spec: Spec, name: str, pythons: tuple[str, ...], project: Project, say: Say
-) -> LockedFile:
-    """Lock for the first Python that has an answer; what the first had against it is raised."""
+    candidates: Sequence[Project],
+    name: str,
+    open_tools: Callable[[Project, str], AnyTools],
+    say: Say,
+) -> LockedFile[AnyTools]:
+    """Lock for the first Python that has an answer; what the first had against it is raised.
+
+    Each of the projects has the environment of that name with another Python first.
+    """
     refused: UnsatisfiableError | None = None
-    for python in pythons:
-        mine = _including(project, name, spec, python)
-        toolbox = open_toolbox(mine, name)
-        target = toolbox.target(name, python)
+    for project in candidates:
+        known = project.unlisted[name]
+        tools = open_tools(project, name)
+        target = target_here(name, known.pythons[0])
         try:
-            locked = lock(target, toolbox, say)
+            locked = lock(target, tools, say)
         except UnsatisfiableError as error:
-            if python != pythons[-1]:
+            if project is not candidates[-1]:
                 say(
                     f"{target.name} cannot be had: {error.problem.splitlines()[0]}", logging.WARNING
                 )
             refused = refused or error
             continue
-        remember(project.documents, name, mine.unlisted[name])
-        return LockedFile(target, toolbox, locked)
+        remember(project.documents, name, known)
+        return LockedFile(target, tools, locked)
     if refused is None:
-        raise ValueError(pythons)
+        raise ValueError(name)
     raise refused

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from elt_env.conda import ChannelRelease
+from elt_env.conda import ChannelRelease, CondaTool
 from elt_env.index.project_page import ProjectPage
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.releases import Rules, news
 from elt_env.lock.request import rules_for
 from elt_env.lock.satisfaction import Matches
@@ -18,7 +20,9 @@ from elt_env.package.names import normalize
 from elt_env.spec.conda_bounds import to_pep440
 from elt_env.spec.conda_spec import CondaSpec, parse_conda_spec
 from elt_env.spec.document import Spec
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.index.package_index import PackageIndex
 
 _PYTHONS = ("python", "python_abi")
 _A_WHILE = 600.0  # seconds for which what an index said in this run is taken for today's
@@ -44,7 +48,7 @@ class Held:
 
 
 def held_by_cooldown(
-    lock: Lock, toolbox: Toolbox, pages: Mapping[str, ProjectPage] | None = None
+    lock: Lock, tools: LockTools, pages: Mapping[str, ProjectPage] | None = None
 ) -> tuple[Held, ...]:
     """Return what the policy's cool-down holds back of conda's and of pip's packages, by name.
 
@@ -53,7 +57,7 @@ def held_by_cooldown(
 
     Args:
         lock: whose packages are looked for.
-        toolbox: the tools of the lock's environment.
+        tools: those of the lock's environment.
         pages: the pages of the lock's pip packages by name, where they were read already.
 
     Raises:
@@ -61,14 +65,17 @@ def held_by_cooldown(
         ChannelUnreachableError, NetworkError: a channel does not answer, or not with repodata.
         SpecError: the spec cannot be used.
     """
-    if not toolbox.policy.cooldown:
+    if not tools.project.policy.cooldown:
         return ()
-    spec = toolbox.project.spec(lock.target.environment)
-    rules = rules_for(lock, spec, toolbox)
+    spec = tools.project.spec(lock.target.environment)
+    rules = rules_for(lock, spec, tools.project.policy, tools.store.now)
     if pages is None:
-        pages = toolbox.package_index.look(asked_of(lock)).pages
-    conda = _host if lock.channel_source == "host" else _conda
-    found = [*_pip(lock.pip, rules, pages), *conda(lock, spec, rules, toolbox)]
+        pages = tools.package_index.look(asked_of(lock)).pages
+    if lock.channel_source == "host":
+        conda = _host(lock, spec, rules, tools.package_index)
+    else:
+        conda = _conda(lock, spec, rules, tools.conda)
+    found = [*_pip(lock.pip, rules, pages), *conda]
     return tuple(sorted(found, key=lambda each: (each.name, each.manager)))
 
 
@@ -89,7 +96,7 @@ def _pip(
                 break
 
 
-def _host(lock: Lock, spec: Spec, rules: Rules, toolbox: Toolbox) -> Iterator[Held]:
+def _host(lock: Lock, spec: Spec, rules: Rules, package_index: PackageIndex) -> Iterator[Held]:
     """Yield what is held of the wheels that the host channel's packages are made of."""
     if len(lock.indexes) != 1:
         return
@@ -101,14 +108,14 @@ def _host(lock: Lock, spec: Spec, rules: Rules, toolbox: Toolbox) -> Iterator[He
     bounds = [*spec.conda, *(CondaSpec(each.name, each.version) for each in lock.negotiated)]
     requirements = tuple(f"{each.name}{to_pep440(each.version) or ''}" for each in bounds)
     asked = {each.name: lock.indexes[0] for each in wheels}
-    looked = toolbox.package_index.look(asked, max_age=_A_WHILE)
+    looked = package_index.look(asked, max_age=_A_WHILE)
     yield from _pip(wheels, replace(rules, requirements=requirements), looked.pages)
 
 
-def _conda(lock: Lock, spec: Spec, rules: Rules, toolbox: Toolbox) -> Iterator[Held]:
+def _conda(lock: Lock, spec: Spec, rules: Rules, conda: CondaTool) -> Iterator[Held]:
     names = tuple(each.name for each in lock.conda if normalize(each.name) not in rules.not_held)
-    offered = toolbox.conda.all_releases(lock.channels, names, lock.target.platform)
-    limits = _Limits(lock, spec, toolbox.conda.matches)
+    offered = conda.all_releases(lock.channels, names, lock.target.platform)
+    limits = _Limits(lock, spec, conda.matches)
     for name, releases in offered.items():
         package = lock.package("conda", name)
         newer = [each for each in releases if is_older(package.version, each.version)]

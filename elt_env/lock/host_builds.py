@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from elt_env.conda import ChannelRelease
+from elt_env.conda import ChannelRelease, CondaTool
 from elt_env.errors import ChannelUnreachableError, NetworkError
 from elt_env.spec.conda_spec import CondaSpec
 from elt_env.spec.document import Spec
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.conda.host_channel import HostChannel
 
 _SHOWN = 6
 
 
 def builds_elsewhere(
-    spec: Spec, platform: str, toolbox: Toolbox, *, cause: str = ""
+    spec: Spec, platform: str, conda: CondaTool, host_channel: HostChannel, *, cause: str = ""
 ) -> ChannelUnreachableError | None:
     """Return the error that names the builds that the host channel has not; None when it has all.
 
@@ -23,7 +26,8 @@ def builds_elsewhere(
     Args:
         spec: what is asked for.
         platform: the conda subdir.
-        toolbox: of the environment.
+        conda: lists what there is.
+        host_channel: where it is looked for.
         cause: what else keeps the host channel from standing in, to be said as well.
     """
     asked = [each for each in (spec.python_spec, *spec.conda) if _is_one_build(each)]
@@ -31,7 +35,7 @@ def builds_elsewhere(
         return None
     names = tuple(each.name for each in asked)
     try:
-        offered = toolbox.conda.all_releases((toolbox.host_channel.url,), names, platform)
+        offered = conda.all_releases((host_channel.url,), names, platform)
     except NetworkError:  # nothing was put into it yet
         offered = {}
     missing = [each for each in asked if not _is_offered(each, offered.get(each.name, ()))]

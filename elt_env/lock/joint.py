@@ -21,6 +21,7 @@ from elt_env.errors import (
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.best_answer import Clause
 from elt_env.lock.joint_shelf import Alternative, CondaHalf, JointShelf, is_choice, is_own
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.pages import Pages
 from elt_env.lock.releases import News, Rules, news
 from elt_env.lock.request import LockRequest, pre_release_bounds, release_rules
@@ -30,7 +31,7 @@ from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.pip import ResolveRequest
 from elt_env.pip.port import Resolved
-from elt_env.toolbox import Toolbox
+from elt_env.project.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Learned:
         return found
 
 
-def common_request(question: LockRequest, python: str, toolbox: Toolbox) -> ResolveRequest:
+def common_request(question: LockRequest, python: str, policy: Policy) -> ResolveRequest:
     """Return what every request to the resolver for a question has in common."""
     return ResolveRequest(
         requirements=(),
@@ -120,8 +121,8 @@ def common_request(question: LockRequest, python: str, toolbox: Toolbox) -> Reso
         exclude_newer=question.exclude_newer,
         not_held=question.not_held,
         undated=question.undated,
-        wheels_only=toolbox.policy.wheels_only,
-        yanked=toolbox.policy.yanked,
+        wheels_only=policy.wheels_only,
+        yanked=policy.yanked,
         pre=question.options.pre,
         only_binary=question.options.only_binary,
         no_binary=question.options.no_binary,
@@ -135,7 +136,7 @@ class JointProblem:
     Args:
         question: what to lock.
         python: the full version of the Python.
-        toolbox: the tools.
+        tools: those that make a lock.
         say: told what could not be found out.
         offered: what the channels offer; None where conda's half is made of the index's wheels.
         asked: what is asked of conda, Python included.
@@ -146,7 +147,7 @@ class JointProblem:
         self,
         question: LockRequest,
         python: str,
-        toolbox: Toolbox,
+        tools: LockTools,
         say: Say,
         offered: Offered | None,
         asked: SolveRequest,
@@ -155,10 +156,10 @@ class JointProblem:
     ) -> None:
         self.question = question
         self.python = python
-        self.toolbox = toolbox
+        self.tools = tools
         self.offered = offered
         self.asked = asked
-        self.pages = Pages(toolbox, say)
+        self.pages = Pages(tools.package_index, tools.files, say)
         self.learned = Learned()
         self.half = self._half(offered) if offered else None
         self._carried: dict[str, tuple[Carried, ...]] = {}
@@ -203,7 +204,7 @@ class JointProblem:
         """Read what builds carry; return whether one carries something else than was thought."""
         new = [each for each in builds if each.sha256 not in self._carried]
         before = [self._pairs(self.carried(each)) for each in new]
-        found = self.toolbox.conda.carried(new) if new else ()
+        found = self.tools.conda.carried(new) if new else ()
         self.ladders.clear()
         self._shown = None
         self._carried |= {one.sha256: each for one, each in zip(new, found, strict=True)}
@@ -307,7 +308,7 @@ class JointProblem:
         A resolver takes wheels or sdists of a distribution; what may be an sdist is one only in
         those versions of which no wheel fits, and never what conda brings.
         """
-        policy = self.toolbox.policy
+        policy = self.tools.project.policy
         allowed = sorted(map(normalize, policy.allow_sdist)) if policy.wheels_only else []
         either: dict[str, str] = {}
         always: list[str] = []
@@ -349,7 +350,7 @@ class JointProblem:
         wanted = [each[0] if len(each) == 1 else [shelf.any_of(each)] for each in clauses]
         choices = [*self._choices(shelf, way.absent), *(one for each in wanted for one in each)]
         choices += [shelf.any_of(self._spared(shelf, each)) for each in way.owned]
-        bounds = (*self.question.spec.constraints, *pre_release_bounds(self.toolbox.policy))
+        bounds = (*self.question.spec.constraints, *pre_release_bounds(self.tools.project.policy))
         return replace(
             self.request(),
             requirements=(*self._asked(shelf), *choices),
@@ -371,7 +372,7 @@ class JointProblem:
     def _resolve(self, say: Say, request: ResolveRequest, shelf: JointShelf) -> Choice:
         self._fresh = False
         try:
-            resolved = self.toolbox.resolver.resolve(request, say)
+            resolved = self.tools.resolver.resolve(request, say)
         except NoReleaseError as error:
             raise self._why_none(error) from error
         self.pages.learn(resolved)
@@ -398,7 +399,7 @@ class JointProblem:
 
     def request(self) -> ResolveRequest:
         """Return what every request has in common."""
-        return common_request(self.question, self.python, self.toolbox)
+        return common_request(self.question, self.python, self.tools.project.policy)
 
     def _choices(self, shelf: JointShelf, absent: tuple[str, ...]) -> list[str]:
         """Return the requirements that keep the resolver from what was refused."""
@@ -437,7 +438,9 @@ class JointProblem:
     @property
     def rules(self) -> Rules:
         """What a release on the index must fulfil."""
-        return release_rules(self.question, self.python, self.toolbox)
+        return release_rules(
+            self.question, self.python, self.tools.project.policy, self.tools.store.now
+        )
 
     def judged(self, name: str) -> tuple[News, ...]:
         """Return what there is to say of each version of a distribution, newest first."""

@@ -92,7 +92,7 @@ def _some(versions: Sequence[str]) -> str:
 def _no_package(problem: JointProblem, name: str, *, direct: bool) -> Lack:
     text = f"no channel has a package '{name}'"
     try:
-        known = problem.toolbox.conda.names(problem.asked.channels, problem.asked.platform)
+        known = problem.tools.conda.names(problem.asked.channels, problem.asked.platform)
     except NetworkError:
         known = ()
     near = difflib.get_close_matches(name, known, cutoff=_NEAR) if direct else []
@@ -162,7 +162,7 @@ def _kept_out(problem: JointProblem, build: LeftOut) -> Lack:
             "held",
         )
     eligible = (
-        package.released_at + problem.toolbox.policy.cooldown if package.released_at else None
+        package.released_at + problem.tools.project.policy.cooldown if package.released_at else None
     )
     return Lack(
         f"{label} is too young for the cool-down; eligible on {eligible:%Y-%m-%d}",
@@ -271,7 +271,7 @@ def _is_taken(
         return any(each.prereleases for each in (wanted, *bounds))
     bounds += [wanted] if direct else []
     pinned = any(one.operator in ("==", "===") for each in bounds for one in each)
-    return pinned and problem.toolbox.policy.yanked == "take" and "yanked" in newest.reason
+    return pinned and problem.tools.project.policy.yanked == "take" and "yanked" in newest.reason
 
 
 def _no_distribution(problem: JointProblem, name: str, *, direct: bool) -> Lack:
@@ -291,7 +291,7 @@ def _known(problem: JointProblem) -> set[str]:
     names = {each.metadata["Name"] for each in importlib.metadata.distributions()}
     names |= {Requirement(each).name for each in spec.pip} | {each.name for each in spec.conda}
     with contextlib.suppress(NetworkError):
-        names |= {*problem.toolbox.conda.names(problem.asked.channels, problem.asked.platform)}
+        names |= {*problem.tools.conda.names(problem.asked.channels, problem.asked.platform)}
     return {normalize(each) for each in names if each}
 
 
@@ -314,7 +314,7 @@ def _remedy(
         ways.append(
             f"use another Python, one that is {newest.reason.partition('needs Python ')[2]}"
         )
-    elif "yanked" in newest.reason and problem.toolbox.policy.yanked == "refuse":
+    elif "yanked" in newest.reason and problem.tools.project.policy.yanked == "refuse":
         ways.append('set yanked = "take" in [tool.elt-env] and pin it')
     elif "yanked" in newest.reason:
         ways.append(f"pin this one in the pip section: {name}=={newest.version}")

@@ -14,6 +14,7 @@ from elt_env.lock.conflict import solved
 from elt_env.lock.diff_report import DiffReport
 from elt_env.lock.directs import prepare
 from elt_env.lock.explain_diff import explain_relock
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.negotiate import agree
 from elt_env.lock.places import changed_places
 from elt_env.lock.plugin_locks import forget_plugin_lock, plugin_locks
@@ -25,9 +26,10 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.package.target import Target
+from elt_env.project.project import Project
 from elt_env.runtime.credentials import carries_credentials, channel_host
 from elt_env.spec.document import Spec
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Resolution:
 
 def examine(
     target: Target,
-    toolbox: Toolbox,
+    tools: LockTools,
     say: Say,
     *,
     upgrade: tuple[str, ...] | None = (),
@@ -85,13 +87,13 @@ def examine(
         IntegrityError: the current lock was changed by hand; upgrading all of it replaces it.
         PolicyError: the policy does not list that Python, or a package to upgrade is not locked.
     """
-    require_listed(target, toolbox)
-    spec = toolbox.project.spec(target.environment)
+    require_listed(target, tools.project)
+    spec = tools.project.spec(target.environment)
     for each in spec.warnings:
         say(f"{each.place}: {each.problem} {each.remedy}")
-    ask_anew = partial(ask, target, spec, toolbox, accepted=accepted)
+    ask_anew = partial(ask, target, spec, tools.project.policy, tools.store.now, accepted=accepted)
     try:
-        lock = toolbox.store.current_lock(target)
+        lock = tools.store.current_lock(target)
     except IntegrityError as error:
         if upgrade is not None:
             raise
@@ -100,10 +102,10 @@ def examine(
     if lock is None:
         return ask_anew(reasons=("there is no lock yet",))
     _require_locked(upgrade or (), lock)
-    moved = changed_places(lock, spec, toolbox.policy)
-    reasons = _reasons(lock, spec, toolbox, upgrade, moved)
+    moved = changed_places(lock, spec, tools.project.policy)
+    reasons = _reasons(lock, spec, tools, upgrade, moved)
     if not reasons:
-        return _keep(lock, "it satisfies the spec and the policy", toolbox, say)
+        return _keep(lock, "it satisfies the spec and the policy", tools, say)
     for reason in reasons:
         say(f"lock: a new one is needed: {reason}")
     if moved:
@@ -115,7 +117,7 @@ def examine(
 def _reasons(
     lock: Lock,
     spec: Spec,
-    toolbox: Toolbox,
+    tools: LockTools,
     upgrade: tuple[str, ...] | None,
     moved: tuple[str, ...],
 ) -> tuple[str, ...]:
@@ -124,27 +126,27 @@ def _reasons(
         return ("all packages may be upgraded",)
     if upgrade:
         return (f"to be upgraded: {', '.join(upgrade)}", *moved)
-    return unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
+    return unsatisfied(lock, spec, tools.project.policy, tools.conda.matches)
 
 
-def _keep(lock: Lock, reason: str, toolbox: Toolbox, say: Say) -> Locked:
+def _keep(lock: Lock, reason: str, tools: LockTools, say: Say) -> Locked:
     say(f"lock: kept {lock.digest} of {lock.target}, {reason}")
-    _tell_other_places(lock, toolbox, say)
-    path = toolbox.store.lock_directory(lock.digest)
+    _tell_other_places(lock, tools, say)
+    path = tools.store.lock_directory(lock.digest)
     return Locked(lock, path, kept=True, reasons=(reason,))
 
 
-def _tell_other_places(lock: Lock, toolbox: Toolbox, say: Say) -> None:
+def _tell_other_places(lock: Lock, tools: LockTools, say: Say) -> None:
     """Say where this machine's settings name other places than those that were locked from."""
-    spec = toolbox.project.spec(lock.target.environment)
+    spec = tools.project.spec(lock.target.environment)
     try:
-        channels = remote_channels(spec, toolbox)
+        channels = remote_channels(spec, tools.channels, tools.conda)
     except SpecError:  # one that only another machine has
         channels = lock.channels
     known = [(lock.channels, channels)] if lock.channel_source == "remote" else []
-    default = toolbox.indexes.default
+    default = tools.files.indexes.default
     if default is not None and not (
-        toolbox.policy.index or spec.index_url or toolbox.indexes.extra
+        tools.project.policy.index or spec.index_url or tools.files.indexes.extra
     ):
         known.append((lock.indexes, (default.url,)))
     for before, now in known:
@@ -155,20 +157,20 @@ def _tell_other_places(lock: Lock, toolbox: Toolbox, say: Say) -> None:
             )
 
 
-def require_listed(target: Target, toolbox: Toolbox) -> None:
+def require_listed(target: Target, project: Project) -> None:
     """Return when the policy lists the Python of a target.
 
     Raises:
         PolicyError: it does not.
     """
-    if target.python not in toolbox.environment.pythons:
-        listed = ", ".join(toolbox.environment.pythons)
+    if target.python not in project.environment(target.environment).pythons:
+        listed = ", ".join(project.environment(target.environment).pythons)
         remedy = (
             f"Use one of these, or add it to pythons in "
             f"[tool.elt-env.environments.{target.environment}]."
         )
-        if target.environment not in toolbox.policy.environments:
-            spec = toolbox.environment.spec
+        if target.environment not in project.policy.environments:
+            spec = project.environment(target.environment).spec
             remedy = f"Build it for that one too: elt-env build {spec} --python {target.python}"
         raise PolicyError(
             f"Python {target.python} is not listed for '{target.environment}', which has {listed}.",
@@ -188,7 +190,7 @@ def _require_locked(names: Iterable[str], lock: Lock) -> None:
 
 def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
     target: Target,
-    toolbox: Toolbox,
+    tools: LockTools,
     say: Say,
     *,
     upgrade: tuple[str, ...] | None = (),
@@ -201,7 +203,7 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
 
     Args:
         target: what to lock.
-        toolbox: the tools of its environment.
+        tools: those of its environment.
         say: told what is done.
         upgrade: names of packages to upgrade; None means all of them.
         accepted: names of packages that may come from another index or channel than before.
@@ -212,23 +214,23 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
 
     Raises: as `examine` and `solve`.
     """
-    moved = _let_plugins_move(upgrade, target, toolbox, say)
+    moved = _let_plugins_move(upgrade, target, tools.store, say)
     if candidate is not None:
-        taken = _take(target, candidate, trigger, toolbox, say)
+        taken = _take(target, candidate, trigger, tools, say)
         if taken is not None:
             return taken
-        upgrade = _still_locked(upgrade, target, toolbox)
+        upgrade = _still_locked(upgrade, target, tools.store)
     else:
         upgrade = moved
-    found = examine(target, toolbox, say, upgrade=upgrade, accepted=accepted)
+    found = examine(target, tools, say, upgrade=upgrade, accepted=accepted)
     if isinstance(found, Locked):
         return found
-    question = prepare(found, toolbox, say)
-    return Solved(question, solved(question, toolbox, say, in_one_go=in_one_go))
+    question = prepare(found, tools.project, tools.files, say)
+    return Solved(question, solved(question, tools, say, in_one_go=in_one_go))
 
 
 def _let_plugins_move(
-    upgrade: tuple[str, ...] | None, target: Target, toolbox: Toolbox, say: Say
+    upgrade: tuple[str, ...] | None, target: Target, store: Store, say: Say
 ) -> tuple[str, ...] | None:
     """Let locks of plugins that hold what may be upgraded be made anew; return what is left.
 
@@ -238,14 +240,14 @@ def _let_plugins_move(
         return upgrade
     names = {normalize(each) for each in upgrade or ()}
     moved: set[str] = set()
-    for check, kept in plugin_locks(toolbox.store.documents, target).items():
+    for check, kept in plugin_locks(store.documents, target).items():
         if kept.holds(names) or (upgrade is None and kept.is_movable):
-            forget_plugin_lock(toolbox.store.documents, target, check)
+            forget_plugin_lock(store.documents, target, check)
             say(f"lock: the plugins of {check} may be upgraded; the check locks them anew")
             moved |= {each.name for plugin in kept.plugins for each in plugin.packages}
     if upgrade is None or not moved:
         return upgrade
-    current = toolbox.store.current_lock(target)
+    current = store.current_lock(target)
     known = {each.name for each in current.packages} if current else set()
     return tuple(
         each for each in upgrade if normalize(each) in known or normalize(each) not in moved
@@ -253,43 +255,45 @@ def _let_plugins_move(
 
 
 def _take(
-    target: Target, digest: str, trigger: str, toolbox: Toolbox, say: Say
+    target: Target, digest: str, trigger: str, tools: LockTools, say: Say
 ) -> Locked | Resolution | None:
     """Return a candidate as the answer, or None where it is none any more."""
-    require_listed(target, toolbox)
-    spec = toolbox.project.spec(target.environment)
+    require_listed(target, tools.project)
+    spec = tools.project.spec(target.environment)
     try:
-        current = toolbox.store.current_lock(target)
-        lock = toolbox.store.read_lock(digest, target)
+        current = tools.store.current_lock(target)
+        lock = tools.store.read_lock(digest, target)
     except IntegrityError as error:
         say(f"lock: the candidate {digest} is left aside: {error.problem}", logging.WARNING)
         return None
-    reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
+    reasons = unsatisfied(lock, spec, tools.project.policy, tools.conda.matches)
     if current is not None and current.locked_at > lock.locked_at:
         reasons += (f"{current.digest} was made after it and is the current lock",)
     if reasons:
         say(f"lock: the candidate {digest} is left aside: {'; '.join(reasons)}", logging.WARNING)
         return None
     if current is not None and current.digest == digest:
-        return _keep(current, "the candidate is the current lock already", toolbox, say)
+        return _keep(current, "the candidate is the current lock already", tools, say)
     reason = trigger or "a candidate was asked for"
-    question = ask(target, spec, toolbox, previous=current, reasons=(reason,))
+    question = ask(
+        target, spec, tools.project.policy, tools.store.now, previous=current, reasons=(reason,)
+    )
     say(f"lock: taking the candidate {digest}: {reason}")
     return Resolution(question, lock)
 
 
 def _still_locked(
-    upgrade: tuple[str, ...] | None, target: Target, toolbox: Toolbox
+    upgrade: tuple[str, ...] | None, target: Target, store: Store
 ) -> tuple[str, ...] | None:
     """Return those of the names that are in the current lock, which may not be what it was."""
     if not upgrade:
         return upgrade
-    current = toolbox.store.current_lock(target)
+    current = store.current_lock(target)
     known = {each.name for each in current.packages} if current else set()
     return tuple(each for each in upgrade if normalize(each) in known)
 
 
-def resolve(found: Locked | Solved | Resolution, toolbox: Toolbox, say: Say) -> Locked | Resolution:
+def resolve(found: Locked | Solved | Resolution, tools: LockTools, say: Say) -> Locked | Resolution:
     """Return pip's answer beside conda's, once both agree; a lock that is there passes through.
 
     Raises: as `refuse_both_sides` and `agree`, and when the index has no file with a hash for a
@@ -298,8 +302,8 @@ def resolve(found: Locked | Solved | Resolution, toolbox: Toolbox, say: Say) -> 
     if not isinstance(found, Solved):
         return found
     refuse_both_sides(found.question.spec, found.answer)
-    agreement = agree(found.question, found.answer, toolbox, say)
-    lock = assemble(found.question, agreement, toolbox, say)
+    agreement = agree(found.question, found.answer, tools, say)
+    lock = assemble(found.question, agreement, tools, say)
     refuse_credentials(lock)
     return Resolution(found.question, lock)
 
@@ -318,7 +322,7 @@ def refuse_credentials(lock: Lock) -> None:
             )
 
 
-def write(found: Locked | Resolution, toolbox: Toolbox, say: Say) -> Locked:
+def write(found: Locked | Resolution, tools: LockTools, say: Say) -> Locked:
     """Write a new lock and make it the target's current one; a kept lock passes through.
 
     A current lock that satisfies is kept where the new one holds the same, and where it was not
@@ -330,14 +334,14 @@ def write(found: Locked | Resolution, toolbox: Toolbox, say: Say) -> Locked:
     if isinstance(found, Locked):
         return found
     question, lock = found.question, found.lock
-    before, current = question.previous, _satisfying(question, toolbox)
+    before, current = question.previous, _satisfying(question, tools)
     if current is not None and current.digest == lock.digest:
-        same = _keep(current, "nothing newer within the rules", toolbox, say)
-        return replace(same, report=explain_relock(current, current, toolbox, say))
+        same = _keep(current, "nothing newer within the rules", tools, say)
+        return replace(same, report=explain_relock(current, current, tools, say))
     if current is not None and (before is None or before.digest != current.digest):
-        return _keep(current, "it was made meanwhile and satisfies", toolbox, say)
-    path = toolbox.store.write_lock(lock)
-    toolbox.store.set_current(question.target, lock.digest, toolbox.now())
+        return _keep(current, "it was made meanwhile and satisfies", tools, say)
+    path = tools.store.write_lock(lock)
+    tools.store.set_current(question.target, lock.digest, tools.store.now())
     changes = compare(before, lock)
     say(
         f"lock: {lock.digest} of {question.target}: {len(lock.conda)} conda and "
@@ -345,25 +349,25 @@ def write(found: Locked | Resolution, toolbox: Toolbox, say: Say) -> Locked:
     )
     for each in lock.notes:
         say(f"lock: {each}")
-    report = explain_relock(before, lock, toolbox, say)
+    report = explain_relock(before, lock, tools, say)
     return Locked(lock, path, kept=False, changes=changes, reasons=question.reasons, report=report)
 
 
-def _satisfying(question: LockRequest, toolbox: Toolbox) -> Lock | None:
+def _satisfying(question: LockRequest, tools: LockTools) -> Lock | None:
     """Return the target's current lock, if there is one that satisfies."""
     try:
-        current = toolbox.store.current_lock(question.target)
+        current = tools.store.current_lock(question.target)
     except IntegrityError:
         return None
     if current is None:
         return None
-    wrong = unsatisfied(current, question.spec, toolbox.policy, toolbox.conda.matches)
+    wrong = unsatisfied(current, question.spec, tools.project.policy, tools.conda.matches)
     return None if wrong else current
 
 
 def lock(
     target: Target,
-    toolbox: Toolbox,
+    tools: LockTools,
     say: Say,
     *,
     upgrade: tuple[str, ...] | None = (),
@@ -375,6 +379,6 @@ def lock(
         EltEnvError: as the steps say; the current lock stays what it was.
     """
     found = solve_unless_kept(
-        *(target, toolbox, say), upgrade=upgrade, accepted=accepted, in_one_go=True
+        *(target, tools, say), upgrade=upgrade, accepted=accepted, in_one_go=True
     )
-    return write(resolve(found, toolbox, say), toolbox, say)
+    return write(resolve(found, tools, say), tools, say)

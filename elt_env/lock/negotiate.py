@@ -17,12 +17,14 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from elt_env.conda import CondaTool
 from elt_env.errors import TimeLimitError, UnsatisfiableError
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.best_answer import BestSearch, Clause
 from elt_env.lock.conflict import explained
 from elt_env.lock.contenders import contenders
 from elt_env.lock.joint import Choice, JointProblem, common_request
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.reasons import Reasons
 from elt_env.lock.request import LockRequest, pre_release_bounds
 from elt_env.lock.settle import allowed, settled, solve_within
@@ -32,10 +34,10 @@ from elt_env.machine.process import Say, unheard
 from elt_env.package.names import normalize
 from elt_env.pip import ResolveRequest
 from elt_env.pip.port import Resolved
+from elt_env.project.policy import Policy
 from elt_env.python.wheel_metadata import read_wheel_metadata
 from elt_env.spec.conda_bounds import from_pep440
 from elt_env.spec.markers import bound_on
-from elt_env.toolbox import Toolbox
 
 _MOST_ANSWERS = 24  # after which the best of them is only raised
 _PATIENCE = 120.0  # seconds that the search for one better answer may take
@@ -57,7 +59,7 @@ class Agreement:
     pages: Mapping[str, ProjectPage] = field(default_factory=dict)
 
 
-def agree(question: LockRequest, first: CondaAnswer, toolbox: Toolbox, say: Say) -> Agreement:
+def agree(question: LockRequest, first: CondaAnswer, tools: LockTools, say: Say) -> Agreement:
     """Return the best answer of both halves, where `first` is conda's own.
 
     Raises:
@@ -66,8 +68,8 @@ def agree(question: LockRequest, first: CondaAnswer, toolbox: Toolbox, say: Say)
     """
     failure: UnsatisfiableError | None = None
     problems: list[JointProblem] = []
-    for python in _pythons(question, first, toolbox):
-        problem = joint_problem(question, first, toolbox, say, python)
+    for python in _pythons(question, first, tools.conda):
+        problem = joint_problem(question, first, tools, say, python)
         problems.append(problem)
         try:
             return _Negotiation(problem, first, say).agreement()
@@ -79,33 +81,33 @@ def agree(question: LockRequest, first: CondaAnswer, toolbox: Toolbox, say: Say)
 
 
 def joint_problem(
-    question: LockRequest, first: CondaAnswer, toolbox: Toolbox, say: Say, python: str | None = None
+    question: LockRequest, first: CondaAnswer, tools: LockTools, say: Say, python: str | None = None
 ) -> JointProblem:
     """Return what is asked of both halves, under the Python of conda's own answer or another."""
-    asked = solve_request(question, first.channels, first.source, toolbox)
-    offered = toolbox.conda.offered(asked) if first.source == "remote" else None
-    problem = JointProblem(question, python or first.python, toolbox, say, offered, asked)
+    asked = solve_request(question, first.channels, first.source, tools.channels.priority)
+    offered = tools.conda.offered(asked) if first.source == "remote" else None
+    problem = JointProblem(question, python or first.python, tools, say, offered, asked)
     problem.pages.expect(question.previous)
     return problem
 
 
-def resolve_request(question: LockRequest, answer: CondaAnswer, toolbox: Toolbox) -> ResolveRequest:
+def resolve_request(question: LockRequest, answer: CondaAnswer, policy: Policy) -> ResolveRequest:
     """Return what pip alone is asked beside conda's answer."""
     return replace(
-        common_request(question, answer.python, toolbox),
+        common_request(question, answer.python, policy),
         requirements=question.pip,
         pins=tuple(sorted(answer.owned.items())),
-        bounds=(*question.spec.constraints, *pre_release_bounds(toolbox.policy)),
+        bounds=(*question.spec.constraints, *pre_release_bounds(policy)),
         keep=question.keep_pip,
-        allow_sdist=toolbox.policy.allow_sdist,
+        allow_sdist=policy.allow_sdist,
     )
 
 
-def _pythons(question: LockRequest, first: CondaAnswer, toolbox: Toolbox) -> tuple[str, ...]:
+def _pythons(question: LockRequest, first: CondaAnswer, conda: CondaTool) -> tuple[str, ...]:
     """Return the full versions of the target's Python that conda has, its own choice first."""
     if first.source == "host":
         return (first.python,)
-    found = toolbox.conda.releases(first.channels, "python", question.target.platform)
+    found = conda.releases(first.channels, "python", question.target.platform)
     minor = f"{question.target.python}."
     others = [each.version for each in found if f"{each.version}.".startswith(minor)]
     return tuple(dict.fromkeys([first.python, *others]))
@@ -117,7 +119,7 @@ class _Negotiation:
         self._first = first
         self._say = say
         self._question = problem.question
-        self._toolbox = problem.toolbox
+        self._tools = problem.tools
 
     def agreement(self) -> Agreement:
         """Return the best answer that holds for conda as well."""
@@ -148,7 +150,7 @@ class _Negotiation:
         """Return the best choice by the rule, as far as the resolver can tell."""
         choice = self._allowed(())
         ladders, places = contenders(self._problem, choice)
-        search = BestSearch(ladders, tuple(map(normalize, self._toolbox.policy.prefer)))
+        search = BestSearch(ladders, tuple(map(normalize, self._tools.project.policy.prefer)))
         choices = [choice]
         search.found.append(places)
         clauses = search.better()
@@ -185,9 +187,7 @@ class _Negotiation:
             return self._first
         request = replace(self._problem.request(), allow_sdist=choice.sdists)
         pages = self._problem.pages.known
-        limits = stock_host_channel(
-            self._question, chosen, request, self._toolbox, self._say, pages
-        )
+        limits = stock_host_channel(self._question, chosen, request, self._tools, self._say, pages)
         packages = solve_within(self._problem, limits, self._say)
         return CondaAnswer(self._first.channels, "host", packages)
 
@@ -235,9 +235,9 @@ class _Negotiation:
         pages = self._problem.pages
         known = pages.needs((each.name, each.version) for each in indexed)
         rest = tuple(each for each in indexed if (each.name, each.version) not in known)
-        for file in self._toolbox.resolver.files(rest, request, unheard):
+        for file in self._tools.resolver.files(rest, request, unheard):
             if file.file_name.endswith(".whl"):
-                wheels[file.name] = self._toolbox.downloads.fetch(file.url, file.sha256)
+                wheels[file.name] = self._tools.files.downloads.fetch(file.url, file.sha256)
         for each in needy:
             needs = known.get((each.name, each.version))
             if needs is None and each.name in wheels:

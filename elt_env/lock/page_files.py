@@ -9,7 +9,7 @@ from packaging.pylock import Package as Files
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from elt_env.index.project_page import IndexFile, ProjectPage, admits_python
+from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
 from elt_env.package.cooldown import is_too_young
@@ -17,6 +17,7 @@ from elt_env.pip import ResolveRequest
 from elt_env.pip.locked_file import as_wheel, locked_file
 from elt_env.pip.port import Resolved, Resolver
 from elt_env.python.wheel_tags import tags_of, wheel_tags
+from elt_env.spec.markers import admits_python
 
 
 def files_of(

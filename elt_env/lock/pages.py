@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from elt_env.environment.locked_files import PackageFiles
 from elt_env.errors import EltEnvError, IndexUnreachableError
 from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.lock.joint_shelf import needs_in
@@ -17,7 +19,9 @@ from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.pip.port import Resolved
 from elt_env.python.sdist_metadata import read_sdist_metadata
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.index.package_index import PackageIndex
 
 _A_WHILE = 600.0  # seconds for which the pages that were read ahead are taken
 
@@ -26,12 +30,14 @@ class Pages:
     """The pages of projects, each read once, from the first index that has it.
 
     Args:
-        toolbox: whose indexes are asked.
+        package_index: the pages of the indexes.
+        files: where the files of packages come from, and the indexes.
         say: told what could not be read.
     """
 
-    def __init__(self, toolbox: Toolbox, say: Say) -> None:
-        self._toolbox = toolbox
+    def __init__(self, package_index: PackageIndex, files: PackageFiles, say: Say) -> None:
+        self._package_index = package_index
+        self._files = files
         self._say = say
         self._known: dict[str, ProjectPage] = {}
         self._asked: set[tuple[str, str]] = set()
@@ -44,25 +50,25 @@ class Pages:
     def expect(self, previous: Lock | None) -> None:
         """Take the pages that were read ahead for a lock made before; see `read_ahead`."""
         if previous is not None:
-            read_ahead(previous, self._toolbox)
+            read_ahead(previous, self._package_index)
             self._max_age = _A_WHILE
 
     def learn(self, resolved: Iterable[Resolved]) -> None:
         """Remember the index that the resolver has by itself, where no settings name one."""
-        if self._toolbox.indexes.default is None:
-            extra = {each.url for each in self._toolbox.indexes.extra}
+        if self._files.indexes.default is None:
+            extra = {each.url for each in self._files.indexes.extra}
             new = sorted({each.index for each in resolved if not each.on_shelf} - extra)
             self._own = new[0] if len(new) == 1 else self._own
 
     @property
     def is_lost(self) -> bool:
         """Whether no index is known yet, since only the resolver knows where it looks."""
-        return not self._toolbox.indexes.all and self._own is None
+        return not self._files.indexes.all and self._own is None
 
     def read(self, names: Iterable[str]) -> Mapping[str, ProjectPage]:
         """Return the pages of projects; what no index has is left out, and what cannot be read."""
         wanted = set(names)
-        urls = [each.url for each in self._toolbox.indexes.all]
+        urls = [each.url for each in self._files.indexes.all]
         for url in [*urls, *([self._own] if self._own else [])]:
             missing = sorted(wanted - self._known.keys() - self._unknown)
             asked = {each: url for each in missing if (url, each) not in self._asked}
@@ -75,8 +81,8 @@ class Pages:
         """Return the projects that no index has, as far as all of the indexes answer."""
         wanted = set(names)
         lost = wanted - self.read(wanted).keys()
-        is_whole = self._toolbox.indexes.default is not None or self._own is not None
-        links = self._toolbox.indexes.links
+        is_whole = self._files.indexes.default is not None or self._own is not None
+        links = self._files.indexes.links
         return frozenset(lost) if is_whole and not links and not self._unknown else frozenset()
 
     @property
@@ -103,10 +109,10 @@ class Pages:
         pages = self.read(name for name, _ in new)
         files = {each: pages[each[0]].of(each[1]) for each in new if each[0] in pages}
         wheels = {each: file for each, some in files.items() for file in some if file.is_wheel}
-        texts = self._toolbox.package_index.metadata([*wheels.values()]) if wheels else ()
+        texts = self._package_index.metadata([*wheels.values()]) if wheels else ()
         self._needs |= dict.fromkeys(new)
         self._needs |= {each: _needs_in(text) for each, text in zip(wheels, texts, strict=True)}
-        allowed = {normalize(each) for each in self._toolbox.policy.allow_sdist}
+        allowed = {normalize(each) for each in self._files.policy.allow_sdist}
         for each in files.keys() - wheels.keys():
             if each[0] in allowed:
                 self._needs[each] = self._needs_of_sdist(files[each])
@@ -116,7 +122,7 @@ class Pages:
     def _needs_of_sdist(self, files: Iterable[IndexFile]) -> tuple[Requirement, ...] | None:
         for each in files:
             try:
-                path = self._toolbox.downloads.fetch(each.url, each.sha256) if each.sha256 else None
+                path = self._files.downloads.fetch(each.url, each.sha256) if each.sha256 else None
             except EltEnvError:
                 path = None
             if path is not None:
@@ -124,7 +130,7 @@ class Pages:
         return None
 
     def _look(self, asked: Mapping[str, str]) -> Mapping[str, ProjectPage]:
-        index = self._toolbox.package_index
+        index = self._package_index
         try:
             looked = index.look(asked, may_lack=True, max_age=self._max_age)
         except IndexUnreachableError as error:

@@ -12,11 +12,11 @@ from elt_env.errors import (
     ToolError,
 )
 from elt_env.lock.joint import JointProblem
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.request import LockRequest
 from elt_env.lock.solve import remote_channels, solve_request
 from elt_env.machine.process import Say
 from elt_env.python.interpreters import find_interpreter
-from elt_env.toolbox import Toolbox
 
 _SHOWN = 7  # versions of Python that an error names
 
@@ -56,12 +56,12 @@ class OnDemand(Sequence[JointProblem]):
             place += 1
 
 
-def host_problem(question: LockRequest, toolbox: Toolbox, say: Say) -> JointProblem:
+def host_problem(question: LockRequest, tools: LockTools, say: Say) -> JointProblem:
     """Return what is asked of both halves where the host channel stands in for conda's channels.
 
     A Python that this machine has not is taken for the first one of its minor.
     """
-    asked = solve_request(question, (toolbox.host_channel.url,), "host", toolbox)
+    asked = solve_request(question, (tools.host_channel.url,), "host", tools.channels.priority)
     try:
         python = find_interpreter(question.target.python).version
     except ToolError as error:
@@ -70,11 +70,11 @@ def host_problem(question: LockRequest, toolbox: Toolbox, say: Say) -> JointProb
             f"{error.problem.splitlines()[0]} What follows is about Python {python}.",
             logging.WARNING,
         )
-    return JointProblem(question, python, toolbox, say, None, asked)
+    return JointProblem(question, python, tools, say, None, asked)
 
 
 def remote_problems(
-    question: LockRequest, toolbox: Toolbox, say: Say, *, archives: bool = True
+    question: LockRequest, tools: LockTools, say: Say, *, archives: bool = True
 ) -> Iterator[JointProblem]:
     """Yield what is asked of both halves, under each of the target's Pythons on the channels.
 
@@ -82,14 +82,14 @@ def remote_problems(
         CondaUnsatisfiableError: the channels have no such Python.
         ChannelUnreachableError, NetworkError: a channel does not answer, or not with repodata.
     """
-    channels = remote_channels(question.spec, toolbox)
-    asked = solve_request(question, channels, "remote", toolbox)
-    offered = toolbox.conda.offered(asked)
+    channels = remote_channels(question.spec, tools.channels, tools.conda)
+    asked = solve_request(question, channels, "remote", tools.channels.priority)
+    offered = tools.conda.offered(asked)
     wanted = [str(each) for each in asked.specs if each.name == "python"]
     fitting = frozenset.intersection(*map(offered.matching, wanted))
     builds = offered.builds("python")
     for python in dict.fromkeys(builds[each].version for each in sorted(fitting)):
-        yield JointProblem(question, python, toolbox, say, offered, asked, archives=archives)
+        yield JointProblem(question, python, tools, say, offered, asked, archives=archives)
     if not fitting:
         venv = question.spec.venv
         text = f"{'there is' if venv else 'conda finds'} no Python for {question.target.name}: "

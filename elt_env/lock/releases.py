@@ -14,11 +14,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 from packaging.version import Version
 
-from elt_env.index.project_page import IndexFile, ProjectPage, admits_python
+from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.lockfile.document import Package
 from elt_env.package.cooldown import is_too_young
 from elt_env.python.wheel_tags import tags_of
-from elt_env.spec.markers import applies
+from elt_env.spec.markers import admits_python, applies
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from elt_env.package.target import Target
 from elt_env.pip.direct_wheels import DirectWheel
 from elt_env.project.policy import Policy
 from elt_env.python.wheel_tags import wheel_tags
+from elt_env.runtime.clock import Clock
 from elt_env.spec.document import Spec
 from elt_env.spec.pip_options import PipOptions
-from elt_env.toolbox import Toolbox
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class LockRequest:
 def ask(  # noqa: PLR0913  # one keyword for each part of a question
     target: Target,
     spec: Spec,
-    toolbox: Toolbox,
+    policy: Policy,
+    now: Clock,
     *,
     upgrade: tuple[str, ...] | None = (),
     previous: Lock | None = None,
@@ -90,31 +91,31 @@ def ask(  # noqa: PLR0913  # one keyword for each part of a question
     accepted: tuple[str, ...] = (),
 ) -> LockRequest:
     """Return the question for `target` as of now, the policy's cool-down applied."""
-    cooldown = toolbox.policy.cooldown
+    cooldown = policy.cooldown
     return LockRequest(
         target=target,
         spec=spec,
-        exclude_newer=toolbox.now().replace(microsecond=0) - cooldown if cooldown else None,
+        exclude_newer=now().replace(microsecond=0) - cooldown if cooldown else None,
         previous=previous,
         upgrade=upgrade if upgrade is None else tuple(normalize(each) for each in upgrade),
         reasons=reasons,
-        not_held=_not_held(toolbox.policy),
-        undated=toolbox.policy.undated_releases,
+        not_held=_not_held(policy),
+        undated=policy.undated_releases,
         accepted=accepted,
     )
 
 
-def rules_for(lock: Lock, spec: Spec, toolbox: Toolbox) -> Rules:
+def rules_for(lock: Lock, spec: Spec, policy: Policy, now: Clock) -> Rules:
     """Return what a release must fulfil, as of now, to take a place in a lock of that spec."""
-    now = toolbox.now().replace(microsecond=0)
-    return _rules(spec, lock.python.version, lock.target.platform, now, toolbox.policy)
+    moment = now().replace(microsecond=0)
+    return _rules(spec, lock.python.version, lock.target.platform, moment, policy)
 
 
-def release_rules(question: LockRequest, python: str, toolbox: Toolbox) -> Rules:
+def release_rules(question: LockRequest, python: str, policy: Policy, now: Clock) -> Rules:
     """Return what a release must fulfil to be an answer under that full Python version."""
-    policy, limit = toolbox.policy, question.exclude_newer
-    now = limit + policy.cooldown if limit else toolbox.now().replace(microsecond=0)
-    return _rules(question.spec, python, question.target.platform, now, policy)
+    limit = question.exclude_newer
+    moment = limit + policy.cooldown if limit else now().replace(microsecond=0)
+    return _rules(question.spec, python, question.target.platform, moment, policy)
 
 
 def _rules(spec: Spec, python: str, platform: str, now: datetime, policy: Policy) -> Rules:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
@@ -13,14 +14,16 @@ from elt_env.index.project_page import ProjectPage
 from elt_env.lock.diff_facts import one_line
 from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import Say
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.index.package_index import PackageIndex
 
 
 def with_requires_python(
     packages: tuple[Package, ...],
     previous: Lock | None,
     pages: Mapping[str, ProjectPage],
-    toolbox: Toolbox,
+    package_index: PackageIndex,
     say: Say,
 ) -> tuple[Package, ...]:
     """Return pip's packages with the Pythons they are for.
@@ -33,7 +36,7 @@ def with_requires_python(
         packages: pip's packages.
         previous: the lock before.
         pages: those that were read already, by name.
-        toolbox: whose indexes are asked.
+        package_index: whose pages are asked.
         say: given what is not known.
     """
     known = {each.sha256: each.requires_python for each in previous.pip} if previous else {}
@@ -43,7 +46,7 @@ def with_requires_python(
         if each.index and not known.get(each.sha256) and each.name not in pages
     }
     try:
-        pages = {**pages, **(toolbox.package_index.look(asked).pages if asked else {})}
+        pages = {**pages, **(package_index.look(asked).pages if asked else {})}
     except IndexUnreachableError as error:
         say(
             f"which Pythons the packages are for is not known: {one_line(error.problem)}",

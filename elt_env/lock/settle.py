@@ -69,7 +69,7 @@ def solve_within(
     Raises: as `CondaTool.solve`.
     """
     request = replace(problem.asked, constraints=(*problem.asked.constraints, *limits))
-    return with_required_by(problem.toolbox.conda.solve(request, say))
+    return with_required_by(problem.tools.conda.solve(request, say))
 
 
 def _few_limits(half: CondaHalf, chosen: Mapping[str, Package]) -> tuple[CondaSpec, ...]:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from elt_env.conda import SolveRequest
+from elt_env.conda import CondaTool, SolveRequest
+from elt_env.conda.channels import Channels
 from elt_env.errors import (
     ChannelUnreachableError,
     CondaUnsatisfiableError,
@@ -22,6 +24,7 @@ from elt_env.errors import (
 )
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.host_builds import builds_elsewhere
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.page_files import files_of
 from elt_env.lock.request import LockRequest
 from elt_env.lock.stand_in import is_distribution, no_stand_in, python_lack
@@ -35,13 +38,17 @@ from elt_env.lockfile.document import (
 )
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
-from elt_env.pip import ResolveRequest
+from elt_env.pip import Resolver, ResolveRequest
 from elt_env.pip.port import Resolved
+from elt_env.project.policy import ChannelPriority, Policy
 from elt_env.python.interpreters import find_interpreter
 from elt_env.spec.conda_bounds import to_pep440
 from elt_env.spec.conda_spec import CondaSpec
 from elt_env.spec.document import Spec
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.index.download import Downloads
+    from elt_env.index.package_index import PackageIndex
 
 _NO_PAGES: Mapping[str, ProjectPage] = MappingProxyType({})
 
@@ -79,7 +86,7 @@ class CondaAnswer:
         raise KeyError(distribution)
 
 
-def solve(question: LockRequest, toolbox: Toolbox, say: Say) -> CondaAnswer:
+def solve(question: LockRequest, tools: LockTools, say: Say) -> CondaAnswer:
     """Return conda's own best answer to the question.
 
     Raises:
@@ -89,23 +96,23 @@ def solve(question: LockRequest, toolbox: Toolbox, say: Say) -> CondaAnswer:
         NetworkError: a channel answers with something else than repodata.
     """
     if question.previous is not None:
-        read_ahead(question.previous, toolbox)
+        read_ahead(question.previous, tools.package_index)
     if question.spec.venv:
-        python = solve_with(question, "remote", toolbox, say)
+        python = solve_with(question, "remote", tools, say)
         say(f"venv: {question.target} gets Python {python.python} of this machine")
         return python
     if not question.spec.channels:
-        taken = toolbox.channels
+        taken = tools.channels
         say(
             f"conda: {question.spec.source} lists no channels; taking {', '.join(taken.default)} "
             f"({taken.default_source})"
         )
-    channels = remote_channels(question.spec, toolbox)
+    channels = remote_channels(question.spec, tools.channels, tools.conda)
     say(f"conda: solving {question.target} from {', '.join(channels)}")
     try:
-        return solve_with(question, "remote", toolbox, say)
+        return solve_with(question, "remote", tools, say)
     except ChannelUnreachableError as error:
-        if toolbox.policy.channel_fallback == "none":
+        if tools.project.policy.channel_fallback == "none":
             raise
         say(error.problem, logging.WARNING)
         say(
@@ -113,17 +120,17 @@ def solve(question: LockRequest, toolbox: Toolbox, say: Say) -> CondaAnswer:
             "this machine's own Python and of wheels.",
             logging.WARNING,
         )
-    return solve_with(question, "host", toolbox, say)
+    return solve_with(question, "host", tools, say)
 
 
-def read_ahead(previous: Lock, toolbox: Toolbox) -> None:
+def read_ahead(previous: Lock, package_index: PackageIndex) -> None:
     """Begin to read what the indexes say by now of a lock's packages, from where they came."""
     asked = {each.name: each.index for each in previous.pip if each.index}
-    toolbox.package_index.look_ahead(asked)
+    package_index.look_ahead(asked)
 
 
 def solve_with(
-    question: LockRequest, source: ChannelSource, toolbox: Toolbox, say: Say
+    question: LockRequest, source: ChannelSource, tools: LockTools, say: Say
 ) -> CondaAnswer:
     """Return conda's own answer from one source of channels.
 
@@ -131,27 +138,32 @@ def solve_with(
     """
     limits: tuple[CondaSpec, ...] = ()
     if source == "remote":
-        channels = remote_channels(question.spec, toolbox)
+        channels = remote_channels(question.spec, tools.channels, tools.conda)
     else:
-        channels = (toolbox.host_channel.url,)
-        limits = _stock_with_builds(question, toolbox, say)
-    request = solve_request(question, channels, source, toolbox)
-    request = replace(request, constraints=limits, once=comes_from_host(question, toolbox))
-    packages = with_required_by(toolbox.conda.solve(request, say))
+        channels = (tools.host_channel.url,)
+        limits = _stock_with_builds(question, tools, say)
+    request = solve_request(question, channels, source, tools.channels.priority)
+    request = replace(
+        request, constraints=limits, once=comes_from_host(question, tools.project.policy)
+    )
+    packages = with_required_by(tools.conda.solve(request, say))
     if request.exclude_newer is not None:
         _tell_undated(packages, say)
     return CondaAnswer(channels, source, packages)
 
 
-def comes_from_host(question: LockRequest, toolbox: Toolbox) -> bool:
+def comes_from_host(question: LockRequest, policy: Policy) -> bool:
     """Tell whether a channel that fails for a moment leaves the lock where it came from before."""
     previous = question.previous
     before = previous.channel_source if previous else "remote"
-    return before == "host" and toolbox.policy.channel_fallback == "host"
+    return before == "host" and policy.channel_fallback == "host"
 
 
 def solve_request(
-    question: LockRequest, channels: tuple[str, ...], source: ChannelSource, toolbox: Toolbox
+    question: LockRequest,
+    channels: tuple[str, ...],
+    source: ChannelSource,
+    priority: ChannelPriority,
 ) -> SolveRequest:
     """Return what is asked of conda alone."""
     keep = question.keep_conda(source)
@@ -166,7 +178,7 @@ def solve_request(
         exclude_newer=question.exclude_newer if source == "remote" else None,
         not_held=question.not_held,
         keep=keep,
-        priority=toolbox.channels.priority,
+        priority=priority,
     )
 
 
@@ -185,13 +197,13 @@ def _asked(spec: Spec, source: ChannelSource) -> tuple[CondaSpec, ...]:
     return tuple(replace(each, channel="", subdir="") for each in specs)
 
 
-def remote_channels(spec: Spec, toolbox: Toolbox) -> tuple[str, ...]:
+def remote_channels(spec: Spec, channels: Channels, conda: CondaTool) -> tuple[str, ...]:
     """Return the URLs of the spec's channels, and after them of those that requirements name.
 
     So does conda with what `channel::name` asks for.
     """
     named = (each.channel for each in (spec.python_spec, *spec.conda) if each.channel)
-    found = toolbox.conda.channel_urls((*toolbox.channels.of(spec), *named))
+    found = conda.channel_urls((*channels.of(spec), *named))
     if not found and not spec.venv:
         raise SpecError(
             f"{spec.source}: its only channel is 'local', and conda-build made nothing here.",
@@ -200,21 +212,25 @@ def remote_channels(spec: Spec, toolbox: Toolbox) -> tuple[str, ...]:
     return found
 
 
-def _stock_with_builds(question: LockRequest, toolbox: Toolbox, say: Say) -> tuple[CondaSpec, ...]:
+def _stock_with_builds(question: LockRequest, tools: LockTools, say: Say) -> tuple[CondaSpec, ...]:
     """Stock the host channel; where it cannot have the builds of the spec, these are named first.
 
     Raises: as `_resolve_stock` and `stock_host_channel`.
     """
     try:
-        resolved, request = _resolve_stock(question, toolbox, say)
-        limits = stock_host_channel(question, resolved, request, toolbox, say)
+        resolved, request = _resolve_stock(question, tools.resolver, say)
+        limits = stock_host_channel(question, resolved, request, tools, say)
     except (ChannelUnreachableError, CondaUnsatisfiableError) as error:
         cause = error.problem
-        missing = builds_elsewhere(question.spec, question.target.platform, toolbox, cause=cause)
+        missing = builds_elsewhere(
+            question.spec, question.target.platform, tools.conda, tools.host_channel, cause=cause
+        )
         if missing is None:
             raise
         raise missing from error
-    missing = builds_elsewhere(question.spec, question.target.platform, toolbox)
+    missing = builds_elsewhere(
+        question.spec, question.target.platform, tools.conda, tools.host_channel
+    )
     if missing is not None:
         raise missing
     return limits
@@ -224,7 +240,7 @@ def stock_host_channel(  # noqa: PLR0913, PLR0917  # what it is stocked with
     question: LockRequest,
     resolved: tuple[Resolved, ...],
     request: ResolveRequest,
-    toolbox: Toolbox,
+    tools: LockTools,
     say: Say,
     pages: Mapping[str, ProjectPage] = _NO_PAGES,
 ) -> tuple[CondaSpec, ...]:
@@ -237,22 +253,22 @@ def stock_host_channel(  # noqa: PLR0913, PLR0917  # what it is stocked with
         ToolError: this machine has no such Python.
     """
     interpreter = find_interpreter(question.target.python)
-    channel = toolbox.host_channel
+    channel = tools.host_channel
     channel.add_interpreter(interpreter, say)
-    locked = files_of(resolved, request, pages, toolbox.resolver, say)
-    fetch = functools.partial(_fetched, toolbox, say)
-    with toolbox.downloads.connected():
+    locked = files_of(resolved, request, pages, tools.resolver, say)
+    fetch = functools.partial(_fetched, tools.files.downloads, say)
+    with tools.files.downloads.connected():
         channel.add_wheels(locked, fetch, question.target.python, say)
     channel.index(say)
     return tuple(CondaSpec(each.name, f"=={each.version}") for each in resolved)
 
 
-def _fetched(toolbox: Toolbox, say: Say, wheel: Package) -> Path:
-    return toolbox.downloads.fetch(wheel.url, wheel.sha256, say)
+def _fetched(downloads: Downloads, say: Say, wheel: Package) -> Path:
+    return downloads.fetch(wheel.url, wheel.sha256, say)
 
 
 def _resolve_stock(
-    question: LockRequest, toolbox: Toolbox, say: Say
+    question: LockRequest, resolver: Resolver, say: Say
 ) -> tuple[tuple[Resolved, ...], ResolveRequest]:
     """Return what the host channel is to hold for the spec's conda half, and how it was asked for.
 
@@ -275,12 +291,12 @@ def _resolve_stock(
     lacks = python_lack(spec, request.python)
     if not lacks and all(is_distribution(each.name) for each in spec.conda):
         try:
-            return toolbox.resolver.resolve(request, say), request
+            return resolver.resolve(request, say), request
         except UnsatisfiableError as error:
             refused = error
     is_lack = isinstance(refused, (PackageNotFoundError, NoWheelError))
     cause = refused.problem if refused and is_lack else ""
-    lack = no_stand_in(spec, request, toolbox, cause)
+    lack = no_stand_in(spec, request, resolver, cause)
     if refused is None or lack is not None:
         raise (lack or ValueError(spec)) from refused
     raise CondaUnsatisfiableError(

@@ -6,11 +6,14 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
+from elt_env.conda import CondaTool
 from elt_env.conda.channels import may_be_from
 from elt_env.errors import IntegrityError, NetworkError, SourceError
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.origins import (
     Order,
     SourceChange,
@@ -24,16 +27,22 @@ from elt_env.lock.origins import (
 from elt_env.lock.places import bare
 from elt_env.lock.request import LockRequest
 from elt_env.lockfile.document import Lock, Manager, Package
+from elt_env.machine.indexes import Indexes
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
-from elt_env.toolbox import Toolbox
+from elt_env.project.policy import Policy
+from elt_env.project.project import Project
+from elt_env.store.locks import Store
+
+if TYPE_CHECKING:
+    from elt_env.index.package_index import PackageIndex
 
 _NAMED = 10
 _INDEX_NAMES = "index-names says whose it is"
 _CHANNEL_NAMES = "channel-names says whose they are"
 
 
-def require_sources(lock: Lock, question: LockRequest, toolbox: Toolbox, say: Say) -> Lock:
+def require_sources(lock: Lock, question: LockRequest, tools: LockTools, say: Say) -> Lock:
     """Return a new lock whose packages come from where they may come from, with notes.
 
     A package stays with the index or channel that the lock before names, and that of the
@@ -47,9 +56,9 @@ def require_sources(lock: Lock, question: LockRequest, toolbox: Toolbox, say: Sa
     """
     free = {normalize(Requirement(each.requirement).name) for each in question.directs}
     packages = [each for each in lock.packages if _has_source(each, lock, free)]
-    _require_pinned(lock, packages, toolbox)
-    open_ = [each for each in packages if not _decided(each, question, toolbox)]
-    recorded = _recorded(question, toolbox)
+    _require_pinned(lock, packages, tools.project.policy)
+    open_ = [each for each in packages if not _decided(each, question, tools.project.policy)]
+    recorded = _recorded(question, tools.project, tools.store)
     changes = [
         (before, change)
         for before in recorded
@@ -58,9 +67,9 @@ def require_sources(lock: Lock, question: LockRequest, toolbox: Toolbox, say: Sa
     known = {(change.manager, change.name) for _, change in changes}
     for before in recorded:
         known |= {(each.manager, each.name) for each in before.packages}
-    _require_explained(changes, lock, toolbox, say)
+    _require_explained(changes, lock, tools.files.indexes, say)
     new = [each for each in open_ if (each.manager, each.name) not in known]
-    return replace(lock, notes=(*lock.notes, *_on_several(new, lock, toolbox, say)))
+    return replace(lock, notes=(*lock.notes, *_on_several(new, lock, tools, say)))
 
 
 def _has_source(package: Package, lock: Lock, free: set[str]) -> bool:
@@ -70,15 +79,14 @@ def _has_source(package: Package, lock: Lock, free: set[str]) -> bool:
     return package.index is not None or package.name not in free
 
 
-def _pins(manager: Manager, toolbox: Toolbox) -> dict[str, tuple[str, ...]]:
-    policy = toolbox.policy
+def _pins(manager: Manager, policy: Policy) -> dict[str, tuple[str, ...]]:
     return policy.index_names if manager == "pip" else policy.channel_names
 
 
-def _require_pinned(lock: Lock, packages: list[Package], toolbox: Toolbox) -> None:
+def _require_pinned(lock: Lock, packages: list[Package], policy: Policy) -> None:
     faults = []
     for each in packages:
-        places = pinned_to(each.name, each.manager, _pins(each.manager, toolbox))
+        places = pinned_to(each.name, each.manager, _pins(each.manager, policy))
         if places and not any(is_at(source_of(each), place) for place in places):
             faults.append(f"{each.name} belongs to {' or '.join(places)}; {_found(each)}")
     if faults:
@@ -94,7 +102,7 @@ def _found(package: Package) -> str:
     return f"{package.name} {package.version} was found on {source_of(package)}"
 
 
-def _decided(package: Package, question: LockRequest, toolbox: Toolbox) -> bool:
+def _decided(package: Package, question: LockRequest, policy: Policy) -> bool:
     """Tell whether a person said where a package comes from, be it by its name alone."""
     if is_accepted(package.name, package.manager, question.accepted):
         return True
@@ -103,25 +111,25 @@ def _decided(package: Package, question: LockRequest, toolbox: Toolbox) -> bool:
         named = {each.name for each in (spec.python_spec, *spec.conda) if each.channel}
         if package.name in named:
             return True
-    return bool(pinned_to(package.name, package.manager, _pins(package.manager, toolbox)))
+    return bool(pinned_to(package.name, package.manager, _pins(package.manager, policy)))
 
 
-def _recorded(question: LockRequest, toolbox: Toolbox) -> list[Lock]:
+def _recorded(question: LockRequest, project: Project, store: Store) -> list[Lock]:
     """Return the locks that tell where packages came from: the one before, and of other Pythons."""
     found = [question.previous] if question.previous else []
     target = question.target
-    for python in toolbox.environment.pythons:
+    for python in project.environment(question.target.environment).pythons:
         other = replace(target, python=python)
         if other != target:
             with contextlib.suppress(IntegrityError):
-                found += filter(None, [toolbox.store.current_lock(other)])
+                found += filter(None, [store.current_lock(other)])
     return found
 
 
 def _require_explained(
     changes: list[tuple[Lock, SourceChange]],
     lock: Lock,
-    toolbox: Toolbox,
+    indexes: Indexes,
     say: Say,
 ) -> None:
     faults: dict[str, SourceChange] = {}
@@ -130,7 +138,7 @@ def _require_explained(
         if change.manager == "conda" and before.channel_source != lock.channel_source:
             continue  # the policy's channel-fallback decides that, and it is said already
         same = _sha256(change, before) == _sha256(change, lock)  # nothing was taken over
-        if same or _is_explained(change, before, lock, toolbox):
+        if same or _is_explained(change, before, lock, indexes):
             moved.setdefault((change.old, change.new), set()).add(change.name)
         else:
             faults.setdefault(change.name, change)
@@ -162,9 +170,9 @@ def _refuse(faults: list[SourceChange], lock: Lock) -> None:
     )
 
 
-def _is_explained(change: SourceChange, before: Lock, lock: Lock, toolbox: Toolbox) -> bool:
+def _is_explained(change: SourceChange, before: Lock, lock: Lock, indexes: Indexes) -> bool:
     if change.manager == "pip":
-        return explained(change, _pip_before(before), _pip_now(toolbox))
+        return explained(change, _pip_before(before), _pip_now(indexes))
     old, new = (Order(tuple(map(bare, each.channels))) for each in (before, lock))
     said, says = (_lines(each, ("channel", f"from: {change.name} ")) for each in (before, lock))
     mirror = f"{change.old}/x/x"  # as an archive's URL
@@ -189,25 +197,26 @@ def _pip_before(lock: Lock) -> Order:
     return Order(named, main, links=any(kind == "find-links" for kind, *_ in places))
 
 
-def _pip_now(toolbox: Toolbox) -> Order:
-    indexes = toolbox.indexes
+def _pip_now(indexes: Indexes) -> Order:
     main = "" if indexes.default is None else bare(indexes.default.url)
     named = tuple(bare(each.url) for each in indexes.extra)
     return Order(named, main, links=bool(indexes.links))
 
 
-def _on_several(packages: list[Package], lock: Lock, toolbox: Toolbox, say: Say) -> tuple[str, ...]:
+def _on_several(packages: list[Package], lock: Lock, tools: LockTools, say: Say) -> tuple[str, ...]:
     """Return notes of the packages that several indexes or channels have.
 
     Raises:
         SourceError: there are some, and the policy is strict.
     """
-    indexes = [f"{each} is on {', '.join(at)}" for each, at in _homes(packages, lock, toolbox, say)]
+    indexes = [f"{each} is on {', '.join(at)}" for each, at in _homes(packages, lock, tools, say)]
     channels = [
         f"{_few(names)} {'is' if len(names) == 1 else 'are'} on {', '.join(at)}"
-        for at, names in _channel_homes(packages, lock, toolbox, say).items()
+        for at, names in _channel_homes(
+            packages, lock, tools.conda, tools.project.policy, say
+        ).items()
     ]
-    if (indexes or channels) and toolbox.policy.index_policy == "strict":
+    if (indexes or channels) and tools.project.policy.index_policy == "strict":
         key = "index-names" if indexes else "channel-names"
         raise SourceError(
             f"{lock.target.name}: several indexes or channels have these names, and the policy "
@@ -229,7 +238,7 @@ def _few(names: list[str]) -> str:
 
 
 def _channel_homes(
-    packages: list[Package], lock: Lock, toolbox: Toolbox, say: Say
+    packages: list[Package], lock: Lock, conda: CondaTool, policy: Policy, say: Say
 ) -> dict[tuple[str, ...], list[str]]:
     """Return the names that several channels have: by these, the one they are from first."""
     mine = {each.name: source_of(each) for each in packages if each.manager == "conda"}
@@ -238,7 +247,7 @@ def _channel_homes(
     having = {
         channel: names
         for channel in lock.channels
-        if (names := _names_on(channel, lock, toolbox, say)) is not None
+        if (names := _names_on(channel, lock, conda, policy, say)) is not None
     }
     found: dict[tuple[str, ...], list[str]] = {}
     for name, source in sorted(mine.items()):
@@ -248,11 +257,13 @@ def _channel_homes(
     return found
 
 
-def _names_on(channel: str, lock: Lock, toolbox: Toolbox, say: Say) -> frozenset[str] | None:
+def _names_on(
+    channel: str, lock: Lock, conda: CondaTool, policy: Policy, say: Say
+) -> frozenset[str] | None:
     try:
-        return frozenset(toolbox.conda.names((channel,), lock.target.platform))
+        return frozenset(conda.names((channel,), lock.target.platform))
     except NetworkError as error:
-        if toolbox.policy.index_policy == "strict":
+        if policy.index_policy == "strict":
             raise
         first = error.problem.splitlines()[0]
         say(
@@ -263,24 +274,26 @@ def _names_on(channel: str, lock: Lock, toolbox: Toolbox, say: Say) -> frozenset
 
 
 def _homes(
-    packages: list[Package], lock: Lock, toolbox: Toolbox, say: Say
+    packages: list[Package], lock: Lock, tools: LockTools, say: Say
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield the names that several indexes have, each with their URLs, the one it is from first.
 
     An index that was asked before the one that has it answered that it has not.
     """
-    urls = [each.url for each in toolbox.indexes.all]
-    if toolbox.indexes.default is None:
+    urls = [each.url for each in tools.files.indexes.all]
+    if tools.files.indexes.default is None:
         urls += [each for each in lock.indexes if each not in urls]
     homes = {each.name: [each.index] for each in packages if each.manager == "pip" and each.index}
     for place, url in enumerate(urls):
         asked = {name: url for name, (first, *_) in homes.items() if first in urls[:place]}
-        for name in _having(asked, toolbox, say):
+        for name in _having(asked, tools.package_index, tools.project.policy, say):
             homes[name].append(url)
     yield from ((name, found) for name, found in sorted(homes.items()) if len(found) > 1)
 
 
-def _having(asked: dict[str, str], toolbox: Toolbox, say: Say) -> Iterator[str]:
+def _having(
+    asked: dict[str, str], package_index: PackageIndex, policy: Policy, say: Say
+) -> Iterator[str]:
     """Yield the names that an index has.
 
     Raises:
@@ -289,9 +302,9 @@ def _having(asked: dict[str, str], toolbox: Toolbox, say: Say) -> Iterator[str]:
     if not asked:
         return
     try:
-        yield from toolbox.package_index.look(asked, may_lack=True).pages
+        yield from package_index.look(asked, may_lack=True).pages
     except NetworkError as error:
-        if toolbox.policy.index_policy == "strict":
+        if policy.index_policy == "strict":
             raise
         first = error.problem.splitlines()[0]
         say(

@@ -10,10 +10,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from elt_env.errors import ChannelUnreachableError, PackageNotFoundError, UnsatisfiableError
 from elt_env.machine.process import unheard
-from elt_env.pip import ResolveRequest
+from elt_env.pip import Resolver, ResolveRequest
 from elt_env.spec.conda_bounds import to_pep440
 from elt_env.spec.document import Spec
-from elt_env.toolbox import Toolbox
 
 _ABSENT = "no index has a distribution of that name"
 _UNFIT = "no index has a wheel that fits"
@@ -30,7 +29,7 @@ def is_distribution(name: str) -> bool:
 
 
 def no_stand_in(
-    spec: Spec, request: ResolveRequest, toolbox: Toolbox, cause: str = ""
+    spec: Spec, request: ResolveRequest, resolver: Resolver, cause: str = ""
 ) -> ChannelUnreachableError | None:
     """Return the error that names all that only the spec's channels have.
 
@@ -40,12 +39,12 @@ def no_stand_in(
     Args:
         spec: what is asked for.
         request: what the pip resolver was asked in conda's place, a requirement each of `spec`.
-        toolbox: of its environment.
+        resolver: what is asked.
         cause: what is said where each has an answer alone.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         alone = (replace(request, requirements=(each,), keep=()) for each in request.requirements)
-        verdicts = list(pool.map(lambda one: _verdict(one, toolbox), alone))
+        verdicts = list(pool.map(lambda one: _verdict(one, resolver), alone))
     pairs = list(zip(spec.conda, verdicts, strict=True))
     kinds = {
         _ABSENT: [each.name for each, verdict in pairs if verdict == _ABSENT],
@@ -72,12 +71,12 @@ def python_lack(spec: Spec, version: str) -> str:
     return f"'python {spec.python}' is asked for, and this machine has {version}"
 
 
-def _verdict(request: ResolveRequest, toolbox: Toolbox) -> str:
+def _verdict(request: ResolveRequest, resolver: Resolver) -> str:
     (requirement,) = request.requirements
     if not is_distribution(requirement):
         return _ABSENT
     try:
-        toolbox.resolver.resolve(request, unheard)
+        resolver.resolve(request, unheard)
     except UnsatisfiableError as error:
         is_absent = isinstance(error, PackageNotFoundError)
         named = Requirement(requirement).name in error.problem  # not what it requires

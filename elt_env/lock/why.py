@@ -6,7 +6,7 @@ import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.requirements import Requirement
 
@@ -25,6 +25,7 @@ from elt_env.lock.core import (
 from elt_env.lock.directs import prepare
 from elt_env.lock.joint import Choice, JointProblem
 from elt_env.lock.joint_shelf import named_in
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.problems import host_problem, remote_problems
 from elt_env.lock.reasons import Reasons
 from elt_env.lock.request import LockRequest, ask
@@ -37,14 +38,16 @@ from elt_env.package.target import Target
 from elt_env.python.wheel_metadata import read_wheel_metadata
 from elt_env.spec.conda_bounds import from_pep440
 from elt_env.spec.conda_spec import CondaSpec
-from elt_env.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from elt_env.index.download import Downloads
 
 _MOST_CHAINS = 20
 _LINES = 4
 _WAYS = 3
 
 
-def why(lock: Lock, name: str, toolbox: Toolbox) -> tuple[str, ...]:
+def why(lock: Lock, name: str, downloads: Downloads) -> tuple[str, ...]:
     """Return the lines that say who brought a package into a lock, and what bounds it.
 
     Raises:
@@ -66,7 +69,7 @@ def why(lock: Lock, name: str, toolbox: Toolbox) -> tuple[str, ...]:
     package = packages[wanted]
     chains = list(itertools.islice(_chains(package, packages, ()), _MOST_CHAINS))
     shown = [" → ".join(f"{each.name} {each.version}" for each in chain) for chain in chains]
-    bounds = sorted(_bounds(package, packages, toolbox))
+    bounds = sorted(_bounds(package, packages, downloads))
     asked = [each for each in lock.requirements if _is_about(each, wanted)]
     return (
         f"{package.name} {package.version} ({package.manager}) is in {lock.target.name}",
@@ -89,7 +92,7 @@ def _chains(
             yield from _chains(packages[name], packages, way)
 
 
-def _bounds(package: Package, packages: dict[str, Package], toolbox: Toolbox) -> Iterator[str]:
+def _bounds(package: Package, packages: dict[str, Package], downloads: Downloads) -> Iterator[str]:
     names = {package.name}
     names |= {name for name, _ in (package.conda.distributions if package.conda else ())}
     for needy in (packages[each] for each in package.required_by if each in packages):
@@ -98,7 +101,7 @@ def _bounds(package: Package, packages: dict[str, Package], toolbox: Toolbox) ->
             if named_in(line) == package.name:
                 yield f"{who} {line}"
         if needy.conda is None and needy.file_name.endswith(".whl"):
-            wheel = toolbox.downloads.fetch(needy.url, needy.sha256)
+            wheel = downloads.fetch(needy.url, needy.sha256)
             for each in read_wheel_metadata(wheel).requires:
                 if normalize(each.name) in names:
                     yield f"{who} {each}"
@@ -189,14 +192,14 @@ def _few(lines: Sequence[str], most: int) -> Iterator[str]:
 
 
 def why_not(
-    target: Target, asked: str, toolbox: Toolbox, say: Say, beside: Target | None = None
+    target: Target, asked: str, tools: LockTools, say: Say, beside: Target | None = None
 ) -> WhyNot:
     """Return what stands in the way of a requirement (PEP 508), or of the target's own Python.
 
     Args:
         target: whose spec it is about.
         asked: as `pandas>=3`; "" asks for nothing but the target's Python.
-        toolbox: the tools.
+        tools: those that make its lock.
         say: told what is done.
         beside: whose lock the changes are counted from where the target has none.
 
@@ -204,15 +207,20 @@ def why_not(
         CondaUnsatisfiableError: the channels have no such Python.
         NetworkError: a channel or an index does not answer.
     """
-    spec = toolbox.project.spec(target.environment)
-    question = prepare(ask(target, spec, toolbox, upgrade=None), toolbox, say)
+    spec = tools.project.spec(target.environment)
+    question = prepare(
+        ask(target, spec, tools.project.policy, tools.store.now, upgrade=None),
+        tools.project,
+        tools.files,
+        say,
+    )
     shown = asked or f"Python {target.python}"
-    locked = toolbox.store.current_lock(target)
+    locked = tools.store.current_lock(target)
     if locked is None and beside is not None:
-        locked = toolbox.store.current_lock(beside)
+        locked = tools.store.current_lock(beside)
     name = locked.target.name if locked else ""
     failed: list[_Refused] = []
-    for problem in _problems(question, toolbox, say):
+    for problem in _problems(question, tools, say):
         wanted = tuple(_wanted(problem, each, locked) for each in filter(None, [asked]))
         whole = limited_to(problem, (*units_of(problem), *wanted))
         try:
@@ -254,13 +262,13 @@ def _explained(asked: str, failed: Sequence[_Refused], locked: Lock | None) -> W
     )
 
 
-def _problems(question: LockRequest, toolbox: Toolbox, say: Say) -> Iterator[JointProblem]:
+def _problems(question: LockRequest, tools: LockTools, say: Say) -> Iterator[JointProblem]:
     """Yield what is asked of both halves, under each of the Pythons that could be taken."""
     say(f"why-not: looking at what there is for {question.target}")
     try:
-        yield from remote_problems(question, toolbox, say)
+        yield from remote_problems(question, tools, say)
     except ChannelUnreachableError as error:
-        if toolbox.policy.channel_fallback == "none":
+        if tools.project.policy.channel_fallback == "none":
             raise
         say(
             f"{error.problem.splitlines()[0]}; taking the HOST CHANNEL in its place",
@@ -268,7 +276,7 @@ def _problems(question: LockRequest, toolbox: Toolbox, say: Say) -> Iterator[Joi
         )
         if not all(is_distribution(each.name) for each in question.spec.conda):
             raise
-        yield host_problem(question, toolbox, say)
+        yield host_problem(question, tools, say)
 
 
 def _wanted(problem: JointProblem, asked: str, locked: Lock | None) -> Unit:

@@ -19,7 +19,7 @@ from elt_env.machine.process import Say, unheard
 from elt_env.machine.scratch import scratch_directory
 from elt_env.package.names import normalize
 from elt_env.pip.one_python import needs_under
-from elt_env.pip.port import Resolved, Resolver, ResolveRequest
+from elt_env.pip.port import Resolved, Resolver, ResolveRequest, own_index
 from elt_env.pip.request_index import RequestIndex, Sources
 from elt_env.pip.shelf_server import ServedShelf, serving
 from elt_env.runtime.files import write_atomically
@@ -175,15 +175,14 @@ class IndexResolver:
         return self._sources
 
     def _main_index(self, request: ResolveRequest) -> str:
-        """Return the index that the prover has by itself, by where it finds a known package."""
         asked = ResolveRequest(("pip",), request.python, wheels_only=request.wheels_only)
-        found = {each.index for each in self._prover.resolve(asked, unheard)} - {""}
+        found = own_index(self._prover, asked, unheard)
         if not found:
             raise PolicyError(
                 f"{self.name} needs to know which package index to ask.",
                 'Set index = "https://…/simple" in [tool.elt-env].',
             )
-        return found.pop()
+        return found
 
 
 def _answer(index: RequestIndex, chosen: Mapping[str, str]) -> tuple[Resolved, ...]:

@@ -130,6 +130,14 @@ class Resolver(Protocol):
         ...
 
 
+def own_index(resolver: Resolver, request: ResolveRequest, say: Say) -> str:
+    """Return the index that a resolver has by itself, by where it finds what is asked for, or "".
+
+    Raises: as `Resolver.resolve`.
+    """
+    return next((each.index for each in resolver.resolve(request, say) if each.index), "")
+
+
 @dataclass(frozen=True)
 class InstallRequest:
     """What to install, all in one command.

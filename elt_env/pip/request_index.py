@@ -21,7 +21,7 @@ from packaging.version import Version
 
 from elt_env.index.download import Downloads
 from elt_env.index.package_index import PackageIndex
-from elt_env.index.project_page import IndexFile, admits_python
+from elt_env.index.project_page import IndexFile
 from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Indexes
 from elt_env.package.cooldown import is_too_young
@@ -32,6 +32,7 @@ from elt_env.pip.port import Resolved, ResolveRequest
 from elt_env.python.sdist_metadata import read_sdist_metadata
 from elt_env.python.wheel import open_wheel
 from elt_env.python.wheel_tags import tags_of, wheel_tags
+from elt_env.spec.markers import admits_python
 
 _A_WHILE = 600.0  # seconds for which a page serves requests that need not be fresh
 

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elt_env.errors import PolicyError, SpecError
-from elt_env.project.cache_home import STORE, USER
+from elt_env.project.cache_home import STORE, USER, CacheHome, find_cache_home
 from elt_env.project.components import Component
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.project.store_owner import StoreOwner
@@ -82,6 +83,15 @@ class Project:
         if caches in (USER, STORE):
             return self._usable(_Place("cache-home", _OF_PROJECT))
         return self._usable(_Place("cache-home", str(Path(caches, store_name(self._bucket)))))
+
+    @cached_property
+    def caches(self) -> CacheHome:
+        """Where what can be fetched or made again is kept.
+
+        Raises:
+            PolicyError: as `local_home`.
+        """
+        return find_cache_home(self.policy.cache_home, self.root, self.local_home)
 
     @property
     def _home(self) -> Path:

@@ -12,6 +12,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
 from elt_env.project.policy import EnvironmentPolicy
+from elt_env.project.project import Project
 from elt_env.proof.acceptance import to_mend, ways_to_accept
 from elt_env.proof.checks import CHECKS
 from elt_env.proof.checks.applies import lacking
@@ -19,7 +20,7 @@ from elt_env.proof.checks.inputs import check_inputs
 from elt_env.proof.checks.registry import health_checks, image_checks, is_blocking
 from elt_env.proof.gate import MissingEvidence, Requirement
 from elt_env.store.evidence import Evidence, Status
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Proof:
         return {each.check: each.status for each in self.evidence}
 
 
-def examine(lock: Lock, toolbox: Toolbox) -> Proof:
+def examine(lock: Lock, project: Project, store: Store) -> Proof:
     """Return how far a lock is proven; nothing is run.
 
     Required are the policy's `required-checks`; by default every blocking check that applies to
@@ -63,8 +64,8 @@ def examine(lock: Lock, toolbox: Toolbox) -> Proof:
             read.
         IntegrityError: a record cannot be read.
     """
-    policy = toolbox.environment
-    image = ImageStore(toolbox.store).image(lock.digest)
+    policy = project.environment(lock.target.environment)
+    image = ImageStore(store).image(lock.digest)
     aside = {name: lacking(name, lock) for name in CHECKS}
     on_image = tuple(image_checks(policy))
     default = [name for name in CHECKS if not aside[name]] + [*policy.checks]
@@ -75,14 +76,14 @@ def examine(lock: Lock, toolbox: Toolbox) -> Proof:
     required = tuple(default) if chosen is None else chosen
     for key in ("required_checks", "accept_not_run"):
         _require_known(key, policy, lock.target)
-    toolbox.store.evidence_key()
-    evidence = {each.check: each for each in toolbox.store.evidence(lock.digest)}
+    store.evidence_key()
+    evidence = {each.check: each for each in store.evidence(lock.digest)}
     requirement = Requirement(
         checks=required,
         may_not_run=policy.accept_not_run,
         image_checks=on_image,
         image=image.digest if image else None,
-        inputs={name: check_inputs(name, lock, toolbox) for name in required},
+        inputs={name: check_inputs(name, lock, project, store) for name in required},
     )
     return Proof(
         lock=lock,
@@ -98,7 +99,7 @@ def examine(lock: Lock, toolbox: Toolbox) -> Proof:
     )
 
 
-def require_proven(proof: Proof, toolbox: Toolbox) -> Proof:
+def require_proven(proof: Proof, environment: EnvironmentPolicy, store: Store) -> Proof:
     """Return the proof in which every required check holds.
 
     Raises:
@@ -111,25 +112,25 @@ def require_proven(proof: Proof, toolbox: Toolbox) -> Proof:
         raise ProofError(
             f"{lock.target.name} with the lock {short(lock.digest)} is not proven, so it does not "
             f"become the release:\n{listed}",
-            "\n     ".join(_remedies(proof, toolbox)),
+            "\n     ".join(_remedies(proof, environment, store)),
         )
     return proof
 
 
-def _remedies(proof: Proof, toolbox: Toolbox) -> list[str]:
+def _remedies(proof: Proof, environment: EnvironmentPolicy, store: Store) -> list[str]:
     lacks, lock = proof.lacks, proof.lock
     name = lock.target.name
-    pointer = toolbox.store.pointer(lock.target)
+    pointer = store.pointer(lock.target)
     lines = []
     if pointer is None or pointer.current != lock.digest:
-        place = toolbox.store.lock_directory(lock.digest)
+        place = store.lock_directory(lock.digest)
         lines.append(f"Make it the current lock: elt-env build {name} --lock {place}")
     if any(each.lack == "failed" for each in lacks):
-        change = to_mend(proof.evidence, toolbox.environment)
+        change = to_mend(proof.evidence, environment)
         lines.append(f"{change} and build again: elt-env build {name}")
-        lines += ways_to_accept(proof.evidence, toolbox.environment, lock)
+        lines += ways_to_accept(proof.evidence, environment, lock)
     missing = [each.check for each in lacks if each.lack == "missing"]
-    health = [each for each in missing if each in health_checks(toolbox.environment)]
+    health = [each for each in missing if each in health_checks(environment)]
     if health:
         asked = " ".join(f"--check {each}" for each in health)
         lines.append(f"Run what is missing: elt-env doctor {name} {asked}")

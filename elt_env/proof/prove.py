@@ -19,6 +19,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.project.own_checks import IN_IMAGE
 from elt_env.proof.checks import CHECKS, HEALTH_CHECKS, SMOKE_CHECKS, Check, Finding
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import first
 from elt_env.proof.checks.image import IMAGE_CHECKS, ImageUnderTest
 from elt_env.proof.checks.inputs import NOT_LOCKED, check_inputs, plugin_inputs
@@ -28,7 +29,6 @@ from elt_env.runtime.cancelling import ended_by
 from elt_env.runtime.masking import hidden
 from elt_env.store.evidence import Evidence
 from elt_env.store.locks import log_key
-from elt_env.toolbox import Toolbox
 
 __all__ = [
     "CHECKS",
@@ -47,37 +47,39 @@ _AT_ONCE = 2
 _LONG = ("dagster_smoke", "reproducible", "solver_differences", "console_scripts", "imports")
 
 
-def prefix_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Prover:
+def prefix_prover(lock: Lock, tools: CheckTools, say: Say, *, again: bool = False) -> Prover:
     """Return what runs the health checks on the lock's prefix.
 
     Raises:
         ToolError: the prefix is not there to be checked.
         PolicyError: what the evidence is to be signed with cannot be read.
     """
-    toolbox.store.evidence_key()
-    prefix = require_prefix(lock, toolbox, "check")
+    tools.store.evidence_key()
+    prefix = require_prefix(lock, tools.store, "check")
     checks = {
-        name: partial(check, prefix) for name, check in health_checks(toolbox.environment).items()
+        name: partial(check, prefix)
+        for name, check in health_checks(tools.project.environment(lock.target.environment)).items()
     }
-    return Prover(checks, lock, toolbox, say, again)
+    return Prover(checks, lock, tools, say, again)
 
 
-def image_prover(lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Prover:
+def image_prover(lock: Lock, tools: CheckTools, say: Say, *, again: bool = False) -> Prover:
     """Return what runs the checks on the lock's image; what held for another does not count.
 
     Raises:
         ToolError: the image is not packed.
         PolicyError: what the evidence is to be signed with cannot be read.
     """
-    toolbox.store.evidence_key()
-    images = ImageStore(toolbox.store)
+    tools.store.evidence_key()
+    images = ImageStore(tools.store)
     image = require_image(lock, images)
-    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix = Prefix(tools.store.prefix_path(lock), lock)
     subject = ImageUnderTest(prefix, image.manifest, images.layout)
     checks = {
-        name: partial(check, subject) for name, check in image_checks(toolbox.environment).items()
+        name: partial(check, subject)
+        for name, check in image_checks(tools.project.environment(lock.target.environment)).items()
     }
-    return Prover(checks, lock, toolbox, say, again, image.digest)
+    return Prover(checks, lock, tools, say, again, image.digest)
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,9 @@ class Prover:
         image: the digest of the image that is the subject; None for the prefix.
     """
 
-    checks: Mapping[str, Callable[[Toolbox, Say], Finding]]
+    checks: Mapping[str, Callable[[CheckTools, Say], Finding]]
     lock: Lock
-    toolbox: Toolbox
+    tools: CheckTools
     say: Say
     again: bool
     image: str | None = None
@@ -140,7 +142,7 @@ class Prover:
         Raises:
             EltEnvError: the check could not run.
         """
-        inputs = check_inputs(name, self.lock, self.toolbox)
+        inputs = check_inputs(name, self.lock, self.tools.project, self.tools.store)
         known = None if self.again else self._known(name)
         if known is not None:
             held = f"{name}: held for this {self._what} on {known.at:%Y-%m-%d %H:%M}"
@@ -151,16 +153,16 @@ class Prover:
             self.say(f"{held}; changed since then: {', '.join(changed)}")
         self.say(f"{name}: checking")
         start = time.monotonic()
-        finding = self.checks[name](self.toolbox, self.say)
+        finding = self.checks[name](self.tools, self.say)
         # What the check itself has locked is what it has read.
-        read = plugin_inputs(name, self.lock, self.toolbox)
+        read = plugin_inputs(name, self.lock, self.tools.project, self.tools.store)
         if finding.status == "failed" and inputs.get("plugins") == NOT_LOCKED:
             finding = self._with_plugins_of_before(name, finding)
         return self._kept(name, finding, time.monotonic() - start, {**inputs, **read})
 
     def _with_plugins_of_before(self, name: str, finding: Finding) -> Finding:
         """Let plugins that do not hold be locked as they were before they were locked anew."""
-        changes = put_back(name.removesuffix(IN_IMAGE), self.toolbox, self.lock)
+        changes = put_back(name.removesuffix(IN_IMAGE), self.tools.store, self.lock)
         if not changes:
             return finding
         told = "its plugins stay locked as they were before; it ran with"
@@ -175,7 +177,7 @@ class Prover:
             finding = Finding("failed", error.problem, str(error))
         except (NetworkError, BusyError, ToolError) as error:
             finding = Finding("not_run", f"could not run: {error.problem}", str(error))
-        inputs = check_inputs(name, self.lock, self.toolbox)
+        inputs = check_inputs(name, self.lock, self.tools.project, self.tools.store)
         return self._kept(name, finding, time.monotonic() - start, inputs)
 
     @property
@@ -183,7 +185,7 @@ class Prover:
         return "image" if self.image else "lock"
 
     def _known(self, name: str) -> Evidence | None:
-        for each in self.toolbox.store.evidence(self.lock.digest):
+        for each in self.tools.store.evidence(self.lock.digest):
             if each.check == name and each.doubt:
                 self.say(f"{name}: {each.doubt}")
             if each.check == name and each.holds and each.image == self.image:
@@ -193,7 +195,7 @@ class Prover:
     def _kept(
         self, name: str, finding: Finding, seconds: float, inputs: Mapping[str, str]
     ) -> Evidence:
-        store = self.toolbox.store
+        store = self.tools.store
         finding = replace(finding, detail=hidden(finding.detail), log=hidden(finding.log))
         log = (finding.log + "\n").encode()
         # A name of its own: until the new record is there, the one before goes with its log.
@@ -202,7 +204,7 @@ class Prover:
         evidence = Evidence(
             check=name,
             status=finding.status,
-            at=self.toolbox.now().replace(microsecond=0),
+            at=self.tools.store.now().replace(microsecond=0),
             seconds=math.ceil(seconds * 1000) / 1000,  # no check takes none
             detail=finding.detail,
             log=key,

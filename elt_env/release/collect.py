@@ -20,18 +20,21 @@ from elt_env.environment.collecting import Links, freed, remove_file, remove_pre
 from elt_env.errors import IntegrityError
 from elt_env.image.collector import ImageCollector
 from elt_env.image.store import ImageStore
+from elt_env.machine.platform import target_here
 from elt_env.machine.process import Say
 from elt_env.machine.scratch import sweep_scratch
 from elt_env.machine.users import in_use
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
+from elt_env.project.policy import Policy
+from elt_env.project.project import Project
 from elt_env.release.record import to_keep
 from elt_env.release.store import ReleaseStore
 from elt_env.runtime.files import remove, remove_tree
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.store.collected import Item, What
 from elt_env.store.last_use import mark_used, taken, used_since
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 GRACE = timedelta(days=1)
 """What was used since then stays, whoever refers to it: a run may be about to."""
@@ -55,7 +58,7 @@ _OF_CACHE = ("bases", "bytecode", "conda", "pages", "wheels")
 
 
 def collect(
-    toolbox: Toolbox, say: Say, *, grace: timedelta = GRACE, dry_run: bool = False
+    project: Project, store: Store, say: Say, *, grace: timedelta = GRACE, dry_run: bool = False
 ) -> tuple[Item, ...]:
     """Remove what nobody refers to, and return it; with `dry_run` only return it.
 
@@ -67,21 +70,21 @@ def collect(
             nothing is removed then.
         StorageError: something cannot be removed.
     """
-    home = toolbox.store.local_home
-    moment = (toolbox.now() - grace).timestamp()
+    home = store.local_home
+    moment = (store.now() - grace).timestamp()
     found = []
     passed: Links | None = Links() if dry_run else None
-    with _no_moves(toolbox):
-        wanted = wanted_locks(toolbox)
+    with _no_moves(project.policy, store):
+        wanted = wanted_locks(project.policy, store)
         digests = {digest for _, digest in wanted}
-        images = ImageCollector(ImageStore(toolbox.store), digests, moment, dry_run=dry_run)
+        images = ImageCollector(ImageStore(store), digests, moment, dry_run=dry_run)
         for each in chain(
             _prefixes(home, wanted, moment, passed),
             images.collect(),
-            _archives(toolbox, wanted, moment, dry_run=dry_run),
-            _entries(toolbox, moment, passed),
+            _archives(project, store, wanted, moment, dry_run=dry_run),
+            _entries(project, store, moment, passed),
             _leftovers(home, moment, dry_run=dry_run),
-            _half_written(toolbox, moment, dry_run=dry_run),
+            _half_written(project, store, moment, dry_run=dry_run),
         ):
             say(f"gc: {each}")
             found.append(each)
@@ -91,38 +94,38 @@ def collect(
 
 
 @contextmanager
-def _no_moves(toolbox: Toolbox) -> Iterator[None]:
+def _no_moves(policy: Policy, store: Store) -> Iterator[None]:
     """Let promotions and roll backs wait: one might move to what is being removed."""
-    releases = ReleaseStore(toolbox.store)
-    limit = toolbox.policy.busy_limit.total_seconds()
+    releases = ReleaseStore(store)
+    limit = policy.busy_limit.total_seconds()
     with ExitStack() as stack:
         for name in releases.targets():
             stack.enter_context(releases.sole_mover(name, limit))
         yield
 
 
-def wanted_locks(toolbox: Toolbox) -> frozenset[tuple[str, str]]:
+def wanted_locks(policy: Policy, store: Store) -> frozenset[tuple[str, str]]:
     """Return the names of targets and the digests of their locks whose prefixes have to stay.
 
     Raises:
         IntegrityError: a pointer or the history of a target cannot be read.
     """
-    releases = ReleaseStore(toolbox.store)
+    releases = ReleaseStore(store)
     found: set[tuple[str, str]] = set()
     for name in releases.targets():
-        kept = to_keep(releases.history(name), toolbox.policy.keep_releases)
+        kept = to_keep(releases.history(name), policy.keep_releases)
         found |= {(name, each) for each in kept}
-    for target in _targets(toolbox):
-        pointer = toolbox.store.pointer(target)
+    for target in _targets(store):
+        pointer = store.pointer(target)
         if pointer is not None:
             found.add((target.name, pointer.current))
     return frozenset(found)
 
 
-def _targets(toolbox: Toolbox) -> Iterator[Target]:
-    for name in toolbox.store.targets():
+def _targets(store: Store) -> Iterator[Target]:
+    for name in store.targets():
         environment, _, python = name.partition("@")
-        yield toolbox.target(environment, python)
+        yield target_here(environment, python)
 
 
 def _prefixes(
@@ -140,7 +143,12 @@ def _prefixes(
 
 
 def _archives(
-    toolbox: Toolbox, wanted: frozenset[tuple[str, str]], moment: float, *, dry_run: bool
+    project: Project,
+    store: Store,
+    wanted: frozenset[tuple[str, str]],
+    moment: float,
+    *,
+    dry_run: bool,
 ) -> Iterator[Item]:
     """Remove the archives of packages that no wanted lock has, and that can be fetched again.
 
@@ -149,21 +157,21 @@ def _archives(
     """
     places = {
         each: since
-        for cache, since in _caches(toolbox, moment).items()
+        for cache, since in _caches(project, store, moment).items()
         for each in (*cache.glob("wheels/[!.]*"), *cache.glob("conda/archives/[!.]*"))
     }
     try:
-        kept = {each for target in wanted for each in _archives_of(*target, toolbox)}
+        kept = {each for target in wanted for each in _archives_of(*target, store)}
     except IntegrityError:
         return  # nobody knows what that lock needs
     # What was built here may not come out the same again.
-    home = toolbox.store.local_home
+    home = store.local_home
     notes = [*home.glob("cache/builds/[!.]*"), *home.glob("builds/[!.]*")]
     kept |= set(map(_noted, notes))
     count = size = 0
     for each, since in places.items():
         if each.name in kept:
-            if not dry_run and toolbox.caches.shared:
+            if not dry_run and project.caches.shared:
                 mark_used(each)
         elif not used_since(each, since):
             count, size = count + 1, size + freed(each)
@@ -174,17 +182,17 @@ def _archives(
         yield Item("archives", f"{count} of packages", size)
 
 
-def _caches(toolbox: Toolbox, moment: float) -> dict[Path, float]:
+def _caches(project: Project, store: Store, moment: float) -> dict[Path, float]:
     """Return the directories of caches, and since when what was used in each stays."""
-    own, used = toolbox.store.local_home / "cache", toolbox.caches.path
-    lately = (toolbox.now() - _KEPT_FOR_OTHERS).timestamp()
-    return {own: moment, used: min(moment, lately) if toolbox.caches.shared else moment}
+    own, used = store.local_home / "cache", project.caches.path
+    lately = (store.now() - _KEPT_FOR_OTHERS).timestamp()
+    return {own: moment, used: min(moment, lately) if project.caches.shared else moment}
 
 
-def _entries(toolbox: Toolbox, moment: float, passed: Links | None) -> Iterator[Item]:
+def _entries(project: Project, store: Store, moment: float, passed: Links | None) -> Iterator[Item]:
     """Remove what caches have, of packages and of bases, and what nothing was made with lately."""
-    caches = _caches(toolbox, moment)
-    lately = min(moment, (toolbox.now() - _KEPT_FOR_OTHERS).timestamp())
+    caches = _caches(project, store, moment)
+    lately = min(moment, (store.now() - _KEPT_FOR_OTHERS).timestamp())
     for entries, moments in ((_ENTRIES, caches), (_LASTING, dict.fromkeys(caches, lately))):
         for what, of, patterns in entries:
             sizes = [
@@ -207,9 +215,9 @@ def _noted(note: Path) -> str:
         return ""
 
 
-def _archives_of(name: str, digest: str, toolbox: Toolbox) -> Iterator[str]:
+def _archives_of(name: str, digest: str, store: Store) -> Iterator[str]:
     environment, _, python = name.partition("@")
-    lock = toolbox.store.read_manifest(digest, toolbox.target(environment, python))
+    lock = store.read_manifest(digest, target_here(environment, python))
     return (each.sha256 for each in lock.packages)
 
 
@@ -232,11 +240,13 @@ def _leftovers(home: Path, moment: float, *, dry_run: bool) -> Iterator[Item]:
             yield Item("leftover", str(path.relative_to(home)), size)
 
 
-def _half_written(toolbox: Toolbox, moment: float, *, dry_run: bool) -> Iterator[Item]:
+def _half_written(
+    project: Project, store: Store, moment: float, *, dry_run: bool
+) -> Iterator[Item]:
     """Remove what writers had not given its name yet when they were killed."""
     before = min(moment, time.time() - _LONGEST_WRITE)
     count = size = 0
-    for path in _places_of_writers(toolbox):
+    for path in _places_of_writers(project, store):
         if _HALF_WRITTEN.fullmatch(path.name) and _newest(path) < before:
             count, size = count + 1, size + freed(path)
             if not dry_run:
@@ -245,9 +255,9 @@ def _half_written(toolbox: Toolbox, moment: float, *, dry_run: bool) -> Iterator
         yield Item("leftover", f"{count} half-written files and directories", size)
 
 
-def _places_of_writers(toolbox: Toolbox) -> Iterator[Path]:
+def _places_of_writers(project: Project, store: Store) -> Iterator[Path]:
     """Yield what lies in store and caches, but not in prefixes, images and trees of tools."""
-    home, caches = toolbox.store.local_home, _caches(toolbox, 0)
+    home, caches = store.local_home, _caches(project, store, 0)
     trees = {*(home / each for each in _TREES), *(each / "conda/pkgs" for each in caches)}
     outside = [each / name for each in caches if each.parent != home for name in _OF_CACHE]
     for directory, names, files in chain.from_iterable(map(os.walk, (home, *outside))):

@@ -15,14 +15,20 @@ from pathlib import Path
 from elt_env.errors import InputError
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
+from elt_env.project.project import Project
 from elt_env.release.store import ReleaseStore
 from elt_env.release.tool import released_tool
 from elt_env.runtime.files import writing
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
-def expose(
-    target: Target, programs: Iterable[str], directory: Path, toolbox: Toolbox, say: Say
+def expose(  # noqa: PLR0913, PLR0917  # what of whom, where, and for which project
+    target: Target,
+    programs: Iterable[str],
+    directory: Path,
+    project: Project,
+    store: Store,
+    say: Say,
 ) -> tuple[Path, ...]:
     """Let links in a directory lead to programs of the release, and return them.
 
@@ -33,9 +39,9 @@ def expose(
         ToolError: nothing is released, or not such a program.
         StorageError: the directory cannot be written.
     """
-    places = [released_tool(each, target.name, toolbox.project.root) for each in programs]
+    places = [released_tool(each, target.name, project.root) for each in programs]
     links = {directory / each.name: each for each in places}
-    _require_own(links, ReleaseStore(toolbox.store).entry_points(target.name))
+    _require_own(links, ReleaseStore(store).entry_points(target.name))
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         for link, place in links.items():
@@ -49,7 +55,7 @@ def expose(
 
 
 def withdraw(
-    target: Target, programs: Iterable[str], directory: Path, toolbox: Toolbox, say: Say
+    target: Target, programs: Iterable[str], directory: Path, store: Store, say: Say
 ) -> tuple[Path, ...]:
     """Remove the links to programs of a target, all of them where none is named; return them.
 
@@ -57,7 +63,7 @@ def withdraw(
         InputError: something else is in the place of one; nothing was changed.
         StorageError: the directory cannot be written.
     """
-    entry_points = ReleaseStore(toolbox.store).entry_points(target.name)
+    entry_points = ReleaseStore(store).entry_points(target.name)
     links = {directory / each: entry_points / each for each in programs} or {
         each: place
         for each in (sorted(directory.iterdir()) if directory.is_dir() else ())

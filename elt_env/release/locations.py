@@ -19,10 +19,11 @@ from elt_env.machine.process import Say, end_of, run
 from elt_env.machine.scratch import scratch_directory
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
+from elt_env.project.policy import EnvironmentPolicy
+from elt_env.project.project import Project
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.limits import load_json
 from elt_env.runtime.masking import hidden
-from elt_env.toolbox import Toolbox
 
 # https://docs.dagster.io/api/graphql/mutations#reload-repository-location
 _RELOAD = """
@@ -52,7 +53,7 @@ _WEBSERVER = Use(
 )
 
 
-def require_loadable(lock: Lock, prefix: Path, toolbox: Toolbox, say: Say) -> None:
+def require_loadable(lock: Lock, prefix: Path, project: Project, say: Say) -> None:
     """Return when the webservers of the policy can load what the Dagster of a prefix serves.
 
     Dagster has no rule about versions: what one side does not know it leaves out, and 1.5 and 1.13
@@ -64,7 +65,7 @@ def require_loadable(lock: Lock, prefix: Path, toolbox: Toolbox, say: Say) -> No
     """
     served = lock.distributions.get("dagster")
     own = metadata.version("dagster")
-    for url in toolbox.environment.reload_locations if served else ():
+    for url in project.environment(lock.target.environment).reload_locations if served else ():
         try:
             asking = str(ask(url, _VERSION)["version"])
         except EltEnvError as error:
@@ -74,10 +75,10 @@ def require_loadable(lock: Lock, prefix: Path, toolbox: Toolbox, say: Say) -> No
             say(f"promote: not tried, as {own} is here: Dagster {asking} loading {served}")
         elif asking != served:
             say(f"promote: trying whether Dagster {asking} loads what {served} serves")
-            _try_to_load(lock, prefix, toolbox, f"Dagster {asking} of the webserver")
+            _try_to_load(lock, prefix, project, f"Dagster {asking} of the webserver")
 
 
-def _try_to_load(lock: Lock, prefix: Path, toolbox: Toolbox, asking: str) -> None:
+def _try_to_load(lock: Lock, prefix: Path, project: Project, asking: str) -> None:
     """Let the Dagster of this project load a code location of a prefix."""
     location = {
         "relative_path": str(probes.DIRECTORY / "dagster_location.py"),
@@ -89,31 +90,32 @@ def _try_to_load(lock: Lock, prefix: Path, toolbox: Toolbox, asking: str) -> Non
         )
         done = run(
             [sys.executable, *_VALIDATE, "-w", "workspace.yaml"],
-            limit=toolbox.policy.tool_limit.total_seconds(),
+            limit=project.policy.tool_limit.total_seconds(),
             cwd=place,
             merge=True,
         )
     if done.returncode:
+        spec = project.environment(lock.target.environment).spec
         raise ProofError(
             f"{asking} cannot load code locations of {lock.target.name} with the lock "
             f"{short(lock.digest)}, whose Dagster is {lock.distributions['dagster']}:\n"
             f"{end_of(done.stdout.strip(), _LAST_LINES)}",
-            f"Ask for a dagster nearer to it in {toolbox.environment.spec}, upgrade the webserver, "
-            "or take it out of reload-locations if nothing of the release runs there.",
+            f"Ask for a dagster nearer to it in {spec}, upgrade the webserver, or take it out of "
+            "reload-locations if nothing of the release runs there.",
         )
 
 
-def reload_locations(target: Target, toolbox: Toolbox, say: Say) -> None:
+def reload_locations(target: Target, environment: EnvironmentPolicy, say: Say) -> None:
     """Reload the code locations of the policy, which run on a release that has moved.
 
     What does not work is a warning: the release has moved, whoever runs on it.
 
     Args:
         target: whose release.
-        toolbox: of its environment.
+        environment: whose locations they are.
         say: told of progress.
     """
-    for url, location in _listed(toolbox):
+    for url, location in _listed(environment):
         try:
             trouble = _reloaded(url, location)
         except EltEnvError as error:
@@ -125,8 +127,8 @@ def reload_locations(target: Target, toolbox: Toolbox, say: Say) -> None:
             say(f"reload: the code location '{location}' was reloaded for {target.name}")
 
 
-def _listed(toolbox: Toolbox) -> Iterator[tuple[str, str]]:
-    for url, locations in toolbox.environment.reload_locations.items():
+def _listed(environment: EnvironmentPolicy) -> Iterator[tuple[str, str]]:
+    for url, locations in environment.reload_locations.items():
         yield from ((url, each) for each in locations)
 
 

@@ -8,18 +8,18 @@ from elt_env.lockfile.document import Lock
 from elt_env.package.target import Target
 from elt_env.release.history import Entry
 from elt_env.release.store import ReleaseStore
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
-def release_log(target: Target, toolbox: Toolbox) -> tuple[Entry, ...]:
+def release_log(target: Target, store: Store) -> tuple[Entry, ...]:
     """Return every release of the target, the oldest first and the current one last.
 
     Raises:
         IntegrityError: a record cannot be read.
     """
-    releases = ReleaseStore(toolbox.store).history(target.name)
+    releases = ReleaseStore(store).history(target.name)
     digests = dict.fromkeys(each.digest for each in releases)
-    locks = {digest: _lock(digest, target, toolbox) for digest in digests}
+    locks = {digest: _lock(digest, target, store) for digest in digests}
     entries = []
     for before, each in zip((None, *releases), releases, strict=False):
         old, new = (locks[before.digest] if before else None), locks[each.digest]
@@ -29,8 +29,8 @@ def release_log(target: Target, toolbox: Toolbox) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def _lock(digest: str, target: Target, toolbox: Toolbox) -> Lock | None:
+def _lock(digest: str, target: Target, store: Store) -> Lock | None:
     try:
-        return toolbox.store.read_lock(digest, target)
+        return store.read_lock(digest, target)
     except IntegrityError:
         return None  # what is left is still worth telling

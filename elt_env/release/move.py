@@ -14,11 +14,12 @@ from elt_env.image.push import push_release
 from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
+from elt_env.project.project import Project
 from elt_env.release.locations import reload_locations
 from elt_env.release.record import Action, Release, number_after
 from elt_env.release.store import ReleaseStore
 from elt_env.store.evidence import Status
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Mover:
 
     name: str
     target: Target
-    toolbox: Toolbox
+    project: Project
+    store: Store
     say: Say
     releases: ReleaseStore
     history: tuple[Release, ...]
@@ -72,7 +74,7 @@ class Mover:
             target=self.target.name,
             digest=prefix.lock.digest,
             image=image,
-            at=self.toolbox.now().replace(microsecond=0),
+            at=self.store.now().replace(microsecond=0),
             action=action,
             trigger=trigger,
             by=by,
@@ -88,11 +90,11 @@ class Mover:
         self.releases.switch(release)
         name = self.target.name
         self.say(f"{self.name}: {name} is now {release.digest}, release {release.number}")
-        reload_locations(self.target, self.toolbox, self.say)
+        reload_locations(self.target, self.project.environment(self.target.environment), self.say)
 
     def confirm(self, release: Release, prefix: Prefix) -> None:
         """Bring what belongs to the release into order: its image's tag and its entry points."""
-        push_release(prefix.lock, release.image, self.toolbox, self.say)
+        push_release(prefix.lock, release.image, self.project, self.store, self.say)
         if self.releases.mend(release, prefix.path):
             self.say(f"{self.name}: wrote the entry points of {self.target.name} again")
 
@@ -103,7 +105,7 @@ class Mover:
 
 
 @contextmanager
-def moving(name: str, target: Target, toolbox: Toolbox, say: Say) -> Iterator[Mover]:
+def moving(name: str, target: Target, project: Project, store: Store, say: Say) -> Iterator[Mover]:
     """Yield what moves the release of a target, while nobody else does.
 
     A link to the release that is gone, or leads nowhere, is made again.
@@ -112,8 +114,8 @@ def moving(name: str, target: Target, toolbox: Toolbox, say: Say) -> Iterator[Mo
         BusyError: somebody else is at it for longer than the policy's `busy-limit`.
         IntegrityError: a record of the history cannot be read.
     """
-    releases = ReleaseStore(toolbox.store)
-    with releases.sole_mover(target.name, toolbox.policy.busy_limit.total_seconds()):
+    releases = ReleaseStore(store)
+    with releases.sole_mover(target.name, project.policy.busy_limit.total_seconds()):
         try:
             history = releases.history(target.name)
         except IntegrityError:
@@ -122,20 +124,20 @@ def moving(name: str, target: Target, toolbox: Toolbox, say: Say) -> Iterator[Mo
                 raise
             say(f"{lost}; it leads to the newest release again", logging.WARNING)
             history = releases.history(target.name)
-        yield Mover(name, target, toolbox, say, releases, history)
+        yield Mover(name, target, project, store, say, releases, history)
 
 
-def mend_entry_points(target: Target, toolbox: Toolbox, say: Say) -> None:
+def mend_entry_points(target: Target, project: Project, store: Store, say: Say) -> None:
     """Write again what was changed or lost of the entry points of a target's release, if any.
 
     Raises:
         BusyError, StorageError: the next call takes it up again.
         IntegrityError: a record of the history, or the lock of the release, cannot be read.
     """
-    with moving("promote", target, toolbox, say) as mover:
+    with moving("promote", target, project, store, say) as mover:
         release = mover.before
         if release:
-            lock = toolbox.store.read_manifest(release.digest, target)
-            prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+            lock = store.read_manifest(release.digest, target)
+            prefix = Prefix(store.prefix_path(lock), lock)
             for each in mover.releases.mend(release, prefix.path) if prefix.ready else ():
                 say(f"promote: wrote {each.path} of the release of {target.name} again")

@@ -11,8 +11,9 @@ from elt_env.errors import EltEnvError
 from elt_env.index.webhook import NOTICE, post
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
+from elt_env.project.policy import Policy
 from elt_env.release.notice import Notice, Outcome
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
 class Listener(Protocol):
@@ -27,9 +28,10 @@ class Listener(Protocol):
         """The outcomes that are told."""
 
 
-def notify(  # noqa: PLR0913  # target, tools and listener, and what is told
+def notify(  # noqa: PLR0913, PLR0917  # target, tools and listener, and what is told
     target: Target,
-    toolbox: Toolbox,
+    policy: Policy,
+    store: Store,
     say: Say,
     outcome: Outcome,
     detail: str,
@@ -46,12 +48,12 @@ def notify(  # noqa: PLR0913  # target, tools and listener, and what is told
         outcome=outcome,
         target=target,
         detail=detail,
-        digest=_current_digest(target, toolbox),
+        digest=_current_digest(target, store),
         trigger=trigger,
         run=run,
-        at=toolbox.now().replace(microsecond=0),
+        at=store.now().replace(microsecond=0),
     )
-    return deliver(notice, toolbox.policy, say)
+    return deliver(notice, policy, say)
 
 
 def deliver(notice: Notice, listener: Listener, say: Say) -> bool:
@@ -67,9 +69,9 @@ def deliver(notice: Notice, listener: Listener, say: Say) -> bool:
     return True
 
 
-def _current_digest(target: Target, toolbox: Toolbox) -> str | None:
+def _current_digest(target: Target, store: Store) -> str | None:
     try:
-        pointer = toolbox.store.pointer(target)
+        pointer = store.pointer(target)
     except EltEnvError:
         return None
     return pointer.current if pointer else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from elt_env.bundle.published import publish_bundle, remove_bundles
 from elt_env.environment.build import require_as_sealed, require_lock, require_prefix
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.image.push import push_release
 from elt_env.machine.process import Say
 from elt_env.package.canonical import short
@@ -12,12 +13,11 @@ from elt_env.proof.proof import Proof, examine, require_proven
 from elt_env.release.locations import require_loadable
 from elt_env.release.move import MoveResult, moving
 from elt_env.release.record import Release, to_keep, withdrawn
-from elt_env.toolbox import Toolbox
 
 
 def promote(  # noqa: PLR0913  # target, tools and listener, and what the history tells
     target: Target,
-    toolbox: Toolbox,
+    tools: PrefixTools,
     say: Say,
     *,
     digest: str | None = None,
@@ -31,7 +31,7 @@ def promote(  # noqa: PLR0913  # target, tools and listener, and what the histor
 
     Args:
         target: whose release.
-        toolbox: of its environment.
+        tools: whose project, store and archives are used.
         say: told of progress.
         digest: of the lock, by default the target's current one.
         unasked: no person wants it, so a lock that was rolled back from does not become it.
@@ -44,31 +44,33 @@ def promote(  # noqa: PLR0913  # target, tools and listener, and what the histor
         PolicyError, InputError, ToolError: a check, the lock or its prefix is not there.
         RegistryError, StorageError, BusyError: the same call can be made again.
     """
-    lock = toolbox.store.read_lock(digest, target) if digest else require_lock(target, toolbox)
-    with moving("promote", target, toolbox, say) as mover:
+    project, store = tools.project, tools.store
+    environment = project.environment(target.environment)
+    lock = store.read_lock(digest, target) if digest else require_lock(target, store)
+    with moving("promote", target, project, store, say) as mover:
         before = mover.before
         if before and unasked and lock.digest in withdrawn(mover.history):
             return mover.stay(before, f"{short(lock.digest)} was rolled back from")
-        proof = require_proven(examine(lock, toolbox), toolbox)
-        prefix = require_prefix(lock, toolbox, "promote")
+        proof = require_proven(examine(lock, project, store), environment, store)
+        prefix = require_prefix(lock, store, "promote")
         if before and _is_release(proof, before):
             require_as_sealed(prefix)
             mover.confirm(before, prefix)
             return mover.stay(before, "it is the release already")
-        require_loadable(lock, prefix.path, toolbox, say)
+        require_loadable(lock, prefix.path, project, say)
         for each in proof.aside:
             say(f"promote: does not apply: {each}")
-        if toolbox.environment.publish_bundle:
-            publish_bundle(lock, toolbox, say)
+        if environment.publish_bundle:
+            publish_bundle(lock, tools, say)
         release = mover.prepare(
             prefix, proof.image_digest, proof.outcome, action="promoted", trigger=trigger, by=by
         )
-        if push_release(lock, release.image, toolbox, say):
+        if push_release(lock, release.image, project, store, say):
             require_as_sealed(prefix)
         mover.switch(release)
-        if toolbox.environment.publish_bundle:
-            kept = to_keep((*mover.history, release), toolbox.policy.keep_releases)
-            remove_bundles(toolbox.store, target, kept)
+        if environment.publish_bundle:
+            kept = to_keep((*mover.history, release), project.policy.keep_releases)
+            remove_bundles(store, target, kept)
     return MoveResult(release, before)
 
 

@@ -28,46 +28,49 @@ from elt_env.environment.file_list import (
 )
 from elt_env.environment.prefix import Prefix, Stage
 from elt_env.environment.prefix_bytecode import brought_bytecode, compile_prefix
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.environment.second_prefix import second_prefix
 from elt_env.environment.tree import differing
 from elt_env.image.verify import repair_image
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
+from elt_env.project.policy import Policy
+from elt_env.project.project import Project
 from elt_env.python.bytecode import is_cached
 from elt_env.release.move import moving
 from elt_env.release.store import ReleaseStore
 from elt_env.release.verify import locks_of, require_whole, verify
 from elt_env.runtime.files import remove, write_atomically, writing
 from elt_env.runtime.input_files import read_content
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 _ENTRY_POINT = "unix_python_entry_point"
 _RECORD = ".dist-info/RECORD"
 _OF_PREFIX = ("prefix", "bytecode")
 
 
-def mend(target: Target, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
+def mend(target: Target, tools: PrefixTools, say: Say) -> tuple[Damage, ...]:
     """Make again what is damaged of a target's locks; return what was, once all of it is whole.
 
     Raises:
         IntegrityError: something is damaged still; or as `repair` says.
         InputError: the target has no lock.
     """
-    repair_pointer(target, toolbox, say)
+    repair_pointer(target, tools.project.policy, tools.store, say)
     found: list[Damage] = []
-    for lock in locks_of(target, toolbox):
-        damages = verify(lock, toolbox, say)
+    for lock in locks_of(target, tools.store):
+        damages = verify(lock, tools.store, say)
         for each in damages:
             say(f"verify: {each}")
         if damages:
-            repair(lock, damages, toolbox, say)
-            require_whole(lock, verify(lock, toolbox, say))
+            repair(lock, damages, tools, say)
+            require_whole(lock, verify(lock, tools.store, say))
         found += damages
     return tuple(found)
 
 
-def repair(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) -> None:
+def repair(lock: Lock, damages: Sequence[Damage], tools: PrefixTools, say: Say) -> None:
     """Make again what is damaged; see the module.
 
     Raises:
@@ -77,34 +80,34 @@ def repair(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) ->
     parts = {each.part for each in damages}
     if "lock" in parts:
         say(f"repair: writing the files of the lock {lock.digest} again")
-        toolbox.store.write_lock(lock)
+        tools.store.write_lock(lock)
     if not parts.isdisjoint(_OF_PREFIX):
-        _repair_prefix(lock, [each for each in damages if each.part in _OF_PREFIX], toolbox, say)
+        _repair_prefix(lock, [each for each in damages if each.part in _OF_PREFIX], tools, say)
     if "image" in parts:
-        repair_image(lock, [each for each in damages if each.part == "image"], toolbox, say)
-    _repair_release(lock, toolbox, say)
+        repair_image(lock, [each for each in damages if each.part == "image"], tools, say)
+    _repair_release(lock, tools.project, tools.store, say)
 
 
-def repair_pointer(target: Target, toolbox: Toolbox, say: Say) -> None:
+def repair_pointer(target: Target, policy: Policy, store: Store, say: Say) -> None:
     """Lead the link to a target's release to the newest one, where it is gone or leads elsewhere.
 
     Raises:
         StorageError, BusyError: the next call takes it up again.
     """
-    releases = ReleaseStore(toolbox.store)
-    with releases.sole_mover(target.name, toolbox.policy.busy_limit.total_seconds()):
+    releases = ReleaseStore(store)
+    with releases.sole_mover(target.name, policy.busy_limit.total_seconds()):
         lost = releases.lead(target.name)
     if lost:
         say(f"repair: {lost}; it leads to the newest release again")
 
 
-def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say: Say) -> None:
-    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+def _repair_prefix(lock: Lock, damages: Sequence[Damage], tools: PrefixTools, say: Say) -> None:
+    prefix = Prefix(tools.store.prefix_path(lock), lock)
     if not prefix.ready:
-        ensure_prefix(lock, toolbox, say)
+        ensure_prefix(lock, tools, say)
         return
-    limit = toolbox.policy.tool_limit.total_seconds()
-    with prefix.sole_builder(toolbox.policy.busy_limit.total_seconds(), say):
+    limit = tools.project.policy.tool_limit.total_seconds()
+    with prefix.sole_builder(tools.project.policy.busy_limit.total_seconds(), say):
         sealed = kept_list(prefix.path)
         _remove_added([each.path for each in damages if each.fault == "was added"], prefix, say)
         directories = [each for each in damages if each.path.endswith("/")]
@@ -116,14 +119,14 @@ def _repair_prefix(lock: Lock, damages: Sequence[Damage], toolbox: Toolbox, say:
         all_of_it = prefix.is_spelled_otherwise or files == [list_path(prefix.path).name]
         if all_of_it or files or _conda_s_own(compiled, prefix):
             say(f"repair: building {prefix.path.name} once more, to take {len(lost)} files from it")
-            with second_prefix(lock, toolbox, say) as second:
+            with second_prefix(lock, tools, say) as second:
                 if all_of_it:
                     files = _all_that_differs(prefix, second)
                 donor = _Donor(second.path, prefix.path, sealed.files if sealed else {})
                 donor.give(files, say)
                 donor.give(_conda_s_own(compiled, prefix), say)
         if all_of_it or lost:
-            cache = BytecodeCache(toolbox.caches)
+            cache = BytecodeCache(tools.project.caches)
             compile_prefix(prefix, cache, limit, say, only=None if all_of_it else compiled)
         keep_list(prefix.path)
         if all_of_it:
@@ -253,13 +256,13 @@ class _Donor:
         return out.getvalue().encode()
 
 
-def _repair_release(lock: Lock, toolbox: Toolbox, say: Say) -> None:
+def _repair_release(lock: Lock, project: Project, store: Store, say: Say) -> None:
     """Write the entry points again where the lock is the release.
 
     What was built again may lie in another place, and may have other programs.
     """
-    with moving("repair", lock.target, toolbox, say) as mover:
+    with moving("repair", lock.target, project, store, say) as mover:
         release = mover.before
         if release and release.digest == lock.digest:
-            for each in mover.releases.mend(release, toolbox.store.prefix_path(lock)):
+            for each in mover.releases.mend(release, store.prefix_path(lock)):
                 say(f"repair: {each.path} of the release")

@@ -6,24 +6,26 @@ from collections.abc import Mapping, Sequence
 
 from elt_env.environment.build import changed_since_sealed, ensure_prefix
 from elt_env.environment.prefix import Prefix
+from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import InputError
 from elt_env.image.push import push_release
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
+from elt_env.project.project import Project
 from elt_env.proof.proof import examine, require_proven
 from elt_env.release.move import MoveResult, moving
 from elt_env.release.record import Release, step_back
 from elt_env.release.repair import repair
 from elt_env.release.verify import verify_prefix
 from elt_env.store.evidence import Status
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
 def roll_back(  # noqa: PLR0913  # target, tools and listener, and what the history tells
     target: Target,
-    toolbox: Toolbox,
+    tools: PrefixTools,
     say: Say,
     *,
     to: str | None = None,
@@ -37,7 +39,7 @@ def roll_back(  # noqa: PLR0913  # target, tools and listener, and what the hist
 
     Args:
         target: whose release.
-        toolbox: of its environment.
+        tools: what its prefix is built with, where it was collected.
         say: told of progress.
         to: the digest of a lock that was released or is proven, or the start of one; by default
             the release before, see `elt_env.release.record.step_back`.
@@ -51,16 +53,18 @@ def roll_back(  # noqa: PLR0913  # target, tools and listener, and what the hist
         RegistryError: the release has moved, but the registry's tag has not.
         NetworkError, StorageError, BusyError: the same call can be made again.
     """
-    with moving("rollback", target, toolbox, say) as mover:
+    with moving("rollback", target, tools.project, tools.store, say) as mover:
         history = mover.history
-    digest = _destination(target, toolbox, history, to)
-    lock = toolbox.store.read_lock(digest, target)
+    digest = _destination(target, tools.store, history, to)
+    lock = tools.store.read_lock(digest, target)
     then = next((each for each in reversed(history) if each.digest == digest), None)
-    image, evidence = (then.image, then.evidence) if then else _proven(lock, toolbox)
-    prefix = _built(lock, toolbox, say)
+    image, evidence = (
+        (then.image, then.evidence) if then else _proven(lock, tools.project, tools.store)
+    )
+    prefix = _built(lock, tools, say)
     if then is None:
-        _proven(lock, toolbox)  # of what was just built, where it was not there
-    with moving("rollback", target, toolbox, say) as mover:
+        _proven(lock, tools.project, tools.store)  # of what was just built, where it was not there
+    with moving("rollback", target, tools.project, tools.store, say) as mover:
         before = mover.before
         if before and before.digest == digest:
             mover.confirm(before, prefix)
@@ -69,22 +73,22 @@ def roll_back(  # noqa: PLR0913  # target, tools and listener, and what the hist
             prefix, image, evidence, action="rolled back", trigger=trigger, by=by
         )
         mover.switch(release)
-        push_release(lock, release.image, toolbox, say)
+        push_release(lock, release.image, tools.project, tools.store, say)
     return MoveResult(release, before)
 
 
-def _proven(lock: Lock, toolbox: Toolbox) -> tuple[str | None, Mapping[str, Status]]:
+def _proven(lock: Lock, project: Project, store: Store) -> tuple[str | None, Mapping[str, Status]]:
     """Return the image and the evidence of a lock that was never released, if it is proven."""
-    proof = require_proven(examine(lock, toolbox), toolbox)
+    proof = require_proven(
+        examine(lock, project, store), project.environment(lock.target.environment), store
+    )
     return proof.image_digest, proof.outcome
 
 
-def _destination(
-    target: Target, toolbox: Toolbox, history: Sequence[Release], to: str | None
-) -> str:
+def _destination(target: Target, store: Store, history: Sequence[Release], to: str | None) -> str:
     """Return the digest to go to."""
     if to is not None:
-        return _matching(to, history, target, toolbox)
+        return _matching(to, history, target, store)
     release = step_back(history) if history else None
     if release is None:
         known = "one release" if history else "no release yet"
@@ -95,11 +99,11 @@ def _destination(
     return release.digest
 
 
-def _matching(start: str, history: Sequence[Release], target: Target, toolbox: Toolbox) -> str:
+def _matching(start: str, history: Sequence[Release], target: Target, store: Store) -> str:
     """Return the digest that `start` begins: a released one, or else that of any lock."""
     wanted = f"sha256:{start.removeprefix('sha256:')}"
     released = {each.digest for each in history}
-    for digests in (released, toolbox.store.lock_digests()):
+    for digests in (released, store.lock_digests()):
         found = sorted(each for each in digests if each.startswith(wanted))
         if len(found) == 1:
             return found[0]
@@ -114,13 +118,13 @@ def _matching(start: str, history: Sequence[Release], target: Target, toolbox: T
     )
 
 
-def _built(lock: Lock, toolbox: Toolbox, say: Say) -> Prefix:
+def _built(lock: Lock, tools: PrefixTools, say: Say) -> Prefix:
     """Return the prefix of a lock, built again where it was collected, repaired where damaged."""
-    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix = Prefix(tools.store.prefix_path(lock), lock)
     if not prefix.ready:
         say(f"rollback: the prefix of {short(lock.digest)} is gone; building it from its lock")
     elif changed_since_sealed(prefix):
         say(f"rollback: the prefix of {short(lock.digest)} is damaged; mending it from its lock")
-        repair(lock, verify_prefix(lock, toolbox, say), toolbox, say)
-    ensure_prefix(lock, toolbox, say)
+        repair(lock, verify_prefix(lock, tools.store, say), tools, say)
+    ensure_prefix(lock, tools, say)
     return prefix

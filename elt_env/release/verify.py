@@ -14,10 +14,10 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.release.store import ReleaseStore
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
-def locks_of(target: Target, toolbox: Toolbox) -> tuple[Lock, ...]:
+def locks_of(target: Target, store: Store) -> tuple[Lock, ...]:
     """Return the target's released lock, if there is one, and its current lock, if it is another.
 
     What was derived from a lock, and can be derived again, may be damaged.
@@ -26,51 +26,50 @@ def locks_of(target: Target, toolbox: Toolbox) -> tuple[Lock, ...]:
         InputError: it has neither.
         IntegrityError: a lock itself cannot be read, or the link to the release leads elsewhere.
     """
-    store = toolbox.store
     releases = ReleaseStore(store)
     releases.require_led(target.name)
     release = releases.current(target.name)
     released = (store.read_manifest(release.digest, target),) if release else ()
     pointer = store.pointer(target)
     if pointer is None:
-        return released or (require_lock(target, toolbox),)
+        return released or (require_lock(target, store),)
     if release is not None and pointer.current == release.digest:
         return released
     return (*released, store.read_manifest(pointer.current, target))
 
 
-def verify(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
+def verify(lock: Lock, store: Store, say: Say) -> tuple[Damage, ...]:
     """Return what of a lock, its prefix, its image and its entry points is not as it was made.
 
     Every file is read. A prefix or an image that was never made is no damage, unless the lock is
     the release. Other bytecode than was sealed is told, and is no fault. Nothing is changed.
     """
-    damages = [Damage("lock", *each) for each in toolbox.store.damaged_files(lock).items()]
-    damages += verify_prefix(lock, toolbox, say)
-    damages += _entry_point_damages(lock, toolbox)
-    damages += image_damages(lock, toolbox.store, say)
+    damages = [Damage("lock", *each) for each in store.damaged_files(lock).items()]
+    damages += verify_prefix(lock, store, say)
+    damages += _entry_point_damages(lock, store)
+    damages += image_damages(lock, store, say)
     return tuple(damages)
 
 
-def verify_prefix(lock: Lock, toolbox: Toolbox, say: Say) -> tuple[Damage, ...]:
+def verify_prefix(lock: Lock, store: Store, say: Say) -> tuple[Damage, ...]:
     """Return the same of the lock's prefix alone."""
-    return tuple(_prefix_damages(lock, toolbox, say))
+    return tuple(_prefix_damages(lock, store, say))
 
 
-def _entry_point_damages(lock: Lock, toolbox: Toolbox) -> tuple[Damage, ...]:
-    releases = ReleaseStore(toolbox.store)
+def _entry_point_damages(lock: Lock, store: Store) -> tuple[Damage, ...]:
+    releases = ReleaseStore(store)
     release = releases.current(lock.target.name)
-    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix = Prefix(store.prefix_path(lock), lock)
     if release is None or release.digest != lock.digest or not prefix.ready:
         return ()
     return releases.damages(release, prefix.path)
 
 
-def _prefix_damages(lock: Lock, toolbox: Toolbox, say: Say) -> Iterator[Damage]:
-    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+def _prefix_damages(lock: Lock, store: Store, say: Say) -> Iterator[Damage]:
+    prefix = Prefix(store.prefix_path(lock), lock)
     prefix.mark_used()
     if not prefix.ready:
-        release = ReleaseStore(toolbox.store).current(lock.target.name)
+        release = ReleaseStore(store).current(lock.target.name)
         if release is not None and release.digest == lock.digest:
             yield Damage("prefix", "", "is not built")
         else:

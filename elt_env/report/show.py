@@ -15,17 +15,16 @@ from elt_env.package.target import Target, parse_target
 from elt_env.python.interpreters import list_interpreters
 from elt_env.release.store import ReleaseStore
 from elt_env.report.summary import Summary
-from elt_env.store.locks import read_lock_directory
+from elt_env.store.locks import Store, read_lock_directory
 from elt_env.toolbox import Toolbox
 
 
-def show(target: Target, toolbox: Toolbox) -> Summary:
+def show(target: Target, store: Store) -> Summary:
     """Return what is known about the target; nothing is built or asked of the network.
 
     Raises:
         IntegrityError: its lock was changed by hand, or a record of its releases cannot be read.
     """
-    store = toolbox.store
     releases = ReleaseStore(store)
     released = Summary(
         target=target,
@@ -51,7 +50,7 @@ def show(target: Target, toolbox: Toolbox) -> Summary:
     )
 
 
-def find_lock(text: str, toolbox: Toolbox) -> Lock:
+def find_lock(text: str, store: Store) -> Lock:
     """Return the lock that a person means by a target, a digest or a directory.
 
     Raises:
@@ -60,7 +59,7 @@ def find_lock(text: str, toolbox: Toolbox) -> Lock:
     """
     if "@" in text and "/" not in text:
         target = parse_target(text, this_platform())
-        lock = toolbox.store.current_lock(target)
+        lock = store.current_lock(target)
         if lock is None:
             raise InputError(
                 f"There is no lock of {target.name} yet.", f"Make one: elt-env lock {target.name}"
@@ -69,12 +68,12 @@ def find_lock(text: str, toolbox: Toolbox) -> Lock:
     directory = Path(text)
     if (directory / lock_json.FILE_NAME).is_file():
         return read_lock_directory(directory, None)
-    return toolbox.store.read_lock(_by_digest(text, toolbox), None)
+    return store.read_lock(_by_digest(text, store), None)
 
 
-def _by_digest(text: str, toolbox: Toolbox) -> str:
+def _by_digest(text: str, store: Store) -> str:
     start = text.removeprefix("sha256:")
-    digests = toolbox.store.lock_digests() if start else ()
+    digests = store.lock_digests() if start else ()
     found = [each for each in digests if each.startswith(f"sha256:{start}")]
     if len(found) != 1:
         what = "is no target, digest or directory of a lock"
@@ -85,16 +84,16 @@ def _by_digest(text: str, toolbox: Toolbox) -> str:
     return found[0]
 
 
-def previous_lock(target: Target, toolbox: Toolbox) -> Lock | None:
+def previous_lock(target: Target, store: Store) -> Lock | None:
     """Return the lock that the target had before its current one; None when there was none.
 
     Raises:
         IntegrityError: it was changed by hand.
     """
-    pointer = toolbox.store.pointer(target)
+    pointer = store.pointer(target)
     if pointer is None or pointer.previous is None:
         return None
-    return toolbox.store.read_lock(pointer.previous, target)
+    return store.read_lock(pointer.previous, target)
 
 
 def pick_python(environment: str, toolbox: Toolbox) -> str:

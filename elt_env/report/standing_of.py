@@ -6,31 +6,30 @@ from elt_env.errors import EltEnvError
 from elt_env.lock.explain_diff import read_report
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
+from elt_env.project.project import Project
 from elt_env.proof.proof import examine, require_proven
 from elt_env.release.record import withdrawn
 from elt_env.release.store import ReleaseStore
 from elt_env.report.show import previous_lock, show
 from elt_env.report.standing import Standing
 from elt_env.report.summary import SET_CLOCK, Summary
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
-def standing_of(target: Target, toolbox: Toolbox) -> Standing:
+def standing_of(target: Target, project: Project, store: Store) -> Standing:
     """Return how a target stands; where its records cannot be read, that is what waits."""
     try:
-        return _standing(show(target, toolbox), toolbox)
+        return _standing(show(target, store), project, store)
     except EltEnvError as error:
         return Standing(target, waits=error.problem, remedy=error.remedy)
 
 
-def _standing(summary: Summary, toolbox: Toolbox) -> Standing:
-    waits, remedy = _reason(summary, toolbox)
-    before = previous_lock(summary.target, toolbox)
+def _standing(summary: Summary, project: Project, store: Store) -> Standing:
+    waits, remedy = _reason(summary, project, store)
+    before = previous_lock(summary.target, store)
     lock = summary.lock
-    report = (
-        read_report(toolbox.store, before.digest if before else None, lock.digest) if lock else None
-    )
-    clock = summary.clock_trouble(toolbox.now())
+    report = read_report(store, before.digest if before else None, lock.digest) if lock else None
+    clock = summary.clock_trouble(store.now())
     failed = sorted((each for each in summary.evidence if each.failed), key=lambda each: each.at)
     told = [f"{each.check}: {each.detail.partition(chr(10))[0]}" for each in failed]
     return Standing(
@@ -44,7 +43,7 @@ def _standing(summary: Summary, toolbox: Toolbox) -> Standing:
     )
 
 
-def _reason(summary: Summary, toolbox: Toolbox) -> tuple[str, str]:
+def _reason(summary: Summary, project: Project, store: Store) -> tuple[str, str]:
     """Return why the current lock is not the release, and what to do about it."""
     name, lock, release = summary.target.name, summary.lock, summary.release
     if lock is None:
@@ -54,12 +53,14 @@ def _reason(summary: Summary, toolbox: Toolbox) -> tuple[str, str]:
     waiting = f"the lock {short(lock.digest)}"
     if not summary.ready:
         return f"{waiting} is not built", f"elt-env build {name}"
-    history = ReleaseStore(toolbox.store).history(name)
+    history = ReleaseStore(store).history(name)
     if lock.digest in withdrawn(history):
         why = f"{waiting} was rolled back from: {history[-1].trigger}"
         return why, f"elt-env promote {name}, when it is good after all; or elt-env relock {name}"
     try:
-        require_proven(examine(lock, toolbox), toolbox)
+        require_proven(
+            examine(lock, project, store), project.environment(summary.target.environment), store
+        )
     except EltEnvError as error:
         return error.problem, error.remedy
     return f"{waiting} is proven, and not promoted", f"elt-env promote {name}"

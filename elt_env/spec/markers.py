@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -84,3 +85,9 @@ def python_bound(text: str | None) -> SpecifierSet:
         return SpecifierSet(text or "")
     except InvalidSpecifier:
         return SpecifierSet()
+
+
+@functools.lru_cache(maxsize=4096)
+def admits_python(requires_python: str | None, python: str) -> bool:
+    """Tell whether a Requires-Python admits a full version; one that is invalid admits all."""
+    return python_bound(requires_python).contains(python, prereleases=True)

@@ -29,11 +29,12 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from elt_env.errors import IntegrityError
+from elt_env.errors import InputError, IntegrityError
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
+from elt_env.runtime.clock import Clock, utc_now
 from elt_env.runtime.input_files import cause
 from elt_env.runtime.limits import MOST_LOCK_BYTES
 from elt_env.store.documents import Documents, Folder, read_record, record_bytes
@@ -60,6 +61,13 @@ class Pointer:
 _pointer: TypeAdapter[Pointer] = TypeAdapter(Pointer)
 
 
+def no_lock(target: Target) -> InputError:
+    """Return the error where a target has no lock and needs one."""
+    return InputError(
+        f"There is no lock of {target.name} yet.", f"Make one: elt-env lock {target.name}"
+    )
+
+
 class Store:
     """Everything that is kept.
 
@@ -68,6 +76,7 @@ class Store:
         documents: what every machine knows.
         claim: called before anything is kept; raises where the store is another project's.
         evidence_key: returns what evidence is signed with; raises PolicyError where it cannot.
+        now: the clock that dates what is kept.
     """
 
     def __init__(
@@ -76,11 +85,13 @@ class Store:
         claim: Callable[[], None] = lambda: None,
         evidence_key: Key = lambda: None,
         documents: Documents | None = None,
+        now: Clock = utc_now,
     ) -> None:
         self.local_home = local_home
         self.documents: Documents = documents or LocalDocuments(local_home)
         self.claim = claim
         self.evidence_key = evidence_key
+        self.now: Clock = now
         self._evidence = EvidenceRecords(self.documents, evidence_key)
 
     @property

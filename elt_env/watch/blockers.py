@@ -21,16 +21,18 @@ from elt_env.errors import (
     UnsatisfiableError,
 )
 from elt_env.lock.chains import NeededPackage, chain_to
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.negotiate import resolve_request
 from elt_env.lock.request import LockRequest
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import unheard
+from elt_env.pip import Resolver
 from elt_env.pip.port import Resolved
+from elt_env.project.policy import Policy
 from elt_env.spec.conda_bounds import admits_minor, to_pep440
 from elt_env.spec.conda_spec import CondaSpec
 from elt_env.store.evidence import Evidence
-from elt_env.toolbox import Toolbox
 from elt_env.watch.readiness import Blocker, Kind
 from elt_env.watch.uv_explanation import blockers as read_explanation
 
@@ -45,7 +47,7 @@ _UPPER = ("<", "<=", "==", "~=")
 
 
 def of_solve(
-    question: LockRequest, error: UnsatisfiableError, toolbox: Toolbox
+    question: LockRequest, error: UnsatisfiableError, tools: LockTools
 ) -> tuple[Blocker, ...]:
     """Return what keeps conda from an answer: each of its requirements is asked for alone.
 
@@ -55,14 +57,18 @@ def of_solve(
     found: list[Blocker] = []
     for each in question.spec.conda:
         try:
-            solve(_asking(question, conda=(each,)), toolbox, unheard)
+            solve(_asking(question, conda=(each,)), tools, unheard)
         except UnsatisfiableError as alone:
             found += _of_conda(alone, each)
     return _distinct(found) or _of_conda(error, CondaSpec("python"))
 
 
 def of_resolve(
-    question: LockRequest, answer: CondaAnswer, error: UnsatisfiableError, toolbox: Toolbox
+    question: LockRequest,
+    answer: CondaAnswer,
+    error: UnsatisfiableError,
+    resolver: Resolver,
+    policy: Policy,
 ) -> tuple[Blocker, ...]:
     """Return what keeps pip from an answer: each of its requirements is resolved alone.
 
@@ -70,16 +76,16 @@ def of_resolve(
         NetworkError: an index does not answer any more.
     """
     if isinstance(error, DisagreementError):
-        sides = _of_facts(error, _freely(question, answer, toolbox))
+        sides = _of_facts(error, _freely(question, answer, resolver, policy))
         return sides or (Blocker("pin", ("conda and pip",), _head(error.problem)),)
     found: list[Blocker] = []
     for each in question.spec.pip:
-        request = resolve_request(_asking(question, pip=(each,)), answer, toolbox)
+        request = resolve_request(_asking(question, pip=(each,)), answer, policy)
         try:
-            toolbox.resolver.resolve(replace(request, pins=()), unheard)
+            resolver.resolve(replace(request, pins=()), unheard)
         except UnsatisfiableError as alone:
             found += _of_pip(alone, (each,))
-    free = _freely(question, answer, toolbox) if error.facts else ()
+    free = _freely(question, answer, resolver, policy) if error.facts else ()
     return _distinct(found) or _of_facts(error, free) or _of_pip(error, question.spec.pip)
 
 
@@ -100,11 +106,13 @@ def _distinct(found: Iterable[Blocker]) -> tuple[Blocker, ...]:
     return tuple(first.values())
 
 
-def _freely(question: LockRequest, answer: CondaAnswer, toolbox: Toolbox) -> tuple[Resolved, ...]:
+def _freely(
+    question: LockRequest, answer: CondaAnswer, resolver: Resolver, policy: Policy
+) -> tuple[Resolved, ...]:
     """Return what pip would choose without conda's packages, to tell who needs what."""
-    request = resolve_request(question, answer, toolbox)
+    request = resolve_request(question, answer, policy)
     try:
-        return toolbox.resolver.resolve(replace(request, pins=()), unheard)
+        return resolver.resolve(replace(request, pins=()), unheard)
     except UnsatisfiableError:
         return ()
 

@@ -110,7 +110,7 @@ def watcher_of(toolbox: Toolbox, environment: str, tick: Tick, say: Say) -> Watc
     """Return what to look with, so that no tool outlasts the tick."""
     policy = toolbox.policy.model_copy(update={"tool_limit": timedelta(seconds=tick.left)})
     project = replace(toolbox.project, policy=policy)
-    return Watcher(replace(open_toolbox(project, environment), now=toolbox.now), tick, say)
+    return Watcher(open_toolbox(project, environment, toolbox.store.now), tick, say)
 
 
 def no_lock(target: Target) -> Outcome:
@@ -153,7 +153,15 @@ def _resolved(lock: Lock, sight: Sight, fingerprint: str, what: str, watcher: Wa
         problem = shortened(error.problem)
         return _decided(fingerprint, f"{what}, but no new lock is possible: {problem}", sight)
     except SourceError as error:
-        notify(lock.target, watcher.toolbox, watcher.say, "blocked", str(error), trigger=what)
+        notify(
+            lock.target,
+            watcher.toolbox.policy,
+            watcher.toolbox.store,
+            watcher.say,
+            "blocked",
+            str(error),
+            trigger=what,
+        )
         told = f"{what}, but no new lock is made: {error.problem} -> {error.remedy}"
         watcher.say(f"{lock.target.name}: {error.problem}", logging.WARNING)
         return _decided(fingerprint, told, sight)

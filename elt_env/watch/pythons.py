@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from elt_env.errors import ChannelUnreachableError
+from elt_env.machine.platform import target_here
 from elt_env.package.canonical import digest_of
 from elt_env.package.names import normalize
 from elt_env.package.target import Target
@@ -63,7 +64,7 @@ def look_at_minors(
     Raises: as `look_at_python`.
     """
     toolbox = watcher.toolbox
-    offer = _offer(toolbox.target(environment, tracked[0]), watcher)
+    offer = _offer(target_here(environment, tracked[0]), watcher)
     is_first = not any(each.startswith(f"{environment}@") for each in cursor.targets)
     found: dict[str, Outcome] = {}
     for each in new_minors(tracked, offer.pythons, _rules(environment, offer, toolbox)):
@@ -119,7 +120,7 @@ def _rules(environment: str, offer: _Offer, toolbox: Toolbox) -> PythonRules:
     exempt = offer.is_host or "python" in map(normalize, policy.cooldown_exceptions)
     return PythonRules(
         bound=toolbox.project.spec(environment).python,
-        now=toolbox.now(),
+        now=toolbox.store.now(),
         cooldown=timedelta(0) if exempt else policy.cooldown,
         undated=policy.undated_releases,
     )

@@ -13,6 +13,7 @@ from elt_env.lockfile.document import Lock, Package
 from elt_env.package.target import Target
 from elt_env.proof.checks.plugins import SMOKE
 from elt_env.release.store import ReleaseStore
+from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox
 from elt_env.watch.decide import Outcome, Pages, Tick, Watcher, decide, no_lock
 from elt_env.watch.state import Holder, LostPackage, Sight, TargetState, shortened
@@ -52,7 +53,7 @@ def see_plugins(lock: Lock, toolbox: Toolbox, tick: Tick) -> PluginSight:
     watched = list(_watched(lock, toolbox))
     pages = _pages(lock, [package for _, package in watched], toolbox, tick)
     spec = toolbox.project.spec(lock.target.environment)
-    rules = replace(rules_for(lock, spec, toolbox), wheels_only=False)
+    rules = replace(rules_for(lock, spec, toolbox.policy, toolbox.store.now), wheels_only=False)
     found: dict[str, tuple[News, ...]] = {}
     lost: dict[tuple[str, str], LostPackage] = {}
     for plugin, package in watched:
@@ -112,9 +113,11 @@ def _see(lock: Lock, toolbox: Toolbox, tick: Tick) -> Sight:
     every = toolbox.policy.watch_packages == "all"
     watched = [each for each in lock.pip if each.index and (every or each.requested)]
     watched.sort(key=lambda each: (not each.requested, each.name))
-    released = [each for each in _released(lock, toolbox) if each.index]
+    released = [each for each in _released(lock, toolbox.store) if each.index]
     pages = tick.pages([*watched, *released], toolbox)
-    rules = rules_for(lock, toolbox.project.spec(lock.target.environment), toolbox)
+    rules = rules_for(
+        lock, toolbox.project.spec(lock.target.environment), toolbox.policy, toolbox.store.now
+    )
     there = [(each, pages.get((each.index, each.name))) for each in watched]
     found = [news(each, page, rules) for each, page in there if page is not None]
     plugins = see_plugins(lock, toolbox, tick)
@@ -132,10 +135,10 @@ def _see(lock: Lock, toolbox: Toolbox, tick: Tick) -> Sight:
     )
 
 
-def _released(lock: Lock, toolbox: Toolbox) -> tuple[Package, ...]:
+def _released(lock: Lock, store: Store) -> tuple[Package, ...]:
     """Return what pip installed of the target's released lock."""
-    release = ReleaseStore(toolbox.store).current(lock.target.name)
-    return toolbox.store.read_lock(release.digest, lock.target).pip if release else ()
+    release = ReleaseStore(store).current(lock.target.name)
+    return store.read_lock(release.digest, lock.target).pip if release else ()
 
 
 def _lost(current: list[Package], released: list[Package], pages: Pages) -> tuple[LostPackage, ...]:

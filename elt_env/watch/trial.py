@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_version
@@ -30,7 +31,7 @@ from elt_env.lock.negotiate import agree, resolve_request
 from elt_env.lock.request import LockRequest, ask
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import Lock, machine_python
-from elt_env.machine.platform import this_platform
+from elt_env.machine.platform import target_here, this_platform
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.pip.port import Resolved
@@ -44,6 +45,9 @@ from elt_env.toolbox import Toolbox
 from elt_env.watch import blockers
 from elt_env.watch.readiness import Blocker, Look, Readiness, in_order, judge
 from elt_env.watch.store import ReadinessStore
+
+if TYPE_CHECKING:
+    from elt_env.index.package_index import PackageIndex
 
 _UNCLEAR = (NetworkError, BusyError, IntegrityError, ToolError)
 """What says nothing about a Python: another look may end otherwise."""
@@ -61,7 +65,7 @@ def examine_python(environment: str, python: str, toolbox: Toolbox, say: Say) ->
         IntegrityError: the record of an earlier look cannot be read.
         StorageError: the store cannot be written.
     """
-    target = toolbox.target(environment, python)
+    target = target_here(environment, python)
     records = ReadinessStore(toolbox.store.documents)
     before = records.read(environment, python)
     say(f"readiness: looking at {target.name}")
@@ -69,7 +73,7 @@ def examine_python(environment: str, python: str, toolbox: Toolbox, say: Say) ->
         look = _look(target, toolbox, say)
     except _UNCLEAR as error:
         look = Look(doubt=error.problem)
-    known = judge(before, environment, python, look, toolbox.now().replace(microsecond=0))
+    known = judge(before, environment, python, look, toolbox.store.now().replace(microsecond=0))
     records.write(known)
     _tell(known, say)
     return known
@@ -120,14 +124,14 @@ def _look(target: Target, toolbox: Toolbox, say: Say) -> Look:
     lock = toolbox.store.current_lock(target) if listed else None
     if lock is not None:
         return _prove(lock, toolbox, say, known=toolbox.store.evidence(lock.digest))
-    found = _lock(ask(target, spec, toolbox), toolbox, say)
+    found = _lock(ask(target, spec, toolbox.policy, toolbox.store.now), toolbox, say)
     return found if isinstance(found, Look) else _prove(found, toolbox, say)
 
 
 def _lock(question: LockRequest, toolbox: Toolbox, say: Say) -> Lock | Look:
     """Return a lock that nobody's pointer names, or what keeps it from being made."""
     try:
-        question = prepare(question, toolbox, say)
+        question = prepare(question, toolbox.project, toolbox.files, say)
     except NoWheelError as error:
         name = error.problem.split(maxsplit=1)[0]
         return Look(blocked_by=(Blocker("missing wheel", (name,), error.problem),))
@@ -144,7 +148,9 @@ def _lock(question: LockRequest, toolbox: Toolbox, say: Say) -> Lock | Look:
         lock = assemble(question, agreement, toolbox, say)
     except UnsatisfiableError as error:
         return Look(
-            blocked_by=blockers.of_resolve(question, answer, error, toolbox),
+            blocked_by=blockers.of_resolve(
+                question, answer, error, toolbox.resolver, toolbox.policy
+            ),
             python_version=answer.python,
         )
     except ToolError as error:
@@ -176,22 +182,24 @@ def _without_interpreter(
     say(f"readiness: {error.problem}", logging.WARNING)
     say(f"readiness: asking pip's half alone about Python {python}")
     answer = CondaAnswer((), "host", (machine_python(python),))
-    request = replace(resolve_request(question, answer, toolbox), fresh=True)
+    request = replace(resolve_request(question, answer, toolbox.policy), fresh=True)
     try:
         resolved = toolbox.resolver.resolve(request, say)
     except UnsatisfiableError as conflict:
-        found = blockers.of_resolve(question, answer, conflict, toolbox)
+        found = blockers.of_resolve(question, answer, conflict, toolbox.resolver, toolbox.policy)
     else:
-        found = blockers.of_declared(_declared_on_index(resolved, toolbox), resolved, python)
+        found = blockers.of_declared(
+            _declared_on_index(resolved, toolbox.package_index), resolved, python
+        )
     return Look(blocked_by=(*found, missing), doubt="" if found else missing.text)
 
 
 def _declared_on_index(
-    resolved: tuple[Resolved, ...], toolbox: Toolbox
+    resolved: tuple[Resolved, ...], package_index: PackageIndex
 ) -> list[tuple[str, str, SpecifierSet]]:
     """Return name, version and Requires-Python of an answer's distributions, from their pages."""
     asked = {each.name: each.index for each in resolved if each.index}
-    pages = toolbox.package_index.look(asked).pages
+    pages = package_index.look(asked).pages
     return [
         (each.name, each.version, python_bound(file.requires_python))
         for each in resolved

@@ -144,7 +144,7 @@ def test_a_damaged_prefix_is_mended_before_a_roll_back(
     shutil.rmtree(prefix.library / "json")
     with pytest.raises(IntegrityError, match="json/"):
         promote(target, toolbox, silent, trigger="", by="a test")
-    repair(sample_lock, verify(sample_lock, toolbox, silent), toolbox, silent)
+    repair(sample_lock, verify(sample_lock, toolbox.store, silent), toolbox, silent)
     assert changed_since_sealed(prefix) == ()
 
     (prefix.site_packages / "alpha" / "__init__.py").unlink()

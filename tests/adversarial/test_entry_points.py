@@ -103,7 +103,7 @@ def test_a_file_is_named_and_written_again(
 ) -> None:
     before = content(toolbox)
     change(toolbox.store.local_home / "current" / _TARGET.name / name)
-    damages = verify(_B, toolbox, silent)
+    damages = verify(_B, toolbox.store, silent)
     assert {each.part for each in damages} == {"release"}
     with pytest.raises(IntegrityError, match="release: ") as raised:
         require_whole(_B, damages)
@@ -112,7 +112,7 @@ def test_a_file_is_named_and_written_again(
         repair(_B, damages, toolbox, silent)
     else:
         assert promote(_TARGET, toolbox, silent, trigger="", by="a test").kept
-    assert verify(_B, toolbox, silent) == ()
+    assert verify(_B, toolbox.store, silent) == ()
     assert content(toolbox) == before
 
 
@@ -135,10 +135,10 @@ def test_a_directory_that_is_none_is_named_and_made_again(
 ) -> None:
     before = content(toolbox)
     change((toolbox.store.local_home / "current" / _TARGET.name).resolve().joinpath(name).resolve())
-    damages = verify(_B, toolbox, silent)
+    damages = verify(_B, toolbox.store, silent)
     assert {each.part for each in damages} == {"release"}
     repair(_B, damages, toolbox, silent)
-    assert verify(_B, toolbox, silent) == ()
+    assert verify(_B, toolbox.store, silent) == ()
     assert content(toolbox) == before
     assert not [
         each for each in (toolbox.store.local_home / "releases").rglob("*") if each.is_symlink()
@@ -172,11 +172,11 @@ def test_the_link_is_named_and_led_back(change: Callable[[Path], None], toolbox:
     link = toolbox.store.local_home / "current" / _TARGET.name
     change(link)
     with pytest.raises(IntegrityError, match="which leads to the release") as raised:
-        locks_of(_TARGET, toolbox)
+        locks_of(_TARGET, toolbox.store)
     assert raised.value.remedy.startswith("Lead it there: elt-env verify elt@3.11 --repair")
-    repair_pointer(_TARGET, toolbox, silent)
-    assert [each.digest for each in locks_of(_TARGET, toolbox)] == [_B.digest]
-    assert verify(_B, toolbox, silent) == ()
+    repair_pointer(_TARGET, toolbox.policy, toolbox.store, silent)
+    assert [each.digest for each in locks_of(_TARGET, toolbox.store)] == [_B.digest]
+    assert verify(_B, toolbox.store, silent) == ()
 
 
 def test_a_link_that_is_gone_is_made_again_by_a_build(toolbox: Toolbox) -> None:
@@ -195,7 +195,7 @@ def test_the_only_release_is_not_taken_for_none(tmp_path: Path) -> None:
     promote(_TARGET, toolbox, silent, trigger="", by="a test")
     (toolbox.store.local_home / "current" / _TARGET.name).unlink()
     with pytest.raises(IntegrityError, match="is gone"):
-        locks_of(_TARGET, toolbox)
+        locks_of(_TARGET, toolbox.store)
 
 
 @pytest.mark.parametrize("change", [lambda _: None, to_nothing, a_directory])
@@ -206,18 +206,18 @@ def test_where_no_release_is_left_the_link_goes_and_a_promotion_makes_one(
     change(link)
     shutil.rmtree(toolbox.store.local_home / "releases")
     with pytest.raises(IntegrityError, match="none is left") as raised:
-        locks_of(_TARGET, toolbox)
+        locks_of(_TARGET, toolbox.store)
     assert raised.value.remedy.startswith("Remove it with: elt-env verify elt@3.11 --repair")
-    repair_pointer(_TARGET, toolbox, silent)
+    repair_pointer(_TARGET, toolbox.policy, toolbox.store, silent)
     assert not link.exists()
     assert not link.is_symlink()
     assert promote(_TARGET, toolbox, silent, trigger="", by="a test").release.number == 1
-    assert verify(_B, toolbox, silent) == ()
+    assert verify(_B, toolbox.store, silent) == ()
 
 
 def test_a_directory_of_a_release_that_is_gone_is_written_again(toolbox: Toolbox) -> None:
     before = content(toolbox)
     shutil.rmtree(toolbox.store.local_home / "current" / _TARGET.name / "bin")
     shutil.rmtree((toolbox.store.local_home / "current" / _TARGET.name).resolve())
-    repair(_B, verify(_B, toolbox, silent), toolbox, silent)
+    repair(_B, verify(_B, toolbox.store, silent), toolbox, silent)
     assert content(toolbox) == before

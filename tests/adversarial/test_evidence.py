@@ -118,7 +118,7 @@ def test_a_record_that_is_not_as_it_was_written_releases_nothing(
     error = refused(toolbox)
     assert f"{_CHECK} does not hold: its record {record_path(toolbox, _B.digest)}" in error.problem
     assert f"elt-env doctor {_TARGET.name} --check {_CHECK}" in error.remedy
-    shown = {each["check"]: each for each in show(_TARGET, toolbox).to_json()["evidence"]}
+    shown = {each["check"]: each for each in show(_TARGET, toolbox.store).to_json()["evidence"]}
     assert shown[_CHECK]["status"] == "not_run"
     assert "its record" in shown[_CHECK]["detail"]
 
@@ -250,7 +250,7 @@ def forge(toolbox: Toolbox) -> None:
 
 
 def test_what_is_signed_is_released(signed: Toolbox) -> None:
-    assert examine(_B, signed).lacks == ()
+    assert examine(_B, signed.project, signed.store).lacks == ()
     assert promote(_TARGET, signed, silent, trigger="", by="a test").release.digest == _B.digest
 
 
@@ -279,7 +279,7 @@ def test_evidence_from_before_the_key_and_of_another_key_does_not_hold(
     signed = project_at(tmp_path / "project", evidence_key=str(key))
     assert "is not signed" in refused(signed).problem
     pretend_proven(_B, signed)
-    assert examine(_B, signed).lacks == ()
+    assert examine(_B, signed.project, signed.store).lacks == ()
     key.write_text(secrets.token_hex(32))
     assert "not signed with the evidence-key" in refused(signed).problem
 
@@ -294,14 +294,14 @@ def test_the_key_in_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(PolicyError, match="THE_KEY, which is not set"):
         prove("isolation", _B, toolbox, silent)
     with pytest.raises(PolicyError, match="THE_KEY, which is not set"):
-        examine(_B, toolbox)
+        examine(_B, toolbox.project, toolbox.store)
     monkeypatch.setenv("THE_KEY", secret)
     pretend_proven(_B, toolbox)
     promote(_TARGET, toolbox, silent, trigger="", by="a test")
 
     # Who only reads needs none, and does not take for proven what cannot be told.
     monkeypatch.delenv("THE_KEY")
-    shown = show(_TARGET, toolbox)
+    shown = show(_TARGET, toolbox.store)
     assert {each.status for each in shown.evidence} == {"not_run"}
     assert "cannot be checked" in shown.evidence[0].detail
 

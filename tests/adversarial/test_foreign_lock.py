@@ -196,8 +196,8 @@ def test_the_projects_own_places_stay(tmp_path: Path) -> None:
     elsewhere = toolbox_at(tmp_path / "elsewhere").store
     place = str(elsewhere.write_lock(evil))
     said = Said()
-    assert lock_in(place, _LOCK.target, toolbox, said) == _LOCK
+    assert lock_in(place, _LOCK.target, toolbox.store, said) == _LOCK
     stranger = toolbox_at(tmp_path / "third")
-    assert lock_in(place, _LOCK.target, stranger, said) == evil
+    assert lock_in(place, _LOCK.target, stranger.store, said) == evil
     assert "is fetched from" in said[-1]
     assert "evil.example" in said[-1]

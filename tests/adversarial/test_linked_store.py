@@ -121,9 +121,9 @@ def test_a_prefix_that_was_built_by_a_link_is_mended_to_name_one_place(
     assert "a link" in (prefix.path / "bin/alpha").read_text()
 
     (prefix.path / "bin/tally").unlink()
-    repair(sample_lock, verify(sample_lock, toolbox, silent), toolbox, silent)
+    repair(sample_lock, verify(sample_lock, toolbox.store, silent), toolbox, silent)
 
-    assert verify(sample_lock, toolbox, silent) == ()
+    assert verify(sample_lock, toolbox.store, silent) == ()
     (tmp_path / "a link").unlink()
     assert prefix.ready
     for name in ("alpha", "tally"):

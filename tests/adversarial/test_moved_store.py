@@ -57,13 +57,13 @@ def test_a_prefix_elsewhere_is_absent(elsewhere: Toolbox, tmp_path: Path) -> Non
     assert prefix.made_for is not None
     assert Path(prefix.made_for).is_relative_to(tmp_path / "old")
     with pytest.raises(ToolError, match="was built at"):
-        require_prefix(_LOCK, elsewhere, "check")
+        require_prefix(_LOCK, elsewhere.store, "check")
 
 
 def test_show_run_and_launchers_say_what_happened_and_what_mends_it(
     elsewhere: Toolbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = show(_LOCK.target, elsewhere).to_text()
+    text = show(_LOCK.target, elsewhere.store).to_text()
     assert "moved or copied from" in text
     assert f"elt-env build {_NAME}" in text
 
@@ -117,12 +117,12 @@ def test_evidence_of_another_place_says_nothing_of_this_one(
     keep_current(sample_lock, old)
     ensure_prefix(sample_lock, old, silent)
     pretend_proven(sample_lock, old)
-    before = check_inputs("imports", sample_lock, old)
+    before = check_inputs("imports", sample_lock, old.project, old.store)
     # At one place the same is built again, and what was seen of it still holds.
     shutil.rmtree(old.store.prefix_path(sample_lock))
     ensure_prefix(sample_lock, old, silent)
-    assert check_inputs("imports", sample_lock, old) == before
-    assert examine(sample_lock, old).lacks == ()
+    assert check_inputs("imports", sample_lock, old.project, old.store) == before
+    assert examine(sample_lock, old.project, old.store).lacks == ()
 
     (tmp_path / "old").rename(tmp_path / "new")
     new = sample.toolbox(tmp_path / "new")
@@ -130,5 +130,7 @@ def test_evidence_of_another_place_says_nothing_of_this_one(
     ensure_prefix(sample_lock, new, said)
     assert any("was moved or copied from" in line for line in said)
     assert run_in(new.store.prefix_path(sample_lock), "alpha").returncode == 0
-    lacks = examine(sample_lock, new).lacks
-    assert {each.check for each in lacks} == set(examine(sample_lock, new).required)
+    lacks = examine(sample_lock, new.project, new.store).lacks
+    assert {each.check for each in lacks} == set(
+        examine(sample_lock, new.project, new.store).required
+    )

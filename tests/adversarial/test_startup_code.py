@@ -73,14 +73,14 @@ def test_what_the_last_release_did_not_run_is_named(
         assert f"{path} of {name} runs at every start of Python, and is new" in found.log
     assert "known.pth of plain runs" not in found.log
 
-    report = with_startup(explain(before, after, toolbox, silent), before, after, toolbox)
+    report = with_startup(explain(before, after, toolbox, silent), before, after, toolbox.store)
     for text in (to_text(report), to_markdown(report).replace("\\", "")):
         assert "5 new at every start of Python" in text
         for name, path in expected.items():
             assert f"{name}: {path}, new" in text
 
     remove_tree(first.path)  # what changed since that lock counts as new then
-    again = with_startup(report, before, after, toolbox)
+    again = with_startup(report, before, after, toolbox.store)
     assert again.startup == report.startup
 
 
@@ -105,7 +105,7 @@ def test_a_relock_names_what_the_changed_packages_bring(
     assert f"hooked: {site}/hooked.pth, new" in text
     kept = read_report(toolbox.store, before.digest, after.digest)
     assert kept is not None
-    assert with_startup(kept, before, after, toolbox).startup == report.startup
+    assert with_startup(kept, before, after, toolbox.store).startup == report.startup
     # What the lock before brought too is not new.
     assert not explain_relock(after, before, toolbox, silent).startup
 

@@ -11,6 +11,7 @@ import pytest
 
 from elt_env.environment.build import ensure_prefix
 from elt_env.lock.make import lock
+from elt_env.machine.platform import target_here
 from elt_env.project.settings import open_project
 from tests.support.commands import REPOSITORY, Site, make_site
 from tests.support.project import toolbox_of
@@ -122,7 +123,7 @@ def _build(site: Site, six: str) -> Path:
     """
     (site.directory / "environment.yml").write_text(_SPEC.format(six=six))
     toolbox = toolbox_of(open_project(site.directory))
-    locked = lock(toolbox.target("elt", "3.11"), toolbox, Said()).lock
+    locked = lock(target_here("elt", "3.11"), toolbox, Said()).lock
     prefix = ensure_prefix(locked, toolbox, Said())
     done = site.elt_env("doctor", _TARGET, "--check", "pip_check")
     assert done.returncode == 0, done.stderr[-5000:]

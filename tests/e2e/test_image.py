@@ -20,6 +20,7 @@ from elt_env.image.push import push
 from elt_env.image.reference import parse_reference
 from elt_env.lock.make import lock as make_lock
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.project.settings import open_project
 from elt_env.proof.prove import IMAGE_CHECKS
 from elt_env.toolbox import Toolbox
@@ -47,9 +48,9 @@ class Elsewhere:
 @pytest.fixture(scope="module")
 def packed_elsewhere(elsewhere: Site) -> Elsewhere:
     toolbox = toolbox_of(open_project(elsewhere.directory))
-    lock = require_lock(toolbox.target("elt", "3.11"), toolbox)
+    lock = require_lock(target_here("elt", "3.11"), toolbox.store)
     ensure_prefix(lock, toolbox, silent)
-    return Elsewhere(toolbox, lock, pack(lock, toolbox, silent))
+    return Elsewhere(toolbox, lock, pack(lock, toolbox.project, toolbox.store, silent))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_a_patch_release_of_dagster_sends_a_tenth_at_most(
     packed_elsewhere: Elsewhere, registry: str
 ) -> None:
     toolbox = packed_elsewhere.toolbox
-    target = toolbox.target("elt", "3.11")
+    target = target_here("elt", "3.11")
     spec = toolbox.project.root / "environments/elt.yml"
     version = packed_elsewhere.lock.package("pip", "dagster").version
     older = f"{version.rpartition('.')[0]}.{int(version.rpartition('.')[2]) - 1}"
@@ -117,7 +118,7 @@ def test_a_patch_release_of_dagster_sends_a_tenth_at_most(
     other = make_lock(target, reopened, silent).lock
     assert other.package("pip", "dagster").version == older
     ensure_prefix(other, reopened, silent)
-    old = pack(other, reopened, silent)
+    old = pack(other, reopened.project, reopened.store, silent)
 
     reference = parse_reference(f"{registry}/team/elt")
     layout = Layout(old.path)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from elt_env.environment.prefix import Prefix
+from elt_env.machine.platform import target_here
 from elt_env.project.settings import open_project
 from elt_env.store.evidence import Evidence
 from elt_env.store.locks import Store
@@ -35,7 +36,7 @@ def toolbox(site: Site, first_run: subprocess.CompletedProcess[str], tmp_path: P
 
 @pytest.fixture
 def prefix(toolbox: Toolbox) -> Prefix:
-    lock = toolbox.store.current_lock(toolbox.target("elt", "3.11"))
+    lock = toolbox.store.current_lock(target_here("elt", "3.11"))
     assert lock is not None
     return Prefix(toolbox.store.prefix_path(lock), lock)
 

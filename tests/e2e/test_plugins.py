@@ -17,6 +17,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import EltEnvError
 from elt_env.lock.plugin_locks import forget_plugin_lock
 from elt_env.machine.indexes import Indexes, parse_index
+from elt_env.machine.platform import target_here
 from elt_env.project.settings import open_project
 from elt_env.proof.checks.plugins import provide_locked
 from elt_env.proof.checks.smoke_meltano import meltano_smoke
@@ -62,7 +63,7 @@ def prefix(toolbox: Toolbox) -> Prefix:
 
 
 def _prefix(toolbox: Toolbox) -> Prefix:
-    lock = toolbox.store.current_lock(toolbox.target("elt", "3.11"))
+    lock = toolbox.store.current_lock(target_here("elt", "3.11"))
     assert lock is not None
     return Prefix(toolbox.store.prefix_path(lock), lock)
 

@@ -18,6 +18,7 @@ import pytest
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.changes import compare
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.project.settings import open_project
 from elt_env.proof.checks import smoke
 from elt_env.proof.checks.smoke import Bench, Needs, conduct
@@ -69,7 +70,7 @@ def proof(
     root = copy_project(site.directory, tmp_path / "project with spaces")
     monkeypatch.setenv("ELT_ENV_HOME", str(site.home))
     toolbox = open_toolbox(open_project(root), "elt")
-    lock = toolbox.store.current_lock(toolbox.target("elt", "3.11"))
+    lock = toolbox.store.current_lock(target_here("elt", "3.11"))
     assert lock is not None
     yield Proof(toolbox, Prefix(toolbox.store.prefix_path(lock), lock))
     shutil.rmtree(site.home / "work", ignore_errors=True)

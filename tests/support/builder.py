@@ -123,12 +123,12 @@ def _main() -> int:
         lock = read_lock_directory(Path(directory), None)
         toolbox = toolbox_of(open_project(Path(project)))
         if goal == "repair":
-            repair(lock, verify(lock, toolbox, say), toolbox, say)
+            repair(lock, verify(lock, toolbox.store, say), toolbox, say)
         built = ensure_prefix(lock, toolbox, say)
         if goal == "pack":
-            pack(lock, toolbox, say)
+            pack(lock, toolbox.project, toolbox.store, say)
         elif goal == "gc":
-            collect(toolbox, say, grace=timedelta(0))
+            collect(toolbox.project, toolbox.store, say, grace=timedelta(0))
     except EltEnvError as error:
         _print(str(error))
         return error.exit_code

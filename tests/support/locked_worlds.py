@@ -19,6 +19,7 @@ from elt_env.conda import SolveRequest
 from elt_env.errors import UnsatisfiableError
 from elt_env.lock.make import Resolution, resolve, solve_unless_kept
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.spec.conda_spec import parse_conda_spec
 from elt_env.spec.faults import FaultsError
 from elt_env.toolbox import Toolbox
@@ -225,7 +226,7 @@ class _Locking(_Scene):
         self._locks += 1
         said = Said()
         toolbox = self._toolbox(spec)
-        target = toolbox.target(ENVIRONMENT, "3.11")
+        target = target_here(ENVIRONMENT, "3.11")
         try:
             found = resolve(solve_unless_kept(target, toolbox, said), toolbox, said)
         except UnsatisfiableError as error:

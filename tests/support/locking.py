@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from elt_env.lock.make import Locked, lock
+from elt_env.machine.platform import target_here
 from elt_env.package.target import Target
 from elt_env.toolbox import Toolbox
 from tests.support.channel import Channel
@@ -150,9 +151,9 @@ def lock_example(
     return scene.lock(conda=conda, pip=pip, policy=policy, upgrade=upgrade)
 
 
-def target_of(toolbox: Toolbox) -> Target:
+def target_of(_: Toolbox) -> Target:
     """Return the target that a scene locks."""
-    return toolbox.target(ENVIRONMENT, PYTHON)
+    return target_here(ENVIRONMENT, PYTHON)
 
 
 def versions_of(locked: Locked) -> dict[str, str]:

@@ -22,11 +22,13 @@ from elt_env.bundle.unpack import unpack_bundle
 from elt_env.errors import EltEnvError
 from elt_env.follow.follow import follow
 from elt_env.follow.machine import Machine
+from elt_env.machine.platform import target_here
 from elt_env.machine.process import marked
 from elt_env.project.settings import open_project
 from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
 from elt_env.store.locks import Store
+from elt_env.toolbox import open_toolbox
 from tests.support.project import ENVIRONMENT, toolbox_of
 from tests.support.said import Said
 
@@ -98,7 +100,7 @@ def _writes(arguments: tuple[object, ...]) -> bool:
 
 def _move(project: str, verb: str, change: int) -> int:
     toolbox = toolbox_of(open_project(Path(project)))
-    target = toolbox.target(ENVIRONMENT, toolbox.environment.pythons[0])
+    target = target_here(ENVIRONMENT, toolbox.environment.pythons[0])
     moves: dict[str, Callable[[], object]] = {
         "promote": lambda: promote(target, toolbox, _print, trigger="a reason", by="a test"),
         "rollback": lambda: roll_back(target, toolbox, _print, trigger="a reason", by="a test"),
@@ -107,7 +109,7 @@ def _move(project: str, verb: str, change: int) -> int:
             Machine(target, Store(Path(project, "source")), toolbox), _print, check="none"
         ),
         "unbundle": lambda: unpack_bundle(
-            Path(project, "given.tar"), open_project(Path(project)), _print
+            Path(project, "given.tar"), open_project(Path(project)), open_toolbox, _print
         ),
     }
     _die_before(change)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +73,10 @@ def write_spec(
 def toolbox_of(project: Project, environment: str = ENVIRONMENT) -> Toolbox:
     """Return the project's tools, as every command opens them."""
     return open_toolbox(project, environment)
+
+
+def at_moment(toolbox: Toolbox, moment: datetime) -> Toolbox:
+    """Return the same tools, with a store whose clock stands."""
+    store = copy(toolbox.store)
+    store.now = lambda: moment
+    return replace(toolbox, store=store)

@@ -74,7 +74,10 @@ def pretend_proven(
 ) -> None:
     """Record that checks have said that about the lock, or about an image of it."""
     for name in names:
-        detail, inputs = f"{name} is {status}", check_inputs(name, lock, toolbox)
+        detail, inputs = (
+            f"{name} is {status}",
+            check_inputs(name, lock, toolbox.project, toolbox.store),
+        )
         path = toolbox.store.log_path(lock.digest, name)
         write_atomically(path, f"{detail}\n")
         log = path.relative_to(toolbox.store.local_home).as_posix()

@@ -14,6 +14,7 @@ import pytest
 from elt_env.environment.build import BuildResult, ensure_prefix
 from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.machine.process import Completed, clean_environment, run
 from elt_env.toolbox import Toolbox
 from tests.support.channel import Channel
@@ -88,7 +89,7 @@ class Sample:
             pythons=[self.python],
         )
         toolbox = toolbox_of(project)
-        return lock(toolbox.target("elt", self.python), toolbox, silent, upgrade=None).lock
+        return lock(target_here("elt", self.python), toolbox, silent, upgrade=None).lock
 
     def directory(self, made: Lock) -> Path:
         """Return where the files of a lock lie."""

@@ -19,6 +19,7 @@ from elt_env.defs.readiness import readiness_asset, readiness_job
 from elt_env.defs.resources import EltProject
 from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.project import Project
 from tests.support.locking import Scene, target_of
@@ -175,7 +176,7 @@ def watched(scene: Scene, *, locked: bool = True, **options: Any) -> Iterator[Wa
     """Yield a project that is watched, and locked first; the options are `Scene.toolbox`'s."""
     toolbox = scene.toolbox(**options)
     for python in toolbox.environment.pythons if locked else ():
-        lock(toolbox.target(ENVIRONMENT, python), toolbox, scene.said)
+        lock(target_here(ENVIRONMENT, python), toolbox, scene.said)
     place = scene.root / "instance"
     place.mkdir()
     with dg.DagsterInstance.local_temp(str(place)) as instance:

@@ -21,6 +21,7 @@ from elt_env.defs.resources import EltProject, work_of
 from elt_env.defs.run_tags import ENVIRONMENT, TOLD
 from elt_env.defs.sensors.ticks import states
 from elt_env.errors import EltEnvError
+from elt_env.machine.platform import target_here
 from elt_env.project.policy import Policy
 from elt_env.release.notify import notify
 from elt_env.report.summary import SET_CLOCK
@@ -144,11 +145,11 @@ def _tell(
     environment, first = next(iter(policy.environments.items()))
     try:
         toolbox = project.toolbox(environment)
-        target = toolbox.target(environment, first.pythons[0])
+        target = target_here(environment, first.pythons[0])
     except EltEnvError as error:
         context.log.warning(error.problem)
         return
-    notify(target, toolbox, leveled(context.log), "blocked", told)
+    notify(target, toolbox.policy, toolbox.store, leveled(context.log), "blocked", told)
 
 
 def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
@@ -172,7 +173,7 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
             return dg.SkipReason(f"run {name} is of no environment's Python")
         toolbox = project.toolbox(environment)
         detail = f"the run {name} of {run.job_name} was lost: {context.failure_event.message}"
-        target = toolbox.target(environment, python)
+        target = target_here(environment, python)
         work_of(run, target, toolbox, leveled(context.log)).tell("blocked", detail)
         # A tick that ends with its code server is made again, from where the one before it began.
         context.instance.add_run_tags(run.run_id, {TOLD: "lost"})

@@ -16,7 +16,7 @@ from elt_env.defs.sensors.runs import Runs, claims
 from elt_env.defs.sensors.ticks import not_told_before
 from elt_env.defs.unloaded import told_without_tick
 from elt_env.errors import EltEnvError
-from elt_env.machine.platform import this_platform
+from elt_env.machine.platform import target_here, this_platform
 from elt_env.package.target import Target
 from elt_env.project.policy import Policy
 from elt_env.release.notice import Notice
@@ -176,7 +176,7 @@ class Walk:
             if python not in watcher.toolbox.environment.pythons:
                 told = "is not in the policy any more; reload the definitions"
                 return Outcome(told, look="needless")
-            return self._visit(watcher.toolbox.target(environment, python), look, watcher)
+            return self._visit(target_here(environment, python), look, watcher)
         except EltEnvError as error:
             return _trouble(error)
 

@@ -6,17 +6,17 @@ from elt_env.environment.activation_record import link_scripts
 from elt_env.environment.prefix import Prefix
 from elt_env.machine.environment_variables import read_activation
 from elt_env.machine.process import Say
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, judge
-from elt_env.toolbox import Toolbox
 
 
-def conda_scripts(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def conda_scripts(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """The environment does without the scripts that conda runs when it links and activates.
 
     What activation sets is set in all that is run from the prefix. A package whose post-link or
     pre-unlink script is not run, and what activation would do besides, are a warning.
     """
-    del toolbox
+    del tools
     if prefix.lock.interpreter is not None:
         return Finding("passed", "does not apply: there is no conda in a venv")
     activation = read_activation(prefix.path)

@@ -9,11 +9,11 @@ from elt_env.environment.prefix import Prefix
 from elt_env.environment.prefix_content import require_conda_untouched, require_installed_is_locked
 from elt_env.errors import IntegrityError
 from elt_env.machine.process import Say
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, judge
-from elt_env.toolbox import Toolbox
 
 
-def mixed_managers(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def mixed_managers(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """Each distribution is there once, in the locked version, and its files are as installed.
 
     conda-meta holds the locked packages and no others, every file of conda's is as conda linked
@@ -38,7 +38,11 @@ def mixed_managers(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
         passed += f"; {len(files.shared)} files brought by several of pip's"
     faults += files.changed
     shared = [str(each) for each in files.shared if each.matters]
-    refused = shared if toolbox.environment.shared_files == "refuse" else []
+    refused = (
+        shared
+        if tools.project.environment(prefix.lock.target.environment).shared_files == "refuse"
+        else []
+    )
     rest = "\n".join(str(each) for each in files.shared if not each.matters)
     notes = [] if refused else shared
     counts = {"shared_files": len(shared)}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.scratch_dir import ScratchDir
 from elt_env.machine.process import Say
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.store.evidence import Status, Table
-from elt_env.toolbox import Toolbox
 
 _NAMED = 5
 
@@ -32,7 +32,7 @@ class Finding:
     table: Table | None = None
 
 
-Check = Callable[[Prefix, Toolbox, Say], Finding]
+Check = Callable[[Prefix, CheckTools, Say], Finding]
 
 
 def first(lines: Sequence[str], most: int = _NAMED) -> str:

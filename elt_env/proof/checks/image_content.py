@@ -13,6 +13,7 @@ from elt_env.errors import IntegrityError
 from elt_env.image.oci.reader import layer_content, read_image
 from elt_env.image.source import PLACE
 from elt_env.machine.process import Say
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, judge
 from elt_env.proof.checks.image_subject import ImageUnderTest
 from elt_env.proof.checks.image_traces import (
@@ -24,7 +25,6 @@ from elt_env.proof.checks.image_traces import (
     secret_traces,
     wants_look,
 )
-from elt_env.toolbox import Toolbox
 
 _SPECIAL = 0o6000  # set-user-id and set-group-id
 _STICKY = 0o1000
@@ -32,7 +32,7 @@ _OTHERS_WRITE = 0o002
 _ANY_WRITE = 0o022
 
 
-def image_content(image: ImageUnderTest, toolbox: Toolbox, say: Say) -> Finding:
+def image_content(image: ImageUnderTest, tools: CheckTools, say: Say) -> Finding:
     """No file or link tells of the building machine, or a secret; owners and modes are sane.
 
     The environment and the projects belong to root, everybody can read them, and only root can
@@ -43,10 +43,10 @@ def image_content(image: ImageUnderTest, toolbox: Toolbox, say: Say) -> Finding:
         content = read_image(image.layout, image.manifest)
         inside = _named_by(content.config.env)
         look = _Look(
-            place=toolbox.policy.image_path.strip("/"),
+            place=tools.project.policy.image_path.strip("/"),
             traces=(
-                *host_traces(image.prefix, toolbox, inside),
-                *secret_traces(toolbox.indexes, os.environ),
+                *host_traces(image.prefix, tools.project, tools.store, inside),
+                *secret_traces(tools.files.indexes, os.environ),
             ),
         )
         for number, layer in enumerate(content.layers, 1):

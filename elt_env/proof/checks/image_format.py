@@ -15,11 +15,12 @@ from elt_env.image.oci.layout import Layout
 from elt_env.image.oci.reader import LAYER_TYPES, Image, layer_content, read_image, single_image
 from elt_env.image.spec import Descriptor
 from elt_env.machine.process import Say, clean_environment, end_of, run
+from elt_env.project.project import Project
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, judge
 from elt_env.proof.checks.image_subject import ImageUnderTest
 from elt_env.runtime.files import sha256_of
 from elt_env.runtime.input_files import read_stored
-from elt_env.toolbox import Toolbox
 
 _NAME = "checked"
 _MOST_LAYERS = 127  # what overlayfs can stack, less the one that is written to
@@ -70,7 +71,7 @@ class Skopeo:
             )
 
 
-def image_format(image: ImageUnderTest, toolbox: Toolbox, say: Say) -> Finding:
+def image_format(image: ImageUnderTest, tools: CheckTools, say: Say) -> Finding:
     """Manifest, config and layers are there, have their digests, and fit together.
 
     Every layer unpacks to its diff_id. Where skopeo is installed, it copies the image as well, and
@@ -87,10 +88,10 @@ def image_format(image: ImageUnderTest, toolbox: Toolbox, say: Say) -> Finding:
         *_of_layers(image, content),
     ]
     said = "skopeo is not installed, so it was not asked"
-    skopeo = Skopeo(toolbox.policy.tool_limit.total_seconds())
+    skopeo = Skopeo(tools.project.policy.tool_limit.total_seconds())
     if skopeo.installed and not faults:
         said = "skopeo copies it as it is"
-        faults += _of_skopeo(image, toolbox, skopeo, say)
+        faults += _of_skopeo(image, tools.project, skopeo, say)
     size = sum(each.blob.size for each in content.layers)
     passed = f"{len(content.layers)} layers, {size / 1e6:.0f} MB, all as their digests say; {said}"
     counts = {"layers": len(content.layers), "bytes": size}
@@ -165,8 +166,8 @@ def _of_layers(image: ImageUnderTest, content: Image) -> Iterator[str]:
                 yield error.problem
 
 
-def _of_skopeo(image: ImageUnderTest, toolbox: Toolbox, skopeo: Skopeo, say: Say) -> Iterator[str]:
-    with scratch_dir(toolbox.project.local_home, image.prefix.lock.digest) as place:
+def _of_skopeo(image: ImageUnderTest, project: Project, skopeo: Skopeo, say: Say) -> Iterator[str]:
+    with scratch_dir(project.local_home, image.prefix.lock.digest) as place:
         try:
             copied = skopeo.copy(image.layout, image.manifest, _NAME, Path(place.path), say)
         except EltEnvError as error:

@@ -15,6 +15,7 @@ from elt_env.image.source import PLACE
 from elt_env.image.store import ImageStore
 from elt_env.machine.process import Completed, Say
 from elt_env.proof.checks import smoke_dbt
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.image_subject import WORK, ImageUnderTest, hand_over, seen_in_image
 from elt_env.proof.checks.smoke import Bench, Needs, conduct, last_words
@@ -22,7 +23,6 @@ from elt_env.proof.checks.smoke_meltano import LOADED
 from elt_env.proof.rows import to_json_lines
 from elt_env.proof.smoke_projects import smoke_project
 from elt_env.runtime.files import write_atomically, writing
-from elt_env.toolbox import Toolbox
 
 _ROWS = "rows"
 _PYTHON = "import sqlite3, ssl, sys; sys.exit(not sys.prefix.startswith('{place}'))"
@@ -32,7 +32,7 @@ _DBT = ("dbt-core", "dbt-duckdb")
 _DAGSTER = ("dagster", "dagster-dbt", "dagster-duckdb-pandas", *_DBT)
 
 
-def image_runs(image: ImageUnderTest, toolbox: Toolbox, say: Say) -> Finding:
+def image_runs(image: ImageUnderTest, tools: CheckTools, say: Say) -> Finding:
     """Its Python, dbt, Meltano and Dagster work as the image's user, offline, on a read-only root.
 
     dbt builds the smoke project, the image's own where it has one, over the rows of the lock, and
@@ -41,13 +41,13 @@ def image_runs(image: ImageUnderTest, toolbox: Toolbox, say: Say) -> Finding:
     """
 
     def body(bench: Bench) -> Finding:
-        roots = ImageStore(toolbox.store).roots
+        roots = ImageStore(tools.store).roots
         search = find_sandbox(image.layout, image.manifest, roots, say)
         if search.sandbox is None:
             return Finding("not_run", f"No sandbox works here:\n{search.reasons}")
         return _check(_inside(bench, search.sandbox))
 
-    return conduct(body, Needs((), ()), image.prefix, toolbox, say)
+    return conduct(body, Needs((), ()), image.prefix, tools, say)
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class _Inside(Bench):
 
     def project(self, name: str) -> Path:
         """Return where the smoke project of that name is: the image's own, or a copy at /work."""
-        root = self.toolbox.project.root
+        root = self.tools.project.root
         found = smoke_project(root, name)
         return Path(PLACE) / name if found == root / name else self.place.copy_of(found)
 
     def run(self, tool: str, *arguments: str | Path, variables: Mapping[str, str]) -> Completed:
         """Run the tool that comes first on the image's PATH."""
         hand_over(self.place.path, self.sandbox.owner)
-        seen = seen_in_image(self.prefix, self.toolbox, self.place)
+        seen = seen_in_image(self.prefix, self.tools.project.policy, self.place)
         task = Task(
             command=(tool, *(seen(str(each)) for each in arguments)),
             variables={name: seen(value) for name, value in variables.items()},
@@ -82,12 +82,12 @@ class _Inside(Bench):
 
 def _inside(bench: Bench, sandbox: Sandbox) -> _Inside:
     return _Inside(
-        bench.prefix, bench.toolbox, bench.place, bench.say, bench.note, bench.limit, sandbox
+        bench.prefix, bench.tools, bench.place, bench.say, bench.note, bench.limit, sandbox
     )
 
 
 def _check(bench: _Inside) -> Finding:
-    place = bench.toolbox.policy.image_path
+    place = bench.tools.project.policy.image_path
     _require(bench, "python", "-c", _PYTHON.format(place=place))
     said = [f"with {bench.sandbox.name}: python"]
     missing = []
@@ -128,7 +128,7 @@ def _validate(bench: _Inside) -> None:
     place = bench.place
     project = place.path / smoke_dbt.PROJECT
     if not project.is_dir():
-        place.copy_of(smoke_project(bench.toolbox.project.root, smoke_dbt.PROJECT))
+        place.copy_of(smoke_project(bench.tools.project.root, smoke_dbt.PROJECT))
     home = place.directory("dagster")
     with writing(place.path):
         shutil.copy(_PROGRAM, place.path / _PROGRAM.name)

@@ -12,9 +12,10 @@ from elt_env.environment.scratch_dir import ScratchDir
 from elt_env.image.oci.layout import Layout
 from elt_env.image.spec import Descriptor
 from elt_env.machine.process import Say
+from elt_env.project.policy import Policy
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding
 from elt_env.runtime.files import writing
-from elt_env.toolbox import Toolbox
 
 WORK = "/work"
 """Where the directory of a run is seen in the image."""
@@ -34,15 +35,15 @@ class ImageUnderTest:
     layout: Layout
 
 
-ImageCheck = Callable[[ImageUnderTest, Toolbox, Say], Finding]
+ImageCheck = Callable[[ImageUnderTest, CheckTools, Say], Finding]
 
 
-def seen_in_image(prefix: Prefix, toolbox: Toolbox, place: ScratchDir) -> Callable[[str], str]:
+def seen_in_image(prefix: Prefix, policy: Policy, place: ScratchDir) -> Callable[[str], str]:
     """Return what tells how a text with paths of this machine reads in the image."""
 
     def seen(text: str) -> str:
         own = text.replace(str(place.path), WORK)
-        return own.replace(str(prefix.path), toolbox.policy.image_path)
+        return own.replace(str(prefix.path), policy.image_path)
 
     return seen
 

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from elt_env.environment.prefix import Prefix
 from elt_env.machine.indexes import Indexes
-from elt_env.toolbox import Toolbox
+from elt_env.project.project import Project
+from elt_env.store.locks import Store
 
 _PIECE = 8 << 20
 _SHORTEST_SECRET = 8  # characters; shorter ones stand anywhere by chance
@@ -69,7 +70,9 @@ class Trace:
         return False
 
 
-def host_traces(prefix: Prefix, toolbox: Toolbox, inside: Iterable[str]) -> tuple[Trace, ...]:
+def host_traces(
+    prefix: Prefix, project: Project, store: Store, inside: Iterable[str]
+) -> tuple[Trace, ...]:
     """Return the places of this machine that an image must not tell of.
 
     The prefix, the store, the project, the user's home, and the Python that runs this. What has a
@@ -79,9 +82,9 @@ def host_traces(prefix: Prefix, toolbox: Toolbox, inside: Iterable[str]) -> tupl
     """
     named = {
         "the prefix": prefix.path,
-        "the store": toolbox.store.local_home,
-        "the cache": toolbox.caches.path,
-        "the project": toolbox.project.root,
+        "the store": store.local_home,
+        "the cache": project.caches.path,
+        "the project": project.root,
         "the user's home": Path.home(),
         "this project's Python": Path(sys.base_prefix),
     }

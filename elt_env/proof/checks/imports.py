@@ -15,11 +15,11 @@ from elt_env.environment.modules import (
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock, owned_distributions
 from elt_env.machine.process import Say
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, first
 from elt_env.proof.import_faults import NOTHING, Excuse, ImportFault, Surroundings, excuse, is_in
 from elt_env.spec.extras import needed_always, needed_by_extras
 from elt_env.store.evidence import Status, Table
-from elt_env.toolbox import Toolbox
 
 _NAMED = 3
 _ALLOWED = Excuse("allowed to fail")
@@ -40,7 +40,7 @@ _UNTOUCHED = {
 }
 
 
-def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def imports(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """The top-level modules of every distribution import, and all of those that were asked for.
 
     But for those of the allow-list, and those that want what an extra brings that nobody asked for,
@@ -48,11 +48,13 @@ def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     a warning. Where nothing imports of a distribution that was asked for, for want of what nothing
     requires, it fails all the same.
     """
-    limit = toolbox.policy.tool_limit.total_seconds()
+    limit = tools.project.policy.tool_limit.total_seconds()
     distributions = {each.name: each for each in prefix.distributions()}
     owners = modules_by_distribution(prefix)
     tops = {module: name for name, modules in owners.items() for module in modules}
-    judge = _Judge(prefix, owners, toolbox.environment.imports_allow)
+    judge = _Judge(
+        prefix, owners, tools.project.environment(prefix.lock.target.environment).imports_allow
+    )
     results = import_all(tops, prefix, limit, say)
     broken = {each.module for each in results if each.fault}
     below = {
@@ -76,7 +78,7 @@ def imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     return _judge([*results, *more], tops | below, prefix, excused, note)
 
 
-def extra_imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def extra_imports(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """What a run on DuckDB does not touch imports too: BigQuery's adapter and client."""
     installed = prefix.lock.distributions
     owner_of = {
@@ -87,7 +89,7 @@ def extra_imports(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     }
     if not owner_of:
         return Finding("passed", "nothing of BigQuery is in the lock")
-    results = import_all(owner_of, prefix, toolbox.policy.tool_limit.total_seconds(), say)
+    results = import_all(owner_of, prefix, tools.project.policy.tool_limit.total_seconds(), say)
     return _judge(results, owner_of, prefix, {})
 
 

@@ -12,13 +12,14 @@ from elt_env.lock.plugin_locks import read_plugin_lock
 from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import digest_of
 from elt_env.project.own_checks import IN_IMAGE, MeltanoCheck
+from elt_env.project.project import Project
 from elt_env.proof.checks import smoke_dagster, smoke_dbt, smoke_meltano
 from elt_env.proof.checks.image import IMAGE_CHECKS
 from elt_env.proof.checks.own import own_check_inputs
 from elt_env.proof.checks.plugins import SMOKE
 from elt_env.proof.smoke_projects import smoke_project
 from elt_env.store.evidence import PLACE, PREFIX
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 _VERSIONS = {
     "imports": 5,
@@ -51,7 +52,7 @@ _ENVIRONMENT_POLICY: dict[str, tuple[str, ...]] = {
 }
 
 
-def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:
+def check_inputs(name: str, lock: Lock, project: Project, store: Store) -> Mapping[str, str]:
     """Return everything that a check reads beside the image, by name.
 
     Of the prefix, it is what it held when it was sealed: built again at one place it holds the
@@ -60,42 +61,42 @@ def check_inputs(name: str, lock: Lock, toolbox: Toolbox) -> Mapping[str, str]:
     Raises:
         StorageError: a project cannot be read.
     """
-    own = toolbox.environment.checks.get(name.removesuffix(IN_IMAGE))
+    environment = project.environment(lock.target.environment)
+    own = environment.checks.get(name.removesuffix(IN_IMAGE))
     on_image = name in IMAGE_CHECKS or (own is not None and name.endswith(IN_IMAGE))
     inputs = {"the check": str(_VERSIONS.get(name, 1)), "the machine": _machine(lock)}
-    base = Prefix(toolbox.store.prefix_path(lock), lock).base
+    base = Prefix(store.prefix_path(lock), lock).base
     if base:
         inputs["the interpreter"] = base.identity_now
-    seal = None if on_image else seal_of(toolbox.store.prefix_path(lock))
+    seal = None if on_image else seal_of(store.prefix_path(lock))
     if seal:
         inputs[PREFIX] = seal
-        if toolbox.store.shared:
-            inputs[PLACE] = str(toolbox.store.prefix_path(lock))
-    inputs |= plugin_inputs(name, lock, toolbox)
+        if store.shared:
+            inputs[PLACE] = str(store.prefix_path(lock))
+    inputs |= plugin_inputs(name, lock, project, store)
     if own is not None:
-        return {**inputs, **own_check_inputs(own, toolbox)}
-    for project in _PROJECTS.get(name, ()):
-        inputs[f"project {project}"] = digest_of_project(
-            smoke_project(toolbox.project.root, project)
-        )
+        return {**inputs, **own_check_inputs(own, project)}
+    for each in _PROJECTS.get(name, ()):
+        inputs[f"project {each}"] = digest_of_project(smoke_project(project.root, each))
     for key in _POLICY.get(name, ()):
-        inputs[_policy_name(key)] = digest_of(getattr(toolbox.policy, key))
+        inputs[_policy_name(key)] = digest_of(getattr(project.policy, key))
     for key in _ENVIRONMENT_POLICY.get(name, ()):
-        inputs[_policy_name(key)] = digest_of(getattr(toolbox.environment, key))
+        inputs[_policy_name(key)] = digest_of(getattr(environment, key))
     return inputs
 
 
-def plugin_inputs(name: str, lock: Lock, toolbox: Toolbox) -> dict[str, str]:
+def plugin_inputs(name: str, lock: Lock, project: Project, store: Store) -> dict[str, str]:
     """Return the lock of the plugins that a check runs, which it may make itself.
 
     Raises:
         IntegrityError: it cannot be read.
     """
     own = name.removesuffix(IN_IMAGE)
-    is_own = isinstance(toolbox.environment.checks.get(own), MeltanoCheck)
+    checks = project.environment(lock.target.environment).checks
+    is_own = isinstance(checks.get(own), MeltanoCheck)
     if not is_own and (name not in _MELTANO or "meltano" not in lock.distributions):
         return {}
-    kept = read_plugin_lock(toolbox.store.documents, lock.target, own if is_own else SMOKE)
+    kept = read_plugin_lock(store.documents, lock.target, own if is_own else SMOKE)
     return {"plugins": kept.digest if kept else NOT_LOCKED}
 
 

@@ -21,8 +21,8 @@ from elt_env.machine.environment_variables import prefix_environment, user_envir
 from elt_env.machine.process import Say, end_of, run
 from elt_env.machine.scratch import scratch_directory
 from elt_env.machine.system_libraries import SystemLibraries, system_libraries
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, judge
-from elt_env.toolbox import Toolbox
 
 # Of the standard library, what loads shared libraries or has a namesake among the caller's modules.
 _STANDARD = ("ssl", "sqlite3", "ctypes", "zlib", "bz2", "lzma", "hashlib", "secrets")
@@ -159,7 +159,7 @@ def look_around(
     return Surroundings(**(content | {name: tuple(content[name]) for name in lists}))
 
 
-def isolation(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def isolation(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """The tools use nothing but the prefix and the system's libraries, whatever the caller's setup.
 
     So it is with the tools that are started here, and with what `elt-env run` and `elt-env shell`
@@ -171,7 +171,7 @@ def isolation(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     """
     names = [each.name for each in programs(prefix.path)]
     modules = [*_STANDARD, *_requested_modules(prefix)]
-    limit = toolbox.policy.tool_limit.total_seconds()
+    limit = tools.project.policy.tool_limit.total_seconds()
     with hostile_caller(prefix, names) as caller:
         asked = [name for name, _ in prefix.lock.variables if name.startswith(_LEADING)]
         tool = _without(asked, tool_variables(prefix, caller))

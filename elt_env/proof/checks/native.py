@@ -13,23 +13,23 @@ from elt_env.environment.prefix import Prefix
 from elt_env.environment.prefix_owners import owners, shown
 from elt_env.machine.process import Say
 from elt_env.machine.system_libraries import system_libraries
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, judge
 from elt_env.python.wheel_tags import tags_of, wheel_tags
 from elt_env.runtime.input_files import read_stored_text
-from elt_env.toolbox import Toolbox
 
 # The name of an extension module says for which interpreter: PEP 3149; `.abi3` since PEP 384.
 _EXTENSION = re.compile(r"(?P<stem>[^.]+)\.(?P<abi>(?:cpython|pypy|graalpy)[^.]*|abi3)\.so")
 
 
-def binary_abi(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def binary_abi(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """All native code is made for this interpreter, this platform and this machine's libraries.
 
     Each file is ELF of the platform's class and machine; each extension module has a file whose
     name fits the interpreter; each wheel has a tag that the interpreter takes; and the library
     that the loader finds defines every symbol version asked of it, glibc's and libstdc++'s too.
     """
-    del toolbox
+    del tools
     code = native_code(prefix)
     owner_of = owners(prefix)
     found = load_all(code, prefix, system_libraries())
@@ -99,13 +99,13 @@ def _table(code: NativeCode, prefix: Prefix) -> str:
     )
 
 
-def native_libraries(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def native_libraries(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """Every shared library that native code needs is found: in the prefix, or the system's.
 
     Looked for as the dynamic loader does, from the interpreter or the program that loads it. One
     that is nowhere on its way is excused when the same package brings it: it loads that first.
     """
-    del toolbox
+    del tools
     code = native_code(prefix)
     owner_of = owners(prefix)
     missing = sorted(load_all(code, prefix, system_libraries()).missing)

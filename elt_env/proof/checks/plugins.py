@@ -22,9 +22,11 @@ from elt_env.lock.plugin_locks import (
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
+from elt_env.pip import Resolver
 from elt_env.pip.port import Resolved, ResolveRequest
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.runtime.files import write_atomically
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 PINS = "plugins.lock"
 """The directory of a project's copy with what each of its plugins is installed from."""
@@ -34,7 +36,7 @@ SMOKE = "meltano_smoke"
 
 
 def provide_locked(
-    project: MeltanoProject, check: str, toolbox: Toolbox, lock: Lock, say: Say
+    project: MeltanoProject, check: str, tools: CheckTools, lock: Lock, say: Say
 ) -> None:
     """Make the plugins' environments ready, each with what is locked for it.
 
@@ -43,19 +45,19 @@ def provide_locked(
 
     Raises: as `MeltanoProject.provide_plugins`.
     """
-    cache = toolbox.project.local_home / "cache" / "meltano"
-    if pin_plugins(project.path, check, toolbox, lock):
+    cache = tools.project.local_home / "cache" / "meltano"
+    if pin_plugins(project.path, check, tools.store, lock):
         project.provide_plugins(cache, say)
         return
     asked = _asked(project.path)
-    before = plugin_lock_before(toolbox.store.documents, lock.target, check)
+    before = plugin_lock_before(tools.store.documents, lock.target, check)
     replace(project, after=before.digest if before else "").provide_plugins(cache, say)
     try:
-        made = _lock_installed(project.system, asked, toolbox, lock, say)
+        made = _lock_installed(project.system, asked, tools.resolver, lock, say)
     except EltEnvError as error:
         say(f"the plugins of {check} cannot be locked: {error.problem}", logging.WARNING)
         return
-    documents, target = toolbox.store.documents, lock.target
+    documents, target = tools.store.documents, lock.target
     kept = read_plugin_lock(documents, target, check)
     if kept is None or kept.digest != made.digest or not _is_for(kept, asked, lock):
         write_plugin_lock(documents, target, check, made)
@@ -63,12 +65,12 @@ def provide_locked(
             say(f"{check}: {line}")
 
 
-def put_back(check: str, toolbox: Toolbox, lock: Lock) -> tuple[str, ...]:
+def put_back(check: str, store: Store, lock: Lock) -> tuple[str, ...]:
     """Let a check's plugins be locked as before; return what was locked anew, a line each.
 
     Where nothing else was locked before, the lock stays as it is.
     """
-    documents, target = toolbox.store.documents, lock.target
+    documents, target = store.documents, lock.target
     before = plugin_lock_before(documents, target, check)
     made = read_plugin_lock(documents, target, check)
     changes = plugin_changes(before, made) if made else ()
@@ -77,9 +79,9 @@ def put_back(check: str, toolbox: Toolbox, lock: Lock) -> tuple[str, ...]:
     return changes
 
 
-def pin_plugins(project: Path, check: str, toolbox: Toolbox, lock: Lock) -> bool:
+def pin_plugins(project: Path, check: str, store: Store, lock: Lock) -> bool:
     """Let the copy of a project install what is locked; return whether there is such a lock."""
-    kept = read_plugin_lock(toolbox.store.documents, lock.target, check)
+    kept = read_plugin_lock(store.documents, lock.target, check)
     if kept is None or not _is_for(kept, _asked(project), lock):
         return False
     locked = {(each.kind, each.name): each for each in kept.plugins}
@@ -110,7 +112,7 @@ def _asked(project: Path) -> dict[tuple[str, str], str]:
 
 
 def _lock_installed(
-    system: Path, asked: Asked, toolbox: Toolbox, lock: Lock, say: Say
+    system: Path, asked: Asked, resolver: Resolver, lock: Lock, say: Say
 ) -> PluginLock:
     request = ResolveRequest(requirements=(), python=lock.python.version, wheels_only=False)
     plugins = []
@@ -118,7 +120,7 @@ def _lock_installed(
         found = list(_installed(system / kind / name / "venv"))
         direct = tuple(sorted(line for _, line in found if line))
         resolved = tuple(each for each, line in found if not line)
-        packages = toolbox.resolver.files(resolved, request, say)
+        packages = resolver.files(resolved, request, say)
         plugins.append(LockedPlugin(kind, name, url, packages, direct))
     return PluginLock(lock.target.python, lock.target.platform, tuple(plugins))
 

@@ -8,13 +8,13 @@ from elt_env.environment.prefix import Prefix
 from elt_env.environment.second_prefix import second_prefix
 from elt_env.environment.tree import differences
 from elt_env.machine.process import Say
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, judge
-from elt_env.toolbox import Toolbox
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def reproducible(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def reproducible(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """Everything is locked with its sha256, and building the prefix once more gives the same tree.
 
     The same files with the same content and permissions, but for the prefix's own path and what
@@ -29,7 +29,7 @@ def reproducible(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     ]
     if faults:
         return judge(faults, "")
-    with second_prefix(lock, toolbox, say) as second:
+    with second_prefix(lock, tools, say) as second:
         faults = differences(prefix.path, second.path)
     for each in faults:
         say(f"reproducible: {each}")

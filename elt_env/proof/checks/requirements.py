@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from elt_env.environment.prefix import Prefix
 from elt_env.machine.process import Say
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, first
 from elt_env.spec.extras import InstalledMetadata, unmet_extras
-from elt_env.toolbox import Toolbox
 
 _PIP = "pip: "
 
 
-def pip_check(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def pip_check(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """Every distribution finds the distributions it needs, in versions that it admits.
 
     Those among them that the extras need which the spec or another distribution asks for.
     """
-    faults = (*toolbox.installer.inconsistencies(prefix.path, say), *_of_extras(prefix))
+    faults = (*tools.installer.inconsistencies(prefix.path, say), *_of_extras(prefix))
     if faults:
         return Finding("failed", first(faults), "\n".join(faults))
     return Finding("passed", f"{len(prefix.lock.distributions)} distributions fit together")

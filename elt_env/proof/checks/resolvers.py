@@ -5,11 +5,11 @@ from __future__ import annotations
 from elt_env.environment.prefix import Prefix
 from elt_env.lock.comparison import asks_pip, compare_with, maker_of
 from elt_env.machine.process import Say
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, judge
-from elt_env.toolbox import Toolbox
 
 
-def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def solver_differences(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """Asked what the lock was made from, another resolver chooses the same versions.
 
     That is pip's own, or uv where another made the lock; see `compare_with`. Another choice is a
@@ -19,7 +19,7 @@ def solver_differences(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     if not asks_pip(lock):
         return Finding("passed", "the lock has nothing of pip's")
     name = "pip" if maker_of(lock).startswith("uv ") else "uv"
-    found = compare_with(name, lock, toolbox, say)
+    found = compare_with(name, lock, tools.files, tools.resolver_named, say)
     if found.conflict:
         told = f"{name} finds no solution where {found.maker} did"
         return Finding("warned", told, found.conflict)

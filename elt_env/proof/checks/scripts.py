@@ -18,8 +18,9 @@ from elt_env.lockfile.document import owned_distributions
 from elt_env.machine.environment_variables import prefix_environment
 from elt_env.machine.process import Say, end_of, run
 from elt_env.machine.scratch import scratch_directory
+from elt_env.project.policy import Policy
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, judge
-from elt_env.toolbox import Toolbox
 
 _GROUP = "console_scripts"
 _SCRIPTS = (_GROUP, "gui_scripts")
@@ -43,7 +44,7 @@ class _Offered:
         return self.point.module + attribute
 
 
-def console_scripts(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def console_scripts(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """Every entry point of every distribution loads, and the requested tools' scripts answer.
 
     These answer `--help` or `--version`, in a directory of their own, within a minute; each other
@@ -68,18 +69,18 @@ def console_scripts(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
         for each in offered
         if not (each.point.extras or (each.point.group == _GROUP and each.point.name in names))
     ]
-    faults, optional, log = _load(rest, prefix, toolbox, say)
+    faults, optional, log = _load(rest, prefix, tools.project.policy, say)
     left = f"; optional and not there: {', '.join(optional)}" if optional else ""
     passed = f"{len(names)} scripts answer, {len(rest) - len(optional)} entry points load{left}"
     return judge([*gone, *silent, *faults], passed, log=log)
 
 
 def _load(
-    offered: list[_Offered], prefix: Prefix, toolbox: Toolbox, say: Say
+    offered: list[_Offered], prefix: Prefix, policy: Policy, say: Say
 ) -> tuple[list[str], list[str], str]:
     """Return what is wrong with the entry points, which are optional, and all that was seen."""
     by_reference = {each.reference: each for each in offered}
-    limit = toolbox.policy.tool_limit.total_seconds()
+    limit = policy.tool_limit.total_seconds()
     results = import_all(by_reference, prefix, limit, say)
     found = modules_by_distribution(prefix).values()
     brought = {module.partition(".")[0] for modules in found for module in modules}

@@ -15,10 +15,10 @@ from elt_env.errors import IntegrityError, ProofError, ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.environment_variables import prefix_environment
 from elt_env.machine.process import Completed, Say, end_of, keeping, run, unheard
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, concluded
 from elt_env.proof.rows import Row, lock_rows
 from elt_env.proof.smoke_projects import smoke_project
-from elt_env.toolbox import Toolbox
 
 _LIMIT = 600.0
 """Seconds that one command of a smoke check may take, if the policy's tool-limit is not less."""
@@ -39,7 +39,7 @@ class Bench:
     """
 
     prefix: Prefix
-    toolbox: Toolbox
+    tools: CheckTools
     place: ScratchDir
     say: Say
     note: Say
@@ -52,7 +52,7 @@ class Bench:
 
     def project(self, name: str) -> Path:
         """Return a copy of the smoke project of that name."""
-        return self.place.copy_of(smoke_project(self.toolbox.project.root, name))
+        return self.place.copy_of(smoke_project(self.tools.project.root, name))
 
     def run(self, tool: str, *arguments: str | Path, variables: Mapping[str, str]) -> Completed:
         """Run a tool of the prefix, by its absolute path; its exit code is left to the caller.
@@ -91,12 +91,12 @@ class Bench:
 
     def rows(self) -> tuple[Row, ...]:
         """Return the rows of the lock, of the target's lock before it, and of its evidence."""
-        store = self.toolbox.store
+        store = self.tools.store
         return lock_rows(self.lock, self._previous(), store.evidence(self.lock.digest))
 
     def _previous(self) -> Lock | None:
         """Return the current lock when this one is not, else the one before; None without."""
-        store, target = self.toolbox.store, self.lock.target
+        store, target = self.tools.store, self.lock.target
         try:
             pointer = store.pointer(target)
             if pointer is None:
@@ -131,7 +131,7 @@ class Needs:
 
 
 def conduct(
-    body: Callable[[Bench], Finding], needs: Needs, prefix: Prefix, toolbox: Toolbox, say: Say
+    body: Callable[[Bench], Finding], needs: Needs, prefix: Prefix, tools: CheckTools, say: Say
 ) -> Finding:
     """Return what the body finds at a bench of its own; the bench is kept unless it passed.
 
@@ -148,10 +148,10 @@ def conduct(
     said: list[str] = []
 
     tell, note = keeping(said, say), keeping(said, unheard)
-    most = min(_LIMIT, toolbox.policy.tool_limit.total_seconds())
-    with scratch_dir(toolbox.project.local_home, prefix.lock.digest) as place:
+    most = min(_LIMIT, tools.project.policy.tool_limit.total_seconds())
+    with scratch_dir(tools.project.local_home, prefix.lock.digest) as place:
         try:
-            finding = body(Bench(prefix, toolbox, place, tell, note, most))
+            finding = body(Bench(prefix, tools, place, tell, note, most))
         except (ToolError, ProofError) as error:
             finding = Finding("failed", str(error))
         place.kept = finding.status == "failed"

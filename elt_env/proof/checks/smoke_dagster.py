@@ -14,6 +14,7 @@ from elt_env.errors import ProofError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Completed, Say
 from elt_env.machine.scratch import scratch_directory
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.smoke import Bench, Needs, broken_off, conduct, tried_parts
 from elt_env.proof.checks.smoke_dbt import (
@@ -27,7 +28,6 @@ from elt_env.proof.checks.smoke_meltano import LOADED
 from elt_env.proof.rows import to_json_lines
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored_text
-from elt_env.toolbox import Toolbox
 
 NEEDS = Needs((PROJECT,), ("dagster",))
 INSTANCE = """\
@@ -54,7 +54,7 @@ _POSTGRES = Path("/usr/lib/postgresql")
 _POSTGRES_PROGRAMS = ("initdb", "postgres")
 
 
-def dagster_smoke(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def dagster_smoke(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """Dagster's parts work, each with what the lock has of its family.
 
     Its libraries belong together; definitions load and validate; a code server answers a client;
@@ -63,7 +63,7 @@ def dagster_smoke(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     project, and every package comes through. The storages of dagster-postgres and dagster-mysql
     are made up to the connection; where this machine has a PostgreSQL, a run is told to it.
     """
-    return conduct(_check, NEEDS, prefix, toolbox, say)
+    return conduct(_check, NEEDS, prefix, tools, say)
 
 
 def _check(bench: Bench) -> Finding:

@@ -15,6 +15,7 @@ from elt_env.errors import ProofError, ToolError
 from elt_env.machine.environment_variables import prefix_environment
 from elt_env.machine.process import Completed, Say, end_of, run
 from elt_env.proof import dbt_results
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, first
 from elt_env.proof.checks.smoke import Bench, Needs, broken_off, conduct, last_words, tried_parts
 from elt_env.proof.checks.smoke_meltano import LOADED, load
@@ -23,7 +24,6 @@ from elt_env.proof.rows import to_json_lines
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.store.evidence import Status
-from elt_env.toolbox import Toolbox
 
 PROJECT = "dbt_project"
 SCHEMA = "elt"
@@ -42,7 +42,7 @@ _SAID = re.compile(r"Encountered an error|Error", re.IGNORECASE)
 _PROBE = probes.DIRECTORY / "query_duckdb.py"
 
 
-def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def dbt_smoke(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """Every adapter of the lock works with its dbt, as far as that goes without a connection.
 
     On DuckDB the smoke project builds over the rows of the lock, which Meltano loads where it is
@@ -50,7 +50,7 @@ def dbt_smoke(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
     other adapter the connection classes and the client import, and a small project with a profile
     of its type is parsed and compiled.
     """
-    return conduct(_check, NEEDS, prefix, toolbox, say)
+    return conduct(_check, NEEDS, prefix, tools, say)
 
 
 def _check(bench: Bench) -> Finding:

@@ -12,13 +12,13 @@ from elt_env.environment.plugins import MeltanoProject
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import ProofError
 from elt_env.machine.process import Say
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.plugins import SMOKE, provide_locked
 from elt_env.proof.checks.smoke import Bench, Needs, conduct, last_words
 from elt_env.proof.rows import Row, to_json_lines
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored_text
-from elt_env.toolbox import Toolbox
 
 LOADED = "lock_rows.jsonl"
 """The file that the loader writes: the stream's name."""
@@ -46,9 +46,9 @@ class LoadedRows:
         return f"{self.rows.total()} rows ({kinds})"
 
 
-def meltano_smoke(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+def meltano_smoke(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """Every row that Meltano extracts is loaded, counted and compared."""
-    return conduct(_check, NEEDS, prefix, toolbox, say)
+    return conduct(_check, NEEDS, prefix, tools, say)
 
 
 def _check(bench: Bench) -> Finding:
@@ -75,10 +75,10 @@ def load(bench: Bench) -> LoadedRows:
         path=bench.project("meltano"),
         system=bench.place.directory("meltano-system"),
         prefix=bench.prefix,
-        indexes=bench.toolbox.indexes.locked_to(bench.lock.indexes),
+        indexes=bench.tools.files.indexes.locked_to(bench.lock.indexes),
         limit=bench.limit,
     )
-    provide_locked(project, SMOKE, bench.toolbox, bench.lock, bench.say)
+    provide_locked(project, SMOKE, bench.tools, bench.lock, bench.say)
     variables = {"LOCK_ROWS": str(extracted), "LOADED_ROWS": str(directory)}
     done = project.run(["run", "--no-install", _JOB], variables, bench.say)
     if done.returncode:

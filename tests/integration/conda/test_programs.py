@@ -18,6 +18,7 @@ from elt_env.environment.build import ensure_prefix
 from elt_env.errors import EltEnvError, TimeLimitError, ToolError
 from elt_env.lock.make import lock
 from elt_env.lockfile.document import Package
+from elt_env.machine.platform import target_here
 from elt_env.pipeline import Pipeline
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_package
@@ -209,7 +210,7 @@ def test_the_whole_way_with_conda(real: RealConda, sample: Sample, tmp_path: Pat
         )
         tools[Path(name).name] = toolbox_of(project)
     said = Said()
-    target = tools["conda"].target(ENVIRONMENT, sample.python)
+    target = target_here(ENVIRONMENT, sample.python)
     locks = {name: lock(target, each, silent, upgrade=None).lock for name, each in tools.items()}
     found = locks["conda"]
     assert found.digest == locks["rattler"].digest

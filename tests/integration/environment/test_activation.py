@@ -198,7 +198,7 @@ def _told_by(python: list[str]) -> dict[str, str]:
 
 
 def test_an_image_has_it_at_its_own_place(prefix: Prefix, toolbox: Toolbox) -> None:
-    image = pack(prefix.lock, toolbox, silent).image
+    image = pack(prefix.lock, toolbox.project, toolbox.store, silent).image
     layout = ImageStore(toolbox.store).layout
     env = read_image(layout, image.manifest).config.env
     variables = dict(each.partition("=")[::2] for each in env)
@@ -236,7 +236,7 @@ def test_run_has_it_and_says_in_a_line_what_is_not_done(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     target = prefix.lock.target
-    toolbox.store.set_current(target, prefix.lock.digest, toolbox.now())
+    toolbox.store.set_current(target, prefix.lock.digest, toolbox.store.now())
     monkeypatch.setenv("ELT_ENV_PROJECT", str(toolbox.project.root))
     monkeypatch.setenv("RELATIVE", "mine")
     script = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -256,7 +256,7 @@ def test_checks_hold_with_it(prefix: Prefix, toolbox: Toolbox) -> None:
         found = prove(name, prefix.lock, toolbox, silent)
         # LD_LIBRARY_PATH is the prefix's own.
         assert found.status == "passed", found.detail
-    assert verify(prefix.lock, toolbox, silent) == ()
+    assert verify(prefix.lock, toolbox.store, silent) == ()
 
 
 def test_the_lock_notes_the_scripts(locked: Lock) -> None:

@@ -14,6 +14,7 @@ from elt_env.environment.build import BuildResult, advance, ensure_prefix, requi
 from elt_env.environment.prefix import MARKER, Prefix, Stage
 from elt_env.errors import InputError
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.machine.process import clean_environment, run
 from elt_env.proof.prove import CHECKS
 from elt_env.store.locks import read_lock_directory
@@ -217,7 +218,7 @@ def test_a_lock_without_pip_packages_runs_no_pip_command(sample: Sample, tmp_pat
 def test_a_target_without_a_lock_is_told_how_to_make_one(sample: Sample, tmp_path: Path) -> None:
     toolbox = sample.toolbox(tmp_path)
     with pytest.raises(InputError, match=r"elt-env lock elt@3\.11"):
-        require_lock(toolbox.target("elt", "3.11"), toolbox)
+        require_lock(target_here("elt", "3.11"), toolbox.store)
 
 
 def test_variables_of_a_clean_environment_are_enough(

@@ -173,12 +173,12 @@ def test_a_lock_that_was_edited_by_hand(  # noqa: PLR0917  # three of them are o
     toolbox = sample.toolbox(tmp_path)
     directory = Path(toolbox.store.lock_directory(sample_lock.digest))
     shutil.copytree(sample.directory(sample_lock), directory)
-    toolbox.store.set_current(sample_lock.target, sample_lock.digest, toolbox.now())
-    assert require_lock(sample_lock.target, toolbox) == sample_lock
+    toolbox.store.set_current(sample_lock.target, sample_lock.digest, toolbox.store.now())
+    assert require_lock(sample_lock.target, toolbox.store) == sample_lock
     edited = directory / file
     edited.write_text(edited.read_text().replace(old, new, 1))
 
     with pytest.raises(IntegrityError, match=re.escape(str(edited))):
-        require_lock(sample_lock.target, toolbox)
+        require_lock(sample_lock.target, toolbox.store)
     with pytest.raises(IntegrityError, match="relock"):
         read_lock_directory(directory, None)

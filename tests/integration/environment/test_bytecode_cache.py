@@ -119,7 +119,7 @@ def test_what_is_edited_in_one_prefix_is_noticed_in_all_and_mended_in_each(
     for toolbox, prefix, files in zip((first, second), prefixes, wanted, strict=True):
         (seen,) = changed_since_sealed(prefix)
         assert seen == Damage("prefix", edited, "was changed")
-        repair(sample_lock, verify(sample_lock, toolbox, silent), toolbox, silent)
+        repair(sample_lock, verify(sample_lock, toolbox.store, silent), toolbox, silent)
         assert changed_since_sealed(prefix) == ()
         assert list_prefix(prefix.path).files == files
     third = replace(first, store=Store(tmp_path / "third"))
@@ -141,7 +141,9 @@ def test_what_python_writes_anew_is_no_damage_and_reaches_no_other_prefix(
     assert {each.path for each in changed_since_sealed(prefix)} == {
         module.relative_to(prefix.path).as_posix()
     }
-    assert len([each for each in verify(sample_lock, first, silent) if not each.is_fault]) == 1
+    assert (
+        len([each for each in verify(sample_lock, first.store, silent) if not each.is_fault]) == 1
+    )
     assert list_prefix(other.path).files == before
 
 

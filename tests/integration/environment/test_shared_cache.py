@@ -90,14 +90,14 @@ def test_what_was_forged_reaches_no_other_project(
     forge: Callable[[Path], None], first: Toolbox, sample: Sample, sample_lock: Lock
 ) -> None:
     before, _ = _build(sample_lock, first)
-    forge(first.caches.path)
+    forge(first.project.caches.path)
     assert _build(sample_lock, _another(first, sample))[0] == before
 
 
 def test_a_cache_that_others_can_write_is_not_used(
     first: Toolbox, sample: Sample, sample_lock: Lock, tmp_path: Path
 ) -> None:
-    first.caches.path.chmod(0o770)
+    first.project.caches.path.chmod(0o770)
     second = _project(sample, tmp_path / "second")
     _, said = _build(sample_lock, second)
     assert any("can be written by others" in each for each in said)
@@ -112,26 +112,26 @@ def _age(place: Path, days: int) -> None:
 
 
 def _archives(toolbox: Toolbox) -> set[str]:
-    cache = toolbox.caches.path
+    cache = toolbox.project.caches.path
     return {each.name for each in (*cache.glob("wheels/*"), *cache.glob("conda/archives/*"))}
 
 
 def test_one_project_collects_nothing_that_another_one_wants(
     first: Toolbox, sample: Sample, sample_lock: Lock, tmp_path: Path
 ) -> None:
-    first.store.set_current(sample_lock.target, sample_lock.digest, first.now())
+    first.store.set_current(sample_lock.target, sample_lock.digest, first.store.now())
     second = _project(sample, tmp_path / "second")
     there = _archives(second)
 
-    _age(second.caches.path, 29)
-    collect(second, silent, grace=timedelta(0))
+    _age(second.project.caches.path, 29)
+    collect(second.project, second.store, silent, grace=timedelta(0))
     assert _archives(second) == there
 
-    _age(second.caches.path, 31)
-    collect(first, silent, grace=timedelta(0))  # marks what it wants
-    collect(second, silent, grace=timedelta(0))
+    _age(second.project.caches.path, 31)
+    collect(first.project, first.store, silent, grace=timedelta(0))  # marks what it wants
+    collect(second.project, second.store, silent, grace=timedelta(0))
     assert _archives(second) == there & {each.sha256 for each in sample_lock.packages} != set()
 
-    _age(second.caches.path, 31)
-    collect(second, silent, grace=timedelta(0))
+    _age(second.project.caches.path, 31)
+    collect(second.project, second.store, silent, grace=timedelta(0))
     assert _archives(second) == set()

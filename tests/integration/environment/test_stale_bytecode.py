@@ -126,7 +126,7 @@ def test_it_is_compiled_anew_and_holds_for_good(
     toolbox = sample.toolbox(tmp_path, installer=installer)
     prefix = built(lock, toolbox)
     sealed = list_prefix(prefix.path).files
-    assert verify(lock, toolbox, silent) == ()
+    assert verify(lock, toolbox.store, silent) == ()
     assert altered(prefix) == []
 
     use(prefix)
@@ -138,11 +138,11 @@ def test_it_is_compiled_anew_and_holds_for_good(
 
     added = {path for path in list_prefix(prefix.path).files.items() if path not in sealed.items()}
     assert all(".opt-1.pyc" in path for path, _ in added), added
-    after = verify(lock, toolbox, silent)
+    after = verify(lock, toolbox.store, silent)
     assert {each.part for each in after} <= {"bytecode"}
     require_whole(lock, after)
     repair(lock, after, toolbox, silent)
-    assert verify(lock, toolbox, silent) == ()
+    assert verify(lock, toolbox.store, silent) == ()
     assert list_prefix(prefix.path).files == sealed
 
 
@@ -199,7 +199,7 @@ def test_other_bytecode_is_no_fault_and_repair_brings_back_what_was_sealed(
         change(prefix.path / path)
     (prefix.site_packages / "__pycache__" / "left.nbi").write_bytes(b"of numba")
 
-    found = verify(lock, toolbox, silent)
+    found = verify(lock, toolbox.store, silent)
     assert {each.part for each in found} == {"bytecode"}
     assert len(found) == len(changed) + 1
     require_whole(lock, found)
@@ -220,10 +220,10 @@ def test_a_source_that_is_repaired_keeps_the_bytecode_that_names_its_time(
     for name in ("right", "hashed", "__init__"):
         replaced(prefix.site_packages / "placed" / f"{name}.py", b"broken = True\n")
 
-    repair(lock, verify(lock, toolbox, silent), toolbox, silent)
+    repair(lock, verify(lock, toolbox.store, silent), toolbox, silent)
     use(prefix)
 
-    after = verify(lock, toolbox, silent)
+    after = verify(lock, toolbox.store, silent)
     assert all(".opt-1.pyc" in each.path for each in after), after
     assert {each: sealed[each] for each in sealed if "placed" in each} == {
         path: what
@@ -237,7 +237,7 @@ def test_bytecode_without_a_source_is_content(lock: Lock, sample: Sample, tmp_pa
     prefix = built(lock, toolbox)
     replaced(prefix.site_packages / "legacy.pyc", b"changed")
 
-    found = verify(lock, toolbox, silent)
+    found = verify(lock, toolbox.store, silent)
     assert [(each.part, Path(each.path).name) for each in found] == [("prefix", "legacy.pyc")]
     evidence = prove("mixed_managers", lock, toolbox, silent)
     assert evidence.status == "failed"
@@ -252,7 +252,7 @@ def test_an_image_does_not_show_where_it_was_built(
     for place in ("one", "a place with a longer name"):
         toolbox = sample.toolbox(tmp_path / place, image_base=base)
         built(lock, toolbox)
-        image = pack(lock, toolbox, silent).image
+        image = pack(lock, toolbox.project, toolbox.store, silent).image
         digests.add(image.digest)
     assert len(digests) == 1
     files = content_of(ImageStore(toolbox.store).layout, image)

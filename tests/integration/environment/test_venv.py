@@ -23,12 +23,13 @@ from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
 from elt_env.lockfile.export import FORMATS
 from elt_env.lockfile.foreign.read import open_lock_files
+from elt_env.machine.platform import target_here
 from elt_env.machine.users import in_use
 from elt_env.pipeline import Pipeline
 from elt_env.proof.checks.inputs import check_inputs
 from elt_env.python.interpreters import find_interpreter
 from elt_env.python.venv_base import CONFIG
-from elt_env.toolbox import Toolbox
+from elt_env.toolbox import Toolbox, open_toolbox
 from tests.support.index_server import IndexServer
 from tests.support.locking import LONG_AGO, PYTHON, Scene, target_of
 from tests.support.project import make_project, toolbox_of
@@ -118,7 +119,7 @@ def test_a_venv_is_built_proven_and_released(
     results = pipeline.prove(found)
     pipeline.require_held(results, found)
     pipeline.promote_built(found, trigger="a test", by="a test")
-    prefix = require_prefix(found, toolbox, "run")
+    prefix = require_prefix(found, toolbox.store, "run")
 
     assert run_in(prefix.path, "tool").stdout == f"{prefix.path}\n"
     names = {each.name: each.version for each in prefix.distributions()}
@@ -150,7 +151,7 @@ def test_an_interpreter_that_changes_is_noticed_and_a_build_mends_it(
     found = locked(toolbox)
     built = ensure_prefix(found, toolbox, silent)
     assert f"executable = {own_base}\n" in (built.path / CONFIG).read_text()
-    before = check_inputs("pip_check", found, toolbox)
+    before = check_inputs("pip_check", found, toolbox.project, toolbox.store)
 
     if fate == "is gone":
         own_base.unlink()
@@ -160,15 +161,15 @@ def test_an_interpreter_that_changes_is_noticed_and_a_build_mends_it(
             file.write(b"a patch release")
     assert not Prefix(built.path, found).ready
     with pytest.raises(ToolError, match=f"{own_base}, Python .* then, {fate}"):
-        require_prefix(found, toolbox, "run")
-    assert check_inputs("pip_check", found, toolbox) != before
+        require_prefix(found, toolbox.store, "run")
+    assert check_inputs("pip_check", found, toolbox.project, toolbox.store) != before
 
     said = Said()
     assert lock(target_of(toolbox), toolbox, said).kept
     again = ensure_prefix(found, toolbox, said)
     assert again.steps
     assert f"{own_base}, Python" in "\n".join(said)
-    assert require_prefix(found, toolbox, "run")
+    assert require_prefix(found, toolbox.store, "run")
     assert run_in(again.path, "tool").stdout == f"{again.path}\n"
 
 
@@ -191,7 +192,7 @@ def test_where_there_is_none_it_is_told_how_to_get_one(
 ) -> None:
     toolbox = open_venv(tmp_path, offered, pythons=["3.39"])
     with pytest.raises(ToolError, match=r"no Python 3\.39 on this machine") as caught:
-        lock(toolbox.target("elt", "3.39"), toolbox, silent)
+        lock(target_here("elt", "3.39"), toolbox, silent)
     assert "uv python install 3.39" in caught.value.remedy
     assert "pyenv install 3.39" in caught.value.remedy
 
@@ -246,7 +247,7 @@ def test_a_hashed_file_of_a_team_becomes_its_lock(offered: IndexServer, tmp_path
     (toolbox.project.root / "environments" / "elt.yml").unlink()
     said = Said()
 
-    made = adopt(open_lock_files([listed]), first.target, toolbox.project, said)
+    made = adopt(open_lock_files([listed]), first.target, toolbox.project, open_toolbox, said)
 
     assert made.locked.lock.digest == first.digest
     assert made.locked.lock.interpreter == first.interpreter

@@ -35,7 +35,7 @@ def base(tmp_path: Path) -> str:
 def packed(sample: Sample, lock: Lock, root: Path, base: str, **policy: object) -> PackedImage:
     toolbox = sample.toolbox(root, image_base=base, **policy)
     ensure_prefix(lock, toolbox, silent)
-    return pack(lock, toolbox, silent)
+    return pack(lock, toolbox.project, toolbox.store, silent)
 
 
 def layout_of(packed_image: PackedImage) -> Layout:
@@ -192,7 +192,9 @@ def test_what_a_tool_left_in_the_prefix_stays_out(
     (site / "alpha/__pycache__").mkdir(exist_ok=True)
     (site / "alpha/__pycache__/gone.cpython-311.pyc").write_bytes(b"")
 
-    assert pack(sample_lock, toolbox, silent).image.digest == clean.image.digest
+    assert (
+        pack(sample_lock, toolbox.project, toolbox.store, silent).image.digest == clean.image.digest
+    )
 
 
 def test_links_in_a_file_system_are_files_in_an_image(
@@ -231,7 +233,12 @@ def test_without_a_prefix_there_is_nothing_to_pack(
     sample: Sample, sample_lock: Lock, tmp_path: Path, base: str
 ) -> None:
     with pytest.raises(ToolError, match="not built") as caught:
-        pack(sample_lock, sample.toolbox(tmp_path, image_base=base), silent)
+        pack(
+            sample_lock,
+            sample.toolbox(tmp_path, image_base=base).project,
+            sample.toolbox(tmp_path, image_base=base).store,
+            silent,
+        )
     assert "elt-env build" in caught.value.remedy
 
 
@@ -244,7 +251,7 @@ def test_a_file_that_is_gone_is_named_and_nothing_is_left(
     (prefix.site_packages / "alpha/__init__.py").unlink()
 
     with pytest.raises(IntegrityError, match="alpha"):
-        pack(sample_lock, toolbox, silent)
+        pack(sample_lock, toolbox.project, toolbox.store, silent)
     assert_nothing_is_named(toolbox)
 
 
@@ -260,7 +267,7 @@ def test_a_full_disk_leaves_no_half_image_and_the_next_call_completes(
 ) -> None:
     toolbox = sample.toolbox(tmp_path, image_base=base)
     prefix = ensure_prefix(sample_lock, toolbox, silent).path
-    wanted = pack(sample_lock, toolbox, silent).image.digest
+    wanted = pack(sample_lock, toolbox.project, toolbox.store, silent).image.digest
     small = sample.toolbox(tmp_path / "small", image_base=base)
     (tmp_path / "small/.elt_env/prefixes").mkdir(parents=True)
     home = no_space / "home"
@@ -281,11 +288,11 @@ def test_a_full_disk_leaves_no_half_image_and_the_next_call_completes(
                 break
 
     with pytest.raises(StorageError, match="No space left"):
-        pack(sample_lock, small, silent)
+        pack(sample_lock, small.project, small.store, silent)
     assert_nothing_is_named(small)
 
     filler.unlink()
-    assert pack(sample_lock, small, silent).image.digest == wanted
+    assert pack(sample_lock, small.project, small.store, silent).image.digest == wanted
 
 
 @pytest.mark.parametrize(
@@ -308,7 +315,7 @@ def test_killed_at_any_point_no_half_image_is_seen_and_the_next_call_completes(
     assert images.image(sample_lock.digest) is None
 
     whole = packed(sample, sample_lock, tmp_path / "other", base).image.digest
-    assert pack(sample_lock, toolbox, silent).image.digest == whole
+    assert pack(sample_lock, toolbox.project, toolbox.store, silent).image.digest == whole
     assert all(images.layout.intact(each) for each in images.layout.images())
 
 
@@ -323,6 +330,6 @@ def test_interrupted_it_leaves_no_thread_at_work(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pack(sample_lock, toolbox, interrupt)
+        pack(sample_lock, toolbox.project, toolbox.store, interrupt)
     assert not [each for each in threading.enumerate() if "ThreadPool" in each.name]
     assert_nothing_is_named(toolbox)

@@ -81,7 +81,7 @@ def test_pushes_to_where_the_policy_says_under_two_tags(
     manifest = _pack(toolbox, lock)
     said = Said()
 
-    pushed = push_image(lock.target, toolbox, None, said)
+    pushed = push_image(lock.target, toolbox.project, toolbox.store, None, said)
 
     tags = ["3.11", short(lock.digest)]
     assert [each.tag for each in pushed.references] == tags
@@ -97,7 +97,9 @@ def test_a_tag_in_the_reference_is_the_only_one(
 ) -> None:
     manifest = _pack(toolbox, lock)
 
-    pushed = push_image(lock.target, toolbox, f"{registry}/team/tagged:mine", print)
+    pushed = push_image(
+        lock.target, toolbox.project, toolbox.store, f"{registry}/team/tagged:mine", print
+    )
 
     assert list(map(str, pushed.references)) == [f"{registry}/team/tagged:mine"]
     tags = httpx.get(f"http://{registry}/v2/team/tagged/tags/list").json()["tags"]
@@ -106,7 +108,7 @@ def test_a_tag_in_the_reference_is_the_only_one(
 
 def test_nowhere_to_push_to(lock: Lock, toolbox: Toolbox) -> None:
     with pytest.raises(InputError, match="not said where to push") as raised:
-        push_image(lock.target, toolbox, None, print)
+        push_image(lock.target, toolbox.project, toolbox.store, None, print)
 
     assert "elt-env push elt@3.11 registry.example/team/elt" in raised.value.remedy
 
@@ -114,12 +116,12 @@ def test_nowhere_to_push_to(lock: Lock, toolbox: Toolbox) -> None:
 @pytest.mark.parametrize("ref", ["elt", "r.example/elt@sha256:" + "0" * 64])
 def test_a_reference_that_cannot_be_pushed_to(lock: Lock, toolbox: Toolbox, ref: str) -> None:
     with pytest.raises(InputError):
-        push_image(lock.target, toolbox, ref, print)
+        push_image(lock.target, toolbox.project, toolbox.store, ref, print)
 
 
 def test_no_image_yet(lock: Lock, toolbox: Toolbox) -> None:
     with pytest.raises(ToolError, match="has no image") as raised:
-        push_image(lock.target, toolbox, "localhost:1/elt", print)
+        push_image(lock.target, toolbox.project, toolbox.store, "localhost:1/elt", print)
 
     assert "elt-env image elt@3.11" in raised.value.remedy
 
@@ -132,7 +134,7 @@ def test_an_unreachable_registry_leaves_the_image_as_it_is(
     host = dead_url().split("/")[2]
 
     with pytest.raises(RegistryError) as raised:
-        push_image(lock.target, toolbox, f"{host}/elt", print)
+        push_image(lock.target, toolbox.project, toolbox.store, f"{host}/elt", print)
 
     assert raised.value.retryable
     images = ImageStore(toolbox.store)
@@ -152,7 +154,7 @@ def test_credentials_are_in_no_file_of_the_store(
         monkeypatch.setenv("DOCKER_CONFIG", str(config.parent))
 
         with pytest.raises(RegistryError, match="HTTP 401"):
-            push_image(lock.target, toolbox, f"{host}/elt", print)
+            push_image(lock.target, toolbox.project, toolbox.store, f"{host}/elt", print)
 
     files = [each for each in toolbox.store.local_home.rglob("*") if each.is_file()]
     secrets = (b"wr0ng-s3cret", auth.encode())

@@ -38,7 +38,7 @@ def packed(
         patch.setenv("UV_CACHE_DIR", str(tmp_path_factory.mktemp("uv")))
         toolbox = shared_sample.toolbox(tmp_path_factory.mktemp("packed"), image_base="host")
         ensure_prefix(sample_lock, toolbox, silent)
-        made = pack(sample_lock, toolbox, silent)
+        made = pack(sample_lock, toolbox.project, toolbox.store, silent)
         prefix = Prefix(toolbox.store.prefix_path(sample_lock), sample_lock)
         yield toolbox, ImageUnderTest(prefix, made.image.manifest, Layout(made.path))
 
@@ -120,7 +120,7 @@ def test_a_command_runs_in_it_on_this_terminal(
     code = run_image(
         lock,
         ["python", "-c", script],
-        toolbox,
+        toolbox.store,
         silent,
         binds=[f"{tmp_path}:/shared:ro"],
         variables=["FROM_HERE", "SIZE=large", "NEVER_SET_HERE"],
@@ -135,7 +135,7 @@ def test_without_an_image_it_says_how_to_get_one(
     sample: Sample, sample_lock: Lock, tmp_path: Path
 ) -> None:
     with pytest.raises(ToolError, match="There is no image of elt@") as caught:
-        run_image(sample_lock, ["true"], sample.toolbox(tmp_path), silent)
+        run_image(sample_lock, ["true"], sample.toolbox(tmp_path).store, silent)
     assert caught.value.remedy == f"Pack it: elt-env image elt@{sample.python}"
 
 
@@ -147,7 +147,7 @@ def test_without_a_sandbox_the_reasons_are_told(
     monkeypatch.setattr(Engine, "installed", False)
     toolbox, image = packed
     with pytest.raises(ToolError, match="No sandbox works here") as caught:
-        run_image(image.prefix.lock, ["true"], toolbox, silent)
+        run_image(image.prefix.lock, ["true"], toolbox.store, silent)
     assert "apt install bubblewrap" in caught.value.problem
     assert not (ImageStore(toolbox.store).roots / "never").exists()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from elt_env.lock.candidate import Candidate, find_candidate
 from elt_env.lock.make import Locked, Resolution, resolve, solve_unless_kept, write
 from elt_env.toolbox import Toolbox
 from tests.support.locking import Scene, target_of
+from tests.support.project import at_moment
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_a_candidate_of_before_the_current_lock_is_left_aside(
     scene: Scene, toolbox: Toolbox
 ) -> None:
     found = _find(scene, toolbox, "part")
-    later = toolbox.now().replace(year=2100)
-    moved = replace(toolbox, now=lambda: later)
+    later = toolbox.store.now().replace(year=2100)
+    moved = at_moment(toolbox, later)
     newer = scene.lock_with(moved, upgrade=("tool",)).lock
     taken = _take(scene, toolbox, found.lock.digest, "part", "gone-from-the-lock")
     assert f"the candidate {found.lock.digest} is left aside" in scene.told

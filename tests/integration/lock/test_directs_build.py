@@ -13,6 +13,7 @@ from elt_env.environment.build import ensure_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.toolbox import Toolbox
 from tests.support.project import make_project, toolbox_of
 from tests.support.proving import prove
@@ -51,7 +52,7 @@ def project_of(sample: Sample, root: Path, installer: str) -> Toolbox:
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_the_prefix_has_what_was_locked(installer: str, sample: Sample, tmp_path: Path) -> None:
     toolbox = project_of(sample, tmp_path, installer)
-    target = toolbox.target("elt", sample.python)
+    target = target_here("elt", sample.python)
     made = lock(target, toolbox, silent).lock
     shutil.rmtree(toolbox.project.local_home / "cache" / "wheels")  # built again, to the same bytes
 
@@ -69,7 +70,7 @@ def test_the_prefix_has_what_was_locked(installer: str, sample: Sample, tmp_path
 
 def test_a_lock_with_them_is_read_again(sample: Sample, tmp_path: Path) -> None:
     toolbox = project_of(sample, tmp_path, "uv")
-    target = toolbox.target("elt", sample.python)
+    target = target_here("elt", sample.python)
     made = lock(target, toolbox, silent)
 
     again: Lock | None = toolbox.store.current_lock(target)

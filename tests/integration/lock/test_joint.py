@@ -12,6 +12,7 @@ from elt_env.errors import DisagreementError, NoWheelError, PipConflictError
 from elt_env.lock.make import Locked
 from tests.support.channel import make_conda_package
 from tests.support.locking import LONG_AGO, Scene, versions_of
+from tests.support.project import at_moment
 from tests.support.wheels import core_metadata, make_sdist, make_wheel
 
 _NOW = datetime.now(timezone.utc)
@@ -311,7 +312,7 @@ def test_the_order_and_the_day_make_no_difference_under_the_same_cut_off(scene: 
     def digest(conda: list[str], pip: list[str], days: int) -> str:
         policy = {"cooldown": f"{3 + days} days"}
         toolbox = scene.toolbox(conda=conda, pip=pip, policy=policy)
-        later = replace(toolbox, now=lambda: moment + timedelta(days=days))
+        later = at_moment(toolbox, moment + timedelta(days=days))
         return scene.lock_with(later, upgrade=None).lock.digest
 
     # Either t1 or t2 can be 2.0, and both would lag alike.

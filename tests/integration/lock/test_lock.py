@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Literal
@@ -28,7 +27,7 @@ from tests.support.locking import (
     versions_of,
 )
 from tests.support.loopback import running
-from tests.support.project import make_project, toolbox_of
+from tests.support.project import at_moment, make_project, toolbox_of
 from tests.support.wheels import make_sdist, make_wheel
 
 if sys.version_info >= (3, 11):
@@ -201,7 +200,7 @@ def test_two_locks_of_the_same_have_the_same_digest(
         pip=list(reversed(PIP)),
     )
     toolbox = toolbox_of(project)
-    later = replace(toolbox, now=lambda: datetime.now(timezone.utc) + timedelta(days=1))
+    later = at_moment(toolbox, datetime.now(timezone.utc) + timedelta(days=1))
     again = lock(target_of(toolbox), later, print).lock
     assert again.digest == made.lock.digest
     assert again.spec_digest == made.lock.spec_digest
@@ -219,7 +218,7 @@ def test_a_release_too_young_is_locked_from_neither_half(scene: Scene) -> None:
 
     def locked(cooldown: str) -> Locked:
         options = {"conda": ["lib"], "pip": ["tool"], "policy": {"cooldown": cooldown}}
-        toolbox = replace(scene.toolbox(**options), now=lambda: now)  # type: ignore[arg-type]
+        toolbox = at_moment(scene.toolbox(**options), now)  # type: ignore[arg-type]
         return scene.lock_with(toolbox, upgrade=None if scene.said else ())
 
     with running(ChannelServer(scene.channel.root)) as server:

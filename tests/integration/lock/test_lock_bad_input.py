@@ -18,6 +18,7 @@ from elt_env.errors import (
     StorageError,
 )
 from elt_env.lock.make import lock
+from elt_env.machine.platform import target_here
 from tests.support.index_server import dead_url
 from tests.support.locking import (
     CONDA,
@@ -39,7 +40,7 @@ def test_only_what_is_locked_can_be_upgraded(filled: Scene) -> None:
 def test_a_python_that_the_policy_does_not_list(scene: Scene) -> None:
     toolbox = scene.toolbox(conda=CONDA)
     with pytest.raises(PolicyError, match=r"Python 3\.12 is not listed for 'elt'"):
-        lock(toolbox.target("elt", "3.12"), toolbox, print)
+        lock(target_here("elt", "3.12"), toolbox, print)
 
 
 def test_an_index_without_upload_times(scene: Scene) -> None:

@@ -94,7 +94,7 @@ def test_every_check_passes(odd: Odd, name: str) -> None:
 
 
 def test_nothing_is_damaged(odd: Odd) -> None:
-    assert verify(odd.lock, odd.toolbox, silent) == ()
+    assert verify(odd.lock, odd.toolbox.store, silent) == ()
 
 
 def test_what_they_bring_runs(odd: Odd) -> None:
@@ -108,7 +108,7 @@ def test_what_they_bring_runs(odd: Odd) -> None:
 
 
 def test_the_image_and_its_sbom_have_them(odd: Odd) -> None:
-    packed = pack(odd.lock, odd.toolbox, silent)
+    packed = pack(odd.lock, odd.toolbox.project, odd.toolbox.store, silent)
     layout = Layout(packed.path)
     files = content_of(layout, packed.image)
     assert files["opt/elt/bin/old"].startswith(b"#!/opt/elt/bin/python\n")

@@ -285,7 +285,7 @@ def test_pip_and_uv_list_what_is_locked(made: Made) -> None:
 def test_it_is_right_about_a_prefix_in_an_image(
     conda: RealConda, made: Made, tmp_path: Path
 ) -> None:
-    packed = pack(made.lock, made.toolbox, silent)
+    packed = pack(made.lock, made.toolbox.project, made.toolbox.store, silent)
     layout = Layout(packed.path)
     root = tmp_path / "root"
     for layer in packed.image.layers[1:]:
@@ -317,10 +317,10 @@ def test_it_finds_nothing_after_a_repair(conda: RealConda, made: Made) -> None:
     before: dict[str, Any] = json.loads((meta / "kit-2.1-h0_7.json").read_bytes())
     for name in ("kit-2.1-h0_7.json", "history", "frozen"):
         (meta / name).unlink()
-    damages = verify(made.lock, made.toolbox, silent)
+    damages = verify(made.lock, made.toolbox.store, silent)
     assert {each.path for each in damages} >= {"conda-meta/history", "conda-meta/frozen"}
     repair(made.lock, damages, made.toolbox, silent)
-    assert verify(made.lock, made.toolbox, silent) == ()
+    assert verify(made.lock, made.toolbox.store, silent) == ()
     after = json.loads((meta / "kit-2.1-h0_7.json").read_bytes())
     assert after["paths_data"] == before["paths_data"]
     told = conda("doctor", "-v", "-p", made.prefix.path).stdout

@@ -21,6 +21,7 @@ from elt_env.lock.make import Locked
 from elt_env.lock.request import ask
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.machine.process import Say
 from elt_env.pip import ResolveRequest
 from elt_env.pip.port import Resolved
@@ -44,7 +45,7 @@ def _solve(scene: Scene, toolbox: Toolbox) -> CondaAnswer:
     target = target_of(toolbox)
     spec = toolbox.project.spec(target.environment)
     scene.said.clear()
-    return solve(ask(target, spec, toolbox), toolbox, scene.said)
+    return solve(ask(target, spec, toolbox.policy, toolbox.store.now), toolbox, scene.said)
 
 
 def test_conda_answers_with_the_newest(scene: Scene) -> None:
@@ -202,8 +203,8 @@ def test_no_wheels_that_fit(cut_off: Scene) -> None:
 
 def test_a_python_that_this_machine_does_not_have(cut_off: Scene) -> None:
     toolbox = cut_off.toolbox(conda=["lib"], policy=_HOST, pythons=["3.99"])
-    target = toolbox.target("elt", "3.99")
-    question = ask(target, toolbox.project.spec("elt"), toolbox)
+    target = target_here("elt", "3.99")
+    question = ask(target, toolbox.project.spec("elt"), toolbox.policy, toolbox.store.now)
     with pytest.raises(ToolError, match=r"no Python 3\.99 on this machine") as caught:
         solve(question, toolbox, print)
     assert "pyenv install 3.99" in caught.value.remedy
@@ -355,5 +356,5 @@ def _lock_without_extras(scene: Scene, toolbox: Toolbox) -> Lock:
         packages.append(replace(each, url=target.as_uri(), conda=conda))
     lock = replace(locked, packages=tuple(packages), channels=(earlier.as_uri(),))
     toolbox.store.write_lock(lock)
-    toolbox.store.set_current(lock.target, lock.digest, toolbox.now())
+    toolbox.store.set_current(lock.target, lock.digest, toolbox.store.now())
     return lock

@@ -24,7 +24,7 @@ def test_every_way_to_a_package_and_all_bounds_on_it(scene: Scene) -> None:
     _fill(scene)
     toolbox = scene.toolbox(conda=["pandas"], pip=["dbt", "click"])
     lock = scene.lock_with(toolbox).lock
-    assert why(lock, "dateutil", toolbox) == (
+    assert why(lock, "dateutil", toolbox.downloads) == (
         "dateutil 2.9 (conda) is in elt@3.11",
         "  dbt 1.0 → agate 1.7 → dateutil 2.9",
         "  pandas 1.0 → dateutil 2.9",
@@ -32,9 +32,9 @@ def test_every_way_to_a_package_and_all_bounds_on_it(scene: Scene) -> None:
         "  agate 1.7 (pip) needs dateutil<3",
         "  pandas 1.0 (conda) needs dateutil >=2",
     )
-    assert "  asked for in the spec: pip: click" in why(lock, "click", toolbox)
+    assert "  asked for in the spec: pip: click" in why(lock, "click", toolbox.downloads)
     with pytest.raises(PolicyError, match="'nope' is not in the lock"):
-        why(lock, "nope", toolbox)
+        why(lock, "nope", toolbox.downloads)
 
 
 def test_what_stands_in_the_way_and_what_would_do(scene: Scene) -> None:

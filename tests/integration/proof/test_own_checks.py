@@ -17,6 +17,7 @@ from elt_env.lock.plugin_lock import LockedPlugin, PluginLock
 from elt_env.lock.plugin_locks import forget_plugin_lock, read_plugin_lock, write_plugin_lock
 from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import Say
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.prove import Prover, image_prover
 from elt_env.release.promote import promote
@@ -362,7 +363,7 @@ def test_plugins_that_do_not_hold_stay_locked_as_before(
         plugin = LockedPlugin("extractors", "tap-own", "tap-own", (package,))
         return PluginLock(sample_lock.target.python, sample_lock.target.platform, (plugin,))
 
-    def check(toolbox: Toolbox, say: Say) -> Finding:
+    def check(_: CheckTools, say: Say) -> Finding:
         say("locking")
         write_plugin_lock(toolbox.store.documents, sample_lock.target, "ingest", plugins("2.0"))
         return Finding(status, "rows were counted")
@@ -416,7 +417,7 @@ def test_a_check_runs_in_the_image_as_well(
         "in-image": True,
     }
     toolbox = own_toolbox(root, tools_lock, {"own": check})
-    pack(tools_lock, toolbox, silent)
+    pack(tools_lock, toolbox.project, toolbox.store, silent)
 
     (found,) = image_prover(tools_lock, toolbox, silent).results(["own_in_image"])
 

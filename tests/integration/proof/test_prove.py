@@ -57,7 +57,7 @@ def log(toolbox: Toolbox, place: str) -> str:
 
 
 def test_what_holds_leaves_evidence(sample_lock: Lock, toolbox: Toolbox) -> None:
-    before = toolbox.now().replace(microsecond=0)
+    before = toolbox.store.now().replace(microsecond=0)
     said = Said()
 
     results = [prove(name, sample_lock, toolbox, said) for name in ("pip_check", "imports")]
@@ -65,7 +65,7 @@ def test_what_holds_leaves_evidence(sample_lock: Lock, toolbox: Toolbox) -> None
     assert [each.status for each in results] == ["passed", "passed"]
     details = {each.check: each.detail for each in results}
     assert details == {"pip_check": "3 distributions fit together", "imports": "3 modules import"}
-    assert all(before <= each.at <= toolbox.now() and each.seconds > 0 for each in results)
+    assert all(before <= each.at <= toolbox.store.now() and each.seconds > 0 for each in results)
     assert set(toolbox.store.evidence(sample_lock.digest)) == set(results)
     assert "beta  ok" in log(toolbox, next(each.log for each in results if each.check == "imports"))
     assert "imports: passed: 3 modules import" in said
@@ -93,13 +93,13 @@ def test_evidence_holds_until_a_project_that_the_check_ran_changes(
     model.write_text("select 1\n")
     (project / "dbt_project.yml").write_text("name: elt_locks\n")
     prove("dbt_smoke", sample_lock, toolbox, silent)
-    first = check_inputs("dbt_smoke", sample_lock, toolbox)
+    first = check_inputs("dbt_smoke", sample_lock, toolbox.project, toolbox.store)
 
     # What the tools leave, and when a file was written, are no change.
     (project / "target").mkdir()
     (project / "target" / "manifest.json").write_text("{}")
     os.utime(model, (1, 1))
-    assert check_inputs("dbt_smoke", sample_lock, toolbox) == first
+    assert check_inputs("dbt_smoke", sample_lock, toolbox.project, toolbox.store) == first
 
     changes: dict[str, Callable[[], object]] = {
         "edit": lambda: model.write_text("select 2\n"),
@@ -110,7 +110,7 @@ def test_evidence_holds_until_a_project_that_the_check_ran_changes(
     }
     changes[change]()
 
-    now = check_inputs("dbt_smoke", sample_lock, toolbox)
+    now = check_inputs("dbt_smoke", sample_lock, toolbox.project, toolbox.store)
     (evidence,) = toolbox.store.evidence(sample_lock.digest)
     assert evidence.inputs == first
     assert evidence.changed_inputs(now) == ("project dbt_project",)

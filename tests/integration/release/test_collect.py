@@ -60,14 +60,16 @@ class World:
         for lock in locks:
             name = lock.target.name
             number = len(releases.history(name)) + 1
-            at = self.toolbox.now()
+            at = self.toolbox.store.now()
             release = Release(number, name, lock.digest, None, at, "promoted", "test", "test")
             with releases.sole_mover(name, 1.0):
                 releases.prepare(release, self.prefix(lock).path)
                 releases.switch(release)
 
     def collect(self, *, grace: timedelta = _NOW, dry_run: bool = False) -> tuple[Item, ...]:
-        return collect(self.toolbox, silent, grace=grace, dry_run=dry_run)
+        return collect(
+            self.toolbox.project, self.toolbox.store, silent, grace=grace, dry_run=dry_run
+        )
 
 
 def age(home: Path, by: float = 7 * 86400.0) -> None:
@@ -86,7 +88,7 @@ def world(sample: Sample, sample_lock: Lock, tmp_path: Path) -> World:
     for lock in (sample_lock, two):
         toolbox.store.write_lock(lock)
         ensure_prefix(lock, toolbox, silent)
-        pack(lock, toolbox, silent)
+        pack(lock, toolbox.project, toolbox.store, silent)
     return World(toolbox, sample_lock, two)
 
 
@@ -101,7 +103,7 @@ def test_what_was_used_a_moment_ago_stays(world: World) -> None:
 
 
 def test_the_current_lock_and_its_image_stay_and_the_rest_goes(world: World) -> None:
-    world.toolbox.store.set_current(world.two.target, world.two.digest, world.toolbox.now())
+    world.toolbox.store.set_current(world.two.target, world.two.digest, world.toolbox.store.now())
     age(world.toolbox.store.local_home)
 
     planned = world.collect(dry_run=True)
@@ -115,19 +117,22 @@ def test_the_current_lock_and_its_image_stay_and_the_rest_goes(world: World) -> 
     assert done[0].size > 0
     assert not world.prefix(world.one).path.exists()
     assert world.images.image(world.one.digest) is None
-    assert verify(world.two, world.toolbox, silent) == ()
+    assert verify(world.two, world.toolbox.store, silent) == ()
     assert run_in(world.prefix(world.two).path, "python", "-c", "import beta").returncode == 0
     assert world.collect() == ()
 
 
 def test_locks_stay_so_that_all_can_be_built_again(world: World) -> None:
-    image = pack(world.one, world.toolbox, silent).image
+    image = pack(world.one, world.toolbox.project, world.toolbox.store, silent).image
     age(world.toolbox.store.local_home)
     world.collect()
     assert list(blobs(world.images.layout)) == []
 
     ensure_prefix(world.one, world.toolbox, silent)
-    assert pack(world.one, world.toolbox, silent).image.digest == image.digest
+    assert (
+        pack(world.one, world.toolbox.project, world.toolbox.store, silent).image.digest
+        == image.digest
+    )
     assert run_in(world.prefix(world.one).path, "alpha").returncode == 0
 
 
@@ -136,15 +141,15 @@ def test_a_release_and_the_one_before_stay(world: World) -> None:
     age(world.toolbox.store.local_home)
     world.collect()
     for lock in (world.one, world.two):
-        assert verify(lock, world.toolbox, silent) == ()
+        assert verify(lock, world.toolbox.store, silent) == ()
 
 
 def test_the_names_of_a_target_lead_to_what_stays(world: World) -> None:
     """Also those of an image that a killed `pack` had named in part."""
-    world.toolbox.store.set_current(world.one.target, world.one.digest, world.toolbox.now())
+    world.toolbox.store.set_current(world.one.target, world.one.digest, world.toolbox.store.now())
     age(world.toolbox.store.local_home)
     assert world.collect(dry_run=True) == world.collect()
-    assert verify(world.one, world.toolbox, silent) == ()
+    assert verify(world.one, world.toolbox.store, silent) == ()
 
     # Killed after it has attached the SBOM, and before anything else.
     image = world.images.image(world.one.digest)
@@ -154,10 +159,10 @@ def test_the_names_of_a_target_lead_to_what_stays(world: World) -> None:
     content = oci.Manifest(config, (digest,), manifest_annotations(world.two)).to_bytes()
     manifest = world.images.layout.add(content, oci.MANIFEST)
     attach(world.images.layout, manifest, b"what it consists of", name=sbom_name(image.name))
-    assert verify(world.one, world.toolbox, silent) == ()
+    assert verify(world.one, world.toolbox.store, silent) == ()
     age(world.toolbox.store.local_home)
     assert kinds(world.collect(dry_run=True)) == kinds(world.collect()) == ["layers"]
-    assert verify(world.one, world.toolbox, silent) == ()
+    assert verify(world.one, world.toolbox.store, silent) == ()
     assert world.collect() == ()
 
 
@@ -242,11 +247,11 @@ def test_killed_at_any_step_the_release_works_and_the_next_one_completes(
         builder.end_with(signal.SIGKILL)
     finally:
         builder.close()
-    assert verify(world.two, world.toolbox, silent) == ()
+    assert verify(world.two, world.toolbox.store, silent) == ()
     world.collect()
     assert world.collect() == ()
     assert not world.prefix(world.one).path.exists()
-    assert verify(world.two, world.toolbox, silent) == ()
+    assert verify(world.two, world.toolbox.store, silent) == ()
 
 
 def test_beside_a_build_of_what_it_removes_the_build_wins_or_starts_anew(world: World) -> None:
@@ -258,7 +263,7 @@ def test_beside_a_build_of_what_it_removes_the_build_wins_or_starts_anew(world: 
 
 
 def test_what_conda_unpacked_and_indexes_said_goes_once_nobody_uses_it(world: World) -> None:
-    cache = world.toolbox.caches.path
+    cache = world.toolbox.project.caches.path
     unpacked = [*(cache / "conda/pkgs").glob("[!.]*/")]
     page = cache / "pages" / "of-a-project"
     page.parent.mkdir(exist_ok=True)
@@ -281,4 +286,4 @@ def test_what_conda_unpacked_and_indexes_said_goes_once_nobody_uses_it(world: Wo
     assert not [each for each in unpacked if each.exists()]
     shutil.rmtree(world.prefix(world.one).path, ignore_errors=True)
     ensure_prefix(world.one, world.toolbox, silent)
-    assert verify_prefix(world.one, world.toolbox, silent) == ()
+    assert verify_prefix(world.one, world.toolbox.store, silent) == ()

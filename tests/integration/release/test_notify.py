@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from elt_env.machine.platform import target_here
 from elt_env.release.notify import notify
 from elt_env.toolbox import Toolbox
 from tests.support.chat import Chat, chatting
@@ -31,8 +32,17 @@ def tools(root: Path, **policy: object) -> Toolbox:
 
 def told(toolbox: Toolbox, outcome: Any = "relocked") -> tuple[bool, str]:
     lines = Said()
-    target = toolbox.target("elt", "3.11")
-    done = notify(target, toolbox, lines, outcome, "2 upgraded", trigger="dagster 1 → 2", run="abc")
+    target = target_here("elt", "3.11")
+    done = notify(
+        target,
+        toolbox.policy,
+        toolbox.store,
+        lines,
+        outcome,
+        "2 upgraded",
+        trigger="dagster 1 → 2",
+        run="abc",
+    )
     return done, "\n".join(lines)
 
 

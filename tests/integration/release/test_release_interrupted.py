@@ -55,7 +55,7 @@ def released(toolbox: Toolbox) -> str:
     runs = prefixes[done.stdout.strip().removesuffix("/bin/tool")]
     history = releases.history(_TARGET.name)
     assert [each.number for each in history] == list(range(1, len(history) + 1))
-    shown = show(_TARGET, toolbox).to_json()["release"]
+    shown = show(_TARGET, toolbox.store).to_json()["release"]
     assert runs == history[-1].digest == shown["current"]
     return runs
 

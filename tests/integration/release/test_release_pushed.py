@@ -73,7 +73,7 @@ def test_the_tag_of_the_release_moves_there_and_back(place: str, tmp_path: Path)
     toolbox = toolbox_at(tmp_path, push=place)
     prepare(_OLD, toolbox)
     old = pretend_packed(_OLD, toolbox, seed=1).digest
-    pushed = push_candidate(_TARGET, toolbox, print)
+    pushed = push_candidate(_TARGET, toolbox.project, toolbox.store, print)
     assert pushed is not None
     assert tags(place) == {short(_OLD.digest): old}  # packed, and not released
 

@@ -51,19 +51,19 @@ def prefix_of(lock: Lock, toolbox: Toolbox) -> Prefix:
 
 
 def mend(lock: Lock, toolbox: Toolbox) -> tuple[Damage, ...]:
-    repair(lock, verify(lock, toolbox, silent), toolbox, silent)
-    return verify(lock, toolbox, silent)
+    repair(lock, verify(lock, toolbox.store, silent), toolbox, silent)
+    return verify(lock, toolbox.store, silent)
 
 
 def test_what_was_just_built_is_whole(sample_lock: Lock, toolbox: Toolbox) -> None:
-    pack(sample_lock, toolbox, silent)
+    pack(sample_lock, toolbox.project, toolbox.store, silent)
     before = list_prefix(prefix_of(sample_lock, toolbox).path).files
-    assert verify(sample_lock, toolbox, silent) == ()
+    assert verify(sample_lock, toolbox.store, silent) == ()
     assert list_prefix(prefix_of(sample_lock, toolbox).path).files == before
 
 
 def test_a_target_is_mended_once(sample_lock: Lock, toolbox: Toolbox) -> None:
-    toolbox.store.set_current(sample_lock.target, sample_lock.digest, toolbox.now())
+    toolbox.store.set_current(sample_lock.target, sample_lock.digest, toolbox.store.now())
     overwrite(prefix_of(sample_lock, toolbox).site_packages / "alpha" / "__init__.py")
     (damage,) = mend_target(sample_lock.target, toolbox, silent)
     assert "alpha/__init__.py" in str(damage)
@@ -132,7 +132,7 @@ def test_every_kind_of_damage_is_named_and_mended(
         if path != "bin/tally":  # it was replaced as well, which is told
             expected.append(("prefix", path, "has other extended attributes"))
 
-    found = verify(sample_lock, toolbox, silent)
+    found = verify(sample_lock, toolbox.store, silent)
     assert sorted((each.part, each.path, each.fault) for each in found) == sorted(expected)
     with pytest.raises(IntegrityError, match="bin/tally was changed") as raised:
         require_whole(sample_lock, found)
@@ -154,7 +154,7 @@ def test_bytecode_that_was_lost_is_compiled_again(sample_lock: Lock, toolbox: To
     before = list_prefix(prefix.path).files
     lost = next(each for each in sorted(before) if "alpha" in each and each.endswith(".pyc"))
     (prefix.path / lost).unlink()
-    assert [each.path for each in verify(sample_lock, toolbox, silent)] == [lost]
+    assert [each.path for each in verify(sample_lock, toolbox.store, silent)] == [lost]
     assert mend(sample_lock, toolbox) == ()
     assert list_prefix(prefix.path).files == before
 
@@ -182,7 +182,7 @@ def test_a_prefix_whose_list_is_gone_is_compared_with_another_build(
     prefix = prefix_of(sample_lock, toolbox)
     list_path(prefix.path).unlink()
     overwrite(prefix.path / "bin" / "tally")
-    found = verify(sample_lock, toolbox, silent)
+    found = verify(sample_lock, toolbox.store, silent)
     assert [str(each) for each in found] == [f"prefix: {list_path(prefix.path).name} is gone"]
     assert mend(sample_lock, toolbox) == ()
     assert run_in(prefix.path, "tally").returncode == 0
@@ -192,7 +192,7 @@ def test_the_files_of_a_lock_are_written_again(sample_lock: Lock, toolbox: Toolb
     directory = Path(toolbox.store.lock_directory(sample_lock.digest))
     (directory / "conda-linux-64.lock").write_text("# nothing\n")
     (directory / "pylock.toml").unlink()
-    found = verify(sample_lock, toolbox, silent)
+    found = verify(sample_lock, toolbox.store, silent)
     assert [str(each) for each in found] == [
         "lock: conda-linux-64.lock was changed",
         "lock: pylock.toml is gone",
@@ -207,7 +207,7 @@ def test_a_layer_that_was_changed_is_packed_again(
     sample_lock: Lock,
     toolbox: Toolbox,
 ) -> None:
-    image = pack(sample_lock, toolbox, silent).image
+    image = pack(sample_lock, toolbox.project, toolbox.store, silent).image
     layout = ImageStore(toolbox.store).layout
     changed = layout.blob_path(image.layers[-2].blob.digest)
     right, times = changed.read_bytes(), changed.stat()
@@ -218,7 +218,7 @@ def test_a_layer_that_was_changed_is_packed_again(
         os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
     layout.blob_path(image.manifest.digest).unlink()
 
-    found = verify(sample_lock, toolbox, silent)
+    found = verify(sample_lock, toolbox.store, silent)
     assert {(each.path, each.fault) for each in found} == {
         (image.layers[-2].blob.digest, "was changed"),
         (image.manifest.digest, "is gone"),
@@ -268,7 +268,7 @@ _LAYOUT: list[tuple[str, Change, str]] = [
 
 
 def test_every_file_of_an_image_is_named_and_mended(sample_lock: Lock, toolbox: Toolbox) -> None:
-    image = pack(sample_lock, toolbox, silent).image
+    image = pack(sample_lock, toolbox.project, toolbox.store, silent).image
     home = toolbox.store.local_home
     images = ImageStore(Store(home))
     artifact = sbom_of(sample_lock, images)
@@ -279,13 +279,13 @@ def test_every_file_of_an_image_is_named_and_mended(sample_lock: Lock, toolbox: 
         "lock": sample_lock.digest,
     }
     names = {key: each.removeprefix("sha256:") for key, each in parts.items()}
-    assert verify(sample_lock, toolbox, silent) == ()
+    assert verify(sample_lock, toolbox.store, silent) == ()
     before = list_prefix(home / "oci").files
     for pattern, change, fault in _LAYOUT:
         path = home / pattern.format(**names)
         right = path.read_bytes() if path.is_file() else None
         change(path)
-        found = verify(sample_lock, toolbox, silent)
+        found = verify(sample_lock, toolbox.store, silent)
         assert {each.part for each in found} == {"image"}, (pattern, found)
         assert fault in {each.fault for each in found if each.path.endswith(path.name)}, found
         assert mend(sample_lock, toolbox) == (), pattern

@@ -32,7 +32,7 @@ def toolbox(tmp_path: Path) -> Toolbox:
 def keep(lock: Lock, toolbox: Toolbox) -> Lock:
     """Make a lock the current one of its target."""
     toolbox.store.write_lock(lock)
-    toolbox.store.set_current(lock.target, lock.digest, toolbox.now())
+    toolbox.store.set_current(lock.target, lock.digest, toolbox.store.now())
     return lock
 
 
@@ -45,11 +45,11 @@ def test_a_target_from_nothing_to_proven(
 ) -> None:
     toolbox = sample.toolbox(tmp_path)
     target = sample_lock.target
-    empty = show(target, toolbox).to_json()
+    empty = show(target, toolbox.store).to_json()
     assert (empty["lock"], empty["prefix"], empty["evidence"]) == (None, None, [])
 
     keep(sample_lock, toolbox)
-    locked = show(target, toolbox).to_json()
+    locked = show(target, toolbox.store).to_json()
     assert locked["lock"]["digest"] == sample_lock.digest
     assert (locked["lock"]["conda"], locked["lock"]["pip"]) == (2, 2)
     assert locked["prefix"] == {
@@ -69,7 +69,7 @@ def test_a_target_from_nothing_to_proven(
         ("pip_check", "passed")
     ]
     assert shown["evidence"][0]["detail"] == evidence.detail
-    assert shown == show(target, toolbox).to_json()
+    assert shown == show(target, toolbox.store).to_json()
 
 
 def test_a_lock_is_found_by_target_digest_and_directory(toolbox: Toolbox) -> None:
@@ -78,14 +78,14 @@ def test_a_lock_is_found_by_target_digest_and_directory(toolbox: Toolbox) -> Non
     directory = toolbox.store.lock_directory(lock.digest)
 
     for text in (lock.target.name, lock.digest, bare, bare[:12], directory):
-        assert find_lock(text, toolbox) == lock
+        assert find_lock(text, toolbox.store) == lock
 
 
 def test_a_relative_directory_is_found(toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = keep(lock_of(), toolbox)
     directory = Path(toolbox.store.lock_directory(lock.digest))
     monkeypatch.chdir(directory.parent)
-    assert find_lock(f"./{directory.name}", toolbox) == lock
+    assert find_lock(f"./{directory.name}", toolbox.store) == lock
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_lock_that_is_not_there(
     keep(lock_of(), toolbox)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=re.escape(words)):
-        find_lock(text, toolbox)
+        find_lock(text, toolbox.store)
 
 
 def test_the_start_of_several_digests(toolbox: Toolbox) -> None:
@@ -116,22 +116,22 @@ def test_the_start_of_several_digests(toolbox: Toolbox) -> None:
     twice = next(each for each in starts if starts.count(each) > 1)
 
     with pytest.raises(InputError, match="several locks") as caught:
-        find_lock(twice, toolbox)
+        find_lock(twice, toolbox.store)
     assert "a directory with a lock.json" in caught.value.remedy
 
 
 def test_the_lock_before(toolbox: Toolbox) -> None:
     first, second, third = (lock_of(pip_package("alpha", f"1.{n}")) for n in range(3))
     target = first.target
-    assert previous_lock(target, toolbox) is None
+    assert previous_lock(target, toolbox.store) is None
     keep(first, toolbox)
-    assert previous_lock(target, toolbox) is None
+    assert previous_lock(target, toolbox.store) is None
     keep(second, toolbox)
-    assert previous_lock(target, toolbox) == first
+    assert previous_lock(target, toolbox.store) == first
     keep(second, toolbox)
-    assert previous_lock(target, toolbox) == first
+    assert previous_lock(target, toolbox.store) == first
     keep(third, toolbox)
-    assert previous_lock(target, toolbox) == second
+    assert previous_lock(target, toolbox.store) == second
 
 
 def test_the_lock_before_was_edited(toolbox: Toolbox) -> None:
@@ -140,7 +140,7 @@ def test_the_lock_before_was_edited(toolbox: Toolbox) -> None:
     path = Path(toolbox.store.lock_directory(first.digest)) / "lock.json"
     path.write_text(path.read_text().replace('"1.0"', '"1.2"'))
     with pytest.raises(IntegrityError, match="changed by hand"):
-        previous_lock(first.target, toolbox)
+        previous_lock(first.target, toolbox.store)
 
 
 def python_here() -> str:

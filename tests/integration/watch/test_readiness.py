@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from elt_env.lock.make import lock
+from elt_env.machine.platform import target_here
 from elt_env.toolbox import Toolbox
 from elt_env.watch.readiness import Look, Readiness, judge
 from elt_env.watch.store import ReadinessStore
@@ -18,7 +18,7 @@ from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import IndexServer
 from tests.support.locking import LONG_AGO, Scene
-from tests.support.project import ENVIRONMENT
+from tests.support.project import ENVIRONMENT, at_moment
 from tests.support.said import Said
 from tests.support.wheels import make_sdist, make_wheel
 
@@ -30,7 +30,7 @@ _FAILS = "import sys\nif sys.version_info >= (3, 12):\n    raise ImportError('no
 def look(toolbox: Toolbox, *, at: datetime = MOMENT, said: Said | None = None) -> Readiness:
     """Look at the other Python, at a moment."""
     say = said if said is not None else Said()
-    return examine_python(ENVIRONMENT, OTHER, replace(toolbox, now=lambda: at), say)
+    return examine_python(ENVIRONMENT, OTHER, at_moment(toolbox, at), say)
 
 
 def shown(readiness: Readiness) -> list[str]:
@@ -189,7 +189,7 @@ def test_from_blocked_to_ready_and_through_an_outage(real: Scene) -> None:
     assert (ready.verdict, ready.reached, ready.blocked_by) == ("ready", "proven", ())
     assert ready.since == ready.at
     assert ready.lock is not None
-    assert toolbox.store.pointer(toolbox.target(ENVIRONMENT, OTHER)) is None
+    assert toolbox.store.pointer(target_here(ENVIRONMENT, OTHER)) is None
 
     real.index.fault = "500"
     during = look(toolbox, at=MOMENT + timedelta(days=4))
@@ -198,7 +198,7 @@ def test_from_blocked_to_ready_and_through_an_outage(real: Scene) -> None:
     real.index.fault = None
 
     listed = real.toolbox(pip=["top"], pythons=("3.11", OTHER))
-    lock(listed.target(ENVIRONMENT, OTHER), listed, print)
+    lock(target_here(ENVIRONMENT, OTHER), listed, print)
     real.index.requests.clear()
     said = Said()
     told = look(listed, at=MOMENT + timedelta(days=5), said=said)

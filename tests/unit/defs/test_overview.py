@@ -101,7 +101,7 @@ def test_what_waits_is_told_with_the_reason_and_what_to_do(
     if state == "failed":
         pretend_proven(_NEW, toolbox, names=["pip_check"], status="failed")
 
-    standing = standing_of(_NEW.target, toolbox)
+    standing = standing_of(_NEW.target, toolbox.project, toolbox.store)
     assert why in standing.waits
     assert remedy in standing.remedy
     assert bool(standing.failed) == (state == "failed")

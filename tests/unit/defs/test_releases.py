@@ -124,7 +124,7 @@ def test_a_refused_promotion_fails_and_names_the_check(
 ) -> None:
     release(toolbox, defs, _OLD)
     toolbox.store.write_lock(_NEW)
-    toolbox.store.set_current(_NEW.target, _NEW.digest, toolbox.now())
+    toolbox.store.set_current(_NEW.target, _NEW.digest, toolbox.store.now())
     result = run(defs, "promote")
     assert not result.success
     [failure] = (each for each in result.all_events if each.is_step_failure)

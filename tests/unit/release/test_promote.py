@@ -166,11 +166,13 @@ def test_a_smoke_check_applies_where_its_tools_are_locked(toolbox: Toolbox) -> N
         ("meltano", "meltano_smoke"),
         ("dagster", "dagster_smoke"),
     ):
-        proof = examine(lock_of(python_package(), pip_package(tool)), toolbox)
+        proof = examine(
+            lock_of(python_package(), pip_package(tool)), toolbox.project, toolbox.store
+        )
         assert set(proof.required) == {*_APPLY, check}
         assert f"{check}: elt@3.11 has no {tool}" not in proof.aside
         assert len(proof.aside) == 2
-    nothing = examine(lock_of(python_package()), toolbox).aside
+    nothing = examine(lock_of(python_package()), toolbox.project, toolbox.store).aside
     assert "dagster_smoke: elt@3.11 has no dagster" in nothing
 
 

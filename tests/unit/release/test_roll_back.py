@@ -186,7 +186,7 @@ def test_a_lock_that_is_gone_leaves_the_release(toolbox: Toolbox) -> None:
     with pytest.raises(IntegrityError):
         back(toolbox)
     assert history(toolbox) == [_A.digest, _B.digest]
-    assert [each.changes for each in release_log(_TARGET, toolbox)] == [None, None]
+    assert [each.changes for each in release_log(_TARGET, toolbox.store)] == [None, None]
 
 
 def test_a_prefix_that_is_there_is_not_built(toolbox: Toolbox) -> None:
@@ -200,7 +200,7 @@ def test_the_log_says_what_each_release_changed(toolbox: Toolbox) -> None:
     release(toolbox, _A, _B)
     back(toolbox)
     keep_current(_C, toolbox)
-    first, second, third = release_log(_TARGET, toolbox)
+    first, second, third = release_log(_TARGET, toolbox.store)
     assert (first.before, first.difference) == (None, "the first release")
     assert second.difference == "1 upgraded"
     assert third.difference == "1 downgraded"

@@ -13,6 +13,7 @@ from elt_env.errors import ToolError
 from elt_env.package.canonical import digest_of
 from elt_env.project.own_checks import IN_IMAGE, OwnCheck
 from elt_env.project.policy import EnvironmentPolicy
+from elt_env.project.project import Project
 from elt_env.proof.checks.finding import Check
 from elt_env.proof.checks.image_subject import ImageCheck
 from elt_env.proof.checks.own.bench import Kind, conduct, conduct_in_image, files_of
@@ -21,7 +22,6 @@ from elt_env.proof.checks.own.dagster import validate_dagster
 from elt_env.proof.checks.own.dbt import run_dbt
 from elt_env.proof.checks.own.meltano import run_meltano
 from elt_env.proof.checks.own.pytest import run_pytest
-from elt_env.toolbox import Toolbox
 
 __all__ = ["description", "own_check_inputs", "own_checks", "own_image_checks"]
 
@@ -67,7 +67,7 @@ def description(name: str, check: OwnCheck) -> str:
     return f"{name}: {what} in a copy of {where}. {inspect.getdoc(check) or ''}"
 
 
-def own_check_inputs(check: OwnCheck, toolbox: Toolbox) -> Mapping[str, str]:
+def own_check_inputs(check: OwnCheck, project: Project) -> Mapping[str, str]:
     """Return everything that a check reads beside the prefix or the image, by name.
 
     Of the variables that are handed on it is their names: whoever releases need not know them.
@@ -77,13 +77,13 @@ def own_check_inputs(check: OwnCheck, toolbox: Toolbox) -> Mapping[str, str]:
         if value not in (None, [], ()):
             inputs[f"policy {key.replace('_', '-')}"] = digest_of(value)
     for key, place in check.places.items():
-        inputs[f"{key} {place}"] = _digest(check, key, place, toolbox)
+        inputs[f"{key} {place}"] = _digest(check, key, place, project)
     return inputs
 
 
-def _digest(check: OwnCheck, key: str, place: str, toolbox: Toolbox) -> str:
+def _digest(check: OwnCheck, key: str, place: str, project: Project) -> str:
     try:
-        return files_of(check, key, place, toolbox).digest()
+        return files_of(check, key, place, project).digest()
     except ToolError as error:
         # The check says it at length, and is not run.
         return f"unusable: {error.problem}"

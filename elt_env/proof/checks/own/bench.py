@@ -19,13 +19,14 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.logins import completed
 from elt_env.machine.process import Completed, Say, end_of, keeping
 from elt_env.project.own_checks import OwnCheck
+from elt_env.project.project import Project
 from elt_env.project.settings import own_place
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, concluded
 from elt_env.proof.checks.image_subject import ImageUnderTest, seen_in_image
 from elt_env.proof.checks.own.runners import Start, changed, in_image, in_prefix, snapshot
 from elt_env.runtime.masking import masking, spellings
 from elt_env.store.evidence import Table
-from elt_env.toolbox import Toolbox
 
 _LEFT_OUT = {"dbt": ("target", "logs"), "meltano": ()}
 _LAST_LINES = 30
@@ -53,7 +54,7 @@ class OwnBench:
     project: Path
     place: ScratchDir
     prefix: Prefix
-    toolbox: Toolbox
+    tools: CheckTools
     variables: Mapping[str, str] = field(repr=False)
     say: Say
     until: float
@@ -109,7 +110,7 @@ class OwnBench:
         written = self.check.places.get(key)
         if written is None:
             return None
-        root = self.toolbox.project.root
+        root = self.tools.project.root
         source = own_place(root, written)
         project = own_place(root, self.check.places["project"])
         inside = (
@@ -117,7 +118,7 @@ class OwnBench:
         )
         if inside is not None and inside.is_dir():
             return inside
-        return files_of(self.check, key, written, self.toolbox).copy_to(self.place.path / key)
+        return files_of(self.check, key, written, self.tools.project).copy_to(self.place.path / key)
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,8 @@ class Kind:
             )
 
 
-def files_of(check: OwnCheck, key: str, written: str, toolbox: Toolbox) -> ProjectFiles:
+def files_of(check: OwnCheck, key: str, written: str, project: Project) -> ProjectFiles:
     """Return what belongs to the directory that a key of a check names."""
-    project = toolbox.project
     own = _LEFT_OUT.get(check.kind, ()) if key == "project" else ()
     place = own_place(project.root, written)
     return ProjectFiles(place, (*check.exclude, *own), (project.local_home,))
@@ -156,7 +156,7 @@ def files_of(check: OwnCheck, key: str, written: str, toolbox: Toolbox) -> Proje
 
 def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
     prefix: Prefix,
-    toolbox: Toolbox,
+    tools: CheckTools,
     say: Say,
     *,
     name: str,
@@ -181,17 +181,17 @@ def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
     def tell(line: str, level: int = logging.INFO, /) -> None:
         telling(mask(line), level)
 
-    with scratch_dir(toolbox.project.local_home, prefix.lock.digest) as place:
-        project = _copied(check, toolbox, place)
-        logins = completed(toolbox.indexes).secrets if check.kind == "meltano" else ()
+    with scratch_dir(tools.project.local_home, prefix.lock.digest) as place:
+        project = _copied(check, tools.project, place)
+        logins = completed(tools.files.indexes).secrets if check.kind == "meltano" else ()
         secrets = (*spellings(variables.values()), *logins)
-        seen = str if sandbox is None else seen_in_image(prefix, toolbox, place)
+        seen = str if sandbox is None else seen_in_image(prefix, tools.project.policy, place)
         if sandbox is None:
             start = in_prefix(prefix, place, tell, secrets)
         else:
             start = in_image(sandbox, place, tell, secrets, seen, variables)
         bench = OwnBench(
-            *(name, check, project, place, prefix, toolbox, variables, tell, until, start, seen),
+            *(name, check, project, place, prefix, tools, variables, tell, until, start, seen),
             sandbox=sandbox,
         )
         finding = _guarded(bench, kind.body)
@@ -202,7 +202,7 @@ def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
 
 def conduct_in_image(  # noqa: PLR0913  # as above
     image: ImageUnderTest,
-    toolbox: Toolbox,
+    tools: CheckTools,
     say: Say,
     *,
     name: str,
@@ -214,12 +214,12 @@ def conduct_in_image(  # noqa: PLR0913  # as above
     Raises:
         ToolError, StorageError: as for a prefix.
     """
-    roots = ImageStore(toolbox.store).roots
+    roots = ImageStore(tools.store).roots
     search = find_sandbox(image.layout, image.manifest, roots, say)
     if search.sandbox is None:
         return Finding("not_run", f"No sandbox works here:\n{search.reasons}")
     return conduct(
-        image.prefix, toolbox, say, name=name, check=check, kind=kind, sandbox=search.sandbox
+        image.prefix, tools, say, name=name, check=check, kind=kind, sandbox=search.sandbox
     )
 
 
@@ -240,19 +240,19 @@ def table_of(name: str, lock: Lock) -> str:
     return f"[tool.elt-env.environments.{lock.target.environment}.checks.{name}]"
 
 
-def _copied(check: OwnCheck, toolbox: Toolbox, place: ScratchDir) -> Path:
+def _copied(check: OwnCheck, project: Project, place: ScratchDir) -> Path:
     written = check.places.get("project")
     if written is None:
         return place.directory("project")
-    source = own_place(toolbox.project.root, written)
+    source = own_place(project.root, written)
     copy = place.path / "project" / (source.name or "project")
-    return files_of(check, "project", written, toolbox).copy_to(copy)
+    return files_of(check, "project", written, project).copy_to(copy)
 
 
 def _guarded(bench: OwnBench, body: Callable[[OwnBench], Finding]) -> Finding:
     """Return what the body finds, `failed` if it changed what it may only read."""
     written = bench.check.places.get("project")
-    source = own_place(bench.toolbox.project.root, written) if written else None
+    source = own_place(bench.tools.project.root, written) if written else None
     watched = [bench.prefix.path, *([source] if source else [])]
     before = [snapshot(each) for each in watched]
     finding = _attempt(bench, body)
@@ -281,7 +281,7 @@ def _guarded(bench: OwnBench, body: Callable[[OwnBench], Finding]) -> Finding:
 
 def _matters(path: str, bench: OwnBench) -> bool:
     """Tell whether somebody's change of a file is one that a check must not make."""
-    home = f"{bench.toolbox.project.local_home}{os.sep}"
+    home = f"{bench.tools.project.local_home}{os.sep}"
     own = f"{bench.prefix.path}{os.sep}"
     if path.startswith(own):
         return not os.path.basename(path).startswith(".")  # noqa: PTH119  # marks of this program

@@ -92,14 +92,14 @@ def _variables(bench: OwnBench, system: Path) -> dict[str, str]:
 
 def _install(bench: OwnBench, system: Path, variables: dict[str, str]) -> None:
     """Let Meltano install the plugins: once for all prefixes, or in the image."""
-    indexes = bench.toolbox.indexes.locked_to(bench.lock.indexes)
+    indexes = bench.tools.files.indexes.locked_to(bench.lock.indexes)
     if bench.sandbox is None:
         project = MeltanoProject(
             bench.project, system, bench.prefix, indexes, bench.left, bench.variables
         )
-        provide_locked(project, bench.name, bench.toolbox, bench.lock, bench.say)
+        provide_locked(project, bench.name, bench.tools, bench.lock, bench.say)
         return
-    pin_plugins(bench.project, bench.name, bench.toolbox, bench.lock)
+    pin_plugins(bench.project, bench.name, bench.tools.store, bench.lock)
     own = variables | index_variables(completed(indexes))
     done = bench.run("meltano", "install", variables=own)
     if done.returncode:
