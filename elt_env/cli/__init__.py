@@ -26,6 +26,7 @@ COMMANDS = {
     "init": ("init:init", "Make DIRECTORY a project that has an environment."),
     "lint": ("lint:lint", "Print all that is wrong with each SPEC, and where."),
     "lock": ("lock:lock", "Lock TARGET, or keep the lock that satisfies its spec."),
+    "metrics": ("metrics:metrics", "Print numbers about all targets, for Prometheus."),
     "plugins": ("plugins:plugins", "Print what is locked for the plugins of Meltano projects."),
     "promote": ("release:promote", "Make the current lock of TARGET its release."),
     "push": ("image:push", "Push TARGET's image to a registry."),

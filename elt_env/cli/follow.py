@@ -15,6 +15,7 @@ from elt_env.errors import EltEnvError, PolicyError
 from elt_env.follow.follow import Check, entry_points
 from elt_env.follow.follow import follow as follow_release
 from elt_env.follow.machine import open_machine
+from elt_env.follow.reports import machine_id
 from elt_env.project.durations import parse_duration
 from elt_env.runtime.masking import hidden
 
@@ -31,14 +32,25 @@ _JITTER = 0.2  # of the interval, either way: machines that were started togethe
     show_default=True,
     help="What is proven here first.",
 )
+@click.option("--machine", metavar="NAME", default="", help="Report by it, not the system's id.")
+@click.option("--no-report", is_flag=True, help="Do not tell the store how it went.")
 @click.option("--watch", is_flag=True, help="Go on until it is told to end.")
 @click.option("--interval", default="1 minute", show_default=True, help="How often, with --watch.")
-def follow(name: str, place: str, check: Check, interval: str, *, watch: bool) -> None:
+def follow(  # noqa: PLR0913  # as many as it has options
+    name: str,
+    place: str,
+    check: Check,
+    machine: str,
+    interval: str,
+    *,
+    no_report: bool,
+    watch: bool,
+) -> None:
     """Run on this machine what is released of TARGET elsewhere.
 
     The prefix is made from the lock, proven, and then the entry points move to it in one rename.
     What ran before goes on, and is removed when nothing runs in it. An empty directory is enough,
-    and a login that may read the bucket.
+    and a login that may read the bucket; how it went is reported where the login may write.
 
     \b
     Examples:
@@ -46,12 +58,12 @@ def follow(name: str, place: str, check: Check, interval: str, *, watch: bool) -
       elt-env follow elt@3.11 --from s3://bucket/prefix --watch --interval "5 minutes"
     """
     seconds = _seconds(interval)
-    machine = open_machine(name, place)
+    follower = open_machine(name, place, "" if no_report else machine_id(machine))
 
     def once() -> None:
-        now = follow_release(machine, teller(), check=check)
+        now = follow_release(follower, teller(), check=check)
         if now.moved or not watch:
-            click.echo(f"{machine.target.name} {now.position.digest} {entry_points(machine)}")
+            click.echo(f"{follower.target.name} {now.position.digest} {entry_points(follower)}")
 
     if watch:
         _go_on(once, seconds)

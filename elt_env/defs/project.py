@@ -14,6 +14,7 @@ from elt_env.defs.automation import automation_sensor, made_by_schedule
 from elt_env.defs.checks import environment_checks, image_checks
 from elt_env.defs.jobs import environment_jobs, policy_executor
 from elt_env.defs.names import group_name
+from elt_env.defs.observability import observability_definitions
 from elt_env.defs.overview import overview_definitions
 from elt_env.defs.readiness import JOB as READINESS
 from elt_env.defs.readiness import readiness_asset, readiness_job
@@ -134,5 +135,6 @@ def shared_definitions(
         store_report_definitions(policy),
         overview_definitions(policy),
         upkeep_definitions(policy),
+        observability_definitions(policy, project.root),
         dg.Definitions(resources={"project": resource}),
     )

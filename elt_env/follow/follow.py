@@ -19,8 +19,16 @@ from pydantic import TypeAdapter
 from elt_env.bundle.published import take_bundle
 from elt_env.environment.build import ensure_prefix, require_as_sealed
 from elt_env.environment.prefix import Prefix
-from elt_env.errors import EltEnvError, InputError, IntegrityError, NetworkError, ProofError
+from elt_env.errors import (
+    EltEnvError,
+    InputError,
+    IntegrityError,
+    NetworkError,
+    ProofError,
+    StorageError,
+)
 from elt_env.follow.machine import Machine
+from elt_env.follow.reports import Report, State, host_name, write_report
 from elt_env.follow.superseded import collect_superseded
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
@@ -30,6 +38,7 @@ from elt_env.proof.prove import prefix_prover
 from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
 from elt_env.release.verify import require_whole, verify_prefix
+from elt_env.runtime.masking import hidden
 from elt_env.store.documents import read_record, write_record
 
 Check = Literal["none", "quick", "full"]
@@ -150,13 +159,32 @@ def _brought_to(release: Release, tag: str, machine: Machine, check: Check, say:
     """Make a release this machine's, and note it."""
     _require_forward(machine, release)
     say(f"follow: {release.target} is released as {short(release.digest)}, {release.number}")
-    lock = _fetched(machine, release)
-    prefix = _built(lock, machine, say)
-    _require_holding(prefix, machine, check, say)
-    _switch(machine, release, prefix, say)
+    try:
+        lock = _fetched(machine, release)
+        prefix = _built(lock, machine, say)
+        _require_holding(prefix, machine, check, say)
+        _switch(machine, release, prefix, say)
+    except EltEnvError as error:
+        state: State = "failed" if isinstance(error, ProofError) else "trouble"
+        _report(machine, release, state, error.problem, say)
+        raise
+    _report(machine, release, "runs", "", say)
     now = Position(machine.source.documents.place(""), tag, release.number, release.digest)
     write_record(machine.own.documents, _key(machine), _position, now)
     return now
+
+
+def _report(machine: Machine, release: Release, state: State, detail: str, say: Say) -> None:
+    """Report to the store that is followed; where it takes no reports, that is said and no more."""
+    if not machine.id:
+        return
+    running = _number(ReleaseStore(machine.own), machine.target.name)
+    at = machine.own.now().replace(microsecond=0)
+    report = Report(machine.id, host_name(), release.number, state, running, hidden(detail), at)
+    try:
+        write_report(release.target, report, machine.source.documents, machine.own.documents)
+    except StorageError as error:
+        say(f"follow: no report: {error.problem}", logging.WARNING)
 
 
 def _require_forward(machine: Machine, release: Release) -> None:

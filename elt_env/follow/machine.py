@@ -28,11 +28,13 @@ class Machine:
     Attributes:
         source: the store that releases are taken from.
         tools: of this machine, with its own store.
+        id: what it reports by; "" for no reports.
     """
 
     target: Target
     source: Store
     tools: CheckTools
+    id: str = ""
 
     @property
     def own(self) -> Store:
@@ -40,12 +42,13 @@ class Machine:
         return self.tools.store
 
 
-def open_machine(name: str, place: str) -> Machine:
+def open_machine(name: str, place: str, reports_by: str = "") -> Machine:
     """Return the follower that this directory is; an empty one becomes it.
 
     Args:
         name: of the target; an environment alone where one Python of it is released.
         place: of the store that it follows: a bucket or a directory.
+        reports_by: its id in reports; "" for none.
 
     Raises:
         InputError: the target is none, or nothing of it is released; or a store cannot be used.
@@ -63,7 +66,7 @@ def open_machine(name: str, place: str) -> Machine:
             "Follow from a directory of its own, or name another store: --from",
         )
     target = _target(name, source)
-    return Machine(target, source, _tools(project, target))
+    return Machine(target, source, _tools(project, target), reports_by)
 
 
 def _source(place: str) -> Store:

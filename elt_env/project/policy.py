@@ -297,6 +297,21 @@ class SharedPolicy(_Frozen):
     notify_on: tuple[Literal["relocked", "failed", "promoted", "blocked"], ...] = Field(
         ("relocked", "failed", "promoted", "blocked"), description="the outcomes that are told"
     )
+    notify_slack: str | None = Field(
+        None,
+        description="channel of Slack for failed runs; its token is in `SLACK_TOKEN`",
+    )
+    notify_mail: tuple[str, ...] = Field(
+        (), description="addresses to which failed runs are mailed"
+    )
+    mail_server: str | None = Field(
+        None,
+        description="what sends the mail: `smtps://user:${NAME}@host:465`, or `smtp://…` for "
+        "STARTTLS; `${NAME}` is a variable with the password",
+    )
+    metrics_file: str | None = Field(
+        None, description="file that the daemon writes the metrics into every minute"
+    )
 
 
 class Policy(SharedPolicy):
