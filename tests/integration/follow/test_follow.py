@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from elt_env.cli import main
+from elt_env.follow.reports import machine_id, read_reports
 from elt_env.store.bucket import BucketDocuments
 from tests.support.channel import Channel
 from tests.support.index_server import IndexServer
@@ -258,3 +259,15 @@ def test_a_service_goes_on_until_it_is_told_to_end(fleet: Fleet, follower: Follo
     assert "ended, as told" in said
     assert digest[7:19] in follower.runs()
     assert f"{digest[7:]}.tar" in fleet.bucket.names(f"bundles/{fleet.target}")
+
+
+def test_what_came_of_it_is_reported(fleet: Fleet, follower: Follower) -> None:
+    follower.followed("--check", "none", "--machine", "one")
+    [report] = read_reports(fleet.target, fleet.bucket, [machine_id("one")])
+    shown = json.loads(fleet.typed("show", fleet.target, "--json"))
+    assert (report.state, report.detail) == ("runs", "")
+    assert report.number == report.running
+    assert shown["release"]["current"].startswith("sha256:")
+    text = fleet.typed("metrics")
+    assert f'elt_env_followers{{state="runs",target="{fleet.target}"}}' in text
+    assert "one" not in fleet.bucket.names(f"followers/{fleet.target}")
