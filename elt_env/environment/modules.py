@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from elt_env import probes
@@ -116,8 +117,9 @@ def import_all(  # noqa: PLR0913  # limits of three kinds
     say: Say,
     patience: float = PATIENCE,
     *,
+    below: Iterable[str] = (),
     enough: float | None = None,
-    is_fault: Callable[[ImportResult], bool] = lambda each: each.fault is not None,
+    is_fault: Callable[[ImportResult], bool] = lambda _: True,
 ) -> list[ImportResult]:
     """Import every module in the prefix's own interpreter, isolated, side by side.
 
@@ -131,31 +133,41 @@ def import_all(  # noqa: PLR0913  # limits of three kinds
         limit: seconds for all of them together.
         say: hears of each fault.
         patience: seconds for one of them.
-        enough: seconds after which no import is begun; what is left has no result.
-        is_fault: whether it is worth it to try that one again.
+        below: submodules to import after them; one of a package that does not import has no result.
+        enough: seconds after which none of these is begun; what is left has no result.
+        is_fault: whether it is worth it to try that one of these again.
 
     Raises:
         TimeLimitError: together they took longer than `limit` seconds.
     """
     names = sorted(set(modules))
+    submodules = sorted(set(below).difference(names))
     workers = max(1, min(os.cpu_count() or 1, 4))
-    # A distribution's neighbours import the same things: keep them together.
-    size = max(1, -(-len(names) // workers))
-    parts = [names[start : start + size] for start in range(0, len(names), size)]
+    firsts, thens = _cut(names, workers), _cut([f"?{each}" for each in submodules], workers)
+    nothing: list[str] = []
+    parts = [first + then for first, then in zip_longest(firsts, thens, fillvalue=nothing)]
     # Modules may write into the directory in which they are imported.
     with scratch_directory("imports") as place:
         now = time.monotonic()
         end = None if enough is None else now + enough
-        probe = _Probe(prefix, place, now + limit, patience, end)
-        together = probe.attempt(parts, workers)
-        probe = replace(probe, enough=None)
-        again = [[each.module] for each in together if each.fault and is_fault(each)]
-        alone = {each.module: each for each in probe.attempt(again, workers)}
-    results = [alone.get(each.module, each) for each in together]
+        probe = _Probe(prefix, place, now + limit, patience, workers, end)
+        together = probe.attempt(parts)
+        named = set(names)
+        tops = probe.settled([each for each in together if each.module in named])
+        broken = tuple(f"{each.module}." for each in tops if each.fault)
+        rest = [each for each in together if each.module not in named]
+        whole = [each for each in rest if not each.module.startswith(broken)]
+        results = [*tops, *probe.settled(whole, is_fault)]
     for each in results:
         if each.fault:
             say(f"imports: {each.module}: {each.fault}")
     return sorted(results, key=lambda each: each.module)
+
+
+def _cut(names: list[str], parts: int) -> list[list[str]]:
+    """Return lists of one length; a distribution's neighbours, which import the same, together."""
+    size = max(1, -(-len(names) // parts))
+    return [names[start : start + size] for start in range(0, len(names), size)]
 
 
 @dataclass(frozen=True)
@@ -166,6 +178,7 @@ class _Probe:
         place: the directory it runs in.
         deadline: the moment of the monotonic clock at which it is ended.
         patience: seconds that it may spend on one module.
+        workers: how many run side by side.
         enough: the moment of that clock after which it begins none; None for no such moment.
     """
 
@@ -173,11 +186,22 @@ class _Probe:
     place: Path
     deadline: float
     patience: float
+    workers: int
     enough: float | None = None
 
-    def attempt(self, parts: list[list[str]], workers: int) -> list[ImportResult]:
+    def attempt(self, parts: list[list[str]]) -> list[ImportResult]:
         """Import the parts side by side; when that is interrupted, none goes on."""
-        return [e for part in side_by_side(self._import_part, parts, workers) for e in part]
+        return [e for part in side_by_side(self._import_part, parts, self.workers) for e in part]
+
+    def settled(
+        self,
+        results: list[ImportResult],
+        is_fault: Callable[[ImportResult], bool] = lambda _: True,
+    ) -> list[ImportResult]:
+        """Return the results; of what is at fault, what came of it when it was tried alone."""
+        again = [[each.module] for each in results if each.fault and is_fault(each)]
+        alone = {each.module: each for each in replace(self, enough=None).attempt(again)}
+        return [alone.get(each.module, each) for each in results]
 
     def _import_part(self, names: list[str]) -> list[ImportResult]:
         done: list[ImportResult] = []
@@ -189,11 +213,13 @@ class _Probe:
             if left:
                 break
             if culprit is None and len(results) < len(rest):
-                culprit = rest[len(results)]
+                culprit = rest[len(results)].lstrip("?")
             if culprit is not None:
-                done.append(ImportResult(culprit, self._end(answer), 0.0))
+                fault = self._end(answer)
+                inside = [each[1:] for each in rest if each.startswith(f"?{culprit}.")]
+                done += [ImportResult(each, fault, 0.0) for each in (culprit, *inside)]
             seen = {each.module for each in done}
-            rest = [name for name in rest if name not in seen]
+            rest = [name for name in rest if name.lstrip("?") not in seen]
         return done
 
     def _run(self, names: list[str]) -> Completed:

@@ -100,7 +100,8 @@ def _try_all(part: Callable[..., Any], stack: contextlib.ExitStack) -> None:
         part("webserver", lambda: _webserver(webserver))
     extra = os.environ["SMOKE_EXTRA"]
     if extra:
-        part("integrations", lambda: _in_process(_definitions(Path(extra)), instance))
+        # What a run tells an instance on a disk is known from above; here are many more events.
+        part("integrations", lambda: _in_process(_definitions(Path(extra)), None))
     programs = os.environ["SMOKE_POSTGRES"]
     for library in os.environ["SMOKE_STORAGE"].split():
         if programs and library == "dagster_postgres":
@@ -149,6 +150,7 @@ def _instance(home: "Path | None" = None) -> Any:  # noqa: ANN401
 
 
 def _in_process(module: ModuleType, instance: Any) -> str:  # noqa: ANN401
+    """Materialize everything; None for the instance is one in memory."""
     defs = module.defs
     resolve = getattr(defs, "resolve_implicit_global_asset_job_def", None)
     job = (resolve or defs.get_implicit_global_asset_job_def)()

@@ -5,8 +5,9 @@ A name may go on with ":" and the name of what the module must have, as an entry
 A line `{"trying": NAME}` comes before each attempt, so that the caller knows the culprit when the
 interpreter itself ends. It also ends, with exit code 1 and a stack on stderr, when one import takes
 longer than the number of seconds given as the first argument. What the modules print goes to
-stderr. With a second argument, no attempt is begun after that moment of the monotonic clock, and
-`{"left": NUMBER}` says of how many modules nothing is known.
+stderr. A name after "?" is tried unless the package that it is of did not import. With a second
+argument, none of these is begun after that moment of the monotonic clock, and `{"left": NUMBER}`
+says of how many modules nothing is known.
 """
 
 import contextlib
@@ -30,23 +31,31 @@ def main() -> None:
     deadline = moment[0] if moment else float("inf")
     sys.argv = ["import_modules"]
     warnings.simplefilter("ignore")
-    for number, name in enumerate(names):
-        if time.monotonic() > deadline:
-            answers.write(json.dumps({"left": len(names) - number}) + "\n")
-            answers.flush()
-            break
+    broken: "dict[str, tuple[str | None, str | None]]" = {}  # noqa: UP037  # any Python runs it
+    left = 0
+    for line in names:
+        name = line.lstrip("?")
+        if name != line and time.monotonic() > deadline:
+            left += 1
+            continue
         answers.write(json.dumps({"trying": name}) + "\n")
         answers.flush()
         # It ends an import that keeps the interpreter's lock as well.
         faulthandler.dump_traceback_later(patience, exit=True, file=2)
         start = time.perf_counter()
-        fault, missing = _import(name)
+        top = name.partition(".")[0]
+        fault, missing = (name != line and broken.get(top)) or _import(name)
+        if fault and top not in sys.modules:
+            broken[top] = fault, missing
         seconds = round(time.perf_counter() - start, 3)
         answer = {"module": name, "fault": fault, "seconds": seconds, "missing": missing}
         answer["hidden"] = bool(fault) and _is_hidden(name)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
     faulthandler.cancel_dump_traceback_later()
+    if left:
+        answers.write(json.dumps({"left": left}) + "\n")
+        answers.flush()
     # Threads that a module started must not keep the interpreter.
     os._exit(0)
 

@@ -131,7 +131,40 @@ def test_a_module_that_cannot_be_imported_after_another(prefix: Prefix) -> None:
 
 
 def test_when_there_was_enough_no_import_is_begun(prefix: Prefix) -> None:
-    assert import_all(["alpha", "tally"], prefix, _LIMIT, silent, enough=0.0) == []
+    found = import_all(["alpha"], prefix, _LIMIT, silent, below=["tally", "alpha"], enough=0.0)
+    assert [each.module for each in found] == ["alpha"]
+
+
+@pytest.mark.parametrize("text", ["raise ValueError", "import os; os._exit(3)"])
+def test_submodules_of_what_does_not_import_are_left_out(prefix: Prefix, text: str) -> None:
+    for name, content in (("apart", text), ("whole", "")):
+        package = prefix.site_packages / name
+        (package / "inner").mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").write_text(content, encoding="utf-8")
+        (package / "inner" / "__init__.py").write_text("", encoding="utf-8")
+        (package / "faulty.py").write_text(text, encoding="utf-8")
+    below = [f"{name}.{each}" for name in ("apart", "whole") for each in ("faulty", "inner")]
+
+    found = import_all(["apart", "whole"], prefix, _LIMIT, silent, below=below)
+
+    faults = {each.module: bool(each.fault) for each in found}
+    assert faults == {"apart": True, "whole": False, "whole.faulty": True, "whole.inner": False}
+
+
+def test_a_package_that_imports_alone_has_its_submodules_tried(prefix: Prefix) -> None:
+    package = prefix.site_packages / "lonely"
+    package.mkdir()
+    text = "import sys; assert 'alpha' not in sys.modules"
+    (package / "__init__.py").write_text(text, encoding="utf-8")
+    (package / "inner.py").write_text("", encoding="utf-8")
+    (package / "faulty.py").write_text("raise ValueError", encoding="utf-8")
+
+    found = import_all(
+        ["alpha", "lonely"], prefix, _LIMIT, silent, below=["lonely.inner", "lonely.faulty"]
+    )
+
+    assert {each.module for each in found if each.fault} == {"lonely.faulty"}
+    assert len(found) == 4
 
 
 def test_the_module_for_want_of_which_it_failed_is_told(prefix: Prefix) -> None:
