@@ -17,6 +17,7 @@ from elt_env.defs.warehouse import warehouse_definitions
 from elt_env.project.components import defs_folder
 from elt_env.project.project import Project
 from elt_env.project.settings import open_project
+from elt_env.runtime.collection import without_collection
 
 
 def project_definitions(project: Project) -> dg.Definitions:
@@ -56,7 +57,7 @@ def _is_empty(folder: Path) -> bool:
     return {each.name for each in folder.iterdir()} <= {"__init__.py", "__pycache__"}
 
 
-with warnings.catch_warnings(), telling_what_is_not_loaded(WATCHING):
+with warnings.catch_warnings(), without_collection(), telling_what_is_not_loaded(WATCHING):
     # Dagster's own news about previews is for whoever changes this, not for those who launch a job.
     warnings.simplefilter("ignore", dg.PreviewWarning)
     project = open_project()

@@ -1,0 +1,23 @@
+"""The search for garbage is put off, and goes on afterwards as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+
+import pytest
+
+from elt_env.runtime.collection import without_collection
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_it_is_afterwards_as_it_was_whatever_happens(*, enabled: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with contextlib.suppress(ValueError), without_collection():
+            assert not gc.isenabled()
+            raise ValueError
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
