@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from packaging.requirements import Requirement
 
 from elt_env.errors import TimeLimitError, UnsatisfiableError
-from elt_env.lock.joint import Choice, JointProblem
+from elt_env.lock.joint import JointProblem
+from elt_env.lock.joint_choice import Choice
 from elt_env.lock.minimal import minimal
 from elt_env.lock.problems import Problems
 from elt_env.lock.settle import allowed, settled

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from packaging.version import Version
@@ -20,7 +20,9 @@ from elt_env.errors import (
 )
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.best_answer import Clause
-from elt_env.lock.joint_shelf import Alternative, CondaHalf, JointShelf, is_choice, is_own
+from elt_env.lock.joint_choice import Choice, choice_of
+from elt_env.lock.joint_shelf import Alternative, CondaHalf, JointShelf
+from elt_env.lock.learned import Learned
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.pages import Pages
 from elt_env.lock.releases import News, Rules, news
@@ -30,44 +32,7 @@ from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.pip import ResolveRequest
-from elt_env.pip.port import Resolved
 from elt_env.project.policy import Policy
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What one joint resolve chose.
-
-    Attributes:
-        resolved: the distributions of pip's half and those of conda's that they touch, with their
-            own versions.
-        builds: the builds of conda's half by name, as numbers on the shelf.
-        stubs: which of the distributions are conda's: by name, the package and its build's number.
-        sdists: the distributions for which the resolve took sdists.
-    """
-
-    resolved: tuple[Resolved, ...]
-    builds: Mapping[str, int] = field(default_factory=dict)
-    stubs: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    sdists: tuple[str, ...] = ()
-
-    def version(self, name: str) -> str | None:
-        """Return the version of a distribution, or None where it was not chosen."""
-        return next((each.version for each in self.resolved if each.name == name), None)
-
-
-class Clash(NamedTuple):
-    """Builds of conda's half that do not suit versions of what pip's half brings.
-
-    Attributes:
-        package, numbers: the builds.
-        requirement: what suits them of the distribution.
-    """
-
-    package: str
-    numbers: tuple[int, ...]
-    requirement: str
-    distribution: str
 
 
 class _Way(NamedTuple):
@@ -84,33 +49,6 @@ class _Way(NamedTuple):
     owned: tuple[str, ...]
     sdists: tuple[str, ...]
     bounds: tuple[str, ...]
-
-
-@dataclass
-class Learned:
-    """What the metadata that a resolver reads do not tell it.
-
-    Attributes:
-        banned: versions on the index that this Python may not have, by distribution.
-        early: pre-releases that may not be taken, by distribution.
-        refused: sets of builds that conda cannot have together, by package.
-        clashes: builds that do not suit a version of pip's half.
-        absent: distributions that pip's half may not bring.
-    """
-
-    banned: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    early: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    refused: list[Mapping[str, int]] = field(default_factory=list)
-    clashes: list[Clash] = field(default_factory=list)
-    absent: tuple[str, ...] = ()
-
-    @property
-    def excluded(self) -> dict[str, set[Version]]:
-        """The versions on the index that may not be taken, by distribution."""
-        found: dict[str, set[Version]] = {}
-        for name, versions in (*self.banned.items(), *self.early.items()):
-            found.setdefault(name, set()).update(map(Version, versions))
-        return found
 
 
 def common_request(question: LockRequest, python: str, policy: Policy) -> ResolveRequest:
@@ -376,7 +314,7 @@ class JointProblem:
         except NoReleaseError as error:
             raise self._why_none(error) from error
         self.pages.learn(resolved)
-        return _choice(resolved, shelf, request.allow_sdist)
+        return choice_of(resolved, shelf, request.allow_sdist)
 
     def _why_none(self, error: NoReleaseError) -> EltEnvError:
         """Return why nothing may be taken of a distribution, by what its page has."""
@@ -478,43 +416,3 @@ def _subsets(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
 def all_news(name: str, page: ProjectPage, rules: Rules) -> tuple[News, ...]:
     """Return what there is to say of each version on the page of a distribution, newest first."""
     return news(Package("pip", name, "0", url="", sha256=""), page, rules)
-
-
-def _choice(resolved: tuple[Resolved, ...], shelf: JointShelf, sdists: tuple[str, ...]) -> Choice:
-    """Return the answer in the terms of both halves, without what only the choices brought."""
-    builds = {}
-    stubs = {}
-    kept = _needed(resolved)
-    found = []
-    for each in resolved:
-        build = shelf.build_of(each.name, each.version)
-        stub = shelf.stub(each.name, each.version) if each.on_shelf else None
-        if build:
-            builds[build[0]] = build[1]
-        if stub:
-            stubs[each.name] = (stub.package, stub.number)
-        if not is_own(each.name) and each.name in kept:
-            found.append(
-                replace(
-                    each,
-                    version=stub.version if stub else each.version,
-                    required_by=tuple(one for one in each.required_by if not is_own(one)),
-                )
-            )
-    return Choice(tuple(found), builds, stubs, sdists)
-
-
-def _needed(resolved: tuple[Resolved, ...]) -> set[str]:
-    """Return the names that requirements lead to, choices aside."""
-    needs: dict[str, list[str]] = {}
-    for each in resolved:
-        for other in each.required_by:
-            needs.setdefault(other, []).append(each.name)
-    ahead = [each.name for each in resolved if each.requested and not is_choice(each.name)]
-    found: set[str] = set()
-    while ahead:
-        name = ahead.pop()
-        if name not in found:
-            found.add(name)
-            ahead += needs.get(name, [])
-    return found

@@ -23,7 +23,8 @@ from elt_env.index.project_page import ProjectPage
 from elt_env.lock.best_answer import BestSearch, Clause
 from elt_env.lock.conflict import explained
 from elt_env.lock.contenders import contenders
-from elt_env.lock.joint import Choice, JointProblem, common_request
+from elt_env.lock.joint import JointProblem, common_request
+from elt_env.lock.joint_choice import Choice
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.reasons import Reasons
 from elt_env.lock.request import LockRequest, pre_release_bounds

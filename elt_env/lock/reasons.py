@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from elt_env.lock.clashes import is_barred
-from elt_env.lock.joint import Choice, JointProblem
+from elt_env.lock.joint import JointProblem
+from elt_env.lock.joint_choice import Choice
 from elt_env.lock.joint_shelf import Stub, constrains, depends, named_in, needs_in
 from elt_env.lock.solve import as_requirement
 from elt_env.package.names import normalize

@@ -23,7 +23,8 @@ from elt_env.lock.core import (
     ways,
 )
 from elt_env.lock.directs import prepare
-from elt_env.lock.joint import Choice, JointProblem
+from elt_env.lock.joint import JointProblem
+from elt_env.lock.joint_choice import Choice
 from elt_env.lock.joint_shelf import named_in
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.problems import host_problem, remote_problems

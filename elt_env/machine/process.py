@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +24,7 @@ from typing import Protocol
 from elt_env.errors import TimeLimitError, ToolError
 from elt_env.machine.environment_variables import clean_environment
 from elt_env.machine.process_group import end_group, has_exited
+from elt_env.machine.process_output import OutputTeller
 from elt_env.machine.process_pipes import Pipes
 from elt_env.runtime.cancelling import go_on
 from elt_env.runtime.masking import masking
@@ -74,10 +74,6 @@ _Mask = Callable[[str], str]
 
 _TICK = 0.05  # seconds between two looks at the clock and at the program
 _PATIENCE = 10.0  # seconds that a person's command has to end when this process is told to
-_QUIET = 15.0  # seconds without a line after which a sign of life is given
-_TOLD = 16 << 20  # bytes of output that are told line by line
-_RECENT_LINES = 20
-_RECENT_WIDTH = 500
 # Ends a group once its stdin closes, which happens when whoever holds the other end is gone.
 _GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGKILL)"
 
@@ -140,7 +136,7 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
     mask = masking(secrets)
     shown = tuple(mask(os.fspath(part)) for part in command)
     pipes = Pipes(input)
-    teller = _Teller(Path(shown[0]).name, say, mask)
+    teller = OutputTeller(Path(shown[0]).name, say, mask)
     started = time.monotonic()
     start = partial(_start, command, env, cwd, piped=input is not None, merge=merge)
     code, in_time = _attend(start, pipes, teller, started + limit, grace)
@@ -156,7 +152,7 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
 def _attend(
     start: Callable[[], subprocess.Popen[bytes]],
     pipes: Pipes,
-    teller: _Teller,
+    teller: OutputTeller,
     until: float,
     grace: float,
 ) -> tuple[int, bool]:
@@ -257,61 +253,7 @@ def end_of(text: str, lines: int = 30, head: int = 0) -> str:
     return "\n".join([*every[:head], marker, *every[head + left_out :]])
 
 
-class _Teller:
-    """Tells a person what a program prints, and that it lives while it prints nothing."""
-
-    def __init__(self, name: str, say: Callable[[str], None] | None, mask: _Mask) -> None:
-        self._name = name
-        self._say = say
-        self._mask = mask
-        self._recent: deque[bytes] = deque(maxlen=_RECENT_LINES)
-        self._started = self._last = time.monotonic()
-        self._size = 0
-        self._untold = 0
-
-    @property
-    def recent(self) -> str:
-        """The last lines, for a message."""
-        return "\n".join(self._text(each)[:_RECENT_WIDTH] for each in self._recent)
-
-    def tell(self, lines: deque[bytes]) -> None:
-        """Take the lines out and tell them, or that nothing came for a while."""
-        while lines:
-            self._take(lines.popleft())
-        now = time.monotonic()
-        if now - self._last >= _QUIET:
-            self._say_now(f"... still running: {self._name} ({now - self._started:.0f} s)")
-
-    def _take(self, line: bytes) -> None:
-        self._recent.append(line)
-        self._size += len(line) + 1
-        if self._size <= _TOLD:
-            self._say_now(self._text(line))
-        else:
-            self._untold += 1
-            if self._untold == 1:
-                self._say_now(f"... {self._name} prints more than {_TOLD >> 20} MiB ...")
-
-    def finish(self) -> None:
-        """Tell the last lines of an output that was too long to be told whole."""
-        last = [self._text(each) for each in self._recent][-self._untold :] if self._untold else []
-        if self._untold > len(last):
-            self._say_now(f"... ({self._untold - len(last)} lines left out) ...")
-        for line in last:
-            self._say_now(line)
-
-    def _say_now(self, line: str) -> None:
-        self._last = time.monotonic()
-        if self._say is not None:
-            self._say(line)
-
-    def _text(self, line: bytes) -> str:
-        """Return a line as a terminal shows it: what follows a carriage return covers the rest."""
-        text = line.decode("utf-8", "replace").rstrip("\r")
-        return self._mask(text.rpartition("\r")[2])
-
-
-def _follow(leader: int, pipes: Pipes, teller: _Teller, deadline: float) -> bool:
+def _follow(leader: int, pipes: Pipes, teller: OutputTeller, deadline: float) -> bool:
     """Serve a program until it ends; return False if that is not before the deadline."""
     while not has_exited(leader):
         go_on()
