@@ -62,13 +62,8 @@ def environment_jobs(
         _checking_job(environment, each, (each,), f"{said[each]} On what is locked.", executor)
         for each in (*SMOKE_CHECKS, *policy.checks)
     ]
-    health = _checking_job(
-        environment,
-        "health",
-        health_checks(policy),
-        "Run every health check on what is locked.",
-        executor,
-    )
+    told = "Run every health check on what is locked."
+    health = _checking_job(environment, "health", health_checks(policy), told, executor)
     return dg.Definitions(jobs=[build, relock, health, *checking])
 
 

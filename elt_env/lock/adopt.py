@@ -36,7 +36,7 @@ from elt_env.lock.from_file import AnyTools, LockedFile
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.make import Resolution, refuse_credentials, require_listed, write
 from elt_env.lock.places import declared_places
-from elt_env.lock.request import ask
+from elt_env.lock.request import LockRequest, ask
 from elt_env.lock.satisfaction import requirement_lines
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import Lock, Package, with_required_by
@@ -139,14 +139,7 @@ class _Adoption:
     def lock(self, files: Sequence[LockFile], names: str) -> Resolution:
         """Return the lock of the files, not written yet, under the spec that it satisfies."""
         target, tools = self.target, self.tools
-        spec_name = self._environment.spec
-        there = tools.project.spec(target.environment) if self.spec_path.exists() else None
-        if there is None and is_foreign(spec_name):
-            raise InputError(
-                f"The spec {spec_name} does not exist, and none is written in that format.",
-                "Write what you ask for into it; or name an environment.yml as 'spec', which is "
-                "written from what is adopted.",
-            )
+        there = self._spec_there()
         wanted = Wanted(target.python, target.platform, self.groups)
         halves = [each.select(wanted) for each in files if each.has_conda]
         conda = self._conda(halves, there)
@@ -172,27 +165,37 @@ class _Adoption:
             self.new_text = self._new_spec(conda, packages, told, pip)
         spec = there or self._parsed(self.new_text)
         made = self._assembled(spec, conda, packages, notes, needs)
-        for each in files:
-            if each.path.is_dir():
-                made = replace(
-                    made, notes=(*made.notes, *broken_in(each.path, made, tools.files.downloads))
-                )
+        for each in (some.path for some in files if some.path.is_dir()):
+            broken = broken_in(each, made, tools.files.downloads)
+            made = replace(made, notes=(*made.notes, *broken))
         self._require_satisfying(made, spec, names)
+        return Resolution(self._asked(spec, names), made)
+
+    def _spec_there(self) -> Spec | None:
+        """Return the spec of the environment, None where there is none yet.
+
+        Raises:
+            InputError: there is none, and none can be written.
+        """
+        if self.spec_path.exists():
+            return self.tools.project.spec(self.target.environment)
+        name = self._environment.spec
+        if is_foreign(name):
+            raise InputError(
+                f"The spec {name} does not exist, and none is written in that format.",
+                "Write what you ask for into it; or name an environment.yml as 'spec', which is "
+                "written from what is adopted.",
+            )
+        return None
+
+    def _asked(self, spec: Spec, names: str) -> LockRequest:
+        """Return the question that the lock of the files answers."""
+        policy, store = self.tools.project.policy, self.tools.store
         previous = None
         with contextlib.suppress(IntegrityError):
-            previous = tools.store.current_lock(target)
+            previous = store.current_lock(self.target)
         reasons = (f"{names} was adopted",)
-        return Resolution(
-            ask(
-                target,
-                spec,
-                tools.project.policy,
-                tools.store.now,
-                previous=previous,
-                reasons=reasons,
-            ),
-            made,
-        )
+        return ask(self.target, spec, policy, store.now, previous=previous, reasons=reasons)
 
     def _tell_groups(self, halves: Sequence[ForeignLock]) -> None:
         """Say which groups of the files are left out.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from elt_env.bundle.published import publish_bundle, remove_bundles
 from elt_env.environment.build import require_as_sealed, require_lock, require_prefix
+from elt_env.environment.prefix import Prefix
 from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.image.push import push_release
 from elt_env.machine.process import Say
@@ -11,7 +12,7 @@ from elt_env.package.canonical import short
 from elt_env.package.target import Target
 from elt_env.proof.proof import Proof, examine, require_proven
 from elt_env.release.locations import require_loadable
-from elt_env.release.move import MoveResult, moving
+from elt_env.release.move import Mover, MoveResult, moving
 from elt_env.release.record import Release, to_keep, withdrawn
 
 
@@ -45,13 +46,14 @@ def promote(  # noqa: PLR0913  # target, tools and listener, and what the histor
         RegistryError, StorageError, BusyError: the same call can be made again.
     """
     project, store = tools.project, tools.store
-    environment = project.environment(target.environment)
     lock = store.read_lock(digest, target) if digest else require_lock(target, store)
     with moving("promote", target, project, store, say) as mover:
         before = mover.before
         if before and unasked and lock.digest in withdrawn(mover.history):
             return mover.stay(before, f"{short(lock.digest)} was rolled back from")
-        proof = require_proven(examine(lock, project, store), environment, store)
+        proof = require_proven(
+            examine(lock, project, store), project.environment(target.environment), store
+        )
         prefix = require_prefix(lock, store, "promote")
         if before and _is_release(proof, before):
             require_as_sealed(prefix)
@@ -60,18 +62,27 @@ def promote(  # noqa: PLR0913  # target, tools and listener, and what the histor
         require_loadable(lock, prefix.path, project, say)
         for each in proof.aside:
             say(f"promote: does not apply: {each}")
-        if environment.publish_bundle:
-            publish_bundle(lock, tools, say)
-        release = mover.prepare(
-            prefix, proof.image_digest, proof.outcome, action="promoted", trigger=trigger, by=by
-        )
-        if push_release(lock, release.image, project, store, say):
-            require_as_sealed(prefix)
-        mover.switch(release)
-        if environment.publish_bundle:
-            kept = to_keep((*mover.history, release), project.policy.keep_releases)
-            remove_bundles(store, target, kept)
-    return MoveResult(release, before)
+        return MoveResult(_moved(mover, proof, prefix, tools, trigger=trigger, by=by), before)
+
+
+def _moved(  # noqa: PLR0913  # what is released, and what the history tells
+    mover: Mover, proof: Proof, prefix: Prefix, tools: PrefixTools, *, trigger: str, by: str
+) -> Release:
+    """Move the release to a lock; its bundle is published before, where the policy says so."""
+    lock, project, store = prefix.lock, tools.project, tools.store
+    publishes = project.environment(lock.target.environment).publish_bundle
+    if publishes:
+        publish_bundle(lock, tools, mover.say)
+    release = mover.prepare(
+        prefix, proof.image_digest, proof.outcome, action="promoted", trigger=trigger, by=by
+    )
+    if push_release(lock, release.image, project, store, mover.say):
+        require_as_sealed(prefix)
+    mover.switch(release)
+    if publishes:
+        kept = to_keep((*mover.history, release), project.policy.keep_releases)
+        remove_bundles(store, lock.target, kept)
+    return release
 
 
 def _is_release(proof: Proof, release: Release) -> bool:

@@ -53,18 +53,17 @@ def roll_back(  # noqa: PLR0913  # target, tools and listener, and what the hist
         RegistryError: the release has moved, but the registry's tag has not.
         NetworkError, StorageError, BusyError: the same call can be made again.
     """
-    with moving("rollback", target, tools.project, tools.store, say) as mover:
+    project, store = tools.project, tools.store
+    with moving("rollback", target, project, store, say) as mover:
         history = mover.history
-    digest = _destination(target, tools.store, history, to)
-    lock = tools.store.read_lock(digest, target)
+    digest = _destination(target, store, history, to)
+    lock = store.read_lock(digest, target)
     then = next((each for each in reversed(history) if each.digest == digest), None)
-    image, evidence = (
-        (then.image, then.evidence) if then else _proven(lock, tools.project, tools.store)
-    )
+    image, evidence = (then.image, then.evidence) if then else _proven(lock, project, store)
     prefix = _built(lock, tools, say)
     if then is None:
-        _proven(lock, tools.project, tools.store)  # of what was just built, where it was not there
-    with moving("rollback", target, tools.project, tools.store, say) as mover:
+        _proven(lock, project, store)  # of what was just built, where it was not there
+    with moving("rollback", target, project, store, say) as mover:
         before = mover.before
         if before and before.digest == digest:
             mover.confirm(before, prefix)
@@ -73,7 +72,7 @@ def roll_back(  # noqa: PLR0913  # target, tools and listener, and what the hist
             prefix, image, evidence, action="rolled back", trigger=trigger, by=by
         )
         mover.switch(release)
-        push_release(lock, release.image, tools.project, tools.store, say)
+        push_release(lock, release.image, project, store, say)
     return MoveResult(release, before)
 
 
