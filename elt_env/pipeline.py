@@ -18,6 +18,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.proof.acceptance import to_mend, ways_to_accept
+from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.registry import is_blocking
 from elt_env.proof.proof import examine
 from elt_env.proof.prove import image_prover, prefix_prover
@@ -27,7 +28,6 @@ from elt_env.release.notify import notify
 from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
 from elt_env.store.evidence import Evidence
-from elt_env.toolbox import Toolbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +35,14 @@ class Pipeline:
     """A target on its way from a lock to a release.
 
     Attributes:
-        toolbox: of its environment.
+        tools: of its environment.
         say: told of progress.
         trigger: why it is on its way, in a line, for those who are told of outcomes; or "".
         run_id: of the Dagster run that takes it there, or "".
     """
 
     target: Target
-    toolbox: Toolbox
+    tools: CheckTools
     say: Say
     trigger: str = ""
     run_id: str = ""
@@ -52,8 +52,8 @@ class Pipeline:
         because = {"trigger": trigger or self.trigger, "run": self.run_id}
         notify(
             self.target,
-            self.toolbox.policy,
-            self.toolbox.store,
+            self.tools.project.policy,
+            self.tools.store,
             self.say,
             outcome,
             detail,
@@ -79,16 +79,16 @@ class Pipeline:
 
         Raises: as `ensure_prefix` and `Prover.results`.
         """
-        ensure_prefix(lock, self.toolbox, self.say)
-        return prefix_prover(lock, self.toolbox, self.say, again=again).results(names)
+        ensure_prefix(lock, self.tools, self.say)
+        return prefix_prover(lock, self.tools, self.say, again=again).results(names)
 
     def have_image(self, lock: Lock) -> None:
         """Return when what was made of a lock by another worker is here: its prefix, its image.
 
         Raises: as `ensure_prefix` and `ensure_image`.
         """
-        ensure_prefix(lock, self.toolbox, self.say)
-        ensure_image(lock, self.toolbox, self.say)
+        ensure_prefix(lock, self.tools, self.say)
+        ensure_image(lock, self.tools, self.say)
 
     def require_held(self, results: Sequence[Evidence], lock: Lock) -> None:
         """Return when no check failed that a release waits for; else tell others, and raise.
@@ -96,14 +96,14 @@ class Pipeline:
         Raises:
             ProofError: one of them failed.
         """
-        policy = self.toolbox.environment
+        policy = self.tools.project.environment(lock.target.environment)
         failed = [each for each in results if each.failed and is_blocking(each.check, policy)]
         if not failed:
             return
         self.tell_failed(failed)
         names = ", ".join(each.check for each in failed)
         change, ways = to_mend(failed, policy), ways_to_accept(failed, policy, lock)
-        log = self.toolbox.store.documents.place(failed[0].log)
+        log = self.tools.store.documents.place(failed[0].log)
         raise ProofError(
             f"{lock.target.name} is built, but does not hold: {names}\n"
             + "\n".join(each.detail for each in failed),
@@ -118,11 +118,11 @@ class Pipeline:
         Raises: as `ensure_prefix`, `elt_env.image.pack.pack` and `Prover.results`.
         """
         require_no_venv(lock)
-        ensure_prefix(lock, self.toolbox, self.say)
+        ensure_prefix(lock, self.tools, self.say)
         packed = pack(
-            lock, self.toolbox.project, self.toolbox.store, self.say, refresh_base=refresh_base
+            lock, self.tools.project, self.tools.store, self.say, refresh_base=refresh_base
         )
-        return packed, image_prover(lock, self.toolbox, self.say, again=again).results()
+        return packed, image_prover(lock, self.tools, self.say, again=again).results()
 
     def promote(
         self, *, digest: str | None = None, unasked: bool = False, trigger: str, by: str
@@ -132,7 +132,7 @@ class Pipeline:
         return self._told(
             promote(
                 self.target,
-                self.toolbox,
+                self.tools,
                 self.say,
                 digest=digest,
                 unasked=unasked,
@@ -145,15 +145,15 @@ class Pipeline:
 
         Raises: as `promote` and `ensure_prefix`.
         """
-        lock = require_lock(self.target, self.toolbox.store)
-        if not examine(lock, self.toolbox.project, self.toolbox.store).lacks:
-            ensure_prefix(lock, self.toolbox, self.say)
+        lock = require_lock(self.target, self.tools.store)
+        if not examine(lock, self.tools.project, self.tools.store).lacks:
+            ensure_prefix(lock, self.tools, self.say)
         return self.promote(digest=lock.digest, unasked=unasked, trigger=trigger, by=by)
 
     def roll_back(self, *, to: str | None, trigger: str, by: str) -> MoveResult:
         """Make an earlier release the one again, and tell others; see `release.roll_back`."""
         return self._told(
-            roll_back(self.target, self.toolbox, self.say, to=to, trigger=trigger, by=by)
+            roll_back(self.target, self.tools, self.say, to=to, trigger=trigger, by=by)
         )
 
     def promote_built(self, lock: Lock, *, trigger: str, by: str) -> None:
@@ -163,8 +163,8 @@ class Pipeline:
 
         Raises: as `elt_env.release.promote.promote`.
         """
-        if self.toolbox.environment.promote == "manual":
-            mend_entry_points(self.target, self.toolbox.project, self.toolbox.store, self.say)
+        if self.tools.project.environment(lock.target.environment).promote == "manual":
+            mend_entry_points(self.target, self.tools.project, self.tools.store, self.say)
             self.say(f"promote: waits for a person: elt-env promote {self.target.name}")
         else:
             self.promote(digest=lock.digest, unasked=True, trigger=trigger, by=by)

@@ -64,7 +64,7 @@ def adopt(files: tuple[Path, ...], prefix: Path | None, name: str, groups: tuple
             "There is nothing to adopt.", "Name lock files, or an environment with --prefix DIR."
         )
     found = adopt_files(opened, target, project, open_toolbox, say, groups=groups)
-    pipeline = Pipeline(target=found.target, toolbox=found.tools, say=say)
+    pipeline = Pipeline(target=found.target, tools=found.tools, say=say)
     pipeline.tell_locked(found.locked)
     print_locked(found.locked)
     if target.environment not in project.policy.environments:

@@ -16,10 +16,11 @@ from elt_env.environment.prefix import Prefix
 from elt_env.machine.shells import own_command
 from elt_env.package.target import Target
 from elt_env.pipeline import Pipeline
+from elt_env.project.project import Project
 from elt_env.proof.checks.registry import build_checks
 from elt_env.report import show as showing
 from elt_env.report.summary import next_of_file
-from elt_env.toolbox import Toolbox
+from elt_env.store.locks import Store
 
 
 @click.command()
@@ -64,7 +65,7 @@ def build(  # noqa: PLR0913  # click passes them
         found = locked_as(name, python, called, say)
         target, toolbox, current = found.target, found.tools, found.locked.lock
         reasons = "; ".join(found.locked.reasons)
-    pipeline = Pipeline(target=target, toolbox=toolbox, say=say)
+    pipeline = Pipeline(target=target, tools=toolbox, say=say)
     results = pipeline.prove(current, build_checks(toolbox.environment), again=again)
     prefix = Prefix(toolbox.store.prefix_path(current), current)
     click.echo(f"{target.name} {current.digest}\n{prefix.path}")
@@ -75,14 +76,14 @@ def build(  # noqa: PLR0913  # click passes them
         toolbox.store.set_current(target, current.digest, toolbox.store.now())
     if not stays:
         pipeline.promote_built(current, trigger=reasons or by_hand(), by="elt-env build")
-    _tell_next(target, toolbox)
+    _tell_next(target, toolbox.project, toolbox.store)
 
 
-def _tell_next(target: Target, toolbox: Toolbox) -> None:
+def _tell_next(target: Target, project: Project, store: Store) -> None:
     """Print what a person may type next."""
-    summary = showing.show(target, toolbox.store)
-    if target.environment in toolbox.project.unlisted:
-        spec = toolbox.environment.spec
+    summary = showing.show(target, store)
+    if target.environment in project.unlisted:
+        spec = project.environment(target.environment).spec
         click.echo("\n" + next_of_file(summary, own_command(sys.argv[0]), spec))
     else:
-        tell("\n" + next_steps_of(summary, toolbox.project))
+        tell("\n" + next_steps_of(summary, project))

@@ -42,7 +42,7 @@ def image(name: str, refresh_base: bool, again: bool, engine: str | None) -> Non
     """
     target, toolbox = open_target(name)
     lock, say = require_lock(target, toolbox.store), teller()
-    pipeline = Pipeline(target=target, toolbox=toolbox, say=say)
+    pipeline = Pipeline(target=target, tools=toolbox, say=say)
     packed, results = pipeline.pack(lock, refresh_base=refresh_base, again=again)
     click.echo(f"{target.name} {packed.image.digest}\noci:{packed.path}:{packed.image.name}")
     click.echo(layers_text(packed.image))

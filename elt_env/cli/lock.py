@@ -91,7 +91,7 @@ def _tell_others(found: LockedFile[Toolbox], say: Say) -> None:
     if not found.locked.kept:
         from elt_env.pipeline import Pipeline  # slow to load
 
-        Pipeline(target=found.target, toolbox=found.tools, say=say).tell_locked(found.locked)
+        Pipeline(target=found.target, tools=found.tools, say=say).tell_locked(found.locked)
 
 
 def print_locked(locked: locking.Locked) -> None:

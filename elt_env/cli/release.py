@@ -36,7 +36,7 @@ def promote(name: str, why: str | None) -> None:
       elt-env promote elt@3.11 --why "the nightly run needs dbt 1.11.16"
     """
     target, toolbox = open_target(name)
-    pipeline = Pipeline(target=target, toolbox=toolbox, say=teller())
+    pipeline = Pipeline(target=target, tools=toolbox, say=teller())
     moved = pipeline.promote(trigger=why or by_hand(), by="elt-env promote")
     _print_moved(moved, ReleaseStore(toolbox.store))
 
@@ -58,7 +58,7 @@ def rollback(name: str, to: str | None, why: str | None) -> None:
       elt-env rollback elt@3.11 --to 8c889c6ab17a --why "dbt test fails since Monday"
     """
     target, toolbox = open_target(name)
-    pipeline = Pipeline(target=target, toolbox=toolbox, say=teller())
+    pipeline = Pipeline(target=target, tools=toolbox, say=teller())
     moved = pipeline.roll_back(to=to, trigger=why or by_hand(), by="elt-env rollback")
     _print_moved(moved, ReleaseStore(toolbox.store))
     if not moved.kept:

@@ -31,19 +31,19 @@ from elt_env.release.move import mend_entry_points
 @step()
 def solve_conda(at: Work) -> Locked | Solved | Resolution:
     """Keep the current lock while it satisfies, else let conda answer first."""
-    return locking.solve_unless_kept(at.target, at.toolbox, at.say, **steering(at.run.tags))
+    return locking.solve_unless_kept(at.target, at.tools, at.say, **steering(at.run.tags))
 
 
 @step(after=solve_conda)
 def resolve_pip(at: Work, solved: Locked | Solved | Resolution) -> Locked | Resolution:
     """Resolve all pip requirements in one command beside what conda owns, until both agree."""
-    return locking.resolve(solved, at.toolbox, at.say)
+    return locking.resolve(solved, at.tools, at.say)
 
 
 @step(after=resolve_pip)
 def write_lockfile(at: Work, resolved: Locked | Resolution) -> Made:
     """Write the lock's files and make it the current one."""
-    locked = locking.write(resolved, at.toolbox, at.say)
+    locked = locking.write(resolved, at.tools, at.say)
     at.tell_locked(locked)
     return made(lock_metadata(locked), locked.lock.digest)
 
@@ -51,16 +51,16 @@ def write_lockfile(at: Work, resolved: Locked | Resolution) -> Made:
 @step()
 def create_prefix(at: Work) -> str:
     """Link conda's packages into the prefix of the current lock; return the lock's digest."""
-    lock = build.require_lock(at.target, at.toolbox.store)
-    build.advance(lock, Stage.LINKED, at.toolbox, at.say)
+    lock = build.require_lock(at.target, at.tools.store)
+    build.advance(lock, Stage.LINKED, at.tools, at.say)
     return lock.digest
 
 
 @step(after=create_prefix)
 def pip_install_once(at: Work, digest: str) -> str:
     """Install pip's half in one command, hashes required, nothing resolved."""
-    lock = at.toolbox.store.read_lock(digest, at.target)
-    build.advance(lock, Stage.INSTALLED, at.toolbox, at.say)
+    lock = at.tools.store.read_lock(digest, at.target)
+    build.advance(lock, Stage.INSTALLED, at.tools, at.say)
     return digest
 
 
@@ -70,32 +70,32 @@ def seal_prefix(at: Work, digest: str) -> Made:
 
     Where a person promotes, the entry points of the release that there is are kept whole.
     """
-    lock = at.toolbox.store.read_lock(digest, at.target)
-    built = build.advance(lock, Stage.READY, at.toolbox, at.say)
-    if at.toolbox.environment.promote == "manual":
-        mend_entry_points(at.target, at.toolbox.project, at.toolbox.store, at.say)
+    lock = at.tools.store.read_lock(digest, at.target)
+    built = build.advance(lock, Stage.READY, at.tools, at.say)
+    if at.tools.environment.promote == "manual":
+        mend_entry_points(at.target, at.tools.project, at.tools.store, at.say)
     return made(prefix_metadata(lock, built), digest)
 
 
 @step()
 def prepare_base(at: Work) -> Draft:
     """Find or make what the image stands on."""
-    lock = build.require_lock(at.target, at.toolbox.store)
-    build.ensure_prefix(lock, at.toolbox, at.say)
-    return packing.prepare_base(lock, at.toolbox.project, at.toolbox.store, at.say)
+    lock = build.require_lock(at.target, at.tools.store)
+    build.ensure_prefix(lock, at.tools, at.say)
+    return packing.prepare_base(lock, at.tools.project, at.tools.store, at.say)
 
 
 @step(after=prepare_base)
 def pack_layers(at: Work, draft: Draft) -> Draft:
     """Write the layers that changed; the others are used again."""
-    return packing.pack_layers(draft, at.toolbox.project, at.toolbox.store, at.say)
+    return packing.pack_layers(draft, at.tools.project, at.tools.store, at.say)
 
 
 @step(after=pack_layers)
 def write_image(at: Work, draft: Draft) -> Made:
     """Name the image, attach its SBOM, and push it by its lock where the policy says so."""
-    packed = packing.write_image(draft, at.toolbox.project, at.toolbox.store, at.say)
-    pushed = push_candidate(at.target, at.toolbox.project, at.toolbox.store, at.say)
+    packed = packing.write_image(draft, at.tools.project, at.tools.store, at.say)
+    pushed = push_candidate(at.target, at.tools.project, at.tools.store, at.say)
     return made(image_metadata(packed, pushed), packed.image.digest)
 
 
@@ -103,7 +103,10 @@ def write_image(at: Work, draft: Draft) -> Made:
 def move_release(at: Work) -> Made:
     """Let the release be the current lock, in one rename, if all that is required is proven."""
     moved = at.promote_current(unasked=is_unasked(at.run.tags), **mover(at.run))
-    return made(release_metadata(moved, at.target, at.toolbox), release_version(moved.release))
+    return made(
+        release_metadata(moved, at.target, at.tools.project, at.tools.store),
+        release_version(moved.release),
+    )
 
 
 def spec_asset(environment: str, policy: EnvironmentPolicy, root: Path) -> dg.AssetSpec:

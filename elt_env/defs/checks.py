@@ -84,12 +84,12 @@ def checks_op(
         """Run the checks, two at a time, and report each as soon as it is known."""
         if context.has_partition_key:
             with work(context, project, environment) as at:
-                lock = build.require_lock(at.target, at.toolbox.store)
+                lock = build.require_lock(at.target, at.tools.store)
                 if asset == "image":
                     at.have_image(lock)
                 else:
-                    build.ensure_prefix(lock, at.toolbox, at.say)
-                yield from _results(context, lock, at.toolbox, make_prover)
+                    build.ensure_prefix(lock, at.tools, at.say)
+                yield from _results(context, lock, at.tools, make_prover)
         else:
             yield from _results_of_all_built(context, project, environment, make_prover)
 

@@ -11,7 +11,8 @@ from elt_env.defs.resources import EltProject, reporting
 from elt_env.defs.run_tags import ENVIRONMENT, IDENTITY, PYTHONS
 from elt_env.package.canonical import digest_of
 from elt_env.package.target import parse_target
-from elt_env.toolbox import Toolbox
+from elt_env.project.policy import EnvironmentPolicy
+from elt_env.store.locks import Store
 from elt_env.watch.readiness import Readiness, Verdict
 from elt_env.watch.readiness_render import COLUMNS, next_step, rows, to_markdown
 from elt_env.watch.store import ReadinessStore
@@ -56,7 +57,9 @@ def readiness_asset(environment: str, owners: Sequence[str] = ()) -> dg.AssetsDe
             for python in asked or pythons_to_examine(environment, toolbox, say):
                 examine_python(environment, python, toolbox, say)
             known = ReadinessStore(toolbox.store.documents).all(environment)
-            return made(readiness_metadata(known, toolbox), _digest(known))
+            return made(
+                readiness_metadata(known, toolbox.environment, toolbox.store), _digest(known)
+            )
 
     return python_readiness
 
@@ -81,10 +84,12 @@ def _digest(known: tuple[Readiness, ...]) -> str:
     )
 
 
-def readiness_metadata(known: tuple[Readiness, ...], toolbox: Toolbox) -> Metadata:
+def readiness_metadata(
+    known: tuple[Readiness, ...], environment: EnvironmentPolicy, store: Store
+) -> Metadata:
     """Return the verdicts as a table, as Markdown and as numbers, and what to do next."""
-    today = toolbox.store.now().date()
-    listed = toolbox.environment.pythons
+    today = store.now().date()
+    listed = environment.pythons
     return {
         "pythons": table(COLUMNS, rows(known, today)),
         "summary": dg.MetadataValue.md(to_markdown(known, listed, today)),

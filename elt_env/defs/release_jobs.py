@@ -45,7 +45,7 @@ def roll_back(context: dg.OpExecutionContext, config: RollBack, project: EltProj
 def repair_files(context: dg.OpExecutionContext, project: EltProject) -> None:
     """Read every file, and make again from the lock what is damaged."""
     with work(context, project) as at:
-        damages = mend(at.target, at.toolbox, at.say)
+        damages = mend(at.target, at.tools, at.say)
         context.add_output_metadata(
             {
                 "damages": dg.MetadataValue.int(len(damages)),
@@ -96,6 +96,6 @@ def _mover(at: Work, said: Promote) -> Mover:
 
 def _report(moved: MoveResult, at: Work, context: dg.OpExecutionContext) -> None:
     """Show a release on its asset."""
-    shown = release_metadata(moved, at.target, at.toolbox)
+    shown = release_metadata(moved, at.target, at.tools.project, at.tools.store)
     key, version = [at.target.environment, "release"], release_version(moved.release)
     context.log_event(materialization(key, shown, version, at.target.python))

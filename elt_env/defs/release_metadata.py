@@ -15,6 +15,7 @@ from elt_env.lock.explain_diff import read_report
 from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
+from elt_env.project.project import Project
 from elt_env.proof.proof import examine
 from elt_env.release.history import Entry
 from elt_env.release.log import release_log
@@ -23,7 +24,6 @@ from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
 from elt_env.report.summary import first_tool
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
 
 _ROWS = 50
 _USE = """\
@@ -40,22 +40,22 @@ def release_version(release: Release) -> str:
     return f"{release.digest}+{release.image}" if release.image else release.digest
 
 
-def release_metadata(moved: MoveResult, target: Target, toolbox: Toolbox) -> Metadata:
+def release_metadata(moved: MoveResult, target: Target, project: Project, store: Store) -> Metadata:
     """Return what is in a release, what it changed, whether it is proven, and how to use it."""
     release = moved.release
-    lock = toolbox.store.read_lock(release.digest, target)
-    entries = release_log(target, toolbox.store)
-    entry = ReleaseStore(toolbox.store).entry_points(release.target)
+    lock = store.read_lock(release.digest, target)
+    entries = release_log(target, store)
+    entry = ReleaseStore(store).entry_points(release.target)
     return {
         "digest": dg.MetadataValue.text(release.digest),
         "image": dg.MetadataValue.text(release.image or "none"),
         "release": dg.MetadataValue.int(release.number),
         "outcome": dg.MetadataValue.text(f"kept: {moved.kept}" if moved.kept else release.action),
         "why": dg.MetadataValue.text(f"{release.trigger}, by {release.by}"),
-        "changes": dg.MetadataValue.md(_changes(entries[-1], lock, toolbox.store)),
+        "changes": dg.MetadataValue.md(_changes(entries[-1], lock, store)),
         "change_count": dg.MetadataValue.int(len(entries[-1].changes or ())),
         **_plotted(release, lock),
-        "proven": _proof_table(lock, toolbox),
+        "proven": _proof_table(lock, project, store),
         "packages": package_table(lock.packages),
         "how_to_use": dg.MetadataValue.md(_use(entry, lock)),
         "history": _history_table(entries),
@@ -101,10 +101,10 @@ def _changes(entry: Entry, lock: Lock, store: Store) -> str:
     return to_markdown(report)
 
 
-def _proof_table(lock: Lock, toolbox: Toolbox) -> dg.TableMetadataValue:
+def _proof_table(lock: Lock, project: Project, store: Store) -> dg.TableMetadataValue:
     rows = [
         (each.check, each.status, each.at.isoformat(), each.detail.partition("\n")[0])
-        for each in examine(lock, toolbox.project, toolbox.store).evidence
+        for each in examine(lock, project, store).evidence
     ]
     return table(("check", "status", "at", "detail"), rows)
 

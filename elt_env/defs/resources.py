@@ -57,15 +57,14 @@ class Work(Pipeline):
         run: what others are told it belongs to; its tags steer it.
     """
 
+    tools: Toolbox
     run: dg.DagsterRun
 
 
 def work_of(run: dg.DagsterRun, target: Target, toolbox: Toolbox, say: Say) -> Work:
     """Return what a run works on; others are told the trigger in its tags."""
     trigger = run.tags.get(TRIGGER, "")
-    return Work(
-        target=target, toolbox=toolbox, say=say, trigger=trigger, run_id=run.run_id, run=run
-    )
+    return Work(target=target, tools=toolbox, say=say, trigger=trigger, run_id=run.run_id, run=run)
 
 
 @contextlib.contextmanager

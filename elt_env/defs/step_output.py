@@ -60,7 +60,7 @@ class StepOutput(Generic[_T]):
         return TypeAdapter(_Output[self.kind])  # type: ignore[name-defined]  # known when it runs
 
     def _documents(self, at: Work) -> Documents:
-        store = at.toolbox.store
+        store = at.tools.store
         return store.documents if self.kind is str else LocalDocuments(store.local_home)
 
     def _key(self, at: Work) -> str:

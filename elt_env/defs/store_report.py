@@ -142,7 +142,7 @@ def _all_unreported(
         for event in _unreported_spec(environment, first.project, instance):
             yield environment, event
         for target, toolbox in mine:
-            for found in _unreported(target, toolbox, instance):
+            for found in _unreported(target, toolbox.project, toolbox.store, instance):
                 yield target.name, found
 
 
@@ -160,16 +160,18 @@ def _unreported_spec(
             yield materialization(key, spec_metadata(spec, project), spec.digest)
 
 
-def _unreported(target: Target, toolbox: Toolbox, instance: dg.DagsterInstance) -> Iterator[Event]:
+def _unreported(
+    target: Target, project: Project, store: Store, instance: dg.DagsterInstance
+) -> Iterator[Event]:
     """Yield what the store has of a target that Dagster does not know.
 
     Raises:
         EltEnvError: the target's records cannot be read.
     """
     if not Runs(instance).at_work(target):
-        summary = show(target, toolbox.store)
-        yield from _materializations(summary, toolbox, instance)
-        yield from _results(summary, toolbox.store, instance)
+        summary = show(target, store)
+        yield from _materializations(summary, project, store, instance)
+        yield from _results(summary, store, instance)
 
 
 @dataclass(frozen=True)
@@ -182,22 +184,20 @@ class _Made:
 
 
 def _materializations(
-    summary: Summary, toolbox: Toolbox, instance: dg.DagsterInstance
+    summary: Summary, project: Project, store: Store, instance: dg.DagsterInstance
 ) -> Iterator[dg.AssetMaterialization]:
     """Yield what is in the store in another data version than Dagster heard of last."""
     target = summary.target
-    for each in _made(summary, toolbox):
+    for each in _made(summary, project, store):
         key = [target.environment, each.asset]
         if each.version != _known_version(key, target.python, instance):
             yield materialization(key, each.metadata(), each.version, target.python)
 
 
-def _made(summary: Summary, toolbox: Toolbox) -> Iterator[_Made]:
+def _made(summary: Summary, project: Project, store: Store) -> Iterator[_Made]:
     target, lock, image, release = summary.target, summary.lock, summary.image, summary.release
     if lock is not None:
-        yield _Made(
-            "lockfile", lock.digest, lambda: lock_metadata(_locked(lock, target, toolbox.store))
-        )
+        yield _Made("lockfile", lock.digest, lambda: lock_metadata(_locked(lock, target, store)))
     if lock is not None and summary.ready:
         built = BuildResult(Path(str(summary.prefix)), (_OUTSIDE,))
         yield _Made("environment", lock.digest, lambda: prefix_metadata(lock, built))
@@ -207,7 +207,9 @@ def _made(summary: Summary, toolbox: Toolbox) -> Iterator[_Made]:
     if release is not None:
         moved = MoveResult(release, summary.previous)
         yield _Made(
-            "release", release_version(release), lambda: release_metadata(moved, target, toolbox)
+            "release",
+            release_version(release),
+            lambda: release_metadata(moved, target, project, store),
         )
 
 

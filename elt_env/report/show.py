@@ -8,6 +8,7 @@ from pathlib import Path
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import InputError, PolicyError
 from elt_env.image.store import ImageStore
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import this_platform
@@ -16,7 +17,6 @@ from elt_env.python.interpreters import list_interpreters
 from elt_env.release.store import ReleaseStore
 from elt_env.report.summary import Summary
 from elt_env.store.locks import Store, read_lock_directory
-from elt_env.toolbox import Toolbox
 
 
 def show(target: Target, store: Store) -> Summary:
@@ -96,7 +96,7 @@ def previous_lock(target: Target, store: Store) -> Lock | None:
     return store.read_lock(pointer.previous, target)
 
 
-def pick_python(environment: str, toolbox: Toolbox) -> str:
+def pick_python(environment: str, tools: LockTools) -> str:
     """Return the first Python of the policy that can be had here.
 
     From the spec's channels any can; where the host channel stands in for them, those that this
@@ -105,13 +105,13 @@ def pick_python(environment: str, toolbox: Toolbox) -> str:
     Raises:
         PolicyError: none of them can be had.
     """
-    wanted = toolbox.environment.pythons
-    if toolbox.policy.channel_fallback == "none":
+    wanted = tools.project.environment(environment).pythons
+    if tools.project.policy.channel_fallback == "none":
         return wanted[0]
     usable, refused = list_interpreters()
     here = {each.minor for each in usable}
-    if wanted[0] in here or toolbox.conda.reachable(
-        toolbox.channels.of(toolbox.project.spec(environment))
+    if wanted[0] in here or tools.conda.reachable(
+        tools.channels.of(tools.project.spec(environment))
     ):
         return wanted[0]
     if not here.isdisjoint(wanted):

@@ -15,13 +15,16 @@ from typing import Any, Literal, TypeVar
 from elt_env.errors import SourceError, TimeLimitError, UnsatisfiableError
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.candidate import Candidate, find_candidate
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
+from elt_env.project.policy import EnvironmentPolicy
 from elt_env.proof.checks.registry import is_blocking
 from elt_env.release.notify import notify
 from elt_env.runtime.cancelling import ended_by
+from elt_env.store.locks import Store
 from elt_env.toolbox import Toolbox, open_toolbox
 from elt_env.watch.state import Ask, Sight, TargetState, shortened, trigger_text
 
@@ -61,7 +64,7 @@ class Tick:
         found: _Found = self._known[what]
         return found
 
-    def pages(self, packages: Iterable[Package], toolbox: Toolbox) -> Pages:
+    def pages(self, packages: Iterable[Package], tools: LockTools) -> Pages:
         """Return the pages of packages, each from the index it was locked from, and maybe others.
 
         A project that its index does not have is left out.
@@ -74,7 +77,7 @@ class Tick:
             if asked:
                 self._pages |= {
                     (index, name): page
-                    for name, page in toolbox.package_index.look(asked).pages.items()
+                    for name, page in tools.package_index.look(asked).pages.items()
                 }
                 self._asked |= {(index, name) for name in asked}
         return self._pages
@@ -101,7 +104,7 @@ class Outcome:
 class Watcher:
     """What a look is made with."""
 
-    toolbox: Toolbox
+    tools: LockTools
     tick: Tick
     say: Say
 
@@ -126,7 +129,7 @@ def decide(lock: Lock, sight: Sight, memory: TargetState, watcher: Watcher) -> O
 
     Raises: as `find_candidate`, but for what has no solution.
     """
-    spec = watcher.toolbox.project.spec(lock.target.environment)
+    spec = watcher.tools.project.spec(lock.target.environment)
     fingerprint = sight.fingerprint(lock.digest, spec.digest)
     if not sight.usable and not sight.lost:
         return _decided(
@@ -155,8 +158,8 @@ def _resolved(lock: Lock, sight: Sight, fingerprint: str, what: str, watcher: Wa
     except SourceError as error:
         notify(
             lock.target,
-            watcher.toolbox.policy,
-            watcher.toolbox.store,
+            watcher.tools.project.policy,
+            watcher.tools.store,
             watcher.say,
             "blocked",
             str(error),
@@ -177,7 +180,7 @@ def _resolved(lock: Lock, sight: Sight, fingerprint: str, what: str, watcher: Wa
             "beside it, admits nothing else"
         )
         return _decided(fingerprint, told, sight)
-    return _proposed(candidate, fingerprint, sight, watcher.toolbox)
+    return _proposed(candidate, fingerprint, sight, watcher.tools)
 
 
 def _decided(fingerprint: str, told: str, sight: Sight) -> Outcome:
@@ -200,7 +203,7 @@ def _find_in_time(lock: Lock, sight: Sight, watcher: Watcher) -> Candidate | Non
     if not upgrade:
         return None
     with _ended_after(watcher.tick.left):
-        return find_candidate(lock.target, watcher.toolbox, watcher.say, upgrade=upgrade)
+        return find_candidate(lock.target, watcher.tools, watcher.say, upgrade=upgrade)
 
 
 @contextlib.contextmanager
@@ -230,11 +233,12 @@ def _run_without_candidate(
     return Outcome(told, TargetState(fingerprint, told, ask), ask)
 
 
-def _proposed(candidate: Candidate, fingerprint: str, sight: Sight, toolbox: Toolbox) -> Outcome:
+def _proposed(candidate: Candidate, fingerprint: str, sight: Sight, tools: LockTools) -> Outcome:
     """Ask for a run that makes a candidate the lock, unless it is known to fail."""
     digest = candidate.lock.digest
     trigger = trigger_text(candidate.changes, sight)
-    failed = failed_checks(digest, toolbox)
+    policy = tools.project.environment(candidate.lock.target.environment)
+    failed = failed_checks(digest, policy, tools.store)
     if failed:
         told = f"the lock {short(digest)} for {trigger} failed {', '.join(failed)} before"
         return _decided(
@@ -252,12 +256,11 @@ def _proposed(candidate: Candidate, fingerprint: str, sight: Sight, toolbox: Too
     return Outcome(told, TargetState(fingerprint, told, ask), ask)
 
 
-def failed_checks(digest: str | None, toolbox: Toolbox) -> tuple[str, ...]:
+def failed_checks(digest: str | None, policy: EnvironmentPolicy, store: Store) -> tuple[str, ...]:
     """Return the names of the blocking checks that failed on a lock; none where there is no lock.
 
     Raises:
         IntegrityError: a record cannot be read.
     """
-    evidence = toolbox.store.evidence(digest) if digest else ()
-    policy = toolbox.environment
+    evidence = store.evidence(digest) if digest else ()
     return tuple(each.check for each in evidence if each.failed and is_blocking(each.check, policy))

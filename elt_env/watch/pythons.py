@@ -11,8 +11,9 @@ from elt_env.machine.platform import target_here
 from elt_env.package.canonical import digest_of
 from elt_env.package.names import normalize
 from elt_env.package.target import Target
+from elt_env.project.project import Project
 from elt_env.python.interpreters import list_interpreters
-from elt_env.toolbox import Toolbox
+from elt_env.runtime.clock import Clock
 from elt_env.watch.decide import Outcome, Watcher, decide, no_lock
 from elt_env.watch.newer_pythons import Offered, PythonRules, new_minors, new_patches
 from elt_env.watch.state import Ask, Cursor, Sight, TargetState
@@ -39,11 +40,11 @@ def look_at_python(target: Target, memory: TargetState, watcher: Watcher) -> Out
         ChannelUnreachableError: the channels do not answer, and the policy has no fallback.
         EltEnvError: the spec or the lock cannot be read, or a new lock not be made.
     """
-    lock = watcher.toolbox.store.current_lock(target)
+    lock = watcher.tools.store.current_lock(target)
     if lock is None:
         return no_lock(target)
     offer = _offer(target, watcher)
-    rules = _rules(target.environment, offer, watcher.toolbox)
+    rules = _rules(target.environment, offer, watcher.tools.project, watcher.tools.store.now)
     found = new_patches(lock.python.version, offer.pythons, rules)
     sight = Sight(
         looked_at=f"Python {target.python} {offer.place}",
@@ -63,11 +64,13 @@ def look_at_minors(
 
     Raises: as `look_at_python`.
     """
-    toolbox = watcher.toolbox
+    tools = watcher.tools
     offer = _offer(target_here(environment, tracked[0]), watcher)
     is_first = not any(each.startswith(f"{environment}@") for each in cursor.targets)
     found: dict[str, Outcome] = {}
-    for each in new_minors(tracked, offer.pythons, _rules(environment, offer, toolbox)):
+    for each in new_minors(
+        tracked, offer.pythons, _rules(environment, offer, tools.project, tools.store.now)
+    ):
         minor = ".".join(each.version.split(".")[:2])
         name = f"{environment}@{minor}"
         fingerprint = digest_of([name, each.version])
@@ -94,17 +97,17 @@ def look_at_minors(
 
 
 def _offer(target: Target, watcher: Watcher) -> _Offer:
-    toolbox = watcher.toolbox
-    channels = toolbox.channels.of(toolbox.project.spec(target.environment))
+    tools = watcher.tools
+    channels = tools.channels.of(tools.project.spec(target.environment))
     return watcher.tick.once(("pythons", channels), lambda: _find(channels, target, watcher))
 
 
 def _find(channels: tuple[str, ...], target: Target, watcher: Watcher) -> _Offer:
-    toolbox = watcher.toolbox
+    tools = watcher.tools
     try:
-        builds = toolbox.conda.releases(channels, "python", target.platform)
+        builds = tools.conda.releases(channels, "python", target.platform)
     except ChannelUnreachableError as error:
-        if toolbox.policy.channel_fallback == "none":
+        if tools.project.policy.channel_fallback == "none":
             raise
         watcher.say(error.problem, logging.WARNING)
         usable, _ = list_interpreters()
@@ -114,13 +117,13 @@ def _find(channels: tuple[str, ...], target: Target, watcher: Watcher) -> _Offer
     return _Offer(pythons, f"in {', '.join(channels)}", is_host=False)
 
 
-def _rules(environment: str, offer: _Offer, toolbox: Toolbox) -> PythonRules:
-    policy = toolbox.policy
+def _rules(environment: str, offer: _Offer, project: Project, now: Clock) -> PythonRules:
+    policy = project.policy
     # What is installed on this machine was somebody's choice already.
     exempt = offer.is_host or "python" in map(normalize, policy.cooldown_exceptions)
     return PythonRules(
-        bound=toolbox.project.spec(environment).python,
-        now=toolbox.store.now(),
+        bound=project.spec(environment).python,
+        now=now(),
         cooldown=timedelta(0) if exempt else policy.cooldown,
         undated=policy.undated_releases,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.plugin_lock import LockedPlugin
 from elt_env.lock.plugin_locks import plugin_locks
 from elt_env.lock.releases import News, gone, news, usable, yanked
@@ -14,7 +15,6 @@ from elt_env.package.target import Target
 from elt_env.proof.checks.plugins import SMOKE
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
 from elt_env.watch.decide import Outcome, Pages, Tick, Watcher, decide, no_lock
 from elt_env.watch.state import Holder, LostPackage, Sight, TargetState, shortened
 
@@ -40,7 +40,7 @@ class PluginSight:
         return tuple(sorted(usable | {each.name for each in self.lost}))
 
 
-def see_plugins(lock: Lock, toolbox: Toolbox, tick: Tick) -> PluginSight:
+def see_plugins(lock: Lock, tools: LockTools, tick: Tick) -> PluginSight:
     """Look for releases and yanks of what is locked for the plugins that checks run.
 
     Watched is what the policy has watched of the lock: each plugin itself, or all that is
@@ -50,10 +50,10 @@ def see_plugins(lock: Lock, toolbox: Toolbox, tick: Tick) -> PluginSight:
         IntegrityError: a lock of plugins cannot be read.
         IndexUnreachableError: an index does not answer for some package.
     """
-    watched = list(_watched(lock, toolbox))
-    pages = _pages(lock, [package for _, package in watched], toolbox, tick)
-    spec = toolbox.project.spec(lock.target.environment)
-    rules = replace(rules_for(lock, spec, toolbox.policy, toolbox.store.now), wheels_only=False)
+    watched = list(_watched(lock, tools))
+    pages = _pages(lock, [package for _, package in watched], tools, tick)
+    spec = tools.project.spec(lock.target.environment)
+    rules = replace(rules_for(lock, spec, tools.project.policy, tools.store.now), wheels_only=False)
     found: dict[str, tuple[News, ...]] = {}
     lost: dict[tuple[str, str], LostPackage] = {}
     for plugin, package in watched:
@@ -76,12 +76,14 @@ def _told(package: Package, how: str) -> LostPackage:
     return LostPackage(package.name, package.version, shortened(how), ("current",))
 
 
-def _watched(lock: Lock, toolbox: Toolbox) -> Iterator[tuple[LockedPlugin, Package]]:
+def _watched(lock: Lock, tools: LockTools) -> Iterator[tuple[LockedPlugin, Package]]:
     """Yield each package to look at once for each version of it that is locked."""
-    every = toolbox.policy.watch_packages == "all"
+    every = tools.project.policy.watch_packages == "all"
     seen = set()
-    for check, kept in plugin_locks(toolbox.store.documents, lock.target).items():
-        is_run = check in toolbox.environment.checks or check == SMOKE
+    for check, kept in plugin_locks(tools.store.documents, lock.target).items():
+        is_run = (
+            check in tools.project.environment(lock.target.environment).checks or check == SMOKE
+        )
         for plugin in kept.plugins if is_run else ():
             for each in () if plugin.pins_itself else plugin.packages:
                 key = each.name, each.version
@@ -90,10 +92,10 @@ def _watched(lock: Lock, toolbox: Toolbox) -> Iterator[tuple[LockedPlugin, Packa
                     yield plugin, each
 
 
-def _pages(lock: Lock, packages: list[Package], toolbox: Toolbox, tick: Tick) -> Pages:
+def _pages(lock: Lock, packages: list[Package], tools: LockTools, tick: Tick) -> Pages:
     """Return the pages of the packages on every index that the lock was made from."""
     asked = [replace(each, index=index) for each in packages for index in lock.indexes]
-    return tick.pages(asked, toolbox) if asked else {}
+    return tick.pages(asked, tools) if asked else {}
 
 
 def look_at_releases(target: Target, memory: TargetState, watcher: Watcher) -> Outcome:
@@ -103,24 +105,24 @@ def look_at_releases(target: Target, memory: TargetState, watcher: Watcher) -> O
         IndexUnreachableError: an index does not answer for some package.
         EltEnvError: the spec, the lock or the release cannot be read, or a new lock not be made.
     """
-    lock = watcher.toolbox.store.current_lock(target)
+    lock = watcher.tools.store.current_lock(target)
     if lock is None:
         return no_lock(target)
-    return decide(lock, _see(lock, watcher.toolbox, watcher.tick), memory, watcher)
+    return decide(lock, _see(lock, watcher.tools, watcher.tick), memory, watcher)
 
 
-def _see(lock: Lock, toolbox: Toolbox, tick: Tick) -> Sight:
-    every = toolbox.policy.watch_packages == "all"
+def _see(lock: Lock, tools: LockTools, tick: Tick) -> Sight:
+    every = tools.project.policy.watch_packages == "all"
     watched = [each for each in lock.pip if each.index and (every or each.requested)]
     watched.sort(key=lambda each: (not each.requested, each.name))
-    released = [each for each in _released(lock, toolbox.store) if each.index]
-    pages = tick.pages([*watched, *released], toolbox)
+    released = [each for each in _released(lock, tools.store) if each.index]
+    pages = tick.pages([*watched, *released], tools)
     rules = rules_for(
-        lock, toolbox.project.spec(lock.target.environment), toolbox.policy, toolbox.store.now
+        lock, tools.project.spec(lock.target.environment), tools.project.policy, tools.store.now
     )
     there = [(each, pages.get((each.index, each.name))) for each in watched]
     found = [news(each, page, rules) for each, page in there if page is not None]
-    plugins = see_plugins(lock, toolbox, tick)
+    plugins = see_plugins(lock, tools, tick)
     found += plugins.news
     ignored = [next((each for each in versions if not each.usable), None) for versions in found]
     looked_at = f"{len(watched)} package{'s' * (len(watched) != 1)}"

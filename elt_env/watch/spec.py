@@ -16,12 +16,12 @@ def look_at_spec(target: Target, memory: TargetState, watcher: Watcher) -> Outco
         SpecError: the spec cannot be used.
         IntegrityError: the lock was changed by hand.
     """
-    toolbox = watcher.toolbox
-    spec = toolbox.project.spec(target.environment)
-    lock = toolbox.store.current_lock(target)
+    tools = watcher.tools
+    spec = tools.project.spec(target.environment)
+    lock = tools.store.current_lock(target)
     if lock is None:
         return no_lock(target)
-    reasons = unsatisfied(lock, spec, toolbox.policy, toolbox.conda.matches)
+    reasons = unsatisfied(lock, spec, tools.project.policy, tools.conda.matches)
     if not reasons:
         return Outcome("the lock satisfies the spec and the policy", TargetState())
     fingerprint = digest_of([lock.digest, spec.digest, list(reasons)])

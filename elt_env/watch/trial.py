@@ -27,6 +27,7 @@ from elt_env.errors import (
 )
 from elt_env.lock.assemble import assemble
 from elt_env.lock.directs import prepare
+from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.negotiate import agree, resolve_request
 from elt_env.lock.request import LockRequest, ask
 from elt_env.lock.solve import CondaAnswer, solve
@@ -89,26 +90,26 @@ def _tell(known: Readiness, say: Say) -> None:
         )
 
 
-def pythons_to_examine(environment: str, toolbox: Toolbox, say: Say) -> tuple[str, ...]:
+def pythons_to_examine(environment: str, tools: LockTools, say: Say) -> tuple[str, ...]:
     """Return the minors worth a look, oldest first: listed, recorded, and the newest on offer.
 
     On offer is what the spec's channels have, and what this machine has where the policy lets the
     host channel stand in for them.
     """
-    found = {*toolbox.environment.pythons}
-    found |= {*ReadinessStore(toolbox.store.documents).pythons(environment)}
-    if toolbox.policy.channel_fallback == "host":
+    found = {*tools.project.environment(environment).pythons}
+    found |= {*ReadinessStore(tools.store.documents).pythons(environment)}
+    if tools.project.policy.channel_fallback == "host":
         found |= {each.minor for each in list_interpreters()[0][:1]}
     try:
-        found |= _newest_of_channels(environment, toolbox)
+        found |= _newest_of_channels(environment, tools)
     except NetworkError as error:
         say(f"readiness: the newest Python is not known: {error.problem}", logging.WARNING)
     return in_order(found)
 
 
-def _newest_of_channels(environment: str, toolbox: Toolbox) -> set[str]:
-    channels = toolbox.channels.of(toolbox.project.spec(environment))
-    releases = toolbox.conda.releases(channels, "python", this_platform())
+def _newest_of_channels(environment: str, tools: LockTools) -> set[str]:
+    channels = tools.channels.of(tools.project.spec(environment))
+    releases = tools.conda.releases(channels, "python", this_platform())
     final = [one for each in releases if not (one := Version(each.version)).is_prerelease]
     newest = max(final, default=None)
     return {f"{newest.major}.{newest.minor}"} if newest else set()
@@ -128,34 +129,34 @@ def _look(target: Target, toolbox: Toolbox, say: Say) -> Look:
     return found if isinstance(found, Look) else _prove(found, toolbox, say)
 
 
-def _lock(question: LockRequest, toolbox: Toolbox, say: Say) -> Lock | Look:
+def _lock(question: LockRequest, tools: LockTools, say: Say) -> Lock | Look:
     """Return a lock that nobody's pointer names, or what keeps it from being made."""
     try:
-        question = prepare(question, toolbox.project, toolbox.files, say)
+        question = prepare(question, tools.project, tools.files, say)
     except NoWheelError as error:
         name = error.problem.split(maxsplit=1)[0]
         return Look(blocked_by=(Blocker("missing wheel", (name,), error.problem),))
     try:
-        answer = solve(question, toolbox, say)
+        answer = solve(question, tools, say)
     except UnsatisfiableError as error:
-        return Look(blocked_by=blockers.of_solve(question, error, toolbox))
+        return Look(blocked_by=blockers.of_solve(question, error, tools))
     except ToolError as error:
         if isinstance(error, TimeLimitError) or _is_here(question.target.python):
             raise
-        return _without_interpreter(question, error, toolbox, say)
+        return _without_interpreter(question, error, tools, say)
     try:
-        agreement = agree(question, answer, toolbox, say)
-        lock = assemble(question, agreement, toolbox, say)
+        agreement = agree(question, answer, tools, say)
+        lock = assemble(question, agreement, tools, say)
     except UnsatisfiableError as error:
         return Look(
             blocked_by=blockers.of_resolve(
-                question, answer, error, toolbox.resolver, toolbox.policy
+                question, answer, error, tools.resolver, tools.project.policy
             ),
             python_version=answer.python,
         )
     except ToolError as error:
         return Look(blocked_by=_unbuilt(error), python_version=answer.python)
-    toolbox.store.write_lock(lock)
+    tools.store.write_lock(lock)
     say(f"readiness: {question.target.name} can be locked: {lock.digest}")
     return lock
 
@@ -173,7 +174,7 @@ def _is_here(python: str) -> bool:
 
 
 def _without_interpreter(
-    question: LockRequest, error: ToolError, toolbox: Toolbox, say: Say
+    question: LockRequest, error: ToolError, tools: LockTools, say: Say
 ) -> Look:
     """Return what can be said of a Python that cannot be had here: about pip's half alone."""
     python = f"{question.target.python}.0"
@@ -182,14 +183,16 @@ def _without_interpreter(
     say(f"readiness: {error.problem}", logging.WARNING)
     say(f"readiness: asking pip's half alone about Python {python}")
     answer = CondaAnswer((), "host", (machine_python(python),))
-    request = replace(resolve_request(question, answer, toolbox.policy), fresh=True)
+    request = replace(resolve_request(question, answer, tools.project.policy), fresh=True)
     try:
-        resolved = toolbox.resolver.resolve(request, say)
+        resolved = tools.resolver.resolve(request, say)
     except UnsatisfiableError as conflict:
-        found = blockers.of_resolve(question, answer, conflict, toolbox.resolver, toolbox.policy)
+        found = blockers.of_resolve(
+            question, answer, conflict, tools.resolver, tools.project.policy
+        )
     else:
         found = blockers.of_declared(
-            _declared_on_index(resolved, toolbox.package_index), resolved, python
+            _declared_on_index(resolved, tools.package_index), resolved, python
         )
     return Look(blocked_by=(*found, missing), doubt="" if found else missing.text)
 
@@ -218,7 +221,7 @@ def _prove(lock: Lock, toolbox: Toolbox, say: Say, *, known: tuple[Evidence, ...
     known = tuple(each for each in known if each.check in names and not each.doubt)
     due = names if len(known) < len(names) else ()
     try:
-        found = Pipeline(target=lock.target, toolbox=toolbox, say=say).prove(lock, due)
+        found = Pipeline(target=lock.target, tools=toolbox, say=say).prove(lock, due)
     except ProofError as error:
         unfit = Blocker("check failed", ("pip_check",), error.problem)
         return replace(look, blocked_by=(unfit,))

@@ -123,7 +123,7 @@ def test_a_build_that_waits_for_a_person_mends_what_is_released(
     for lock in (_B, _A):  # what is the release, and what waits to become it
         before = content(toolbox)
         (toolbox.store.local_home / "current" / _TARGET.name / "bin/tool").unlink()
-        pipeline = Pipeline(target=_TARGET, toolbox=manual, say=silent)
+        pipeline = Pipeline(target=_TARGET, tools=manual, say=silent)
         pipeline.promote_built(lock, trigger="", by="a test")
         assert content(toolbox) == before
 

@@ -173,7 +173,7 @@ class Walk:
             return Outcome("no time left in this tick, the next one begins here", look="late")
         try:
             watcher = self._watcher(environment)
-            if python not in watcher.toolbox.environment.pythons:
+            if python not in watcher.tools.project.environment(environment).pythons:
                 told = "is not in the policy any more; reload the definitions"
                 return Outcome(told, look="needless")
             return self._visit(target_here(environment, python), look, watcher)
@@ -187,7 +187,8 @@ class Walk:
             return Outcome(told, look="needless")
         memory, came_of_it = self.cursor.of(target.name), ""
         if memory.asked is not None:
-            failed = failed_checks(memory.asked.candidate, watcher.toolbox)
+            policy = watcher.tools.project.environment(target.environment)
+            failed = failed_checks(memory.asked.candidate, policy, watcher.tools.store)
             end = settled(memory.asked, self._runs.ends(memory.asked), failed)
             if end is None:
                 return Outcome(f"asking again: {memory.asked.trigger}", memory, memory.asked)
@@ -198,7 +199,7 @@ class Walk:
             outcome = replace(outcome, told=f"{came_of_it}; {outcome.told}")
         if outcome.ask is None:
             return replace(outcome, memory=outcome.memory or memory)
-        other = claims.claim(str(watcher.toolbox.store.local_home), target, self._name)
+        other = claims.claim(str(watcher.tools.store.local_home), target, self._name)
         return Outcome(f"{other} has just asked for a run", memory) if other else outcome
 
 

@@ -215,7 +215,7 @@ def test_the_whole_way_with_conda(real: RealConda, sample: Sample, tmp_path: Pat
     found = locks["conda"]
     assert found.digest == locks["rattler"].digest
     assert dict(found.tools)["conda"] == "24.7.1"
-    pipeline = Pipeline(target=target, toolbox=tools["conda"], say=said)
+    pipeline = Pipeline(target=target, tools=tools["conda"], say=said)
     results = pipeline.prove(found)
     assert {each.status for each in results} <= {"passed", "not_run"}, results
     pipeline.require_held(results, found)

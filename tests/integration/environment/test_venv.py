@@ -115,7 +115,7 @@ def test_a_venv_is_built_proven_and_released(
 ) -> None:
     toolbox = open_venv(tmp_path, offered, installer=installer)
     found = locked(toolbox)
-    pipeline = Pipeline(target=found.target, toolbox=toolbox, say=silent)
+    pipeline = Pipeline(target=found.target, tools=toolbox, say=silent)
     results = pipeline.prove(found)
     pipeline.require_held(results, found)
     pipeline.promote_built(found, trigger="a test", by="a test")
@@ -234,7 +234,7 @@ def test_no_image_is_made_and_nothing_is_begun(offered: IndexServer, tmp_path: P
     toolbox = open_venv(tmp_path, offered)
     found = locked(toolbox)
     with pytest.raises(InputError, match="which no image has") as caught:
-        Pipeline(target=found.target, toolbox=toolbox, say=silent).pack(found)
+        Pipeline(target=found.target, tools=toolbox, say=silent).pack(found)
     assert "--format dockerfile" in caught.value.remedy
     assert not toolbox.store.prefix_path(found).exists()
 
