@@ -28,7 +28,7 @@ from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say, unheard
 from elt_env.package.target import Target, parse_target
 from elt_env.project.settings import open_project
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,53 +40,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=positive, default=3)
     options = parser.parse_args(arguments)
     try:
-        toolbox = open_toolbox(open_project(options.project), options.target.partition("@")[0])
+        tools = open_tools(open_project(options.project), options.target.partition("@")[0])
         target = parse_target(options.target, this_platform())
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-            report(target, toolbox, options.rounds, Path(scratch), print_line)
+            report(target, tools, options.rounds, Path(scratch), print_line)
     except EltEnvError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
 
 
-def report(target: Target, toolbox: Toolbox, rounds: int, scratch: Path, say: Say) -> None:
+def report(target: Target, tools: Tools, rounds: int, scratch: Path, say: Say) -> None:
     """Say how long each contender takes.
 
     Raises:
         InputError: the target is not locked.
     """
-    locked = require_lock(target, toolbox.store)
-    results = measure(contenders(target, toolbox), rounds, scratch, say)
+    locked = require_lock(target, tools.store)
+    results = measure(contenders(target, tools), rounds, scratch, say)
     say(f"{target}: {len(locked.conda)} conda and {len(locked.pip)} pip packages")
     for line in table(results):
         say(line)
 
 
-def contenders(target: Target, toolbox: Toolbox) -> tuple[Contender, ...]:
+def contenders(target: Target, tools: Tools) -> tuple[Contender, ...]:
     """Return the floor and this project's lock of both halves."""
     return (
-        Contender("floor: one uv pip compile", lambda _: _compile(target, toolbox)),
-        Contender("elt-env, all may be upgraded", lambda _: _lock(target, toolbox)),
+        Contender("floor: one uv pip compile", lambda _: _compile(target, tools)),
+        Contender("elt-env, all may be upgraded", lambda _: _lock(target, tools)),
     )
 
 
-def _compile(target: Target, toolbox: Toolbox) -> int:
-    locked = require_lock(target, toolbox.store)
-    question = ask(
-        target, toolbox.project.spec(target.environment), toolbox.policy, toolbox.store.now
-    )
+def _compile(target: Target, tools: Tools) -> int:
+    locked = require_lock(target, tools.store)
+    question = ask(target, tools.project.spec(target.environment), tools.policy, tools.store.now)
     conda = map(as_requirement, question.spec.conda)
-    request = common_request(question, locked.python.version, toolbox.policy)
+    request = common_request(question, locked.python.version, tools.policy)
     asked = (*question.pip, *conda)
     bounds = question.spec.constraints
     request = replace(request, requirements=asked, bounds=bounds, fresh=True)
-    toolbox.resolver.resolve(request, unheard)
+    tools.resolver.resolve(request, unheard)
     return 0
 
 
-def _lock(target: Target, toolbox: Toolbox) -> int:
-    find_candidate(target, toolbox, unheard, upgrade=None)
+def _lock(target: Target, tools: Tools) -> int:
+    find_candidate(target, tools, unheard, upgrade=None)
     return 0
 
 

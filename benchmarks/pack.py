@@ -30,7 +30,7 @@ from elt_env.package.target import parse_target
 from elt_env.project.settings import open_project
 from elt_env.runtime.files import sha256_of
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 
 _LIMIT = 3600.0  # seconds for one program
 _HOME = "elt-env"  # the store of this project's packer
@@ -40,10 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print a table, and return the exit code; nothing is left behind."""
     options = _options(arguments)
     try:
-        prefix, toolbox = built(options.project, options.target)
-        home = options.scratch or toolbox.store.local_home
+        prefix, tools = built(options.project, options.target)
+        home = options.scratch or tools.store.local_home
         with tempfile.TemporaryDirectory(dir=home, prefix=".bench-") as scratch:
-            report(prefix, toolbox, options.rounds, Path(scratch), print_line)
+            report(prefix, tools, options.rounds, Path(scratch), print_line)
     except EltEnvError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -73,7 +73,7 @@ def print_line(line: str, *_: int) -> None:
     sys.stdout.flush()
 
 
-def built(root: Path, target: str | None) -> tuple[Prefix, Toolbox]:
+def built(root: Path, target: str | None) -> tuple[Prefix, Tools]:
     """Return a built prefix of a project, that of `target` if one is given, and its tools.
 
     Raises:
@@ -86,23 +86,23 @@ def built(root: Path, target: str | None) -> tuple[Prefix, Toolbox]:
         for python in policy.pythons
     ]
     for name in [target] if target else every:
-        toolbox = open_toolbox(project, name.partition("@")[0])
+        tools = open_tools(project, name.partition("@")[0])
         wanted = parse_target(name, this_platform())
-        if toolbox.store.pointer(wanted) is None:
+        if tools.store.pointer(wanted) is None:
             continue
-        lock = require_lock(wanted, toolbox.store)
-        prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+        lock = require_lock(wanted, tools.store)
+        prefix = Prefix(tools.store.prefix_path(lock), lock)
         if prefix.ready:
-            return prefix, toolbox
+            return prefix, tools
     raise InputError(
         f"{project.root} has no built prefix of {target or ' or '.join(every)}.",
         "Build one with: make run",
     )
 
 
-def report(prefix: Prefix, toolbox: Toolbox, rounds: int, scratch: Path, say: Say) -> None:
+def report(prefix: Prefix, tools: Tools, rounds: int, scratch: Path, say: Say) -> None:
     """Say how long each contender takes."""
-    ours = Ours(prefix, toolbox, say)
+    ours = Ours(prefix, tools, say)
     results = measure((*peers(prefix.path), *ours.contenders), rounds, scratch, say)
     count, size = extent(prefix.path)
     say("")
@@ -162,9 +162,9 @@ class Ours:
     The base is there before the clock starts, for the peers pack none.
     """
 
-    def __init__(self, prefix: Prefix, toolbox: Toolbox, say: Say) -> None:
+    def __init__(self, prefix: Prefix, tools: Tools, say: Say) -> None:
         self._lock = prefix.lock
-        self._toolbox = toolbox
+        self._tools = tools
         self._say = say
         self._base_size = 0
 
@@ -193,8 +193,8 @@ class Ours:
             - self._base_size
         )
 
-    def _at(self, place: Path) -> Toolbox:
-        return replace(self._toolbox, store=_Scratch(place / _HOME, self._toolbox.store))
+    def _at(self, place: Path) -> Tools:
+        return replace(self._tools, store=_Scratch(place / _HOME, self._tools.store))
 
 
 class _Scratch(Store):

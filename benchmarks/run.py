@@ -29,7 +29,7 @@ from elt_env.errors import EltEnvError
 from elt_env.machine.process import Say, unheard
 from elt_env.runtime.files import write_atomically
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 
 _LIMIT = 3600.0  # seconds for one program
 
@@ -73,10 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit code; with --check it is 1 where a budget is not met."""
     options = _options(arguments)
     try:
-        prefix, toolbox = built(options.project, options.target)
-        with tempfile.TemporaryDirectory(dir=toolbox.store.local_home, prefix=".bench-") as scratch:
+        prefix, tools = built(options.project, options.target)
+        with tempfile.TemporaryDirectory(dir=tools.store.local_home, prefix=".bench-") as scratch:
             report = measure_all(
-                _groups(prefix, toolbox, options.only), options.rounds, Path(scratch), print_line
+                _groups(prefix, tools, options.only), options.rounds, Path(scratch), print_line
             )
     except EltEnvError as error:
         sys.stderr.write(f"{error}\n")
@@ -125,14 +125,14 @@ def _figures(result: Result) -> dict[str, Any]:
     return {"seconds": result.seconds, "median": median(result.seconds), "bytes": result.size}
 
 
-def _groups(prefix: Prefix, toolbox: Toolbox, only: Sequence[str] | None) -> dict[str, Group]:
-    return {name: _GROUPS[name](prefix, toolbox) for name in only or _GROUPS}
+def _groups(prefix: Prefix, tools: Tools, only: Sequence[str] | None) -> dict[str, Group]:
+    return {name: _GROUPS[name](prefix, tools) for name in only or _GROUPS}
 
 
-def _commands(prefix: Prefix, toolbox: Toolbox) -> Group:
+def _commands(prefix: Prefix, tools: Tools) -> Group:
     """Return the start of commands, beside that of Python and of Dagster."""
     target = prefix.lock.target.name
-    root = toolbox.project.root
+    root = tools.project.root
     python = [sys.executable, "-W", "ignore"]
     lines = {
         "python": [*python, "-c", "pass"],
@@ -159,31 +159,31 @@ def _program(command: Sequence[str], directory: Path) -> Callable[[Path], int]:
     return work
 
 
-def _build(prefix: Prefix, toolbox: Toolbox) -> Group:
+def _build(prefix: Prefix, tools: Tools) -> Group:
     """Return a build of the prefix in another place, beside the links that it takes at least."""
 
     def link(place: Path) -> int:
         return _program(["cp", "-al", str(prefix.path), str(place / "linked")], place)(place)
 
     def build(place: Path) -> int:
-        ensure_prefix(prefix.lock, replace(toolbox, store=Store(place / "store")), unheard)
+        ensure_prefix(prefix.lock, replace(tools, store=Store(place / "store")), unheard)
         return 0
 
     floor, ours = "cp -al", "elt-env, another prefix"
     return Group((Contender(floor, link), Contender(ours, build)), (Budget(ours, floor, 3.0),))
 
 
-def _pack(prefix: Prefix, toolbox: Toolbox) -> Group:
+def _pack(prefix: Prefix, tools: Tools) -> Group:
     floor, *others = peers(prefix.path)
-    anew, again = Ours(prefix, toolbox, unheard).contenders
+    anew, again = Ours(prefix, tools, unheard).contenders
     return Group(
         (floor, *others, anew, again),
         (Budget(anew.name, floor.name, 1.8), Budget(again.name, floor.name, 0.1)),
     )
 
 
-def _lock(prefix: Prefix, toolbox: Toolbox) -> Group:
-    floor, ours = locking.contenders(prefix.lock.target, toolbox)
+def _lock(prefix: Prefix, tools: Tools) -> Group:
+    floor, ours = locking.contenders(prefix.lock.target, tools)
     return Group((floor, ours), (Budget(ours.name, floor.name, 0.5),))
 
 

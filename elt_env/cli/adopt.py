@@ -16,7 +16,7 @@ from elt_env.machine.platform import this_platform
 from elt_env.package.target import parse_target
 from elt_env.pipeline import Pipeline
 from elt_env.project.settings import open_project
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 
 
 @click.command()
@@ -63,7 +63,7 @@ def adopt(files: tuple[Path, ...], prefix: Path | None, name: str, groups: tuple
         raise PolicyError(
             "There is nothing to adopt.", "Name lock files, or an environment with --prefix DIR."
         )
-    found = adopt_files(opened, target, project, open_toolbox, say, groups=groups)
+    found = adopt_files(opened, target, project, open_tools, say, groups=groups)
     pipeline = Pipeline(target=found.target, tools=found.tools, say=say)
     pipeline.tell_locked(found.locked)
     print_locked(found.locked)

@@ -59,24 +59,24 @@ def build(  # noqa: PLR0913  # click passes them
     """
     say, reasons = teller(), ""
     if directory:
-        target, toolbox = open_target(name)
-        current = lock_in(directory, target, toolbox.store, say)
+        target, tools = open_target(name)
+        current = lock_in(directory, target, tools.store, say)
     else:
         found = locked_as(name, python, called, say)
-        target, toolbox, current = found.target, found.tools, found.locked.lock
+        target, tools, current = found.target, found.tools, found.locked.lock
         reasons = "; ".join(found.locked.reasons)
-    pipeline = Pipeline(target=target, tools=toolbox, say=say)
-    results = pipeline.prove(current, build_checks(toolbox.environment), again=again)
-    prefix = Prefix(toolbox.store.prefix_path(current), current)
+    pipeline = Pipeline(target=target, tools=tools, say=say)
+    results = pipeline.prove(current, build_checks(tools.environment), again=again)
+    prefix = Prefix(tools.store.prefix_path(current), current)
     click.echo(f"{target.name} {current.digest}\n{prefix.path}")
     pipeline.require_held(results, current)
     require_as_sealed(prefix)
     if directory:
-        toolbox.store.write_lock(current)
-        toolbox.store.set_current(target, current.digest, toolbox.store.now())
+        tools.store.write_lock(current)
+        tools.store.set_current(target, current.digest, tools.store.now())
     if not stays:
         pipeline.promote_built(current, trigger=reasons or by_hand(), by="elt-env build")
-    _tell_next(target, toolbox.project, toolbox.store)
+    _tell_next(target, tools.project, tools.store)
 
 
 def _tell_next(target: Target, project: Project, store: Store) -> None:

@@ -19,7 +19,7 @@ from elt_env.machine.shells import own_command
 from elt_env.project.settings import open_project
 from elt_env.report.summary import next_lines
 from elt_env.runtime.files import sha256_of
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 
 
 @click.command()
@@ -40,15 +40,15 @@ def bundle(name: str, output: str | None, key: str | None, *, to_store: bool) ->
       elt-env bundle elt@3.11 -o elt.tar --sign ~/.ssh/id_ed25519
       elt-env bundle elt@3.11 --to-store
     """
-    target, toolbox = open_target(name)
+    target, tools = open_target(name)
     if to_store and not output and not key:
-        click.echo(publish_bundle(require_lock(target, toolbox.store), toolbox, teller()))
+        click.echo(publish_bundle(require_lock(target, tools.store), tools, teller()))
         return
     if not output or to_store:
         raise click.UsageError("Give '-o FILE', or '--to-store' alone.")
     path, say = Path(output), teller()
     require_new(path)
-    listing = pack_bundle(target, toolbox, path, say, key=Path(key) if key else None)
+    listing = pack_bundle(target, tools, path, say, key=Path(key) if key else None)
     say(f"bundle: {len(listing.entries)} files, {path.stat().st_size >> 20} MiB")
     click.echo(f"{sha256_of(path)}  {output}")
     tell("\n" + next_lines([(f"elt-env unbundle {path.name}", "there, in a project's directory")]))
@@ -72,7 +72,7 @@ def unbundle(file: str, signers: str | None) -> None:
     """
     project, say = open_project(with_policy=False), teller()
     lock = unpack_bundle(
-        Path(file), project, open_toolbox, say, signers=Path(signers) if signers else None
+        Path(file), project, open_tools, say, signers=Path(signers) if signers else None
     )
     target, command = lock.target.name, own_command(sys.argv[0])
     click.echo(f"{target} {lock.digest}")

@@ -22,7 +22,7 @@ from elt_env.proof.prove import image_prover, prefix_prover
 from elt_env.report.show import show
 from elt_env.report.summary import evidence_text
 from elt_env.store.evidence import Evidence
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 
 
 @click.command()
@@ -40,22 +40,22 @@ def doctor(name: str | None, names: tuple[str, ...], again: bool) -> None:  # no
       elt-env doctor elt@3.11
       elt-env doctor elt@3.11 --check native_libraries --again
     """
-    target, toolbox = open_target(name or open_project().first)
-    _require_known(names, health_checks(toolbox.environment), "doctor --check")
-    current = building.require_lock(target, toolbox.store)
-    warn_of_clock(show(target, toolbox.store), toolbox.store.now)
-    results = prefix_prover(current, toolbox, teller(), again=again).results(names or None)
+    target, tools = open_target(name or open_project().first)
+    _require_known(names, health_checks(tools.environment), "doctor --check")
+    current = building.require_lock(target, tools.store)
+    warn_of_clock(show(target, tools.store), tools.store.now)
+    results = prefix_prover(current, tools, teller(), again=again).results(names or None)
     click.echo(evidence_text(results))
     failed = [each for each in results if each.failed]
     if failed:
-        place = toolbox.store.documents.place(failed[0].log.rpartition("/")[0])
+        place = tools.store.documents.place(failed[0].log.rpartition("/")[0])
         raise ProofError(
             f"{target.name} does not hold: {', '.join(each.check for each in failed)}",
             _remedy(
                 f"The logs are in {place}\n     {_mending(target)}",
                 failed,
                 current,
-                toolbox.environment,
+                tools.environment,
             ),
         )
 
@@ -76,15 +76,15 @@ def check(name: str, check_name: str) -> None:
       elt-env check elt@3.11 dbt_smoke
       elt-env check elt@3.11 image_runs
     """
-    target, toolbox = open_target(name)
-    policy = toolbox.environment
+    target, tools = open_target(name)
+    policy = tools.environment
     _require_known([check_name], [*health_checks(policy), *image_checks(policy)], "check")
-    lock = building.require_lock(target, toolbox.store)
-    evidence = _run(check_name, lock, toolbox, teller())
+    lock = building.require_lock(target, tools.store)
+    evidence = _run(check_name, lock, tools, teller())
     click.echo(evidence_text((evidence,)))
-    log = f"Its log: {toolbox.store.documents.place(evidence.log)}"
+    log = f"Its log: {tools.store.documents.place(evidence.log)}"
     if evidence.failed:
-        remedy = _remedy(log, [evidence], lock, toolbox.environment)
+        remedy = _remedy(log, [evidence], lock, tools.environment)
         raise ProofError(f"{check_name} failed on {target.name}.", remedy)
     if not evidence.holds:
         raise ToolError(f"{check_name} could not run on {target.name}.", log)
@@ -101,10 +101,10 @@ def _remedy(
     return "\n     ".join([log, *ways])
 
 
-def _run(name: str, lock: Lock, toolbox: Toolbox, say: Say) -> Evidence:
-    on_prefix = name in health_checks(toolbox.environment)
+def _run(name: str, lock: Lock, tools: Tools, say: Say) -> Evidence:
+    on_prefix = name in health_checks(tools.environment)
     prover = prefix_prover if on_prefix else image_prover
-    (evidence,) = prover(lock, toolbox, say, again=True).results([name])
+    (evidence,) = prover(lock, tools, say, again=True).results([name])
     return evidence
 
 

@@ -39,12 +39,12 @@ def compare(name: str, resolvers: str) -> None:
             f"--resolvers: there is no resolver '{unknown[0]}'.",
             f"Name some of: {', '.join(RESOLVERS)}",
         )
-    target, toolbox = open_target(name)
-    lock = require_lock(target, toolbox.store)
+    target, tools = open_target(name)
+    lock = require_lock(target, tools.store)
     missing: list[EltEnvError] = []
     for each in names:
         try:
-            _print(compare_with(each, lock, toolbox.files, toolbox.resolver_named, teller()))
+            _print(compare_with(each, lock, tools.files, tools.resolver_named, teller()))
         except ToolError as error:
             missing.append(error)
             click.echo(f"{each}: not asked")

@@ -17,7 +17,7 @@ from elt_env.package.target import Target
 from elt_env.project.settings import open_project
 from elt_env.report.show import find_lock, previous_lock
 from elt_env.store.locks import Store
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 
 
 @click.command()
@@ -40,14 +40,12 @@ def diff(old: str, new: str | None, form: str | None) -> None:
       elt-env diff elt@3.11 --markdown
     """
     project = open_project()
-    toolbox = open_toolbox(project, project.first)
-    before, after = _locks(
-        project.target_name(old), new and project.target_name(new), toolbox.store
-    )
-    kept = read_report(toolbox.store, before.digest if before else None, after.digest)
-    report = kept if kept and not kept.notes else explain(before, after, toolbox, teller())
-    report = with_startup(report, before, after, toolbox.store)
-    plugins = _plugins(after.target, toolbox.store) if new is None else {}
+    tools = open_tools(project, project.first)
+    before, after = _locks(project.target_name(old), new and project.target_name(new), tools.store)
+    kept = read_report(tools.store, before.digest if before else None, after.digest)
+    report = kept if kept and not kept.notes else explain(before, after, tools, teller())
+    report = with_startup(report, before, after, tools.store)
+    plugins = _plugins(after.target, tools.store) if new is None else {}
     if form == "json":
         click.echo(json.dumps(to_json(report) | {"plugins": plugins}, indent=2))
         return

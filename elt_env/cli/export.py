@@ -59,8 +59,8 @@ def export(name: str, form: str, output: str | None) -> None:
       elt-env export elt@3.11 --format constraints -o constraints.txt
       elt-env export elt@3.11 --format devcontainer
     """
-    target, toolbox = open_target(name)
-    lock = require_lock(target, toolbox.store)
+    target, tools = open_target(name)
+    lock = require_lock(target, tools.store)
     if lock.interpreter and form in ("explicit", "conda-lock"):
         raise InputError(
             f"{form} holds packages of conda, and the lock of {target.name} has none.",

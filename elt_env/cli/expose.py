@@ -30,7 +30,7 @@ def expose(name: str, programs: tuple[str, ...], to: str | None, *, remove: bool
       elt-env expose elt@3.11 dbt --to /usr/local/bin
       elt-env expose elt@3.11 --remove
     """
-    target, toolbox = open_target(name)
+    target, tools = open_target(name)
     directory = _directory(to)
     if not programs and not remove:
         raise InputError(
@@ -38,11 +38,9 @@ def expose(name: str, programs: tuple[str, ...], to: str | None, *, remove: bool
             f"Name those to put on PATH, as in: elt-env expose {target.name} dbt",
         )
     if remove:
-        done = exposing.withdraw(target, programs, directory, toolbox.store, teller())
+        done = exposing.withdraw(target, programs, directory, tools.store, teller())
     else:
-        done = exposing.expose(
-            target, programs, directory, toolbox.project, toolbox.store, teller()
-        )
+        done = exposing.expose(target, programs, directory, tools.project, tools.store, teller())
     for each in done:
         click.echo(each)
 

@@ -40,9 +40,9 @@ def image(name: str, refresh_base: bool, again: bool, engine: str | None) -> Non
       elt-env image elt@3.11
       elt-env image elt@3.11 --load podman
     """
-    target, toolbox = open_target(name)
-    lock, say = require_lock(target, toolbox.store), teller()
-    pipeline = Pipeline(target=target, tools=toolbox, say=say)
+    target, tools = open_target(name)
+    lock, say = require_lock(target, tools.store), teller()
+    pipeline = Pipeline(target=target, tools=tools, say=say)
     packed, results = pipeline.pack(lock, refresh_base=refresh_base, again=again)
     click.echo(f"{target.name} {packed.image.digest}\noci:{packed.path}:{packed.image.name}")
     click.echo(layers_text(packed.image))
@@ -52,7 +52,7 @@ def image(name: str, refresh_base: bool, again: bool, engine: str | None) -> Non
         names = ", ".join(each.check for each in failed)
         raise ProofError(
             f"The image of {target.name} is packed, but does not hold: {names}",
-            f"The log: {toolbox.store.documents.place(failed[0].log)}",
+            f"The log: {tools.store.documents.place(failed[0].log)}",
         )
     if engine:
         layout, manifest = Layout(packed.path), packed.image.manifest
@@ -77,8 +77,8 @@ def push(name: str, reference: str | None) -> None:
       elt-env push elt@3.11 registry.example/team/elt
       elt-env push elt@3.11 127.0.0.1:5000/elt:latest
     """
-    target, toolbox = open_target(name)
-    pushed = push_image(target, toolbox.project, toolbox.store, reference, teller())
+    target, tools = open_target(name)
+    pushed = push_image(target, tools.project, tools.store, reference, teller())
     for each in pushed.references:
         click.echo(f"{each} {pushed.what.digest}")
 
@@ -105,14 +105,14 @@ def run_in_image(
       elt-env run-image elt@3.11 -- dbt --version
       elt-env run-image --bind .:/shared --env TOKEN elt@3.11 -- dbt build --project-dir /shared
     """
-    target, toolbox = open_target(name)
+    target, tools = open_target(name)
     typed = command[1:] if command[:1] == ("--",) else command
-    lock = require_lock(target, toolbox.store)
+    lock = require_lock(target, tools.store)
     sys.exit(
         run_image(
             lock,
             typed,
-            toolbox.store,
+            tools.store,
             teller(),
             binds=binds,
             variables=variables,

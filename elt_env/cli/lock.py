@@ -15,7 +15,7 @@ from elt_env.lock.from_file import LockedFile, lock_file
 from elt_env.machine.process import Say
 from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import is_file
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 
 TARGET = click.argument("name", metavar="TARGET")
 TARGET_OR_FILE = click.argument("name", metavar="TARGET|FILE")
@@ -62,32 +62,32 @@ def relock(name: str, packages: tuple[str, ...], accepted: tuple[str, ...]) -> N
       elt-env relock elt@3.11 -P dagster -P duckdb
       elt-env relock elt@3.11 --accept-index corp-lib
     """
-    target, toolbox = open_target(name)
+    target, tools = open_target(name)
     say = teller()
     upgrade = packages or None
-    locked = locking.lock(target, toolbox, say, upgrade=upgrade, accepted=accepted)
-    _tell_others(LockedFile(target, toolbox, locked), say)
+    locked = locking.lock(target, tools, say, upgrade=upgrade, accepted=accepted)
+    _tell_others(LockedFile(target, tools, locked), say)
     print_locked(locked)
 
 
-def locked_as(name: str, python: str | None, called: str | None, say: Say) -> LockedFile[Toolbox]:
+def locked_as(name: str, python: str | None, called: str | None, say: Say) -> LockedFile[Tools]:
     """Lock what a person named, a target or a file; others are told of a new lock."""
     if is_file(name):
         project = open_project(with_policy=False)
-        found = lock_file(Path(name), project, open_toolbox, say, python=python, name=called)
+        found = lock_file(Path(name), project, open_tools, say, python=python, name=called)
     elif python or called:
         raise PolicyError(
             f"--python and --name are for a file; '{name}' is a target.",
             "Write the Python behind it, as in: elt-env build elt@3.11",
         )
     else:
-        target, toolbox = open_target(name)
-        found = LockedFile(target, toolbox, locking.lock(target, toolbox, say))
+        target, tools = open_target(name)
+        found = LockedFile(target, tools, locking.lock(target, tools, say))
     _tell_others(found, say)
     return found
 
 
-def _tell_others(found: LockedFile[Toolbox], say: Say) -> None:
+def _tell_others(found: LockedFile[Tools], say: Say) -> None:
     if not found.locked.kept:
         from elt_env.pipeline import Pipeline  # slow to load
 

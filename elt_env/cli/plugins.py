@@ -38,8 +38,8 @@ def plugins(name: str, check_name: str | None, directory: Path | None) -> None:
       elt-env plugins elt@3.11
       elt-env plugins elt@3.11 ingest --write ../ingest/requirements
     """
-    target, toolbox = open_target(name)
-    documents = toolbox.store.documents
+    target, tools = open_target(name)
+    documents = tools.store.documents
     kept = plugin_locks(documents, target)
     if not kept or (check_name or next(iter(kept))) not in kept:
         raise ToolError(

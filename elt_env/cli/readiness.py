@@ -9,7 +9,7 @@ import click
 from elt_env.cli.progress import teller
 from elt_env.package.target import parse_target
 from elt_env.project.settings import open_project
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 from elt_env.watch.readiness_render import next_step, to_text
 from elt_env.watch.store import ReadinessStore
 from elt_env.watch.trial import examine_python, pythons_to_examine
@@ -32,15 +32,15 @@ def readiness(environment: str, pythons: tuple[str, ...], as_json: bool) -> None
       elt-env readiness elt --python 3.13
       elt-env readiness elt --json
     """
-    toolbox = open_toolbox(open_project(), environment)
+    tools = open_tools(open_project(), environment)
     say = teller()
     asked = [parse_target(f"{environment}@{each}", "").python for each in pythons]
-    for each in asked or pythons_to_examine(environment, toolbox, say):
-        examine_python(environment, each, toolbox, say)
-    known = ReadinessStore(toolbox.store.documents).all(environment)
+    for each in asked or pythons_to_examine(environment, tools, say):
+        examine_python(environment, each, tools, say)
+    known = ReadinessStore(tools.store.documents).all(environment)
     if as_json:
         click.echo(json.dumps([each.to_json() for each in known], indent=2))
         return
-    listed, today = toolbox.environment.pythons, toolbox.store.now().date()
+    listed, today = tools.environment.pythons, tools.store.now().date()
     click.echo(to_text(known, listed, today))
     click.echo("\n" + next_step(known, listed, today))

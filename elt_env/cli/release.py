@@ -35,10 +35,10 @@ def promote(name: str, why: str | None) -> None:
       elt-env promote elt@3.11
       elt-env promote elt@3.11 --why "the nightly run needs dbt 1.11.16"
     """
-    target, toolbox = open_target(name)
-    pipeline = Pipeline(target=target, tools=toolbox, say=teller())
+    target, tools = open_target(name)
+    pipeline = Pipeline(target=target, tools=tools, say=teller())
     moved = pipeline.promote(trigger=why or by_hand(), by="elt-env promote")
-    _print_moved(moved, ReleaseStore(toolbox.store))
+    _print_moved(moved, ReleaseStore(tools.store))
 
 
 @click.command()
@@ -57,10 +57,10 @@ def rollback(name: str, to: str | None, why: str | None) -> None:
       elt-env rollback elt@3.11
       elt-env rollback elt@3.11 --to 8c889c6ab17a --why "dbt test fails since Monday"
     """
-    target, toolbox = open_target(name)
-    pipeline = Pipeline(target=target, tools=toolbox, say=teller())
+    target, tools = open_target(name)
+    pipeline = Pipeline(target=target, tools=tools, say=teller())
     moved = pipeline.roll_back(to=to, trigger=why or by_hand(), by="elt-env rollback")
-    _print_moved(moved, ReleaseStore(toolbox.store))
+    _print_moved(moved, ReleaseStore(tools.store))
     if not moved.kept:
         click.echo(f"Forward again: {own_command(sys.argv[0])} promote {target.name}")
 
@@ -78,8 +78,8 @@ def history(name: str, as_json: bool) -> None:  # noqa: FBT001  # click passes i
       elt-env history elt@3.11
       elt-env history elt@3.11 --json
     """
-    target, toolbox = open_target(name)
-    entries = release_log(target, toolbox.store)
+    target, tools = open_target(name)
+    entries = release_log(target, tools.store)
     if as_json:
         content = {"target": target.name, "releases": [each.to_json() for each in entries]}
         click.echo(json.dumps(content, indent=2))

@@ -17,7 +17,7 @@ from elt_env.report import show as showing
 from elt_env.report.summary import SET_CLOCK, Summary, next_steps, packages_text
 from elt_env.runtime.clock import Clock
 from elt_env.runtime.input_files import read_stored_text
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 
 
 @click.command()
@@ -48,9 +48,9 @@ def show(
         return
     if name is None:
         raise click.UsageError("Missing argument 'TARGET'.")
-    target, toolbox = open_target(name)
-    summary = showing.show(target, toolbox.store)
-    warn_of_clock(summary, toolbox.store.now)
+    target, tools = open_target(name)
+    summary = showing.show(target, tools.store)
+    warn_of_clock(summary, tools.store.now)
     if as_json:
         click.echo(json.dumps(summary.to_json(), indent=2))
         return
@@ -58,7 +58,7 @@ def show(
     if packages and summary.lock:
         click.echo(packages_text(summary.lock))
     if hints:
-        click.echo("\n" + next_steps_of(summary, toolbox.project))
+        click.echo("\n" + next_steps_of(summary, tools.project))
 
 
 @click.command()
@@ -76,9 +76,9 @@ def pythons(pick: str | None) -> None:
     if pick is None:
         _list_pythons()
         return
-    toolbox = open_toolbox(open_project(), pick)
-    chosen = showing.pick_python(pick, toolbox)
-    if chosen != (first := toolbox.environment.pythons[0]):
+    tools = open_tools(open_project(), pick)
+    chosen = showing.pick_python(pick, tools)
+    if chosen != (first := tools.environment.pythons[0]):
         click.echo(f"elt-env: Python {first} cannot be had here, taking {chosen}", err=True)
     click.echo(chosen)
 
@@ -108,8 +108,8 @@ def _print_settings(name: str | None, *, as_json: bool) -> None:
     if name is None:
         found = settings_report.settings_of(open_project(with_policy=False))
     else:
-        target, toolbox = open_target(name)
-        found = settings_report.settings_of(toolbox.project, target.environment)
+        target, tools = open_target(name)
+        found = settings_report.settings_of(tools.project, target.environment)
     if as_json:
         click.echo(json.dumps({"settings": [each.to_json() for each in found]}, indent=2))
     else:

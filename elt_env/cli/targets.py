@@ -19,13 +19,13 @@ from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import environment_of, is_file
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store, no_lock, read_lock_directory
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 
 if TYPE_CHECKING:
     from elt_env.machine.process import Say
 
 
-def open_target(name: str) -> tuple[Target, Toolbox]:
+def open_target(name: str) -> tuple[Target, Tools]:
     """Return the target that `name` means, with or without a Python, and its tools.
 
     The path of a spec stands for the environment that was made from it.
@@ -33,9 +33,9 @@ def open_target(name: str) -> tuple[Target, Toolbox]:
     project = open_project(with_policy=not is_file(name))
     if is_file(name):
         name = environment_of(Path(name), project)
-    toolbox = open_toolbox(project, name.split("@", maxsplit=1)[0])
+    tools = open_tools(project, name.split("@", maxsplit=1)[0])
     target = parse_target(project.target_name(name), "")
-    return target_here(target.environment, target.python), toolbox
+    return target_here(target.environment, target.python), tools
 
 
 def lock_in(directory: str, target: Target, store: Store, say: Say) -> Lock:
@@ -78,8 +78,8 @@ def prefix_to_use(name: str) -> Prefix:
         InputError: it is not built.
         IntegrityError: the record of the release, or its lock, cannot be read.
     """
-    target, toolbox = open_target(name)
-    store = toolbox.store
+    target, tools = open_target(name)
+    store = tools.store
     release = ReleaseStore(store).current(target.name)
     pointer = store.pointer(target)
     if release is None:

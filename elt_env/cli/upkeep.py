@@ -13,7 +13,7 @@ from elt_env.release.collect import collect
 from elt_env.release.repair import mend
 from elt_env.release.verify import locks_of, require_whole, verify
 from elt_env.store.collected import collected_text
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 
 
 @click.command()
@@ -35,12 +35,12 @@ def gc(dry_run: bool, unused_for: str) -> None:  # noqa: FBT001  # click passes 
       elt-env gc --unused-for "2 weeks"
     """
     project = open_project()
-    toolbox = open_toolbox(project, project.first)
+    tools = open_tools(project, project.first)
     try:
         grace = parse_duration(unused_for)
     except ValueError as error:
         raise PolicyError(f"--unused-for '{unused_for}': {error}.", "As in: 1 day") from error
-    found = collect(toolbox.project, toolbox.store, teller(), grace=grace, dry_run=dry_run)
+    found = collect(tools.project, tools.store, teller(), grace=grace, dry_run=dry_run)
     click.echo(collected_text(found, dry_run=dry_run))
 
 
@@ -59,12 +59,12 @@ def verify_target(name: str, mends: bool) -> None:  # noqa: FBT001  # click pass
       elt-env verify elt@3.11
       elt-env verify elt@3.11 --repair
     """
-    target, toolbox = open_target(name)
+    target, tools = open_target(name)
     say = teller()
     if mends:
-        for each in mend(target, toolbox, say):
+        for each in mend(target, tools, say):
             click.echo(each)
-    for lock in locks_of(target, toolbox.store):
+    for lock in locks_of(target, tools.store):
         if not mends:
-            require_whole(lock, verify(lock, toolbox.store, say))
+            require_whole(lock, verify(lock, tools.store, say))
         click.echo(f"{target.name} {lock.digest} is as it was made")

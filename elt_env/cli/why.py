@@ -28,8 +28,8 @@ def why(target: str, name: str) -> None:
     Example:
       elt-env why elt@3.11 six
     """
-    place, toolbox = open_target(target)
-    for line in stage.why(find_lock(place.name, toolbox.store), name, toolbox.downloads):
+    place, tools = open_target(target)
+    for line in stage.why(find_lock(place.name, tools.store), name, tools.downloads):
         click.echo(line)
 
 
@@ -48,13 +48,13 @@ def why_not(target: str, wanted: str) -> None:
       elt-env why-not elt@3.11 'pandas>=3'
       elt-env why-not elt@3.11 3.14
     """
-    place, toolbox = open_target(target)
+    place, tools = open_target(target)
     beside = place
     python = re.fullmatch(PYTHON, wanted)
     if python:
         place = target_here(place.environment, wanted)
     asked = "" if python else _requirement(wanted)
-    for line in stage.why_not(place, asked, toolbox, teller(), beside).lines:
+    for line in stage.why_not(place, asked, tools, teller(), beside).lines:
         click.echo(line)
 
 

@@ -23,7 +23,7 @@ from elt_env.proof.checks.registry import descriptions, health_checks, is_blocki
 from elt_env.proof.prove import Prover, image_prover, prefix_prover
 from elt_env.store.evidence import Evidence
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 
 MakeProver = Callable[..., Prover]
 """Makes what runs the checks of a lock, as `elt_env.proof.prove.prefix_prover` does."""
@@ -97,17 +97,17 @@ def checks_op(
 
 
 def _results(
-    context: dg.AssetCheckExecutionContext, lock: Lock, toolbox: Toolbox, make_prover: MakeProver
+    context: dg.AssetCheckExecutionContext, lock: Lock, tools: Tools, make_prover: MakeProver
 ) -> Iterator[dg.AssetCheckResult]:
     """Yield the results of the selected checks on a lock; at the end tell of those that failed."""
-    at = work_of(context.run, lock.target, toolbox, leveled(context.log))
-    prover = make_prover(lock, toolbox, at.say, again=AGAIN in context.run.tags)
+    at = work_of(context.run, lock.target, tools, leveled(context.log))
+    prover = make_prover(lock, tools, at.say, again=AGAIN in context.run.tags)
     results = []
     for each in prover.results_as_known(_asked_for(context)):
         if each.failed:
             context.log.error("%s failed: %s", each.check, each.detail)
         results.append(each)
-        yield result_of(each, lock, toolbox.store)
+        yield result_of(each, lock, tools.store)
     at.tell_failed(results)
 
 
@@ -154,10 +154,10 @@ def _results_of_all_built(
     found: dict[str, dict[str, dg.AssetCheckResult]] = {}
     keys = {key.name: key for key in context.selected_asset_check_keys}
     with reporting(context):
-        toolbox = project.toolbox(environment)
-        for lock in _built(environment, toolbox, make_prover):
+        tools = project.tools(environment)
+        for lock in _built(environment, tools, make_prover):
             python = lock.target.python
-            for each in _results(context, lock, toolbox, make_prover):
+            for each in _results(context, lock, tools, make_prover):
                 name = str(each.check_name)
                 found.setdefault(name, {})[python] = each
                 context.op_execution_context.log_event(
@@ -167,18 +167,18 @@ def _results_of_all_built(
         yield from _reported(keys[name], _together(name, results))
 
 
-def _built(environment: str, toolbox: Toolbox, make_prover: MakeProver) -> list[Lock]:
+def _built(environment: str, tools: Tools, make_prover: MakeProver) -> list[Lock]:
     """Return the current locks of what is built.
 
     Raises:
         ToolError: nothing is.
     """
-    targets = [target_here(environment, each) for each in toolbox.environment.pythons]
+    targets = [target_here(environment, each) for each in tools.environment.pythons]
     built = []
     for target in targets:
         with contextlib.suppress(InputError, ToolError):
-            lock = build.require_lock(target, toolbox.store)
-            make_prover(lock, toolbox, str)
+            lock = build.require_lock(target, tools.store)
+            make_prover(lock, tools, str)
             built.append(lock)
     if not built:
         raise ToolError(

@@ -18,7 +18,7 @@ from elt_env.package.canonical import digest_of
 from elt_env.project.policy import Policy
 from elt_env.report.standing import Standing, records_of, to_markdown
 from elt_env.report.standing_of import standing_of
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 
 KEY = dg.AssetKey("overview")
 _SECONDS = 30
@@ -78,26 +78,26 @@ def _sensor(policy: Policy, tracked: Tracked) -> dg.SensorDefinition:
 
 def _standings(
     tracked: Tracked, project: EltProject, instance: dg.DagsterInstance
-) -> list[tuple[Standing, Toolbox]]:
+) -> list[tuple[Standing, Tools]]:
     """Return how every target stands, and its tools."""
     runs = Runs(instance)
     found = []
-    for target, toolbox in targets(tracked, project):
-        standing = standing_of(target, toolbox.project, toolbox.store)
-        found.append((standing.with_failure(runs.last_failure(target)), toolbox))
+    for target, tools in targets(tracked, project):
+        standing = standing_of(target, tools.project, tools.store)
+        found.append((standing.with_failure(runs.last_failure(target)), tools))
     return found
 
 
-def _version(standings: Sequence[tuple[Standing, Toolbox]]) -> str:
+def _version(standings: Sequence[tuple[Standing, Tools]]) -> str:
     """Return what is another one each day, and when something is new."""
-    days = sorted({f"{toolbox.store.now():%Y-%m-%d}" for _, toolbox in standings})
+    days = sorted({f"{tools.store.now():%Y-%m-%d}" for _, tools in standings})
     return digest_of([*days, *(each.digest for each, _ in standings)])
 
 
-def _metadata(standings: Sequence[tuple[Standing, Toolbox]]) -> Metadata:
+def _metadata(standings: Sequence[tuple[Standing, Tools]]) -> Metadata:
     """Return the tables, and numbers that the web UI plots over time."""
-    _, toolbox = standings[0]
-    now = toolbox.store.now()
+    _, tools = standings[0]
+    now = tools.store.now()
     numbers = {
         f"{each.target.name} {name}": dg.MetadataValue.float(number)
         for each, _ in standings
@@ -123,7 +123,7 @@ def overview_tables(standings: Sequence[Standing], now: datetime) -> Metadata:
     return found
 
 
-def _results(standings: Sequence[tuple[Standing, Toolbox]]) -> Iterator[dg.AssetCheckResult]:
+def _results(standings: Sequence[tuple[Standing, Tools]]) -> Iterator[dg.AssetCheckResult]:
     """Yield for each environment whether the current locks are in use."""
     for environment in dict.fromkeys(each.target.environment for each, _ in standings):
         waiting = [
@@ -141,7 +141,7 @@ def _results(standings: Sequence[tuple[Standing, Toolbox]]) -> Iterator[dg.Asset
 
 
 def _events(
-    standings: Sequence[tuple[Standing, Toolbox]], version: str
+    standings: Sequence[tuple[Standing, Tools]], version: str
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     yield materialization(KEY.path, _metadata(standings), version)
     for each in _results(standings):

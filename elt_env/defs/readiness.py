@@ -52,14 +52,12 @@ def readiness_asset(environment: str, owners: Sequence[str] = ()) -> dg.AssetsDe
         """Look at each Python, in the policy or not; nothing that is in use changes."""
         say = leveled(context.log)
         with reporting(context):
-            toolbox = project.toolbox(environment)
+            tools = project.tools(environment)
             asked = _asked(environment, context.run.tags)
-            for python in asked or pythons_to_examine(environment, toolbox, say):
-                examine_python(environment, python, toolbox, say)
-            known = ReadinessStore(toolbox.store.documents).all(environment)
-            return made(
-                readiness_metadata(known, toolbox.environment, toolbox.store), _digest(known)
-            )
+            for python in asked or pythons_to_examine(environment, tools, say):
+                examine_python(environment, python, tools, say)
+            known = ReadinessStore(tools.store.documents).all(environment)
+            return made(readiness_metadata(known, tools.environment, tools.store), _digest(known))
 
     return python_readiness
 

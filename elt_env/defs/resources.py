@@ -20,7 +20,7 @@ from elt_env.pipeline import Pipeline
 from elt_env.project.project import Project
 from elt_env.project.settings import open_project
 from elt_env.runtime.masking import hidden
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 
 Context = dg.OpExecutionContext | dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
@@ -37,9 +37,9 @@ class EltProject(dg.ConfigurableResource[None]):
 
     directory: str = ""
 
-    def toolbox(self, environment: str) -> Toolbox:
+    def tools(self, environment: str) -> Tools:
         """Return the tools of one environment."""
-        return open_toolbox(self._open(), environment)
+        return open_tools(self._open(), environment)
 
     def targets(self) -> list[str]:
         """Return the names of all targets of the policy, as in `elt@3.11`."""
@@ -57,14 +57,14 @@ class Work(Pipeline):
         run: what others are told it belongs to; its tags steer it.
     """
 
-    tools: Toolbox
+    tools: Tools
     run: dg.DagsterRun
 
 
-def work_of(run: dg.DagsterRun, target: Target, toolbox: Toolbox, say: Say) -> Work:
+def work_of(run: dg.DagsterRun, target: Target, tools: Tools, say: Say) -> Work:
     """Return what a run works on; others are told the trigger in its tags."""
     trigger = run.tags.get(TRIGGER, "")
-    return Work(target=target, tools=toolbox, say=say, trigger=trigger, run_id=run.run_id, run=run)
+    return Work(target=target, tools=tools, say=say, trigger=trigger, run_id=run.run_id, run=run)
 
 
 @contextlib.contextmanager
@@ -74,8 +74,8 @@ def work(context: Context, project: EltProject, environment: str | None = None) 
     The run's partition is a Python of the environment; without one it is a target, as `elt@3.11`.
     """
     with reporting(context):
-        toolbox, target = _chosen(context, project, environment)
-        at = work_of(context.run, target, toolbox, leveled(context.log))
+        tools, target = _chosen(context, project, environment)
+        at = work_of(context.run, target, tools, leveled(context.log))
         try:
             yield at
         except EltEnvError as error:
@@ -84,24 +84,22 @@ def work(context: Context, project: EltProject, environment: str | None = None) 
             raise
 
 
-def _chosen(
-    context: Context, project: EltProject, environment: str | None
-) -> tuple[Toolbox, Target]:
+def _chosen(context: Context, project: EltProject, environment: str | None) -> tuple[Tools, Target]:
     """Return the tools and the target that a run's partition names.
 
     Raises:
         InputError: the run has no partition.
     """
     if environment is not None:
-        toolbox = project.toolbox(environment)
+        tools = project.tools(environment)
         python = _partition(
-            context, f"Python was chosen for '{environment}'", toolbox.environment.pythons
+            context, f"Python was chosen for '{environment}'", tools.environment.pythons
         )
-        return toolbox, target_here(environment, python)
+        return tools, target_here(environment, python)
     known = project.targets()
     name, _, python = _partition(context, "target was chosen", known).partition("@")
-    toolbox = project.toolbox(name)
-    return toolbox, target_here(name, python)
+    tools = project.tools(name)
+    return tools, target_here(name, python)
 
 
 def _partition(context: Context, what: str, known: Sequence[str]) -> str:

@@ -78,12 +78,12 @@ def _busy(
 ) -> str:
     """Return who makes that lock at the moment, or ""."""
     try:
-        toolbox = project.toolbox(environment)
+        tools = project.tools(environment)
         target = target_here(environment, python)
     except EltEnvError:
         return ""  # the run says what is wrong, where people look for it
     under_way = Runs(context.instance).under_way(target)
     if under_way:
         return f"{under_way} is under way"
-    other = claims.claim(str(toolbox.store.local_home), target, name)
+    other = claims.claim(str(tools.store.local_home), target, name)
     return f"{other} has just asked for a run" if other else ""

@@ -42,7 +42,7 @@ from elt_env.report.show import previous_lock, show
 from elt_env.report.summary import Summary
 from elt_env.store.evidence import Evidence
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 
 JOB = "store_report"
 _PAUSE = 600.0  # seconds
@@ -114,17 +114,17 @@ def _waits(instance: dg.DagsterInstance) -> str:
     return f"run {name} has failed; tried again after 10 minutes" if age < _PAUSE else ""
 
 
-def targets(tracked: Tracked, project: EltProject) -> Iterator[tuple[Target, Toolbox]]:
+def targets(tracked: Tracked, project: EltProject) -> Iterator[tuple[Target, Tools]]:
     """Yield each target of the definitions that the policy still has, and its tools.
 
     Raises:
         PolicyError: the policy cannot be used.
     """
     for environment, pythons in tracked.items():
-        toolbox = project.toolbox(environment)
+        tools = project.tools(environment)
         for python in pythons:
-            if python in toolbox.environment.pythons:
-                yield target_here(environment, python), toolbox
+            if python in tools.environment.pythons:
+                yield target_here(environment, python), tools
 
 
 def _all_unreported(
@@ -141,8 +141,8 @@ def _all_unreported(
         _, first = mine[0]
         for event in _unreported_spec(environment, first.project, instance):
             yield environment, event
-        for target, toolbox in mine:
-            for found in _unreported(target, toolbox.project, toolbox.store, instance):
+        for target, tools in mine:
+            for found in _unreported(target, tools.project, tools.store, instance):
                 yield target.name, found
 
 

@@ -18,8 +18,8 @@ def upkeep_definitions(policy: Policy) -> dg.Definitions:
     def collect_garbage(context: dg.OpExecutionContext, project: EltProject) -> None:
         """Remove what no release and no current lock refers to, and nobody used for a day."""
         with reporting(context):
-            toolbox = project.toolbox(environment)
-            found = collect(toolbox.project, toolbox.store, leveled(context.log))
+            tools = project.tools(environment)
+            found = collect(tools.project, tools.store, leveled(context.log))
             context.log.info(collected_text(found, dry_run=False))
             removed = "\n".join(f"- {each}" for each in found) or "Nothing."
             context.add_output_metadata(

@@ -16,7 +16,7 @@ from elt_env.project.unlisted import remember
 from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 
 _SPEC = "environment.yml"  # where one would be; a follower has none
 
@@ -93,7 +93,7 @@ def _target(name: str, source: Store) -> Target:
     return parse_target(found[0], this_platform())
 
 
-def _tools(project: Project, target: Target) -> Toolbox:
+def _tools(project: Project, target: Target) -> Tools:
     """Return the tools of the environment, which is remembered where no policy lists it."""
     name = target.environment
     if name not in project.policy.environments:
@@ -104,4 +104,4 @@ def _tools(project: Project, target: Target) -> Toolbox:
             project.store_owner.claim()
             remember(project.documents, name, policy)
         project = project.including(name, policy)
-    return open_toolbox(project, name)
+    return open_tools(project, name)

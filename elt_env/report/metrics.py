@@ -17,7 +17,7 @@ from elt_env.report.standing_of import standing_of
 from elt_env.report.summary import Summary
 from elt_env.runtime.files import write_atomically
 from elt_env.store.locks import Store
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -53,7 +53,7 @@ def project_samples(project: Project) -> Iterator[Sample]:
         StorageError: the store does not answer, or refuses.
     """
     for name, environment in project.environments.items():
-        store = open_toolbox(project, name).store
+        store = open_tools(project, name).store
         for python in environment.pythons:
             yield from _target_samples(target_here(name, python), project, store)
 

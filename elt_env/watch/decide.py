@@ -25,7 +25,7 @@ from elt_env.proof.checks.registry import is_blocking
 from elt_env.release.notify import notify
 from elt_env.runtime.cancelling import ended_by
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 from elt_env.watch.state import Ask, Sight, TargetState, shortened, trigger_text
 
 _TO_RESOLVE = 20.0  # seconds without which a new lock is not begun
@@ -109,11 +109,11 @@ class Watcher:
     say: Say
 
 
-def watcher_of(toolbox: Toolbox, environment: str, tick: Tick, say: Say) -> Watcher:
+def watcher_of(tools: Tools, environment: str, tick: Tick, say: Say) -> Watcher:
     """Return what to look with, so that no tool outlasts the tick."""
-    policy = toolbox.policy.model_copy(update={"tool_limit": timedelta(seconds=tick.left)})
-    project = replace(toolbox.project, policy=policy)
-    return Watcher(open_toolbox(project, environment, toolbox.store.now), tick, say)
+    policy = tools.policy.model_copy(update={"tool_limit": timedelta(seconds=tick.left)})
+    project = replace(tools.project, policy=policy)
+    return Watcher(open_tools(project, environment, tools.store.now), tick, say)
 
 
 def no_lock(target: Target) -> Outcome:

@@ -42,7 +42,7 @@ from elt_env.python.interpreters import list_interpreters
 from elt_env.spec.conda_bounds import admits_minor
 from elt_env.spec.markers import python_bound
 from elt_env.store.evidence import Evidence
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from elt_env.watch import blockers
 from elt_env.watch.readiness import Blocker, Look, Readiness, in_order, judge
 from elt_env.watch.store import ReadinessStore
@@ -56,7 +56,7 @@ _UNCLEAR = (NetworkError, BusyError, IntegrityError, ToolError)
 _COULD_NOT_RUN = "could not run"
 
 
-def examine_python(environment: str, python: str, toolbox: Toolbox, say: Say) -> Readiness:
+def examine_python(environment: str, python: str, tools: Tools, say: Say) -> Readiness:
     """Return whether the environment can be had on that Python minor; it is recorded.
 
     A look that comes to no verdict, as without a network, leaves an earlier verdict as it was.
@@ -67,14 +67,14 @@ def examine_python(environment: str, python: str, toolbox: Toolbox, say: Say) ->
         StorageError: the store cannot be written.
     """
     target = target_here(environment, python)
-    records = ReadinessStore(toolbox.store.documents)
+    records = ReadinessStore(tools.store.documents)
     before = records.read(environment, python)
     say(f"readiness: looking at {target.name}")
     try:
-        look = _look(target, toolbox, say)
+        look = _look(target, tools, say)
     except _UNCLEAR as error:
         look = Look(doubt=error.problem)
-    known = judge(before, environment, python, look, toolbox.store.now().replace(microsecond=0))
+    known = judge(before, environment, python, look, tools.store.now().replace(microsecond=0))
     records.write(known)
     _tell(known, say)
     return known
@@ -115,18 +115,18 @@ def _newest_of_channels(environment: str, tools: LockTools) -> set[str]:
     return {f"{newest.major}.{newest.minor}"} if newest else set()
 
 
-def _look(target: Target, toolbox: Toolbox, say: Say) -> Look:
-    spec = toolbox.project.spec(target.environment)
+def _look(target: Target, tools: Tools, say: Say) -> Look:
+    spec = tools.project.spec(target.environment)
     if not admits_minor(spec.python, target.python):
         bound = f"python {spec.python}"
         text = f"{spec.source} asks for {bound}."
         return Look(blocked_by=(Blocker("pin", (bound,), text),))
-    listed = target.python in toolbox.environment.pythons
-    lock = toolbox.store.current_lock(target) if listed else None
+    listed = target.python in tools.environment.pythons
+    lock = tools.store.current_lock(target) if listed else None
     if lock is not None:
-        return _prove(lock, toolbox, say, known=toolbox.store.evidence(lock.digest))
-    found = _lock(ask(target, spec, toolbox.policy, toolbox.store.now), toolbox, say)
-    return found if isinstance(found, Look) else _prove(found, toolbox, say)
+        return _prove(lock, tools, say, known=tools.store.evidence(lock.digest))
+    found = _lock(ask(target, spec, tools.policy, tools.store.now), tools, say)
+    return found if isinstance(found, Look) else _prove(found, tools, say)
 
 
 def _lock(question: LockRequest, tools: LockTools, say: Say) -> Lock | Look:
@@ -213,21 +213,21 @@ def _declared_on_index(
     ]
 
 
-def _prove(lock: Lock, toolbox: Toolbox, say: Say, *, known: tuple[Evidence, ...] = ()) -> Look:
+def _prove(lock: Lock, tools: Tools, say: Say, *, known: tuple[Evidence, ...] = ()) -> Look:
     """Return what comes of building a lock and checking it; `known` is evidence that may do."""
     look = Look("locked", lock=lock.digest, python_version=lock.python.version)
-    policy = toolbox.environment
+    policy = tools.environment
     names = tuple(each for each in build_checks(policy) if is_blocking(each, policy))
     known = tuple(each for each in known if each.check in names and not each.doubt)
     due = names if len(known) < len(names) else ()
     try:
-        found = Pipeline(target=lock.target, tools=toolbox, say=say).prove(lock, due)
+        found = Pipeline(target=lock.target, tools=tools, say=say).prove(lock, due)
     except ProofError as error:
         unfit = Blocker("check failed", ("pip_check",), error.problem)
         return replace(look, blocked_by=(unfit,))
     except ToolError as error:
         return replace(look, blocked_by=_unbuilt(error))
-    prefix = Prefix(toolbox.store.prefix_path(lock), lock)
+    prefix = Prefix(tools.store.prefix_path(lock), lock)
     return after_checks(look, prefix, found or known)
 
 

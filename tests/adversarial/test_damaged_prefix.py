@@ -18,7 +18,7 @@ from elt_env.release.repair import repair
 from elt_env.release.roll_back import roll_back
 from elt_env.release.store import ReleaseStore
 from elt_env.release.verify import verify
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import keep_current, prepare, pretend_proven, toolbox_at
 from tests.support.sample import Sample, run_in, silent
@@ -72,7 +72,7 @@ _CHANGES: list[Callable[[Path], None]] = [
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     """A project whose store has two releases of locks that count as built and proven."""
     toolbox = toolbox_at(tmp_path)
     for lock in (_A, _B):
@@ -81,7 +81,7 @@ def toolbox(tmp_path: Path) -> Toolbox:
     return toolbox
 
 
-def released(toolbox: Toolbox) -> tuple[str, int]:
+def released(toolbox: Tools) -> tuple[str, int]:
     release = ReleaseStore(toolbox.store).current(_TARGET.name)
     assert release is not None
     return release.digest, release.number
@@ -89,7 +89,7 @@ def released(toolbox: Toolbox) -> tuple[str, int]:
 
 @pytest.mark.parametrize("change", _CHANGES, ids=lambda each: each.__name__)
 def test_no_damage_passes_the_move_of_a_release(
-    change: Callable[[Path], None], toolbox: Toolbox
+    change: Callable[[Path], None], toolbox: Tools
 ) -> None:
     change(toolbox.store.prefix_path(_A) / "bin" / "tool")
     before = released(toolbox)
@@ -104,7 +104,7 @@ def test_no_damage_passes_the_move_of_a_release(
 
 
 def test_what_a_check_changes_while_the_registry_is_asked_is_seen(
-    toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison is the last thing before the move."""
     keep_current(_A, toolbox)
@@ -121,7 +121,7 @@ def test_what_a_check_changes_while_the_registry_is_asked_is_seen(
     assert released(toolbox) == before
 
 
-def test_what_only_looks_other_is_read_and_passes(toolbox: Toolbox) -> None:
+def test_what_only_looks_other_is_read_and_passes(toolbox: Tools) -> None:
     """A store that was restored from a backup has other inodes and times."""
     tool = toolbox.store.prefix_path(_B) / "bin" / "tool"
     shutil.copy(tool, tool.with_name("new"))

@@ -15,7 +15,7 @@ from elt_env.release.promote import promote
 from elt_env.release.repair import repair, repair_pointer
 from elt_env.release.store import ReleaseStore
 from elt_env.release.verify import locks_of, require_whole, verify
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import prepare, toolbox_at
 from tests.support.said import Said
@@ -26,7 +26,7 @@ _TARGET = _A.target
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     toolbox = toolbox_at(tmp_path)
     for lock in (_A, _B):
         prepare(lock, toolbox)
@@ -34,7 +34,7 @@ def toolbox(tmp_path: Path) -> Toolbox:
     return toolbox
 
 
-def content(toolbox: Toolbox) -> dict[str, tuple[bytes, int]]:
+def content(toolbox: Tools) -> dict[str, tuple[bytes, int]]:
     root = toolbox.store.local_home / "releases" / _TARGET.name
     return {
         str(each.relative_to(root)): (each.read_bytes(), each.stat().st_mode)
@@ -99,7 +99,7 @@ _CHANGES = [edit, Path.unlink, forbid, stray, empty, link, dangle, directory, pi
 @pytest.mark.parametrize("name", ["bin/tool", "environment.sh", "release.json"])
 @pytest.mark.parametrize("by", ["repair", "build"])
 def test_a_file_is_named_and_written_again(
-    by: str, name: str, change: Callable[[Path], None], toolbox: Toolbox
+    by: str, name: str, change: Callable[[Path], None], toolbox: Tools
 ) -> None:
     before = content(toolbox)
     change(toolbox.store.local_home / "current" / _TARGET.name / name)
@@ -117,7 +117,7 @@ def test_a_file_is_named_and_written_again(
 
 
 def test_a_build_that_waits_for_a_person_mends_what_is_released(
-    toolbox: Toolbox, tmp_path: Path
+    toolbox: Tools, tmp_path: Path
 ) -> None:
     manual = toolbox_at(tmp_path, promote="manual")
     for lock in (_B, _A):  # what is the release, and what waits to become it
@@ -131,7 +131,7 @@ def test_a_build_that_waits_for_a_person_mends_what_is_released(
 @pytest.mark.parametrize("name", ["bin", "."])
 @pytest.mark.parametrize("change", [link, dangle_directory, file])
 def test_a_directory_that_is_none_is_named_and_made_again(
-    change: Callable[[Path], None], name: str, toolbox: Toolbox
+    change: Callable[[Path], None], name: str, toolbox: Tools
 ) -> None:
     before = content(toolbox)
     change((toolbox.store.local_home / "current" / _TARGET.name).resolve().joinpath(name).resolve())
@@ -168,7 +168,7 @@ def a_directory(link: Path) -> None:
 @pytest.mark.parametrize(
     "change", [gone, to_an_older_one, to_nothing, a_directory], ids=lambda f: f.__name__
 )
-def test_the_link_is_named_and_led_back(change: Callable[[Path], None], toolbox: Toolbox) -> None:
+def test_the_link_is_named_and_led_back(change: Callable[[Path], None], toolbox: Tools) -> None:
     link = toolbox.store.local_home / "current" / _TARGET.name
     change(link)
     with pytest.raises(IntegrityError, match="which leads to the release") as raised:
@@ -179,7 +179,7 @@ def test_the_link_is_named_and_led_back(change: Callable[[Path], None], toolbox:
     assert verify(_B, toolbox.store, silent) == ()
 
 
-def test_a_link_that_is_gone_is_made_again_by_a_build(toolbox: Toolbox) -> None:
+def test_a_link_that_is_gone_is_made_again_by_a_build(toolbox: Tools) -> None:
     (toolbox.store.local_home / "current" / _TARGET.name).unlink()
     said = Said()
     assert promote(_TARGET, toolbox, said, trigger="", by="a test").kept
@@ -200,7 +200,7 @@ def test_the_only_release_is_not_taken_for_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [lambda _: None, to_nothing, a_directory])
 def test_where_no_release_is_left_the_link_goes_and_a_promotion_makes_one(
-    change: Callable[[Path], None], toolbox: Toolbox
+    change: Callable[[Path], None], toolbox: Tools
 ) -> None:
     link = toolbox.store.local_home / "current" / _TARGET.name
     change(link)
@@ -215,7 +215,7 @@ def test_where_no_release_is_left_the_link_goes_and_a_promotion_makes_one(
     assert verify(_B, toolbox.store, silent) == ()
 
 
-def test_a_directory_of_a_release_that_is_gone_is_written_again(toolbox: Toolbox) -> None:
+def test_a_directory_of_a_release_that_is_gone_is_written_again(toolbox: Tools) -> None:
     before = content(toolbox)
     shutil.rmtree(toolbox.store.local_home / "current" / _TARGET.name / "bin")
     shutil.rmtree((toolbox.store.local_home / "current" / _TARGET.name).resolve())

@@ -24,7 +24,7 @@ from elt_env.release.store import ReleaseStore
 from elt_env.report.show import show
 from elt_env.store.evidence import Evidence
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import CHANNEL, INDEX, MOMENT, lock_of, pip_package, python_package
 from tests.support.project import make_project, toolbox_of
 from tests.support.proving import (
@@ -43,12 +43,12 @@ _TARGET = _A.target
 _CHECK = "imports"
 
 
-def project_at(root: Path, **policy: str) -> Toolbox:
+def project_at(root: Path, **policy: str) -> Tools:
     keys = {key.replace("_", "-"): value for key, value in policy.items()}
     return toolbox_of(make_project(root, channels=[CHANNEL], index=INDEX, policy=keys))
 
 
-def record_path(toolbox: Toolbox, digest: str, check: str = _CHECK) -> Path:
+def record_path(toolbox: Tools, digest: str, check: str = _CHECK) -> Path:
     return toolbox.store.local_home / "evidence" / digest.removeprefix("sha256:") / f"{check}.json"
 
 
@@ -56,7 +56,7 @@ def rewrite(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def refused(toolbox: Toolbox, **options: Any) -> ProofError:
+def refused(toolbox: Tools, **options: Any) -> ProofError:
     with pytest.raises(ProofError) as raised:
         promote(_TARGET, toolbox, silent, trigger="", by="a test", **options)
     assert ReleaseStore(toolbox.store).current(_TARGET.name) is None
@@ -64,7 +64,7 @@ def refused(toolbox: Toolbox, **options: Any) -> ProofError:
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     """A project with two locks: the current one is proven, but for one check that failed."""
     toolbox = project_at(tmp_path / "project")
     for lock in (_A, _B):
@@ -73,26 +73,26 @@ def toolbox(tmp_path: Path) -> Toolbox:
     return toolbox
 
 
-def edited(toolbox: Toolbox) -> None:
+def edited(toolbox: Tools) -> None:
     rewrite(record_path(toolbox, _B.digest), status="passed")
 
 
-def edited_as_text(toolbox: Toolbox) -> None:
+def edited_as_text(toolbox: Tools) -> None:
     path = record_path(toolbox, _B.digest)
     path.write_text(path.read_text().replace("failed", "passed"))
 
 
-def copied_from_another_lock(toolbox: Toolbox) -> None:
+def copied_from_another_lock(toolbox: Tools) -> None:
     shutil.copy(record_path(toolbox, _A.digest), record_path(toolbox, _B.digest))
 
 
-def copied_from_another_check(toolbox: Toolbox) -> None:
+def copied_from_another_check(toolbox: Tools) -> None:
     shutil.copy(
         record_path(toolbox, _B.digest, "pip_check"), record_path(toolbox, _B.digest, _CHECK)
     )
 
 
-def of_an_earlier_version(toolbox: Toolbox) -> None:
+def of_an_earlier_version(toolbox: Tools) -> None:
     path = record_path(toolbox, _B.digest)
     content = json.loads(path.read_text())
     for name in ("digest", "lock", "log_digest"):
@@ -112,7 +112,7 @@ def of_an_earlier_version(toolbox: Toolbox) -> None:
     ids=lambda each: each.__name__,
 )
 def test_a_record_that_is_not_as_it_was_written_releases_nothing(
-    change: Callable[[Toolbox], None], toolbox: Toolbox
+    change: Callable[[Tools], None], toolbox: Tools
 ) -> None:
     change(toolbox)
     error = refused(toolbox)
@@ -127,9 +127,7 @@ def test_a_record_that_is_not_as_it_was_written_releases_nothing(
 
 
 @pytest.mark.parametrize("change", ["edited", "gone"])
-def test_a_log_that_is_not_as_it_was_written_releases_nothing(
-    change: str, toolbox: Toolbox
-) -> None:
+def test_a_log_that_is_not_as_it_was_written_releases_nothing(change: str, toolbox: Tools) -> None:
     pretend_proven(_B, toolbox, names=[_CHECK])
     [evidence] = (each for each in toolbox.store.evidence(_B.digest) if each.check == _CHECK)
     log = toolbox.store.local_home / evidence.log
@@ -139,7 +137,7 @@ def test_a_log_that_is_not_as_it_was_written_releases_nothing(
 
 
 @pytest.mark.parametrize("field", list(Evidence.__dataclass_fields__))
-def test_no_field_of_a_record_can_be_edited(field: str, toolbox: Toolbox) -> None:
+def test_no_field_of_a_record_can_be_edited(field: str, toolbox: Tools) -> None:
     pretend_proven(_B, toolbox, names=[_CHECK])
     path = record_path(toolbox, _B.digest)
     if field == "doubt":
@@ -161,7 +159,7 @@ def test_to_accept_that_a_check_did_not_run_is_not_to_accept_an_edited_record(
     assert f"{_CHECK} does not hold" in refused(toolbox).problem
 
 
-def test_the_same_of_the_evidence_on_an_image(toolbox: Toolbox) -> None:
+def test_the_same_of_the_evidence_on_an_image(toolbox: Tools) -> None:
     pretend_proven(_B, toolbox, names=[_CHECK])
     image = pretend_packed(_B, toolbox)
     name = next(iter(IMAGE_CHECKS))
@@ -172,18 +170,18 @@ def test_the_same_of_the_evidence_on_an_image(toolbox: Toolbox) -> None:
     assert f"elt-env image {_TARGET.name}" in error.remedy
 
 
-def checked(toolbox: Toolbox, log: str, say: Say = silent, *, again: bool = False) -> Evidence:
+def checked(toolbox: Tools, log: str, say: Say = silent, *, again: bool = False) -> Evidence:
     """Run a check that passes with that log, and return its evidence."""
     finding = Finding("passed", f"saw {log}", log)
     return Prover({_CHECK: lambda *_: finding}, _B, toolbox, say, again).attempt(_CHECK)
 
 
-def kept(toolbox: Toolbox) -> Evidence:
+def kept(toolbox: Tools) -> Evidence:
     [found] = (each for each in toolbox.store.evidence(_B.digest) if each.check == _CHECK)
     return found
 
 
-def test_a_check_whose_record_was_edited_is_run_again(toolbox: Toolbox) -> None:
+def test_a_check_whose_record_was_edited_is_run_again(toolbox: Tools) -> None:
     first = checked(toolbox, "first")
     assert checked(toolbox, "second") == first
     rewrite(record_path(toolbox, _B.digest), detail="another")
@@ -193,7 +191,7 @@ def test_a_check_whose_record_was_edited_is_run_again(toolbox: Toolbox) -> None:
 
 
 def test_a_run_that_ends_between_its_log_and_its_record_takes_nothing_back(
-    toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = checked(toolbox, "first")
 
@@ -212,7 +210,7 @@ def test_a_run_that_ends_between_its_log_and_its_record_takes_nothing_back(
     assert not (toolbox.store.local_home / first.log).exists()
 
 
-def test_readers_beside_a_check_that_runs_again_and_again_see_no_doubt(toolbox: Toolbox) -> None:
+def test_readers_beside_a_check_that_runs_again_and_again_see_no_doubt(toolbox: Tools) -> None:
     pretend_proven(_B, toolbox)
     checked(toolbox, "0", again=True)
     with ThreadPoolExecutor() as pool:
@@ -234,14 +232,14 @@ def key(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def signed(tmp_path: Path, key: Path) -> Toolbox:
+def signed(tmp_path: Path, key: Path) -> Tools:
     """A project that signs its evidence, with a lock that is proven."""
     toolbox = project_at(tmp_path / "project", evidence_key=str(key))
     prepare(_B, toolbox)
     return toolbox
 
 
-def forge(toolbox: Toolbox) -> None:
+def forge(toolbox: Tools) -> None:
     """Write a record, and the digest of it, as somebody does who has read the source."""
     path = record_path(toolbox, _B.digest)
     content = json.loads(path.read_text()) | {"status": "passed"}
@@ -249,12 +247,12 @@ def forge(toolbox: Toolbox) -> None:
     path.write_text(json.dumps(content | {"digest": digest_of(said)}))
 
 
-def test_what_is_signed_is_released(signed: Toolbox) -> None:
+def test_what_is_signed_is_released(signed: Tools) -> None:
     assert examine(_B, signed.project, signed.store).lacks == ()
     assert promote(_TARGET, signed, silent, trigger="", by="a test").release.digest == _B.digest
 
 
-def test_nobody_without_the_key_writes_evidence_that_holds(signed: Toolbox) -> None:
+def test_nobody_without_the_key_writes_evidence_that_holds(signed: Tools) -> None:
     pretend_proven(_B, signed, names=[_CHECK], status="failed")
     forge(signed)
     assert "not signed with the evidence-key" in refused(signed).problem
@@ -265,7 +263,7 @@ def test_nobody_without_the_key_writes_evidence_that_holds(signed: Toolbox) -> N
     assert "is not signed, and the policy has an evidence-key" in refused(signed).problem
 
 
-def test_without_a_key_the_digest_is_against_accidents_alone(toolbox: Toolbox) -> None:
+def test_without_a_key_the_digest_is_against_accidents_alone(toolbox: Tools) -> None:
     """As docs/security.md says: somebody with write access to the store can forge it."""
     forge(toolbox)
     assert promote(_TARGET, toolbox, silent, trigger="", by="a test").release.digest == _B.digest
@@ -306,36 +304,36 @@ def test_the_key_in_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "cannot be checked" in shown.evidence[0].detail
 
 
-def in_the_store(key: Path, toolbox: Toolbox) -> Path:
+def in_the_store(key: Path, toolbox: Tools) -> Path:
     return Path(shutil.move(key, toolbox.store.local_home / "evidence.key"))
 
 
-def linked_from_outside(key: Path, toolbox: Toolbox) -> Path:
+def linked_from_outside(key: Path, toolbox: Tools) -> Path:
     inside = in_the_store(key, toolbox)
     key.symlink_to(inside)
     return key
 
 
-def short(key: Path, toolbox: Toolbox) -> Path:
+def short(key: Path, toolbox: Tools) -> Path:
     del toolbox
     key.write_text("secret")
     return key
 
 
-def gone(key: Path, toolbox: Toolbox) -> Path:
+def gone(key: Path, toolbox: Tools) -> Path:
     del toolbox
     key.unlink()
     return key
 
 
-def a_pipe(key: Path, toolbox: Toolbox) -> Path:
+def a_pipe(key: Path, toolbox: Tools) -> Path:
     del toolbox
     key.unlink()
     os.mkfifo(key)
     return key
 
 
-def everybody_s(key: Path, toolbox: Toolbox) -> Path:
+def everybody_s(key: Path, toolbox: Tools) -> Path:
     del toolbox
     key.chmod(0o644)
     return key
@@ -354,7 +352,7 @@ def everybody_s(key: Path, toolbox: Toolbox) -> Path:
     ids=lambda each: each if isinstance(each, str) else each.__name__,
 )
 def test_a_key_that_protects_nothing_is_refused(
-    fault: Callable[[Path, Toolbox], Path], said: str, signed: Toolbox, key: Path
+    fault: Callable[[Path, Tools], Path], said: str, signed: Tools, key: Path
 ) -> None:
     place = fault(key, signed)
     toolbox = project_at(signed.project.root, evidence_key=str(place))
@@ -371,7 +369,7 @@ def test_a_key_in_place_of_its_place_is_refused_and_not_shown(tmp_path: Path) ->
     assert "'${NAME}'" in raised.value.problem
 
 
-def test_the_key_reaches_neither_the_store_nor_what_is_said(signed: Toolbox, key: Path) -> None:
+def test_the_key_reaches_neither_the_store_nor_what_is_said(signed: Tools, key: Path) -> None:
     secret = key.read_text().strip()
     said = Said()
     checked(signed, f"a program that found {secret}", said, again=True)

@@ -18,7 +18,7 @@ from elt_env.environment.file_list import list_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import run
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.said import Said
 from tests.support.sample import Sample, run_in
 from tests.support.wheels import make_sdist, make_wheel
@@ -97,7 +97,7 @@ def built(
     cache: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Toolbox:
+) -> Tools:
     """A project that has built the lock, and kept its caches alone.
 
     How a person lets uv link is not taken over: a prefix of links would change with the cache.
@@ -109,7 +109,7 @@ def built(
     return toolbox
 
 
-def build(lock: Lock, toolbox: Toolbox) -> tuple[dict[str, str], list[str]]:
+def build(lock: Lock, toolbox: Tools) -> tuple[dict[str, str], list[str]]:
     """Build, and return what the prefix holds and what was said."""
     shutil.rmtree(toolbox.store.local_home / "prefixes", ignore_errors=True)
     said = Said()
@@ -128,7 +128,7 @@ def other_disk() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("cache", ["tmp_path", "other_disk"], indirect=True)
-def test_uv_s_cache(lock: Lock, built: Toolbox, cache: Path) -> None:
+def test_uv_s_cache(lock: Lock, built: Tools, cache: Path) -> None:
     files, said = build(lock, built)
     assert not [each for each in said if "WARNING" in each or "again" in each]
     prefix = built.store.prefix_path(lock)
@@ -185,7 +185,7 @@ def test_what_uv_built_of_an_sdist(
     assert any(f"building a wheel of {package.url}" in each for each in said)
 
 
-def test_conda_s_cache(lock: Lock, built: Toolbox) -> None:
+def test_conda_s_cache(lock: Lock, built: Tools) -> None:
     files, _ = build(lock, built)
     pkgs = built.store.local_home / "cache/conda/pkgs"
     forge_conda(next(pkgs.glob("tally-1.0-0*/")), "site-packages/tally/__init__.py")
@@ -200,7 +200,7 @@ def test_conda_s_cache(lock: Lock, built: Toolbox) -> None:
 
 
 @pytest.mark.parametrize("cache", ["cache/wheels", "cache/conda/archives"])
-def test_an_archive(cache: str, lock: Lock, built: Toolbox) -> None:
+def test_an_archive(cache: str, lock: Lock, built: Tools) -> None:
     files, _ = build(lock, built)
     kept = [each for each in (built.store.local_home / cache).glob("*/*") if each.is_file()]
     for each in kept:

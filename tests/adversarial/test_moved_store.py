@@ -18,7 +18,7 @@ from elt_env.proof.proof import examine
 from elt_env.release.promote import promote
 from elt_env.release.store import ReleaseStore
 from elt_env.report.show import show
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import keep_current, prepare, pretend_built, pretend_proven, toolbox_at
 from tests.support.said import Said
@@ -28,20 +28,20 @@ _LOCK = lock_of(python_package(), pip_package("alpha", "1.0"))
 _NAME = _LOCK.target.name
 
 
-def released_at(root: Path) -> Toolbox:
+def released_at(root: Path) -> Tools:
     toolbox = toolbox_at(root)
     prepare(_LOCK, toolbox)
     promote(_LOCK.target, toolbox, silent, trigger="", by="a test")
     return toolbox
 
 
-def start(toolbox: Toolbox) -> subprocess.CompletedProcess[str]:
+def start(toolbox: Tools) -> subprocess.CompletedProcess[str]:
     tool = ReleaseStore(toolbox.store).entry_points(_NAME) / "tool"
     return subprocess.run([tool], capture_output=True, text=True, timeout=20, check=False)
 
 
 @pytest.fixture(params=["moved", "copied"])
-def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Toolbox:
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Tools:
     """The tools of a project with a release, which was moved or copied to where it is."""
     released_at(tmp_path / "old")
     if request.param == "moved":
@@ -51,7 +51,7 @@ def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Toolbox:
     return toolbox_at(tmp_path / "new")
 
 
-def test_a_prefix_elsewhere_is_absent(elsewhere: Toolbox, tmp_path: Path) -> None:
+def test_a_prefix_elsewhere_is_absent(elsewhere: Tools, tmp_path: Path) -> None:
     prefix = Prefix(elsewhere.store.prefix_path(_LOCK), _LOCK)
     assert not prefix.ready
     assert prefix.made_for is not None
@@ -61,7 +61,7 @@ def test_a_prefix_elsewhere_is_absent(elsewhere: Toolbox, tmp_path: Path) -> Non
 
 
 def test_show_run_and_launchers_say_what_happened_and_what_mends_it(
-    elsewhere: Toolbox, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = show(_LOCK.target, elsewhere.store).to_text()
     assert "moved or copied from" in text
@@ -78,7 +78,7 @@ def test_show_run_and_launchers_say_what_happened_and_what_mends_it(
     assert f"elt-env build {_NAME}" in done.stderr
 
 
-def test_built_again_it_works_where_it_is(elsewhere: Toolbox, tmp_path: Path) -> None:
+def test_built_again_it_works_where_it_is(elsewhere: Tools, tmp_path: Path) -> None:
     pretend_built(_LOCK, elsewhere)
     pretend_proven(_LOCK, elsewhere)
     moved = promote(_LOCK.target, elsewhere, silent, trigger="", by="a test")

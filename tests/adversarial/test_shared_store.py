@@ -17,7 +17,7 @@ from elt_env.errors import EltEnvError, IntegrityError, PolicyError
 from elt_env.project.settings import open_project
 from elt_env.release.promote import promote
 from elt_env.release.store import ReleaseStore
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 from tests.support.locks import CHANNEL, INDEX, MOMENT, lock_of, pip_package, python_package
 from tests.support.project import make_project, toolbox_of
 from tests.support.proving import keep_current, prepare, toolbox_at
@@ -28,16 +28,16 @@ _TARGET = _A.target
 _RECORD = "project.json"
 
 
-def project_at(root: Path, home: str, **policy: str) -> Toolbox:
+def project_at(root: Path, home: str, **policy: str) -> Tools:
     keys = {"home": home} | {key.replace("_", "-"): value for key, value in policy.items()}
     return toolbox_of(make_project(root, channels=[CHANNEL], index=INDEX, policy=keys))
 
 
-def reopened(root: Path) -> Toolbox:
-    return open_toolbox(open_project(root), "elt")
+def reopened(root: Path) -> Tools:
+    return open_tools(open_project(root), "elt")
 
 
-def released(toolbox: Toolbox) -> str | None:
+def released(toolbox: Tools) -> str | None:
     release = ReleaseStore(toolbox.store).current(_TARGET.name)
     return release.digest if release else None
 
@@ -48,7 +48,7 @@ def home(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def first(tmp_path: Path, home: str) -> Toolbox:
+def first(tmp_path: Path, home: str) -> Tools:
     """The tools of a project with a release in a store outside of it."""
     toolbox = project_at(tmp_path / "first", home)
     prepare(_A, toolbox)
@@ -76,7 +76,7 @@ def first(tmp_path: Path, home: str) -> Toolbox:
 )
 def test_every_command_refuses_the_store_of_another_project(
     command: list[str],
-    first: Toolbox,
+    first: Tools,
     home: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -95,7 +95,7 @@ def test_every_command_refuses_the_store_of_another_project(
 
 
 def test_the_same_without_a_policy(
-    first: Toolbox, home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first: Tools, home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del first
     monkeypatch.chdir(tmp_path)
@@ -110,7 +110,7 @@ def test_of_two_that_begin_at_once_one_is_refused(tmp_path: Path, home: str) -> 
     """Both were opened while the store was nobody's."""
     both = [project_at(tmp_path / name, home) for name in ("first", "second")]
 
-    def keep(toolbox: Toolbox) -> type[Exception] | None:
+    def keep(toolbox: Tools) -> type[Exception] | None:
         try:
             keep_current(_A, toolbox)
         except EltEnvError as error:
@@ -147,7 +147,7 @@ def test_a_project_and_its_store_go_together(
 
 
 def test_a_project_that_was_moved_keeps_a_store_elsewhere(
-    first: Toolbox, home: str, tmp_path: Path
+    first: Tools, home: str, tmp_path: Path
 ) -> None:
     first.project.root.rename(tmp_path / "moved")
     toolbox = reopened(tmp_path / "moved")
@@ -158,20 +158,20 @@ def test_a_project_that_was_moved_keeps_a_store_elsewhere(
     assert released(reopened(tmp_path / "moved")) == _A.digest
 
 
-def test_a_copy_of_a_project_is_another_project(first: Toolbox, tmp_path: Path) -> None:
+def test_a_copy_of_a_project_is_another_project(first: Tools, tmp_path: Path) -> None:
     shutil.copytree(first.project.root, tmp_path / "copy")
     with pytest.raises(PolicyError, match="belongs to the project"):
         open_project(tmp_path / "copy")
 
 
-def test_a_store_that_was_moved_alone_stays_the_project_s(first: Toolbox, tmp_path: Path) -> None:
+def test_a_store_that_was_moved_alone_stays_the_project_s(first: Tools, tmp_path: Path) -> None:
     shutil.move(first.store.local_home, tmp_path / "larger disk")
     toolbox = project_at(first.project.root, str(tmp_path / "larger disk"))
     assert toolbox.store.current_lock(_TARGET) == _A
 
 
 def test_links_to_a_project_and_a_store_lead_to_the_same(
-    first: Toolbox, home: str, tmp_path: Path
+    first: Tools, home: str, tmp_path: Path
 ) -> None:
     (tmp_path / "linked").symlink_to(first.project.root)
     (tmp_path / "store link").symlink_to(home)
@@ -179,7 +179,7 @@ def test_links_to_a_project_and_a_store_lead_to_the_same(
     assert released(project_at(first.project.root, str(tmp_path / "store link"))) == _A.digest
 
 
-def test_the_remedies_work(first: Toolbox, home: str, tmp_path: Path) -> None:
+def test_the_remedies_work(first: Tools, home: str, tmp_path: Path) -> None:
     with pytest.raises(PolicyError) as raised:
         project_at(tmp_path / "second", home)
     own, name, take = raised.value.remedy.splitlines()
@@ -201,7 +201,7 @@ def test_the_remedies_work(first: Toolbox, home: str, tmp_path: Path) -> None:
 
 
 def test_where_the_project_is_gone_the_store_is_taken_over_first(
-    first: Toolbox, home: str, tmp_path: Path
+    first: Tools, home: str, tmp_path: Path
 ) -> None:
     shutil.rmtree(first.project.root)
     with pytest.raises(PolicyError) as raised:
@@ -220,7 +220,7 @@ def test_a_store_from_before_is_the_first_writer_s(tmp_path: Path, home: str) ->
         reopened(tmp_path / "second")
 
 
-def test_a_record_that_cannot_be_read_is_named(first: Toolbox, home: str) -> None:
+def test_a_record_that_cannot_be_read_is_named(first: Tools, home: str) -> None:
     Path(home, _RECORD).write_text("{")
     with pytest.raises(IntegrityError, match=r"project\.json") as raised:
         reopened(first.project.root)

@@ -17,7 +17,7 @@ from elt_env.lockfile.document import Lock, Manager, Package
 from elt_env.proof.checks.startup_code import startup_code
 from elt_env.release.promote import promote
 from elt_env.runtime.files import remove_tree
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.proving import keep_current, pretend_proven
 from tests.support.sample import Sample, silent
 
@@ -40,7 +40,7 @@ def locks(shared_sample: Sample) -> tuple[Lock, Lock]:
     return before, sample.lock(conda=["tally", "condahook"], pip=pip)
 
 
-def built(lock: Lock, toolbox: Toolbox) -> Prefix:
+def built(lock: Lock, toolbox: Tools) -> Prefix:
     keep_current(lock, toolbox)
     return Prefix(ensure_prefix(lock, toolbox, silent).path, lock)
 

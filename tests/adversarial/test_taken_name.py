@@ -19,7 +19,7 @@ from elt_env.lock.origins import Order, SourceChange, explained, is_at, pinned_t
 from elt_env.lock.places import bare
 from elt_env.machine.platform import this_platform
 from elt_env.package.target import Target
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from elt_env.watch.trial import examine_python
 from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import IndexServer
@@ -40,7 +40,7 @@ class Company:
         scene.offer_pip("corp_lib", "99.0")
         scene.offer_pip("other", "1.0")
 
-    def toolbox(self, pythons: tuple[str, ...] = (PYTHON,), **policy: Any) -> Toolbox:
+    def toolbox(self, pythons: tuple[str, ...] = (PYTHON,), **policy: Any) -> Tools:
         own = {key.replace("_", "-"): value for key, value in policy.items()}
         places = {"extra-indexes": [self.private.url]}
         pip = ["corp_lib", "other"]

@@ -23,7 +23,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import target_here
 from elt_env.project.settings import open_project
 from elt_env.proof.prove import IMAGE_CHECKS
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.commands import Site
 from tests.support.project import toolbox_of
 from tests.support.registry_server import docker_registry
@@ -40,7 +40,7 @@ _LIMIT = 300
 class Elsewhere:
     """A project in another directory with a store of its own, and its image."""
 
-    toolbox: Toolbox
+    toolbox: Tools
     lock: Lock
     packed: PackedImage
 

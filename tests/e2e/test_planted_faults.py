@@ -14,7 +14,7 @@ from elt_env.machine.platform import target_here
 from elt_env.project.settings import open_project
 from elt_env.store.evidence import Evidence
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 from tests.support.commands import Site
 from tests.support.proving import prove_all
 from tests.support.real_spec import copy_store, overwrite
@@ -27,22 +27,22 @@ Prove = Callable[..., dict[str, Evidence]]
 
 
 @pytest.fixture
-def toolbox(site: Site, first_run: subprocess.CompletedProcess[str], tmp_path: Path) -> Toolbox:
+def toolbox(site: Site, first_run: subprocess.CompletedProcess[str], tmp_path: Path) -> Tools:
     """The tools of the project, with a store whose prefixes may be spoiled."""
     del first_run
     home = copy_store(site.home, tmp_path / "home", "elt@3.11")
-    return replace(open_toolbox(open_project(site.directory), "elt"), store=Store(home))
+    return replace(open_tools(open_project(site.directory), "elt"), store=Store(home))
 
 
 @pytest.fixture
-def prefix(toolbox: Toolbox) -> Prefix:
+def prefix(toolbox: Tools) -> Prefix:
     lock = toolbox.store.current_lock(target_here("elt", "3.11"))
     assert lock is not None
     return Prefix(toolbox.store.prefix_path(lock), lock)
 
 
 @pytest.fixture
-def proven(prefix: Prefix, toolbox: Toolbox) -> Prove:
+def proven(prefix: Prefix, toolbox: Tools) -> Prove:
     """Return the evidence of the checks named."""
 
     def run(*names: str) -> dict[str, Evidence]:
@@ -53,7 +53,7 @@ def proven(prefix: Prefix, toolbox: Toolbox) -> Prove:
 
 
 @pytest.fixture
-def log_of(toolbox: Toolbox) -> Callable[[Evidence], str]:
+def log_of(toolbox: Tools) -> Callable[[Evidence], str]:
     """Return all that a check saw."""
     return lambda evidence: (toolbox.store.local_home / evidence.log).read_text()
 

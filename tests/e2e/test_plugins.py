@@ -21,7 +21,7 @@ from elt_env.machine.platform import target_here
 from elt_env.project.settings import open_project
 from elt_env.proof.checks.plugins import provide_locked
 from elt_env.proof.checks.smoke_meltano import meltano_smoke
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 from tests.support.commands import REPOSITORY, Site
 from tests.support.index_server import IndexServer
 from tests.support.real_spec import copy_project
@@ -50,19 +50,19 @@ def toolbox(
     first_run: subprocess.CompletedProcess[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Toolbox]:
+) -> Iterator[Tools]:
     del first_run
     monkeypatch.setenv("ELT_ENV_HOME", str(site.home))
-    yield open_toolbox(open_project(copy_project(site.directory, tmp_path / "project")), "elt")
+    yield open_tools(open_project(copy_project(site.directory, tmp_path / "project")), "elt")
     shutil.rmtree(site.home / "work", ignore_errors=True)
 
 
 @pytest.fixture
-def prefix(toolbox: Toolbox) -> Prefix:
+def prefix(toolbox: Tools) -> Prefix:
     return _prefix(toolbox)
 
 
-def _prefix(toolbox: Toolbox) -> Prefix:
+def _prefix(toolbox: Tools) -> Prefix:
     lock = toolbox.store.current_lock(target_here("elt", "3.11"))
     assert lock is not None
     return Prefix(toolbox.store.prefix_path(lock), lock)
@@ -79,7 +79,7 @@ def _prefix(toolbox: Toolbox) -> Prefix:
 def test_other_bytes_than_pinned_are_refused(
     file: str,
     package: str,
-    toolbox: Toolbox,
+    toolbox: Tools,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -164,16 +164,16 @@ def test_a_wrong_password_is_told_without_it(
         assert _holding(root, "open-sesame") == []
 
 
-def _with_index(toolbox: Toolbox, index: IndexServer) -> Toolbox:
+def _with_index(toolbox: Tools, index: IndexServer) -> Tools:
     project = toolbox.project
     policy = project.policy.model_copy(update={"index": index.url})
-    own = open_toolbox(replace(project, policy=policy), "elt")
+    own = open_tools(replace(project, policy=policy), "elt")
     vars(own)["indexes"] = Indexes(parse_index(index.url))
     return own
 
 
 def test_what_was_locked_is_installed_until_it_is_locked_anew(
-    site: Site, toolbox: Toolbox, prefix: Prefix, index: IndexServer, tmp_path: Path
+    site: Site, toolbox: Tools, prefix: Prefix, index: IndexServer, tmp_path: Path
 ) -> None:
     def offer(version: str) -> None:
         files = {"tap_own/__init__.py": _MAIN}

@@ -27,7 +27,7 @@ from elt_env.proof.checks.smoke_dbt import build, dbt_smoke, dbt_variables, quer
 from elt_env.proof.checks.smoke_meltano import LOADED, load, meltano_smoke
 from elt_env.proof.prove import Check, Finding
 from elt_env.store.locks import Pointer, Store
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 from tests.support.commands import REPOSITORY, Site
 from tests.support.real_spec import copy_project
 
@@ -43,7 +43,7 @@ _LIBRARY = "loaders/target-jsonl/venv/lib/python3.11"
 class Proof:
     """A project directory of a test's own, and the built prefix it is tried on."""
 
-    toolbox: Toolbox
+    toolbox: Tools
     prefix: Prefix
 
     @property
@@ -69,7 +69,7 @@ def proof(
     del first_run
     root = copy_project(site.directory, tmp_path / "project with spaces")
     monkeypatch.setenv("ELT_ENV_HOME", str(site.home))
-    toolbox = open_toolbox(open_project(root), "elt")
+    toolbox = open_tools(open_project(root), "elt")
     lock = toolbox.store.current_lock(target_here("elt", "3.11"))
     assert lock is not None
     yield Proof(toolbox, Prefix(toolbox.store.prefix_path(lock), lock))

@@ -22,7 +22,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import target_here
 from elt_env.spec.conda_spec import parse_conda_spec
 from elt_env.spec.faults import FaultsError
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import IndexServer
 from tests.support.loopback import running
@@ -237,7 +237,7 @@ class _Locking(_Scene):
             raise TypeError(found)
         return Outcome(found.lock, None, tuple(said))
 
-    def _toolbox(self, spec: Spec) -> Toolbox:
+    def _toolbox(self, spec: Spec) -> Tools:
         root = self._place / f"project{self._locks}"
         pip = [*spec.pip]
         if spec.constraints:

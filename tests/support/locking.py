@@ -11,7 +11,7 @@ from typing import Any
 from elt_env.lock.make import Locked, lock
 from elt_env.machine.platform import target_here
 from elt_env.package.target import Target
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_distribution
 from tests.support.index_server import IndexServer
@@ -91,7 +91,7 @@ class Scene:
         pip: Sequence[str] = (),
         policy: Mapping[str, Any] | None = None,
         pythons: Sequence[str] = (PYTHON,),
-    ) -> Toolbox:
+    ) -> Tools:
         """Write the project with this spec and policy, and return its tools."""
         if self._index_is_old:
             self.channel.index()
@@ -118,7 +118,7 @@ class Scene:
         """Write the project with this spec and policy, and lock it."""
         return self.lock_with(self.toolbox(conda=conda, pip=pip, policy=policy), upgrade=upgrade)
 
-    def lock_with(self, toolbox: Toolbox, *, upgrade: tuple[str, ...] | None = ()) -> Locked:
+    def lock_with(self, toolbox: Tools, *, upgrade: tuple[str, ...] | None = ()) -> Locked:
         """Lock an open project."""
         self.said.clear()
         return lock(target_of(toolbox), toolbox, self.said, upgrade=upgrade)
@@ -151,7 +151,7 @@ def lock_example(
     return scene.lock(conda=conda, pip=pip, policy=policy, upgrade=upgrade)
 
 
-def target_of(_: Toolbox) -> Target:
+def target_of(_: Tools) -> Target:
     """Return the target that a scene locks."""
     return target_here(ENVIRONMENT, PYTHON)
 

@@ -28,7 +28,7 @@ from elt_env.project.settings import open_project
 from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
 from elt_env.store.locks import Store
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 from tests.support.project import ENVIRONMENT, toolbox_of
 from tests.support.said import Said
 
@@ -109,7 +109,7 @@ def _move(project: str, verb: str, change: int) -> int:
             Machine(target, Store(Path(project, "source")), toolbox), _print, check="none"
         ),
         "unbundle": lambda: unpack_bundle(
-            Path(project, "given.tar"), open_project(Path(project)), open_toolbox, _print
+            Path(project, "given.tar"), open_project(Path(project)), open_tools, _print
         ),
     }
     _die_before(change)

@@ -15,7 +15,7 @@ from typing import Any
 from elt_env.environment.build import ensure_prefix
 from elt_env.lockfile.document import Lock
 from elt_env.package.target import Target
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.index_server import dead_url
 from tests.support.project import make_project, toolbox_of
 from tests.support.sample import Sample, silent
@@ -59,7 +59,7 @@ def _offer(sample: Sample, name: str, files: Mapping[str, str], **more: Any) -> 
     sample.index.add(make_wheel(sample.root / "wheels", name, "9.0", files=files, **more))
 
 
-def own_toolbox(root: Path, lock: Lock, checks: Mapping[str, Mapping[str, Any]]) -> Toolbox:
+def own_toolbox(root: Path, lock: Lock, checks: Mapping[str, Mapping[str, Any]]) -> Tools:
     """Return the tools of a project with these checks, in which the lock is built and current.
 
     Called again on the same root it changes the checks.

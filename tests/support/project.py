@@ -15,7 +15,7 @@ import yaml
 
 from elt_env.project.project import Project
 from elt_env.project.settings import open_project
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 
 ENVIRONMENT = "elt"
 _SPEC = f"environments/{ENVIRONMENT}.yml"
@@ -70,12 +70,12 @@ def write_spec(
     path.write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
 
 
-def toolbox_of(project: Project, environment: str = ENVIRONMENT) -> Toolbox:
+def toolbox_of(project: Project, environment: str = ENVIRONMENT) -> Tools:
     """Return the project's tools, as every command opens them."""
-    return open_toolbox(project, environment)
+    return open_tools(project, environment)
 
 
-def at_moment(toolbox: Toolbox, moment: datetime) -> Toolbox:
+def at_moment(toolbox: Tools, moment: datetime) -> Tools:
     """Return the same tools, with a store whose clock stands."""
     store = copy(toolbox.store)
     store.now = lambda: moment

@@ -19,21 +19,21 @@ from elt_env.proof.checks.inputs import check_inputs
 from elt_env.proof.prove import prefix_prover
 from elt_env.runtime.files import write_atomically
 from elt_env.store.evidence import Evidence, Status
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import CHANNEL, INDEX, MOMENT
 from tests.support.project import make_project, toolbox_of
 from tests.support.releases import fake_prefix
 from tests.support.small_images import make_image, random_layer
 
 
-def prove(name: str, lock: Lock, toolbox: Toolbox, say: Say, *, again: bool = False) -> Evidence:
+def prove(name: str, lock: Lock, toolbox: Tools, say: Say, *, again: bool = False) -> Evidence:
     """Return the evidence of one check on the lock's prefix."""
     return prefix_prover(lock, toolbox, say, again=again).attempt(name)
 
 
 def prove_all(  # as above
     lock: Lock,
-    toolbox: Toolbox,
+    toolbox: Tools,
     say: Say,
     *,
     names: Collection[str] | None = None,
@@ -43,19 +43,19 @@ def prove_all(  # as above
     return prefix_prover(lock, toolbox, say, again=again).results(names)
 
 
-def toolbox_at(root: Path, **environment: Any) -> Toolbox:
+def toolbox_at(root: Path, **environment: Any) -> Tools:
     """Return the tools of a project; `environment` are keys of its policy, with `_` for `-`."""
     own = {key.replace("_", "-"): value for key, value in environment.items()}
     return toolbox_of(make_project(root, channels=[CHANNEL], index=INDEX, environment=own))
 
 
-def keep_current(lock: Lock, toolbox: Toolbox) -> None:
+def keep_current(lock: Lock, toolbox: Tools) -> None:
     """Make a lock its target's current one."""
     toolbox.store.write_lock(lock)
     toolbox.store.set_current(lock.target, lock.digest, MOMENT)
 
 
-def pretend_built(lock: Lock, toolbox: Toolbox, *programs: str) -> Path:
+def pretend_built(lock: Lock, toolbox: Tools, *programs: str) -> Path:
     """Let the lock have a sealed prefix with programs that say where they are; return its path."""
     prefix = Prefix(toolbox.store.prefix_path(lock), lock)
     fake_prefix(prefix.path, *(programs or ("tool",)))
@@ -66,7 +66,7 @@ def pretend_built(lock: Lock, toolbox: Toolbox, *programs: str) -> Path:
 
 def pretend_proven(
     lock: Lock,
-    toolbox: Toolbox,
+    toolbox: Tools,
     *,
     names: Collection[str] = tuple(CHECKS),
     status: Status = "passed",
@@ -86,7 +86,7 @@ def pretend_proven(
 
 
 def pretend_packed(
-    lock: Lock, toolbox: Toolbox, *, seed: int = 1, proven: bool = True
+    lock: Lock, toolbox: Tools, *, seed: int = 1, proven: bool = True
 ) -> ImageRecord:
     """Let the lock have a small image, and evidence that it works."""
     images = ImageStore(toolbox.store)
@@ -100,7 +100,7 @@ def pretend_packed(
     return record
 
 
-def lose_image(lock: Lock, toolbox: Toolbox) -> None:
+def lose_image(lock: Lock, toolbox: Tools) -> None:
     """Let the lock's image be collected."""
     images = ImageStore(toolbox.store)
     record = images.image(lock.digest)
@@ -109,7 +109,7 @@ def lose_image(lock: Lock, toolbox: Toolbox) -> None:
     Layout(images.layout.path).blob_path(record.digest).unlink()
 
 
-def prepare(lock: Lock, toolbox: Toolbox) -> Path:
+def prepare(lock: Lock, toolbox: Tools) -> Path:
     """Make a lock the current one, built and proven; return its prefix."""
     keep_current(lock, toolbox)
     prefix = pretend_built(lock, toolbox)

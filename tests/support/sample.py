@@ -16,7 +16,7 @@ from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import target_here
 from elt_env.machine.process import Completed, clean_environment, run
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_distribution
 from tests.support.index_server import IndexServer, dead_url
@@ -95,7 +95,7 @@ class Sample:
         """Return where the files of a lock lie."""
         return self.root / "locking/.elt_env/locks" / made.digest.removeprefix("sha256:")
 
-    def toolbox(self, root: Path, **policy: Any) -> Toolbox:
+    def toolbox(self, root: Path, **policy: Any) -> Tools:
         """Return the tools of a project at `root` that knows neither channel nor index.
 
         Args:

@@ -144,12 +144,12 @@ def _tell(
     """Tell the webhook; of what is wrong with all targets, the first one stands for the others."""
     environment, first = next(iter(policy.environments.items()))
     try:
-        toolbox = project.toolbox(environment)
+        tools = project.tools(environment)
         target = target_here(environment, first.pythons[0])
     except EltEnvError as error:
         context.log.warning(error.problem)
         return
-    notify(target, toolbox.policy, toolbox.store, leveled(context.log), "blocked", told)
+    notify(target, tools.policy, tools.store, leveled(context.log), "blocked", told)
 
 
 def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
@@ -171,10 +171,10 @@ def lost_run_sensor(policy: Policy) -> dg.SensorDefinition:
         environment, python = subject_of(run)
         if environment not in policy.environments or not python:
             return dg.SkipReason(f"run {name} is of no environment's Python")
-        toolbox = project.toolbox(environment)
+        tools = project.tools(environment)
         detail = f"the run {name} of {run.job_name} was lost: {context.failure_event.message}"
         target = target_here(environment, python)
-        work_of(run, target, toolbox, leveled(context.log)).tell("blocked", detail)
+        work_of(run, target, tools, leveled(context.log)).tell("blocked", detail)
         # A tick that ends with its code server is made again, from where the one before it began.
         context.instance.add_run_tags(run.run_id, {TOLD: "lost"})
         return None

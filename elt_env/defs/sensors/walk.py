@@ -100,7 +100,7 @@ class Walk:
     def tell_untracked(self, tracked: Tracked) -> None:
         """Tell of targets that the policy has got since the definitions were made."""
         with contextlib.suppress(EltEnvError):  # told of every target already
-            policy = self._project.toolbox(next(iter(tracked))).policy
+            policy = self._project.tools(next(iter(tracked))).policy
             for environment, each in policy.environments.items():
                 for python in each.pythons:
                     if python not in tracked.get(environment, ()):
@@ -148,8 +148,8 @@ class Walk:
         Raises:
             PolicyError: the policy cannot be used, or has no such environment any more.
         """
-        toolbox = self._project.toolbox(environment)
-        return watcher_of(toolbox, environment, self._tick, leveled(self._context.log))
+        tools = self._project.tools(environment)
+        return watcher_of(tools, environment, self._tick, leveled(self._context.log))
 
     def _take(self, environment: str, name: str, outcome: Outcome) -> None:
         """Tell an outcome, remember it and ask for its run."""

@@ -24,7 +24,7 @@ from elt_env.errors import EltEnvError, InputError, PolicyError
 from elt_env.lockfile import lock_json
 from elt_env.project.project import Project
 from elt_env.project.settings import open_project
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 from tests.support.locking import Scene, target_of
 from tests.support.mover import mover
 from tests.support.project import toolbox_of
@@ -57,7 +57,7 @@ def other(scene: Scene, bundle: Path) -> Iterator[Project]:
 
 def _refused(file: Path, project: Project, *words: str) -> None:
     with pytest.raises(EltEnvError) as raised:
-        unpack_bundle(file, project, open_toolbox, silent)
+        unpack_bundle(file, project, open_tools, silent)
     assert raised.value.exit_code in (2, 5)
     assert str(file) in raised.value.problem
     for word in words:
@@ -224,7 +224,7 @@ def test_another_platform(other: Project, bundle: Path) -> None:
     contents["lock.json"] = lock_json.render(made).encode()
     _write(bundle, listing, contents)
     with pytest.raises(InputError, match="for linux-aarch64; this machine is linux-64"):
-        unpack_bundle(bundle, other, open_toolbox, silent)
+        unpack_bundle(bundle, other, open_tools, silent)
 
 
 def test_a_spec_that_lies_elsewhere(scene: Scene, bundle: Path, other: Project) -> None:
@@ -239,7 +239,7 @@ def test_a_spec_that_lies_elsewhere(scene: Scene, bundle: Path, other: Project) 
     made = bundle.with_name("outside.tar")
     assert pack_bundle(target_of(toolbox), toolbox, made, silent).spec == "elt.yml"
     with pytest.raises(PolicyError, match=r"is environments/elt\.yml here, .* has it as elt\.yml"):
-        unpack_bundle(made, other, open_toolbox, silent)
+        unpack_bundle(made, other, open_tools, silent)
 
 
 def test_a_lock_that_is_out_of_date_is_not_bundled(scene: Scene, bundle: Path) -> None:
@@ -273,7 +273,7 @@ def test_killed_at_each_change_of_the_disk(scene: Scene, bundle: Path) -> None:
             if pointers:
                 assert spec.exists()
                 assert [*(root / ".elt_env/cache").glob("wheels/*/tool-1.0-py3-none-any.whl")]
-            lock = unpack_bundle(root / "given.tar", project, open_toolbox, silent)
+            lock = unpack_bundle(root / "given.tar", project, open_tools, silent)
             assert spec.read_bytes() == (scene.root / "project/environments/elt.yml").read_bytes()
         assert pointers
         assert change > 20

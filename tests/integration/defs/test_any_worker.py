@@ -21,7 +21,7 @@ from pydantic import PrivateAttr
 from elt_env.definitions import project_definitions
 from elt_env.defs.resources import EltProject
 from elt_env.project.settings import open_project
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 from tests.support.channel import Channel
 from tests.support.daemon import wait_for
 from tests.support.index_server import IndexServer
@@ -46,10 +46,10 @@ class Turns(EltProject):
         del context
         self._turns = itertools.cycle(self.checkouts)
 
-    def toolbox(self, environment: str) -> Toolbox:
+    def toolbox(self, environment: str) -> Tools:
         checkout = Path(next(self._turns))
         os.environ["ELT_ENV_CACHE_HOME"] = str(checkout.parent / "caches")
-        return open_toolbox(open_project(checkout), environment)
+        return open_tools(open_project(checkout), environment)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from elt_env.machine.environment_variables import (
 )
 from elt_env.machine.shells import shell_in
 from elt_env.release.verify import verify
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.conda_packages import PLACEHOLDER, make_conda_package
 from tests.support.images import make_root_tar
 from tests.support.proving import prove
@@ -112,9 +112,7 @@ def locked(shared_sample: Sample) -> Lock:
 
 
 @pytest.fixture(scope="module")
-def toolbox(
-    locked: Lock, shared_sample: Sample, tmp_path_factory: pytest.TempPathFactory
-) -> Toolbox:
+def toolbox(locked: Lock, shared_sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Tools:
     root = tmp_path_factory.mktemp("activated")
     base = str(make_root_tar(root / "root.tar"))
     toolbox = shared_sample.toolbox(root / "project", image_base=base)
@@ -123,7 +121,7 @@ def toolbox(
 
 
 @pytest.fixture(scope="module")
-def told(locked: Lock, toolbox: Toolbox) -> list[str]:
+def told(locked: Lock, toolbox: Tools) -> list[str]:
     """What the build told."""
     lines = Said()
     ensure_prefix(locked, toolbox, lines)
@@ -131,7 +129,7 @@ def told(locked: Lock, toolbox: Toolbox) -> list[str]:
 
 
 @pytest.fixture
-def prefix(told: list[str], locked: Lock, toolbox: Toolbox) -> Prefix:
+def prefix(told: list[str], locked: Lock, toolbox: Tools) -> Prefix:
     del told
     return Prefix(toolbox.store.prefix_path(locked), locked)
 
@@ -197,7 +195,7 @@ def _told_by(python: list[str]) -> dict[str, str]:
     return dict(json.loads(done.stdout))
 
 
-def test_an_image_has_it_at_its_own_place(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_an_image_has_it_at_its_own_place(prefix: Prefix, toolbox: Tools) -> None:
     image = pack(prefix.lock, toolbox.project, toolbox.store, silent).image
     layout = ImageStore(toolbox.store).layout
     env = read_image(layout, image.manifest).config.env
@@ -213,7 +211,7 @@ def test_conda_finds_the_variables_of_the_spec(prefix: Prefix) -> None:
 
 
 def test_what_is_not_done_is_said_and_no_value_is(
-    told: list[str], prefix: Prefix, toolbox: Toolbox
+    told: list[str], prefix: Prefix, toolbox: Tools
 ) -> None:
     text = "\n".join(told)
     for script in ("bin/.geo-post-link.sh", "bin/.geo-pre-unlink.sh"):
@@ -231,7 +229,7 @@ def test_what_is_not_done_is_said_and_no_value_is(
 
 def test_run_has_it_and_says_in_a_line_what_is_not_done(
     prefix: Prefix,
-    toolbox: Toolbox,
+    toolbox: Tools,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -251,7 +249,7 @@ def test_run_has_it_and_says_in_a_line_what_is_not_done(
     assert f"elt-env doctor {target.name} --check conda_scripts" in line
 
 
-def test_checks_hold_with_it(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_checks_hold_with_it(prefix: Prefix, toolbox: Tools) -> None:
     for name in ("isolation", "mixed_managers", "imports", "reproducible"):
         found = prove(name, prefix.lock, toolbox, silent)
         # LD_LIBRARY_PATH is the prefix's own.

@@ -18,7 +18,7 @@ from elt_env.machine.platform import target_here
 from elt_env.machine.process import clean_environment, run
 from elt_env.proof.prove import CHECKS
 from elt_env.store.locks import read_lock_directory
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.proving import prove
 from tests.support.said import Said
 from tests.support.sample import Sample, run_in, silent
@@ -31,7 +31,7 @@ def installed(built: BuildResult, lock: Lock) -> dict[str, str]:
     return {each.name: each.version for each in Prefix(built.path, lock).distributions()}
 
 
-def install_log(toolbox: Toolbox, lock: Lock) -> str:
+def install_log(toolbox: Tools, lock: Lock) -> str:
     return toolbox.store.log_path(lock.digest, "pip_install").read_text()
 
 

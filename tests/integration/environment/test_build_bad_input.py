@@ -22,7 +22,7 @@ from elt_env.errors import (
 from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import this_platform
 from elt_env.store.locks import read_lock_directory
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.channel import ChannelServer
 from tests.support.loopback import corrupted, running
 from tests.support.sample import Sample, silent
@@ -34,7 +34,7 @@ def served(sample: Sample) -> Iterator[ChannelServer]:
         yield server
 
 
-def refused(lock: Lock, toolbox: Toolbox) -> EltEnvError:
+def refused(lock: Lock, toolbox: Tools) -> EltEnvError:
     """Return the error of a build; the prefix is not ready after it."""
     with pytest.raises(EltEnvError) as caught:
         ensure_prefix(lock, toolbox, silent)

@@ -16,7 +16,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import StorageError
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.proving import prove
 from tests.support.sample import Sample, run_in, silent
 
@@ -42,7 +42,7 @@ def filling_at(point: str, disk: Path) -> Say:
     return say
 
 
-def refused(lock: Lock, toolbox: Toolbox, say: Say = silent) -> StorageError:
+def refused(lock: Lock, toolbox: Tools, say: Say = silent) -> StorageError:
     with pytest.raises(StorageError) as caught:
         ensure_prefix(lock, toolbox, say)
     assert caught.value.exit_code == 6

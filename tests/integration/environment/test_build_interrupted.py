@@ -15,7 +15,7 @@ import pytest
 from elt_env.environment.build import ensure_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.builder import Builder
 from tests.support.sample import Sample, run_in, silent
 
@@ -65,7 +65,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def require_repaired(lock: Lock, toolbox: Toolbox) -> None:
+def require_repaired(lock: Lock, toolbox: Tools) -> None:
     """Build, and look whether all is as if it had never been interrupted."""
     built = ensure_prefix(lock, toolbox, silent)
     prefix = Prefix(built.path, lock)

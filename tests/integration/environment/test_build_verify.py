@@ -14,7 +14,7 @@ from elt_env.environment.build import advance, ensure_prefix
 from elt_env.environment.prefix import Prefix, Stage
 from elt_env.errors import EltEnvError, IntegrityError, ProofError
 from elt_env.lockfile.document import Lock
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.sample import Sample, run_in, silent
 from tests.support.wheels import make_wheel
 
@@ -33,11 +33,11 @@ def project(root: Path) -> Path:
     return root
 
 
-def prefix_at(stage: Stage, lock: Lock, toolbox: Toolbox) -> Prefix:
+def prefix_at(stage: Stage, lock: Lock, toolbox: Tools) -> Prefix:
     return Prefix(advance(lock, stage, toolbox, silent).path, lock)
 
 
-def refused(lock: Lock, toolbox: Toolbox) -> EltEnvError:
+def refused(lock: Lock, toolbox: Tools) -> EltEnvError:
     """Return the error of the next call; the prefix is not ready after it."""
     with pytest.raises(EltEnvError) as caught:
         ensure_prefix(lock, toolbox, silent)
@@ -45,7 +45,7 @@ def refused(lock: Lock, toolbox: Toolbox) -> EltEnvError:
     return caught.value
 
 
-def require_good(lock: Lock, toolbox: Toolbox) -> None:
+def require_good(lock: Lock, toolbox: Tools) -> None:
     built = ensure_prefix(lock, toolbox, silent)
     prefix = Prefix(built.path, lock)
     assert built.steps

@@ -28,7 +28,7 @@ from elt_env.release.repair import repair
 from elt_env.release.verify import verify
 from elt_env.runtime.files import write_atomically
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.sample import Sample, silent
 
 _LIMIT = 60.0
@@ -147,7 +147,7 @@ def test_what_python_writes_anew_is_no_damage_and_reaches_no_other_prefix(
     assert list_prefix(other.path).files == before
 
 
-def _ensured(lock: Lock, toolbox: Toolbox) -> Path:
+def _ensured(lock: Lock, toolbox: Tools) -> Path:
     return ensure_prefix(lock, toolbox, silent).path
 
 

@@ -12,7 +12,7 @@ from elt_env.environment.installed_files import installed_files
 from elt_env.environment.prefix import Prefix, Stage
 from elt_env.errors import IntegrityError
 from elt_env.lockfile.document import Lock
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.native import replace
 from tests.support.proving import prove
 from tests.support.said import Said
@@ -39,7 +39,7 @@ def family(shared_sample: Sample) -> Sample:
 
 def _filled(
     family: Sample, lock: Lock, root: Path, last: str, installer: str
-) -> tuple[Prefix, Toolbox]:
+) -> tuple[Prefix, Tools]:
     """Install the two so that the files of `last` are those that stay."""
     toolbox = family.toolbox(root, installer=installer)
     prefix = Prefix(advance(lock, Stage.INSTALLED, toolbox, silent).path, lock)

@@ -14,25 +14,25 @@ from elt_env.environment.build import ensure_prefix
 from elt_env.environment.file_list import list_prefix
 from elt_env.lockfile.document import Lock
 from elt_env.release.collect import collect
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.said import Said
 from tests.support.sample import Sample, silent
 
 _FORGED = b"forged"
 
 
-def _project(sample: Sample, root: Path) -> Toolbox:
+def _project(sample: Sample, root: Path) -> Tools:
     return sample.toolbox(root, cache_home="user")
 
 
-def _build(lock: Lock, toolbox: Toolbox) -> tuple[dict[str, str], list[str]]:
+def _build(lock: Lock, toolbox: Tools) -> tuple[dict[str, str], list[str]]:
     """Build, and return what the prefix holds, and what was said."""
     said = Said()
     prefix = ensure_prefix(lock, toolbox, said).path
     return list_prefix(prefix).files, said
 
 
-def _another(first: Toolbox, sample: Sample) -> Toolbox:
+def _another(first: Tools, sample: Sample) -> Tools:
     """Return a project with a store of its own, where the first one was."""
     root = first.project.root
     root.rename(root.with_name("aside"))
@@ -42,7 +42,7 @@ def _another(first: Toolbox, sample: Sample) -> Toolbox:
 @pytest.fixture
 def first(
     sample: Sample, sample_lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Toolbox:
+) -> Tools:
     """A project that has built the lock."""
     monkeypatch.delenv("ELT_ENV_CACHE_HOME")
     toolbox = _project(sample, tmp_path / "first")
@@ -52,7 +52,7 @@ def first(
 
 
 def test_a_second_project_fetches_and_compiles_nothing_anew(
-    first: Toolbox, sample: Sample, sample_lock: Lock
+    first: Tools, sample: Sample, sample_lock: Lock
 ) -> None:
     before, _ = _build(sample_lock, first)
     sample.index.requests.clear()
@@ -87,7 +87,7 @@ def _forge_archives(cache: Path) -> None:
 
 @pytest.mark.parametrize("forge", [_forge_bytecode, _forge_all_with_a_key_beside, _forge_archives])
 def test_what_was_forged_reaches_no_other_project(
-    forge: Callable[[Path], None], first: Toolbox, sample: Sample, sample_lock: Lock
+    forge: Callable[[Path], None], first: Tools, sample: Sample, sample_lock: Lock
 ) -> None:
     before, _ = _build(sample_lock, first)
     forge(first.project.caches.path)
@@ -95,7 +95,7 @@ def test_what_was_forged_reaches_no_other_project(
 
 
 def test_a_cache_that_others_can_write_is_not_used(
-    first: Toolbox, sample: Sample, sample_lock: Lock, tmp_path: Path
+    first: Tools, sample: Sample, sample_lock: Lock, tmp_path: Path
 ) -> None:
     first.project.caches.path.chmod(0o770)
     second = _project(sample, tmp_path / "second")
@@ -111,13 +111,13 @@ def _age(place: Path, days: int) -> None:
             os.utime(Path(directory) / name, (then, then), follow_symlinks=False)
 
 
-def _archives(toolbox: Toolbox) -> set[str]:
+def _archives(toolbox: Tools) -> set[str]:
     cache = toolbox.project.caches.path
     return {each.name for each in (*cache.glob("wheels/*"), *cache.glob("conda/archives/*"))}
 
 
 def test_one_project_collects_nothing_that_another_one_wants(
-    first: Toolbox, sample: Sample, sample_lock: Lock, tmp_path: Path
+    first: Tools, sample: Sample, sample_lock: Lock, tmp_path: Path
 ) -> None:
     first.store.set_current(sample_lock.target, sample_lock.digest, first.store.now())
     second = _project(sample, tmp_path / "second")

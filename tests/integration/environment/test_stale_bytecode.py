@@ -20,7 +20,7 @@ from elt_env.machine.environment_variables import prefix_environment, user_envir
 from elt_env.machine.process import run
 from elt_env.release.repair import repair
 from elt_env.release.verify import require_whole, verify
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.bytecode import bytecode
 from tests.support.conda_packages import PLACEHOLDER
 from tests.support.images import content_of, make_root_tar
@@ -90,7 +90,7 @@ def lock(shared_sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Loc
     return shared_sample.lock(conda=["placed"], pip=["loader"])
 
 
-def built(lock: Lock, toolbox: Toolbox) -> Prefix:
+def built(lock: Lock, toolbox: Tools) -> Prefix:
     toolbox.store.write_lock(lock)
     return Prefix(ensure_prefix(lock, toolbox, silent).path, lock)
 

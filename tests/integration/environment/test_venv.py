@@ -29,7 +29,7 @@ from elt_env.pipeline import Pipeline
 from elt_env.proof.checks.inputs import check_inputs
 from elt_env.python.interpreters import find_interpreter
 from elt_env.python.venv_base import CONFIG
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 from tests.support.index_server import IndexServer
 from tests.support.locking import LONG_AGO, PYTHON, Scene, target_of
 from tests.support.project import make_project, toolbox_of
@@ -69,7 +69,7 @@ def open_venv(
     *,
     conda: Sequence[str] = (),
     **environment: Any,
-) -> Toolbox:
+) -> Tools:
     own = {"python": "venv", **environment}
     channels = ["https://conda.example.invalid/forge"]  # which nobody asks
     project = make_project(
@@ -83,7 +83,7 @@ def open_venv(
     return toolbox_of(project)
 
 
-def locked(toolbox: Toolbox) -> Lock:
+def locked(toolbox: Tools) -> Lock:
     return lock(target_of(toolbox), toolbox, silent).lock
 
 
@@ -247,7 +247,7 @@ def test_a_hashed_file_of_a_team_becomes_its_lock(offered: IndexServer, tmp_path
     (toolbox.project.root / "environments" / "elt.yml").unlink()
     said = Said()
 
-    made = adopt(open_lock_files([listed]), first.target, toolbox.project, open_toolbox, said)
+    made = adopt(open_lock_files([listed]), first.target, toolbox.project, open_tools, said)
 
     assert made.locked.lock.digest == first.digest
     assert made.locked.lock.interpreter == first.interpreter

@@ -15,7 +15,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.release.promote import promote
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.mover import mover
 from tests.support.proving import prepare, pretend_built, toolbox_at
@@ -28,7 +28,7 @@ _NEVER = 100_000  # changes
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Toolbox:
+def source(tmp_path: Path) -> Tools:
     """A project in which the old lock is released; its store is the `source` of the follower."""
     source = toolbox_at(tmp_path / "project")
     (tmp_path / "follower").mkdir()
@@ -38,7 +38,7 @@ def source(tmp_path: Path) -> Toolbox:
 
 
 @pytest.fixture
-def machine(source: Toolbox, tmp_path: Path) -> Machine:
+def machine(source: Tools, tmp_path: Path) -> Machine:
     """A follower, on which the prefixes of both locks were made: building has tests of its own."""
     own = toolbox_at(tmp_path / "follower")
     assert source
@@ -47,7 +47,7 @@ def machine(source: Toolbox, tmp_path: Path) -> Machine:
     return Machine(_TARGET, Store(tmp_path / "follower" / "source"), own)
 
 
-def release(lock: Lock, source: Toolbox) -> None:
+def release(lock: Lock, source: Tools) -> None:
     prepare(lock, source)
     promote(_TARGET, source, silent, trigger="", by="")
 
@@ -75,7 +75,7 @@ def test_killed_at_each_change_of_the_first_run_the_next_one_goes_on(
 
 
 def test_killed_at_each_change_of_a_move_the_next_run_goes_on(
-    machine: Machine, source: Toolbox, tmp_path: Path
+    machine: Machine, source: Tools, tmp_path: Path
 ) -> None:
     follow(machine, silent, check="none")
     change, before, after = 1, _OLD, _NEW
@@ -97,7 +97,7 @@ def test_killed_at_each_change_of_a_move_the_next_run_goes_on(
     assert own == history
 
 
-def test_a_store_that_was_set_back_is_refused(machine: Machine, source: Toolbox) -> None:
+def test_a_store_that_was_set_back_is_refused(machine: Machine, source: Tools) -> None:
     release(_NEW, source)
     follow(machine, silent, check="none")
     pointer = machine.source.local_home / "current" / _TARGET.name

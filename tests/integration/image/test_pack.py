@@ -20,7 +20,7 @@ from elt_env.image.oci.layout import Layout
 from elt_env.image.pack import PackedImage, pack
 from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.builder import Builder
 from tests.support.images import blobs, content_of, entries, make_root_tar
 from tests.support.sample import Sample, silent
@@ -255,7 +255,7 @@ def test_a_file_that_is_gone_is_named_and_nothing_is_left(
     assert_nothing_is_named(toolbox)
 
 
-def assert_nothing_is_named(toolbox: Toolbox) -> None:
+def assert_nothing_is_named(toolbox: Tools) -> None:
     images = ImageStore(toolbox.store)
     assert images.layout.images() == ()
     assert not [each for each in blobs(images.layout) if each.name.startswith(".new-")]

@@ -20,7 +20,7 @@ from elt_env.image.spec import Descriptor
 from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import short
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import CHANNEL, INDEX, MOMENT, lock_of, python_package
 from tests.support.loopback import dead_url
 from tests.support.project import make_project, toolbox_of
@@ -43,12 +43,12 @@ def lock() -> Lock:
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path, lock: Lock) -> Toolbox:
+def toolbox(tmp_path: Path, lock: Lock) -> Tools:
     """The tools of a project that has a lock."""
     return _toolbox(tmp_path, lock)
 
 
-def _toolbox(root: Path, lock: Lock, **environment: str) -> Toolbox:
+def _toolbox(root: Path, lock: Lock, **environment: str) -> Tools:
     project = make_project(root, channels=[CHANNEL], index=INDEX, environment=environment)
     made = toolbox_of(project)
     made.store.write_lock(lock)
@@ -56,7 +56,7 @@ def _toolbox(root: Path, lock: Lock, **environment: str) -> Toolbox:
     return made
 
 
-def _pack(toolbox: Toolbox, lock: Lock) -> Descriptor:
+def _pack(toolbox: Tools, lock: Lock) -> Descriptor:
     """Keep a small image with an SBOM as that of the lock."""
     images = ImageStore(toolbox.store)
     layer = random_layer(images.layout, 20_000, 1)
@@ -92,9 +92,7 @@ def test_pushes_to_where_the_policy_says_under_two_tags(
     assert len(httpx.get(url, headers={"Accept": oci.INDEX}).json()["manifests"]) == 1
 
 
-def test_a_tag_in_the_reference_is_the_only_one(
-    registry: str, lock: Lock, toolbox: Toolbox
-) -> None:
+def test_a_tag_in_the_reference_is_the_only_one(registry: str, lock: Lock, toolbox: Tools) -> None:
     manifest = _pack(toolbox, lock)
 
     pushed = push_image(
@@ -106,7 +104,7 @@ def test_a_tag_in_the_reference_is_the_only_one(
     assert set(tags) == {"mine", manifest.digest.replace(":", "-")}
 
 
-def test_nowhere_to_push_to(lock: Lock, toolbox: Toolbox) -> None:
+def test_nowhere_to_push_to(lock: Lock, toolbox: Tools) -> None:
     with pytest.raises(InputError, match="not said where to push") as raised:
         push_image(lock.target, toolbox.project, toolbox.store, None, print)
 
@@ -114,12 +112,12 @@ def test_nowhere_to_push_to(lock: Lock, toolbox: Toolbox) -> None:
 
 
 @pytest.mark.parametrize("ref", ["elt", "r.example/elt@sha256:" + "0" * 64])
-def test_a_reference_that_cannot_be_pushed_to(lock: Lock, toolbox: Toolbox, ref: str) -> None:
+def test_a_reference_that_cannot_be_pushed_to(lock: Lock, toolbox: Tools, ref: str) -> None:
     with pytest.raises(InputError):
         push_image(lock.target, toolbox.project, toolbox.store, ref, print)
 
 
-def test_no_image_yet(lock: Lock, toolbox: Toolbox) -> None:
+def test_no_image_yet(lock: Lock, toolbox: Tools) -> None:
     with pytest.raises(ToolError, match="has no image") as raised:
         push_image(lock.target, toolbox.project, toolbox.store, "localhost:1/elt", print)
 
@@ -127,7 +125,7 @@ def test_no_image_yet(lock: Lock, toolbox: Toolbox) -> None:
 
 
 def test_an_unreachable_registry_leaves_the_image_as_it_is(
-    lock: Lock, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    lock: Lock, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "Registry", partial(Registry, backoff=0.01))
     manifest = _pack(toolbox, lock)
@@ -143,7 +141,7 @@ def test_an_unreachable_registry_leaves_the_image_as_it_is(
 
 
 def test_credentials_are_in_no_file_of_the_store(
-    tmp_path: Path, lock: Lock, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, lock: Lock, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with docker_registry(tmp_path / "closed", password=True) as host:
         _pack(toolbox, lock)

@@ -22,7 +22,7 @@ from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
 from elt_env.proof.checks.image import IMAGE_CHECKS, ImageUnderTest
 from elt_env.proof.checks.image_runs import image_runs
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.isolation import clear_settings
 from tests.support.layouts import USERS, add_image, add_layer, programs_of_host
 from tests.support.sample import Sample, silent
@@ -31,7 +31,7 @@ from tests.support.sample import Sample, silent
 @pytest.fixture(scope="module")
 def packed(
     shared_sample: Sample, sample_lock: Lock, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Toolbox, ImageUnderTest]]:
+) -> Iterator[tuple[Tools, ImageUnderTest]]:
     """A small environment and its image, on what it needs of this machine's own libraries."""
     with pytest.MonkeyPatch.context() as patch:
         clear_settings(patch, keep_registry=False)
@@ -49,7 +49,7 @@ def needs_sandbox() -> None:
 
 
 @pytest.mark.parametrize("name", IMAGE_CHECKS)
-def test_a_packed_image_holds(packed: tuple[Toolbox, ImageUnderTest], name: str) -> None:
+def test_a_packed_image_holds(packed: tuple[Tools, ImageUnderTest], name: str) -> None:
     needs_sandbox()
     toolbox, image = packed
     found = IMAGE_CHECKS[name](image, toolbox, silent)
@@ -59,7 +59,7 @@ def test_a_packed_image_holds(packed: tuple[Toolbox, ImageUnderTest], name: str)
 
 
 def test_it_runs_in_bubblewrap_as_well(
-    packed: tuple[Toolbox, ImageUnderTest], monkeypatch: pytest.MonkeyPatch
+    packed: tuple[Tools, ImageUnderTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if fault := Bubblewrap.fault():
         pytest.skip(fault)
@@ -71,7 +71,7 @@ def test_it_runs_in_bubblewrap_as_well(
 
 
 def test_without_a_sandbox_it_is_not_run(
-    packed: tuple[Toolbox, ImageUnderTest], monkeypatch: pytest.MonkeyPatch
+    packed: tuple[Tools, ImageUnderTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kind in (Namespaces, Bubblewrap):
         monkeypatch.setattr(kind, "fault", staticmethod(lambda: "forbidden by the test"))
@@ -89,7 +89,7 @@ def hand_made(layout: Layout, *programs: str) -> Descriptor:
 
 
 def test_an_image_without_its_tool_fails(
-    packed: tuple[Toolbox, ImageUnderTest], tmp_path: Path
+    packed: tuple[Tools, ImageUnderTest], tmp_path: Path
 ) -> None:
     needs_sandbox()
     toolbox, image = packed
@@ -102,7 +102,7 @@ def test_an_image_without_its_tool_fails(
 
 
 def test_a_command_runs_in_it_on_this_terminal(
-    packed: tuple[Toolbox, ImageUnderTest],
+    packed: tuple[Tools, ImageUnderTest],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -140,7 +140,7 @@ def test_without_an_image_it_says_how_to_get_one(
 
 
 def test_without_a_sandbox_the_reasons_are_told(
-    packed: tuple[Toolbox, ImageUnderTest], monkeypatch: pytest.MonkeyPatch
+    packed: tuple[Tools, ImageUnderTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kind in (Namespaces, Bubblewrap):
         monkeypatch.setattr(kind, "fault", staticmethod(lambda: "forbidden by the test"))

@@ -26,7 +26,7 @@ from elt_env.package.target import Target
 from elt_env.project.project import Project
 from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import environment_of
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 from tests.support.channel import ChannelServer
 from tests.support.locking import CONDA, LONG_AGO, Scene, lock_example
 from tests.support.loopback import running
@@ -76,9 +76,9 @@ def test_what_was_exported_is_adopted_as_the_same_lock(filled: Scene, pip: str) 
     made = lock_example(filled).lock
     files = _exported(made, filled.root, "explicit", pip)
     project = _without_store(filled)
-    found = adopt(open_lock_files(files), made.target, project, open_toolbox, filled.said)
+    found = adopt(open_lock_files(files), made.target, project, open_tools, filled.said)
     assert found.locked.lock.digest == made.digest
-    again = open_toolbox(open_project(project.root), "elt")
+    again = open_tools(open_project(project.root), "elt")
     kept = lock(made.target, again, Said())
     assert (kept.kept, kept.lock) == (True, found.locked.lock)
     before = {each.name: (each.requested, each.required_by) for each in made.packages}
@@ -118,13 +118,13 @@ def test_both_halves_of_one_file_are_the_same_lock(
     path = filled.root / name
     path.write_text(render(made), encoding="utf-8")
     project = _elsewhere(filled)
-    found = adopt(open_lock_files([path]), made.target, project, open_toolbox, filled.said)
+    found = adopt(open_lock_files([path]), made.target, project, open_tools, filled.said)
     assert found.locked.lock.digest == made.digest
     assert found.locked.lock.channels == made.channels
     assert {each.name: each.required_by for each in found.locked.lock.packages} == {
         each.name: each.required_by for each in made.packages
     }
-    assert lock(made.target, open_toolbox(open_project(project.root), "elt"), Said()).kept
+    assert lock(made.target, open_tools(open_project(project.root), "elt"), Said()).kept
 
 
 @pytest.mark.slow
@@ -137,7 +137,7 @@ def test_what_conda_lock_locks_is_adopted(filled: Scene, tmp_path: Path) -> None
     )
     path = conda.conda_lock(spec, tmp_path / "conda-lock.yml")
     project = open_project(filled.root / "project")
-    found = adopt(open_lock_files([path]), _TARGET, project, open_toolbox, filled.said)
+    found = adopt(open_lock_files([path]), _TARGET, project, open_tools, filled.said)
     assert {each.name: each.version for each in found.locked.lock.packages} == {
         "pandas": "2.0",
         "dateutil": "4.0",
@@ -153,7 +153,7 @@ def test_a_spec_is_written_of_what_nothing_else_needs(filled: Scene, pip: str) -
         made = lock_example(filled).lock
         files = _exported(made, filled.root, "explicit", pip)
         project = _elsewhere(filled)
-        found = adopt(open_lock_files(files), made.target, project, open_toolbox, filled.said)
+        found = adopt(open_lock_files(files), made.target, project, open_tools, filled.said)
         assert found.locked.lock.digest == made.digest
         spec = (project.root / "environments/elt.yml").read_text()
         assert spec == (
@@ -162,7 +162,7 @@ def test_a_spec_is_written_of_what_nothing_else_needs(filled: Scene, pip: str) -
         )
         project = open_project(project.root)
         assert environment_of(project.root / "environments/elt.yml", project) == "elt"
-        assert lock(made.target, open_toolbox(project, "elt"), Said()).kept
+        assert lock(made.target, open_tools(project, "elt"), Said()).kept
 
 
 def test_pips_half_alone_gets_a_python_that_is_solved(filled: Scene) -> None:
@@ -172,7 +172,7 @@ def test_pips_half_alone_gets_a_python_that_is_solved(filled: Scene) -> None:
         open_lock_files(files),
         made.target,
         _elsewhere(filled, channels=[filled.channel.url]),
-        open_toolbox,
+        open_tools,
         filled.said,
     )
     assert found.locked.lock.digest == made.digest
@@ -185,11 +185,11 @@ def test_what_does_not_fit_the_spec_is_said_and_nothing_is_written(filled: Scene
     filled.toolbox(conda=["pandas<2", "six"], pip=["dbt", "extra-tool", "click>8"])
     project = _without_store(filled)
     with pytest.raises(SpecError) as refused:
-        adopt(open_lock_files(files), made.target, project, open_toolbox, filled.said)
+        adopt(open_lock_files(files), made.target, project, open_tools, filled.said)
     for part in ("pandas 2.0 is locked", "extra-tool is new", "click 8.0 is locked"):
         assert part in refused.value.problem
     assert "--as elt-2@3.11" in refused.value.remedy
-    assert open_toolbox(project, "elt").store.current_lock(made.target) is None
+    assert open_tools(project, "elt").store.current_lock(made.target) is None
 
 
 def _changed(path: Path, old: str, new: str) -> None:
@@ -206,7 +206,7 @@ def test_a_wrong_hash_is_refused(filled: Scene, form: str) -> None:
     _changed(files[form != "explicit"], package.sha256, "0" * 64)
     project = _elsewhere(filled)
     with pytest.raises(IntegrityError, match=package.name) as refused:
-        adopt(open_lock_files(files), made.target, project, open_toolbox, filled.said)
+        adopt(open_lock_files(files), made.target, project, open_tools, filled.said)
     assert refused.value.exit_code == 5
     _nothing_is_there(project)
 
@@ -239,7 +239,7 @@ def test_a_file_that_is_none_is_refused(scene: Scene, name: str, text: str, word
     scene.toolbox()
     project = _elsewhere(scene)
     with pytest.raises(InputError) as refused:
-        adopt(open_lock_files([path]), _TARGET, project, open_toolbox, scene.said)
+        adopt(open_lock_files([path]), _TARGET, project, open_tools, scene.said)
     assert words in str(refused.value)
     assert refused.value.exit_code == 2
     _nothing_is_there(project)
@@ -275,7 +275,7 @@ def test_what_uv_locks_is_adopted_with_what_a_person_asked_for(filled: Scene) ->
         open_lock_files([place / "uv.lock"]),
         Target("elt", "3.11", this_platform()),
         project,
-        open_toolbox,
+        open_tools,
         filled.said,
     )
     assert {each.name: each.version for each in found.locked.lock.pip} == {
@@ -303,15 +303,13 @@ def test_what_a_url_names_is_named_by_the_spec(filled: Scene, forms: tuple[str, 
     made = lock_example(filled, pip=["dbt", line]).lock
     files = _exported(made, filled.root, *forms)
     project = _elsewhere(filled)
-    found = adopt(open_lock_files(files), made.target, project, open_toolbox, filled.said)
+    found = adopt(open_lock_files(files), made.target, project, open_tools, filled.said)
     assert found.locked.lock.digest == made.digest
     assert found.locked.lock.package("pip", "agate").required_by == ("dbt", "own-lib")
     assert f"- {line}\n" in (project.root / "environments/elt.yml").read_text()
     filled.toolbox(conda=CONDA, pip=["dbt"])
     with pytest.raises(SpecError, match=r"own-lib comes from file:.*the spec names no URL"):
-        adopt(
-            open_lock_files(files), made.target, _without_store(filled), open_toolbox, filled.said
-        )
+        adopt(open_lock_files(files), made.target, _without_store(filled), open_tools, filled.said)
 
 
 def _hashed(*wheels: Path) -> str:
@@ -333,7 +331,7 @@ def test_what_does_not_hold_together_is_noted(filled: Scene) -> None:
     path.write_text(_hashed(tool, click, old, six))
     filled.toolbox(conda=["six"], pip=["tool"])
     project = open_project(filled.root / "project")
-    found = adopt(open_lock_files([path]), _TARGET, project, open_toolbox, filled.said).locked.lock
+    found = adopt(open_lock_files([path]), _TARGET, project, open_tools, filled.said).locked.lock
     assert found.notes[1:] == (
         "six 1.15 is left out: conda's six has it as 1.16",
         "tool needs click>=9, and 8.1 is there",
@@ -349,7 +347,7 @@ def test_two_files_that_contradict_each_other_are_refused(filled: Scene) -> None
         path.write_text(_hashed(*filled.offer_pip("click", version)))
     project = _elsewhere(filled, channels=[filled.channel.url])
     with pytest.raises(InputError, match=r"two versions: click in 8\.0 and 8\.1"):
-        adopt(open_lock_files(paths), _TARGET, project, open_toolbox, filled.said)
+        adopt(open_lock_files(paths), _TARGET, project, open_tools, filled.said)
     _nothing_is_there(project)
 
 
@@ -364,13 +362,13 @@ def test_an_sdist_is_locked_where_the_policy_lets_it_be_built(filled: Scene) -> 
             open_lock_files([path]),
             _TARGET,
             _elsewhere(filled, **places),
-            open_toolbox,
+            open_tools,
             filled.said,
         )
     assert "allow-sdist" in refused.value.remedy
     shutil.rmtree(filled.root / "other")
     allowing = _elsewhere(filled, **{"allow-sdist": ["tool"]}, **places)
-    found = adopt(open_lock_files([path]), _TARGET, allowing, open_toolbox, filled.said)
+    found = adopt(open_lock_files([path]), _TARGET, allowing, open_tools, filled.said)
     assert found.locked.lock.package("pip", "tool").file_name == "tool-1.0.tar.gz"
 
 
@@ -380,7 +378,7 @@ def test_what_is_too_young_for_the_policy_is_said(filled: Scene) -> None:
     path.write_text(_hashed(click))
     project = _elsewhere(filled, channels=[filled.channel.url], cooldown="3 days")
     with pytest.raises(SpecError, match=r"click 9\.0 was younger than the cool-down"):
-        adopt(open_lock_files([path]), _TARGET, project, open_toolbox, filled.said)
+        adopt(open_lock_files([path]), _TARGET, project, open_tools, filled.said)
     _nothing_is_there(project)
 
 
@@ -388,9 +386,7 @@ def test_an_md5_is_enough_where_the_channel_lists_the_package(filled: Scene) -> 
     made = lock_example(filled, pip=()).lock
     (path,) = _exported(made, filled.root, "explicit")
     path.write_text(with_md5(made, path.read_text()))
-    found = adopt(
-        open_lock_files([path]), made.target, _elsewhere(filled), open_toolbox, filled.said
-    )
+    found = adopt(open_lock_files([path]), made.target, _elsewhere(filled), open_tools, filled.said)
     assert found.locked.lock.digest == made.digest
 
 
@@ -401,9 +397,7 @@ def test_a_package_that_its_channel_lists_no_longer_describes_itself(filled: Sce
         content = json.loads(repodata.read_text())
         content["packages.conda"] = {}
         repodata.write_text(json.dumps(content))
-    found = adopt(
-        open_lock_files([path]), made.target, _elsewhere(filled), open_toolbox, filled.said
-    )
+    found = adopt(open_lock_files([path]), made.target, _elsewhere(filled), open_tools, filled.said)
     assert found.locked.lock.digest == made.digest
     assert found.locked.lock.distributions == made.distributions
 
@@ -414,9 +408,9 @@ def test_a_group_that_no_file_has_is_named_with_those_that_there_are(filled: Sce
     files = open_lock_files([place / "uv.lock"])
     project = _elsewhere(filled, channels=[filled.channel.url])
     with pytest.raises(InputError, match="No file has a group prod") as refused:
-        adopt(files, _TARGET, project, open_toolbox, filled.said, groups=("prod",))
+        adopt(files, _TARGET, project, open_tools, filled.said, groups=("prod",))
     assert refused.value.remedy == "Name one of these: dev"
-    found = adopt(files, _TARGET, project, open_toolbox, filled.said, groups=("dev",))
+    found = adopt(files, _TARGET, project, open_tools, filled.said, groups=("dev",))
     assert found.locked.lock.package("pip", "agate").requested
 
 
@@ -426,5 +420,5 @@ def test_packages_for_another_platform_are_refused(filled: Scene) -> None:
     _changed(path, "/linux-64/", "/osx-arm64/")
     project = _elsewhere(filled)
     with pytest.raises(InputError, match="are for osx-arm64, and this machine is linux-64"):
-        adopt(open_lock_files([path]), made.target, project, open_toolbox, filled.said)
+        adopt(open_lock_files([path]), made.target, project, open_tools, filled.said)
     _nothing_is_there(project)

@@ -15,7 +15,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import run
 from elt_env.package.target import Target
 from elt_env.python.interpreters import find_interpreter
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 from tests.support.project import make_project
 from tests.support.said import Said
 from tests.support.sample import Sample
@@ -34,7 +34,7 @@ def _adopted(
         pythons=[sample.python],
     )
     target = Target("elt", sample.python, "linux-64")
-    return adopt([open_prefix(prefix)], target, project, open_toolbox, Said()).locked.lock
+    return adopt([open_prefix(prefix)], target, project, open_tools, Said()).locked.lock
 
 
 def _put(path: Path, text: str) -> None:

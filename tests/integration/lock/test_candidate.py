@@ -9,13 +9,13 @@ import pytest
 from elt_env.errors import PolicyError
 from elt_env.lock.candidate import Candidate, find_candidate
 from elt_env.lock.make import Locked, Resolution, resolve, solve_unless_kept, write
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locking import Scene, target_of
 from tests.support.project import at_moment
 
 
 @pytest.fixture
-def toolbox(scene: Scene) -> Toolbox:
+def toolbox(scene: Scene) -> Tools:
     """The tools of a project with a lock of `tool` 1.0 and `part` 1.0; both have a 1.1."""
     scene.offer_pip("part", "1.0")
     scene.offer_pip("tool", "1.0", requires=["part"])
@@ -26,14 +26,14 @@ def toolbox(scene: Scene) -> Toolbox:
     return made
 
 
-def _find(scene: Scene, toolbox: Toolbox, *upgrade: str) -> Candidate:
+def _find(scene: Scene, toolbox: Tools, *upgrade: str) -> Candidate:
     names = upgrade or None
     found = find_candidate(target_of(toolbox), toolbox, scene.said, upgrade=names)
     assert found is not None
     return found
 
 
-def _take(scene: Scene, toolbox: Toolbox, digest: str, *upgrade: str) -> Locked:
+def _take(scene: Scene, toolbox: Tools, digest: str, *upgrade: str) -> Locked:
     scene.said.clear()
     say = scene.said
     found = solve_unless_kept(
@@ -43,7 +43,7 @@ def _take(scene: Scene, toolbox: Toolbox, digest: str, *upgrade: str) -> Locked:
 
 
 def test_a_candidate_is_found_beside_the_lock_and_taken_as_it_is(
-    scene: Scene, toolbox: Toolbox
+    scene: Scene, toolbox: Tools
 ) -> None:
     target = target_of(toolbox)
     before = toolbox.store.current_lock(target)
@@ -64,9 +64,7 @@ def test_a_candidate_is_found_beside_the_lock_and_taken_as_it_is(
     assert find_candidate(target, toolbox, scene.said, upgrade=()) is None
 
 
-def test_a_candidate_of_before_the_current_lock_is_left_aside(
-    scene: Scene, toolbox: Toolbox
-) -> None:
+def test_a_candidate_of_before_the_current_lock_is_left_aside(scene: Scene, toolbox: Tools) -> None:
     found = _find(scene, toolbox, "part")
     later = toolbox.store.now().replace(year=2100)
     moved = at_moment(toolbox, later)
@@ -78,7 +76,7 @@ def test_a_candidate_of_before_the_current_lock_is_left_aside(
 
 
 def test_a_candidate_that_does_not_satisfy_any_more_is_left_aside(
-    scene: Scene, toolbox: Toolbox
+    scene: Scene, toolbox: Tools
 ) -> None:
     found = _find(scene, toolbox)
     before = toolbox.store.current_lock(target_of(toolbox))
@@ -88,7 +86,7 @@ def test_a_candidate_that_does_not_satisfy_any_more_is_left_aside(
     assert kept.lock == before
 
 
-def test_a_candidate_that_is_gone_or_damaged_is_left_aside(scene: Scene, toolbox: Toolbox) -> None:
+def test_a_candidate_that_is_gone_or_damaged_is_left_aside(scene: Scene, toolbox: Tools) -> None:
     found = _find(scene, toolbox)
     (Path(toolbox.store.lock_directory(found.lock.digest)) / "pylock.toml").write_text("")
     for digest in (found.lock.digest, "sha256:" + "0" * 64, "../../elsewhere"):
@@ -96,7 +94,7 @@ def test_a_candidate_that_is_gone_or_damaged_is_left_aside(scene: Scene, toolbox
         assert f"the candidate {digest} is left aside" in scene.told
 
 
-def test_a_lock_that_was_made_meanwhile_is_kept(scene: Scene, toolbox: Toolbox) -> None:
+def test_a_lock_that_was_made_meanwhile_is_kept(scene: Scene, toolbox: Tools) -> None:
     target, say = target_of(toolbox), scene.said
     late = resolve(solve_unless_kept(target, toolbox, say, upgrade=None), toolbox, say)
     assert isinstance(late, Resolution)
@@ -106,7 +104,7 @@ def test_a_lock_that_was_made_meanwhile_is_kept(scene: Scene, toolbox: Toolbox) 
     assert kept.reasons == ("it was made meanwhile and satisfies",)
 
 
-def test_a_lock_that_would_be_the_same_is_kept_as_it_is(scene: Scene, toolbox: Toolbox) -> None:
+def test_a_lock_that_would_be_the_same_is_kept_as_it_is(scene: Scene, toolbox: Tools) -> None:
     made = scene.lock_with(toolbox, upgrade=None)
     again = scene.lock_with(toolbox, upgrade=None)
     assert (again.kept, again.lock) == (True, made.lock)
@@ -115,7 +113,7 @@ def test_a_lock_that_would_be_the_same_is_kept_as_it_is(scene: Scene, toolbox: T
 
 
 def test_a_target_that_the_policy_does_not_list_takes_no_candidate(
-    scene: Scene, toolbox: Toolbox
+    scene: Scene, toolbox: Tools
 ) -> None:
     found = _find(scene, toolbox)
     other = scene.toolbox(pip=["tool"], pythons=("3.12",))

@@ -10,7 +10,7 @@ import pytest
 from elt_env.errors import ChannelUnreachableError, IndexUnreachableError, PipConflictError
 from elt_env.lock.held import Held, asked_of, held_by_cooldown
 from elt_env.lockfile.document import Lock
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.channel import ChannelServer
 from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import dead_url
@@ -69,7 +69,7 @@ def test_files_without_an_upload_time(stocked: Scene) -> None:
     assert versions_of(taken) == _OLD | {"app": "2.0", "dep": "2.0"}
 
 
-def _held(stocked: Scene, **policy: object) -> tuple[Lock, Toolbox]:
+def _held(stocked: Scene, **policy: object) -> tuple[Lock, Tools]:
     locked = stocked.lock(**_ASKED)
     return locked.lock, stocked.toolbox(**_ASKED, policy=policy)
 

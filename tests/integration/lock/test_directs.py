@@ -19,7 +19,7 @@ from elt_env.lockfile.export import FORMATS
 from elt_env.lockfile.foreign.read import open_lock_files
 from elt_env.pip.repository import check_out
 from elt_env.project.settings import open_project
-from elt_env.toolbox import open_toolbox
+from elt_env.tools import open_tools
 from tests.support.locking import Scene
 from tests.support.said import Said
 from tests.support.sample import silent
@@ -141,7 +141,7 @@ def test_what_was_built_is_adopted_as_the_same_lock(
         path.write_text(FORMATS[name].render(made), encoding="utf-8")
     shutil.rmtree(scene.root / "project/.elt_env")
     project = open_project(scene.root / "project")
-    found = adopt(open_lock_files(files), made.target, project, open_toolbox, scene.said)
+    found = adopt(open_lock_files(files), made.target, project, open_tools, scene.said)
     assert found.locked.lock.digest == made.digest
     assert found.locked.lock.pip[0].required_by == ("tool",)
 

@@ -14,7 +14,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import target_here
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.project import make_project, toolbox_of
 from tests.support.proving import prove
 from tests.support.sample import Sample, run_in, silent
@@ -24,7 +24,7 @@ from tests.support.wheels import make_wheel
 _SAYS = "import tool, mine, linked; print(tool.SAYS, mine.__name__, linked.__name__)"
 
 
-def project_of(sample: Sample, root: Path, installer: str) -> Toolbox:
+def project_of(sample: Sample, root: Path, installer: str) -> Tools:
     """Return the tools of a project that asks for one of each kind."""
     sample.index.add(make_backend(root / "backend"))
     source = write_source(

@@ -16,7 +16,7 @@ from elt_env.lock.diff_report import DiffReport, ExplainedChange, to_json
 from elt_env.lock.explain_diff import explain, read_report
 from elt_env.lock.make import Locked, resolve, solve_unless_kept, write
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locking import Scene, target_of
 from tests.support.said import Said
 from tests.support.wheels import make_wheel
@@ -44,7 +44,7 @@ def _lock(scene: Scene) -> Locked:
     return made
 
 
-def _toolbox(scene: Scene) -> Toolbox:
+def _toolbox(scene: Scene) -> Tools:
     return scene.toolbox(conda=["tally"], pip=_PIP, policy=_NO_COOLDOWN)
 
 

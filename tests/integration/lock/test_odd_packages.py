@@ -17,7 +17,7 @@ from elt_env.image.pack import pack
 from elt_env.lockfile.document import Lock
 from elt_env.proof.checks import CHECKS, NOT_BLOCKING, SMOKE_CHECKS
 from elt_env.release.verify import verify
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.channel import Channel, ChannelServer
 from tests.support.images import content_of, make_root_tar
 from tests.support.index_server import IndexServer
@@ -38,7 +38,7 @@ class Odd:
 
     sample: Sample
     lock: Lock
-    toolbox: Toolbox
+    toolbox: Tools
     prefix: Prefix
 
 

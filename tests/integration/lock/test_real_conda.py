@@ -24,7 +24,7 @@ from elt_env.lockfile.export import FORMATS
 from elt_env.machine.process import clean_environment, run
 from elt_env.release.repair import repair
 from elt_env.release.verify import verify
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.channel import Channel, ChannelServer
 from tests.support.conda_archives import PREFIX, make_archive
 from tests.support.images import entries, make_root_tar
@@ -48,7 +48,7 @@ class Made:
     sample: Sample
     server: ChannelServer
     lock: Lock
-    toolbox: Toolbox
+    toolbox: Tools
     prefix: Prefix
 
     @property

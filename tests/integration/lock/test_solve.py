@@ -28,7 +28,7 @@ from elt_env.pip.port import Resolved
 from elt_env.pip.uv_tool import Uv
 from elt_env.python.interpreters import find_interpreter
 from elt_env.runtime.files import sha256_of
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.channel import ChannelServer, Fault
 from tests.support.forward_proxy import ForwardProxy
 from tests.support.index_server import dead_url
@@ -41,7 +41,7 @@ _HOST = {"channel-fallback": "host"}
 _NONE = {"channel-fallback": "none"}
 
 
-def _solve(scene: Scene, toolbox: Toolbox) -> CondaAnswer:
+def _solve(scene: Scene, toolbox: Tools) -> CondaAnswer:
     target = target_of(toolbox)
     spec = toolbox.project.spec(target.environment)
     scene.said.clear()
@@ -257,7 +257,7 @@ def test_the_host_channel_stands_in(cut_off: Scene, interpreter_here: None) -> N
 class _Recorded(Uv):
     """uv, with what it was asked."""
 
-    def __init__(self, toolbox: Toolbox) -> None:
+    def __init__(self, toolbox: Tools) -> None:
         super().__init__(toolbox.indexes, 120.0)
         self.begun: list[ResolveRequest] = []
         self.asked: list[ResolveRequest] = []
@@ -339,7 +339,7 @@ def test_packages_of_an_earlier_host_channel_are_not_kept(
     assert now.url != before.url
 
 
-def _lock_without_extras(scene: Scene, toolbox: Toolbox) -> Lock:
+def _lock_without_extras(scene: Scene, toolbox: Tools) -> Lock:
     """Make a lock current as an earlier version left it: with its own channel, and no extras."""
     locked = scene.lock_with(toolbox).lock
     earlier = toolbox.project.local_home / "host-channel"

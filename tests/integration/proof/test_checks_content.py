@@ -9,25 +9,25 @@ import pytest
 
 from elt_env.environment.prefix import Prefix
 from elt_env.proof.prove import Finding
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.native import replace
 from tests.support.proving import prove
 from tests.support.sample import Sample, silent
 
 
-def look(prefix: Prefix, toolbox: Toolbox) -> Finding:
+def look(prefix: Prefix, toolbox: Tools) -> Finding:
     evidence = prove("mixed_managers", prefix.lock, toolbox, silent, again=True)
     return Finding(evidence.status, evidence.detail)
 
 
-def test_a_prefix_as_it_was_built(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_prefix_as_it_was_built(prefix: Prefix, toolbox: Tools) -> None:
     found = look(prefix, toolbox)
 
     assert found.status == "passed", found.detail
     assert "2 pip packages" in found.detail
 
 
-def test_a_file_of_conda_overwritten_by_pip(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_file_of_conda_overwritten_by_pip(prefix: Prefix, toolbox: Tools) -> None:
     site = prefix.site_packages
     replace(site / "tally" / "__init__.py", b"def main(): return 'pip was here'\n")
     record = site / "beta-1.0.dist-info" / "RECORD"
@@ -39,7 +39,7 @@ def test_a_file_of_conda_overwritten_by_pip(prefix: Prefix, toolbox: Toolbox) ->
     assert "tally/__init__.py of conda's tally was changed: beta of pip" in found.detail
 
 
-def test_a_second_version_beside_the_first(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_second_version_beside_the_first(prefix: Prefix, toolbox: Tools) -> None:
     first = prefix.site_packages / "alpha-1.0.dist-info"
     second = shutil.copytree(first, first.with_name("alpha-2.0.dist-info"))
     metadata = second / "METADATA"
@@ -51,7 +51,7 @@ def test_a_second_version_beside_the_first(prefix: Prefix, toolbox: Toolbox) -> 
     assert "alpha: locked 1.0, installed 1.0, 2.0" in found.detail
 
 
-def test_records_of_conda_that_are_stale(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_records_of_conda_that_are_stale(prefix: Prefix, toolbox: Tools) -> None:
     record = next((prefix.path / "conda-meta").glob("tally-*.json"))
     record.rename(record.with_name("gone.txt"))
 
@@ -63,9 +63,7 @@ def test_records_of_conda_that_are_stale(prefix: Prefix, toolbox: Toolbox) -> No
 
 
 @pytest.mark.parametrize("fault", ["was changed", "is gone"])
-def test_a_file_of_pip_that_is_not_as_installed(
-    fault: str, prefix: Prefix, toolbox: Toolbox
-) -> None:
+def test_a_file_of_pip_that_is_not_as_installed(fault: str, prefix: Prefix, toolbox: Tools) -> None:
     file = prefix.site_packages / "beta" / "__init__.py"
     replace(file, b"edited = True\n")
     if fault == "is gone":
@@ -77,7 +75,7 @@ def test_a_file_of_pip_that_is_not_as_installed(
     assert found.detail.endswith(f"beta/__init__.py of beta 1.0 {fault}")
 
 
-def test_all_kinds_of_faults_are_told_at_once(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_all_kinds_of_faults_are_told_at_once(prefix: Prefix, toolbox: Tools) -> None:
     site = prefix.site_packages
     shutil.copytree(site / "alpha-1.0.dist-info", site / "alpha-0.9.dist-info")
     replace(site / "tally" / "__init__.py", b"")

@@ -12,7 +12,7 @@ import pytest
 from elt_env.environment.prefix import Prefix
 from elt_env.machine.environment_variables import prefix_environment, user_environment
 from elt_env.proof.prove import Finding
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.native import replace
 from tests.support.proving import prove
 from tests.support.sample import Sample, silent
@@ -21,7 +21,7 @@ from tests.support.sample import Sample, silent
 surroundings = importlib.import_module("elt_env.proof.checks.isolation")
 
 
-def look(prefix: Prefix, toolbox: Toolbox) -> Finding:
+def look(prefix: Prefix, toolbox: Tools) -> Finding:
     evidence = prove("isolation", prefix.lock, toolbox, silent, again=True)
     return Finding(evidence.status, evidence.detail)
 
@@ -36,7 +36,7 @@ def leak(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 def test_a_hostile_caller_changes_nothing(
-    prefix: Prefix, toolbox: Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prefix: Prefix, toolbox: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shadow = tmp_path / "shadow"
     shadow.mkdir()
@@ -55,7 +55,7 @@ def test_a_hostile_caller_changes_nothing(
 
 
 def test_pythonpath_of_the_caller_is_named(
-    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leak(monkeypatch, "PYTHONPATH")
 
@@ -67,7 +67,7 @@ def test_pythonpath_of_the_caller_is_named(
 
 
 def test_a_library_path_of_the_caller_is_named(
-    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leak(monkeypatch, "LD_LIBRARY_PATH")
 
@@ -78,7 +78,7 @@ def test_a_library_path_of_the_caller_is_named(
 
 
 def test_a_program_first_on_path_is_named(
-    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leak(monkeypatch, "PATH")
 
@@ -91,7 +91,7 @@ def test_a_program_first_on_path_is_named(
 
 @pytest.mark.parametrize("variable", ["PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET"])
 def test_any_other_variable_is_named(
-    variable: str, prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    variable: str, prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leak(monkeypatch, variable)
 
@@ -103,7 +103,7 @@ def test_any_other_variable_is_named(
 
 
 def test_the_user_site_is_named(
-    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def leaky(prefix: Path, *, base: Mapping[str, str]) -> dict[str, str]:
         env = prefix_environment(prefix, base=base)
@@ -121,7 +121,7 @@ def test_the_user_site_is_named(
 
 @pytest.mark.parametrize("variable", ["PYTHONPATH", "LD_LIBRARY_PATH", "OPENSSL_MODULES", "PATH"])
 def test_what_reaches_a_persons_command_is_named(
-    variable: str, prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    variable: str, prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def leaky(path: Path, base: Mapping[str, str]) -> dict[str, str]:
         return user_environment(path, base) | {variable: base[variable]}
@@ -141,9 +141,7 @@ def test_what_reaches_a_persons_command_is_named(
     assert told in found.detail
 
 
-def test_a_pth_file_that_leads_out_is_named(
-    prefix: Prefix, toolbox: Toolbox, tmp_path: Path
-) -> None:
+def test_a_pth_file_that_leads_out_is_named(prefix: Prefix, toolbox: Tools, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (prefix.site_packages / "easy.pth").write_text(f"{elsewhere}\n")
@@ -158,7 +156,7 @@ def test_a_pth_file_that_leads_out_is_named(
 
 @pytest.mark.parametrize(("how", "status"), [("append(", "passed"), ("insert(0, ", "failed")])
 def test_a_place_for_plugins_takes_no_module_s_place(
-    how: str, status: str, prefix: Prefix, toolbox: Toolbox
+    how: str, status: str, prefix: Prefix, toolbox: Tools
 ) -> None:
     code = f"import os, sys\nsys.path.{how}os.path.expanduser('~/alpha/plugins'))\n"
     replace(prefix.site_packages / "alpha" / "__init__.py", code.encode())
@@ -171,7 +169,7 @@ def test_a_place_for_plugins_takes_no_module_s_place(
     )
 
 
-def test_a_script_of_another_python_is_named(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_script_of_another_python_is_named(prefix: Prefix, toolbox: Tools) -> None:
     script = prefix.path / "bin" / "alpha"
     replace(script, b"#!/usr/bin/python3\nprint('hello')\n")
     script.chmod(0o755)
@@ -193,7 +191,7 @@ def test_a_store_may_be_reached_by_a_link(
 
 
 def test_a_module_that_hangs_is_named(
-    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(surroundings, "PATIENCE", 3.0)
     replace(prefix.site_packages / "alpha" / "__init__.py", b"import time\ntime.sleep(600)\n")

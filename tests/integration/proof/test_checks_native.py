@@ -11,7 +11,7 @@ from elt_env.environment.build import ensure_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock
 from elt_env.proof.prove import Finding
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.native import (
     an_extension,
     for_another_machine,
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ELF is Linux's"
 
 
 @pytest.fixture
-def toolbox(sample: Sample, tmp_path: Path) -> Toolbox:
+def toolbox(sample: Sample, tmp_path: Path) -> Tools:
     return sample.toolbox(tmp_path / "project")
 
 
 @pytest.fixture
-def prefix(sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path) -> Prefix:
+def prefix(sample: Sample, sample_lock: Lock, toolbox: Tools, tmp_path: Path) -> Prefix:
     """A prefix with `speed`: an extension module, a library of its own, and one of that's."""
     bare = Prefix(sample.build(tmp_path / "bare", sample_lock).path, sample_lock)
     suffix = next((bare.library / "lib-dynload").glob("math.*.so")).name.partition(".")[2]
@@ -54,7 +54,7 @@ def prefix(sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path) 
     return Prefix(ensure_prefix(lock, toolbox, silent).path, lock)
 
 
-def look(name: str, prefix: Prefix, toolbox: Toolbox) -> Finding:
+def look(name: str, prefix: Prefix, toolbox: Tools) -> Finding:
     evidence = prove(name, prefix.lock, toolbox, silent, again=True)
     return Finding(evidence.status, evidence.detail)
 
@@ -63,7 +63,7 @@ def extension(prefix: Prefix) -> Path:
     return next((prefix.site_packages / "speed").glob("math.*.so"))
 
 
-def test_all_is_found_and_fits(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_all_is_found_and_fits(prefix: Prefix, toolbox: Tools) -> None:
     for name in ("binary_abi", "native_libraries"):
         found = look(name, prefix, toolbox)
         assert found.status == "passed", found.detail
@@ -72,7 +72,7 @@ def test_all_is_found_and_fits(prefix: Prefix, toolbox: Toolbox) -> None:
 
 @pytest.mark.parametrize("library", ["libfast.so", "libdeep.so"])
 def test_a_deleted_library_is_named_with_whoever_needs_it(
-    library: str, prefix: Prefix, toolbox: Toolbox
+    library: str, prefix: Prefix, toolbox: Tools
 ) -> None:
     (prefix.site_packages / "speed.libs" / library).unlink()
 
@@ -84,7 +84,7 @@ def test_a_deleted_library_is_named_with_whoever_needs_it(
 
 
 def test_a_library_its_own_package_loads_first_is_excused(
-    prefix: Prefix, toolbox: Toolbox, tmp_path: Path
+    prefix: Prefix, toolbox: Tools, tmp_path: Path
 ) -> None:
     file = extension(prefix)
     replace(file, patched(file.read_bytes(), tmp_path / "w.so", "--remove-rpath"))
@@ -95,7 +95,7 @@ def test_a_library_its_own_package_loads_first_is_excused(
 
 @pytest.mark.parametrize("check", ["binary_abi", "native_libraries"])
 @pytest.mark.parametrize("left", [0, 100])
-def test_a_truncated_file_is_named(left: int, check: str, prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_truncated_file_is_named(left: int, check: str, prefix: Prefix, toolbox: Tools) -> None:
     file = prefix.site_packages / "speed.libs" / "libdeep.so"
     replace(file, file.read_bytes()[:left])
 
@@ -105,7 +105,7 @@ def test_a_truncated_file_is_named(left: int, check: str, prefix: Prefix, toolbo
     assert "libdeep.so of speed 1.0 is no whole ELF file" in found.detail
 
 
-def test_an_extension_for_another_python_is_named(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_an_extension_for_another_python_is_named(prefix: Prefix, toolbox: Tools) -> None:
     file = extension(prefix)
     file.rename(file.with_name("math.cpython-399-x86_64-linux-gnu.so"))
 
@@ -116,7 +116,7 @@ def test_an_extension_for_another_python_is_named(prefix: Prefix, toolbox: Toolb
     assert f"the interpreter is cpython-3{prefix.lock.target.python[2:]}" in found.detail
 
 
-def test_one_file_of_several_for_a_module_is_enough(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_one_file_of_several_for_a_module_is_enough(prefix: Prefix, toolbox: Tools) -> None:
     file = extension(prefix)
     for other in ("math.cpython-399-x86_64-linux-gnu.so", "_slow.abi3.so", "_plain.so"):
         file.with_name(other).write_bytes(file.read_bytes())
@@ -124,7 +124,7 @@ def test_one_file_of_several_for_a_module_is_enough(prefix: Prefix, toolbox: Too
     assert look("binary_abi", prefix, toolbox).status == "passed"
 
 
-def test_native_code_of_another_machine_is_named(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_native_code_of_another_machine_is_named(prefix: Prefix, toolbox: Tools) -> None:
     file = extension(prefix)
     replace(file, for_another_machine(file.read_bytes()))
 
@@ -134,7 +134,7 @@ def test_native_code_of_another_machine_is_named(prefix: Prefix, toolbox: Toolbo
     assert f"speed/{file.name} of speed 1.0 is for AARCH64 with 64 bits" in found.detail
 
 
-def test_a_glibc_that_is_too_old_is_named(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_glibc_that_is_too_old_is_named(prefix: Prefix, toolbox: Tools) -> None:
     file = extension(prefix)
     replace(file, wanting_a_future_glibc(file.read_bytes()))
 
@@ -145,7 +145,7 @@ def test_a_glibc_that_is_too_old_is_named(prefix: Prefix, toolbox: Toolbox) -> N
     assert "libc.so.6 does not have" in found.detail
 
 
-def test_a_wheel_for_another_platform_is_named(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_wheel_for_another_platform_is_named(prefix: Prefix, toolbox: Tools) -> None:
     wheel = prefix.site_packages / "speed-1.0.dist-info" / "WHEEL"
     text = wheel.read_text()
     replace(wheel, text.replace("py3-none-any", "cp399-cp399-manylinux_2_17_x86_64").encode())

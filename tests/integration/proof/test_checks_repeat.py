@@ -14,7 +14,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock
 from elt_env.proof.checks.resolvers import solver_differences
 from elt_env.proof.prove import Finding
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.index_server import Fault
 from tests.support.native import replace
 from tests.support.proving import prove, prove_all
@@ -22,12 +22,12 @@ from tests.support.sample import Sample, silent
 from tests.support.wheels import make_wheel
 
 
-def look(name: str, prefix: Prefix, toolbox: Toolbox) -> Finding:
+def look(name: str, prefix: Prefix, toolbox: Tools) -> Finding:
     evidence = prove(name, prefix.lock, toolbox, silent, again=True)
     return Finding(evidence.status, evidence.detail)
 
 
-def test_a_build_can_be_repeated(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_build_can_be_repeated(prefix: Prefix, toolbox: Tools) -> None:
     found = look("reproducible", prefix, toolbox)
 
     assert found.status == "passed", found.detail
@@ -63,7 +63,7 @@ def _allow(site: Path) -> None:
     ],
 )
 def test_what_a_second_build_does_not_give_is_named(
-    plant: Callable[[Path], None], culprit: str, prefix: Prefix, toolbox: Toolbox
+    plant: Callable[[Path], None], culprit: str, prefix: Prefix, toolbox: Tools
 ) -> None:
     plant(prefix.site_packages)
 
@@ -75,7 +75,7 @@ def test_what_a_second_build_does_not_give_is_named(
     assert list((toolbox.store.local_home / "work").iterdir()) == []
 
 
-def test_pip_comes_to_the_same(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_pip_comes_to_the_same(prefix: Prefix, toolbox: Tools) -> None:
     found = look("solver_differences", prefix, toolbox)
 
     assert found.status == "passed", found.detail
@@ -111,7 +111,7 @@ def dated(sample: Sample, tmp_path: Path) -> Iterator[Prefix]:
 
 
 def test_with_upload_times_pip_is_offered_what_was_out_by_then(
-    dated: Prefix, toolbox: Toolbox
+    dated: Prefix, toolbox: Tools
 ) -> None:
     found = solver_differences(dated, toolbox, silent)
 
@@ -124,7 +124,7 @@ def test_with_upload_times_pip_is_offered_what_was_out_by_then(
 
 @pytest.mark.parametrize("fault", ["no-upload-times", "html-only"])
 def test_without_upload_times_pip_is_offered_nothing_newer_than_locked(
-    fault: Fault, dated: Prefix, toolbox: Toolbox, sample: Sample
+    fault: Fault, dated: Prefix, toolbox: Tools, sample: Sample
 ) -> None:
     sample.index.fault = fault
 
@@ -139,7 +139,7 @@ def test_without_upload_times_pip_is_offered_nothing_newer_than_locked(
 
 @pytest.mark.parametrize("fault", [None, "no-upload-times"])
 def test_a_difference_is_told_with_both_versions(
-    fault: Fault | None, dated: Prefix, toolbox: Toolbox, sample: Sample
+    fault: Fault | None, dated: Prefix, toolbox: Tools, sample: Sample
 ) -> None:
     yanked = next((sample.root / "wheels").glob("gamma-1.0-*"))
     sample.index.yank(yanked)
@@ -157,7 +157,7 @@ def test_a_difference_is_told_with_both_versions(
 
 
 def test_an_index_that_does_not_answer_leaves_not_run(
-    sample: Sample, sample_lock: Lock, prefix: Prefix, toolbox: Toolbox
+    sample: Sample, sample_lock: Lock, prefix: Prefix, toolbox: Tools
 ) -> None:
     sample.index.fault = "500"
 

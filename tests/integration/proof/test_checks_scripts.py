@@ -14,13 +14,13 @@ from elt_env.machine.process import Say
 from elt_env.proof import prove as stage
 from elt_env.proof.checks import scripts
 from elt_env.proof.prove import HEALTH_CHECKS, Finding
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.native import replace
 from tests.support.proving import prove, prove_all
 from tests.support.sample import Sample, silent
 
 
-def look(prefix: Prefix, toolbox: Toolbox, name: str = "console_scripts") -> Finding:
+def look(prefix: Prefix, toolbox: Tools, name: str = "console_scripts") -> Finding:
     evidence = prove(name, prefix.lock, toolbox, silent, again=True)
     return Finding(evidence.status, evidence.detail)
 
@@ -29,14 +29,14 @@ def answer(prefix: Prefix, body: str) -> None:
     replace(prefix.site_packages / "alpha" / "__init__.py", f"def main():\n  {body}\n".encode())
 
 
-def test_scripts_that_answer(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_scripts_that_answer(prefix: Prefix, toolbox: Tools) -> None:
     found = look(prefix, toolbox)
 
     assert found.status == "passed", found.detail
     assert found.detail.startswith("2 scripts answer")
 
 
-def test_a_script_whose_module_is_gone(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_script_whose_module_is_gone(prefix: Prefix, toolbox: Tools) -> None:
     shutil.rmtree(prefix.site_packages / "alpha")
 
     found = look(prefix, toolbox)
@@ -47,7 +47,7 @@ def test_a_script_whose_module_is_gone(prefix: Prefix, toolbox: Toolbox) -> None
 
 
 def test_a_script_that_fails_and_one_that_hangs(
-    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(prefix, "raise SystemExit('no tables today')")
     found = look(prefix, toolbox)
@@ -61,7 +61,7 @@ def test_a_script_that_fails_and_one_that_hangs(
     assert found.detail == "alpha --help did not answer within 1 s"
 
 
-def test_a_program_that_is_not_in_bin(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_program_that_is_not_in_bin(prefix: Prefix, toolbox: Tools) -> None:
     (prefix.path / "bin" / "tally").unlink()
 
     found = look(prefix, toolbox)
@@ -82,7 +82,7 @@ def points(prefix: Prefix, text: str) -> None:
     ],
 )
 def test_an_entry_point_of_what_nobody_asked_for(
-    reference: str, culprit: str, prefix: Prefix, toolbox: Toolbox
+    reference: str, culprit: str, prefix: Prefix, toolbox: Tools
 ) -> None:
     points(prefix, f"[console_scripts]\nbeta-run = {reference}\n")
     (prefix.path / "bin" / "beta-run").touch()
@@ -93,7 +93,7 @@ def test_an_entry_point_of_what_nobody_asked_for(
     assert found.detail == f"beta-run ({reference}) of beta: {culprit}"
 
 
-def test_what_is_optional_is_told_and_passed_by(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_what_is_optional_is_told_and_passed_by(prefix: Prefix, toolbox: Tools) -> None:
     (prefix.site_packages / "beta" / "plugin.py").write_text("import absentee\n")
     points(prefix, "[some.group]\nplug = beta.plugin\nextra = beta.nowhere [more]\n")
 
@@ -118,11 +118,11 @@ def test_extra_imports_of_what_is_there(sample: Sample, tmp_path: Path) -> None:
     assert found.detail.startswith("google.cloud.bigquery.dbapi of google-cloud-bigquery 1.0: ")
 
 
-def test_extra_imports_of_what_is_not_there(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_extra_imports_of_what_is_not_there(prefix: Prefix, toolbox: Tools) -> None:
     assert look(prefix, toolbox, "extra_imports").status == "passed"
 
 
-def test_all_checks_in_their_order(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_all_checks_in_their_order(prefix: Prefix, toolbox: Tools) -> None:
     names = ["imports", "pip_check", "mixed_managers"]
 
     found = prove_all(prefix.lock, toolbox, silent, names=names)
@@ -133,9 +133,9 @@ def test_all_checks_in_their_order(prefix: Prefix, toolbox: Toolbox) -> None:
 
 
 def test_what_cannot_run_is_not_run_and_the_others_go_on(
-    prefix: Prefix, toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
+    prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(prefix: Prefix, toolbox: Toolbox, say: Say) -> Finding:
+    def unreachable(prefix: Prefix, toolbox: Tools, say: Say) -> Finding:
         del prefix, toolbox, say
         raise IndexUnreachableError("The index does not answer.", "Check the network.")
 
@@ -151,7 +151,7 @@ def test_what_cannot_run_is_not_run_and_the_others_go_on(
 
 
 def test_nothing_is_recorded_of_a_prefix_that_is_not_there(
-    sample_lock: Lock, toolbox: Toolbox
+    sample_lock: Lock, toolbox: Tools
 ) -> None:
     with pytest.raises(ToolError, match="not built"):
         prove_all(sample_lock, toolbox, silent)

@@ -9,7 +9,7 @@ import pytest
 
 from elt_env.environment.prefix import Prefix
 from elt_env.proof.checks.smoke_dagster import dagster_smoke, postgres_programs
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.overlay import make_overlay, plant
 from tests.support.proving import toolbox_at
 from tests.support.sample import silent
@@ -29,11 +29,11 @@ def prefix(tmp_path: Path) -> Prefix:
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     return toolbox_at(tmp_path / "project")
 
 
-def test_every_part_works(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_every_part_works(prefix: Prefix, toolbox: Tools) -> None:
     finding = dagster_smoke(prefix, toolbox, silent)
     assert finding.status == "passed", finding
     for part in (
@@ -48,7 +48,7 @@ def test_every_part_works(prefix: Prefix, toolbox: Toolbox) -> None:
 
 
 def test_what_of_the_family_belongs_to_another_dagster_is_named(
-    prefix: Prefix, toolbox: Toolbox
+    prefix: Prefix, toolbox: Tools
 ) -> None:
     # 1.13.27 and 0.29.27 belong together; this one is a minor behind.
     _, minor, patch = map(int, importlib.metadata.version("dagster").split("."))

@@ -8,7 +8,7 @@ import pytest
 
 from elt_env.environment.prefix import Prefix
 from elt_env.proof.checks.smoke_dbt import dbt_smoke
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.overlay import make_overlay, own_copy, plant
 from tests.support.proving import toolbox_at
 from tests.support.sample import silent
@@ -76,7 +76,7 @@ def prefix(tmp_path: Path) -> Prefix:
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     return toolbox_at(tmp_path / "project")
 
 
@@ -97,7 +97,7 @@ def offer_adapter(prefix: Prefix, client: str) -> None:
 
 
 def test_without_meltano_dbt_builds_over_the_rows_all_the_same(
-    prefix: Prefix, toolbox: Toolbox
+    prefix: Prefix, toolbox: Tools
 ) -> None:
     finding = dbt_smoke(prefix, toolbox, silent)
     assert finding.status == "passed", finding
@@ -105,7 +105,7 @@ def test_without_meltano_dbt_builds_over_the_rows_all_the_same(
     assert finding.counts["nodes"] > 50
 
 
-def test_a_macro_that_breaks_is_found(prefix: Prefix, toolbox: Toolbox) -> None:
+def test_a_macro_that_breaks_is_found(prefix: Prefix, toolbox: Tools) -> None:
     path = own_copy(prefix, "dbt/include/duckdb/macros/adapters.sql")
     path.write_text(path.read_text() + "\n{% macro duckdb__broken() %}{{ nowhere( }}{% endmacro %}")
     finding = dbt_smoke(prefix, toolbox, silent)
@@ -114,7 +114,7 @@ def test_a_macro_that_breaks_is_found(prefix: Prefix, toolbox: Toolbox) -> None:
 
 
 def test_another_adapter_is_compiled_with_a_profile_of_its_type(
-    prefix: Prefix, toolbox: Toolbox
+    prefix: Prefix, toolbox: Tools
 ) -> None:
     offer_adapter(prefix, "the_client")
     plant(prefix, "the_client/__init__.py", "")
@@ -133,7 +133,7 @@ def test_another_adapter_is_compiled_with_a_profile_of_its_type(
     ],
 )
 def test_a_driver_that_only_a_connection_imports(
-    prefix: Prefix, toolbox: Toolbox, client: str, content: str, status: str
+    prefix: Prefix, toolbox: Tools, client: str, content: str, status: str
 ) -> None:
     offer_adapter(prefix, client)
     plant(prefix, "the_client/__init__.py", content)

@@ -22,7 +22,7 @@ from elt_env.proof.checks.finding import Finding
 from elt_env.proof.prove import Prover, image_prover
 from elt_env.release.promote import promote
 from elt_env.store.evidence import Evidence, Status
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.isolation import clear_settings
 from tests.support.own_checks import offer_tools, own_toolbox
 from tests.support.proving import pretend_proven, prove_all
@@ -316,7 +316,7 @@ def test_a_check_that_writes_where_it_may_not_fails(
     assert remedy in found.detail
 
 
-def _promote(toolbox: Toolbox, lock: Lock) -> None:
+def _promote(toolbox: Tools, lock: Lock) -> None:
     promote(lock.target, toolbox, silent, trigger="a test", by="a test")
 
 

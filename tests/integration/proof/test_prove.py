@@ -18,21 +18,21 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.proof.checks.inputs import check_inputs
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.proving import prove, prove_all
 from tests.support.said import Said
 from tests.support.sample import Sample, silent
 
 
 @pytest.fixture
-def toolbox(sample: Sample, sample_lock: Lock, tmp_path: Path) -> Toolbox:
+def toolbox(sample: Sample, sample_lock: Lock, tmp_path: Path) -> Tools:
     """Tools of a project in which the sample lock is built."""
     opened = sample.toolbox(tmp_path)
     ensure_prefix(sample_lock, opened, silent)
     return opened
 
 
-def prefix_of(lock: Lock, toolbox: Toolbox) -> Prefix:
+def prefix_of(lock: Lock, toolbox: Tools) -> Prefix:
     return Prefix(toolbox.store.prefix_path(lock), lock)
 
 
@@ -45,18 +45,18 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def break_alpha(
-    lock: Lock, toolbox: Toolbox, how: str = "raise RuntimeError('alpha is broken')"
+    lock: Lock, toolbox: Tools, how: str = "raise RuntimeError('alpha is broken')"
 ) -> Path:
     module = prefix_of(lock, toolbox).site_packages / "alpha" / "__init__.py"
     edit(module, "def main", f"{how}\ndef main")
     return module
 
 
-def log(toolbox: Toolbox, place: str) -> str:
+def log(toolbox: Tools, place: str) -> str:
     return (toolbox.store.local_home / place).read_text()
 
 
-def test_what_holds_leaves_evidence(sample_lock: Lock, toolbox: Toolbox) -> None:
+def test_what_holds_leaves_evidence(sample_lock: Lock, toolbox: Tools) -> None:
     before = toolbox.store.now().replace(microsecond=0)
     said = Said()
 
@@ -71,7 +71,7 @@ def test_what_holds_leaves_evidence(sample_lock: Lock, toolbox: Toolbox) -> None
     assert "imports: passed: 3 modules import" in said
 
 
-def test_evidence_that_holds_is_kept_until_asked_again(sample_lock: Lock, toolbox: Toolbox) -> None:
+def test_evidence_that_holds_is_kept_until_asked_again(sample_lock: Lock, toolbox: Tools) -> None:
     first = prove("imports", sample_lock, toolbox, silent)
     break_alpha(sample_lock, toolbox)
     said = Said()
@@ -85,7 +85,7 @@ def test_evidence_that_holds_is_kept_until_asked_again(sample_lock: Lock, toolbo
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "run bit", "link"])
 def test_evidence_holds_until_a_project_that_the_check_ran_changes(
-    change: str, sample_lock: Lock, toolbox: Toolbox
+    change: str, sample_lock: Lock, toolbox: Tools
 ) -> None:
     project = toolbox.project.root / "dbt_project"
     (project / "models").mkdir(parents=True)
@@ -117,7 +117,7 @@ def test_evidence_holds_until_a_project_that_the_check_ran_changes(
 
 
 def test_a_check_is_run_again_when_what_it_reads_changed(
-    sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path
+    sample: Sample, sample_lock: Lock, toolbox: Tools, tmp_path: Path
 ) -> None:
     prove("imports", sample_lock, toolbox, silent)
     pip_check = prove("pip_check", sample_lock, toolbox, silent)
@@ -132,7 +132,7 @@ def test_a_check_is_run_again_when_what_it_reads_changed(
 
 
 def test_evidence_that_was_recorded_without_inputs_does_not_hold(
-    sample_lock: Lock, toolbox: Toolbox
+    sample_lock: Lock, toolbox: Tools
 ) -> None:
     known = prove("imports", sample_lock, toolbox, silent)
     toolbox.store.record(sample_lock.digest, replace(known, inputs={}))
@@ -144,7 +144,7 @@ def test_evidence_that_was_recorded_without_inputs_does_not_hold(
     assert said[1] == "imports: checking"
 
 
-def test_a_check_that_failed_is_run_again(sample_lock: Lock, toolbox: Toolbox) -> None:
+def test_a_check_that_failed_is_run_again(sample_lock: Lock, toolbox: Tools) -> None:
     module = break_alpha(sample_lock, toolbox)
     failed = prove("imports", sample_lock, toolbox, silent)
     assert failed.status == "failed"
@@ -161,7 +161,7 @@ def test_a_check_that_failed_is_run_again(sample_lock: Lock, toolbox: Toolbox) -
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 @pytest.mark.parametrize("needs", ["absentee>=2", "beta>=7", "tally<1"])
 def test_pip_check_names_the_culprit(  # noqa: PLR0917
-    needs: str, installer: str, sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path
+    needs: str, installer: str, sample: Sample, sample_lock: Lock, toolbox: Tools, tmp_path: Path
 ) -> None:
     metadata = prefix_of(sample_lock, toolbox).site_packages / "alpha-1.0.dist-info/METADATA"
     edit(metadata, "Requires-Dist: beta>=1", f"Requires-Dist: {needs}")
@@ -176,7 +176,7 @@ def test_pip_check_names_the_culprit(  # noqa: PLR0917
     assert evidence.detail in log(toolbox, evidence.log)
 
 
-def test_an_extra_that_is_missing_is_named(sample_lock: Lock, toolbox: Toolbox) -> None:
+def test_an_extra_that_is_missing_is_named(sample_lock: Lock, toolbox: Tools) -> None:
     site = prefix_of(sample_lock, toolbox).site_packages
     edit(
         site / "alpha-1.0.dist-info/METADATA", "Requires-Dist: beta>=1", "Requires-Dist: beta[far]"
@@ -313,9 +313,7 @@ def test_what_a_newer_protobuf_generated_is_told(sample: Sample, tmp_path: Path)
     assert "gencode 99.0.0" in line
 
 
-def test_only_the_first_of_many_faults_are_in_the_detail(
-    sample_lock: Lock, toolbox: Toolbox
-) -> None:
+def test_only_the_first_of_many_faults_are_in_the_detail(sample_lock: Lock, toolbox: Tools) -> None:
     site = prefix_of(sample_lock, toolbox).site_packages
     names = [f"part_{n}" for n in range(8)]
     record = site / "alpha-1.0.dist-info/RECORD"
@@ -345,7 +343,7 @@ def test_nothing_is_proven_of_a_prefix_that_is_not_there(
 def test_the_command_line_fails_when_a_check_does(  # noqa: PLR0917
     sample: Sample,
     sample_lock: Lock,
-    toolbox: Toolbox,
+    toolbox: Tools,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -365,7 +363,7 @@ def test_the_command_line_fails_when_a_check_does(  # noqa: PLR0917
 
 
 def test_a_check_that_hangs_fails(
-    sample: Sample, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path
+    sample: Sample, sample_lock: Lock, toolbox: Tools, tmp_path: Path
 ) -> None:
     break_alpha(sample_lock, toolbox, "__import__('time').sleep(600)")
     hasty = sample.toolbox(tmp_path)

@@ -29,7 +29,7 @@ from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
 from elt_env.release.verify import verify, verify_prefix
 from elt_env.store.collected import Item
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.builder import Builder
 from tests.support.images import blobs, make_root_tar
 from tests.support.sample import Sample, run_in, silent
@@ -44,7 +44,7 @@ _LIMIT = 30.0
 class World:
     """A store with two locks, each with its prefix and its image; nobody refers to either."""
 
-    toolbox: Toolbox
+    toolbox: Tools
     one: Lock
     two: Lock
 

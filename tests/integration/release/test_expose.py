@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from elt_env.cli import main
 from elt_env.release.promote import promote
 from elt_env.release.store import ReleaseStore
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import keep_current, pretend_built, pretend_proven, toolbox_at
 from tests.support.sample import silent
@@ -22,14 +22,14 @@ _NAME = _OLD.target.name
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     """A project in which the old lock is released, with the programs `tool` and `more`."""
     toolbox = toolbox_at(tmp_path / "project")
     _release(toolbox, 0)
     return toolbox
 
 
-def _release(toolbox: Toolbox, number: int) -> None:
+def _release(toolbox: Tools, number: int) -> None:
     lock = (_OLD, _NEW)[number]
     keep_current(lock, toolbox)
     pretend_built(lock, toolbox, "tool", "more")
@@ -37,7 +37,7 @@ def _release(toolbox: Toolbox, number: int) -> None:
     promote(_OLD.target, toolbox, silent, trigger="", by="")
 
 
-def _type(toolbox: Toolbox, *arguments: str, path: str = os.defpath) -> Result:
+def _type(toolbox: Tools, *arguments: str, path: str = os.defpath) -> Result:
     """Run `elt-env expose` as a person whose home is beside the project."""
     root = toolbox.project.root
     own = {"ELT_ENV_PROJECT": str(root), "HOME": str(root.parent / "person"), "PATH": path}
@@ -60,7 +60,7 @@ def _state(path: Path) -> tuple[int, ...]:
     return found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns
 
 
-def test_a_link_follows_the_release(toolbox: Toolbox, tmp_path: Path) -> None:
+def test_a_link_follows_the_release(toolbox: Tools, tmp_path: Path) -> None:
     link = tmp_path / "person/.local/bin/tool"
     done = _type(toolbox, "tool")
     assert done.stdout == f"{link}\n", done.stderr
@@ -70,7 +70,7 @@ def test_a_link_follows_the_release(toolbox: Toolbox, tmp_path: Path) -> None:
     assert _runs(link) == f"{toolbox.store.prefix_path(_NEW)}/bin/tool"
 
 
-def test_again_it_changes_nothing_and_is_taken_away_once(toolbox: Toolbox, tmp_path: Path) -> None:
+def test_again_it_changes_nothing_and_is_taken_away_once(toolbox: Tools, tmp_path: Path) -> None:
     place = tmp_path / "bin"
     _ok(_type(toolbox, "tool", "--to", str(place)))
     before = _state(place / "tool")
@@ -89,7 +89,7 @@ def test_again_it_changes_nothing_and_is_taken_away_once(toolbox: Toolbox, tmp_p
 @pytest.mark.parametrize("kind", ["file", "link", "dangling", "directory", "other store"])
 @pytest.mark.parametrize("more", [(), ("--remove",)])
 def test_what_somebody_else_made_stays(
-    toolbox: Toolbox, tmp_path: Path, kind: str, more: tuple[str, ...]
+    toolbox: Tools, tmp_path: Path, kind: str, more: tuple[str, ...]
 ) -> None:
     place = tmp_path / "bin"
     tool = place / "tool"
@@ -114,9 +114,7 @@ def test_what_somebody_else_made_stays(
     assert [*place.iterdir()] == [tool]
 
 
-def test_a_link_of_another_target_of_the_store_is_replaced(
-    toolbox: Toolbox, tmp_path: Path
-) -> None:
+def test_a_link_of_another_target_of_the_store_is_replaced(toolbox: Tools, tmp_path: Path) -> None:
     releases = ReleaseStore(toolbox.store)
     link = tmp_path / "bin/tool"
     link.parent.mkdir()
@@ -126,7 +124,7 @@ def test_a_link_of_another_target_of_the_store_is_replaced(
     assert [*link.parent.iterdir()] == [link]
 
 
-def test_a_program_that_comes_first_is_named(toolbox: Toolbox, tmp_path: Path) -> None:
+def test_a_program_that_comes_first_is_named(toolbox: Tools, tmp_path: Path) -> None:
     first, place = tmp_path / "first", tmp_path / "bin"
     first.mkdir()
     (first / "tool").write_text("#!/bin/sh\n")
@@ -144,7 +142,7 @@ def test_a_program_that_comes_first_is_named(toolbox: Toolbox, tmp_path: Path) -
     ],
 )
 def test_what_cannot_be_exposed(
-    toolbox: Toolbox, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+    toolbox: Tools, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     place = tmp_path / "bin"
     done = _type(toolbox, *arguments, "--to", str(place))

@@ -10,7 +10,7 @@ import pytest
 
 from elt_env.machine.platform import target_here
 from elt_env.release.notify import notify
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.chat import Chat, chatting
 from tests.support.index_server import dead_url
 from tests.support.project import make_project, toolbox_of
@@ -25,12 +25,12 @@ def chat() -> Iterator[Chat]:
         yield made
 
 
-def tools(root: Path, **policy: object) -> Toolbox:
+def tools(root: Path, **policy: object) -> Tools:
     named = {key.replace("_", "-"): value for key, value in policy.items()}
     return toolbox_of(make_project(root, channels=["c"], index=dead_url(), policy=named))
 
 
-def told(toolbox: Toolbox, outcome: Any = "relocked") -> tuple[bool, str]:
+def told(toolbox: Tools, outcome: Any = "relocked") -> tuple[bool, str]:
     lines = Said()
     target = target_here("elt", "3.11")
     done = notify(

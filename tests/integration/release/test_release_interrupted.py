@@ -17,7 +17,7 @@ from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
 from elt_env.release.store import ReleaseStore
 from elt_env.report.show import show
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.mover import mover
 from tests.support.proving import keep_current, prepare, pretend_proven, toolbox_at
@@ -30,7 +30,7 @@ _AT_ONCE = 20
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     """A project in which the old lock is released, and the new one is the proven current one."""
     toolbox = toolbox_at(tmp_path)
     for lock in (_OLD, _NEW):
@@ -40,7 +40,7 @@ def toolbox(tmp_path: Path) -> Toolbox:
     return toolbox
 
 
-def released(toolbox: Toolbox) -> str:
+def released(toolbox: Tools) -> str:
     """Return the digest of the release, when all who can be asked tell the same."""
     releases = ReleaseStore(toolbox.store)
     done = subprocess.run(
@@ -60,9 +60,7 @@ def released(toolbox: Toolbox) -> str:
     return runs
 
 
-def test_killed_at_each_step_of_a_promotion_and_a_roll_back(
-    toolbox: Toolbox, tmp_path: Path
-) -> None:
+def test_killed_at_each_step_of_a_promotion_and_a_roll_back(toolbox: Tools, tmp_path: Path) -> None:
     history = ReleaseStore(toolbox.store).history
     moved_early = []
     with mover(tmp_path) as moves:
@@ -102,7 +100,7 @@ def locks(
 
 
 @pytest.fixture
-def real(sample: Sample, locks: tuple[Lock, Lock], tmp_path: Path) -> Toolbox:
+def real(sample: Sample, locks: tuple[Lock, Lock], tmp_path: Path) -> Tools:
     """A project in which both are built, and the first is released."""
     toolbox = sample.toolbox(tmp_path)
     for lock in locks:
@@ -112,7 +110,7 @@ def real(sample: Sample, locks: tuple[Lock, Lock], tmp_path: Path) -> Toolbox:
     return toolbox
 
 
-def switch_to(lock: Lock, toolbox: Toolbox) -> None:
+def switch_to(lock: Lock, toolbox: Tools) -> None:
     keep_current(lock, toolbox)
     promote(lock.target, toolbox, silent, trigger="", by="")
 
@@ -129,7 +127,7 @@ print(sys.prefix, sys.executable, tally.__file__, decimal.__file__, own, sep="\\
 """
 
 
-def test_a_switch_disturbs_no_program_that_runs(real: Toolbox, locks: tuple[Lock, Lock]) -> None:
+def test_a_switch_disturbs_no_program_that_runs(real: Tools, locks: tuple[Lock, Lock]) -> None:
     bin_ = ReleaseStore(real.store).entry_points(locks[0].target.name)
     with started(bin_ / "python", "-c", _LATE) as programs:
         switch_to(locks[1], real)
@@ -167,7 +165,7 @@ def started(*command: str | Path) -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def test_programs_that_start_while_it_is_switched_again_and_again(
-    real: Toolbox, locks: tuple[Lock, Lock]
+    real: Tools, locks: tuple[Lock, Lock]
 ) -> None:
     tally = ReleaseStore(real.store).entry_points(locks[0].target.name) / "tally"
     done: list[subprocess.CompletedProcess[str]] = []

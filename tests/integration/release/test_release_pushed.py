@@ -18,7 +18,7 @@ from elt_env.release.move import MoveResult
 from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
 from elt_env.release.store import ReleaseStore
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.loopback import dead_url
 from tests.support.proving import lose_image, prepare, pretend_packed, toolbox_at
@@ -42,11 +42,11 @@ def place(registry: str, request: pytest.FixtureRequest) -> str:
     return f"{registry}/team/{request.node.name.replace('_', '-')}"
 
 
-def move(toolbox: Toolbox) -> MoveResult:
+def move(toolbox: Tools) -> MoveResult:
     return promote(_TARGET, toolbox, print, trigger="a reason", by="a test")
 
 
-def back(toolbox: Toolbox, to: Lock | None = None) -> MoveResult:
+def back(toolbox: Tools, to: Lock | None = None) -> MoveResult:
     digest = to.digest if to else None
     return roll_back(_TARGET, toolbox, print, to=digest, trigger="a reason", by="a test")
 
@@ -64,7 +64,7 @@ def tags(place: str) -> dict[str, str]:
     return {tag: digest for tag, digest in found.items() if not tag.startswith("sha256-")}
 
 
-def released(toolbox: Toolbox) -> str | None:
+def released(toolbox: Tools) -> str | None:
     release = ReleaseStore(toolbox.store).current(_TARGET.name)
     return release.digest if release else None
 

@@ -28,7 +28,7 @@ from elt_env.release.repair import mend as mend_target
 from elt_env.release.repair import repair
 from elt_env.release.verify import require_whole, verify
 from elt_env.store.locks import Store
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.builder import Builder
 from tests.support.images import make_root_tar
 from tests.support.sample import Sample, run_in, silent
@@ -37,7 +37,7 @@ Change = Callable[[Path], None]
 
 
 @pytest.fixture
-def toolbox(sample: Sample, sample_lock: Lock, tmp_path: Path) -> Toolbox:
+def toolbox(sample: Sample, sample_lock: Lock, tmp_path: Path) -> Tools:
     """A project whose store has the lock, its prefix and its image."""
     base = str(make_root_tar(tmp_path / "root.tar"))
     toolbox = sample.toolbox(tmp_path / "project", image_base=base)
@@ -46,23 +46,23 @@ def toolbox(sample: Sample, sample_lock: Lock, tmp_path: Path) -> Toolbox:
     return toolbox
 
 
-def prefix_of(lock: Lock, toolbox: Toolbox) -> Prefix:
+def prefix_of(lock: Lock, toolbox: Tools) -> Prefix:
     return Prefix(toolbox.store.prefix_path(lock), lock)
 
 
-def mend(lock: Lock, toolbox: Toolbox) -> tuple[Damage, ...]:
+def mend(lock: Lock, toolbox: Tools) -> tuple[Damage, ...]:
     repair(lock, verify(lock, toolbox.store, silent), toolbox, silent)
     return verify(lock, toolbox.store, silent)
 
 
-def test_what_was_just_built_is_whole(sample_lock: Lock, toolbox: Toolbox) -> None:
+def test_what_was_just_built_is_whole(sample_lock: Lock, toolbox: Tools) -> None:
     pack(sample_lock, toolbox.project, toolbox.store, silent)
     before = list_prefix(prefix_of(sample_lock, toolbox).path).files
     assert verify(sample_lock, toolbox.store, silent) == ()
     assert list_prefix(prefix_of(sample_lock, toolbox).path).files == before
 
 
-def test_a_target_is_mended_once(sample_lock: Lock, toolbox: Toolbox) -> None:
+def test_a_target_is_mended_once(sample_lock: Lock, toolbox: Tools) -> None:
     toolbox.store.set_current(sample_lock.target, sample_lock.digest, toolbox.store.now())
     overwrite(prefix_of(sample_lock, toolbox).site_packages / "alpha" / "__init__.py")
     (damage,) = mend_target(sample_lock.target, toolbox, silent)
@@ -112,7 +112,7 @@ _TAGGED = ["lib/python{0}/site-packages/beta-1.0.dist-info/METADATA", "share/", 
 
 
 def test_every_kind_of_damage_is_named_and_mended(
-    sample: Sample, sample_lock: Lock, toolbox: Toolbox
+    sample: Sample, sample_lock: Lock, toolbox: Tools
 ) -> None:
     prefix = prefix_of(sample_lock, toolbox)
     for name in ("empty", "closed"):
@@ -149,7 +149,7 @@ def test_every_kind_of_damage_is_named_and_mended(
     assert run_in(prefix.path, "tally").returncode == 0
 
 
-def test_bytecode_that_was_lost_is_compiled_again(sample_lock: Lock, toolbox: Toolbox) -> None:
+def test_bytecode_that_was_lost_is_compiled_again(sample_lock: Lock, toolbox: Tools) -> None:
     prefix = prefix_of(sample_lock, toolbox)
     before = list_prefix(prefix.path).files
     lost = next(each for each in sorted(before) if "alpha" in each and each.endswith(".pyc"))
@@ -160,7 +160,7 @@ def test_bytecode_that_was_lost_is_compiled_again(sample_lock: Lock, toolbox: To
 
 
 def test_an_edit_in_place_reaches_the_cache_and_is_mended_there_too(
-    sample_lock: Lock, toolbox: Toolbox
+    sample_lock: Lock, toolbox: Tools
 ) -> None:
     prefix = prefix_of(sample_lock, toolbox)
     module = prefix.site_packages / "alpha" / "__init__.py"
@@ -177,7 +177,7 @@ def test_an_edit_in_place_reaches_the_cache_and_is_mended_there_too(
 
 
 def test_a_prefix_whose_list_is_gone_is_compared_with_another_build(
-    sample_lock: Lock, toolbox: Toolbox
+    sample_lock: Lock, toolbox: Tools
 ) -> None:
     prefix = prefix_of(sample_lock, toolbox)
     list_path(prefix.path).unlink()
@@ -188,7 +188,7 @@ def test_a_prefix_whose_list_is_gone_is_compared_with_another_build(
     assert run_in(prefix.path, "tally").returncode == 0
 
 
-def test_the_files_of_a_lock_are_written_again(sample_lock: Lock, toolbox: Toolbox) -> None:
+def test_the_files_of_a_lock_are_written_again(sample_lock: Lock, toolbox: Tools) -> None:
     directory = Path(toolbox.store.lock_directory(sample_lock.digest))
     (directory / "conda-linux-64.lock").write_text("# nothing\n")
     (directory / "pylock.toml").unlink()
@@ -205,7 +205,7 @@ def test_the_files_of_a_lock_are_written_again(sample_lock: Lock, toolbox: Toolb
 def test_a_layer_that_was_changed_is_packed_again(
     keep_time: bool,  # noqa: FBT001  # pytest passes it
     sample_lock: Lock,
-    toolbox: Toolbox,
+    toolbox: Tools,
 ) -> None:
     image = pack(sample_lock, toolbox.project, toolbox.store, silent).image
     layout = ImageStore(toolbox.store).layout
@@ -267,7 +267,7 @@ _LAYOUT: list[tuple[str, Change, str]] = [
 ]
 
 
-def test_every_file_of_an_image_is_named_and_mended(sample_lock: Lock, toolbox: Toolbox) -> None:
+def test_every_file_of_an_image_is_named_and_mended(sample_lock: Lock, toolbox: Tools) -> None:
     image = pack(sample_lock, toolbox.project, toolbox.store, silent).image
     home = toolbox.store.local_home
     images = ImageStore(Store(home))
@@ -296,7 +296,7 @@ def test_every_file_of_an_image_is_named_and_mended(sample_lock: Lock, toolbox: 
 
 @pytest.mark.parametrize("moment", ["once more", "conda: linked", "repair: lib"])
 def test_killed_while_it_mends_what_works_works_and_the_next_one_completes(
-    moment: str, sample_lock: Lock, toolbox: Toolbox, tmp_path: Path
+    moment: str, sample_lock: Lock, toolbox: Tools, tmp_path: Path
 ) -> None:
     prefix = prefix_of(sample_lock, toolbox)
     overwrite(prefix.path / "bin" / "tally")

@@ -16,7 +16,7 @@ from elt_env.follow.reports import Report, State, write_report
 from elt_env.release.promote import promote
 from elt_env.report.metrics import metrics_text, registry_of, write_metrics
 from elt_env.store.local import LocalDocuments
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import prepare, pretend_proven, toolbox_at
 from tests.support.sample import silent
@@ -28,7 +28,7 @@ _NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     """A project with a release, a check that failed since, and three followers."""
     toolbox = toolbox_at(tmp_path / "project")
     prepare(_LOCK, toolbox)
@@ -53,7 +53,7 @@ def values(text: str) -> dict[tuple[str, str], float]:
     }
 
 
-def test_they_say_what_the_store_says(toolbox: Toolbox) -> None:
+def test_they_say_what_the_store_says(toolbox: Tools) -> None:
     found = values(metrics_text(toolbox.project))
     assert found[("readable", "")] == 1
     assert found[("release", "")] == 1
@@ -67,7 +67,7 @@ def test_they_say_what_the_store_says(toolbox: Toolbox) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="Debian's prometheus is not installed")
-def test_promtool_finds_no_fault(toolbox: Toolbox) -> None:
+def test_promtool_finds_no_fault(toolbox: Tools) -> None:
     done = subprocess.run(
         ["promtool", "check", "metrics"],
         input=metrics_text(toolbox.project),
@@ -79,14 +79,14 @@ def test_promtool_finds_no_fault(toolbox: Toolbox) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_what_cannot_be_read_is_told(toolbox: Toolbox) -> None:
+def test_what_cannot_be_read_is_told(toolbox: Tools) -> None:
     pointer = toolbox.store.local_home / "targets" / _NAME / "lock.json"
     pointer.write_text("changed by hand")
     found = values(metrics_text(toolbox.project))
     assert found == {("readable", ""): 0}
 
 
-def test_a_file_is_replaced_and_http_is_answered(toolbox: Toolbox, tmp_path: Path) -> None:
+def test_a_file_is_replaced_and_http_is_answered(toolbox: Tools, tmp_path: Path) -> None:
     from prometheus_client import start_http_server
 
     path = tmp_path / "elt-env.prom"

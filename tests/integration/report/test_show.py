@@ -14,7 +14,7 @@ from elt_env.errors import InputError, IntegrityError, PolicyError
 from elt_env.lockfile.document import Lock
 from elt_env.python.interpreters import list_interpreters
 from elt_env.report.show import find_lock, pick_python, previous_lock, show
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.channel import Channel
 from tests.support.index_server import dead_url
 from tests.support.locks import lock_of, pip_package
@@ -24,12 +24,12 @@ from tests.support.sample import Sample, silent
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     """Tools of a project without a lock."""
     return toolbox_of(make_project(tmp_path, channels=[dead_url()], index=dead_url()))
 
 
-def keep(lock: Lock, toolbox: Toolbox) -> Lock:
+def keep(lock: Lock, toolbox: Tools) -> Lock:
     """Make a lock the current one of its target."""
     toolbox.store.write_lock(lock)
     toolbox.store.set_current(lock.target, lock.digest, toolbox.store.now())
@@ -72,7 +72,7 @@ def test_a_target_from_nothing_to_proven(
     assert shown == show(target, toolbox.store).to_json()
 
 
-def test_a_lock_is_found_by_target_digest_and_directory(toolbox: Toolbox) -> None:
+def test_a_lock_is_found_by_target_digest_and_directory(toolbox: Tools) -> None:
     lock = keep(lock_of(pip_package("alpha")), toolbox)
     bare = lock.digest.removeprefix("sha256:")
     directory = toolbox.store.lock_directory(lock.digest)
@@ -81,7 +81,7 @@ def test_a_lock_is_found_by_target_digest_and_directory(toolbox: Toolbox) -> Non
         assert find_lock(text, toolbox.store) == lock
 
 
-def test_a_relative_directory_is_found(toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_directory_is_found(toolbox: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = keep(lock_of(), toolbox)
     directory = Path(toolbox.store.lock_directory(lock.digest))
     monkeypatch.chdir(directory.parent)
@@ -101,7 +101,7 @@ def test_a_relative_directory_is_found(toolbox: Toolbox, monkeypatch: pytest.Mon
     ],
 )
 def test_a_lock_that_is_not_there(
-    text: str, words: str, toolbox: Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, words: str, toolbox: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(lock_of(), toolbox)
     monkeypatch.chdir(tmp_path)
@@ -109,7 +109,7 @@ def test_a_lock_that_is_not_there(
         find_lock(text, toolbox.store)
 
 
-def test_the_start_of_several_digests(toolbox: Toolbox) -> None:
+def test_the_start_of_several_digests(toolbox: Tools) -> None:
     # With 17 locks two start with the same of 16 digits.
     locks = [keep(lock_of(pip_package("alpha", f"1.{n}")), toolbox) for n in range(17)]
     starts = [lock.digest.removeprefix("sha256:")[0] for lock in locks]
@@ -120,7 +120,7 @@ def test_the_start_of_several_digests(toolbox: Toolbox) -> None:
     assert "a directory with a lock.json" in caught.value.remedy
 
 
-def test_the_lock_before(toolbox: Toolbox) -> None:
+def test_the_lock_before(toolbox: Tools) -> None:
     first, second, third = (lock_of(pip_package("alpha", f"1.{n}")) for n in range(3))
     target = first.target
     assert previous_lock(target, toolbox.store) is None
@@ -134,7 +134,7 @@ def test_the_lock_before(toolbox: Toolbox) -> None:
     assert previous_lock(target, toolbox.store) == second
 
 
-def test_the_lock_before_was_edited(toolbox: Toolbox) -> None:
+def test_the_lock_before_was_edited(toolbox: Tools) -> None:
     first = keep(lock_of(pip_package("alpha", "1.0")), toolbox)
     keep(lock_of(pip_package("alpha", "1.1")), toolbox)
     path = Path(toolbox.store.lock_directory(first.digest)) / "lock.json"

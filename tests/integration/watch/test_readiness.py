@@ -10,7 +10,7 @@ import pytest
 
 from elt_env.lock.make import lock
 from elt_env.machine.platform import target_here
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from elt_env.watch.readiness import Look, Readiness, judge
 from elt_env.watch.store import ReadinessStore
 from elt_env.watch.trial import examine_python, pythons_to_examine
@@ -27,7 +27,7 @@ OTHER = "3.12"  # the policy lists 3.11 alone
 _FAILS = "import sys\nif sys.version_info >= (3, 12):\n    raise ImportError('no asyncore')\n"
 
 
-def look(toolbox: Toolbox, *, at: datetime = MOMENT, said: Said | None = None) -> Readiness:
+def look(toolbox: Tools, *, at: datetime = MOMENT, said: Said | None = None) -> Readiness:
     """Look at the other Python, at a moment."""
     say = said if said is not None else Said()
     return examine_python(ENVIRONMENT, OTHER, at_moment(toolbox, at), say)

@@ -18,7 +18,7 @@ from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
 from elt_env.report.standing import Standing, to_markdown
 from elt_env.report.standing_of import standing_of
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import MOMENT, lock_of, pip_package, python_package
 from tests.support.proving import keep_current, prepare, pretend_built, pretend_proven, toolbox_at
 from tests.support.sample import silent
@@ -31,12 +31,12 @@ _CHECK = "elt_current_lock_in_use"
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     return toolbox_at(tmp_path)
 
 
 @pytest.fixture
-def defs(toolbox: Toolbox) -> dg.Definitions:
+def defs(toolbox: Tools) -> dg.Definitions:
     policy = Policy(environments={"elt": _ENVIRONMENT})
     project = EltProject(directory=str(toolbox.project.root))
     return dg.Definitions.merge(
@@ -85,7 +85,7 @@ def look(
     ],
 )
 def test_what_waits_is_told_with_the_reason_and_what_to_do(
-    toolbox: Toolbox, state: str, why: str, remedy: str
+    toolbox: Tools, state: str, why: str, remedy: str
 ) -> None:
     if state == "rolled back":
         for lock in (_OLD, _NEW):
@@ -108,7 +108,7 @@ def test_what_waits_is_told_with_the_reason_and_what_to_do(
 
 
 def test_what_is_in_use_passes_and_its_numbers_can_be_plotted(
-    toolbox: Toolbox, defs: dg.Definitions, instance: dg.DagsterInstance
+    toolbox: Tools, defs: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     prepare(_NEW, toolbox)
     promote(_NEW.target, toolbox, silent, trigger="by test", by="test")
@@ -121,7 +121,7 @@ def test_what_is_in_use_passes_and_its_numbers_can_be_plotted(
 
 
 def test_the_run_that_failed_last_is_told_until_one_is_well(
-    toolbox: Toolbox, defs: dg.Definitions, instance: dg.DagsterInstance
+    toolbox: Tools, defs: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     keep_current(_NEW, toolbox)
     assert not run(defs, "promote", instance)
@@ -132,7 +132,7 @@ def test_the_run_that_failed_last_is_told_until_one_is_well(
 
 
 def test_the_sensor_writes_it_when_something_changed_and_takes_no_run(
-    toolbox: Toolbox, defs: dg.Definitions, instance: dg.DagsterInstance
+    toolbox: Tools, defs: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     sensor = defs.resolve_sensor_def("overview_sensor")
 

@@ -14,7 +14,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import prepare, toolbox_at
 
@@ -26,12 +26,12 @@ _KEY = dg.AssetKey(["elt", "release"])
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     return toolbox_at(tmp_path)
 
 
 @pytest.fixture
-def defs(toolbox: Toolbox) -> dg.Definitions:
+def defs(toolbox: Tools) -> dg.Definitions:
     project = EltProject(directory=str(toolbox.project.root))
     return dg.Definitions.merge(
         dg.Definitions(assets=environment_assets("elt", _POLICY), resources={"project": project}),
@@ -63,18 +63,18 @@ def shown(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {name: value.value for name, value in made.metadata.items()}
 
 
-def history(toolbox: Toolbox) -> tuple[Release, ...]:
+def history(toolbox: Tools) -> tuple[Release, ...]:
     return ReleaseStore(toolbox.store).history("elt@3.11")
 
 
-def release(toolbox: Toolbox, defs: dg.Definitions, *locks: Lock) -> None:
+def release(toolbox: Tools, defs: dg.Definitions, *locks: Lock) -> None:
     for lock in locks:
         prepare(lock, toolbox)
         assert run(defs, "promote").success
 
 
 def test_a_promotion_shows_what_it_is_what_changed_its_proof_and_its_use(
-    toolbox: Toolbox, defs: dg.Definitions
+    toolbox: Tools, defs: dg.Definitions
 ) -> None:
     release(toolbox, defs, _OLD)
     prepare(_NEW, toolbox)
@@ -98,7 +98,7 @@ def test_a_promotion_shows_what_it_is_what_changed_its_proof_and_its_use(
 
 @pytest.mark.parametrize("job", ["promote", "rollback"])
 def test_the_reason_that_a_person_writes_is_kept(
-    toolbox: Toolbox, defs: dg.Definitions, job: str
+    toolbox: Tools, defs: dg.Definitions, job: str
 ) -> None:
     release(toolbox, defs, _OLD, _NEW)
     prepare(_OLD, toolbox)
@@ -120,7 +120,7 @@ def test_a_job_for_which_no_python_was_chosen_says_which_there_are(
 
 
 def test_a_refused_promotion_fails_and_names_the_check(
-    toolbox: Toolbox, defs: dg.Definitions
+    toolbox: Tools, defs: dg.Definitions
 ) -> None:
     release(toolbox, defs, _OLD)
     toolbox.store.write_lock(_NEW)
@@ -132,9 +132,7 @@ def test_a_refused_promotion_fails_and_names_the_check(
     assert [each.digest for each in history(toolbox)] == [_OLD.digest]
 
 
-def test_a_roll_back_and_no_way_forward_but_a_persons(
-    toolbox: Toolbox, defs: dg.Definitions
-) -> None:
+def test_a_roll_back_and_no_way_forward_but_a_persons(toolbox: Tools, defs: dg.Definitions) -> None:
     release(toolbox, defs, _OLD, _NEW)
     content = shown(run(defs, "rollback"))
     assert (content["digest"], content["outcome"]) == (_OLD.digest, "rolled back")
@@ -148,14 +146,14 @@ def test_a_roll_back_and_no_way_forward_but_a_persons(
     assert shown(run(defs, "promote"))["digest"] == _NEW.digest
 
 
-def test_a_roll_back_to_a_digest(toolbox: Toolbox, defs: dg.Definitions) -> None:
+def test_a_roll_back_to_a_digest(toolbox: Tools, defs: dg.Definitions) -> None:
     third = lock_of(python_package(), pip_package("alpha", "1.2"))
     release(toolbox, defs, _OLD, _NEW, third)
     assert shown(run(defs, "rollback", to=_OLD.digest[7:19]))["digest"] == _OLD.digest
 
 
 def test_where_to_and_why_can_be_typed_into_the_launchpad(
-    toolbox: Toolbox, defs: dg.Definitions
+    toolbox: Tools, defs: dg.Definitions
 ) -> None:
     release(toolbox, defs, _OLD, _NEW)
     config = {"to": _OLD.digest[7:19], "why": "dbt test fails"}

@@ -14,7 +14,7 @@ from elt_env.machine.process import unheard
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.image import ImageUnderTest
 from elt_env.proof.checks.image_content import image_content
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.layouts import (
     USERS,
     Entry,
@@ -45,7 +45,7 @@ _BASE: list[Entry] = [
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toolbox:
+def toolbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     monkeypatch.setenv("HOME", str(tmp_path / "people" / "ann"))
     index = "https://ann:pa55-w0rd%2Fof%20index@packages.example.invalid/simple"
     return toolbox_of(
@@ -57,7 +57,7 @@ Look = Callable[..., Finding]
 
 
 @pytest.fixture
-def look(tmp_path: Path, toolbox: Toolbox) -> Look:
+def look(tmp_path: Path, toolbox: Tools) -> Look:
     def check(*entries: Entry, base: list[Entry] = _BASE) -> Finding:
         layout = Layout(tmp_path / "oci")
         layers = [

@@ -13,7 +13,7 @@ from elt_env.proof.proof import examine
 from elt_env.release.move import MoveResult
 from elt_env.release.promote import promote
 from elt_env.release.store import ReleaseStore
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import (
     keep_current,
@@ -34,11 +34,11 @@ _APPLY = tuple(name for name in CHECKS if name not in SMOKE_CHECKS)
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     return toolbox_at(tmp_path)
 
 
-def move(toolbox: Toolbox, lock: Lock | None = None, *, unasked: bool = False) -> MoveResult:
+def move(toolbox: Tools, lock: Lock | None = None, *, unasked: bool = False) -> MoveResult:
     digest = lock.digest if lock else None
     return promote(
         *(_TARGET, toolbox, print),
@@ -49,12 +49,12 @@ def move(toolbox: Toolbox, lock: Lock | None = None, *, unasked: bool = False) -
     )
 
 
-def released(toolbox: Toolbox) -> str | None:
+def released(toolbox: Tools) -> str | None:
     release = ReleaseStore(toolbox.store).current(_TARGET.name)
     return release.digest if release else None
 
 
-def test_a_proven_lock_becomes_the_release(toolbox: Toolbox) -> None:
+def test_a_proven_lock_becomes_the_release(toolbox: Tools) -> None:
     prefix = prepare(_LOCK, toolbox)
     moved = move(toolbox)
     release = moved.release
@@ -68,7 +68,7 @@ def test_a_proven_lock_becomes_the_release(toolbox: Toolbox) -> None:
     assert str(prefix) in (releases.entry_points(_TARGET.name) / "tool").read_text()
 
 
-def test_the_next_one_is_the_next_number(toolbox: Toolbox) -> None:
+def test_the_next_one_is_the_next_number(toolbox: Tools) -> None:
     prepare(_LOCK, toolbox)
     first = move(toolbox).release
     prepare(_NEXT, toolbox)
@@ -78,7 +78,7 @@ def test_the_next_one_is_the_next_number(toolbox: Toolbox) -> None:
 
 
 def test_what_is_the_release_already_is_kept(
-    toolbox: Toolbox, capsys: pytest.CaptureFixture[str]
+    toolbox: Tools, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepare(_LOCK, toolbox)
     first = move(toolbox).release
@@ -89,7 +89,7 @@ def test_what_is_the_release_already_is_kept(
     assert "it is the release already" in capsys.readouterr().out
 
 
-def test_a_lock_that_is_not_the_current_one_can_be_named(toolbox: Toolbox) -> None:
+def test_a_lock_that_is_not_the_current_one_can_be_named(toolbox: Tools) -> None:
     prepare(_LOCK, toolbox)
     prepare(_NEXT, toolbox)
     assert move(toolbox, _LOCK).release.digest == _LOCK.digest
@@ -98,7 +98,7 @@ def test_a_lock_that_is_not_the_current_one_can_be_named(toolbox: Toolbox) -> No
 # What is missing
 
 
-def test_without_a_lock_or_a_prefix(toolbox: Toolbox) -> None:
+def test_without_a_lock_or_a_prefix(toolbox: Tools) -> None:
     with pytest.raises(InputError, match=r"no lock of elt@3\.11"):
         move(toolbox)
     keep_current(_LOCK, toolbox)
@@ -108,7 +108,7 @@ def test_without_a_lock_or_a_prefix(toolbox: Toolbox) -> None:
     assert "elt-env build elt@3.11" in raised.value.remedy
 
 
-def test_a_refusal_names_every_check_and_what_to_do(toolbox: Toolbox) -> None:
+def test_a_refusal_names_every_check_and_what_to_do(toolbox: Tools) -> None:
     prepare(_LOCK, toolbox)
     move(toolbox)
     keep_current(_NEXT, toolbox)
@@ -138,7 +138,7 @@ def test_a_refusal_names_every_check_and_what_to_do(toolbox: Toolbox) -> None:
     assert released(toolbox) == _LOCK.digest
 
 
-def test_a_refusal_of_another_lock_says_how_to_make_it_the_current_one(toolbox: Toolbox) -> None:
+def test_a_refusal_of_another_lock_says_how_to_make_it_the_current_one(toolbox: Tools) -> None:
     prepare(_LOCK, toolbox)
     toolbox.store.write_lock(_NEXT)
     pretend_built(_NEXT, toolbox)
@@ -148,7 +148,7 @@ def test_a_refusal_of_another_lock_says_how_to_make_it_the_current_one(toolbox: 
     assert f"elt-env build elt@3.11 --lock {place}" in raised.value.remedy
 
 
-def test_what_has_failed_since_it_was_released_leaves_the_release(toolbox: Toolbox) -> None:
+def test_what_has_failed_since_it_was_released_leaves_the_release(toolbox: Tools) -> None:
     prepare(_LOCK, toolbox)
     move(toolbox)
     pretend_proven(_LOCK, toolbox, names=["imports"], status="failed")
@@ -160,7 +160,7 @@ def test_what_has_failed_since_it_was_released_leaves_the_release(toolbox: Toolb
 # What is required
 
 
-def test_a_smoke_check_applies_where_its_tools_are_locked(toolbox: Toolbox) -> None:
+def test_a_smoke_check_applies_where_its_tools_are_locked(toolbox: Tools) -> None:
     for tool, check in (
         ("dbt-core", "dbt_smoke"),
         ("meltano", "meltano_smoke"),
@@ -176,7 +176,7 @@ def test_a_smoke_check_applies_where_its_tools_are_locked(toolbox: Toolbox) -> N
     assert "dagster_smoke: elt@3.11 has no dagster" in nothing
 
 
-def test_the_checks_on_an_image_apply_where_there_is_one(toolbox: Toolbox) -> None:
+def test_the_checks_on_an_image_apply_where_there_is_one(toolbox: Tools) -> None:
     prepare(_LOCK, toolbox)
     image = pretend_packed(_LOCK, toolbox, proven=False)
     with pytest.raises(ProofError, match="image_runs was not run"):
@@ -187,7 +187,7 @@ def test_the_checks_on_an_image_apply_where_there_is_one(toolbox: Toolbox) -> No
     assert moved.release.evidence["image_runs"] == "passed"
 
 
-def test_evidence_on_another_image_does_not_count(toolbox: Toolbox) -> None:
+def test_evidence_on_another_image_does_not_count(toolbox: Tools) -> None:
     prepare(_LOCK, toolbox)
     pretend_packed(_LOCK, toolbox, seed=1)
     pretend_packed(_LOCK, toolbox, seed=2, proven=False)
@@ -195,7 +195,7 @@ def test_evidence_on_another_image_does_not_count(toolbox: Toolbox) -> None:
         move(toolbox)
 
 
-def test_a_new_image_of_the_released_lock_is_a_release(toolbox: Toolbox) -> None:
+def test_a_new_image_of_the_released_lock_is_a_release(toolbox: Tools) -> None:
     prepare(_LOCK, toolbox)
     assert move(toolbox).release.image is None
     image = pretend_packed(_LOCK, toolbox)
@@ -246,7 +246,7 @@ def test_a_check_that_there_is_none_of(tmp_path: Path, key: str) -> None:
 # By itself
 
 
-def test_what_was_rolled_back_from_is_promoted_by_a_person_only(toolbox: Toolbox) -> None:
+def test_what_was_rolled_back_from_is_promoted_by_a_person_only(toolbox: Tools) -> None:
     for lock in (_LOCK, _NEXT):
         prepare(lock, toolbox)
         move(toolbox)
@@ -264,7 +264,7 @@ def test_what_was_rolled_back_from_is_promoted_by_a_person_only(toolbox: Toolbox
     assert move(toolbox, unasked=True).kept == "it is the release already"
 
 
-def test_what_was_not_rolled_back_from_is_promoted_by_itself(toolbox: Toolbox) -> None:
+def test_what_was_not_rolled_back_from_is_promoted_by_itself(toolbox: Tools) -> None:
     prepare(_LOCK, toolbox)
     assert move(toolbox, unasked=True).release.digest == _LOCK.digest
     prepare(_NEXT, toolbox)

@@ -11,7 +11,7 @@ from elt_env.errors import InputError, IntegrityError, PolicyError, ToolError
 from elt_env.lockfile.document import Lock
 from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import prepare, toolbox_at
 
@@ -22,16 +22,16 @@ _TARGET = _A.target
 
 
 @pytest.fixture
-def toolbox(tmp_path: Path) -> Toolbox:
+def toolbox(tmp_path: Path) -> Tools:
     return toolbox_at(tmp_path)
 
 
-def _release(lock: Lock, toolbox: Toolbox) -> None:
+def _release(lock: Lock, toolbox: Tools) -> None:
     prepare(lock, toolbox)
     promote(_TARGET, toolbox, print, trigger="a reason", by="a test")
 
 
-def _prefix_of(path: Path, toolbox: Toolbox) -> str:
+def _prefix_of(path: Path, toolbox: Tools) -> str:
     [digest] = (
         lock.digest
         for lock in (_A, _B)
@@ -40,7 +40,7 @@ def _prefix_of(path: Path, toolbox: Toolbox) -> str:
     return digest
 
 
-def test_the_path_stays_and_leads_to_what_is_released(toolbox: Toolbox) -> None:
+def test_the_path_stays_and_leads_to_what_is_released(toolbox: Tools) -> None:
     root = toolbox.project.root
     _release(_A, toolbox)
     path = released_tool("tool", _TARGET.name, root)
@@ -55,7 +55,7 @@ def test_the_path_stays_and_leads_to_what_is_released(toolbox: Toolbox) -> None:
 
 
 def test_no_other_program_of_the_name_is_taken(
-    toolbox: Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toolbox: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other" / "dbt"
     other.parent.mkdir()
@@ -70,17 +70,17 @@ def test_no_other_program_of_the_name_is_taken(
 
 
 @pytest.mark.parametrize("name", ["", "..", "../dbt", "/usr/bin/dbt", "bin/dbt"])
-def test_a_path_is_no_program(toolbox: Toolbox, name: str) -> None:
+def test_a_path_is_no_program(toolbox: Tools, name: str) -> None:
     with pytest.raises(InputError, match="not the name of a program"):
         released_tool(name, project=toolbox.project.root)
 
 
-def test_an_environment_that_is_not_there_is_named(toolbox: Toolbox) -> None:
+def test_an_environment_that_is_not_there_is_named(toolbox: Tools) -> None:
     with pytest.raises(PolicyError, match="no environment 'nope'"):
         released_tool("dbt", "nope@3.11", toolbox.project.root)
 
 
-def test_entry_points_that_were_set_to_an_older_release_are_not_used(toolbox: Toolbox) -> None:
+def test_entry_points_that_were_set_to_an_older_release_are_not_used(toolbox: Tools) -> None:
     for each in (_A, _B):
         _release(each, toolbox)
     pointer = released_tool("tool", project=toolbox.project.root).parents[1]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Toolbox:
+class Tools:
     """The tools of one environment, and where their work is kept.
 
     Each tool is loaded when it is first used: to load them all takes longer than most commands.
@@ -181,7 +181,7 @@ class Toolbox:
         return self.policy.tool_limit.total_seconds()
 
 
-def open_toolbox(project: Project, environment: str, now: Clock = utc_now) -> Toolbox:
+def open_tools(project: Project, environment: str, now: Clock = utc_now) -> Tools:
     """Return the tools that the policy names for one environment.
 
     Raises:
@@ -189,7 +189,7 @@ def open_toolbox(project: Project, environment: str, now: Clock = utc_now) -> To
     """
     home = project.local_home
     key = partial(read_evidence_key, project.policy.evidence_key, project.root, home)
-    return Toolbox(
+    return Tools(
         project=project,
         name=environment,
         environment=project.environment(environment),
