@@ -36,10 +36,11 @@ def skipped(offered: Iterable[str], one: str, other: str) -> tuple[str, ...]:
     ends = (one, other) if is_older(one, other) else (other, one)
     low, high = ends
     between = {each for each in offered if is_older(low, each) and is_older(each, high)}
-    return tuple(sorted(filter(_is_final, sorted(between)), key=cmp_to_key(_order)))
+    return tuple(sorted(filter(is_final, sorted(between)), key=cmp_to_key(_order)))
 
 
-def _is_final(version: str) -> bool:
+def is_final(version: str) -> bool:
+    """Tell whether a version is none that comes before its release (PEP 440)."""
     parsed = _parsed(version)
     # In its normal form only: conda's 2025b is not 2025's beta.
     return parsed is None or str(parsed) != version or not parsed.is_prerelease

@@ -22,6 +22,7 @@ from elt_env.lock.core import (
     units_of,
     ways,
 )
+from elt_env.lock.diff_facts import is_final
 from elt_env.lock.directs import prepare
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.joint_choice import Choice
@@ -309,5 +310,7 @@ def _changes(problem: JointProblem, choice: Choice, locked: Lock | None) -> tupl
         older = package.requested and is_older(now[each], package.version)
         reason = Reasons(problem, choice).reason(each, package.version) if older else ""
         because = f", since {reason}" if reason and not reason.startswith("the spec ") else ""
-        found.append(f"{each} {package.version} → {now[each]}{because}")
+        early = is_final(package.version) and not is_final(now[each])
+        told = ", a pre-release, since nothing final may be taken" if early else ""
+        found.append(f"{each} {package.version} → {now[each]}{told}{because}")
     return tuple(found)

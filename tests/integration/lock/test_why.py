@@ -66,6 +66,15 @@ def test_what_is_possible_is_shown_with_what_would_change(scene: Scene) -> None:
     assert (found.units, found.changes) == ((), ("click 9.0 → 8.0",))
 
 
+def test_a_pre_release_that_alone_is_possible_is_called_one(scene: Scene) -> None:
+    _fill(scene)
+    scene.offer_pip("click", "10.0a1")
+    toolbox = scene.toolbox(conda=["pandas"], pip=["dbt", "click"])
+    scene.lock_with(toolbox)
+    found = why_not(target_of(toolbox), "click>=9.5", toolbox, print)
+    assert found.changes == ("click 9.0 → 10.0a1, a pre-release, since nothing final may be taken",)
+
+
 def test_both_from_the_command_line(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     _fill(scene)
     toolbox = scene.toolbox(conda=["pandas"], pip=["dbt"])
