@@ -6,23 +6,34 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from elt_env.bundle.archive import write_archive
 from elt_env.bundle.listing import Entry, Listing
-from elt_env.bundle.names import LOCK, archive_entry, built_entry, is_sdist, spec_entry
+from elt_env.bundle.names import (
+    LOCK,
+    archive_entry,
+    built_entry,
+    is_sdist,
+    plugins_entry,
+    spec_entry,
+)
 from elt_env.bundle.signature import sign, signature_path
 from elt_env.environment.build import require_lock
 from elt_env.environment.locked_files import locked_files
+from elt_env.environment.prefix import Prefix
 from elt_env.environment.prefix_tools import PrefixTools
+from elt_env.environment.recorded_files import wheel_of_sdist
 from elt_env.errors import InputError
-from elt_env.lock.plugin_locks import plugin_locks
+from elt_env.lock.plugin_lock import PluginLock, carried_not, packages_of
+from elt_env.lock.plugin_locks import plugin_locks, render_plugin_lock
 from elt_env.lock.satisfaction import unsatisfied
 from elt_env.lockfile import lock_json
-from elt_env.lockfile.document import Lock
+from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.runtime.files import sha256_of, write_atomically, writing_atomically
@@ -68,19 +79,39 @@ def pack_bundle(
             + "\n  ".join(reasons),
             f"Make a new one: elt-env lock {target.name}",
         )
-    return write_bundle(lock, tools, path, say, key=key)
+    return write_bundle(lock, tools, path, say, key=key, plugins=_plugins(lock, tools, say))
 
 
-def write_bundle(
-    lock: Lock, tools: PrefixTools, path: Path, say: Say, *, key: Path | None = None
+def write_bundle(  # noqa: PLR0913  # what goes into it, and how
+    lock: Lock,
+    tools: PrefixTools,
+    path: Path,
+    say: Say,
+    *,
+    key: Path | None = None,
+    plugins: Mapping[str, PluginLock] = MappingProxyType({}),
 ) -> Listing:
-    """Write the bundle of any lock, as `pack_bundle` that of the current one, with today's spec."""
+    """Write the bundle of any lock, as `pack_bundle` that of the current one, with today's spec.
+
+    With the locks of plugins, by the checks that run them, the archives of these go along.
+    """
     target = lock.target
     files = _spec_files(tools.project.spec(target.environment), tools.project.root)
+    archives = {
+        each.entry.name: each
+        for each in (
+            *_conda_archives(lock, tools, say),
+            *_pip_archives((*lock.pip, *packages_of(plugins.values())), lock, tools, say),
+        )
+    }
     members = [
         _text(LOCK, lock_json.render(lock).encode()),
         *_spec_members(files),
-        *sorted(_archives(lock, tools, say), key=lambda each: each.entry.name),
+        *(
+            _text(plugins_entry(name), render_plugin_lock(plugins[name]))
+            for name in sorted(plugins)
+        ),
+        *(archives[name] for name in sorted(archives)),
     ]
     listing = Listing(next(iter(files)), tuple(each.entry for each in members))
     if key:
@@ -88,8 +119,6 @@ def write_bundle(
     opened = {each.entry: each.open for each in members}
     with writing_atomically(path) as file:
         write_archive(file, listing, lambda entry: opened[entry](), say)
-    for check in plugin_locks(tools.store.documents, target):
-        say(f"bundle: the plugins that {check} installs are not in it", logging.WARNING)
     if lock.channel_source == "host":
         say(
             "bundle: conda's packages are of the HOST CHANNEL, made on this machine: they work "
@@ -120,13 +149,34 @@ def _spec_files(spec: Spec, root: Path) -> dict[str, Path]:
     return {each.relative_to(above).as_posix(): each for each in files}
 
 
-def _archives(lock: Lock, tools: PrefixTools, say: Say) -> Iterator[_Member]:
-    """Yield the archives of a lock, fetched where they are not kept."""
+def _plugins(lock: Lock, tools: PrefixTools, say: Say) -> dict[str, PluginLock]:
+    """Return the locks of plugins that a bundle carries, with a wheel of each sdist in them."""
+    found = {}
+    prefix = Prefix(tools.store.prefix_path(lock), lock)
+    for check, each in plugin_locks(tools.store.documents, lock.target).items():
+        why = carried_not(each) or ("" if prefix.ready else f"{lock.target.name} is not built")
+        if why:
+            say(f"bundle: the plugins that {check} installs are not in it: {why}", logging.WARNING)
+            continue
+        found[check] = each
+        for package in filter(is_sdist, packages_of([each])):
+            wheel_of_sdist(package, prefix, tools.files, say)
+    return found
+
+
+def _conda_archives(lock: Lock, tools: PrefixTools, say: Say) -> Iterator[_Member]:
+    """Yield the archives of a lock's conda half, fetched where they are not kept."""
     here = tuple(map(tools.host_channel.found_here, lock.conda))
     for package, path in zip(lock.conda, tools.linker(lock).archives(here, say), strict=True):
         yield _file(archive_entry(package), path, package.sha256)
-    files = locked_files(lock.pip, lock, tools.files, say)
-    for package in lock.pip:
+
+
+def _pip_archives(
+    packages: Collection[Package], lock: Lock, tools: PrefixTools, say: Say
+) -> Iterator[_Member]:
+    """Yield the archives of distributions, and the wheels that were built of sdists."""
+    files = locked_files(packages, lock, tools.files, say)
+    for package in packages:
         yield _file(archive_entry(package), files[package.sha256], package.sha256)
         if is_sdist(package):
             wheel = tools.files.direct_wheels.built_of(package, f"python{lock.target.python}")

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from elt_env.bundle.archive import ArchiveReader
 from elt_env.bundle.listing import REMEDY, Entry, Listing
-from elt_env.bundle.names import LOCK, archive_entry, built_entry, is_sdist, is_text, spec_path
+from elt_env.bundle.names import (
+    LOCK,
+    archive_entry,
+    built_entry,
+    is_sdist,
+    is_text,
+    plugins_check,
+    spec_path,
+)
 from elt_env.bundle.place import Place, find_place
 from elt_env.bundle.signature import require_signature, signature_path
 from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import InputError, IntegrityError
+from elt_env.lock.plugin_lock import PluginLock, packages_of
+from elt_env.lock.plugin_locks import parse_plugin_lock, write_plugin_lock
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import Say
@@ -36,6 +46,7 @@ class _Checked:
         spec: path of the environment's spec, among `files`.
         files: the spec and what it includes, by path below the project.
         built: the wheels of locked sdists, with the sdist of each.
+        plugins: the locks of plugins, by the checks that run them.
     """
 
     listing: Listing
@@ -43,6 +54,7 @@ class _Checked:
     spec: str
     files: Mapping[str, bytes]
     built: Mapping[Entry, Package]
+    plugins: Mapping[str, PluginLock]
 
 
 def unpack_bundle(
@@ -74,6 +86,8 @@ def unpack_bundle(
         file.seek(0)
         _keep_archives(ArchiveReader(file, path), checked, place.tools, say)
     _write_spec(place, checked.lock, project, say)
+    for check, plugins in checked.plugins.items():
+        write_plugin_lock(store.documents, checked.lock.target, check, plugins)
     store.write_lock(checked.lock)
     store.set_current(checked.lock.target, checked.lock.digest, place.tools.store.now())
     return checked.lock
@@ -138,18 +152,32 @@ def _check(reader: ArchiveReader, path: Path, say: Say) -> _Checked:
         lock = lock_json.parse(texts.pop(LOCK).decode(), f"{LOCK} in {path}", REMEDY)
     except (KeyError, UnicodeDecodeError) as error:
         raise IntegrityError(f"{path} holds no lock.", REMEDY) from error
-    built = _built(listing, lock)
-    _require_wanted(listing, lock, built, path)
+    plugins = {
+        check: _plugin_lock(text, name, path)
+        for name, text in texts.items()
+        if (check := plugins_check(name))
+    }
+    packages = {archive_entry(each): each for each in lock.packages}
+    packages |= {archive_entry(each): each for each in packages_of(plugins.values())}
+    built = _built(listing, packages.values())
+    _require_wanted(listing, packages, built, path)
     files = {below: text for name, text in texts.items() if (below := spec_path(name))}
     if listing.spec not in files:
         raise IntegrityError(f"{path} does not hold the spec {listing.spec}.", REMEDY)
-    return _Checked(listing, lock, listing.spec, files, built)
+    return _Checked(listing, lock, listing.spec, files, built, plugins)
 
 
-def _built(listing: Listing, lock: Lock) -> dict[Entry, Package]:
+def _plugin_lock(content: bytes, name: str, path: Path) -> PluginLock:
+    try:
+        return parse_plugin_lock(content)
+    except ValueError as error:
+        raise IntegrityError(f"{name} in {path} is no lock of plugins.", REMEDY) from error
+
+
+def _built(listing: Listing, packages: Iterable[Package]) -> dict[Entry, Package]:
     """Return the wheels in a bundle that were built of locked sdists."""
     found = {}
-    sdists = [each for each in lock.pip if is_sdist(each)]
+    sdists = [each for each in packages if is_sdist(each)]
     for entry in listing.entries:
         wheel = entry.name.rpartition("/")[2]
         for sdist in sdists:
@@ -159,17 +187,17 @@ def _built(listing: Listing, lock: Lock) -> dict[Entry, Package]:
 
 
 def _require_wanted(
-    listing: Listing, lock: Lock, built: Mapping[Entry, Package], path: Path
+    listing: Listing, packages: Mapping[str, Package], built: Mapping[Entry, Package], path: Path
 ) -> None:
-    """Return when a bundle holds what its lock names, each archive by its hash, and no more."""
-    archives = {archive_entry(each): each.sha256 for each in lock.packages}
+    """Return when a bundle holds what its locks name, each archive by its hash, and no more."""
+    archives = {name: each.sha256 for name, each in packages.items()}
     held = {each.name: each.sha256 for each in listing.entries if not is_text(each.name)}
     for entry in built:
         del held[entry.name]
     missing = [each for each in archives if each not in held]
     missing += [
         f"a wheel of {each.name}"
-        for each in lock.pip
+        for each in packages.values()
         if is_sdist(each) and each not in built.values()
     ]
     wrong = [f"{each} is missing" for each in missing]
@@ -193,7 +221,8 @@ def _keep_archives(reader: ArchiveReader, checked: _Checked, tools: PrefixTools,
         raise IntegrityError("The bundle was changed while it was read.", REMEDY)
     kept = {each.sha256: tools.linker(checked.lock).kept for each in checked.lock.conda}
     # No URL brings again what was built.
-    kept |= {each.sha256: tools.files.downloads.kept for each in checked.lock.pip if not each.built}
+    pip = (*checked.lock.pip, *packages_of(checked.plugins.values()))
+    kept |= {each.sha256: tools.files.downloads.kept for each in pip if not each.built}
     python = f"python{checked.lock.target.python}"
     for entry, chunks in reader.contents("unpacked", say):
         name = entry.name.rpartition("/")[2]

@@ -38,7 +38,7 @@ def install_request(
     pinned = list(packages)
     for place, each in enumerate(packages):
         if not each.file_name.endswith(".whl"):
-            path = _wheel_of_sdist(each, prefix, files, say)
+            path = wheel_of_sdist(each, prefix, files, say)
             pinned[place] = replace(each, sha256=sha256_of(path))
             wheels[pinned[place].sha256] = path
     return InstallRequest(
@@ -50,7 +50,11 @@ def install_request(
     )
 
 
-def _wheel_of_sdist(package: Package, prefix: Prefix, files: PackageFiles, say: Say) -> Path:
+def wheel_of_sdist(package: Package, prefix: Prefix, files: PackageFiles, say: Say) -> Path:
+    """Return the wheel of a locked sdist, built by the prefix's Python where it is not kept.
+
+    Raises: as `DirectWheels.of_sdist`.
+    """
     lock = prefix.lock
     return files.direct_wheels.of_sdist(
         package,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -116,6 +116,18 @@ def _requirements(pip_url: str) -> Iterator[str]:
         with contextlib.suppress(InvalidRequirement):
             found = Requirement(word)
             yield f"{normalize(found.name)}{found.specifier}"
+
+
+def packages_of(locks: Iterable[PluginLock]) -> tuple[Package, ...]:
+    """Return the packages of all plugins, each archive once, in their order."""
+    packages = (one for lock in locks for each in lock.plugins for one in each.packages)
+    return tuple({each.sha256: each for each in packages}.values())
+
+
+def carried_not(lock: PluginLock) -> str:
+    """Return why plugins cannot be taken to a machine without a network; "" where they can."""
+    direct = [each.name for each in lock.plugins if each.direct]
+    return f"{', '.join(direct)} comes from a URL" if direct else ""
 
 
 def plugin_changes(old: PluginLock | None, new: PluginLock) -> tuple[str, ...]:

@@ -12,7 +12,13 @@ from pydantic import TypeAdapter
 
 from elt_env.lock.plugin_lock import PluginLock
 from elt_env.package.target import Target
-from elt_env.store.documents import Documents, read_record, record_names, write_record
+from elt_env.store.documents import (
+    Documents,
+    read_record,
+    record_bytes,
+    record_names,
+    write_record,
+)
 
 _FOLDER = "plugins"
 _BEFORE = ".before.json"
@@ -71,6 +77,20 @@ def restore_plugin_lock(documents: Documents, target: Target, check: str) -> Non
         StorageError: it cannot be written.
     """
     _copy(documents, _key(target, check, _BEFORE), _key(target, check))
+
+
+def render_plugin_lock(lock: PluginLock) -> bytes:
+    """Return a lock as it is kept."""
+    return record_bytes(_LOCK, lock)
+
+
+def parse_plugin_lock(content: bytes) -> PluginLock:
+    """Return the lock in what `render_plugin_lock` returned.
+
+    Raises:
+        ValueError: there is none in it.
+    """
+    return _LOCK.validate_json(content)
 
 
 def _copy(documents: Documents, key: str, to: str) -> None:

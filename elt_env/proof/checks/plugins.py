@@ -5,27 +5,36 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from elt_env.environment.locked_files import PackageFiles
 from elt_env.environment.meltano_file import MeltanoPlugin, read_meltano
 from elt_env.environment.plugins import MeltanoProject
 from elt_env.errors import EltEnvError
-from elt_env.lock.plugin_lock import Asked, LockedPlugin, PluginLock, plugin_changes
+from elt_env.lock.plugin_lock import (
+    Asked,
+    LockedPlugin,
+    PluginLock,
+    carried_not,
+    packages_of,
+    plugin_changes,
+)
 from elt_env.lock.plugin_locks import (
     plugin_lock_before,
     read_plugin_lock,
     restore_plugin_lock,
     write_plugin_lock,
 )
-from elt_env.lockfile.document import Lock
+from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.pip import Resolver
 from elt_env.pip.port import Resolved, ResolveRequest
 from elt_env.proof.checks.check_tools import CheckTools
-from elt_env.runtime.files import write_atomically
+from elt_env.runtime.files import sha256_of, write_atomically, writing
 from elt_env.store.locks import Store
 
 PINS = "plugins.lock"
@@ -46,7 +55,7 @@ def provide_locked(
     Raises: as `MeltanoProject.provide_plugins`.
     """
     cache = tools.project.local_home / "cache" / "meltano"
-    if pin_plugins(project.path, check, tools.store, lock):
+    if pin_plugins(project.path, check, tools, lock):
         project.provide_plugins(cache, say)
         return
     asked = _asked(project.path)
@@ -79,21 +88,55 @@ def put_back(check: str, store: Store, lock: Lock) -> tuple[str, ...]:
     return changes
 
 
-def pin_plugins(project: Path, check: str, store: Store, lock: Lock) -> bool:
+def pin_plugins(project: Path, check: str, tools: CheckTools, lock: Lock) -> bool:
     """Let the copy of a project install what is locked; return whether there is such a lock."""
-    kept = read_plugin_lock(store.documents, lock.target, check)
+    kept = read_plugin_lock(tools.store.documents, lock.target, check)
     if kept is None or not _is_for(kept, _asked(project), lock):
         return False
     locked = {(each.kind, each.name): each for each in kept.plugins}
-    files = read_meltano(project)
+    wheels = _carried(kept, tools.files, lock)
+    for wheel in wheels.values():
+        _copy(wheel, project / PINS / "wheels" / wheel.name)
+    files, place = read_meltano(project), f"${{MELTANO_PROJECT_ROOT}}/{PINS}"
     wanted: dict[MeltanoPlugin, dict[str, str]] = {}
     for plugin in files.plugins:
         mine = locked.get((plugin.kind, plugin.name))
-        if mine is not None and not mine.pins_itself:
+        if mine is not None and (wheels or not mine.pins_itself):
+            packages = [_as_carried(each, wheels) for each in mine.packages]
+            mine = replace(mine, packages=tuple(packages))
             write_atomically(project / PINS / mine.file_name, mine.requirements)
-            wanted[plugin] = {"pip_url": pinned_url(mine, f"${{MELTANO_PROJECT_ROOT}}/{PINS}")}
+            offline = f'--no-index --find-links "{place}/wheels" ' if wheels else ""
+            wanted[plugin] = {"pip_url": offline + pinned_url(mine, place)}
     files.with_keys(wanted)
     return True
+
+
+def _carried(kept: PluginLock, files: PackageFiles, lock: Lock) -> dict[str, Path]:
+    """Return a wheel of each package, by its sha256, where a bundle brought all of them; else {}.
+
+    Then no index is asked, since there may be none.
+    """
+    found = {}
+    for each in packages_of([kept]):
+        wheel = files.downloads.find(each.archive_name, each.sha256)
+        if wheel and wheel.suffix != ".whl":
+            wheel = files.direct_wheels.built_of(each, f"python{lock.target.python}")
+        if wheel is None:
+            return {}
+        found[each.sha256] = wheel
+    return {} if carried_not(kept) else found
+
+
+def _as_carried(package: Package, wheels: Mapping[str, Path]) -> Package:
+    """Return a package with the hash of its wheel, which may be built of what is locked."""
+    wheel = wheels.get(package.sha256)
+    return replace(package, sha256=sha256_of(wheel)) if wheel else package
+
+
+def _copy(source: Path, path: Path) -> None:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, path)
 
 
 def pinned_url(plugin: LockedPlugin, directory: str) -> str:

@@ -186,6 +186,7 @@ def _swapped(held: dict[str, bytes]) -> None:
         (_with("spec/../../../etc/passwd"), "etc/passwd"),
         (_with("/etc/passwd"), "/etc/passwd"),
         (_with("pip/x/more.whl"), "pip/x/more.whl is not of its lock"),
+        (_with("plugins/x.json"), "plugins/x.json in"),
         (_with("built/x/more.whl"), "built/x/more.whl is not of its lock"),
         (_without("pip/"), "tool-1.0-py3-none-any.whl is missing"),
         (_without("conda/"), "is missing"),

@@ -99,7 +99,7 @@ def _install(bench: OwnBench, system: Path, variables: dict[str, str]) -> None:
         )
         provide_locked(project, bench.name, bench.tools, bench.lock, bench.say)
         return
-    pin_plugins(bench.project, bench.name, bench.tools.store, bench.lock)
+    pin_plugins(bench.project, bench.name, bench.tools, bench.lock)
     own = variables | index_variables(completed(indexes))
     done = bench.run("meltano", "install", variables=own)
     if done.returncode:
