@@ -44,6 +44,10 @@ COMMANDS = {
         "Put the bundle FILE into this project.",
     ),
     "verify": ("upkeep:verify_target", "Compare every file of TARGET with what was recorded."),
+    "wheelhouse": (
+        "wheelhouse:wheelhouse",
+        "Build what has no wheel for TARGET, for its locks to take.",
+    ),
     "why": ("why:why", "Print why the package NAME is in the lock of TARGET."),
     "why-not": ("why:why_not", "Print what keeps WANTED out of the lock of TARGET."),
 }

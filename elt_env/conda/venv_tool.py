@@ -11,18 +11,16 @@ import rattler
 
 from elt_env.conda.offered import bare_record, named_in
 from elt_env.conda.port import Carried, ChannelRelease, LeftOut, SolveRequest
-from elt_env.errors import CondaUnsatisfiableError, InputError, ToolError
+from elt_env.errors import CondaUnsatisfiableError, InputError
 from elt_env.lockfile.document import Package, machine_python
 from elt_env.lockfile.foreign.document import ForeignArchive
-from elt_env.machine.process import Say, end_of, run, unheard
+from elt_env.machine.process import Say, unheard
 from elt_env.python.interpreters import find_for_venv, for_venvs
-from elt_env.python.venv_base import write_config
-from elt_env.runtime.files import write_atomically
+from elt_env.python.venv_base import make_venv
 from elt_env.spec.conda_spec import CondaSpec
 from elt_env.store.kept_files import KeptFiles
 
 _PYTHON = "python"
-_UV_LOCK = ".lock"  # which uv would make whenever it looks at a venv
 _VENV_LIMIT = 120.0  # seconds
 
 
@@ -184,17 +182,7 @@ class Venv:
         minor = ".".join(packages[0].version.split(".")[:2])
         base = find_for_venv(minor, self._named)
         say(f"venv: of {base.executable}, Python {base.version}")
-        # The installer is the policy's, and it installs from outside.
-        command = [str(base.executable), "-I", "-m", "venv", "--without-pip", str(prefix)]
-        done = run(command, limit=self._limit)
-        if done.returncode != 0:
-            raise ToolError(
-                f"{base.executable} makes no venv at {prefix}:\n{end_of(done.stderr, 5)}",
-                f"Install a complete Python, as uv python install {minor} does, or name another "
-                "one with 'interpreters'.",
-            )
-        write_config(prefix, base)
-        write_atomically(prefix / _UV_LOCK, "")
+        make_venv(base, prefix, self._limit)
 
 
 def _matches(requirement: str, package: Package) -> bool:

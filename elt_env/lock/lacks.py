@@ -310,6 +310,7 @@ def _remedy(
     ways = [f"ask for {name} {other}, which may be taken"] if other else []
     if "has no wheel" in newest.reason and problem.has_sdist(name, newest.version):
         ways.append(f'set allow-sdist = ["{name}"] in [tool.elt-env]')
+        ways.append(f"build its wheel once: elt-env wheelhouse {problem.question.target.name}")
     elif "needs Python" in newest.reason:
         ways.append(
             f"use another Python, one that is {newest.reason.partition('needs Python ')[2]}"

@@ -21,7 +21,7 @@ _CHANGED = {
     "channel-priority": "the channel priority changed",
     "index": "the package index changed",
     "extra-index": "the extra package indexes changed",
-    "find-links": "the places of --find-links changed",
+    "find-links": "the wheelhouse, or the places of --find-links, changed",
 }
 _FROM = "from"
 
@@ -41,6 +41,8 @@ def _declared(spec: Spec, policy: Policy) -> Iterator[tuple[str, str]]:
             yield "index", bare(main)
     for url in (*policy.extra_indexes, *spec.extra_index_urls):
         yield "extra-index", bare(url)
+    if policy.wheelhouse:
+        yield "find-links", bare(policy.wheelhouse)
     for url in spec.find_links:
         yield "find-links", bare(url)
 

@@ -147,7 +147,7 @@ def solve_with(
         request, constraints=limits, once=comes_from_host(question, tools.project.policy)
     )
     packages = with_required_by(tools.conda.solve(request, say))
-    if request.exclude_newer is not None:
+    if request.exclude_newer is not None and not question.spec.venv:
         _tell_undated(packages, say)
     return CondaAnswer(channels, source, packages)
 

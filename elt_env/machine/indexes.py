@@ -170,10 +170,12 @@ def find_indexes(
     asked = options or PipOptions()
     extra = [parse_index(each, "extra-indexes") for each in policy.extra_indexes]
     extra += [_spec_index(each, variables) for each in asked.extra_index_urls]
+    here = policy.wheelhouse if policy.wheelhouse and (root / policy.wheelhouse).is_dir() else None
+    links = (*([here] if here else []), *asked.find_links)
     return Indexes(
         default=_main_index(policy, asked, variables),
         extra=tuple({each.url: each for each in reversed(extra)}.values())[::-1],
-        links=tuple(each if "://" in each else str(root / each) for each in asked.find_links),
+        links=tuple(each if "://" in each else str(root / each) for each in links),
         no_index=asked.no_index and not (policy.index or policy.extra_indexes),
         notes=_overruled(policy, asked),
     )

@@ -299,7 +299,7 @@ class DirectWheels:
         if direct.commit:
             moment = check_out(direct.url, direct.commit, source, self._limit, say)
         else:
-            _unpack(self._fetch(direct), source)
+            unpack_source(self._fetch(direct), source)
             inside = [*source.iterdir()]
             source = inside[0] if len(inside) == 1 and inside[0].is_dir() else source
         project = source / direct.subdirectory
@@ -311,7 +311,7 @@ class DirectWheels:
         return project, max(moment, _EPOCH)
 
 
-def _unpack(archive: Path, directory: Path) -> None:
+def unpack_source(archive: Path, directory: Path) -> None:
     """Unpack a source archive; nothing of it comes to lie outside of `directory`."""
     # PEP 706: the first releases of Python 3.10 and 3.11 have no filter.
     filtered = archive.suffix != ".zip" and hasattr(tarfile, "data_filter")

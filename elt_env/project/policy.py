@@ -225,6 +225,12 @@ class SharedPolicy(_Frozen):
         description="whether a package is taken from the first channel that has it (`strict`), "
         "preferably (`flexible`), or from any; by default that of conda's settings, else `strict`",
     )
+    wheelhouse: str | None = Field(
+        None,
+        min_length=1,
+        description="directory of wheels, relative to the project, that is asked beside the "
+        "indexes; `elt-env wheelhouse` puts there what has no wheel anywhere",
+    )
     index: str | None = Field(
         None, description="URL of the package index, when not the one of the pip or uv settings"
     )

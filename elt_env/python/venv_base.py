@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from elt_env.errors import ToolError
+from elt_env.machine.process import end_of, run
 from elt_env.python.interpreters import Interpreter
 from elt_env.runtime.files import sha256_of, write_atomically
 from elt_env.runtime.input_files import read_stored_text
 
 CONFIG = "pyvenv.cfg"
 _IDENTITY = "base-identity"
+_UV_LOCK = ".lock"  # which uv would make whenever it looks at a venv
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,26 @@ class VenvBase:
         return ".".join(self.version.split(".")[:2])
 
 
-def write_config(place: Path, base: Interpreter) -> None:
+def make_venv(base: Interpreter, place: Path, limit: float) -> None:
+    """Make a venv without pip: the installer is the policy's, and it installs from outside.
+
+    Raises:
+        ToolError: the interpreter cannot make one.
+        StorageError: the disk is full or not writable.
+    """
+    command = [str(base.executable), "-I", "-m", "venv", "--without-pip", str(place)]
+    done = run(command, limit=limit)
+    if done.returncode != 0:
+        raise ToolError(
+            f"{base.executable} makes no venv at {place}:\n{end_of(done.stderr, 5)}",
+            f"Install a complete Python, as uv python install {base.minor} does, or name another "
+            "one with 'interpreters'.",
+        )
+    _write_config(place, base)
+    write_atomically(place / _UV_LOCK, "")
+
+
+def _write_config(place: Path, base: Interpreter) -> None:
     """Write the `pyvenv.cfg` of a venv: what `python -m venv` writes, and the interpreter's hash.
 
     The command is left out, since it names the place of the venv.

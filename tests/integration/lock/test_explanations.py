@@ -205,7 +205,10 @@ _KINDS: dict[str, _Kind] = {
         ),
         {"pip": ["b"]},
         ["pip: b", "because", "b needs a", "a 1.0 has no wheel for linux-64 and CPython 3.11"],
-        'Set allow-sdist = ["a"] in [tool.elt-env].',
+        (
+            'Set allow-sdist = ["a"] in [tool.elt-env], or build its wheel once: '
+            "elt-env wheelhouse elt@3.11."
+        ),
     ),
     "pip: another platform": (
         lambda scene: (

@@ -1,0 +1,150 @@
+"""`wheelhouse`: the wheels that no index has, built once for the locks of a target."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from elt_env.cli.lock import TARGET
+from elt_env.cli.progress import teller
+from elt_env.cli.targets import open_target
+from elt_env.environment.locked_files import newest_for_builds
+from elt_env.errors import InputError
+from elt_env.lock.wheelless import without_wheel
+from elt_env.machine.process import Say
+from elt_env.machine.scratch import scratch_directory
+from elt_env.package.canonical import digest_of
+from elt_env.package.target import Target
+from elt_env.pip import ResolveRequest
+from elt_env.pip.direct_wheels import unpack_source
+from elt_env.pip.locked_build import BuildTools, WheelBuild
+from elt_env.pip.wheelhouse import Wheelhouse
+from elt_env.python.interpreters import find_for_venv
+from elt_env.runtime.files import sha256_of, writing
+from elt_env.toolbox import Toolbox, open_toolbox
+
+_DEFAULT = "wheelhouse"
+_SDISTS = (".tar.gz", ".zip")
+# What builds and tools leave in a project.
+_DERIVED = ("build", "dist", "target", "__pycache__", "*.egg-info", ".venv", "venv", ".elt_env")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a wheel is built of: a project's directory, an sdist, or the wheel itself."""
+
+    origin: str
+    path: Path
+
+
+@click.command()
+@TARGET
+@click.argument("sources", metavar="[SOURCE]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--to", "directory", metavar="DIR", help="Where to; else 'wheelhouse' of the policy.")
+def wheelhouse(name: str, sources: tuple[Path, ...], directory: str | None) -> None:
+    """Build what has no wheel for TARGET, for its locks to take.
+
+    SOURCE is the directory of a project of your own, an sdist, or a wheel, which is taken as it is.
+    Without any, it is what the spec needs and no index has a wheel of.
+
+    Each is built once, for the Python of TARGET, in a venv that holds its build requirements and
+    nothing else. These are locked with their hashes, in wheelhouse.json. A wheel with native code
+    gets the libraries that it needs (auditwheel). What this machine lacks for a build is named.
+
+    DIR is one for --find-links; its `simple` is a package index for any web server.
+
+    \b
+    Examples:
+      elt-env wheelhouse elt@3.11
+      elt-env wheelhouse elt@3.11 ./our-extension
+      elt-env wheelhouse elt@3.11 dist/fast-1.0.tar.gz --to /srv/wheels
+    """
+    target, toolbox = open_target(name)
+    say = teller()
+    root = toolbox.project.root / Path(directory or toolbox.policy.wheelhouse or _DEFAULT)
+    house = Wheelhouse(root)
+    found = [*(_given(sources) if sources else _wheelless(target, toolbox, say))]
+    if not found:
+        click.echo(f"Everything that {target.name} needs has a wheel.")
+        return
+    for each in found:
+        path = _have(each, target, toolbox, house, say)
+        click.echo(f"{sha256_of(path)}  {path}")
+    if toolbox.policy.wheelhouse is None:
+        click.echo(
+            f'Let locks take from it: wheelhouse = "{directory or _DEFAULT}" in [tool.elt-env]'
+        )
+
+
+def _given(sources: tuple[Path, ...]) -> Iterator[_Source]:
+    for each in sources:
+        path = each.absolute()
+        if path.is_dir():
+            yield _Source(str(each), path)
+        elif path.is_file() and path.name.endswith((".whl", *_SDISTS)):
+            yield _Source(each.name, path)
+        else:
+            raise InputError(
+                f"{each} is no directory, sdist or wheel.",
+                "Name a project's directory, or a file that ends with .tar.gz, .zip or .whl.",
+            )
+
+
+def _wheelless(target: Target, toolbox: Toolbox, say: Say) -> Iterator[_Source]:
+    project = toolbox.project
+    policy = project.policy.model_copy(update={"wheels_only": False})
+    tools = open_toolbox(replace(project, policy=policy), target.environment)
+    for each in without_wheel(target, tools, say):
+        path = toolbox.downloads.fetch(each.url, each.sha256, say)
+        yield _Source(f"{each.name} {each.version}", path)
+
+
+def _have(source: _Source, target: Target, toolbox: Toolbox, house: Wheelhouse, say: Say) -> Path:
+    """Return the wheel of a source in a wheelhouse, built now where it is not there."""
+    if source.path.suffix == ".whl":
+        return house.add(source.path)
+    with scratch_directory("wheel") as name:
+        place = Path(name)
+        project = _copied(source.path, place / "source")
+        key = digest_of([_content(project), target.python, target.platform])
+        known = house.find(key)
+        if known is not None:
+            say(f"wheelhouse: {known.name} is there, built of {source.origin}")
+            return known
+        python = find_for_venv(target.python)
+        policy = toolbox.policy
+        newest = toolbox.store.now().replace(microsecond=0) - policy.cooldown
+        asked = ResolveRequest(
+            requirements=(),
+            python=python.version,
+            exclude_newer=newest_for_builds(newest if policy.cooldown else None, policy),
+            undated=policy.undated_releases,
+        )
+        tools = BuildTools(
+            *(toolbox.resolver_named("uv", toolbox.indexes), toolbox.installer, toolbox.downloads),
+            *(toolbox.indexes, policy.tool_limit.total_seconds()),
+        )
+        built = WheelBuild(project, source.origin, python, asked, tools, place, say).wheel()
+        return house.add(built.wheel, key, source.origin, built.requirements)
+
+
+def _copied(source: Path, place: Path) -> Path:
+    """Return a copy of a project that a build may write into."""
+    if source.is_file():
+        unpack_source(source, place)
+        inside = [*place.iterdir()]
+        return inside[0] if len(inside) == 1 and inside[0].is_dir() else place
+    with writing(place):
+        shutil.copytree(source, place, symlinks=True, ignore=shutil.ignore_patterns(*_DERIVED))
+    return place
+
+
+def _content(project: Path) -> dict[str, str]:
+    """Return the hash of every file of a project by its path, but for those of git."""
+    files = (each for each in project.rglob("*") if each.is_file() and not each.is_symlink())
+    names = {each.relative_to(project).as_posix(): each for each in files}
+    return {name: sha256_of(each) for name, each in names.items() if not name.startswith(".git/")}
