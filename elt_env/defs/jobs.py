@@ -11,6 +11,7 @@ from elt_env.defs.checks import check_keys
 from elt_env.defs.names import group_name
 from elt_env.defs.resources import after_a_crash
 from elt_env.defs.run_tags import AGAIN, BY_ITSELF, ENVIRONMENT, EVERYTHING, IDENTITY, UPGRADE
+from elt_env.errors import PolicyError
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.proof.checks import NOT_BLOCKING
 from elt_env.proof.checks.registry import descriptions, health_checks
@@ -91,7 +92,31 @@ def _checking_job(
 
 
 def policy_executor(policy: Policy) -> dg.ExecutorDefinition:
-    """Return the executor that the policy names; in-process costs no new process a step."""
+    """Return the executor that the policy names; in-process costs no new process a step.
+
+    Raises:
+        PolicyError: it is Celery, and that is not installed.
+    """
     if policy.executor == "multiprocess":
         return dg.multiprocess_executor
+    if policy.executor == "celery":
+        return _celery_executor()
     return dg.in_process_executor
+
+
+def _celery_executor() -> dg.ExecutorDefinition:
+    """Return Celery's executor; where its broker is, Dagster's own variables say."""
+    try:
+        from dagster_celery import celery_executor
+    except ModuleNotFoundError as error:
+        raise PolicyError(
+            f"The policy's executor is 'celery', and {error.name} is not installed.",
+            "Install it beside elt-env: pip install 'elt-env[celery]'",
+        ) from error
+    return celery_executor.configured(
+        {
+            "broker": {"env": "DAGSTER_CELERY_BROKER_URL"},
+            "backend": {"env": "DAGSTER_CELERY_BACKEND_URL"},
+        },
+        name="celery",
+    )

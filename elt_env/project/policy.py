@@ -254,7 +254,7 @@ class SharedPolicy(_Frozen):
         gt=timedelta(0),
         description="how long one run of a tool may take",
     )
-    executor: Literal["in-process", "multiprocess"] = Field(
+    executor: Literal["in-process", "multiprocess", "celery"] = Field(
         "in-process", description="Dagster executor of the jobs"
     )
     image_base: str = Field(

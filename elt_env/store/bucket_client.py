@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 
 from obstore.exceptions import (
     AlreadyExistsError,
@@ -43,6 +44,10 @@ _LOGIN = (
     "Give it a login that may read, write and list there, as its tools have it: AWS_ACCESS_KEY_ID "
     "and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and "
     "AZURE_STORAGE_ACCOUNT_KEY, or the role of the machine."
+)
+_CLOCK = (
+    "Set the clock of this machine, and run the same command again: S3 refuses who is more than 15 "
+    "minutes off. Nothing was changed."
 )
 _LATER = (
     "Run the same command again when it answers; where it never did, correct 'home', or "
@@ -123,7 +128,8 @@ def _failure(place: str, error: Exception) -> StorageError:
     status = _STATUS.search(text)
     kinds = (PermissionDeniedError, UnauthenticatedError)
     if isinstance(error, kinds) or (status and status[1] in ("401", "403")):
-        return StorageError(f"The store refuses {place}: {_said(text)}.", _LOGIN)
+        remedy = _CLOCK if "RequestTimeTooSkewed" in text else _LOGIN
+        return StorageError(f"The store refuses {place}: {_said(text)}.", remedy)
     if _NO_BUCKET.search(text) or isinstance(error, FileNotFoundError):
         return StorageError(f"There is no bucket for {place}: {_said(text)}.", _MAKE)
     if isinstance(error, (InvalidPathError, NotSupportedError)):
@@ -135,6 +141,6 @@ def _said(text: str) -> str:
     """Return what a failure says in one line: the server's own words where there are some."""
     told, refused = _TOLD.search(text), _REFUSED.search(text)
     if told:
-        return hidden(f"{told[1]}, {told[2]}").rstrip(".")
+        return hidden(unescape(f"{told[1]}, {told[2]}")).rstrip(".")
     line = " ".join(text.partition("\n\nDebug source")[0].split()).rstrip(".")
     return hidden(_RETRIES.sub("", line) + (f": {refused[1]}" if refused else ""))

@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.registry, pytest.mark.slow, pytest.mark.xdist_group("e
 
 _HOW_TO = (REPOSITORY / "docs/how-to").glob("*")
 _BUCKET, _FOLLOW = "share-a-store", "follow"
-_OTHERS = (*OWN_STORE, _BUCKET, _FOLLOW)
+_DEPLOY = "deploy"  # tests/integration/deploy/test_page.py
+_OTHERS = (*OWN_STORE, _BUCKET, _DEPLOY, _FOLLOW)
 _PAGES = ("tutorial", *(f"how-to/{each.stem}" for each in _HOW_TO if each.stem not in _OTHERS))
 
 

@@ -40,7 +40,7 @@ def _install(place: Path, requirements: Path) -> None:
     hashed = ["--require-hashes", "--requirements", str(requirements)]
     for command in (
         [tool, "venv", "--python", sys.executable, str(place)],
-        [tool, "pip", "install", "--compile-bytecode", *into, *hashed],
+        [tool, "pip", "install", "--compile-bytecode", "--no-deps", *into, *hashed],
     ):
         done = run(command, limit=_LIMIT, env=variables)
         assert done.returncode == 0, done.stderr
