@@ -34,6 +34,7 @@ COMMANDS = {
     "readiness": ("readiness:readiness", "Find the Pythons on which ENVIRONMENT can be had."),
     "relock": ("lock:relock", "Upgrade the lock of TARGET within its spec."),
     "rollback": ("release:rollback", "Make the release before the release of TARGET again."),
+    "rollout": ("rollout:rollout", "Let more machines take the release of TARGET, or go back."),
     "run": ("run:run", "Run COMMAND with the tools of TARGET first on PATH."),
     "run-image": ("image:run_in_image", "Run COMMAND in the image of TARGET."),
     "shell": ("run:shell", "Open a shell with the tools of TARGET first on PATH."),

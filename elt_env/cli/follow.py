@@ -58,7 +58,7 @@ def follow(  # noqa: PLR0913  # as many as it has options
       elt-env follow elt@3.11 --from s3://bucket/prefix --watch --interval "5 minutes"
     """
     seconds = _seconds(interval)
-    follower = open_machine(name, place, "" if no_report else machine_id(machine))
+    follower = open_machine(name, place, machine_id(machine), reports=not no_report)
 
     def once() -> None:
         now = follow_release(follower, teller(), check=check)

@@ -20,6 +20,7 @@ from elt_env.defs.readiness import JOB as READINESS
 from elt_env.defs.readiness import readiness_asset, readiness_job
 from elt_env.defs.release_jobs import release_jobs
 from elt_env.defs.resources import EltProject
+from elt_env.defs.rollouts import rollout_definitions
 from elt_env.defs.schedules import relock_schedules
 from elt_env.defs.sensors import sensors
 from elt_env.defs.sensors.instance import instance_sensor, lost_run_sensor
@@ -132,6 +133,7 @@ def shared_definitions(
         jobs,
         watch_definitions(policy, jobs.jobs or ()),
         release_jobs(policy),
+        rollout_definitions(policy),
         store_report_definitions(policy),
         overview_definitions(policy),
         upkeep_definitions(policy),

@@ -28,8 +28,10 @@ from elt_env.errors import (
     StorageError,
 )
 from elt_env.follow.machine import Machine
+from elt_env.follow.opened import open_wave
 from elt_env.follow.reports import Report, State, host_name, write_report
 from elt_env.follow.superseded import collect_superseded
+from elt_env.follow.waves import wave_of
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.canonical import short
@@ -94,8 +96,10 @@ def follow(machine: Machine, say: Say, *, check: Check = "quick") -> Followed:
         if news is None and before:
             say(f"follow: {machine.target.name} stays at release {before.number}, nothing is new")
             followed = Followed(before, moved=False)
+        elif (turn := _turn(*_require(news, machine), machine, before, say)) is None and before:
+            followed = Followed(before, moved=False)
         else:
-            now = _brought_to(*_require(news, machine), machine, check, say)
+            now = _brought_to(*_require(turn, machine), machine, check, say)
             followed = Followed(now, moved=before is None or before.number != now.number)
         collect_superseded(machine.own, followed.position.digest, machine.target.name, say)
         return followed
@@ -155,6 +159,27 @@ def _require(news: tuple[Release, str] | None, machine: Machine) -> tuple[Releas
     return news
 
 
+def _turn(
+    release: Release, tag: str, machine: Machine, before: Position | None, say: Say
+) -> tuple[Release, str] | None:
+    """Return the release that this machine may take, with its tag; None where it is to wait.
+
+    One that runs nothing yet takes the release before, and looks again at the next run.
+    """
+    if not release.rollout or (before and before.number == release.number):
+        return release, tag
+    source, wave = machine.source, wave_of(machine.id, release.rollout)
+    if wave <= open_wave(release, source.documents):
+        return release, tag
+    share = release.rollout[wave]
+    say(f"follow: release {release.number} comes here with {share} percent of the machines")
+    if before:
+        _report(machine, release, "waits", "", say)
+        return None
+    previous = ReleaseStore(source).previous(release.target)
+    return (previous, "") if previous else (release, tag)
+
+
 def _brought_to(release: Release, tag: str, machine: Machine, check: Check, say: Say) -> Position:
     """Make a release this machine's, and note it."""
     _require_forward(machine, release)
@@ -176,7 +201,7 @@ def _brought_to(release: Release, tag: str, machine: Machine, check: Check, say:
 
 def _report(machine: Machine, release: Release, state: State, detail: str, say: Say) -> None:
     """Report to the store that is followed; where it takes no reports, that is said and no more."""
-    if not machine.id:
+    if not machine.reports:
         return
     running = _number(ReleaseStore(machine.own), machine.target.name)
     at = machine.own.now().replace(microsecond=0)

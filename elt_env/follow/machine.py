@@ -28,13 +28,15 @@ class Machine:
     Attributes:
         source: the store that releases are taken from.
         tools: of this machine, with its own store.
-        id: what it reports by; "" for no reports.
+        id: which wave it is in, and what it reports by.
+        reports: whether it reports.
     """
 
     target: Target
     source: Store
     tools: CheckTools
-    id: str = ""
+    id: str
+    reports: bool = True
 
     @property
     def own(self) -> Store:
@@ -42,13 +44,14 @@ class Machine:
         return self.tools.store
 
 
-def open_machine(name: str, place: str, reports_by: str = "") -> Machine:
+def open_machine(name: str, place: str, known_as: str, *, reports: bool = True) -> Machine:
     """Return the follower that this directory is; an empty one becomes it.
 
     Args:
         name: of the target; an environment alone where one Python of it is released.
         place: of the store that it follows: a bucket or a directory.
-        reports_by: its id in reports; "" for none.
+        known_as: its id.
+        reports: whether it reports what came of a release.
 
     Raises:
         InputError: the target is none, or nothing of it is released; or a store cannot be used.
@@ -66,7 +69,7 @@ def open_machine(name: str, place: str, reports_by: str = "") -> Machine:
             "Follow from a directory of its own, or name another store: --from",
         )
     target = _target(name, source)
-    return Machine(target, source, _tools(project, target), reports_by)
+    return Machine(target, source, _tools(project, target), known_as, reports)
 
 
 def _source(place: str) -> Store:

@@ -60,6 +60,15 @@ def _conda_tool(text: str) -> str:
     return text
 
 
+_ALL = 100  # percent
+
+
+def _percents(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    if numbers and (sorted({*numbers}) != [*numbers] or numbers[0] < 1 or numbers[-1] != _ALL):
+        raise ValueError("write percents that rise to 100, as in [1, 10, 100]")
+    return numbers
+
+
 def _key_place(text: str) -> str:
     # What is refused may be a key itself, so it is not shown.
     if re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|(~|\.{1,2})?/.+", text) is None:
@@ -82,6 +91,7 @@ ResolverName = Literal["uv", "pip", "pip-tools", "poetry"]
 EvidenceKey = Annotated[str, AfterValidator(_key_place)]
 Owner = Annotated[str, AfterValidator(_owner)]
 PackageNames = Annotated[str, AfterValidator(_package_names)]
+Percents = Annotated[tuple[int, ...], AfterValidator(_percents)]
 PythonMinor = Annotated[str, AfterValidator(_python_minor)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 
@@ -143,6 +153,11 @@ class EnvironmentPolicy(_Frozen):
         default=False,
         description="whether a release has a bundle in the store, from which followers build where "
         "no index answers",
+    )
+    rollout: Percents = Field(
+        (),
+        description="percent of the machines that follow a release, wave by wave, which may take "
+        "it once those before run it well; () is all at once",
     )
     reload_locations: dict[str, tuple[str, ...]] = Field(
         {},

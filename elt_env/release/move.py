@@ -67,6 +67,7 @@ class Mover:
         action: Action,
         trigger: str,
         by: str,
+        rollout: tuple[int, ...] = (),
     ) -> Release:
         """Write the release of a prefix, which is not yet the one of the target."""
         release = Release(
@@ -79,6 +80,7 @@ class Mover:
             trigger=trigger,
             by=by,
             evidence=evidence,
+            rollout=rollout if self.before else (),
         )
         self.releases.prepare(release, prefix.path)
         self.say(f"{self.name}: release {release.number} of {self.target.name} is prepared")

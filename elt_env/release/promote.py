@@ -70,16 +70,22 @@ def _moved(  # noqa: PLR0913  # what is released, and what the history tells
 ) -> Release:
     """Move the release to a lock; its bundle is published before, where the policy says so."""
     lock, project, store = prefix.lock, tools.project, tools.store
-    publishes = project.environment(lock.target.environment).publish_bundle
-    if publishes:
+    environment = project.environment(lock.target.environment)
+    if environment.publish_bundle:
         publish_bundle(lock, tools, mover.say)
     release = mover.prepare(
-        prefix, proof.image_digest, proof.outcome, action="promoted", trigger=trigger, by=by
+        prefix,
+        proof.image_digest,
+        proof.outcome,
+        action="promoted",
+        trigger=trigger,
+        by=by,
+        rollout=environment.rollout,
     )
     if push_release(lock, release.image, project, store, mover.say):
         require_as_sealed(prefix)
     mover.switch(release)
-    if publishes:
+    if environment.publish_bundle:
         kept = to_keep((*mover.history, release), project.policy.keep_releases)
         remove_bundles(store, lock.target, kept)
     return release

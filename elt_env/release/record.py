@@ -27,6 +27,8 @@ class Release:
         trigger: why, in a line, as in `dagster 1.13.27 → 1.13.28`.
         by: what moved it, as in `job elt_build, run 3f2a…` or `elt-env promote`.
         evidence: the required checks, and what each had said when it moved.
+        rollout: percent of the machines that follow, in each wave and all before it; () for all at
+            once.
     """
 
     number: int
@@ -38,6 +40,7 @@ class Release:
     trigger: str
     by: str
     evidence: Mapping[str, Status] = field(default_factory=dict, hash=False)
+    rollout: tuple[int, ...] = ()
 
 
 def number_after(release: Release | None) -> int:

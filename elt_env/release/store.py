@@ -34,6 +34,7 @@ from elt_env.release.record_file import (
     record_key,
     record_names_of,
     release_type,
+    unused_fields,
     with_checksum,
 )
 from elt_env.release.shared_pointer import SharedPointer
@@ -402,7 +403,7 @@ class ReleaseStore:
 
 
 def _rendered(release: Release) -> bytes:
-    return release_type.dump_json(release, indent=1) + b"\n"
+    return release_type.dump_json(release, indent=1, exclude=unused_fields(release)) + b"\n"
 
 
 def _damage(path: Path, name: str, content: bytes, mode: int) -> Damage | None:

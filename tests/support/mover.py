@@ -106,7 +106,7 @@ def _move(project: str, verb: str, change: int) -> int:
         "rollback": lambda: roll_back(target, toolbox, _print, trigger="a reason", by="a test"),
         "bundle": lambda: pack_bundle(target, toolbox, Path(project, "made.tar"), _print),
         "follow": lambda: follow(
-            Machine(target, Store(Path(project, "source")), toolbox), _print, check="none"
+            Machine(target, Store(Path(project, "source")), toolbox, "0" * 16), _print, check="none"
         ),
         "unbundle": lambda: unpack_bundle(
             Path(project, "given.tar"), open_project(Path(project)), open_tools, _print

@@ -44,7 +44,7 @@ def machine(source: Tools, tmp_path: Path) -> Machine:
     assert source
     for lock in (_OLD, _NEW):
         pretend_built(lock, own)
-    return Machine(_TARGET, Store(tmp_path / "follower" / "source"), own)
+    return Machine(_TARGET, Store(tmp_path / "follower" / "source"), own, "0" * 16)
 
 
 def release(lock: Lock, source: Tools) -> None:
