@@ -30,14 +30,14 @@ def rollout(name: str, gone: str | None, *, dry_run: bool) -> None:
       elt-env rollout elt@3.11
       elt-env rollout elt@3.11 --dry-run
     """
-    target, toolbox = open_target(name)
+    target, tools = open_target(name)
     if gone:
-        forget(target.name, gone, toolbox.store.documents)
+        forget(target.name, gone, tools.store.documents)
     if dry_run:
-        click.echo(progress(target.name, toolbox.store).text)
+        click.echo(progress(target.name, tools.store).text)
         return
-    before = ReleaseStore(toolbox.store).current(target.name)
-    pipeline = Pipeline(target=target, toolbox=toolbox, say=teller())
+    before = ReleaseStore(tools.store).current(target.name)
+    pipeline = Pipeline(target=target, tools=tools, say=teller())
     now = advance(pipeline, "elt-env rollout")
     click.echo(now.text)
     if before and now.release and now.release.number != before.number:

@@ -56,7 +56,7 @@ def rollout_definitions(policy: Policy) -> dg.Definitions:
 
 def _asked(target: str, project: EltProject) -> dg.RunRequest | dg.SkipReason:
     try:
-        now = progress(target, project.toolbox(target.partition("@")[0]).store)
+        now = progress(target, project.tools(target.partition("@")[0]).store)
     except EltEnvError as error:
         raise dg.Failure(hidden(str(error)), allow_retries=False) from error
     if now.release is None or not now.decision or now.decision.verdict not in ("open", "stop"):

@@ -70,7 +70,7 @@ def advance(pipeline: Pipeline, by: str) -> Progress:
 
     Raises: as `progress`, and as `Pipeline.roll_back`.
     """
-    name, store, say = pipeline.target.name, pipeline.toolbox.store, pipeline.say
+    name, store, say = pipeline.target.name, pipeline.tools.store, pipeline.say
     now = progress(name, store)
     while now.release and now.decision and now.decision.verdict == "open":
         if open_next(now.release, now.wave, store.documents):

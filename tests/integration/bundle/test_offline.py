@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elt_env.toolbox import open_toolbox
 from uv import find_uv_bin
 
 from elt_env.environment.meltano_file import read_meltano
@@ -22,7 +23,6 @@ from elt_env.package.target import Target
 from elt_env.pip.port import Resolved, ResolveRequest
 from elt_env.project.settings import open_project
 from elt_env.proof.checks.plugins import pin_plugins
-from elt_env.toolbox import open_toolbox
 from tests.support.channel import Channel, ChannelServer
 from tests.support.commands import Site, make_site
 from tests.support.conda_packages import make_conda_distribution

@@ -19,7 +19,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.pipeline import Pipeline
 from elt_env.release.promote import promote
 from elt_env.release.store import ReleaseStore
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.locks import lock_of, pip_package, python_package
 from tests.support.proving import prepare, pretend_built, toolbox_at
 from tests.support.said import Said
@@ -32,7 +32,7 @@ _FIRST, _LAST = "0" * 16, "f" * 16  # machines, in the first and in the last wav
 
 @dataclass(frozen=True)
 class Fleet:
-    source: Toolbox
+    source: Tools
     root: Path
 
     def machine(self, name: str) -> Machine:
@@ -47,7 +47,7 @@ class Fleet:
 
     def advance(self) -> str:
         said = Said()
-        pipeline = Pipeline(target=_TARGET, toolbox=self.source, say=said)
+        pipeline = Pipeline(target=_TARGET, tools=self.source, say=said)
         return advance(pipeline, "a test").text
 
     @property
