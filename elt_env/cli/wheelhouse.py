@@ -25,7 +25,7 @@ from elt_env.pip.locked_build import BuildTools, WheelBuild
 from elt_env.pip.wheelhouse import Wheelhouse
 from elt_env.python.interpreters import find_for_venv
 from elt_env.runtime.files import sha256_of, writing
-from elt_env.toolbox import Toolbox, open_toolbox
+from elt_env.tools import Tools, open_tools
 
 _DEFAULT = "wheelhouse"
 _SDISTS = (".tar.gz", ".zip")
@@ -94,16 +94,16 @@ def _given(sources: tuple[Path, ...]) -> Iterator[_Source]:
             )
 
 
-def _wheelless(target: Target, toolbox: Toolbox, say: Say) -> Iterator[_Source]:
+def _wheelless(target: Target, toolbox: Tools, say: Say) -> Iterator[_Source]:
     project = toolbox.project
     policy = project.policy.model_copy(update={"wheels_only": False})
-    tools = open_toolbox(replace(project, policy=policy), target.environment)
+    tools = open_tools(replace(project, policy=policy), target.environment)
     for each in without_wheel(target, tools, say):
         path = toolbox.downloads.fetch(each.url, each.sha256, say)
         yield _Source(f"{each.name} {each.version}", path)
 
 
-def _have(source: _Source, target: Target, toolbox: Toolbox, house: Wheelhouse, say: Say) -> Path:
+def _have(source: _Source, target: Target, toolbox: Tools, house: Wheelhouse, say: Say) -> Path:
     """Return the wheel of a source in a wheelhouse, built now where it is not there."""
     if source.path.suffix == ".whl":
         return house.add(source.path)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from elt_env.toolbox import open_toolbox
 from uv import find_uv_bin
 
 from elt_env.environment.meltano_file import read_meltano
@@ -23,6 +22,7 @@ from elt_env.package.target import Target
 from elt_env.pip.port import Resolved, ResolveRequest
 from elt_env.project.settings import open_project
 from elt_env.proof.checks.plugins import pin_plugins
+from elt_env.tools import open_tools
 from tests.support.channel import Channel, ChannelServer
 from tests.support.commands import Site, make_site
 from tests.support.conda_packages import make_conda_distribution
@@ -89,7 +89,7 @@ def _lock_plugins(site: Site, python: str) -> None:
     """Lock a plugin of a wheel and of an sdist, as a check that installed it does."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ELT_ENV_HOME", str(site.home))
-        toolbox = open_toolbox(open_project(site.directory), "elt")
+        toolbox = open_tools(open_project(site.directory), "elt")
     wanted = [Resolved(each, "1.0", "", requested=False, required_by=()) for each in _OF_PLUGIN]
     request = ResolveRequest(requirements=(), python=python, wheels_only=False)
     packages = toolbox.resolver.files(tuple(wanted), request, silent)
@@ -201,7 +201,7 @@ def test_without_a_network_plugins_are_installed_as_they_were_locked(
     assert _type(site, "build", made.target).returncode == 0
     monkeypatch.setenv("ELT_ENV_HOME", str(site.home))
     monkeypatch.setenv("HOME", str(tmp_path / "person"))
-    toolbox = open_toolbox(open_project(site.directory), "elt")
+    toolbox = open_tools(open_project(site.directory), "elt")
     lock = toolbox.store.current_lock(Target("elt", made.target.partition("@")[2], this_platform()))
     assert lock is not None
     meltano = tmp_path / "meltano"

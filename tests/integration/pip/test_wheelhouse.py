@@ -14,7 +14,7 @@ from elt_env.errors import InputError, NoWheelError, ToolError
 from elt_env.lock.make import lock
 from elt_env.pip.wheelhouse import Wheelhouse
 from elt_env.runtime.files import sha256_of
-from elt_env.toolbox import Toolbox
+from elt_env.tools import Tools
 from tests.support.index_server import IndexServer
 from tests.support.locking import LONG_AGO, target_of
 from tests.support.project import make_project, toolbox_of
@@ -70,7 +70,7 @@ def root(index: IndexServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path / "project"
 
 
-def opened(root: Path, index: IndexServer) -> Toolbox:
+def opened(root: Path, index: IndexServer) -> Tools:
     project = make_project(
         root,
         channels=[],
