@@ -24,8 +24,8 @@ from elt_env.lock.candidate import find_candidate
 from elt_env.lock.joint import common_request
 from elt_env.lock.request import ask
 from elt_env.lock.solve import as_requirement
-from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say, unheard
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target, parse_target
 from elt_env.project.settings import open_project
 from elt_env.tools import Tools, open_tools

@@ -24,8 +24,8 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import EltEnvError, InputError, ToolError
 from elt_env.image.pack import pack, prepare_base
 from elt_env.lockfile.document import Lock
-from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say, run
+from elt_env.package.platform import this_platform
 from elt_env.package.target import parse_target
 from elt_env.project.settings import open_project
 from elt_env.runtime.files import sha256_of

@@ -87,6 +87,12 @@ class UnsatisfiableError(EltEnvError):
         self.explanation = self.problem
 
 
+class PlatformsError(EltEnvError):
+    """A target has a lock, and none for some other platforms that the policy lists."""
+
+    exit_code = 3
+
+
 class CondaUnsatisfiableError(UnsatisfiableError):
     """The conda solver found no solution."""
 

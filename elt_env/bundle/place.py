@@ -12,9 +12,9 @@ from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import InputError, PolicyError
 from elt_env.lock.satisfaction import unsatisfied
 from elt_env.lockfile.document import Lock
-from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say
 from elt_env.machine.scratch import scratch_directory
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.project import Project

@@ -12,7 +12,7 @@ from elt_env.errors import PolicyError
 from elt_env.lock.adopt import adopt as adopt_files
 from elt_env.lock.adopt_prefix import open_prefix
 from elt_env.lockfile.foreign.read import open_lock_files
-from elt_env.machine.platform import this_platform
+from elt_env.package.platform import this_platform
 from elt_env.package.target import parse_target
 from elt_env.pipeline import Pipeline
 from elt_env.project.settings import open_project

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import click
@@ -13,8 +14,10 @@ from elt_env.cli.show import next_steps_of
 from elt_env.cli.targets import lock_in, open_target
 from elt_env.environment.build import require_as_sealed
 from elt_env.environment.prefix import Prefix
+from elt_env.errors import PlatformsError
+from elt_env.lock.platforms import lock_others
 from elt_env.machine.shells import own_command
-from elt_env.package.target import Target
+from elt_env.package.target import Target, names_target
 from elt_env.pipeline import Pipeline
 from elt_env.project.project import Project
 from elt_env.proof.checks.registry import build_checks
@@ -62,7 +65,11 @@ def build(  # noqa: PLR0913  # click passes them
         target, tools = open_target(name)
         current = lock_in(directory, target, tools.store, say)
     else:
+        if names_target(name):
+            open_target(name)  # which refuses another platform's before anything is locked
         found = locked_as(name, python, called, say)
+        with contextlib.suppress(PlatformsError):  # they were told; this one is healthy
+            lock_others(found.locked, found.tools, say)
         target, tools, current = found.target, found.tools, found.locked.lock
         reasons = "; ".join(found.locked.reasons)
     pipeline = Pipeline(target=target, tools=tools, say=say)

@@ -39,7 +39,7 @@ def compare(name: str, resolvers: str) -> None:
             f"--resolvers: there is no resolver '{unknown[0]}'.",
             f"Name some of: {', '.join(RESOLVERS)}",
         )
-    target, tools = open_target(name)
+    target, tools = open_target(name, foreign=True)
     lock = require_lock(target, tools.store)
     missing: list[EltEnvError] = []
     for each in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,13 @@ from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
 from elt_env.environment.build import require_lock
 from elt_env.errors import InputError
+from elt_env.lockfile import unified_lock
+from elt_env.lockfile.document import Lock
 from elt_env.lockfile.export import FORMATS
+from elt_env.package.target import Target
+from elt_env.project.platforms import platforms_of
 from elt_env.runtime.files import write_atomically
+from elt_env.tools import Tools
 
 if TYPE_CHECKING:
     from elt_env.machine.process import Say
@@ -59,7 +65,7 @@ def export(name: str, form: str, output: str | None) -> None:
       elt-env export elt@3.11 --format constraints -o constraints.txt
       elt-env export elt@3.11 --format devcontainer
     """
-    target, tools = open_target(name)
+    target, tools = open_target(name, foreign=True)
     lock = require_lock(target, tools.store)
     if lock.interpreter and form in ("explicit", "conda-lock"):
         raise InputError(
@@ -68,6 +74,9 @@ def export(name: str, form: str, output: str | None) -> None:
         )
     chosen, say = FORMATS[form], teller()
     files = chosen.files(lock) if chosen.files else {"": chosen.render(lock)}
+    if form == "conda-lock":
+        others = _other_platforms(target, tools)
+        files = {"": unified_lock.render(lock, *others)}
     place = output or chosen.folder
     if place:
         _write(Path(place), files, say)
@@ -88,6 +97,15 @@ def export(name: str, form: str, output: str | None) -> None:
             "installed here alone",
             logging.WARNING,
         )
+
+
+def _other_platforms(target: Target, tools: Tools) -> list[Lock]:
+    """Return the locks of the other platforms of a target; none where it names its own one."""
+    if target.is_foreign:
+        return []
+    names = platforms_of(tools.environment)[1:]
+    found = (tools.store.current_lock(replace(target, platform=each)) for each in names)
+    return [each for each in found if each is not None]
 
 
 def _write(place: Path, files: Mapping[str, str], say: Say) -> None:

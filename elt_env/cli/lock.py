@@ -12,6 +12,7 @@ from elt_env.errors import PolicyError
 from elt_env.lock import make as locking
 from elt_env.lock.diff_render import body, headline
 from elt_env.lock.from_file import LockedFile, lock_file
+from elt_env.lock.platforms import lock_others
 from elt_env.machine.process import Say
 from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import is_file
@@ -30,14 +31,19 @@ NAME = click.option("--name", "called", metavar="NAME", help="What a FILE's envi
 def lock(name: str, python: str | None, called: str | None) -> None:
     """Lock TARGET, or keep the lock that satisfies its spec.
 
-    For a FILE, as for build.
+    Other platforms of the policy are locked as well. For a FILE, as for build.
 
     \b
     Examples:
       elt-env lock elt@3.11
+      elt-env lock elt@3.11/linux-aarch64
       elt-env lock path/to/environment.yml --python 3.11
     """
-    print_locked(locked_as(name, python, called, teller()).locked)
+    say = teller()
+    found = locked_as(name, python, called, say)
+    print_locked(found.locked)
+    for each in lock_others(found.locked, found.tools, say):
+        print_locked(each)
 
 
 @click.command()
@@ -62,12 +68,14 @@ def relock(name: str, packages: tuple[str, ...], accepted: tuple[str, ...]) -> N
       elt-env relock elt@3.11 -P dagster -P duckdb
       elt-env relock elt@3.11 --accept-index corp-lib
     """
-    target, tools = open_target(name)
+    target, tools = open_target(name, foreign=True)
     say = teller()
     upgrade = packages or None
     locked = locking.lock(target, tools, say, upgrade=upgrade, accepted=accepted)
     _tell_others(LockedFile(target, tools, locked), say)
     print_locked(locked)
+    for each in lock_others(locked, tools, say, upgrade=upgrade, accepted=accepted):
+        print_locked(each)
 
 
 def locked_as(name: str, python: str | None, called: str | None, say: Say) -> LockedFile[Tools]:
@@ -81,7 +89,7 @@ def locked_as(name: str, python: str | None, called: str | None, say: Say) -> Lo
             "Write the Python behind it, as in: elt-env build elt@3.11",
         )
     else:
-        target, tools = open_target(name)
+        target, tools = open_target(name, foreign=True)
         found = LockedFile(target, tools, locking.lock(target, tools, say))
     _tell_others(found, say)
     return found

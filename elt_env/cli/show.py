@@ -48,7 +48,7 @@ def show(
         return
     if name is None:
         raise click.UsageError("Missing argument 'TARGET'.")
-    target, tools = open_target(name)
+    target, tools = open_target(name, foreign=True)
     summary = showing.show(target, tools.store)
     warn_of_clock(summary, tools.store.now)
     if as_json:
@@ -108,7 +108,7 @@ def _print_settings(name: str | None, *, as_json: bool) -> None:
     if name is None:
         found = settings_report.settings_of(open_project(with_policy=False))
     else:
-        target, tools = open_target(name)
+        target, tools = open_target(name, foreign=True)
         found = settings_report.settings_of(tools.project, target.environment)
     if as_json:
         click.echo(json.dumps({"settings": [each.to_json() for each in found]}, indent=2))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from elt_env.environment.prefix import Prefix
-from elt_env.errors import InputError, IntegrityError
+from elt_env.errors import InputError, IntegrityError, PolicyError
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import target_here
 from elt_env.package.canonical import short
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target, parse_target
 from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import environment_of, is_file
@@ -25,17 +26,30 @@ if TYPE_CHECKING:
     from elt_env.machine.process import Say
 
 
-def open_target(name: str) -> tuple[Target, Tools]:
+def open_target(name: str, *, foreign: bool = False) -> tuple[Target, Tools]:
     """Return the target that `name` means, with or without a Python, and its tools.
 
     The path of a spec stands for the environment that was made from it.
+
+    Args:
+        name: what a person wrote.
+        foreign: whether it may be of another platform than this machine's.
+
+    Raises:
+        PolicyError: it names no target, or one of another platform where none may be.
     """
     project = open_project(with_policy=not is_file(name))
     if is_file(name):
         name = environment_of(Path(name), project)
     tools = open_tools(project, name.split("@", maxsplit=1)[0])
     target = parse_target(project.target_name(name), "")
-    return target_here(target.environment, target.python), tools
+    if target.is_foreign and not foreign:
+        raise PolicyError(
+            f"{target} is of another platform than this machine ({this_platform()}): it can be "
+            "locked, shown, compared and exported here, and neither built nor run.",
+            f"On a machine of that platform: elt-env build {target.short}",
+        )
+    return target_here(target.environment, target.python, target.platform), tools
 
 
 def lock_in(directory: str, target: Target, store: Store, say: Say) -> Lock:

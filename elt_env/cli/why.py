@@ -28,7 +28,7 @@ def why(target: str, name: str) -> None:
     Example:
       elt-env why elt@3.11 six
     """
-    place, tools = open_target(target)
+    place, tools = open_target(target, foreign=True)
     for line in stage.why(find_lock(place.name, tools.store), name, tools.downloads):
         click.echo(line)
 
@@ -48,7 +48,7 @@ def why_not(target: str, wanted: str) -> None:
       elt-env why-not elt@3.11 'pandas>=3'
       elt-env why-not elt@3.11 3.14
     """
-    place, tools = open_target(target)
+    place, tools = open_target(target, foreign=True)
     beside = place
     python = re.fullmatch(PYTHON, wanted)
     if python:

@@ -14,6 +14,7 @@ from rattler.package.build_string import BuildString
 from elt_env.conda.channels import channel_of
 from elt_env.conda.port import LeftOut, SolveRequest
 from elt_env.conda.records import as_utc, dated, to_package
+from elt_env.conda.virtual import virtual_packages
 from elt_env.lockfile.document import Package
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
@@ -290,18 +291,17 @@ async def offered(
         cut_off=as_utc(request.exclude_newer),
         free=frozenset(request.not_held),
         named=named,
-        virtual=_virtual_packages(),
+        virtual=_virtual_packages(request),
     )
     return OfferedBuilds(found, rules, request.specs)
 
 
-def _virtual_packages() -> dict[str, rattler.PackageRecord]:
-    found = [each.into_generic() for each in rattler.VirtualPackage.detect()]
+def _virtual_packages(request: SolveRequest) -> dict[str, rattler.PackageRecord]:
     return {
         each.name.normalized: bare_record(
             each.name.normalized, str(each.version), str(each.build_string)
         )
-        for each in found
+        for each in virtual_packages(request)
     }
 
 

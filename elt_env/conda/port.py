@@ -32,6 +32,7 @@ class SolveRequest:
             have the same archive.
         priority: how the order of the channels counts.
         once: whether a channel that does not answer is not asked again.
+        virtual: the virtual packages of the platform; None means those that this machine has.
     """
 
     channels: tuple[str, ...]
@@ -43,6 +44,7 @@ class SolveRequest:
     keep: tuple[Package, ...] = ()
     priority: ChannelPriority = "strict"
     once: bool = False
+    virtual: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from elt_env.conda.distributions import ARCHIVE_ERRORS, paths_of
 from elt_env.conda.port import SolveRequest
 from elt_env.conda.records import as_utc
 from elt_env.conda.repodata import ChannelLook, NotHeld
+from elt_env.conda.virtual import virtual_packages
 from elt_env.errors import CondaUnsatisfiableError, SpecError
 from elt_env.package.cooldown import last_before
 from elt_env.spec.conda_spec import CondaSpec
@@ -72,7 +73,7 @@ class Search:
             rattler.solve,
             gateway=self.gateway,
             platforms=platforms,
-            virtual_packages=rattler.VirtualPackage.detect(),
+            virtual_packages=virtual_packages(request),
             constraints=[str(each) for each in request.constraints],
             exclude_newer=cut_off,
             timestamp_policy="allow-missing",

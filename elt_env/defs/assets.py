@@ -4,6 +4,7 @@ Every step is an op that one can see, retry and read the log of; what it does st
 beside `defs`. The assets at the end say which steps they are made of, a partition a Python.
 """
 
+import contextlib
 from pathlib import Path
 
 import dagster as dg
@@ -13,16 +14,18 @@ from elt_env.defs.metadata import image_metadata, lock_metadata, made, prefix_me
 from elt_env.defs.names import about, group_name
 from elt_env.defs.release_metadata import release_metadata, release_version
 from elt_env.defs.resources import Work
-from elt_env.defs.run_tags import ENVIRONMENT, is_unasked, mover, steering
+from elt_env.defs.run_tags import ENVIRONMENT, asked_upgrade, is_unasked, mover, steering
 from elt_env.defs.steps import Made, chain, step
 from elt_env.environment import build
 from elt_env.environment.prefix import FORMAT as PREFIX_FORMAT
 from elt_env.environment.prefix import Stage
+from elt_env.errors import PlatformsError
 from elt_env.image import pack as packing
 from elt_env.image.pack import Draft
 from elt_env.image.push import push_candidate
 from elt_env.lock import make as locking
 from elt_env.lock.make import Locked, Resolution, Solved
+from elt_env.lock.platforms import lock_others
 from elt_env.lockfile.document import SCHEMA as LOCK_FORMAT
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.release.move import mend_entry_points
@@ -45,6 +48,8 @@ def write_lockfile(at: Work, resolved: Locked | Resolution) -> Made:
     """Write the lock's files and make it the current one."""
     locked = locking.write(resolved, at.tools, at.say)
     at.tell_locked(locked)
+    with contextlib.suppress(PlatformsError):  # they were told; this one is healthy
+        lock_others(locked, at.tools, at.say, upgrade=asked_upgrade(at.run.tags))
     return made(lock_metadata(locked), locked.lock.digest)
 
 

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from elt_env.defs.levels import leveled
 from elt_env.defs.sensors.ticks import told_lately
 from elt_env.errors import EltEnvError
-from elt_env.machine.platform import this_platform
+from elt_env.package.platform import this_platform
 from elt_env.package.target import parse_target
 from elt_env.project.policy import Policy
 from elt_env.release.notice import Notice

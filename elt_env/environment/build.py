@@ -25,8 +25,8 @@ from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.environment.recorded_files import install_request, settle_files
 from elt_env.errors import IntegrityError, ToolError
 from elt_env.lockfile.document import Lock
-from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say, keeping
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.runtime.file_hashes import FileHashes, HashOf
 from elt_env.runtime.files import sha256_of, write_atomically
@@ -170,7 +170,7 @@ def _require_platform(lock: Lock) -> None:
     if lock.target.platform != here:
         raise IntegrityError(
             f"The lock {lock.digest} is for {lock.target.platform}; this machine is {here}.",
-            f"Make one for this machine: elt-env lock {lock.target.name}",
+            f"On a machine of that platform: elt-env build {lock.target.short}",
         )
 
 

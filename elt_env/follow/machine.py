@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elt_env.errors import InputError, PolicyError
-from elt_env.machine.platform import this_platform
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target, parse_target
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.project import Project

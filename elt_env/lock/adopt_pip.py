@@ -21,9 +21,9 @@ from elt_env.lockfile.document import Package
 from elt_env.lockfile.foreign.document import ForeignPackage
 from elt_env.lockfile.lock_faults import package_faults
 from elt_env.machine.indexes import parse_index
-from elt_env.machine.platform import this_platform
 from elt_env.machine.process import Say, unheard
 from elt_env.package.names import normalize
+from elt_env.package.platform import this_platform
 from elt_env.pip import ResolveRequest
 from elt_env.pip.locked_file import as_sdist, as_wheel, locked_file
 from elt_env.pip.port import Resolved, own_index

@@ -18,8 +18,9 @@ from elt_env.errors import (
 )
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.make import Locked, lock
-from elt_env.machine.platform import target_here, this_platform
+from elt_env.machine.platform import target_here
 from elt_env.machine.process import Say
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target, environment_name, require_environment, require_minor
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.project import Project

@@ -31,6 +31,7 @@ from elt_env.lock.solve import as_requirement
 from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
+from elt_env.package.platform import python_on
 from elt_env.pip import ResolveRequest
 from elt_env.project.policy import Policy
 
@@ -55,7 +56,7 @@ def common_request(question: LockRequest, python: str, policy: Policy) -> Resolv
     """Return what every request to the resolver for a question has in common."""
     return ResolveRequest(
         requirements=(),
-        python=python,
+        python=python_on(python, question.platform),
         exclude_newer=question.exclude_newer,
         not_held=question.not_held,
         undated=question.undated,
@@ -93,7 +94,7 @@ class JointProblem:
         archives: bool = True,
     ) -> None:
         self.question = question
-        self.python = python
+        self.python = python_on(python, question.platform)
         self.tools = tools
         self.offered = offered
         self.asked = asked

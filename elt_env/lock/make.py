@@ -26,6 +26,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.package.target import Target
+from elt_env.project.platforms import platforms_of
 from elt_env.project.project import Project
 from elt_env.runtime.credentials import carries_credentials, channel_host
 from elt_env.spec.document import Spec
@@ -158,11 +159,12 @@ def _tell_other_places(lock: Lock, tools: LockTools, say: Say) -> None:
 
 
 def require_listed(target: Target, project: Project) -> None:
-    """Return when the policy lists the Python of a target.
+    """Return when the policy lists the Python and the platform of a target.
 
     Raises:
-        PolicyError: it does not.
+        PolicyError: it does not, or Python is this machine's and the platform is another.
     """
+    _require_platform(target, project)
     if target.python not in project.environment(target.environment).pythons:
         listed = ", ".join(project.environment(target.environment).pythons)
         remedy = (
@@ -175,6 +177,22 @@ def require_listed(target: Target, project: Project) -> None:
         raise PolicyError(
             f"Python {target.python} is not listed for '{target.environment}', which has {listed}.",
             remedy,
+        )
+
+
+def _require_platform(target: Target, project: Project) -> None:
+    listed = platforms_of(project.environment(target.environment))
+    if target.platform not in listed:
+        wanted = ", ".join(f'"{each}"' for each in (*listed, target.platform))
+        raise PolicyError(
+            f"{target.platform} is not listed for '{target.environment}', which is locked for "
+            f"{', '.join(listed)}.",
+            f"Add it: platforms = [{wanted}] in [tool.elt-env.environments.{target.environment}].",
+        )
+    if target.is_foreign and project.spec(target.environment).venv:
+        raise PolicyError(
+            f'{target} has no interpreter: python = "venv" takes one of this machine.',
+            'Take Python from conda: python = "conda"; or lock it on a machine of that platform.',
         )
 
 
@@ -219,7 +237,7 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
         taken = _take(target, candidate, trigger, tools, say)
         if taken is not None:
             return taken
-        upgrade = _still_locked(upgrade, target, tools.store)
+        upgrade = still_locked(upgrade, target, tools.store)
     else:
         upgrade = moved
     found = examine(target, tools, say, upgrade=upgrade, accepted=accepted)
@@ -282,7 +300,7 @@ def _take(
     return Resolution(question, lock)
 
 
-def _still_locked(
+def still_locked(
     upgrade: tuple[str, ...] | None, target: Target, store: Store
 ) -> tuple[str, ...] | None:
     """Return those of the names that are in the current lock, which may not be what it was."""

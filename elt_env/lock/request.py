@@ -10,8 +10,10 @@ from elt_env.lock.releases import Rules
 from elt_env.lockfile.document import ChannelSource, Lock, Package
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
+from elt_env.package.platform import Platform, python_on
 from elt_env.package.target import Target
 from elt_env.pip.direct_wheels import DirectWheel
+from elt_env.project.platforms import find_platform
 from elt_env.project.policy import Policy
 from elt_env.python.wheel_tags import wheel_tags
 from elt_env.runtime.clock import Clock
@@ -32,6 +34,7 @@ class LockRequest:
         reasons: why there is a question at all, for a person.
         directs: the wheels of what the spec names by URL.
         accepted: names of packages that may come from another index or channel than before.
+        platform: the platform of the target; None is this machine as it is found.
     """
 
     target: Target
@@ -44,6 +47,7 @@ class LockRequest:
     undated: Literal["hold", "take"] = "hold"
     directs: tuple[DirectWheel, ...] = ()
     accepted: tuple[str, ...] = ()
+    platform: Platform | None = None
 
     @property
     def pip(self) -> tuple[str, ...]:
@@ -102,6 +106,7 @@ def ask(  # noqa: PLR0913  # one keyword for each part of a question
         not_held=_not_held(policy),
         undated=policy.undated_releases,
         accepted=accepted,
+        platform=find_platform(target.platform, policy),
     )
 
 
@@ -119,6 +124,7 @@ def release_rules(question: LockRequest, python: str, policy: Policy, now: Clock
 
 
 def _rules(spec: Spec, python: str, platform: str, now: datetime, policy: Policy) -> Rules:
+    python = python_on(python, find_platform(platform, policy))
     return Rules(
         spec=spec.source,
         requirements=(*spec.pip, *pre_release_bounds(policy)),

@@ -12,6 +12,7 @@ from elt_env.lock.places import changed_places
 from elt_env.lockfile.document import WHEEL_BUILD_NUMBER, Lock, Manager, Package
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
+from elt_env.package.platform import Platform, python_on
 from elt_env.project.policy import Policy
 from elt_env.spec.conda_spec import CondaSpec, parse_conda_spec
 from elt_env.spec.document import Spec
@@ -157,8 +158,10 @@ def _kind(package: Package) -> str:
 
 def _that_apply(lines: Iterable[str], lock: Lock) -> dict[str, Requirement]:
     found: dict[str, Requirement] = {}
+    platform = Platform(lock.target.platform, ()) if lock.target.is_foreign else None
+    python = python_on(lock.python.version, platform)
     for each in map(Requirement, lines):
-        if applies(each, lock.python.version):
+        if applies(each, python):
             joined = found.setdefault(each.name, each)
             joined.specifier &= each.specifier
             joined.extras |= each.extras

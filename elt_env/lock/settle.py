@@ -57,7 +57,9 @@ def settled(problem: JointProblem, choice: Choice, say: Say) -> CondaAnswer | No
         if learn_clashes(problem, found):
             return None
         if not found and _fit(packages, choice):
-            return CondaAnswer(problem.asked.channels, "remote", packages)
+            return CondaAnswer(
+                problem.asked.channels, "remote", packages, platform=problem.question.platform
+            )
     problem.learned.refused.append(dict(choice.builds))
     return None
 

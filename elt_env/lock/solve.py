@@ -38,6 +38,7 @@ from elt_env.lockfile.document import (
 )
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
+from elt_env.package.platform import Platform, python_on
 from elt_env.pip import Resolver, ResolveRequest
 from elt_env.pip.port import Resolved
 from elt_env.project.policy import ChannelPriority, Policy
@@ -61,17 +62,20 @@ class CondaAnswer:
         channels: URLs of the channels that were used.
         source: whether these are the spec's channels or the host channel.
         bounds: what the negotiation with pip asked of conda.
+        platform: the platform it is for; None is this machine as it is found.
     """
 
     channels: tuple[str, ...]
     source: ChannelSource
     packages: tuple[Package, ...]
     bounds: tuple[Bound, ...] = ()
+    platform: Platform | None = None
 
     @property
     def python(self) -> str:
-        """The full version of the solution's Python."""
-        return next(each.version for each in self.packages if each.name == "python")
+        """The full version of the solution's Python, on its platform."""
+        version = next(each.version for each in self.packages if each.name == "python")
+        return python_on(version, self.platform)
 
     @property
     def owned(self) -> dict[str, str]:
@@ -112,7 +116,7 @@ def solve(question: LockRequest, tools: LockTools, say: Say) -> CondaAnswer:
     try:
         return solve_with(question, "remote", tools, say)
     except ChannelUnreachableError as error:
-        if tools.project.policy.channel_fallback == "none":
+        if tools.project.policy.channel_fallback == "none" or question.target.is_foreign:
             raise
         say(error.problem, logging.WARNING)
         say(
@@ -149,7 +153,7 @@ def solve_with(
     packages = with_required_by(tools.conda.solve(request, say))
     if request.exclude_newer is not None and not question.spec.venv:
         _tell_undated(packages, say)
-    return CondaAnswer(channels, source, packages)
+    return CondaAnswer(channels, source, packages, platform=question.platform)
 
 
 def comes_from_host(question: LockRequest, policy: Policy) -> bool:
@@ -179,6 +183,7 @@ def solve_request(
         not_held=question.not_held,
         keep=keep,
         priority=priority,
+        virtual=question.platform.virtual if question.platform else None,
     )
 
 

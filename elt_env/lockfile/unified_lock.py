@@ -12,19 +12,20 @@ from elt_env.lockfile.document import DEPENDENCY_NAME, Lock, Package
 _ANY = "*"
 
 
-def render(lock: Lock) -> str:
-    """Return the lock as conda-lock writes it, for the one platform that it is of.
+def render(lock: Lock, *others: Lock) -> str:
+    """Return a lock, and those of the same target on other platforms, as conda-lock writes them.
 
     What no index has is named by its URL as pip writes it, with the hash of the source where that
     is an archive. Bounds of pip's packages on each other are not in a lock, nor are they here.
     """
-    platform = lock.target.platform
+    every = sorted((lock, *others), key=lambda each: each.target.platform)
+    hashes = {each.target.platform: each.spec_digest.removeprefix("sha256:") for each in every}
     content = {
         "version": 1,
         "metadata": {
-            "content_hash": {platform: lock.spec_digest.removeprefix("sha256:")},
+            "content_hash": hashes,
             "channels": [{"url": each, "used_env_vars": []} for each in lock.channels],
-            "platforms": [platform],
+            "platforms": [*hashes],
             "sources": [],
         },
         "package": [
@@ -32,14 +33,15 @@ def render(lock: Lock) -> str:
                 "name": each.name,
                 "version": each.version,
                 "manager": each.manager,
-                "platform": platform,
-                "dependencies": _dependencies(each, lock),
+                "platform": one.target.platform,
+                "dependencies": _dependencies(each, one),
                 "url": each.origin,
                 "hash": _hash(each),
                 "category": "main",
                 "optional": False,
             }
-            for each in lock.packages
+            for one in every
+            for each in one.packages
         ],
     }
     return f"{lock.heading}\n" + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

@@ -1,22 +1,13 @@
-"""The conda subdir of this machine, which names its platform: `linux-64`."""
+"""Targets on the platform of this machine."""
 
 from __future__ import annotations
 
-import os
-import sys
-
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target
 
-_SYSTEMS = {"darwin": "osx"}
-_ARCHITECTURES = {"x86_64": "64"}  # all others have the kernel's names
+__all__ = ["target_here", "this_platform"]
 
 
-def this_platform() -> str:
-    """Return the subdir of this machine (CEP 26); rattler knows it too, but is slow to load."""
-    machine = os.uname().machine
-    return f"{_SYSTEMS.get(sys.platform, sys.platform)}-{_ARCHITECTURES.get(machine, machine)}"
-
-
-def target_here(environment: str, python: str) -> Target:
-    """Return an environment's target on this machine."""
-    return Target(environment, python, this_platform())
+def target_here(environment: str, python: str, platform: str = "") -> Target:
+    """Return an environment's target on this machine, or on another platform."""
+    return Target(environment, python, platform or this_platform())

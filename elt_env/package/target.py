@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from elt_env.errors import PolicyError
+from elt_env.package.platform import PLATFORMS, this_platform
 
 ENVIRONMENT = r"[a-z0-9][a-z0-9_-]{0,99}"
 """What the name of an environment looks like: it becomes part of file names."""
@@ -16,7 +17,9 @@ PYTHON = r"3\.(?:0|[1-9][0-9]*)"
 
 _NO_PART_OF_A_NAME = re.compile(r"[^a-z0-9_-]+")
 _GENERIC = ("environment", "env", "conda", "conda-env", "spec")
-_TARGET = re.compile(f"(?P<environment>{ENVIRONMENT})@(?P<python>{PYTHON})")
+_TARGET = re.compile(
+    f"(?P<environment>{ENVIRONMENT})@(?P<python>{PYTHON})(?:/(?P<platform>[a-z]+-[a-z0-9]+))?"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -35,15 +38,31 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The short form a person types; the platform is the machine's own."""
+        """What a person types: the platform is left out where it is this machine's."""
+        return str(self) if self.is_foreign else self.short
+
+    @property
+    def short(self) -> str:
+        """The target of this machine's platform, as a person types it."""
         return f"{self.environment}@{self.python}"
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is of another platform than this machine's, for which none can be built."""
+        return bool(self.platform) and self.platform != this_platform()
+
     def __str__(self) -> str:
-        return f"{self.name}/{self.platform}"
+        return f"{self.short}/{self.platform}"
+
+
+def names_target(text: str) -> bool:
+    """Tell whether a text is a target with its platform, which looks like a path as well."""
+    found = _TARGET.fullmatch(text)
+    return found is not None and found["platform"] in PLATFORMS
 
 
 def parse_target(text: str, platform: str) -> Target:
-    """Return the target that `text` (`elt@3.11`) names on `platform`.
+    """Return the target that `text` names: `elt@3.11` on `platform`, or `elt@3.11/linux-aarch64`.
 
     Raises:
         PolicyError: `text` is not an environment, an at sign and a Python minor.
@@ -52,9 +71,10 @@ def parse_target(text: str, platform: str) -> Target:
     if found is None:
         raise PolicyError(
             f"'{text}' is not a target.",
-            "Write the environment, an at sign and the Python minor, as in: elt@3.11",
+            "Write the environment, an at sign and the Python minor, as in: elt@3.11; behind them, "
+            "where it is another than this machine's, the platform: elt@3.11/linux-aarch64",
         )
-    return Target(found["environment"], found["python"], platform)
+    return Target(found["environment"], found["python"], found["platform"] or platform)
 
 
 def require_environment(text: str) -> str:

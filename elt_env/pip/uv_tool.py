@@ -19,6 +19,7 @@ from elt_env.machine.process import Completed, Say, unheard
 from elt_env.machine.scratch import scratch_directory
 from elt_env.package.cooldown import is_too_young
 from elt_env.package.names import normalize
+from elt_env.package.platform import platform_of
 from elt_env.pip import uv_errors
 from elt_env.pip.archived import files_in, forged, forget_notes, listed, wheel_name
 from elt_env.pip.begun import Begun
@@ -38,6 +39,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_MANYLINUX = (17, 28, *range(31, 41))
 _TOLD = ("Resolved", "warning", "Building", "Built", "Downloading", "Downloaded", "Updating")
 
 
@@ -322,7 +324,7 @@ class Uv:
             options = [*options, "--constraints", "constraints.txt"]
         command = [
             *("uv", "pip", "compile", "requirements.in", "--output-file", output.name),
-            *("--python-version", request.python),
+            *("--python-version", str(request.python), *_platform_options(request.python)),
             *("--python", sys.executable, "--annotation-style", "split"),
             *format_options(
                 wheels_only=request.wheels_only,
@@ -338,6 +340,9 @@ class Uv:
             config = write_config(place, self._indexes, fresh=request.fresh, shelf=shelf)
             command += ["--config-file", str(config)]
             variables = besides_proxy(shelf.host) if shelf else {}
+            platform = platform_of(request.python)
+            if platform and platform.is_mac:
+                variables["MACOSX_DEPLOYMENT_TARGET"] = ".".join(map(str, platform.system))
             limit = self._limit if request.limit is None else min(request.limit, self._limit)
             return run_uv(
                 *(command, place, _without_answer(say)),
@@ -365,6 +370,22 @@ class Uv:
             new = sorted({parse_index(url).url for url in urls} - known)
             if len(new) == 1:
                 self._indexes = replace(self._indexes, default=Index(new[0]))
+
+
+def _platform_options(python: str) -> list[str]:
+    """Return what tells uv of another platform than this machine's.
+
+    Of glibc it knows the versions of PEP 600 that are in use: the next older one is as good.
+    """
+    platform = platform_of(python)
+    if platform is None:
+        return []
+    if platform.is_mac:
+        name = {"arm64": "aarch64"}.get(platform.machine, platform.machine) + "-apple-darwin"
+    else:
+        minor = max(each for each in _MANYLINUX if each <= max(platform.system[1], 17))
+        name = f"{platform.machine}-manylinux_2_{minor}"
+    return ["--python-platform", name]
 
 
 def _without_answer(say: Say) -> Say:

@@ -9,8 +9,17 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
+from elt_env.package.platform import PLATFORMS
 from elt_env.package.target import ENVIRONMENT, PYTHON
 from elt_env.project.durations import Duration
 from elt_env.project.own_checks import CheckName, OwnCheck, ambiguities
@@ -69,6 +78,12 @@ def _percents(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return numbers
 
 
+def _platform_name(text: str) -> str:
+    if text not in PLATFORMS:
+        raise ValueError(f"'{text}' is no platform: write some of {', '.join(PLATFORMS)}")
+    return text
+
+
 def _key_place(text: str) -> str:
     # What is refused may be a key itself, so it is not shown.
     if re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|(~|\.{1,2})?/.+", text) is None:
@@ -85,6 +100,9 @@ def _directory(text: str) -> str:
 CacheDirectory = Annotated[str, AfterValidator(_directory)]
 ChannelUrl = Annotated[str, AfterValidator(_bare_channel_url)]
 CondaName = Annotated[str, AfterValidator(_conda_tool)]
+PlatformName = Annotated[str, AfterValidator(_platform_name)]
+VirtualPackage = Annotated[str, StringConstraints(pattern=r"^__[a-z0-9_]+$")]
+VirtualVersion = Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)*(=[a-z0-9_]+)?)?$")]
 ChannelPriority = Literal["strict", "flexible", "disabled"]
 PythonSource = Literal["conda", "venv"]
 ResolverName = Literal["uv", "pip", "pip-tools", "poetry"]
@@ -109,6 +127,11 @@ class EnvironmentPolicy(_Frozen):
     )
     pythons: tuple[PythonMinor, ...] = Field(
         min_length=1, description="Python minors to lock for; the first is the default"
+    )
+    platforms: tuple[PlatformName, ...] = Field(
+        (),
+        description="platforms to lock for beside that of this machine, as in `linux-aarch64`; "
+        "the prefix is built for this machine alone",
     )
     python: PythonSource | None = Field(
         None,
@@ -245,6 +268,11 @@ class SharedPolicy(_Frozen):
         min_length=1,
         description="directory of wheels, relative to the project, that is asked beside the "
         "indexes; `elt-env wheelhouse` puts there what has no wheel anywhere",
+    )
+    virtual_packages: dict[PlatformName, dict[VirtualPackage, VirtualVersion]] = Field(
+        {},
+        description="by platform, the virtual packages of its machines in place of the defaults, "
+        'or of those that this machine has, as `__glibc`; `""` takes one away',
     )
     index: str | None = Field(
         None, description="URL of the package index, when not the one of the pip or uv settings"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from elt_env.errors import InputError
+from elt_env.package.target import names_target
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.project import Project
 
 
 def is_file(text: str) -> bool:
     """Tell whether what a person typed in a target's place is the path of a spec, or its place."""
+    if names_target(text):
+        return False
     if "/" in text or text in (".", "..") or text.endswith((".yml", ".yaml")):
         return True
     if text != "Pipfile" and "." not in text.partition("@")[0]:

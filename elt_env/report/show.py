@@ -11,8 +11,8 @@ from elt_env.image.store import ImageStore
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
-from elt_env.machine.platform import this_platform
-from elt_env.package.target import Target, parse_target
+from elt_env.package.platform import this_platform
+from elt_env.package.target import Target, names_target, parse_target
 from elt_env.python.interpreters import list_interpreters
 from elt_env.release.store import ReleaseStore
 from elt_env.report.summary import Summary
@@ -57,7 +57,7 @@ def find_lock(text: str, store: Store) -> Lock:
         InputError: there is no such lock.
         IntegrityError: it was changed by hand.
     """
-    if "@" in text and "/" not in text:
+    if "@" in text and ("/" not in text or names_target(text)):
         target = parse_target(text, this_platform())
         lock = store.current_lock(target)
         if lock is None:

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from elt_env.package.names import normalize
+from elt_env.package.platform import platform_of
 from elt_env.spec.faults import WrittenError
 
 _EXTRA = re.compile(r'\bextra\s*==\s*"([^"]*)"')
@@ -24,14 +25,16 @@ _EXTRA = re.compile(r'\bextra\s*==\s*"([^"]*)"')
 def applies(requirement: Requirement, python: str, extras: Iterable[str] = ()) -> bool:
     """Tell whether a requirement counts under a full Python version, or with one of some extras.
 
-    What a marker asks of the platform is answered for this machine.
+    What a marker asks of the platform is answered for that of the Python.
     """
     marker = requirement.marker
     if marker is None:
         return True
     machine = {name: str(value) for name, value in default_environment().items()}
+    platform = platform_of(python)
+    machine |= platform.markers if platform else {}
     minor = ".".join(python.split(".")[:2])
-    asked = {**machine, "python_version": minor, "python_full_version": python}
+    asked = {**machine, "python_version": minor, "python_full_version": str(python)}
     return any(marker.evaluate({**asked, "extra": each}) for each in ("", *extras))
 
 

@@ -213,7 +213,7 @@ class Store:
 
     def prefix_path(self, lock: Lock) -> Path:
         """Return the directory that the lock's environment is installed in on this machine."""
-        return self.local_home / "prefixes" / f"{lock.target.name}-{short(lock.digest)}"
+        return self.local_home / "prefixes" / f"{lock.target.short}-{short(lock.digest)}"
 
     def log_path(self, digest: str, name: str) -> Path:
         """Return where the full log of a step on that lock digest goes, on this machine."""
@@ -252,7 +252,9 @@ def _folder(digest: str) -> str:
 
 
 def _pointer_key(target: Target) -> str:
-    return f"{_TARGETS}/{target.name}/{lock_json.FILE_NAME}"
+    # That of another platform lies beside it: a machine of that platform has a store of its own.
+    place = f"{target.platform}-" if target.is_foreign else ""
+    return f"{_TARGETS}/{target.short}/{place}{lock_json.FILE_NAME}"
 
 
 def read_lock_directory(directory: Path, target: Target | None) -> Lock:

@@ -32,8 +32,9 @@ from elt_env.lock.negotiate import agree, resolve_request
 from elt_env.lock.request import LockRequest, ask
 from elt_env.lock.solve import CondaAnswer, solve
 from elt_env.lockfile.document import Lock, machine_python
-from elt_env.machine.platform import target_here, this_platform
+from elt_env.machine.platform import target_here
 from elt_env.machine.process import Say
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.pip.port import Resolved
 from elt_env.pipeline import Pipeline

@@ -17,7 +17,7 @@ from elt_env.lock.diff_render import to_markdown, to_text
 from elt_env.lock.make import Locked, lock
 from elt_env.lock.origins import Order, SourceChange, explained, is_at, pinned_to
 from elt_env.lock.places import bare
-from elt_env.machine.platform import this_platform
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.tools import Tools
 from elt_env.watch.trial import examine_python

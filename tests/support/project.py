@@ -26,7 +26,7 @@ def make_project(
     root: Path,
     *,
     channels: Sequence[str],
-    index: str,
+    index: str | None,
     conda: Sequence[str] = (),
     pip: Sequence[str] = (),
     policy: Mapping[str, Any] | None = None,
@@ -40,7 +40,8 @@ def make_project(
 
     Args:
         channels: URLs of the spec's conda channels.
-        index: URL of the package index; with credentials, if it wants some.
+        index: URL of the package index, with credentials if it wants some; None for that of the
+            machine's settings.
         conda, pip: the spec's requirements; `python` is added where `conda` has none.
         policy: further keys of `[tool.elt-env]`, as they are written there.
         environment: further keys of `[tool.elt-env.environments.elt]`.
@@ -49,7 +50,8 @@ def make_project(
     write_spec(root, channels=channels, conda=conda, pip=pip)
     own = {"spec": _SPEC, "pythons": list(pythons), **(environment or {})}
     # The base that takes no network and the least time; the warehouse has tests of its own.
-    table = {"index": index, "image-base": "host", "warehouse": False, **(policy or {})}
+    asked = {} if index is None else {"index": index}
+    table = {**asked, "image-base": "host", "warehouse": False, **(policy or {})}
     table["environments"] = {ENVIRONMENT: own}
     text = tomli_w.dumps({"tool": {"elt-env": table}})
     (root / "pyproject.toml").write_text(text, encoding="utf-8")

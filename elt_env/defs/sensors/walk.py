@@ -16,7 +16,8 @@ from elt_env.defs.sensors.runs import Runs, claims
 from elt_env.defs.sensors.ticks import not_told_before
 from elt_env.defs.unloaded import told_without_tick
 from elt_env.errors import EltEnvError
-from elt_env.machine.platform import target_here, this_platform
+from elt_env.machine.platform import target_here
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.project.policy import Policy
 from elt_env.release.notice import Notice

@@ -20,7 +20,7 @@ from elt_env.errors import (
     NetworkError,
 )
 from elt_env.lockfile.document import Lock
-from elt_env.machine.platform import this_platform
+from elt_env.package.platform import this_platform
 from elt_env.store.locks import read_lock_directory
 from elt_env.tools import Tools
 from tests.support.channel import ChannelServer

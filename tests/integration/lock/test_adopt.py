@@ -20,8 +20,8 @@ from elt_env.lock.make import lock
 from elt_env.lockfile.document import Lock
 from elt_env.lockfile.export import FORMATS
 from elt_env.lockfile.foreign.read import open_lock_files
-from elt_env.machine.platform import this_platform
 from elt_env.machine.process import run
+from elt_env.package.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.project.project import Project
 from elt_env.project.settings import open_project
