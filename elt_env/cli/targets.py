@@ -120,5 +120,8 @@ def _built(lock: Lock, store: Store, remedy: str) -> Prefix:
             f"Build it again where it is now: {remedy}",
         )
     if not prefix.ready:
-        raise InputError(f"{lock.target.name} is not built.", f"Build it: {remedy}")
+        state = (
+            f"does not hold any more: {prefix.base_fault}" if prefix.base_fault else "is not built"
+        )
+        raise InputError(f"{lock.target.name} {state}.", f"Build it: {remedy}")
     return prefix

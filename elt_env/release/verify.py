@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from elt_env.environment.build import require_lock
@@ -71,6 +72,8 @@ def _prefix_damages(lock: Lock, store: Store, say: Say) -> Iterator[Damage]:
     if not prefix.ready:
         release = ReleaseStore(store).current(lock.target.name)
         if release is not None and release.digest == lock.digest:
+            if prefix.base_fault:
+                say(f"verify: {prefix.path}: {prefix.base_fault}", logging.WARNING)
             yield Damage("prefix", "", "is not built")
         else:
             say(f"verify: {prefix.path} is not built, so there is nothing to compare")

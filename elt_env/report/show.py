@@ -44,6 +44,7 @@ def show(target: Target, store: Store) -> Summary:
         prefix=prefix.path,
         ready=prefix.ready,
         made_for=prefix.made_for,
+        base_fault=prefix.base_fault,
         evidence=store.evidence(lock.digest),
         image=images.image(lock.digest),
         layout=images.layout.path,

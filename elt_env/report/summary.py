@@ -37,6 +37,7 @@ class Summary:
         prefix: the directory the environment is or will be installed in.
         ready: whether it is installed and sealed.
         made_for: the place that it was built in, when it was moved or copied from there.
+        base_fault: what became of the interpreter that it is a venv of, when it is not as it was.
         image: what was packed for the lock.
         layout: the directory of the OCI layout that holds it.
         release: the target's release; its lock may be another one.
@@ -50,6 +51,7 @@ class Summary:
     prefix: Path | None = None
     ready: bool = False
     made_for: str | None = None
+    base_fault: str = ""
     evidence: tuple[Evidence, ...] = ()
     image: ImageRecord | None = None
     layout: Path | None = None
@@ -154,6 +156,9 @@ class Summary:
             lines.append(f"  prefix    {self.prefix} ({state})")
             if self.made_for:
                 lines.append(f"            moved or copied from {self.made_for}; build it again:")
+                lines.append(f"            elt-env build {self.target.name}")
+            if self.base_fault:
+                lines.append(f"            {self.base_fault}; build it again:")
                 lines.append(f"            elt-env build {self.target.name}")
         if self.image:
             size = f"{self.image.size / 1e6:.0f} MB in {len(self.image.layers)} layers"

@@ -29,6 +29,7 @@ from elt_env.pipeline import Pipeline
 from elt_env.proof.checks.inputs import check_inputs
 from elt_env.python.interpreters import find_interpreter
 from elt_env.python.venv_base import CONFIG
+from elt_env.report.show import show
 from elt_env.tools import Tools, open_tools
 from tests.support.index_server import IndexServer
 from tests.support.locking import LONG_AGO, PYTHON, Scene, target_of
@@ -163,6 +164,7 @@ def test_an_interpreter_that_changes_is_noticed_and_a_build_mends_it(
     with pytest.raises(ToolError, match=f"{own_base}, Python .* then, {fate}"):
         require_prefix(found, toolbox.store, "run")
     assert check_inputs("pip_check", found, toolbox.project, toolbox.store) != before
+    assert f"then, {fate}; build it again" in show(found.target, toolbox.store).to_text()
 
     said = Said()
     assert lock(target_of(toolbox), toolbox, said).kept

@@ -97,17 +97,17 @@ def native_project(place: Path, code: str = _CODE) -> Path:
 
 
 def test_what_has_no_wheel_is_built_once_and_locks_take_it(root: Path, index: IndexServer) -> None:
-    toolbox = opened(root, index)
+    tools = opened(root, index)
     with pytest.raises(NoWheelError) as caught:
-        lock(target_of(toolbox), toolbox, silent)
+        lock(target_of(tools), tools, silent)
     assert "elt-env wheelhouse elt@3.11" in caught.value.remedy
 
     told = type_wheelhouse()
     (wheel,) = (root / "wheelhouse").glob("*.whl")
     assert f"{sha256_of(wheel)}  {wheel}" in told
 
-    toolbox = opened(root, index)
-    (found,) = lock(target_of(toolbox), toolbox, silent).lock.pip
+    tools = opened(root, index)
+    (found,) = lock(target_of(tools), tools, silent).lock.pip
     assert (found.name, found.sha256) == ("sdist-only", sha256_of(wheel))
     assert found.url == wheel.as_uri()
     assert "has a wheel" in type_wheelhouse()
