@@ -20,8 +20,9 @@ from elt_env.errors import (
 )
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.best_answer import Clause
+from elt_env.lock.conda_half import CondaHalf
 from elt_env.lock.joint_choice import Choice, choice_of
-from elt_env.lock.joint_shelf import Alternative, CondaHalf, JointShelf
+from elt_env.lock.joint_shelf import Alternative, JointShelf
 from elt_env.lock.learned import Learned
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.pages import Pages

@@ -10,10 +10,10 @@ from packaging.version import Version
 from elt_env.errors import CondaUnsatisfiableError
 from elt_env.lock.best_answer import Clause
 from elt_env.lock.clashes import clashes, learn_clashes
+from elt_env.lock.conda_half import CondaHalf
 from elt_env.lock.contenders import ban
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.joint_choice import Choice
-from elt_env.lock.joint_shelf import CondaHalf
 from elt_env.lock.solve import CondaAnswer
 from elt_env.lockfile.document import Package, with_required_by
 from elt_env.machine.process import Say

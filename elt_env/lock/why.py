@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.requirements import Requirement
 
 from elt_env.errors import ChannelUnreachableError, PolicyError, UnsatisfiableError
+from elt_env.lock.conda_half import named_in
 from elt_env.lock.conflict import explanation_of
 from elt_env.lock.core import (
     Unit,
@@ -26,7 +27,6 @@ from elt_env.lock.diff_facts import is_final
 from elt_env.lock.directs import prepare
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.joint_choice import Choice
-from elt_env.lock.joint_shelf import named_in
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.problems import host_problem, remote_problems
 from elt_env.lock.reasons import Reasons

@@ -12,6 +12,7 @@ from elt_env.lock.releases import News, gone, news, usable, yanked
 from elt_env.lock.request import rules_for
 from elt_env.lockfile.document import Lock, Package
 from elt_env.package.target import Target
+from elt_env.project.project import Project
 from elt_env.proof.checks.plugins import SMOKE
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store
@@ -50,7 +51,7 @@ def see_plugins(lock: Lock, tools: LockTools, tick: Tick) -> PluginSight:
         IntegrityError: a lock of plugins cannot be read.
         IndexUnreachableError: an index does not answer for some package.
     """
-    watched = list(_watched(lock, tools))
+    watched = list(_watched(lock, tools.project, tools.store))
     pages = _pages(lock, [package for _, package in watched], tools, tick)
     spec = tools.project.spec(lock.target.environment)
     rules = replace(rules_for(lock, spec, tools.project.policy, tools.store.now), wheels_only=False)
@@ -76,15 +77,13 @@ def _told(package: Package, how: str) -> LostPackage:
     return LostPackage(package.name, package.version, shortened(how), ("current",))
 
 
-def _watched(lock: Lock, tools: LockTools) -> Iterator[tuple[LockedPlugin, Package]]:
+def _watched(lock: Lock, project: Project, store: Store) -> Iterator[tuple[LockedPlugin, Package]]:
     """Yield each package to look at once for each version of it that is locked."""
-    every = tools.project.policy.watch_packages == "all"
+    every = project.policy.watch_packages == "all"
+    run = {SMOKE, *project.environment(lock.target.environment).checks}
     seen = set()
-    for check, kept in plugin_locks(tools.store.documents, lock.target).items():
-        is_run = (
-            check in tools.project.environment(lock.target.environment).checks or check == SMOKE
-        )
-        for plugin in kept.plugins if is_run else ():
+    for check, kept in plugin_locks(store.documents, lock.target).items():
+        for plugin in kept.plugins if check in run else ():
             for each in () if plugin.pins_itself else plugin.packages:
                 key = each.name, each.version
                 if (every or plugin.asks_for(each.name)) and key not in seen:
