@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from elt_env.conda import CondaTool
     from elt_env.conda.channels import Channels
     from elt_env.conda.host_channel import HostChannel
-    from elt_env.environment.locked_files import PackageFiles
+    from elt_env.environment.locked_files import PipFiles
     from elt_env.index.download import Downloads
     from elt_env.index.package_index import PackageIndex
     from elt_env.lockfile.document import Lock
@@ -152,11 +152,11 @@ class Tools:
         return DirectWheels(self.downloads, *builds, self._uv, self._limit)
 
     @cached_property
-    def files(self) -> PackageFiles:
+    def files(self) -> PipFiles:
         """Where the files of pip's packages come from."""
-        from elt_env.environment.locked_files import PackageFiles
+        from elt_env.environment.locked_files import PipFiles
 
-        return PackageFiles(self.downloads, self.direct_wheels, self.indexes, self.policy)
+        return PipFiles(self.downloads, self.direct_wheels, self.indexes, self.policy)
 
     @cached_property
     def host_channel(self) -> HostChannel:

@@ -22,7 +22,7 @@ _AT_ONCE = 8  # downloads; more look-ups of names at once stall
 
 
 @dataclass(frozen=True)
-class PackageFiles:
+class PipFiles:
     """Where the files of pip's packages come from.
 
     Attributes:
@@ -47,7 +47,7 @@ def newest_for_builds(exclude_newer: datetime | None, policy: Policy) -> datetim
 
 
 def locked_files(
-    packages: Iterable[Package], lock: Lock, files: PackageFiles, say: Say
+    packages: Iterable[Package], lock: Lock, files: PipFiles, say: Say
 ) -> dict[str, Path]:
     """Return by their sha256 the files of packages of a lock, fetched where they are not kept.
 
@@ -66,7 +66,7 @@ def locked_files(
     return dict(zip(wanted, paths, strict=True))
 
 
-def locked_file(package: Package, lock: Lock, files: PackageFiles, say: Say) -> Path:
+def locked_file(package: Package, lock: Lock, files: PipFiles, say: Say) -> Path:
     """Return the file of a package of a lock that no index has.
 
     Raises: as `DirectWheels.get_locked`.

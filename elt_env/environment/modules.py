@@ -144,13 +144,11 @@ def import_all(  # noqa: PLR0913  # limits of three kinds
     submodules = sorted(set(below).difference(names))
     workers = max(1, min(os.cpu_count() or 1, 4))
     firsts, thens = _cut(names, workers), _cut([f"?{each}" for each in submodules], workers)
-    nothing: list[str] = []
-    parts = [first + then for first, then in zip_longest(firsts, thens, fillvalue=nothing)]
+    parts = [[*first, *then] for first, then in zip_longest(firsts, thens, fillvalue=())]
     # Modules may write into the directory in which they are imported.
     with scratch_directory("imports") as place:
-        now = time.monotonic()
-        end = None if enough is None else now + enough
-        probe = _Probe(prefix, place, now + limit, patience, workers, end)
+        end = None if enough is None else time.monotonic() + enough
+        probe = _Probe(prefix, place, time.monotonic() + limit, patience, workers, end)
         together = probe.attempt(parts)
         named = set(names)
         tops = probe.settled([each for each in together if each.module in named])

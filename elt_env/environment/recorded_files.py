@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from elt_env.environment.installed_files import RecordedFile, recorded_files, recorded_hash
-from elt_env.environment.locked_files import PackageFiles, locked_files, newest_for_builds
+from elt_env.environment.locked_files import PipFiles, locked_files, newest_for_builds
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import IntegrityError
@@ -25,7 +25,7 @@ from elt_env.runtime.input_files import read_content
 
 
 def install_request(
-    prefix: Prefix, packages: Sequence[Package], files: PackageFiles, say: Say
+    prefix: Prefix, packages: Sequence[Package], files: PipFiles, say: Say
 ) -> InstallRequest:
     """Return the request to install packages of the prefix's lock, whose files are fetched.
 
@@ -50,7 +50,7 @@ def install_request(
     )
 
 
-def wheel_of_sdist(package: Package, prefix: Prefix, files: PackageFiles, say: Say) -> Path:
+def wheel_of_sdist(package: Package, prefix: Prefix, files: PipFiles, say: Say) -> Path:
     """Return the wheel of a locked sdist, built by the prefix's Python where it is not kept.
 
     Raises: as `DirectWheels.of_sdist`.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from elt_env.conda import CondaTool
 from elt_env.environment.build import advance, complete
-from elt_env.environment.locked_files import PackageFiles
+from elt_env.environment.locked_files import PipFiles
 from elt_env.environment.prefix import Prefix, Stage
 from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.lockfile.document import Lock
@@ -52,7 +52,7 @@ class _Tools:
     linker: Callable[[Lock], CondaTool]
     host_channel: HostChannel
     installer: Installer
-    files: PackageFiles
+    files: PipFiles
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Protocol, get_args
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from elt_env.environment.locked_files import PackageFiles, locked_file
+from elt_env.environment.locked_files import PipFiles, locked_file
 from elt_env.errors import PipConflictError
 from elt_env.lockfile.document import Lock, owned_distributions
 from elt_env.machine.indexes import Indexes
@@ -58,7 +58,7 @@ class OpenResolver(Protocol):
 
 
 def compare_with(
-    name: str, lock: Lock, files: PackageFiles, open_resolver: OpenResolver, say: Say
+    name: str, lock: Lock, files: PipFiles, open_resolver: OpenResolver, say: Say
 ) -> Comparison:
     """Ask a resolver what a lock was made from.
 
@@ -124,7 +124,7 @@ def _barred(request: ResolveRequest, lock: Lock) -> ResolveRequest:
     return replace(request, exclude_newer=None, bounds=(*request.bounds, *bounds))
 
 
-def _built_wheels(lock: Lock, files: PackageFiles, say: Say) -> tuple[str, ...]:
+def _built_wheels(lock: Lock, files: PipFiles, say: Say) -> tuple[str, ...]:
     """Return the directories of the wheels that no index has."""
     built = (each for each in lock.pip if each.index is None)
     paths = {str(locked_file(each, lock, files, say).parent) for each in built}

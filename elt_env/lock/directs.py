@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from packaging.requirements import Requirement
 
-from elt_env.environment.locked_files import PackageFiles, newest_for_builds
+from elt_env.environment.locked_files import PipFiles, newest_for_builds
 from elt_env.errors import SpecError
 from elt_env.lock.request import LockRequest
 from elt_env.lockfile.document import Package
@@ -65,7 +65,7 @@ def _require_allowed(spec: Spec, policy: Policy) -> None:
         )
 
 
-def prepare(question: LockRequest, project: Project, files: PackageFiles, say: Say) -> LockRequest:
+def prepare(question: LockRequest, project: Project, files: PipFiles, say: Say) -> LockRequest:
     """Return a question with the wheels of what its spec names by URL, made where there is none.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from elt_env.environment.locked_files import PackageFiles
+from elt_env.environment.locked_files import PipFiles
 from elt_env.project.project import Project
 from elt_env.store.locks import Store
 
@@ -55,6 +55,6 @@ class LockTools(Protocol):
         ...
 
     @property
-    def files(self) -> PackageFiles:
+    def files(self) -> PipFiles:
         """Where the files of pip's packages come from, and the indexes of the settings."""
         ...

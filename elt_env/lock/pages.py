@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from elt_env.environment.locked_files import PackageFiles
+from elt_env.environment.locked_files import PipFiles
 from elt_env.errors import EltEnvError, IndexUnreachableError
 from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.lock.joint_shelf import needs_in
@@ -35,7 +35,7 @@ class Pages:
         say: told what could not be read.
     """
 
-    def __init__(self, package_index: PackageIndex, files: PackageFiles, say: Say) -> None:
+    def __init__(self, package_index: PackageIndex, files: PipFiles, say: Say) -> None:
         self._package_index = package_index
         self._files = files
         self._say = say

@@ -55,10 +55,9 @@ def roll_back(  # noqa: PLR0913  # target, tools and listener, and what the hist
     """
     project, store = tools.project, tools.store
     with moving("rollback", target, project, store, say) as mover:
-        history = mover.history
-    digest = _destination(target, store, history, to)
+        digest = _destination(target, store, mover.history, to)
+        then = next((each for each in reversed(mover.history) if each.digest == digest), None)
     lock = store.read_lock(digest, target)
-    then = next((each for each in reversed(history) if each.digest == digest), None)
     image, evidence = (then.image, then.evidence) if then else _proven(lock, project, store)
     prefix = _built(lock, tools, say)
     if then is None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from elt_env.environment.locked_files import PackageFiles
+from elt_env.environment.locked_files import PipFiles
 from elt_env.environment.meltano_file import MeltanoPlugin, read_meltano
 from elt_env.environment.plugins import MeltanoProject
 from elt_env.errors import EltEnvError
@@ -111,7 +111,7 @@ def pin_plugins(project: Path, check: str, tools: CheckTools, lock: Lock) -> boo
     return True
 
 
-def _carried(kept: PluginLock, files: PackageFiles, lock: Lock) -> dict[str, Path]:
+def _carried(kept: PluginLock, files: PipFiles, lock: Lock) -> dict[str, Path]:
     """Return a wheel of each package, by its sha256, where a bundle brought all of them; else {}.
 
     Then no index is asked, since there may be none.
