@@ -52,6 +52,18 @@ class Machine:
         env = {**self.environment, **variables}
         return CliRunner().invoke(main, arguments, env=env, prog_name="elt-env")
 
+    def started(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `elt-env` as a process of its own; what it prints is its one output."""
+        return subprocess.Popen(
+            self.terminal.command(*arguments),
+            cwd=self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def ok(self, *arguments: str, **variables: str) -> str:
         done = self.typed(*arguments, **variables)
         assert done.exit_code == 0, done.output

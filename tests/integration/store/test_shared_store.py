@@ -20,7 +20,7 @@ from tests.support.isolation import clear_settings
 from tests.support.loopback import running
 from tests.support.machine import Machine
 from tests.support.s3_server import SECRET, S3Server, new_prefix
-from tests.support.terminal import make_terminal
+from tests.support.terminal import LIMIT, make_terminal
 
 pytestmark = pytest.mark.xdist_group("s3")
 
@@ -105,6 +105,27 @@ def test_back_from_another_machine_and_forward_again(world: World) -> None:
     assert world.two.show()["release"]["current"] == bad
     numbers = [each["number"] for each in world.two.history()]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_two_who_move_the_release_at_once(world: World) -> None:
+    before = world.one.history()
+    first, last = before[0]["digest"], before[-1]["digest"]
+    moves = [
+        world.one.started("rollback", world.one.target, "--to", first),
+        world.two.started("promote", world.two.target),
+    ]
+    told = [each.communicate(timeout=LIMIT)[0] for each in moves]
+    # One waits for the other; who sees that the release has moved meanwhile is told so.
+    assert {each.returncode for each in moves} <= {0, 7}, told
+    assert 0 in {each.returncode for each in moves}, told
+    after = world.two.history()
+    assert after[: len(before)] == before
+    assert [each["number"] for each in after] == list(range(1, len(after) + 1))
+    assert {each["digest"] for each in after[len(before) :]} <= {first, last}
+    for machine in (world.one, world.two):
+        assert machine.history() == after
+        assert machine.show()["release"]["current"] == after[-1]["digest"]
+    world.one.ok("promote", world.one.target)
 
 
 def test_verify_and_collect(world: World) -> None:
