@@ -20,11 +20,15 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.platform import target_here
 from elt_env.package.platform import this_platform
 from elt_env.tools import Tools
+from elt_env.watch.decide import Tick, watcher_of
+from elt_env.watch.spec import look_at_spec
+from elt_env.watch.state import TargetState
 from tests.support.channel import Channel
 from tests.support.conda_packages import make_conda_package
 from tests.support.index_server import IndexServer
 from tests.support.locking import LONG_AGO
 from tests.support.project import ENVIRONMENT, make_project, toolbox_of
+from tests.support.real_conda import installed_conda
 from tests.support.said import Said
 from tests.support.sample import silent
 from tests.support.wheels import make_wheel
@@ -91,6 +95,7 @@ def _open(
     conda: tuple[str, ...] = ("native",),
     pip: tuple[str, ...] = ("fast",),
     policy: Mapping[str, Any] | None = None,
+    conda_tool: str = "rattler",
     **environment: Any,
 ) -> Tools:
     project = make_project(
@@ -100,7 +105,7 @@ def _open(
         conda=conda,
         pip=pip,
         policy=policy,
-        environment={"platforms": ["linux-64", *_OTHERS], **environment},
+        environment={"platforms": ["linux-64", *_OTHERS], "conda": conda_tool, **environment},
     )
     return toolbox_of(project)
 
@@ -131,6 +136,17 @@ def test_all_platforms_are_locked_from_one_machine(
         assert _WHEELS[platform].partition(".")[0] in wheel.file_name
         assert {each.conda.subdir for each in made.conda if each.conda} == {platform}
     assert len({each.digest for each in locks.values()}) == 3
+
+
+@pytest.mark.slow
+def test_conda_solves_for_other_platforms(
+    channel: Channel, offered: IndexServer, tmp_path: Path
+) -> None:
+    program = str(installed_conda(tmp_path / "home").program())
+    locks = _lock_all(_open(tmp_path, channel, offered, conda_tool=program))
+    assert {_held(each)["native"] for each in locks.values()} == {"1.0", "2.0"}
+    rattlers = _lock_all(_open(tmp_path / "rattler", channel, offered))
+    assert {each.digest for each in locks.values()} == {each.digest for each in rattlers.values()}
 
 
 def test_the_policy_tells_of_virtual_packages(
@@ -252,3 +268,21 @@ def test_real_wheels_of_other_platforms(channel: Channel, tmp_path: Path) -> Non
         for each in made.pip:
             assert system in each.file_name, each.file_name
             assert each.file_name.endswith(f"{architecture}.whl"), each.file_name
+
+
+def test_a_platform_that_is_not_locked_is_noticed(
+    channel: Channel, offered: IndexServer, tmp_path: Path
+) -> None:
+    tools = _open(tmp_path, channel, offered)
+    target = target_here(ENVIRONMENT, _MINOR)
+    lock(target, tools, silent)
+    watcher = watcher_of(tools, ENVIRONMENT, Tick(60.0), silent)
+    seen = look_at_spec(target, TargetState(), watcher)
+    assert seen.ask is not None
+    assert seen.memory is not None
+    for each in _OTHERS:
+        assert f"there is no lock of elt@3.11/{each}" in seen.told
+    again = look_at_spec(target, seen.memory, watcher)
+    assert again.ask is None  # one that cannot be had is not asked for again and again
+    _lock_all(tools)
+    assert "satisfies" in look_at_spec(target, seen.memory, watcher).told
