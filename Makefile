@@ -130,7 +130,8 @@ system-tools: ## what some tests use, with apt
 	$(SUDO) apt-get update -qq
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	  bubblewrap buildah chromium docker-compose docker-registry faketime fonts-dejavu-core \
-	  gcc libc6-dev mmdebstrap mount openssl postgresql python3-venv redis-server skopeo umoci zstd
+	  gcc libc6-dev mmdebstrap mount openssh-client openssl postgresql python3-venv redis-server \
+	  skopeo umoci zstd
 
 clean: ## remove what the targets made, but not the store
 	rm -rf .venv .dagster .mypy_cache .pytest_cache .ruff_cache .hypothesis
