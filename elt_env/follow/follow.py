@@ -186,6 +186,7 @@ def _brought_to(release: Release, tag: str, machine: Machine, check: Check, say:
     say(f"follow: {release.target} is released as {short(release.digest)}, {release.number}")
     try:
         lock = _fetched(machine, release)
+        machine = machine.for_lock(lock)
         prefix = _built(lock, machine, say)
         _require_holding(prefix, machine, check, say)
         _switch(machine, release, prefix, say)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elt_env.errors import InputError, PolicyError
+from elt_env.lockfile.document import Lock
 from elt_env.package.platform import this_platform
 from elt_env.package.target import Target, parse_target
 from elt_env.project.policy import EnvironmentPolicy
@@ -13,7 +14,6 @@ from elt_env.project.project import Project
 from elt_env.project.settings import open_project
 from elt_env.project.store_url import bucket_url, directory_of, open_bucket_documents
 from elt_env.project.unlisted import remember
-from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store
 from elt_env.tools import Tools, open_tools
@@ -34,7 +34,7 @@ class Machine:
 
     target: Target
     source: Store
-    tools: CheckTools
+    tools: Tools
     id: str
     reports: bool = True
 
@@ -42,6 +42,18 @@ class Machine:
     def own(self) -> Store:
         """The store of this machine."""
         return self.tools.store
+
+    def for_lock(self, lock: Lock) -> Machine:
+        """Return the same with what builds a lock, whatever its Python is of: conda, or a venv."""
+        tools, name = self.tools, lock.target.environment
+        python = "venv" if lock.interpreter else "conda"
+        if (tools.environment.python or "conda") == python:
+            return self
+        policy = tools.environment.model_copy(update={"python": python})
+        if name in tools.project.unlisted:
+            remember(self.own.documents, name, policy)
+        project = tools.project.including(name, policy)
+        return replace(self, tools=replace(tools, environment=policy, project=project))
 
 
 def open_machine(name: str, place: str, known_as: str, *, reports: bool = True) -> Machine:
@@ -102,7 +114,8 @@ def _tools(project: Project, target: Target) -> Tools:
     if name not in project.policy.environments:
         before = project.unlisted.get(name)
         pythons = tuple(dict.fromkeys((*(before.pythons if before else ()), target.python)))
-        policy = EnvironmentPolicy(spec=before.spec if before else _SPEC, pythons=pythons)
+        policy = before or EnvironmentPolicy(spec=_SPEC, pythons=pythons)
+        policy = policy.model_copy(update={"pythons": pythons})
         if before is None or before.pythons != pythons:
             project.store_owner.claim()
             remember(project.documents, name, policy)
