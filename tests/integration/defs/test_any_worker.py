@@ -46,7 +46,7 @@ class Turns(EltProject):
         del context
         self._turns = itertools.cycle(self.checkouts)
 
-    def toolbox(self, environment: str) -> Tools:
+    def tools(self, environment: str) -> Tools:
         checkout = Path(next(self._turns))
         os.environ["ELT_ENV_CACHE_HOME"] = str(checkout.parent / "caches")
         return open_tools(open_project(checkout), environment)
