@@ -31,7 +31,7 @@ from tests.support.project import ENVIRONMENT, make_project, toolbox_of
 from tests.support.real_conda import installed_conda
 from tests.support.said import Said
 from tests.support.sample import silent
-from tests.support.wheels import make_wheel
+from tests.support.wheels import make_sdist, make_wheel
 
 _OTHERS = ("linux-aarch64", "osx-arm64")
 _MINOR = "3.11"
@@ -286,3 +286,14 @@ def test_a_platform_that_is_not_locked_is_noticed(
     assert again.ask is None  # one that cannot be had is not asked for again and again
     _lock_all(tools)
     assert "satisfies" in look_at_spec(target, seen.memory, watcher).told
+
+
+@pytest.mark.parametrize("resolver", ["uv", "pip"])
+def test_an_sdist_is_locked_for_every_platform(
+    channel: Channel, offered: IndexServer, tmp_path: Path, resolver: str
+) -> None:
+    offered.add(make_sdist(tmp_path / "sdists", "source", "1.0"), uploaded=LONG_AGO)
+    policy = {"allow-sdist": ["source"]}
+    tools = _open(tmp_path, channel, offered, pip=("source",), policy=policy, resolver=resolver)
+    for made in _lock_all(tools).values():
+        assert [each.file_name for each in made.pip] == ["source-1.0.tar.gz"]
