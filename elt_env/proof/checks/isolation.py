@@ -282,6 +282,10 @@ class _Own:
         found = Path(os.path.realpath(place))
         if found.is_relative_to(self.root) or found in self.files:
             return True
-        if self.library is None or not found.is_relative_to(self.library):
+        # Debian's library has links to /etc, which are its own as well.
+        named = Path(os.path.normpath(place))
+        if self.library is None or not any(
+            each.is_relative_to(self.library) for each in (found, named)
+        ):
             return False
         return not {"site-packages", "dist-packages"} & {*found.parts}

@@ -291,3 +291,15 @@ def test_in_dagster_it_has_no_image_and_its_release_follows_the_environment(
         result = job.execute_in_process(instance=instance, partition_key=PYTHON)
     assert result.success
     assert (project.local_home / "current" / f"elt@{PYTHON}" / "bin" / "tool").exists()
+
+
+def test_the_python_of_the_operating_system_will_do(offered: IndexServer, tmp_path: Path) -> None:
+    system = Path(f"/usr/bin/python{PYTHON}")
+    if not system.exists():
+        pytest.skip(f"this machine has no Python {PYTHON} of its own")
+    tools = open_venv(tmp_path, offered, interpreters=[str(system)])
+    found = locked(tools)
+    prefix = ensure_prefix(found, tools, silent).path
+    assert f"executable = {system}\n" in (prefix / CONFIG).read_text()
+    evidence = prove("isolation", found, tools, silent)
+    assert evidence.status == "passed", evidence.detail
