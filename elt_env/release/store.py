@@ -26,7 +26,7 @@ from pathlib import Path
 from elt_env.environment.damage import Damage, Fault
 from elt_env.environment.launchers import LauncherFiles, launcher_files
 from elt_env.errors import IntegrityError
-from elt_env.release.record import Release, release_before
+from elt_env.release.record import Release
 from elt_env.release.record_file import (
     NUMBER,
     checked,
@@ -99,8 +99,12 @@ class ReleaseStore:
         """
         if self._shared:
             return self._shared.previous(name)
-        history = self.history(name)
-        return release_before(history) if history else None
+        current = self.current(name)
+        if current is None:
+            return None
+        before = (each for each in reversed(self._numbers(name)) if each < current.number)
+        earlier = (self._read(name, each) for each in before)
+        return next((each for each in earlier if each.digest != current.digest), None)
 
     def history(self, name: str) -> tuple[Release, ...]:
         """Return every release of the target, the oldest first and the current one last.

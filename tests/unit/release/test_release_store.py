@@ -49,6 +49,18 @@ def test_the_history_are_all_releases_as_they_were(releases: ReleaseStore, prefi
     assert {each.name for each in releases.entry_points(_NAME).iterdir()} == {"dbt", "python"}
 
 
+def test_for_the_one_before_no_other_is_read(releases: ReleaseStore, prefix: Path) -> None:
+    made = [a_release(1, "a"), a_release(2, "b"), a_release(3, "c"), a_release(4, "c")]
+    append(releases, prefix, *made)
+    for each in releases._home.glob("releases/**/*1/release.json"):
+        each.unlink()
+    for each in releases._home.glob("releases/.records/*/*1.json"):
+        each.write_text("no record")
+    assert releases.previous(_NAME) == made[1]
+    with pytest.raises(IntegrityError):
+        releases.history(_NAME)
+
+
 def test_the_pointer_is_a_relative_link(releases: ReleaseStore, prefix: Path) -> None:
     append(releases, prefix, a_release(1, "a"))
     link = releases._home / "current" / _NAME
