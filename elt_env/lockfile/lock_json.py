@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +17,7 @@ from elt_env.runtime.limits import load_json
 FILE_NAME = "lock.json"
 
 _NAMED = 10
+_REMEMBERED = 8  # texts: a run reads the same lock in each of its steps
 
 _adapter: TypeAdapter[Lock] = TypeAdapter(Lock)
 
@@ -30,8 +32,9 @@ def render(lock: Lock) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse(text: str, source: str, remedy: str) -> Lock:
-    """Return the lock that a manifest holds.
+    """Return the lock that a manifest holds; the same again for the same text.
 
     Raises:
         IntegrityError: it is not a manifest of this schema, was changed by hand, or has a field

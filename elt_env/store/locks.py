@@ -21,9 +21,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +47,7 @@ FileFault = Literal["was changed", "is gone"]
 
 _RELOCK = "Make a new one with: elt-env relock {target}"
 _LOCK_FOLDER = re.compile(r"\.?([0-9a-f]{64})(-[0-9a-f]{12})?")
+_REMEMBERED = 8  # locks: a run reads one again and again
 _PAUSES = (0.01, 0.1)  # seconds; putting a lock in the place of one takes two renames
 
 
@@ -126,7 +128,7 @@ class Store:
 
         pylock.require_valid(lock)
         manifest = {lock_json.FILE_NAME: lock_json.render(lock)}
-        self.documents.write_folder(_folder(lock.digest), _derived_files(lock) | manifest)
+        self.documents.write_folder(_folder(lock.digest), {**_derived_files(lock), **manifest})
         return self.lock_directory(lock.digest)
 
     def read_lock(self, digest: str, target: Target | None) -> Lock:
@@ -317,7 +319,8 @@ def _damaged_files(folder: Folder, lock: Lock) -> dict[str, FileFault]:
     return faults
 
 
-def _derived_files(lock: Lock) -> dict[str, str]:
+@lru_cache(maxsize=_REMEMBERED)
+def _derived_files(lock: Lock) -> Mapping[str, str]:
     """Return what derives from a lock's manifest: content by file name."""
     from elt_env.lockfile import conda_lock, pylock, requirements  # slow to load, and to write
 
