@@ -15,7 +15,6 @@ from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
 from elt_env.environment.build import require_lock
 from elt_env.errors import InputError
-from elt_env.lockfile import unified_lock
 from elt_env.lockfile.document import Lock
 from elt_env.lockfile.export import FORMATS
 from elt_env.package.target import Target
@@ -50,6 +49,7 @@ def export(name: str, form: str, output: str | None) -> None:
     \b
     environment   environment.yml, every package pinned: conda, mamba, elt-env
     conda-lock    conda-lock.yml, both halves: conda-lock install, elt-env adopt
+    pixi          pixi.lock, both halves: elt-env adopt, pixi install --frozen
     dockerfile    a Dockerfile that installs both halves: docker build, buildah build
     devcontainer  the folder .devcontainer, which does the same: VS Code, devcontainer up
     explicit      conda's half, URLs and hashes: conda create --file
@@ -67,16 +67,14 @@ def export(name: str, form: str, output: str | None) -> None:
     """
     target, tools = open_target(name, foreign=True)
     lock = require_lock(target, tools.store)
-    if lock.interpreter and form in ("explicit", "conda-lock"):
+    if lock.interpreter and form in ("explicit", "conda-lock", "pixi"):
         raise InputError(
             f"{form} holds packages of conda, and the lock of {target.name} has none.",
             "Export it as requirements, pylock, environment or dockerfile.",
         )
     chosen, say = FORMATS[form], teller()
-    files = chosen.files(lock) if chosen.files else {"": chosen.render(lock)}
-    if form == "conda-lock":
-        others = _other_platforms(target, tools)
-        files = {"": unified_lock.render(lock, *others)}
+    others = _other_platforms(target, tools) if chosen.platforms else []
+    files = chosen.files(lock) if chosen.files else {"": chosen.render(lock, *others)}
     place = output or chosen.folder
     if place:
         _write(Path(place), files, say)
@@ -85,13 +83,7 @@ def export(name: str, form: str, output: str | None) -> None:
     say(f"export: {form} does not carry {chosen.lost}")
     if lock.variables and form not in ("environment", "dockerfile", "devcontainer"):
         say("export: nor does it carry the variables of the spec")
-    if lock.channel_source == "host" and form in (
-        "environment",
-        "conda-lock",
-        "dockerfile",
-        "devcontainer",
-        "explicit",
-    ):
+    if lock.channel_source == "host" and chosen.conda:
         say(
             "export: conda's packages are of the HOST CHANNEL, made on this machine: they can be "
             "installed here alone",

@@ -11,6 +11,7 @@ from elt_env.lockfile import (
     conda_lock,
     devcontainer,
     dockerfile,
+    pixi_lock,
     pylock,
     requirements,
     unified_lock,
@@ -27,12 +28,16 @@ class Format:
         render: returns a lock in it.
         folder: where a format of several files has them; "" where it is one file.
         files: returns these files by their names.
+        conda: whether it installs conda's packages from where they are locked.
+        platforms: whether `render` takes the locks of other platforms behind the first.
     """
 
     lost: str
-    render: Callable[[Lock], str]
+    render: Callable[..., str]
     folder: str = ""
     files: Callable[[Lock], Mapping[str, str]] | None = None
+    conda: bool = False
+    platforms: bool = False
 
 
 def _environment(lock: Lock) -> str:
@@ -63,16 +68,19 @@ def _pip_line(package: Package) -> str:
     return f"{package.name}=={package.version}"
 
 
+_BOUNDS = "the bounds of pip's packages on each other"
+_SCRIPTS = "the checks, and what conda's activation scripts do"
+
 FORMATS: Mapping[str, Format] = {
-    "environment": Format("the hashes, and from which index pip's half comes", _environment),
-    "explicit": Format("pip's half", conda_lock.render),
-    "conda-lock": Format("the bounds of pip's packages on each other", unified_lock.render),
-    "dockerfile": Format("the checks, and what conda's activation scripts do", dockerfile.render),
+    "environment": Format(
+        "the hashes, and from which index pip's half comes", _environment, conda=True
+    ),
+    "explicit": Format("pip's half", conda_lock.render, conda=True),
+    "conda-lock": Format(_BOUNDS, unified_lock.render, conda=True, platforms=True),
+    "pixi": Format(_BOUNDS, pixi_lock.render, conda=True, platforms=True),
+    "dockerfile": Format(_SCRIPTS, dockerfile.render, conda=True),
     "devcontainer": Format(
-        "the checks, and what conda's activation scripts do",
-        devcontainer.render,
-        devcontainer.FOLDER,
-        devcontainer.files,
+        _SCRIPTS, devcontainer.render, devcontainer.FOLDER, devcontainer.files, conda=True
     ),
     "requirements": Format("conda's half", requirements.render),
     "pylock": Format("conda's half", pylock.render),

@@ -44,6 +44,7 @@ def _exported(made: Lock, place: Path, *forms: str) -> list[Path]:
         "explicit": "conda-linux-64.lock",
         "pylock": "pylock.toml",
         "conda-lock": "conda-lock.yml",
+        "pixi": "pixi.lock",
     }
     paths = [place / names.get(each, f"{each}.txt") for each in forms]
     for path, form in zip(paths, forms, strict=True):
@@ -109,7 +110,13 @@ def _pixi(made: Lock) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "render"), [("conda-lock.yml", FORMATS["conda-lock"].render), ("pixi.lock", _pixi)]
+    ("name", "render"),
+    [
+        ("conda-lock.yml", FORMATS["conda-lock"].render),
+        ("pixi.lock", FORMATS["pixi"].render),
+        ("pixi.lock", _pixi),
+    ],
+    ids=["conda-lock", "pixi", "as pixi writes it"],
 )
 def test_both_halves_of_one_file_are_the_same_lock(
     filled: Scene, name: str, render: Callable[[Lock], str]
@@ -294,7 +301,7 @@ def test_what_uv_locks_is_adopted_with_what_a_person_asked_for(filled: Scene) ->
 
 
 @pytest.mark.parametrize(
-    "forms", [("explicit", "pylock"), ("explicit", "requirements"), ("conda-lock",)]
+    "forms", [("explicit", "pylock"), ("explicit", "requirements"), ("conda-lock",), ("pixi",)]
 )
 def test_what_a_url_names_is_named_by_the_spec(filled: Scene, forms: tuple[str, ...]) -> None:
     wheel = make_wheel(filled.root / "served", "own-lib", "1.0", requires=["agate"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 import yaml
 from hypothesis import given
@@ -7,7 +9,7 @@ from packaging.requirements import Requirement
 
 from elt_env.lockfile.document import Lock
 from elt_env.lockfile.export import FORMATS
-from elt_env.lockfile.foreign import conda_lock
+from elt_env.lockfile.foreign import conda_lock, pixi_lock
 from elt_env.lockfile.foreign.document import Wanted
 from elt_env.spec.document import parse_spec
 from tests.support.locks import conda_package, lock_of, locks, owning, pip_package
@@ -26,9 +28,12 @@ def test_an_environment_yml_asks_for_just_what_is_locked(lock: Lock) -> None:
     assert spec.channels == lock.channels
 
 
-@given(locks())
-def test_a_conda_lock_yml_is_read_as_what_was_locked(lock: Lock) -> None:
-    select = conda_lock.read(FORMATS["conda-lock"].render(lock), "conda-lock.yml")
+@pytest.mark.parametrize(("form", "reader"), [("conda-lock", conda_lock), ("pixi", pixi_lock)])
+@given(lock=locks())
+def test_a_file_with_both_halves_is_read_as_what_was_locked(
+    form: str, reader: ModuleType, lock: Lock
+) -> None:
+    select = reader.read(FORMATS[form].render(lock), form)
     found = select(Wanted(lock.target.python, lock.target.platform))
     assert {(each.url, each.sha256) for each in found.conda or ()} == {
         (each.url, each.sha256) for each in lock.conda
