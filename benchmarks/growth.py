@@ -111,6 +111,8 @@ def draw(found: Mapping[str, Mapping[str, Mapping[int, float]]], directory: Path
     import pygal
     from pygal.style import CleanStyle
 
+    # It adds one without `find_spec`, of which Python warns at each later import.
+    sys.meta_path[:] = [each for each in sys.meta_path if hasattr(each, "find_spec")]
     for of, lines in found.items():
         plot = pygal.XY(
             js=(),

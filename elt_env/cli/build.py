@@ -15,7 +15,9 @@ from elt_env.cli.targets import lock_in, open_target
 from elt_env.environment.build import require_as_sealed
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import PlatformsError
+from elt_env.lock.from_file import LockedFile
 from elt_env.lock.platforms import lock_others
+from elt_env.machine.process import Say
 from elt_env.machine.shells import own_command
 from elt_env.package.target import Target, names_target
 from elt_env.pipeline import Pipeline
@@ -24,6 +26,7 @@ from elt_env.proof.checks.registry import build_checks
 from elt_env.report import show as showing
 from elt_env.report.summary import next_of_file
 from elt_env.store.locks import Store
+from elt_env.tools import Tools
 
 
 @click.command()
@@ -65,11 +68,7 @@ def build(  # noqa: PLR0913  # click passes them
         target, tools = open_target(name)
         current = lock_in(directory, target, tools.store, say)
     else:
-        if names_target(name):
-            open_target(name)  # which refuses another platform's before anything is locked
-        found = locked_as(name, python, called, say)
-        with contextlib.suppress(PlatformsError):  # they were told; this one is healthy
-            lock_others(found.locked, found.tools, say)
+        found = _locked(name, python, called, say)
         target, tools, current = found.target, found.tools, found.locked.lock
         reasons = "; ".join(found.locked.reasons)
     pipeline = Pipeline(target=target, tools=tools, say=say)
@@ -84,6 +83,16 @@ def build(  # noqa: PLR0913  # click passes them
     if not stays:
         pipeline.promote_built(current, trigger=reasons or by_hand(), by="elt-env build")
     _tell_next(target, tools.project, tools.store)
+
+
+def _locked(name: str, python: str | None, called: str | None, say: Say) -> LockedFile[Tools]:
+    """Lock a target, or the environment of a file, for this platform and the policy's others."""
+    if names_target(name):
+        open_target(name)  # which refuses another platform's before anything is locked
+    found = locked_as(name, python, called, say)
+    with contextlib.suppress(PlatformsError):  # they were told; this one is healthy
+        lock_others(found.locked, found.tools, say)
+    return found
 
 
 def _tell_next(target: Target, project: Project, store: Store) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import InputError, PolicyError
 from elt_env.image.store import ImageStore
-from elt_env.lock.lock_tools import LockTools
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
 from elt_env.package.platform import this_platform
@@ -17,6 +17,9 @@ from elt_env.python.interpreters import list_interpreters
 from elt_env.release.store import ReleaseStore
 from elt_env.report.summary import Summary
 from elt_env.store.locks import Store, read_lock_directory
+
+if TYPE_CHECKING:
+    from elt_env.lock.lock_tools import LockTools
 
 
 def show(target: Target, store: Store) -> Summary:
