@@ -177,6 +177,7 @@ def test_a_cancelled_run_begins_no_step_again(
         told, _ = run.communicate(timeout=120)
         (record,) = instance.get_runs()
         stats = instance.get_run_step_stats(record.run_id)
-        assert [each.attempts for each in stats] == [1], told[-4000:]
+        # One that has begun may end well before the next begins; none is begun twice.
+        assert {each.attempts for each in stats} == {1}, told[-4000:]
         assert record.is_finished
         assert not record.is_success
