@@ -146,9 +146,10 @@ def _place_of(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _remove_compiled(path: Path) -> None:
+    """Remove bytecode; conda records what it compiles, and goes on where that does not compile."""
     with writing(path):
         path.unlink(missing_ok=True)
-        if not any(path.parent.iterdir()):
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
 
 
