@@ -15,26 +15,31 @@ _REFERENCES = ("rev", "ref", "tag", "branch")
 
 
 def named(
-    file: TomlFile, asked: Mapping[str, Any], bound: Callable[[str], str] = str
+    file: TomlFile, asked: Mapping[str, Any], bound: Callable[[str], str] | None = None
 ) -> Iterator[Listed]:
     """Yield what a table of names and bounds asks pip for; optional ones are not asked for.
 
     Args:
         file: where the table stands.
         asked: by name a bound, a table, or a list of these.
-        bound: returns a bound of the tool as PEP 440 writes it; raises WrittenError.
+        bound: returns a bound of the tool as PEP 440 writes it, or raises WrittenError;
+            `plain_bound` by default.
     """
     for name, told in asked.items():
         for each in told if isinstance(told, list) else [told]:
             table = each if isinstance(each, dict) else {"version": str(each)}
-            if not table.get("optional"):
-                yield _requirement(file, name, table, bound), file.key_line(name)
+            if isinstance(each, (bool, list)):
+                problem = f"'{name}' is asked for with neither a bound nor a table."
+                file.wrong(name, problem, f'Write it as in: {name} = ">=1,<2"')
+            elif not table.get("optional"):
+                yield _requirement(file, name, table, bound or plain_bound), file.key_line(name)
 
 
 def _requirement(
     file: TomlFile, name: str, table: Mapping[str, Any], bound: Callable[[str], str]
 ) -> str:
-    extras = f"[{','.join(table['extras'])}]" if table.get("extras") else ""
+    listed = table.get("extras") or []
+    extras = f"[{','.join(map(str, listed))}]" if isinstance(listed, list) and listed else ""
     markers = [str(table.get("markers") or "")]
     if table.get("python"):
         python = file.converted(name, str(table["python"]), poetry_bound)
@@ -47,6 +52,11 @@ def _requirement(
     bounds = "" if version == "*" else file.converted(name, version, bound)
     asked = f"{name}{extras}{place or bounds}"
     return f"{asked} ; {marker}" if marker else asked
+
+
+def plain_bound(text: str) -> str:
+    """Return a bound of PEP 440; a version by itself means that version alone, as to Pipenv."""
+    return f"=={text}" if text[:1].isdigit() else text
 
 
 def place_of(table: Mapping[str, Any]) -> str:

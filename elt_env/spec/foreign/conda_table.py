@@ -20,7 +20,7 @@ def channels_of(listed: object) -> tuple[str, ...]:
     """
     tables = [
         each if isinstance(each, dict) else {"channel": each}
-        for each in (listed if isinstance(listed, list) else [])
+        for each in (listed if isinstance(listed, list) else [listed] if listed else [])
     ]
     tables.sort(key=lambda each: -(each.get("priority") or 0))
     names = (str(each.get("channel") or each.get("url") or "") for each in tables)

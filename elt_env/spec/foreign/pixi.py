@@ -5,7 +5,7 @@ https://pixi.sh/latest/reference/pixi_manifest/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from elt_env.spec.foreign.bounds import named
@@ -29,14 +29,15 @@ def asked_of(file: TomlFile, *place: str) -> Asked:
         place: the keys of its table, none for a pixi.toml.
     """
     table = file.table(*place) if place else file.content
-    head = table.get("workspace") or table.get("project") or {}
+    head = file.part(table, "workspace") or file.part(table, "project")
     file.skip(("feature", "environments"), table)
     file.skip(("pypi-options",), table, OWN_INDEX)
     file.skip(_RULES, head, _RULE)
-    tables = [table, *(table.get("target", {}).get(each, {}) for each in _TARGETS)]
-    conda = {k: v for kind in _CONDA for each in tables for k, v in each.get(kind, {}).items()}
-    pip = {k: v for each in tables for k, v in each.get("pypi-dependencies", {}).items()}
-    activation = [each.get("activation", {}) for each in tables]
+    targets = file.part(table, "target")
+    tables = [table, *(file.part(targets, each) for each in _TARGETS)]
+    conda = {k: v for kind in _CONDA for each in tables for k, v in file.part(each, kind).items()}
+    pip = {k: v for each in tables for k, v in file.part(each, "pypi-dependencies").items()}
+    activation = [file.part(each, "activation") for each in tables]
     for each in activation:
         file.skip(("scripts",), each, _SCRIPTS)
     return Asked(
@@ -50,17 +51,22 @@ def asked_of(file: TomlFile, *place: str) -> Asked:
 
 def _conda(file: TomlFile, table: Mapping[str, Any]) -> Iterator[Listed]:
     for name, each in table.items():
-        if isinstance(each, dict) and {"path", "git", "url"} & {*each}:
+        if isinstance(each, (bool, list)):
+            problem = f"'{name}' is asked for with neither a bound nor a table."
+            file.wrong(name, problem, f'Write it as in: {name} = ">=1,<2"')
+        elif isinstance(each, dict) and {"path", "git", "url"} & {*each}:
             problem = f"'{name}' is built from its source by pixi, which nothing does here."
             file.wrong(name, problem, "Put its package into a channel, or leave it out.")
         else:
             yield conda_line(name, each), file.key_line(name)
 
 
-def _variables(file: TomlFile, activation: list[Mapping[str, Any]]) -> Iterator[tuple[str, Listed]]:
+def _variables(
+    file: TomlFile, activation: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, Listed]]:
     """Yield the variables of activation that are what they are written as."""
     for each in activation:
-        for name, value in each.get("env", {}).items():
+        for name, value in file.part(each, "env").items():
             if "$" in str(value):
                 file.skip((name,), each["env"], "A variable of a spec is no expression of a shell.")
             else:

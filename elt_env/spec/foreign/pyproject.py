@@ -116,7 +116,8 @@ def group_requirements(text: str, source: str, group: str) -> tuple[Listed, ...]
         raise WrittenError(
             f"{source} has no group '{group}'", f"It has: {known}. Name one of them."
         )
-    found = tuple(named(file, poetry[normalize(group)].get("dependencies", {}), poetry_bound))
+    table = file.part(poetry[normalize(group)], "dependencies")
+    found = tuple(named(file, table, poetry_bound))
     file.refuse_faults()
     return found
 

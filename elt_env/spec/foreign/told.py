@@ -146,11 +146,17 @@ class TomlFile:
                 source, int(place[1]) if place else 0, f"it is not TOML: {error}.", "Correct it."
             )
             raise FaultsError((fault,), source) from error
+        except (RecursionError, ValueError) as error:
+            # Nested too deeply, or a number that no int holds.
+            what = "nested too deeply" if isinstance(error, RecursionError) else "not TOML"
+            raise FaultsError(
+                (Fault(source, 0, f"it is {what}.", "Correct it."),), source
+            ) from None
 
     def told(self, asked: Asked) -> Told:
         """Return what is asked for, with what is wrong with the file and what is left out."""
         told = asked.told(self.source)
-        return replace(told, left_out=tuple(self._left_out), faults=tuple(self._faults))
+        return replace(told, left_out=tuple(self._left_out), faults=(*dict.fromkeys(self._faults),))
 
     def refuse_faults(self) -> None:
         """Return when nothing was found to be wrong.
@@ -170,8 +176,18 @@ class TomlFile:
 
     def table(self, *keys: str) -> dict[str, Any]:
         """Return the table at a path of keys, empty where there is none."""
-        found = self.at(*keys)
-        return found if isinstance(found, dict) else {}
+        found = self.content
+        for key in keys:
+            found = self.part(found, key)
+        return found
+
+    def part(self, table: object, key: str) -> dict[str, Any]:
+        """Return a table in a table, empty where there is none; what is none is a fault."""
+        found = table.get(key, {}) if isinstance(table, dict) else None
+        if isinstance(found, dict):
+            return found
+        self.wrong(key, f"'{key}' is no table.", "Write it as the tool that reads it has it.")
+        return {}
 
     def texts(self, *keys: str) -> tuple[Listed, ...]:
         """Return the texts of a list, each with its line; what is no list of texts is a fault."""
@@ -221,6 +237,7 @@ class TomlFile:
 
     def python(self, text: object, bound: Callable[[str], str] = str) -> tuple[Listed, ...]:
         """Return conda's requirement on Python for a bound of the file."""
+        text = str(text) if isinstance(text, (int, float)) else text
         if not isinstance(text, str) or not text.strip() or text == "*":
             return (("python", 0),)
         line = self.line_of(text)

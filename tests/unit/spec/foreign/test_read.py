@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+import tomli_w
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -210,3 +212,46 @@ def test_bounds_of_poetry(text: str, bound: str) -> None:
 def test_what_is_no_bound_of_poetry(text: str) -> None:
     with pytest.raises(WrittenError):
         poetry_bound(text)
+
+
+@pytest.mark.parametrize("version", ["2.31.0", "==2.31.0"])
+def test_a_version_by_itself_is_that_version_alone(tmp_path: Path, version: str) -> None:
+    spec = _read(tmp_path, "Pipfile", f'[packages]\nrequests = "{version}"\n')
+    assert spec.pip == ("requests==2.31.0",)
+
+
+@pytest.mark.parametrize("name", ["Pipfile", "pixi.toml", "pyproject.toml"])
+@pytest.mark.parametrize("value", [f"{'[' * 5000}{']' * 5000}", "1" * 6000])
+def test_what_no_reader_takes_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(FaultsError, match=f"{name}: it is (nested too deeply|not TOML)"):
+        _read(tmp_path, name, f"a = {value}\n")
+
+
+_KEYS = (
+    *("project", "tool", "poetry", "uv", "pixi", "workspace", "conda-lock", "group", "main"),
+    *("dependencies", "packages", "requires", "sources", "python", "extras", "version"),
+    *("target", "linux", "activation", "env", "channels", "dependency-groups"),
+    *("pypi-dependencies", "constraint-dependencies"),
+)
+_TABLES = st.recursive(
+    st.one_of(st.booleans(), st.integers(0, 9), st.sampled_from(["*", "1.0", ">=2", "x y", "^1"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(
+            st.sampled_from(_KEYS),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=_TABLES, name=st.sampled_from(["pyproject.toml", "pixi.toml", "Pipfile"]))
+def test_whatever_stands_where_something_else_belongs_is_told(
+    tmp_path: Path, content: object, name: str
+) -> None:
+    if isinstance(content, dict):
+        with contextlib.suppress(SpecError):
+            _read(tmp_path, name, tomli_w.dumps(content))
