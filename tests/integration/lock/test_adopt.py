@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+import tomli_w
 import yaml
 from uv import find_uv_bin
 
@@ -85,6 +86,68 @@ def test_what_was_exported_is_adopted_as_the_same_lock(filled: Scene, pip: str) 
     before = {each.name: (each.requested, each.required_by) for each in made.packages}
     now = {each.name: (each.requested, each.required_by) for each in kept.lock.packages}
     assert before == now
+
+
+def _poetry(made: Lock) -> str:
+    packages = [
+        {
+            "name": each.name,
+            "version": each.version,
+            "description": "",
+            "optional": False,
+            "python-versions": "*",
+            "groups": ["main"],
+            "files": [{"file": each.file_name, "hash": f"sha256:{each.sha256}"}],
+        }
+        for each in made.pip
+    ]
+    metadata = {"lock-version": "2.1", "python-versions": ">=3.11", "content-hash": "0" * 64}
+    return tomli_w.dumps({"package": packages, "metadata": metadata})
+
+
+def _pipenv(made: Lock) -> str:
+    sources = [{"name": "own", "url": made.indexes[0], "verify_ssl": True}]
+    packages = {
+        each.name: {
+            "hashes": [f"sha256:{each.sha256}"],
+            "index": "own",
+            "version": f"=={each.version}",
+        }
+        for each in made.pip
+    }
+    meta = {"hash": {"sha256": "0" * 64}, "pipfile-spec": 6, "requires": {}, "sources": sources}
+    return json.dumps({"_meta": meta, "default": packages, "develop": {}})
+
+
+def _uv(made: Lock) -> str:
+    packages: list[dict[str, object]] = [
+        {
+            "name": each.name,
+            "version": each.version,
+            "source": {"registry": made.indexes[0]},
+            "wheels": [{"url": each.url, "hash": f"sha256:{each.sha256}"}],
+        }
+        for each in made.pip
+    ]
+    needs = [{"name": each.name} for each in made.pip]
+    root = {"name": "own", "version": "0", "source": {"virtual": "."}, "dependencies": needs}
+    return tomli_w.dumps({"version": 1, "requires-python": ">=3.11", "package": [root, *packages]})
+
+
+@pytest.mark.parametrize(
+    ("name", "render"), [("poetry.lock", _poetry), ("Pipfile.lock", _pipenv), ("uv.lock", _uv)]
+)
+def test_the_pip_half_of_another_tool_beside_conda_s(
+    filled: Scene, name: str, render: Callable[[Lock], str]
+) -> None:
+    made = lock_example(filled).lock
+    path = filled.root / name
+    path.write_text(render(made), encoding="utf-8")
+    files = [*_exported(made, filled.root, "explicit"), path]
+    project = _without_store(filled)
+    found = adopt(open_lock_files(files), made.target, project, open_tools, filled.said)
+    assert found.locked.lock.digest == made.digest
+    assert lock(made.target, open_tools(open_project(project.root), "elt"), Said()).kept
 
 
 def _pixi(made: Lock) -> str:
