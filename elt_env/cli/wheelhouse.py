@@ -63,18 +63,18 @@ def wheelhouse(name: str, sources: tuple[Path, ...], directory: str | None) -> N
       elt-env wheelhouse elt@3.11 ./our-extension
       elt-env wheelhouse elt@3.11 dist/fast-1.0.tar.gz --to /srv/wheels
     """
-    target, toolbox = open_target(name)
+    target, tools = open_target(name)
     say = teller()
-    root = toolbox.project.root / Path(directory or toolbox.policy.wheelhouse or _DEFAULT)
+    root = tools.project.root / Path(directory or tools.policy.wheelhouse or _DEFAULT)
     house = Wheelhouse(root)
-    found = [*(_given(sources) if sources else _wheelless(target, toolbox, say))]
+    found = [*(_given(sources) if sources else _wheelless(target, tools, say))]
     if not found:
         click.echo(f"Everything that {target.name} needs has a wheel.")
         return
     for each in found:
-        path = _have(each, target, toolbox, house, say)
+        path = _have(each, target, tools, house, say)
         click.echo(f"{sha256_of(path)}  {path}")
-    if toolbox.policy.wheelhouse is None:
+    if tools.policy.wheelhouse is None:
         click.echo(
             f'Let locks take from it: wheelhouse = "{directory or _DEFAULT}" in [tool.elt-env]'
         )
@@ -94,16 +94,16 @@ def _given(sources: tuple[Path, ...]) -> Iterator[_Source]:
             )
 
 
-def _wheelless(target: Target, toolbox: Tools, say: Say) -> Iterator[_Source]:
-    project = toolbox.project
+def _wheelless(target: Target, tools: Tools, say: Say) -> Iterator[_Source]:
+    project = tools.project
     policy = project.policy.model_copy(update={"wheels_only": False})
-    tools = open_tools(replace(project, policy=policy), target.environment)
-    for each in without_wheel(target, tools, say):
-        path = toolbox.downloads.fetch(each.url, each.sha256, say)
+    taking = open_tools(replace(project, policy=policy), target.environment)
+    for each in without_wheel(target, taking, say):
+        path = tools.downloads.fetch(each.url, each.sha256, say)
         yield _Source(f"{each.name} {each.version}", path)
 
 
-def _have(source: _Source, target: Target, toolbox: Tools, house: Wheelhouse, say: Say) -> Path:
+def _have(source: _Source, target: Target, tools: Tools, house: Wheelhouse, say: Say) -> Path:
     """Return the wheel of a source in a wheelhouse, built now where it is not there."""
     if source.path.suffix == ".whl":
         return house.add(source.path)
@@ -116,28 +116,26 @@ def _have(source: _Source, target: Target, toolbox: Tools, house: Wheelhouse, sa
             say(f"wheelhouse: {known.name} is there, built of {source.origin}")
             return known
         python = find_for_venv(target.python)
-        policy = toolbox.policy
-        newest = toolbox.store.now().replace(microsecond=0) - policy.cooldown
+        policy = tools.policy
+        newest = tools.store.now().replace(microsecond=0) - policy.cooldown
         asked = ResolveRequest(
             requirements=(),
             python=python.version,
             exclude_newer=newest_for_builds(newest if policy.cooldown else None, policy),
             undated=policy.undated_releases,
         )
-        tools = BuildTools(
-            *(toolbox.resolver_named("uv", toolbox.indexes), toolbox.installer, toolbox.downloads),
-            *(toolbox.indexes, policy.tool_limit.total_seconds()),
+        builders = BuildTools(
+            *(tools.resolver_named("uv", tools.indexes), tools.installer, tools.downloads),
+            *(tools.indexes, policy.tool_limit.total_seconds()),
         )
-        built = WheelBuild(project, source.origin, python, asked, tools, place, say).wheel()
+        built = WheelBuild(project, source.origin, python, asked, builders, place, say).wheel()
         return house.add(built.wheel, key, source.origin, built.requirements)
 
 
 def _copied(source: Path, place: Path) -> Path:
     """Return a copy of a project that a build may write into."""
     if source.is_file():
-        unpack_source(source, place)
-        inside = [*place.iterdir()]
-        return inside[0] if len(inside) == 1 and inside[0].is_dir() else place
+        return unpack_source(source, place)
     with writing(place):
         shutil.copytree(source, place, symlinks=True, ignore=shutil.ignore_patterns(*_DERIVED))
     return place

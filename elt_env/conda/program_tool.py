@@ -12,7 +12,7 @@ from elt_env.conda.channels import ChannelNames
 from elt_env.conda.port import SolveRequest
 from elt_env.conda.programs import Program, ProgramError, find_program
 from elt_env.conda.rattler_tool import Rattler, located_at
-from elt_env.conda.records import name_sources, settle_records
+from elt_env.conda.records import settle_records
 from elt_env.conda.request_channel import RequestChannels
 from elt_env.errors import CondaUnsatisfiableError, ToolError
 from elt_env.lockfile.document import Package
@@ -93,7 +93,6 @@ class ProgramTool(Rattler):
             except ProgramError as error:
                 raise rattler_errors.link(str(error), packages, prefix) from error
         settle_records(prefix, packages, requested)
-        name_sources(prefix, packages)
         say(f"conda: linked {len(packages)} of {len(packages)} packages")
 
     def _with_scripts(self, packages: Sequence[Package]) -> str:

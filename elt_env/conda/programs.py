@@ -122,13 +122,7 @@ class Program:
         where += [part for each in channels for part in ("--channel", each)]
         own = ["--no-default-packages", "--repodata-fn", "repodata.json"]
         other = ["--platform", platform, "--channel-priority", priority, "--no-pin"]
-        asked = [
-            "--dry-run",
-            "--json",
-            "--override-channels",
-            *where,
-            *(own if self.is_conda else other),
-        ]
+        asked = ["--dry-run", "--json", *where, *(own if self.is_conda else other)]
         variables = {"CONDA_SUBDIR": platform, "CONDA_CHANNEL_PRIORITY": priority}
         answer = self._create(place / "prefix", place, [*asked, *names], variables, say)
         actions = answer.get("actions") or {}

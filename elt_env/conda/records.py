@@ -108,7 +108,7 @@ def settle_records(prefix: Path, packages: Iterable[Package], requested: Collect
     """Let what conda itself linked, and the records of it, be as rattler leaves them.
 
     conda compiles modules, which is done later and alike for all packages, and it writes the paths
-    of `noarch: python` packages as their archives have them.
+    of `noarch: python` packages as their archives have them, and those as their sources.
 
     Args:
         prefix: where it linked.
@@ -130,7 +130,7 @@ def settle_records(prefix: Path, packages: Iterable[Package], requested: Collect
         kept = [entry for entry in settled if entry["path_type"] != _PYC]
         content["paths_data"]["paths"] = sorted(kept, key=_place_of)
         content["files"] = [entry["_path"] for entry in content["paths_data"]["paths"]]
-        content["channel"] = channel_of(each.url)
+        content |= {"url": each.url, "channel": channel_of(each.url)}
         content["requested_specs"] = [each.name] if each.name in requested else []
         if each.conda and each.conda.python_site_packages_path:
             content["python_site_packages_path"] = each.conda.python_site_packages_path

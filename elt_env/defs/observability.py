@@ -1,4 +1,4 @@
-"""What tells others of the project: Slack and mail of failed runs, and a file of metrics."""
+"""Slack and mail for failed runs, and a file of metrics: what others learn of the project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step has made, kept for the next one, which another worker may run.
+"""The output of a step, kept for the next one, which another worker may run.
 
 The digest of a lock is a document of the store, so every machine finds it. All else names files of
 the machine that made it, and is kept there; where it is not found, the step is done again.

@@ -1,4 +1,4 @@
-"""How far a release is that goes out in waves, as its store says to the machines that follow it."""
+"""The open waves of a release, as its store tells them to the machines that follow it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def open_wave(release: Release, documents: Documents) -> int:
     Raises:
         IntegrityError: it cannot be read.
     """
-    found = _read(release.target, documents)
-    return found.wave if found and found.number == release.number else 0
+    return _wave(_read(release.target, documents), release)
 
 
 def open_next(release: Release, wave: int, documents: Documents) -> bool:
@@ -44,11 +43,15 @@ def open_next(release: Release, wave: int, documents: Documents) -> bool:
         StorageError: the store cannot be written.
     """
     found = _read(release.target, documents)
-    if open_wave(release, documents) != wave:
+    if _wave(found, release) != wave:
         return False
     old = record_bytes(_opened, found) if found else None
     new = record_bytes(_opened, Opened(release.number, wave + 1))
     return documents.swap(_key(release.target), old, new)
+
+
+def _wave(found: Opened | None, release: Release) -> int:
+    return found.wave if found and found.number == release.number else 0
 
 
 def _read(name: str, documents: Documents) -> Opened | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from elt_env.follow.opened import open_next, open_wave
 from elt_env.follow.reports import known_machines, read_reports
-from elt_env.follow.waves import Decision, decide, wave_of
+from elt_env.follow.waves import Decision, decide, within
 from elt_env.package.canonical import short
 from elt_env.pipeline import Pipeline
 from elt_env.release.record import Release
@@ -56,8 +56,7 @@ def progress(name: str, store: Store) -> Progress:
         return Progress(release)
     wave, documents = open_wave(release, store.documents), store.documents
     machines = known_machines(name, documents)
-    may = [each for each in machines if wave_of(each, release.rollout) <= wave]
-    reports = read_reports(name, documents, may)
+    reports = read_reports(name, documents, within(machines, release.rollout, wave))
     decision = decide(release.rollout, wave, release.number, machines, reports)
     return Progress(release, wave, decision)
 

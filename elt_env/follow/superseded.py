@@ -1,4 +1,4 @@
-"""What a follower ran before: prefixes and launchers, which go when nothing runs in them."""
+"""Prefixes and launchers of what a follower ran before, which go when nothing runs in them."""
 
 from __future__ import annotations
 

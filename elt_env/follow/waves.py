@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,6 +45,11 @@ def wave_of(machine: str, percents: Sequence[int]) -> int:
     return next(number for number, each in enumerate(percents) if share < each * _HASHES)
 
 
+def within(machines: Iterable[str], percents: Sequence[int], wave: int) -> tuple[str, ...]:
+    """Return the machines that may take a release of which that wave is the last open one."""
+    return tuple(each for each in machines if wave_of(each, percents) <= wave)
+
+
 def decide(
     percents: Sequence[int],
     wave: int,
@@ -61,7 +66,7 @@ def decide(
         machines: the ids of all machines that have ever reported.
         reports: what they reported last, at least those of the waves that are open.
     """
-    may = {each for each in machines if wave_of(each, percents) <= wave}
+    may = {*within(machines, percents, wave)}
     about = [each for each in reports if each.number == number and each.machine in may]
     failed = tuple(each for each in about if each.state == "failed")
     well = sum(each.state == "runs" for each in about)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from elt_env.lock.joint_shelf import JointShelf, is_choice, is_own
@@ -57,11 +57,17 @@ def choice_of(resolved: tuple[Resolved, ...], shelf: JointShelf, sdists: tuple[s
 
 def _needed(resolved: tuple[Resolved, ...]) -> set[str]:
     """Return the names that requirements lead to, choices aside."""
+    asked = (each.name for each in resolved if each.requested and not is_choice(each.name))
+    return closure(resolved, asked)
+
+
+def closure(resolved: Iterable[Resolved], names: Iterable[str]) -> set[str]:
+    """Return some names with those of all that they need."""
     needs: dict[str, list[str]] = {}
     for each in resolved:
         for other in each.required_by:
             needs.setdefault(other, []).append(each.name)
-    ahead = [each.name for each in resolved if each.requested and not is_choice(each.name)]
+    ahead = [*names]
     found: set[str] = set()
     while ahead:
         name = ahead.pop()

@@ -1,4 +1,4 @@
-"""What a resolver cannot read in the metadata of distributions, as it was found out."""
+"""Facts that a resolver cannot read in the metadata of distributions, as they were found out."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from elt_env.lock.best_answer import BestSearch, Clause
 from elt_env.lock.conflict import explained
 from elt_env.lock.contenders import contenders
 from elt_env.lock.joint import JointProblem, common_request
-from elt_env.lock.joint_choice import Choice
+from elt_env.lock.joint_choice import Choice, closure
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.reasons import Reasons
 from elt_env.lock.request import LockRequest, pre_release_bounds
@@ -181,7 +181,10 @@ class _Negotiation:
 
     def _settled_on_host(self, choice: Choice) -> CondaAnswer:
         """Return conda's answer from the host channel, with the versions of a choice."""
-        names = _closure(choice, {as_requirement(each) for each in self._question.spec.conda})
+        names = closure(
+            choice.resolved,
+            {Requirement(as_requirement(each)).name for each in self._question.spec.conda},
+        )
         chosen = tuple(each for each in choice.resolved if each.name in names)
         same = all(self._first.owned.get(each.name) == each.version for each in chosen)
         if same and set(self._first.owned) <= names:
@@ -288,19 +291,3 @@ class _Negotiation:
             refused=refused,
             required_by=tuple(sorted(blamed)),
         )
-
-
-def _closure(choice: Choice, requirements: set[str]) -> set[str]:
-    """Return the names of all distributions that some requirements lead to."""
-    needs: dict[str, list[str]] = {}
-    for each in choice.resolved:
-        for other in each.required_by:
-            needs.setdefault(other, []).append(each.name)
-    ahead = [Requirement(each).name for each in requirements]
-    found: set[str] = set()
-    while ahead:
-        name = ahead.pop()
-        if name not in found:
-            found.add(name)
-            ahead += needs.get(name, [])
-    return found

@@ -122,6 +122,11 @@ class Package:
 
         return origin_of(self.url, self.built.sha256, self.built.commit, self.built.subdirectory)
 
+    @property
+    def origin_sha256(self) -> str:
+        """The hash of what is behind the URL: of the source of what was built; "" for a commit."""
+        return self.built.sha256 if self.built else self.sha256
+
 
 @dataclass(frozen=True)
 class Bound:

@@ -40,7 +40,7 @@ def _place(package: Package) -> tuple[str, str]:
 
 def _described(package: Package) -> dict[str, object]:
     kind, url = _place(package)
-    sha256 = package.built.sha256 if package.built else package.sha256
+    sha256 = package.origin_sha256
     described: dict[str, object] = {kind: url}
     if package.conda is None:
         described |= {"name": package.name, "version": package.version}

@@ -31,6 +31,5 @@ def _direct(package: Package) -> str:
     source = package.built
     if source is not None and source.commit:
         return f"{package.name} @ {package.origin}\n"
-    sha256 = source.sha256 if source else package.sha256
     part = f"#subdirectory={source.subdirectory}" if source and source.subdirectory else ""
-    return f"{package.name} @ {package.url}{part} \\\n    --hash=sha256:{sha256}\n"
+    return f"{package.name} @ {package.url}{part} \\\n    --hash=sha256:{package.origin_sha256}\n"

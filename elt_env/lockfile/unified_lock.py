@@ -60,7 +60,7 @@ def _dependencies(package: Package, lock: Lock) -> dict[str, str]:
 
 
 def _hash(package: Package) -> dict[str, str]:
-    sha256 = package.built.sha256 if package.built else package.sha256
+    sha256 = package.origin_sha256
     md5 = package.conda.md5 if package.conda else None
     found = {"md5": md5, "sha256": sha256}
     return {name: value for name, value in found.items() if value}

@@ -1,4 +1,4 @@
-"""What a program prints, told to a person while it runs."""
+"""The output of a program, told to a person while it runs."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from elt_env.spec.direct import DirectRequirement
 if TYPE_CHECKING:
     from elt_env.index.download import Downloads
 
-_EPOCH = 315532800  # 1980-01-01, the earliest moment that a zip archive can hold
+EPOCH = 315532800  # 1980-01-01, the earliest moment that a zip archive can hold
 
 
 @dataclass(frozen=True)
@@ -295,24 +295,25 @@ class DirectWheels:
 
     def _source(self, direct: DirectRequirement, place: Path, say: Say) -> tuple[Path, int]:
         """Return the directory of a project's source, and the moment of its making."""
-        source, moment = place / "source", _EPOCH
+        source, moment = place / "source", EPOCH
         if direct.commit:
             moment = check_out(direct.url, direct.commit, source, self._limit, say)
         else:
-            unpack_source(self._fetch(direct), source)
-            inside = [*source.iterdir()]
-            source = inside[0] if len(inside) == 1 and inside[0].is_dir() else source
+            source = unpack_source(self._fetch(direct), source)
         project = source / direct.subdirectory
         if not project.is_dir():
             raise SpecError(
                 f"{direct.origin} has no directory '{direct.subdirectory}'.",
                 "Correct '#subdirectory=', or leave it out.",
             )
-        return project, max(moment, _EPOCH)
+        return project, max(moment, EPOCH)
 
 
-def unpack_source(archive: Path, directory: Path) -> None:
-    """Unpack a source archive; nothing of it comes to lie outside of `directory`."""
+def unpack_source(archive: Path, directory: Path) -> Path:
+    """Unpack a source archive and return the directory of the project in it.
+
+    Nothing of it comes to lie outside of `directory`.
+    """
     # PEP 706: the first releases of Python 3.10 and 3.11 have no filter.
     filtered = archive.suffix != ".zip" and hasattr(tarfile, "data_filter")
     try:
@@ -325,6 +326,8 @@ def unpack_source(archive: Path, directory: Path) -> None:
             f"{archive.name} is not an archive that can be unpacked: {error}.",
             "Name another file, or the project's repository: NAME @ git+https://…@COMMIT",
         ) from error
+    inside = [*directory.iterdir()]
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else directory
 
 
 def _interpreter(python: str) -> Path:

@@ -25,20 +25,16 @@ from elt_env.lockfile import requirements
 from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import Indexes
 from elt_env.machine.process import Completed, Say, clean_environment, end_of, run
+from elt_env.pip.direct_wheels import EPOCH
 from elt_env.pip.port import Installer, InstallRequest, Resolver, ResolveRequest
 from elt_env.python.interpreters import Interpreter
 from elt_env.python.venv_base import make_venv
 from elt_env.runtime.input_files import read_text
+from elt_env.runtime.limits import load_toml
 
 if TYPE_CHECKING:
     from elt_env.index.download import Downloads
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-_EPOCH = "315532800"  # 1980-01-01, the earliest moment that a zip archive can hold
 _HOOKS = probes.DIRECTORY / "build_hooks.py"
 # What a project without a [build-system] has (PEP 517).
 _LEGACY = {"requires": ["setuptools>=40.8.0"], "build-backend": "setuptools.build_meta:__legacy__"}
@@ -199,7 +195,7 @@ class WheelBuild:
     def _variables(self) -> dict[str, str]:
         own = {name: os.environ[name] for name in _VARIABLES if os.environ.get(name)}
         path = [self._venv / "bin", *map(Path, os.environ.get("PATH", "").split(os.pathsep))]
-        return clean_environment(path=path, extra={**own, "SOURCE_DATE_EPOCH": _EPOCH})
+        return clean_environment(path=path, extra={**own, "SOURCE_DATE_EPOCH": str(EPOCH)})
 
 
 def _build_system(source: Path, origin: str) -> dict[str, Any]:
@@ -214,7 +210,7 @@ def _build_system(source: Path, origin: str) -> dict[str, Any]:
             "Name the directory of one, an sdist, or a wheel.",
         ) from None
     try:
-        found = tomllib.loads(text).get("build-system") or _LEGACY
+        found = load_toml(text).get("build-system") or _LEGACY
         system = {"build-backend": _LEGACY["build-backend"], **found}
         usable = all(isinstance(each, str) for each in system["requires"])
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -267,7 +263,7 @@ def _repaired(wheel: Path, output: Path, limit: float, say: Say) -> Path:
         )
     command = [sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", str(output)]
     variables = clean_environment(
-        path=[Path(sys.executable).parent], extra={"SOURCE_DATE_EPOCH": _EPOCH}
+        path=[Path(sys.executable).parent], extra={"SOURCE_DATE_EPOCH": str(EPOCH)}
     )
     done = run([*command, str(wheel)], limit=limit, env=variables)
     made = [*output.glob("*.whl")]

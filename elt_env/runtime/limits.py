@@ -7,6 +7,7 @@ in the field, and low enough that whatever stays below it is read in about a sec
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 MOST_BYTES = 4 << 20
@@ -66,6 +67,25 @@ def load_json(text: str | bytes) -> Any:  # noqa: ANN401  # whatever JSON can ho
         if "integer string" in str(error):  # sys.set_int_max_str_digits
             raise ValueError("a number in it has thousands of digits") from None
         raise
+    except RecursionError:
+        raise ValueError(_too_deep()) from None
+    require_shallow(content)
+    return content
+
+
+def load_toml(text: str) -> dict[str, Any]:
+    """Return what a TOML text holds.
+
+    Raises:
+        ValueError: it is not TOML, or has more than MOST_DEPTH values inside of each other.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        content = tomllib.loads(text)
     except RecursionError:
         raise ValueError(_too_deep()) from None
     require_shallow(content)

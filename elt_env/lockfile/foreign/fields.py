@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -18,13 +17,8 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from elt_env.errors import InputError
 from elt_env.lockfile.foreign.document import ForeignFile, ForeignPackage, Wanted
-from elt_env.runtime.limits import MOST_DEPTH, load_json, require_shallow
+from elt_env.runtime.limits import MOST_DEPTH, load_json, load_toml
 from elt_env.spec.direct import DirectRequirement, parse_direct
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _Model = TypeVar("_Model")
 _Entry = TypeVar("_Entry")
@@ -203,18 +197,16 @@ def _require_plain(text: str) -> None:
             raise ValueError(message)
 
 
-def load_toml(text: str, source: str) -> dict[str, Any]:
+def load_table(text: str, source: str) -> dict[str, Any]:
     """Return what a TOML file holds.
 
     Raises:
         InputError: it is none, cut off, or nested too deeply.
     """
     try:
-        content = tomllib.loads(text)
-        require_shallow(content)
-    except (ValueError, RecursionError) as error:
+        return load_toml(text)
+    except ValueError as error:
         raise unusable(source, f"it is not valid TOML: {error}") from error
-    return content
 
 
 def load_object(text: str, source: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from elt_env.lockfile.foreign.fields import (
     Sha256,
     Version,
     collected,
-    load_toml,
+    load_table,
     require_version,
     validated,
 )
@@ -85,7 +85,7 @@ def read(text: str, source: str) -> Select:
     Raises:
         InputError: it is none.
     """
-    content = load_toml(text, source)
+    content = load_table(text, source)
     metadata = content.get("metadata")
     version = metadata.get("lock-version") if isinstance(metadata, Mapping) else None
     require_version(version, ("1.1", "2.0", "2.1"), source, _WHAT)

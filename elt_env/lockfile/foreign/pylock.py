@@ -24,7 +24,7 @@ from elt_env.lockfile.foreign.document import (
 from elt_env.lockfile.foreign.fields import (
     collected,
     file_name_in,
-    load_toml,
+    load_table,
     require_python,
     require_version,
     unusable,
@@ -41,7 +41,7 @@ def read(text: str, source: str) -> Select:
     Raises:
         InputError: it is none.
     """
-    content = load_toml(text, source)
+    content = load_table(text, source)
     require_version(content.get("lock-version"), ("1.0",), source, _WHAT)
     try:
         lock = Pylock.from_dict(content)

@@ -29,7 +29,7 @@ from elt_env.lockfile.foreign.fields import (
     collected,
     direct_at,
     file_name_in,
-    load_toml,
+    load_table,
     require_python,
     require_version,
     unusable,
@@ -104,7 +104,7 @@ def read(text: str, source: str) -> Select:
     Raises:
         InputError: it is none.
     """
-    content = load_toml(text, source)
+    content = load_table(text, source)
     require_version(content.get("version"), ("1",), source, _WHAT)
     lock = validated(_lock, content, source, _WHAT)
     if not any(each.is_own for each in lock.packages):

@@ -1,1 +1,1 @@
-"""What other tools' files ask for, told as an `environment.yml` says it, a module a format."""
+"""Specs in files of other tools, told as an `environment.yml` says it, a module a format."""

@@ -29,8 +29,7 @@ def named(
         for each in told if isinstance(told, list) else [told]:
             table = each if isinstance(each, dict) else {"version": str(each)}
             if isinstance(each, (bool, list)):
-                problem = f"'{name}' is asked for with neither a bound nor a table."
-                file.wrong(name, problem, f'Write it as in: {name} = ">=1,<2"')
+                file.wrong_bound(name)
             elif not table.get("optional"):
                 yield _requirement(file, name, table, bound or plain_bound), file.key_line(name)
 

@@ -52,8 +52,7 @@ def asked_of(file: TomlFile, *place: str) -> Asked:
 def _conda(file: TomlFile, table: Mapping[str, Any]) -> Iterator[Listed]:
     for name, each in table.items():
         if isinstance(each, (bool, list)):
-            problem = f"'{name}' is asked for with neither a bound nor a table."
-            file.wrong(name, problem, f'Write it as in: {name} = ">=1,<2"')
+            file.wrong_bound(name)
         elif isinstance(each, dict) and {"path", "git", "url"} & {*each}:
             problem = f"'{name}' is built from its source by pixi, which nothing does here."
             file.wrong(name, problem, "Put its package into a channel, or leave it out.")

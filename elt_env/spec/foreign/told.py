@@ -1,21 +1,16 @@
-"""What a file asks for as the text of an `environment.yml`, and the reading of a TOML file."""
+"""The requests of a file as the text of an `environment.yml`, and the reading of a TOML file."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from elt_env.runtime.credentials import without_credentials
+from elt_env.runtime.limits import load_toml
 from elt_env.spec.faults import Fault, FaultsError, WrittenError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Listed = tuple[str, int]
 """A requirement, and the line of the file that it stands on; 0 for one that the file has not."""
@@ -139,19 +134,13 @@ class TomlFile:
         self._faults: list[Fault] = []
         self._left_out: list[Fault] = []
         try:
-            self.content: dict[str, Any] = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+            self.content = load_toml(text)
+        except ValueError as error:
             place = _LINE.search(str(error))
             fault = Fault(
                 source, int(place[1]) if place else 0, f"it is not TOML: {error}.", "Correct it."
             )
             raise FaultsError((fault,), source) from error
-        except (RecursionError, ValueError) as error:
-            # Nested too deeply, or a number that no int holds.
-            what = "nested too deeply" if isinstance(error, RecursionError) else "not TOML"
-            raise FaultsError(
-                (Fault(source, 0, f"it is {what}.", "Correct it."),), source
-            ) from None
 
     def told(self, asked: Asked) -> Told:
         """Return what is asked for, with what is wrong with the file and what is left out."""
@@ -219,6 +208,11 @@ class TomlFile:
     def wrong(self, key: str, problem: str, remedy: str) -> None:
         """Keep a fault at a key."""
         self._faults.append(Fault(self.source, self.key_line(key), problem, remedy))
+
+    def wrong_bound(self, name: str) -> None:
+        """Keep the fault of a package that is asked for with what no tool takes as a bound."""
+        problem = f"'{name}' is asked for with neither a bound nor a table."
+        self.wrong(name, problem, f'Write it as in: {name} = ">=1,<2"')
 
     def skip(self, keys: Iterable[str], table: Mapping[str, Any], remedy: str = LEFT_OUT) -> None:
         """Tell which keys of a table are left out."""
