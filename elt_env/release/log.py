@@ -18,15 +18,27 @@ def release_log(target: Target, store: Store) -> tuple[Entry, ...]:
         IntegrityError: a record cannot be read.
     """
     releases = ReleaseStore(store).history(target.name)
-    digests = dict.fromkeys(each.digest for each in releases)
-    locks = {digest: _lock(digest, target, store) for digest in digests}
+    locks = _locks({each.digest for each in releases}, target, store)
     entries = []
     for before, each in zip((None, *releases), releases, strict=False):
-        old, new = (locks[before.digest] if before else None), locks[each.digest]
+        old, new = (locks.get(before.digest) if before else None), locks.get(each.digest)
         known = new is not None and (before is None or old is not None)
         changes = compare(old, new) if new is not None and known else None
         entries.append(Entry(each, before, changes))
     return tuple(entries)
+
+
+def _locks(digests: set[str], target: Target, store: Store) -> dict[str, Lock | None]:
+    """Return the locks that are kept; None for one that cannot be read.
+
+    What is gone is not asked for, as the store is patient with each: it may be being replaced. Then
+    it is there at the second look.
+    """
+    found: dict[str, Lock | None] = {}
+    for _ in range(2):
+        for digest in digests & {*store.lock_digests()} - found.keys():
+            found[digest] = _lock(digest, target, store)
+    return found
 
 
 def _lock(digest: str, target: Target, store: Store) -> Lock | None:

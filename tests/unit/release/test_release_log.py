@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from elt_env.lockfile.changes import compare
 from elt_env.release.history import Entry, log_text
-from tests.support.locks import lock_of, pip_package
-from tests.support.releases import a_release, digest
+from elt_env.release.log import release_log
+from elt_env.release.store import ReleaseStore
+from elt_env.store.local import LocalDocuments
+from elt_env.store.locks import Store
+from tests.support.locks import TARGET, lock_of, pip_package
+from tests.support.releases import a_release, digest, fake_prefix
 
 _OLD = lock_of(pip_package("alpha", "1.0"), pip_package("beta"))
 _NEW = lock_of(pip_package("alpha", "1.1"), pip_package("gamma"))
@@ -58,3 +64,28 @@ def test_the_same_lock_and_one_that_is_lost() -> None:
 
 def test_no_release_yet() -> None:
     assert log_text("elt@3.11", []) == "elt@3.11 has no release yet"
+
+
+@dataclass(frozen=True)
+class _Counted(LocalDocuments):
+    """Documents that note which folders were opened."""
+
+    opened: list[str] = field(default_factory=list)
+
+    def folder(self, folder: str) -> LocalDocuments:
+        self.opened.append(folder)
+        return super().folder(folder)
+
+
+def test_a_lock_that_is_gone_is_not_waited_for(tmp_path: Path) -> None:
+    documents = _Counted(tmp_path / "home")
+    store = Store(tmp_path / "home", documents=documents)
+    releases, prefix = ReleaseStore(store), fake_prefix(tmp_path / "prefix", "tool")
+    store.write_lock(_OLD)
+    for number, each in enumerate((digest("a"), digest("b"), digest("c"), _OLD.digest), 1):
+        release = a_release(number, "a", digest=each)
+        releases.prepare(release, prefix)
+        releases.switch(release)
+    documents.opened.clear()
+    assert [each.changes for each in release_log(TARGET, store)] == [None] * 4
+    assert documents.opened == [f"locks/{_OLD.digest.removeprefix('sha256:')}"]
