@@ -1,17 +1,17 @@
-"""Sandboxes on an unpacked image: by bubblewrap, and by this program itself where it is root."""
+"""Sandboxes on an unpacked image: by bubblewrap, and for root by unshare(1) and mount(8)."""
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
+import shlex
 import shutil
 import stat
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elt_env import probes
 from elt_env.errors import InputError, ToolError
 from elt_env.image.sandbox.port import Bind, Launch, Task
 from elt_env.image.spec import ImageConfig
@@ -19,10 +19,16 @@ from elt_env.machine.process import clean_environment, run
 from elt_env.machine.scratch import scratch_directory
 from elt_env.runtime.files import writing
 
-_PROGRAM = probes.DIRECTORY / "enter_root.py"
 _TRIAL = 20.0  # seconds
 _SYSTEM = ("/dev", "/proc", "/tmp")  # noqa: S108  # the image's own
 _NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}
+# SIOCSIFFLAGS with IFF_UP of <linux/sockios.h>: a machine may be without ip(8).
+_LOOPBACK_UP = (
+    "import fcntl, socket as s, struct;"
+    "fcntl.ioctl(s.socket(s.AF_INET, s.SOCK_DGRAM), 0x8914, struct.pack('16sh14x', b'lo', 1))"
+)
 
 
 @dataclass(frozen=True)
@@ -209,28 +215,78 @@ class Namespaces:
         """Return why it cannot be used here, or ""."""
         if os.geteuid() != 0:
             return "chroot is root's"
+        if missing := [each for each in ("unshare", "mount") if shutil.which(each) is None]:
+            return f"{missing[0]} is not installed"
         with scratch_directory("root") as root:
             it = enter(root, ImageConfig("", "", command=("true",)), Task())
-            return _trial(*_enter_command(root, replace(it, argv=(), env={})))
+            return _trial(*_entering(root, it, "true"))
 
     def launch(self, task: Task) -> Launch:
-        """Return the command of this project's own program that enters the root."""
+        """Return the command; variables are inherited, so that no list shows them."""
         it = enter(self.root, self.config, task)
-        return Launch(_enter_command(self.root, it), it.env)
+        inside = _command(
+            *("unshare", f"--root={self.root}", f"--wd={it.directory}"),
+            *(f"--setgid={it.user.gid}", f"--setuid={it.user.uid}", "--", *it.argv),
+        )
+        return Launch(_entering(self.root, it, inside), it.env)
 
 
-def _enter_command(root: Path, it: RootedTask) -> tuple[str, ...]:
-    order = {
-        "root": str(root),
-        "argv": it.argv,
-        "user": [it.user.uid, it.user.gid],
-        "home": it.user.home,
-        "directory": it.directory,
-        "binds": [[str(each.host), each.inside, each.writable] for each in it.binds],
-        "network": it.network,
-        "names": list(it.env),
-    }
-    return (sys.executable, "-I", "-S", str(_PROGRAM), json.dumps(order))
+def _entering(root: Path, it: RootedTask, command: str) -> tuple[str, ...]:
+    """Return what runs a shell's command in namespaces, after the mounts of a task.
+
+    The shell is the first process of the namespace: it reaps the others, and they end with it.
+    """
+    network = () if it.network else ("--net",)
+    loopback = () if it.network else (shlex.join([sys.executable, "-ISc", _LOOPBACK_UP]),)
+    # What a shell may export is of this machine.
+    own = ("unset PWD OLDPWD SHLVL _", "umask 022", command, "exit $?")
+    return (
+        *(_program("setpriv"), "--no-new-privs", _program("unshare"), "--mount", "--uts", "--ipc"),
+        *("--pid", *network, "--fork", "--kill-child", "--propagation", "private", "--"),
+        *(_program("sh"), "-c", "\n".join(["set -e", *loopback, *_mounts(root, it), *own])),
+    )
+
+
+def _mounts(root: Path, it: RootedTask) -> Iterator[str]:
+    """Yield the commands that mount everything below the root, as bubblewrap does."""
+    yield from _bind(root, root, writable=False)
+    yield _command("mount", "-t", "proc", "-o", "nosuid,nodev,noexec", "proc", root / "proc")
+    dev = root / "dev"
+    yield _tmpfs(dev, "mode=0755", may="nosuid")
+    for name in _DEVICES:
+        yield f": > {shlex.quote(str(dev / name))}"
+        yield _command("mount", "--bind", f"/dev/{name}", dev / name)
+    for name, number in _LINKS.items():
+        yield _command("ln", "-s", f"/proc/self/fd{number}", dev / name)
+    yield _command("mkdir", dev / "shm")
+    yield _tmpfs(dev / "shm", "mode=1777")
+    yield _tmpfs(root / "tmp", "mode=1777")
+    if it.user.home != "/":
+        yield _tmpfs(_below(root, it.user.home), f"mode=0755,uid={it.user.uid},gid={it.user.gid}")
+    for each in it.binds:
+        yield from _bind(each.host, _below(root, each.inside), writable=each.writable)
+
+
+def _below(root: Path, inside: str) -> Path:
+    return root / inside.lstrip("/")
+
+
+def _tmpfs(place: Path, options: str, *, may: str = "nosuid,nodev") -> str:
+    return _command("mount", "-t", "tmpfs", "-o", f"{may},{options}", "tmpfs", place)
+
+
+def _bind(source: Path, place: Path, *, writable: bool) -> Iterator[str]:
+    yield _command("mount", "--rbind", source, place)
+    yield _command("mount", "-o", f"remount,bind,nosuid,{'rw' if writable else 'ro'}", place)
+
+
+def _command(program: str, *arguments: str | Path) -> str:
+    """Return a program of this machine as a shell runs it that has the image's PATH."""
+    return shlex.join([_program(program), *map(str, arguments)])
+
+
+def _program(name: str) -> str:
+    return shutil.which(name) or name
 
 
 def _trial(*command: str) -> str:

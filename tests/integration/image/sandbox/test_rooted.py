@@ -170,6 +170,10 @@ def test_the_network_is_there_when_asked_for(sandbox: Sandbox) -> None:
     assert int(done.stdout) == here
 
 
+def test_without_the_network_a_tool_still_reaches_itself(sandbox: Sandbox) -> None:
+    assert sh(sandbox, "grep -q 127.0.0.1 /proc/net/fib_trie").returncode == 0
+
+
 def test_root_only_files_are_closed_to_the_user(
     layout: Layout, image: Descriptor, root: Path
 ) -> None:
