@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import overload
 
 
@@ -54,6 +55,13 @@ class ProjectPage:
     index: str
     files: Sequence[IndexFile]
 
+    @property
+    def versions(self) -> frozenset[str]:
+        """The versions that have files, in their normal form."""
+        if isinstance(self.files, KeptFiles):
+            return frozenset(self.files.versions)
+        return frozenset(each.version for each in self.files)
+
     def of(self, version: str) -> tuple[IndexFile, ...]:
         """Return the files of a version in its normal form; of files that are kept, these alone."""
         if isinstance(self.files, KeptFiles):
@@ -74,10 +82,17 @@ class KeptFiles(Sequence[IndexFile]):
         self._read = read
         self._files: tuple[IndexFile, ...] | None = None
 
+    @cached_property
+    def versions(self) -> Mapping[str, Sequence[bytes]]:
+        """The lines of each version."""
+        found: dict[str, list[bytes]] = {}
+        for each in self._lines:
+            found.setdefault(each.partition(b"\t")[0].decode(), []).append(each)
+        return found
+
     def of(self, version: str) -> tuple[IndexFile, ...]:
         """Return the files of a version."""
-        start = f"{version}\t".encode()
-        return tuple(self._file(each) for each in self._lines if each.startswith(start))
+        return tuple(self._file(each) for each in self.versions.get(version, ()))
 
     def _file(self, line: bytes) -> IndexFile:
         return self._read(line.partition(b"\t")[2])

@@ -56,4 +56,4 @@ def _clash(problem: JointProblem, package: Package, bound: str, name: str, versi
 
 def _known_versions(problem: JointProblem, name: str) -> list[str]:
     page = problem.pages.read([name]).get(name)
-    return sorted({each.version for each in page.files}) if page else []
+    return sorted(page.versions) if page else []

@@ -164,7 +164,7 @@ def _needless_pre_releases(problem: JointProblem, name: str, page: ProjectPage) 
     let_in = problem.question.options.pre or any(each.is_prerelease for each in usable)
     if let_in or all(each.is_prerelease for each in alone):
         return ()
-    early = {each.version for each in page.files if Version(each.version).is_prerelease}
+    early = (each for each in page.versions if Version(each).is_prerelease)
     return tuple(sorted(early, key=Version))
 
 

@@ -233,7 +233,7 @@ class JointProblem:
         """
         excluded = self.learned.excluded[name]
         page = self.pages.read([name]).get(name)
-        versions = {Version(each.version) for each in page.files} if page else set()
+        versions = set(map(Version, page.versions)) if page else set()
         local = {each for each in versions - excluded if each.local}
         spared = sorted(each for each in local if Version(each.public) in excluded)
         return [*shelf.owning(name, excluded), *([f"{name}=={each}"] for each in spared)]

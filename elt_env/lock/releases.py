@@ -81,10 +81,10 @@ def news(package: Package, page: ProjectPage, rules: Rules) -> tuple[News, ...]:
     """Return every version on the page that is newer than the locked one, newest first."""
     locked = Version(package.version)
     newer: dict[Version, list[IndexFile]] = {}
-    for text, files in sorted(_by_version(page).items()):
+    for text in sorted(page.versions):
         version = _read(text)
         if version > locked:
-            newer.setdefault(version, []).extend(files)
+            newer.setdefault(version, []).extend(page.of(text))
     return tuple(
         _judged(package, version, newer[version], rules) for version in sorted(newer, reverse=True)
     )
@@ -130,14 +130,11 @@ def gone(package: Package, page: ProjectPage | None) -> bool:
 
 def _locked_file(package: Package, page: ProjectPage) -> IndexFile | None:
     name = package.archive_name
-    return next((each for each in page.files if each.file_name == name), None)
-
-
-def _by_version(page: ProjectPage) -> dict[str, list[IndexFile]]:
-    found: dict[str, list[IndexFile]] = {}
-    for file in page.files:
-        found.setdefault(file.version, []).append(file)
-    return found
+    for files in (page.of(package.version), page.files):  # the former costs little, and mostly does
+        for each in files:
+            if each.file_name == name:
+                return each
+    return None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def test_a_page_comes_back_as_it_was(tmp_path: Path) -> None:
     found = cache.read("a", INDEX)
     assert found == kept
     assert found.page.of("1.0") == (_FILE,)
+    assert found.page.versions == _PAGE.versions == {"1.0", "2.0"}
     assert cache.read("a", INDEX + "/other") is None
     assert kept.conditions == {
         "If-None-Match": '"1"',

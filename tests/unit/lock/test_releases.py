@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import parse_tag
 from packaging.version import Version
 
-from elt_env.index.project_page import IndexFile, ProjectPage
+from elt_env.index.project_page import IndexFile, KeptFiles, ProjectPage
 from elt_env.lock.releases import News, Rules, gone, news, usable, yanked
 from elt_env.lockfile.document import Package
 from tests.support.locks import INDEX, MOMENT, pip_package, versions
@@ -52,6 +52,22 @@ def test_what_is_newer_and_usable() -> None:
     assert [str(each) for each in found] == ["alpha 1.0 → 2.0", "alpha 1.0 → 1.1"]
     assert usable(found) == found
     assert found[0] == News("alpha", "1.0", "2.0", MOMENT - 9 * _DAY, usable=True)
+
+
+def test_of_a_kept_page_no_older_file_is_read() -> None:
+    files = {each.version: each for each in map(_wheel, ("0.8", "0.9", "1.0", "1.1"))}
+    read: list[str] = []
+
+    def parse(line: bytes) -> IndexFile:
+        read.append(line.decode())
+        return files[line.decode()]
+
+    page = ProjectPage("alpha", INDEX, KeptFiles([f"{n}\t{n}".encode() for n in files], parse))
+    locked = replace(_LOCKED, url=f"https://f.example.invalid/{files['1.0'].file_name}")
+    assert [each.version for each in news(locked, page, _RULES)] == ["1.1"]
+    assert yanked(locked, page) is None
+    assert not gone(locked, page)
+    assert set(read) == {"1.1", "1.0"}
 
 
 @pytest.mark.parametrize(
