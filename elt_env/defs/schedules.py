@@ -85,5 +85,5 @@ def _busy(
     under_way = Runs(context.instance).under_way(target)
     if under_way:
         return f"{under_way} is under way"
-    other = claims.claim(str(tools.store.local_home), target, name)
+    other = claims.claim_run(str(tools.store.local_home), target, name)
     return f"{other} has just asked for a run" if other else ""

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -40,7 +40,7 @@ class Listener:
     Attributes:
         target: the first one, which stands for all.
         notify_webhook, notify_on: as in the policy.
-        told: what kept the definitions from being loaded the last time, if they were not.
+        told: the trouble that was told last, if there was some since the definitions were loaded.
     """
 
     target: str
@@ -65,7 +65,7 @@ def telling_what_is_not_loaded(watching: Collection[str]) -> Iterator[None]:
         told = f"{error.problem} -> {error.remedy}"
         path = _record()
         listener = _read(path) if path else None
-        if path and listener and listener.told != told:
+        if path and listener and told not in listener.told:
             _tell(told, listener, watching)
             _write(path, replace(listener, told=told))
         raise
@@ -85,8 +85,17 @@ def remember_listener(policy: Policy) -> None:
         _write(path, listener)
 
 
+def remember_told(told: Iterable[str]) -> None:
+    """Keep what a tick tells, until it ends, for the process that loads the definitions anew."""
+    path = _record()
+    listener = _read(path) if path else None
+    lines = "\n".join(told)
+    if path and listener and lines:
+        _write(path, replace(listener, told=lines))
+
+
 def told_without_tick() -> tuple[float, str]:
-    """Return when what kept the definitions from being loaded was told, and what it was."""
+    """Return when trouble was told that need not be in an ended tick, and what it was."""
     path = _record()
     listener = _read(path) if path else None
     if path is None or listener is None or not listener.told:

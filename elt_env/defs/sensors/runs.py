@@ -23,7 +23,7 @@ _BEGUN = [
 _INTERRUPTED = "DagsterExecutionInterruptedError"
 _LAST = 100  # runs among which one of the target is looked for
 _QUIET = 2 * 3600.0  # seconds
-_CLAIM = 60.0  # seconds in which Dagster has made a run of a request
+_CLAIM = 60.0  # seconds in which Dagster has made a run of a request, or has ended a tick
 
 
 class Runs:
@@ -152,24 +152,27 @@ def _is_about(run: dg.DagsterRun, target: Target) -> bool:
 
 
 class Claims:
-    """Who has just asked for a run of a target, which Dagster has not made yet.
+    """Who has just begun what Dagster does not know yet: to ask for a run, to tell of trouble.
 
     All sensors and schedules of a project are evaluated in one process, some at the same time.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: dict[tuple[str, str], tuple[str, float]] = {}
+        self._held: dict[tuple[str, ...], tuple[str, float]] = {}
 
-    def claim(self, store: str, target: Target, holder: str) -> str:
-        """Return "" when the target is the holder's now, else who has it."""
-        key = store, target.name
+    def claim(self, key: tuple[str, ...], holder: str) -> str:
+        """Return "" when the key is the holder's now, else who has it."""
         with self._lock:
             other, since = self._held.get(key, ("", 0.0))
             if other not in ("", holder) and time.monotonic() - since < _CLAIM:
                 return other
             self._held[key] = holder, time.monotonic()
             return ""
+
+    def claim_run(self, store: str, target: Target, holder: str) -> str:
+        """Claim to ask for a run of a target in a store."""
+        return self.claim((store, target.name), holder)
 
 
 claims = Claims()

@@ -14,7 +14,7 @@ from elt_env.defs.levels import leveled
 from elt_env.defs.resources import EltProject
 from elt_env.defs.sensors.runs import Runs, claims
 from elt_env.defs.sensors.ticks import not_told_before
-from elt_env.defs.unloaded import told_without_tick
+from elt_env.defs.unloaded import remember_told, told_without_tick
 from elt_env.errors import EltEnvError
 from elt_env.machine.platform import target_here
 from elt_env.package.platform import this_platform
@@ -132,7 +132,9 @@ class Walk:
         instance, otherwise = self._context.instance, told_without_tick()
         for line in not_told_before(lines, self._name, WATCHING, instance, otherwise):
             name, _, told = line.partition(": ")
-            names.setdefault(told, []).append(name)
+            if not claims.claim(("told", told), self._name):
+                names.setdefault(told, []).append(name)
+        remember_told(names)
         for told, (first, *others) in names.items():
             detail = f"{told} (so are {', '.join(others)})" if others else told
             deliver(self._notice(first, detail), self._policy, leveled(self._context.log))
@@ -200,7 +202,7 @@ class Walk:
             outcome = replace(outcome, told=f"{came_of_it}; {outcome.told}")
         if outcome.ask is None:
             return replace(outcome, memory=outcome.memory or memory)
-        other = claims.claim(str(watcher.tools.store.local_home), target, self._name)
+        other = claims.claim_run(str(watcher.tools.store.local_home), target, self._name)
         return Outcome(f"{other} has just asked for a run", memory) if other else outcome
 
 

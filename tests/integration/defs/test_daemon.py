@@ -284,7 +284,7 @@ def test_trouble_is_seen_and_told_while_it_lasts_and_goes_without_a_person(
     # Each kind once, whichever sensors saw it and how often.
     kinds = ["500", "environments/elt.yml", "pyproject.toml"]
     taken = [each for each in chat.taken if not each["run"]]
-    assert len(taken) == len(kinds), taken
+    assert len(taken) == len(kinds), "\n".join(f"{each}" for each in taken)
     for kind, each in zip(kinds, taken, strict=True):
         assert (each["outcome"], each["target"]) == ("blocked", _TARGET)
         assert kind in each["detail"]

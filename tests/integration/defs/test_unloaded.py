@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from elt_env.errors import PolicyError
 from tests.support.chat import Chat, chatting
 from tests.support.locking import Scene
 from tests.support.terminal import LIMIT
+from tests.support.watching import PYPI, PYTHONS, SPEC, Watched
 
 
 @pytest.fixture
@@ -90,3 +92,20 @@ def test_what_cannot_be_loaded_is_told_once_to_whom_the_last_good_policy_names(
     (kept,) = (tmp_path / "dagster" / "elt_env").iterdir()
     assert kept.stat().st_mode & 0o077 == 0
     assert "s3cret" not in kept.read_text()
+
+
+def test_what_a_tick_tells_is_not_told_again_before_it_has_ended(
+    policy: Path, load: Callable[[], str], chat: Chat, scene: Scene
+) -> None:
+    project = scene.toolbox(policy={"notify-webhook": chat.url}).project
+    assert not load()
+    with dg.DagsterInstance.ephemeral() as instance:  # it keeps no tick of those below
+        watched = Watched(scene, instance, project, {})
+        definitions = watched.definitions
+        policy.write_text("[tool.elt-env\n")
+        for sensor in (PYPI, PYTHONS, SPEC):
+            with pytest.raises(dg.Failure, match="at line 1, column"):
+                watched.tick(sensor, definitions)
+        assert "at line 1, column" in load()
+    (told,) = chat.taken
+    assert told["trigger"] == PYPI
