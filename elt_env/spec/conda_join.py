@@ -28,7 +28,7 @@ def join_specs(one: CondaSpec, other: CondaSpec) -> CondaSpec:
     for key, value in other.fields:
         fields[key] = _same(f"a {key}", fields.get(key, ""), value)
     build = _both_builds(one.build, other.build)
-    version = _both_versions(one.version, other.version)
+    version = both_versions(one.version, other.version)
     joined = CondaSpec(
         name=one.name,
         version=_FUZZY.sub(r"\1\2.*", version) if build else version,
@@ -43,7 +43,8 @@ def join_specs(one: CondaSpec, other: CondaSpec) -> CondaSpec:
     return joined
 
 
-def _both_versions(one: str, other: str) -> str:
+def both_versions(one: str, other: str) -> str:
+    """Return the version bound that asks for what both ask for."""
     if not one or not other or one == other:
         return one or other
     pairs = [(a, b) for a in one.split("|") for b in other.split("|")]

@@ -325,6 +325,7 @@ class _Reading:
                 lines += self._pip_lines(item)
         pip = read_pip_lines(lines, self._source, self._read)
         self._faults += pip.faults
+        self._warnings += pip.warnings
         return [each for each, _ in conda.values()], pip
 
     def _add_conda(self, text: str, line: int, found: dict[str, tuple[CondaSpec, int]]) -> None:

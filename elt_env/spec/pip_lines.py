@@ -28,11 +28,8 @@ from elt_env.spec.direct import (
     split_url,
 )
 from elt_env.spec.faults import Fault, FaultsError, WrittenError, refuse_excess, refuse_many
-from elt_env.spec.foreign.pyproject import (
-    PROJECT_FILE,
-    group_requirements,
-    project_requirements,
-)
+from elt_env.spec.foreign.pyproject import group_requirements, included_requirements
+from elt_env.spec.foreign.told import PROJECT_FILE
 from elt_env.spec.pip_line import (
     beside,
     is_pinned,
@@ -63,6 +60,7 @@ class PipLines:
         files: the files that were read, sorted.
         lines: per normalized name the place where it was first asked for.
         faults: all that is wrong, in the order of the lines.
+        warnings: what is left out of files that are read.
     """
 
     requirements: tuple[str, ...] = ()
@@ -72,6 +70,7 @@ class PipLines:
     files: tuple[str, ...] = ()
     lines: tuple[tuple[str, tuple[str, int]], ...] = ()
     faults: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
 
 
 def read_pip_lines(lines: Iterable[Line], source: str, read: Reader) -> PipLines:
@@ -110,27 +109,26 @@ def _without_comment(number: int, line: str) -> Iterator[Line]:
         yield number, bare
 
 
-_Lines = Callable[[str, str], Iterable[Line]]
+_Lines = Callable[[str, str], tuple[Iterable[Line], tuple[Fault, ...]]]
 
 
-def _own(text: str, path: str) -> Iterable[Line]:  # noqa: ARG001  # as the others
-    return _logical(text)
+def _own(text: str, path: str) -> tuple[Iterable[Line], tuple[Fault, ...]]:  # noqa: ARG001  # as the others
+    return _logical(text), ()
 
 
-def _project(text: str, path: str) -> Iterable[Line]:
-    found = project_requirements(text, path)
-    if not found:
-        raise WrittenError(
-            f"{path} has no list [project] dependencies",
-            "Write them there (PEP 621), or name a group: --group pyproject.toml:NAME",
-        )
-    return [(line, each) for each, line in found]
+def _project(text: str, path: str) -> tuple[Iterable[Line], tuple[Fault, ...]]:
+    found, left_out = included_requirements(text, path)
+    return [(line, each) for each, line in found], left_out
 
 
-def _group(name: str, text: str, path: str) -> Iterable[Line]:
-    return [(line, each) for each, line in group_requirements(text, path, name)]
+def _group(name: str, text: str, path: str) -> tuple[Iterable[Line], tuple[Fault, ...]]:
+    return [(line, each) for each, line in group_requirements(text, path, name)], ()
 
 
+_NO_PROJECT = (
+    " What a project with a setup.py alone asks for is known when it is built: write its "
+    "requirements into an environment.yml."
+)
 _HASHES = re.compile(r"--hash[= ]\S+ ?")
 # It begins where a word does, or a long word would be tried from each of its characters.
 _URL = re.compile(r"(?<![^\s='\"])[^\s='\"]+://[^\s'\"]+")
@@ -154,6 +152,7 @@ class _Reading:
     files: set[str] = field(default_factory=set)
     lines: dict[str, tuple[str, int]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    warnings: list[Fault] = field(default_factory=list)
     count: int = 0
     included: int = 0
     asked: dict[tuple[str, str], SpecifierSet] = field(default_factory=dict)
@@ -211,7 +210,8 @@ class _Reading:
             name: as it is written in `source`, which the files `within` lead to.
             source: the file that names it.
             within: the files that lead to it.
-            lines: returns what is wanted of its text, given that and its path.
+            lines: returns what is wanted of its text, given that and its path, and what is left
+                out of it.
             constraint: whether its requirements are constraints.
         """
         if is_url(name):
@@ -235,16 +235,18 @@ class _Reading:
         except OSError as error:
             raise WrittenError(
                 f"the file {path} cannot be read: {error.strerror or 'there is none'}",
-                f"Create it, or correct the path, which is relative to {source}.",
+                f"Create it, or correct the path, which is relative to {source}."
+                + (_NO_PROJECT if lines is _project else ""),
             ) from error
         except ValueError as error:
             raise WrittenError(f"the file {path} is not text", "Save it as UTF-8.") from error
         self.files.add(path)
         try:
-            wanted = [*lines(text, path)]
+            wanted, left_out = lines(text, path)
         except FaultsError as error:
             self.faults += error.faults
         else:
+            self.warnings += left_out
             self.read(wanted, path, (*within, path), constraint=constraint)
 
     def _editable(self, written: str, source: str, number: int) -> None:
@@ -348,6 +350,7 @@ class _Reading:
             files=tuple(sorted(self.files)),
             lines=tuple(sorted(self.lines.items())),
             faults=tuple(self.faults),
+            warnings=tuple(dict.fromkeys(self.warnings)),
         )
 
 

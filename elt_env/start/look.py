@@ -97,7 +97,7 @@ def look(root: Path) -> DirectoryContent:
         name = environment_name(read.name, (root / spec).absolute())
         return DirectoryContent(root, listed, spec, name, read.python, made_of=(spec,), dbt=dbt)
     text = _text(root / _PROJECT)
-    asked, made_of = _requirements(root, project_requirements(text, _PROJECT), dbt)
+    asked, made_of = _requirements(root, project_requirements(text, _PROJECT)[0], dbt)
     name = environment_name("", (root / _SPECS[0]).absolute())
     bound = python_bound(text, _PROJECT)
     return DirectoryContent(root, listed, "", name, bound, asked, made_of, dbt)

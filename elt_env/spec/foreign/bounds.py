@@ -6,12 +6,24 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from packaging.markers import default_environment
 from packaging.version import InvalidVersion, Version
 
+from elt_env.spec.direct import ARCHIVES, is_url
 from elt_env.spec.faults import WrittenError
 from elt_env.spec.foreign.told import Listed, TomlFile
 
 _REFERENCES = ("rev", "ref", "tag", "branch")
+# Pipenv has the variables of markers (PEP 508) as keys.
+_VARIABLES = tuple(default_environment())
+_MARKERS = ("markers", "env-markers")
+_CONDITIONS = {"python", "platform", *_VARIABLES, *_MARKERS}
+_READ = {
+    *("version", "extras", "optional", "source", "index"),
+    *("git", "subdirectory", "url", "file", "path", "editable", "develop"),
+    *(*_CONDITIONS, *_REFERENCES),
+}
+_UNREAD = "Its tool alone keeps it; the policy in [tool.elt-env] has pre-releases and more."
 
 
 def named(
@@ -31,7 +43,13 @@ def named(
             if isinstance(each, (bool, list)):
                 file.wrong_bound(name)
             elif not table.get("optional"):
-                yield _requirement(file, name, table, bound or plain_bound), file.key_line(name)
+                file.skip_of(name, {*table} - _READ, table, _UNREAD)
+                if path := local_path(table):
+                    yield from file.project_at(
+                        path, file.key_line(name), name, table.get("extras") or ()
+                    )
+                else:
+                    yield _requirement(file, name, table, bound or plain_bound), file.key_line(name)
 
 
 def _requirement(
@@ -39,10 +57,10 @@ def _requirement(
 ) -> str:
     listed = table.get("extras") or []
     extras = f"[{','.join(map(str, listed))}]" if isinstance(listed, list) and listed else ""
-    markers = [str(table.get("markers") or "")]
+    markers = [str(table.get(each) or "") for each in _MARKERS]
+    markers += [f"{each} {table[each]}" for each in _VARIABLES if table.get(each)]
     if table.get("python"):
-        python = file.converted(name, str(table["python"]), poetry_bound)
-        markers += [f"python_version {each}" for each in _parts(python)]
+        markers.append(file.converted(name, str(table["python"]), _python_marker))
     if table.get("platform"):
         markers.append(f'sys_platform == "{table["platform"]}"')
     marker = " and ".join(f"({each})" for each in markers if each)
@@ -64,14 +82,54 @@ def place_of(table: Mapping[str, Any]) -> str:
         ref = next((table[each] for each in _REFERENCES if each in table), "")
         part = f"#subdirectory={table['subdirectory']}" if table.get("subdirectory") else ""
         return f" @ git+{table['git']}{f'@{ref}' if ref else ''}{part}"
-    place = table.get("url") or table.get("file") or table.get("path")
-    return f" @ {place}" if place else ""
+    place = str(table.get("url") or table.get("file") or table.get("path") or "")
+    return f" @ {place if is_url(place) else _as_path(place)}" if place else ""
 
 
-def _parts(bound: str) -> list[str]:
-    """Return a bound's parts as a marker compares them, as in `>= "3.10"`."""
+def local_path(table: Mapping[str, Any]) -> str:
+    """Return the directory in which a table says that its package lies, on every platform.
+
+    It is "" for another place, and where the table has conditions.
+    """
+    place = str(table.get("path") or table.get("file") or "")
+    if not place or place.endswith(ARCHIVES) or {"git", "url", *_CONDITIONS} & {*table}:
+        return ""
+    return _as_path(place)
+
+
+def _as_path(place: str) -> str:
+    """Return a path as no reader takes it for a name."""
+    place = place.rstrip("/") or place
+    return place if place.startswith((".", "/", "~")) else f"./{place}"
+
+
+def poetry_python(text: str) -> str:
+    """Return a bound of Poetry on Python as conda writes it, which knows alternatives.
+
+    Raises:
+        WrittenError: it is none.
+    """
+    alternatives = _alternatives(text)
+    return "|".join(alternatives) if all(alternatives) else ""
+
+
+def _python_marker(text: str) -> str:
+    """Return the marker for a bound of Poetry on Python, "" where it admits all."""
+    alternatives = _alternatives(text)
+    return " or ".join(map(_compared, alternatives)) if all(alternatives) else ""
+
+
+def _alternatives(text: str) -> list[str]:
+    return [poetry_bound(each) for each in re.split(r"\|\|?", text)]
+
+
+def _compared(bound: str) -> str:
+    """Return a bound's parts as markers; the full version alone tells a patch release."""
     found = re.findall(r"(===|~=|[=!<>]=|[<>])\s*([^,\s]+)", bound)
-    return [f'{operator} "{version}"' for operator, version in found]
+    return " and ".join(
+        f'python_{"full_" if version.count(".") > 1 else ""}version {operator} "{version}"'
+        for operator, version in found
+    )
 
 
 def poetry_bound(text: str) -> str:

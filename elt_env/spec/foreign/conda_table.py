@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from elt_env.spec.foreign.told import TomlFile
 
-def conda_line(name: str, asked: object) -> str:
-    """Return a conda requirement for a bound, or for a table with version, build and channel."""
+_IN_BRACKETS = ("build-number", "md5", "sha256", "subdir")
+_READ = ("version", "build", "channel", "optional", *_IN_BRACKETS)
+_UNREAD = "Its tool alone keeps it."
+
+
+def conda_line(file: TomlFile, name: str, asked: object) -> str:
+    """Return a conda requirement for a bound, or for a table; what has no place in one is told."""
     table = asked if isinstance(asked, dict) else {"version": str(asked)}
+    file.skip_of(name, {*table} - {*_READ}, table, _UNREAD)
     channel = f"{table['channel']}::" if table.get("channel") else ""
     version = str(table.get("version") or "*")
     # MatchSpec takes a version by itself for itself alone; so does pixi for `==`.
     parts = [f"{channel}{name}", *([version] if version != "*" or table.get("build") else [])]
-    return " ".join([*parts, *([str(table["build"])] if table.get("build") else [])])
+    line = " ".join([*parts, *([str(table["build"])] if table.get("build") else [])])
+    inside = [f"{key.replace('-', '_')}='{table[key]}'" for key in _IN_BRACKETS if table.get(key)]
+    return f"{line}[{','.join(inside)}]" if inside else line
 
 
 def channels_of(listed: object) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,13 +13,17 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from elt_env.errors import SpecError
 from elt_env.package.names import normalize
-from elt_env.spec.faults import WrittenError
-from elt_env.spec.foreign.bounds import named, place_of, poetry_bound
+from elt_env.spec.conda_join import both_versions
+from elt_env.spec.faults import Fault, WrittenError
+from elt_env.spec.foreign.bounds import (
+    local_path,
+    named,
+    place_of,
+    poetry_bound,
+    poetry_python,
+)
 from elt_env.spec.foreign.conda_table import channels_of, conda_line
 from elt_env.spec.foreign.told import OWN_INDEX, Asked, Listed, TomlFile
-
-PROJECT_FILE = "pyproject.toml"
-"""The name of such a file."""
 
 _POETRY = ("tool", "poetry")
 _GROUPS = (
@@ -42,6 +47,14 @@ _UV_RULES = (
     "conflicts",
 )
 _UV_RULE = "uv alone keeps it; the policy in [tool.elt-env] has pre-releases, cool-down and more."
+_SETUPTOOLS = ("tool", "setuptools", "dynamic")
+_HATCH = ("tool", "hatch", "metadata", "hooks", "requirements_txt")
+_PDM_ROOT = "file:///${PROJECT_ROOT}"
+_MEMBER = (
+    "No lock can name what is in a directory. Start from uv's lock, without it: elt-env adopt "
+    "uv.lock --as NAME@3.11; or write an environment.yml whose pip list has '-r "
+    "MEMBER/pyproject.toml' for each member."
+)
 _MERELY_NAMED = "Poetry takes only what [project] dependencies names; name it there."
 
 
@@ -55,10 +68,19 @@ def asked_of(file: TomlFile) -> Asked:
     file.skip(("dependency-groups",), file.content, _GROUPS)
     file.skip(("group", "extras", "dev-dependencies"), file.table(*_POETRY), _GROUPS)
     file.skip(("source",), file.table(*_POETRY), OWN_INDEX)
+    for tool in ("uv", "pdm"):
+        file.skip(("dev-dependencies",), file.table("tool", tool), _GROUPS)
     file.skip(_UV_INDEXES, file.table("tool", "uv"), OWN_INDEX)
     file.skip(_UV_RULES, file.table("tool", "uv"), _UV_RULE)
     conda, more = _conda_lock(file)
     pip = (*_dependencies(file), *more)
+    if not pip and "dependencies" in _texts(file.at("project", "dynamic")):
+        raise SpecError(
+            f"{file.source} does not tell what it asks for: its 'dependencies' are dynamic, and "
+            "known when it is built.",
+            "Write them into [project] dependencies (PEP 621), or name a requirements file that "
+            "has them, as in: elt-env build requirements.txt",
+        )
     if not pip and not conda and not isinstance(file.at("project", "dependencies"), list):
         raise SpecError(
             f"{file.source} asks for nothing: it has no list [project] dependencies.",
@@ -67,14 +89,14 @@ def asked_of(file: TomlFile) -> Asked:
     return Asked(
         name=file.text("project", "name") or file.text(*_POETRY, "name"),
         channels=channels_of(file.at("tool", "conda-lock", "channels")),
-        conda=(*_pythons(file), *conda),
+        conda=(*pythons(file), *conda),
         pip=pip,
         bounds=file.texts("tool", "uv", "constraint-dependencies"),
     )
 
 
-def project_requirements(text: str, source: str) -> tuple[Listed, ...]:
-    """Return what the project in a pyproject.toml asks pip for, each with its line.
+def project_requirements(text: str, source: str) -> tuple[tuple[Listed, ...], tuple[Fault, ...]]:
+    """Return what the project in a pyproject.toml asks pip for, and what is left out.
 
     Raises:
         FaultsError: it is not TOML, or asks for what is no requirement.
@@ -82,6 +104,24 @@ def project_requirements(text: str, source: str) -> tuple[Listed, ...]:
     file = TomlFile(text, source)
     found = _dependencies(file)
     file.refuse_faults()
+    return found, file.left_out
+
+
+def included_requirements(text: str, source: str) -> tuple[tuple[Listed, ...], tuple[Fault, ...]]:
+    """Return the same of a pyproject.toml that another file names.
+
+    Raises:
+        FaultsError: as `project_requirements`.
+        WrittenError: it does not tell what it asks for.
+    """
+    file = TomlFile(text, source)
+    found = project_requirements(text, source)
+    is_list = isinstance(file.at("project", "dependencies"), list)
+    if not found[0] and not is_list and not file.at(*_POETRY):
+        raise WrittenError(
+            f"{source} has no list [project] dependencies",
+            "Write them there (PEP 621), or name a group: --group pyproject.toml:NAME",
+        )
     return found
 
 
@@ -92,9 +132,9 @@ def python_bound(text: str, source: str) -> str:
         FaultsError: it is not TOML, or its bound is none.
     """
     file = TomlFile(text, source)
-    found = [each.removeprefix("python").strip() for each, _ in _pythons(file)]
+    found = [each.removeprefix("python").strip() for each, _ in pythons(file)]
     file.refuse_faults()
-    return ",".join(filter(None, found))
+    return functools.reduce(both_versions, found)
 
 
 def group_requirements(text: str, source: str, group: str) -> tuple[Listed, ...]:
@@ -107,9 +147,7 @@ def group_requirements(text: str, source: str, group: str) -> tuple[Listed, ...]
     file = TomlFile(text, source)
     groups = file.table("dependency-groups")
     if normalize(group) in map(normalize, groups):
-        written = {_written(each): each for listed in groups.values() for each in _texts(listed)}
-        asked = _resolved(groups, group, source)
-        return tuple((each, file.line_of(written.get(each, each))) for each in asked)
+        return listed_group(file, group)
     poetry = {normalize(name): each for name, each in file.table(*_POETRY, "group").items()}
     if normalize(group) not in poetry:
         known = ", ".join(sorted({*groups, *poetry})) or "none"
@@ -120,6 +158,18 @@ def group_requirements(text: str, source: str, group: str) -> tuple[Listed, ...]
     found = tuple(named(file, table, poetry_bound))
     file.refuse_faults()
     return found
+
+
+def listed_group(file: TomlFile, group: str) -> tuple[Listed, ...]:
+    """Return what a group of PEP 735 asks for, each requirement with its line.
+
+    Raises:
+        WrittenError: it is wrong.
+    """
+    groups = file.table("dependency-groups")
+    written = {_written(each): each for listed in groups.values() for each in _texts(listed)}
+    asked = _resolved(groups, group, file.source)
+    return tuple((each, file.line_of(written.get(each, each))) for each in asked)
 
 
 def _resolved(groups: Mapping[str, Any], group: str, source: str) -> tuple[str, ...]:
@@ -153,12 +203,25 @@ def _dependencies(file: TomlFile) -> tuple[Listed, ...]:
     listed = file.texts("project", "dependencies")
     if not listed:
         group = file.table(*_POETRY, "group", "main", "dependencies")
-        return tuple(named(file, {**table, **group}, poetry_bound))
+        return (*named(file, {**table, **group}, poetry_bound), *_dynamic(file))
     names = {_name(text) for text, _ in listed}
     file.skip([each for each in table if normalize(each) not in names], table, _MERELY_NAMED)
     sources = {**table, **file.table("tool", "uv", "sources")}
-    places = {normalize(name): place for name, told in sources.items() if (place := _place(told))}
-    return tuple((_placed(text, places), line) for text, line in listed)
+    places = {normalize(name): told for name, told in map(_one_place, sources.items()) if told}
+    return tuple(each for listed_one in listed for each in _placed(file, *listed_one, places))
+
+
+def _dynamic(file: TomlFile) -> Iterator[Listed]:
+    """Yield what includes the files that a build backend reads the dependencies from.
+
+    https://setuptools.pypa.io/en/latest/userguide/pyproject_config.html#dynamic-metadata
+    """
+    if "dependencies" not in _texts(file.at("project", "dynamic")):
+        return
+    written = (file.at(*_SETUPTOOLS, "dependencies", "file"), file.at(*_HATCH, "files"))
+    for each in written:
+        for name in [each] if isinstance(each, str) else _texts(each):
+            yield f"-r {name}", file.line_of(name)
 
 
 def _name(text: str) -> str:
@@ -168,32 +231,46 @@ def _name(text: str) -> str:
         return ""
 
 
-def _place(told: object) -> str:
-    """Return where a package is taken from, where one place is told for every platform."""
+def _one_place(source: tuple[str, object]) -> tuple[str, dict[str, Any]]:
+    """Return the table of a package, where one place is told for every platform."""
+    name, told = source
     table = told[0] if isinstance(told, list) and len(told) == 1 else told
-    if not isinstance(table, dict):
-        return ""
-    return " @ ." if table.get("workspace") else place_of(table)
+    return name, table if isinstance(table, dict) else {}
 
 
-def _placed(text: str, places: Mapping[str, str]) -> str:
-    """Return a requirement with the place that its package is taken from."""
-    place = places.get(_name(text), "")
-    if not place:
-        return text
-    asked = Requirement(text)
-    extras = f"[{','.join(sorted(asked.extras))}]" if asked.extras else ""
-    return f"{asked.name}{extras}{place}{f' ; {asked.marker}' if asked.marker else ''}"
+def _placed(
+    file: TomlFile, text: str, line: int, places: Mapping[str, dict[str, Any]]
+) -> Iterator[Listed]:
+    """Yield a requirement with the place that its package is taken from."""
+    try:
+        asked = Requirement(text)
+    except InvalidRequirement:  # said where the requirement is read
+        yield text, line
+        return
+    table = places.get(normalize(asked.name), {})
+    if asked.url and asked.url.startswith(_PDM_ROOT):
+        table = {"path": f".{asked.url.removeprefix(_PDM_ROOT)}"}
+    place, path = place_of(table), "" if asked.marker else local_path(table)
+    if table.get("workspace"):
+        file.wrong(asked.name, f"'{asked.name}' is a member of this workspace.", _MEMBER)
+    elif path:
+        yield from file.project_at(path, line, asked.name, sorted(asked.extras))
+    elif place:
+        extras = f"[{','.join(sorted(asked.extras))}]" if asked.extras else ""
+        marker = f" ; {asked.marker}" if asked.marker else ""
+        yield f"{asked.name}{extras}{place}{marker}", line
+    else:
+        yield text, line
 
 
-def _pythons(file: TomlFile) -> Iterator[Listed]:
+def pythons(file: TomlFile) -> Iterator[Listed]:
     """Yield what is asked of Python, by PEP 621 and by Poetry."""
     project = file.at("project", "requires-python")
     poetry = file.at(*_POETRY, "dependencies", "python")
     if project is not None or poetry is None:
         yield from file.python(project, _bound)
     if poetry is not None:
-        yield from file.python(poetry, poetry_bound)
+        yield from file.python(poetry, poetry_python)
 
 
 def _bound(text: str) -> str:
@@ -224,7 +301,7 @@ def _conda_lock(file: TomlFile) -> tuple[tuple[Listed, ...], tuple[Listed, ...]]
         if isinstance(each, dict) and (each.get("source") == "pypi" or each.get("url"))
     }
     conda = tuple(
-        (conda_line(name, each), file.key_line(name))
+        (conda_line(file, name, each), file.key_line(name))
         for name, each in table.items()
         if name not in from_pip
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +22,13 @@ OWN_INDEX = (
     "Packages come from the index of your pip or uv settings; name another one as index in "
     "[tool.elt-env]."
 )
+_RUN_IT_THERE = (
+    "No lock can name what is in a directory. Run it where it is, as in: "
+    "elt-env run TARGET -- env PYTHONPATH={path} python -m MODULE; or build a wheel of it."
+)
+PROJECT_FILE = "pyproject.toml"
+"""The name of a project's file."""
+
 _LINE = re.compile(r"at line (\d+)")
 
 
@@ -142,10 +149,15 @@ class TomlFile:
             )
             raise FaultsError((fault,), source) from error
 
+    @property
+    def left_out(self) -> tuple[Fault, ...]:
+        """What is in the file and not asked for."""
+        return tuple(self._left_out)
+
     def told(self, asked: Asked) -> Told:
         """Return what is asked for, with what is wrong with the file and what is left out."""
         told = asked.told(self.source)
-        return replace(told, left_out=tuple(self._left_out), faults=(*dict.fromkeys(self._faults),))
+        return replace(told, left_out=self.left_out, faults=(*dict.fromkeys(self._faults),))
 
     def refuse_faults(self) -> None:
         """Return when nothing was found to be wrong.
@@ -220,6 +232,33 @@ class TomlFile:
             if table.get(key):
                 problem = f"'{without_credentials(key)}' is left out."
                 self._left_out.append(Fault(self.source, self.key_line(key), problem, remedy))
+
+    def skip_of(
+        self, name: str, keys: Iterable[str], table: Mapping[str, Any], remedy: str
+    ) -> None:
+        """Tell which keys of the table of one package are left out."""
+        for key in sorted(keys):
+            if table[key]:
+                problem = f"'{without_credentials(key)}' of '{name}' is left out."
+                self._left_out.append(Fault(self.source, self.key_line(name), problem, remedy))
+
+    def project_at(
+        self, path: str, line: int, name: str, extras: Iterable[str] = ()
+    ) -> Iterator[Listed]:
+        """Yield what asks for the dependencies of a project in a directory, and tell of it.
+
+        Args:
+            path: of the directory, relative to the file.
+            line: that names it.
+            name: of the distribution.
+            extras: that are asked for, which are left out.
+        """
+        listed = ", ".join(map(str, extras))
+        problem = f"'{name}' in {path} is not installed; what it asks for is"
+        problem += f", without its extras {listed}." if listed else "."
+        self._left_out.append(Fault(self.source, line, problem, _RUN_IT_THERE.format(path=path)))
+        if path != "." or self.source.rpartition("/")[2] != PROJECT_FILE:
+            yield f"-r {path}/{PROJECT_FILE}", line
 
     def converted(self, key: str, text: str, bound: Callable[[str], str]) -> str:
         """Return a bound as PEP 440 writes it; what is none is a fault at its key."""

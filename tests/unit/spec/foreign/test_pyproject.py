@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.errors import SpecError
 from elt_env.spec.document import Spec
 from elt_env.spec.faults import FaultsError
 from elt_env.spec.file import read_spec
+from elt_env.spec.foreign.pyproject import python_bound
 
 _COMMIT = "a" * 40
 
@@ -181,3 +183,105 @@ def test_a_group_that_cannot_be_used(tmp_path: Path, lines: str, message: str) -
     (tmp_path / "spec.in").write_text(f"{lines}\n")
     with pytest.raises(FaultsError, match=message):
         read_spec(tmp_path, "spec.in")
+
+
+_POETRY = '[tool.poetry.dependencies]\npython = "~2.7 || ^3.9"\n'
+
+
+def test_alternatives_of_python_stay(tmp_path: Path) -> None:
+    asked = 'six = {version = "*", python = "~2.7 || >=3.10.2"}\n'
+    spec = _read(tmp_path, _POETRY + asked)
+    assert spec.python == ">=2.7,<2.8|>=3.9,<4"
+    (marker,) = (each.partition("; ")[2] for each in spec.pip)
+    assert marker == (
+        'python_version >= "2.7" and python_version < "2.8" or python_full_version >= "3.10.2"'
+    )
+
+
+def test_a_python_of_the_project_and_one_of_poetry_both_hold(tmp_path: Path) -> None:
+    project = "[project]\nrequires-python = '>=3.10'\ndependencies = []\n"
+    text = project + _POETRY
+    assert _read(tmp_path, text).python == ">=3.10,>=3.9,<4"
+    assert python_bound(text, "pyproject.toml") == ">=3.10,>=3.9,<4"
+
+
+def test_a_key_that_means_nothing_here_is_told(tmp_path: Path) -> None:
+    spec = _read(tmp_path, _POETRY + 'a = {version = "^1", allow-prereleases = true}\n')
+    assert [(each.line, each.problem) for each in spec.warnings] == [
+        (3, "'allow-prereleases' of 'a' is left out.")
+    ]
+
+
+def test_projects_in_directories_are_not_installed(tmp_path: Path) -> None:
+    for name, asked in (("one", 'six = "*"\ntwo = {path = "../two"}\n'), ("two", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_text(_POETRY + asked)
+    spec = _read(tmp_path, _POETRY + 'one = {path = "one", develop = true}\n')
+    assert (spec.pip, spec.files) == (("six",), ("one/pyproject.toml", "two/pyproject.toml"))
+    told = "'{0}' in {1} is not installed; what it asks for is."
+    assert sorted((each.place, each.problem) for each in spec.warnings) == [
+        ("one/pyproject.toml, line 4", told.format("two", "../two")),
+        ("pyproject.toml, line 3", told.format("one", "./one")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "more"),
+    [
+        ("one[s3]", '[tool.uv.sources]\none = {path = "libs/one", editable = true}\n'),
+        ("one[s3] @ file:///${PROJECT_ROOT}/libs/one", ""),
+    ],
+)
+def test_a_source_in_a_directory_is_not_installed(tmp_path: Path, asked: str, more: str) -> None:
+    (tmp_path / "libs" / "one").mkdir(parents=True)
+    (tmp_path / "libs" / "one" / "pyproject.toml").write_text("[project]\ndependencies = ['six']")
+    spec = _read(tmp_path, f"[project]\ndependencies = ['{asked}']\n{more}")
+    assert spec.pip == ("six",)
+    assert [each.problem for each in spec.warnings] == [
+        "'one' in ./libs/one is not installed; what it asks for is, without its extras s3."
+    ]
+
+
+def test_a_member_of_the_workspace_is_refused_with_what_works(tmp_path: Path) -> None:
+    sources = "[tool.uv.sources]\none = {workspace = true}\n"
+    with pytest.raises(FaultsError, match=r"line 4: 'one' is a member of this workspace") as error:
+        _read(tmp_path, "[project]\ndependencies = ['one']\n" + sources)
+    assert "elt-env adopt uv.lock" in str(error.value)
+
+
+def test_a_directory_for_one_platform_is_refused_as_one(tmp_path: Path) -> None:
+    with pytest.raises(FaultsError, match=r"'\./one' is a project's directory"):
+        _read(tmp_path, _POETRY + 'one = {path = "one", platform = "linux"}\n')
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "[tool.setuptools.dynamic]\ndependencies = {file = ['base.txt']}\n",
+        "[tool.setuptools.dynamic]\ndependencies = {file = 'base.txt'}\n",
+        "[tool.hatch.metadata.hooks.requirements_txt]\nfiles = ['base.txt']\n",
+    ],
+)
+def test_a_backend_reads_the_dependencies_from_files(tmp_path: Path, where: str) -> None:
+    (tmp_path / "base.txt").write_text("dbt-duckdb\n")
+    spec = _read(tmp_path, "[project]\nname = 'it'\ndynamic = ['dependencies']\n" + where)
+    assert (spec.pip, spec.files) == (("dbt-duckdb",), ("base.txt",))
+
+
+def test_what_is_known_when_it_is_built_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="'dependencies' are dynamic") as error:
+        _read(tmp_path, "[project]\nname = 'it'\ndynamic = ['version', 'dependencies']\n")
+    assert "elt-env build requirements.txt" in str(error.value)
+
+
+@pytest.mark.parametrize("tool", ["uv", "pdm"])
+def test_older_groups_are_told(tmp_path: Path, tool: str) -> None:
+    groups = "['ruff']" if tool == "uv" else "{test = ['ruff']}"
+    text = f"[project]\ndependencies = []\n[tool.{tool}]\ndev-dependencies = {groups}\n"
+    assert _told(_read(tmp_path, text)) == {"dev-dependencies": 4}
+
+
+def test_a_directory_without_a_project_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(FaultsError, match=r"line 3: the file one/pyproject.toml cannot be") as told:
+        _read(tmp_path, _POETRY + 'one = {path = "one"}\n')
+    assert "setup.py" in str(told.value)

@@ -9,6 +9,7 @@ import pytest
 import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -220,6 +221,15 @@ def test_a_version_by_itself_is_that_version_alone(tmp_path: Path, version: str)
     assert spec.pip == ("requests==2.31.0",)
 
 
+def test_pipenv_writes_markers_as_keys(tmp_path: Path) -> None:
+    table = "{version = '>=2', sys_platform = \"== 'win32'\", python_version = \"< '3.12'\"}"
+    spec = _read(tmp_path, "Pipfile", f"[packages]\npywinusb = {table}\n")
+    marker = 'python_version < "3.12" and sys_platform == "win32"'
+    (found,) = map(Requirement, spec.pip)
+    assert str(found.specifier) == ">=2"
+    assert {*str(found.marker).split(" and ")} == {*marker.split(" and ")}
+
+
 @pytest.mark.parametrize("name", ["Pipfile", "pixi.toml", "pyproject.toml"])
 @pytest.mark.parametrize("value", [f"{'[' * 5000}{']' * 5000}", "1" * 6000])
 def test_what_no_reader_takes_is_refused(tmp_path: Path, name: str, value: str) -> None:
@@ -230,7 +240,8 @@ def test_what_no_reader_takes_is_refused(tmp_path: Path, name: str, value: str) 
 _KEYS = (
     *("project", "tool", "poetry", "uv", "pixi", "workspace", "conda-lock", "group", "main"),
     *("dependencies", "packages", "requires", "sources", "python", "extras", "version"),
-    *("target", "linux", "activation", "env", "channels", "dependency-groups"),
+    *("target", "linux", "activation", "env", "channels", "dependency-groups", "path", "dynamic"),
+    *("feature", "environments", "default", "features", "optional-dependencies"),
     *("pypi-dependencies", "constraint-dependencies"),
 )
 _TABLES = st.recursive(
