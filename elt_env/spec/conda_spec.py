@@ -12,6 +12,7 @@ _NAME = re.compile(
     r"(?P<name>[a-z0-9_][a-z0-9_.-]*)(?P<rest>[\s=<>!~].*)?", re.ASCII | re.IGNORECASE
 )
 _BRACKETS = re.compile(r"(?P<plain>[^\[\]]+)\[(?P<inside>[^\[]*)\]")
+_EXTRAS = re.compile(r"[a-z0-9][a-z0-9._-]*(\s*,\s*[a-z0-9][a-z0-9._-]*)*", re.IGNORECASE)
 _FIELD = re.compile(
     r"\s*(?P<key>\w+)\s*=\s*(?P<quote>[\"']?)(?P<value>[^\"']*?)(?P=quote)\s*(?:,|$)", re.ASCII
 )
@@ -175,6 +176,12 @@ def _split_brackets(text: str) -> tuple[str, dict[str, str]]:
     inside, end = found["inside"].strip(), 0
     while end < len(inside):
         field = _FIELD.match(inside, end)
+        if field is None and _EXTRAS.fullmatch(inside):
+            name = found["plain"].strip()
+            raise _error(
+                f"'[{inside}]' are extras, which conda's packages do not have",
+                f"Write '{name}', or ask pip for '{name}[{inside}]' below 'pip:'.",
+            )
         if field is None or not field["value"].strip():
             raise _error(f"'[{inside}]' is not a list of key=value")
         key, value, end = field["key"], field["value"].strip(), field.end()

@@ -29,6 +29,8 @@ ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _GIT = ("git+https", "git+http", "git+ssh", "git+file", "git+git")
 _OTHER_SYSTEMS = {"hg": "Mercurial", "svn": "Subversion", "bzr": "Bazaar"}
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_COMMIT_START = re.compile(r"[0-9a-f]{7,39}")
+_BUILT_BY_CONDA = re.compile(r"_[0-9]{9,}/work(/|$)|/(croot|conda-bld|feedstock_root|bld)/")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # git+git@HOST:PATH and git+ssh://git@HOST:PATH, which git knows without `ssh://` alone.
 _SCP = re.compile(
@@ -147,6 +149,13 @@ def parse_direct(
         )
     fragment = dict(parse_qsl(address.fragment))
     name, extras = _name(address, fragment, name, extras)
+    if address.scheme == "file" and _BUILT_BY_CONDA.search(address.path):
+        raise WrittenError(
+            f"'{name or 'it'} @ {text}' is where conda built that package; 'pip freeze' writes "
+            "it in a conda environment, and no other machine has it",
+            f"Write '{name or 'NAME'}==VERSION', as 'pip list --format=freeze' does; or lock what "
+            "is installed: elt-env adopt --prefix ENVIRONMENT --as NAME@3.11",
+        )
     bare = address._replace(fragment="")
     system, _, rest = address.scheme.rpartition("+")
     if system or rest in _OTHER_SYSTEMS or rest == "git":
@@ -178,6 +187,12 @@ def _commit(
     url = urlunsplit(address._replace(scheme=address.scheme.removeprefix("git+"), path=path))
     if not _COMMIT.fullmatch(reference):
         name = name or _stem(path)
+        if _COMMIT_START.fullmatch(reference):
+            raise WrittenError(
+                f"the repository {url} is named with '{reference}', the start of a commit",
+                f"Write '{name or 'NAME'} @ git+{url}@COMMIT' with the full commit; in a clone of "
+                f"it that is told by: git rev-parse {reference}",
+            )
         what = f"'{reference}', which can move" if reference else "no commit"
         raise WrittenError(
             f"the repository {url} is named with {what}",
@@ -237,9 +252,10 @@ def _no_archive(address: SplitResult, name: str) -> WrittenError:
     if address.scheme in ("", "file"):
         return local_project(unquote(address.path))
     if address.path.endswith(".git") or not address.path.strip("/"):
+        name = name or _stem(address.path) or "NAME"
         return WrittenError(
             f"{shown} is a repository, not an archive",
-            f"Write '{name or 'NAME'} @ git+{shown}@COMMIT' with the full commit; it is told by: "
+            f"Write '{name} @ git+{shown}@COMMIT' with the full commit; it is told by: "
             f"git ls-remote {shown} HEAD",
         )
     return WrittenError(
@@ -257,7 +273,8 @@ def local_project(written: str, path: str = "", *, editable: bool = False) -> Wr
         path: the same, relative to the elt_env project; `written` where that is absolute.
         editable: whether the line has `-e`.
     """
-    written = written.rstrip("/") or "."
+    written = written.partition("#")[0].rstrip("/") or "."
+    path = path.partition("#")[0]
     shown = f"-e {written}" if editable else written
     path = path or written
     project, wheels = shlex.quote(path), shlex.quote(f"{path}/dist")

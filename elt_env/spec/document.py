@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ _KEYS = ("name", "channels", "dependencies", "prefix", "variables")
 # conda-lock's, which conda ignores.
 _IGNORED = ("platforms", "category")
 _EXAMPLE = "Write it as conda does: name, channels, dependencies, and a 'pip:' list inside."
+_PLACEHOLDER = re.compile(r"\{\{|\$\{?\w|<\w+>")
 # What other tools have in their files, and what is asked for with it.
 _MEANT = {
     "packages": "dependencies",
@@ -344,6 +346,8 @@ class _Reading:
         except WrittenError as error:
             what = f"'{without_credentials(text)}' is not a valid conda requirement: "
             remedy = error.remedy
+            if _PLACEHOLDER.search(text):
+                remedy = "Write its value: a spec is read as it stands, and no template of another."
             if " - " in text:
                 remedy = "Indent all lines of the list alike: these two were read as one."
             self._wrong(line, what + without_credentials(error.problem) + ".", remedy)
@@ -423,6 +427,9 @@ def _shown(node: yaml.Node) -> str:
 def _instead(node: yaml.Node) -> str:
     """Return what to write in place of an item that is no text."""
     if isinstance(node, yaml.MappingNode):
+        astray = [key for key, _, _ in pairs_of(node) if key in _KEYS]
+        if astray:
+            return f"Indent '{astray[0]}' as 'dependencies' is; here it belongs to the list."
         selected = [value for key, _, value in pairs_of(node) if key.startswith("sel(")]
         names = [text for each in selected if (text := text_of(each))]
         if names:

@@ -32,7 +32,7 @@ def read_mapping(text: str, source: str, example: str) -> yaml.MappingNode:
     try:
         node = compose(text.removeprefix("\ufeff"))
     except yaml.YAMLError as error:
-        raise _syntax(error, source, example) from error
+        raise _syntax(error, source, text, example) from error
     if not isinstance(node, yaml.MappingNode) or node.tag != _MAP:
         fault = Fault(source, 0, "a mapping is expected at the top.", example)
         raise FaultsError((fault,), source)
@@ -113,11 +113,33 @@ class _Limited(yaml.SafeLoader):
         raise yaml.MarkedYAMLError(None, None, problem, self.get_mark())
 
 
-def _syntax(error: yaml.YAMLError, source: str, example: str) -> FaultsError:
+def _syntax(error: yaml.YAMLError, source: str, text: str, example: str) -> FaultsError:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error).split("\n", maxsplit=1)[0]
-    fault = Fault(source, mark.line + 1 if mark else 0, f"not valid YAML: {what}.", example)
-    return FaultsError((fault,), source)
+    lines = text.splitlines()
+    place = mark.line if mark else -1
+    for number in (place, place - 1):
+        line = lines[number] if 0 <= number < len(lines) else ""
+        for pattern, remedy in _MENDED:
+            if pattern.search(line):
+                fault = Fault(source, number + 1, f"not valid YAML: {what}.", remedy)
+                return FaultsError((fault,), source)
+    remedy = next((then for word, then in _SAID if word in what), example)
+    return FaultsError((Fault(source, place + 1, f"not valid YAML: {what}.", remedy),), source)
+
+
+# What a line that no reader takes looks like, and what a parser says, with what to write instead.
+_MENDED = (
+    (re.compile(r"^ *\t"), "Indent it with spaces: YAML takes no tabs."),
+    (re.compile(r"^\s*-(?![-\s])"), "Write a space behind the '-'."),
+    (re.compile(r"^[<=>]{7}"), "Git could not merge two versions here: keep one of them."),
+    (re.compile(r"\{[{%]"), "Write the value: a file is read as it stands, not as a template."),
+)
+_SAID = (
+    ("another document", "Keep one document: a second one begins at this '---'."),
+    ("expected <block end>", "Indent it as the lines of its list, or of its mapping, are."),
+    ("mapping values are not allowed", "Put a text with ': ' in it into quotes."),
+)
 
 
 def line_of(node: yaml.Node) -> int:

@@ -251,10 +251,12 @@ class _Reading:
 
     def _editable(self, written: str, source: str, number: int) -> None:
         """Take an editable repository as what it is; refuse a directory."""
-        if not written.startswith("git+") and not re.match(r"(hg|svn|bzr)\+", written):
+        # pip reads -e git://… as git+git://…
+        url = re.sub(r"^(?=(git|hg|svn|bzr):)(\w+):", r"\2+\2:", written)
+        if url.startswith("file:") or (not is_url(url) and not re.match(r"\w+\+\w+:", url)):
             path = written.partition("[")[0].removeprefix("file:")
             raise local_project(path, beside(source, path), editable=True)
-        direct = parse_direct(written)
+        direct = parse_direct(url)
         self._add_direct(direct, constraint=False)
         self.lines.setdefault(direct.name, (source, number))
 

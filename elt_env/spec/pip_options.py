@@ -157,7 +157,8 @@ def hashes_of(options: Values) -> tuple[str, ...]:
 
 
 def _bad_option(text: str, what: str) -> WrittenError:
-    word = text.split(maxsplit=1)[0].partition("=")[0]
+    unknown = re.search(r"no such option: (\S+)", what)
+    word = unknown[1] if unknown else text.split(maxsplit=1)[0].partition("=")[0]
     if "argument" in what:
         return WrittenError(f"'{word}' has no value", f"Write '{word} VALUE', or remove it.")
     return WrittenError(

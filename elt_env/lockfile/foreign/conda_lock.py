@@ -84,7 +84,9 @@ def _select(lock: _Lock, source: str, wanted: Wanted) -> ForeignLock:
     Raises:
         InputError: it has none for this platform, or one that cannot be locked.
     """
-    here = [each for each in lock.package if each.platform == wanted.platform]
+    # A package whose name begins so is virtual: a fact of a machine, and no archive.
+    real = (each for each in lock.package if not each.name.startswith("__"))
+    here = [each for each in real if each.platform == wanted.platform]
     if not here:
         raise InputError(
             f"{source} has no packages for {wanted.platform}, but for "

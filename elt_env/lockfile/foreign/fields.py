@@ -27,6 +27,7 @@ _NAMED = 10
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_NOTHING = ("", "null", "~")  # as a file says it that is read without types
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 
 
@@ -85,7 +86,9 @@ def _digest(length: int) -> AfterValidator:
     pattern = re.compile(f"[0-9a-f]{{{length}}}")
 
     def check(text: str) -> str:
-        if text and not pattern.fullmatch(text):
+        if text in _NOTHING:
+            return ""
+        if not pattern.fullmatch(text):
             message = f"it is no digest of {length} hexadecimal digits"
             raise ValueError(message)
         return text

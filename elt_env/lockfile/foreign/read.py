@@ -57,6 +57,10 @@ _FORMATS = (
 )
 
 
+_EXPORTED = {"pdm.lock": "pdm export -f pylock -o pylock.toml"}
+"""Lock files of other formats, and the commands that write them as ones that are read."""
+
+
 def open_lock_files(paths: Iterable[Path]) -> tuple[LockFile, ...]:
     """Return the lock files at paths, those with a conda half first.
 
@@ -79,8 +83,14 @@ def _open(path: Path) -> LockFile:
             return LockFile(path, has_conda, read(text, str(path)))
     if explicit.is_explicit(text):
         return LockFile(path, has_conda=True, select=explicit.read(text, str(path)))
-    if "--hash" in text or path.suffix in (".txt", ".in"):
+    is_rye = fnmatch(path.name, "requirements*.lock")
+    if "--hash" in text or is_rye or path.suffix in (".txt", ".in"):
         return LockFile(path, has_conda=False, select=requirements.read(text, str(path)))
+    if path.name in _EXPORTED:
+        raise InputError(
+            f"{path} is a lock file of a format that is not read.",
+            f"Let its tool write it as one that is, and adopt that: {_EXPORTED[path.name]}",
+        )
     remedy = f"Name one of these: {_FORMATS}; under the name that its tool gives it."
     if path.suffix in (".yml", ".yaml"):
         remedy += f" A spec is locked by: elt-env build {path}"

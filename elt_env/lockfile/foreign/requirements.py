@@ -61,8 +61,7 @@ def _require_hashes(lines: PipLines, source: str) -> None:
         raise InputError(
             f"{source} is no lock: {problem}.",
             "Write it with hashes, as pip-compile --generate-hashes and uv pip compile "
-            "--generate-hashes do; or lock what it asks for: name it in an environment.yml, and "
-            "elt-env build environment.yml",
+            f"--generate-hashes do; or lock what it asks for: elt-env build {source}",
         )
 
 

@@ -1,7 +1,8 @@
 """Files of other tools that say what is asked for, each read by its format.
 
 They are `pyproject.toml` (PEP 621; the tables of Poetry, uv, conda-lock and pixi), `pixi.toml`,
-`Pipfile`, and requirements files. What stands in groups, extras and features is left out, and told.
+`Pipfile`, requirements files, and what `conda list --export` writes. What stands in groups, extras
+and features is left out, and told.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from elt_env.spec.foreign import pipfile, pixi, pyproject
 from elt_env.spec.foreign.told import Asked, Told, TomlFile
 
 _SPECS = ("pyproject.toml", "pixi.toml", "Pipfile", "*.txt", "*.in")
+_PINNED = "requirements*.lock"  # of Rye: versions without hashes
+_CONDA_LIST = "conda create --name <env> --file <this file>"
 _LOCKS = ("*.lock", "*conda-lock*.y*ml", "pylock*.toml")
 
 
@@ -34,13 +37,17 @@ def tell(text: str, source: str) -> Told:
         FaultsError: it is not TOML.
     """
     base = source.rpartition("/")[2]
+    is_pinned = fnmatch(base, _PINNED) and "--hash" not in text
     is_lock = any(fnmatch(base, each) for each in _LOCKS) or text.startswith("@EXPLICIT")
+    is_lock = is_lock and not is_pinned
     if is_lock or "\n@EXPLICIT" in text:
         raise SpecError(
             f"{source} is a lock: what a tool chose, and not what was asked for.",
             f"Start from it as it is: elt-env adopt {source} --as NAME@3.11",
         )
-    if base.endswith((".txt", ".in")):
+    if _CONDA_LIST in text:
+        return _listed(text).told(source)
+    if base.endswith((".txt", ".in")) or is_pinned:
         return Asked(pip=((f"-r {base}", 0),)).told(source)
     file = TomlFile(text, source)
     if base == "Pipfile":
@@ -50,3 +57,17 @@ def tell(text: str, source: str) -> Told:
     if file.at("tool", "pixi"):
         return file.told(pixi.asked_of(file, "tool", "pixi"))
     return file.told(pyproject.asked_of(file))
+
+
+def _listed(text: str) -> Asked:
+    """Return what a list of packages asks for that `conda list --export` wrote."""
+    conda, pip = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        package = line.partition("#")[0].strip()
+        name, _, rest = package.partition("=")
+        version, _, build = rest.partition("=")
+        if build.startswith("pypi"):
+            pip.append((f"{name}=={version}", number))
+        elif package:
+            conda.append((package, number))
+    return Asked(conda=tuple(conda), pip=tuple(pip))

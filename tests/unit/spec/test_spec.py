@@ -391,3 +391,42 @@ _YAML = st.recursive(
 def test_no_text_ends_in_anything_but_a_spec_error(text: str) -> None:
     with contextlib.suppress(FaultsError):
         assert parse_spec(text, _SOURCE).digest
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "remedy"),
+    [
+        ("dependencies:\n\t- python", 2, "Indent it with spaces"),
+        ("dependencies:\n- python\n-six\n- idna", 3, "Write a space behind the '-'"),
+        ("dependencies:\n- python\n---\nname: b\n", 3, "a second one begins at this '---'"),
+        ("name: {{ name }}-{{ x }}\ndependencies: [python]", 1, "not as a template"),
+        ("{% set a = 1 %}\ndependencies: [python]", 1, "not as a template"),
+        ("dependencies:\n<<<<<<< HEAD\n- python\n=======\n", 2, "Git could not merge"),
+        ("dependencies:\n- python\n- pip:\n  - six\n name: b\n", 5, "Indent it as"),
+        ("name: a\ndependencies:\n- python\n- b: c: d\n", 4, "into quotes"),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_what_mends_it(text: str, line: int, remedy: str) -> None:
+    with pytest.raises(FaultsError) as caught:
+        parse_spec(text, _SOURCE)
+    (fault,) = caught.value.faults
+    assert fault.line == line
+    assert "not valid YAML" in fault.problem
+    assert remedy in fault.remedy
+
+
+@pytest.mark.parametrize(
+    ("item", "remedy"),
+    [
+        ("python={{ py }}", "Write its value"),
+        ("numpy=$NUMPY", "Write its value"),
+        ("numpy=${NUMPY}", "Write its value"),
+        ("prefix: /home/me", "Indent 'prefix' as 'dependencies' is"),
+    ],
+)
+def test_what_does_not_belong_into_the_list_is_told(item: str, remedy: str) -> None:
+    with pytest.raises(FaultsError) as caught:
+        parse_spec(f"dependencies:\n- python\n- {item}\n", _SOURCE)
+    (fault,) = caught.value.faults
+    assert fault.line == 3
+    assert remedy in fault.remedy

@@ -118,6 +118,8 @@ _REGISTRY = '{ registry = "https://index.invalid/simple" }'
         ("Pipfile.lock", _pipfile(version="==1", hashes=["md5:0"]), "no sha256"),
         ("Pipfile.lock", _pipfile(version="==1", hashes=[_HASH], markers="x"), "no marker"),
         ("pylock.toml", 'lock-version = "9"\n', "version 9"),
+        ("pdm.lock", "", "a format that is not read"),
+        ("requirements.lock", "six==1\n", "no exact version with a hash"),
     ],
 )
 def test_each_fault_is_named(name: str, text: str, words: str, tmp_path: Path) -> None:

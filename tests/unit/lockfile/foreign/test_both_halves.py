@@ -6,6 +6,7 @@ is pixi's own reader, reads the same in them.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,20 @@ def test_rattler_reads_the_same(name: str) -> None:
     assert told
     assert told.sha256
     assert click.sha256s == {told.sha256.hex()}
+
+
+def test_a_conda_lock_with_virtual_packages_and_without_a_hash(tmp_path: Path) -> None:
+    text = (_SAMPLES / _FILES[0]).read_text()
+    hashed = re.compile(r"sha256: [0-9a-f]{64}")
+    virtual = """\
+- {name: __glibc, version: '2.17', manager: conda, platform: linux-64, dependencies: {},
+   url: file:///tmp/x/linux-64/__glibc-2.17-0.tar.bz2, hash: {md5: '', sha256: null}}
+"""
+    path = tmp_path / "conda-lock.yml"
+    path.write_text(hashed.sub("sha256: null", text, count=1).rstrip() + "\n" + virtual)
+    found, before = _read(path), _read(_SAMPLES / _FILES[0])
+    assert [each.url for each in found.conda or ()] == [each.url for each in before.conda or ()]
+    assert [each.sha256 for each in found.conda or ()].count("") == 1
 
 
 @pytest.mark.parametrize("name", _FILES)

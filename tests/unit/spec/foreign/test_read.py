@@ -154,9 +154,32 @@ def test_a_project_that_asks_for_nothing(tmp_path: Path) -> None:
         _read(tmp_path, "pyproject.toml", "[tool.ruff]\nline-length = 100\n")
 
 
+def test_a_list_that_conda_exported_is_both_halves(tmp_path: Path) -> None:
+    text = """\
+# This file may be used to create an environment using:
+# $ conda create --name <env> --file <this file>
+# platform: linux-64
+python=3.11.5=h955ad1f_0
+tzdata=2024a=h04d1e81_0
+dbt-duckdb=1.9.1=pypi_0
+"""
+    spec = _read(tmp_path, "requirements.txt", text)
+    assert str(spec.python_spec) == "python ==3.11.5 h955ad1f_0"
+    assert [str(each) for each in spec.conda] == ["tzdata ==2024a h04d1e81_0"]
+    assert spec.pip == ("dbt-duckdb==1.9.1",)
+    with pytest.raises(FaultsError, match=r"requirements.txt, line 5: 'tzdata=='"):
+        _read(tmp_path, "requirements.txt", text.replace("=2024a=h04d1e81_0", "=="))
+
+
+def test_the_pins_of_rye_are_a_spec_and_no_lock(tmp_path: Path) -> None:
+    spec = _read(tmp_path, "requirements-dev.lock", "# by rye\nsix==1.16.0\n")
+    assert (spec.pip, spec.files) == (("six==1.16.0",), ("requirements-dev.lock",))
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("requirements.lock", "six==1 --hash=sha256:0"),
         ("uv.lock", ""),
         ("poetry.lock", ""),
         ("conda-lock.yml", ""),
