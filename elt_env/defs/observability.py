@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -14,13 +13,13 @@ import dagster as dg
 from elt_env.defs.automation import at_first
 from elt_env.defs.run_tags import TRIGGER
 from elt_env.errors import EltEnvError, PolicyError
+from elt_env.package.names import REFERENCE
 from elt_env.project.policy import Policy
 from elt_env.project.settings import open_project
 from elt_env.report.metrics import write_metrics
 from elt_env.runtime.masking import hidden, remember
 
 _TOKEN = "SLACK_TOKEN"  # noqa: S105  # the name of the variable
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TYPES = {"smtp": "STARTTLS", "smtps": "SSL"}
 _EACH = 60  # seconds
 
@@ -61,7 +60,7 @@ def _slack_sensor(channel: str, policy: Policy) -> dg.SensorDefinition:
 
 def _mail_sensor(policy: Policy) -> dg.SensorDefinition:
     server = urlsplit(policy.mail_server or "")
-    named = _VARIABLE.fullmatch(server.password or "")
+    named = REFERENCE.fullmatch(server.password or "")
     if server.scheme not in _TYPES or not (server.hostname and server.username and named):
         raise PolicyError(
             "'notify-mail' is set, and 'mail-server' is no mail server with a login.",

@@ -29,6 +29,7 @@ from elt_env.machine.activation import Activation, is_link_script
 from elt_env.machine.environment_variables import ACTIVATION, clean_environment
 from elt_env.machine.process import Say, run
 from elt_env.machine.scratch import scratch_directory
+from elt_env.package.names import VARIABLE
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored, read_stored_text
 from elt_env.runtime.limits import load_json
@@ -40,7 +41,6 @@ _SCRIPTS = Path("etc/conda/activate.d")
 _VARIABLES = Path("etc/conda/env_vars.d")
 _UNSET = "***unset***"  # conda's own word for a variable that is taken back
 _LIMIT = 30.0  # seconds for all the scripts of a prefix
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What a shell, or conda itself, sets, and what scripts note for the deactivation.
 _OWN = re.compile(
     r"PATH|PWD|OLDPWD|SHLVL|_|HOME|TMPDIR|PS1|CONDA_(?:PREFIX|DEFAULT_ENV|SHLVL|PROMPT_MODIFIER)"
@@ -93,7 +93,7 @@ def _recorded(prefix: Prefix) -> Activation:
     changed = {
         name: value
         for name, value in after.items()
-        if base.get(name) != value and not _is_own(name) and _NAME.fullmatch(name)
+        if base.get(name) != value and not _is_own(name) and VARIABLE.fullmatch(name)
     }
     spelled = (os.path.realpath(prefix.path), str(prefix.path))
     variables = tuple((name, _parts(value, spelled)) for name, value in sorted(changed.items()))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from elt_env.errors import NetworkError, PolicyError
+from elt_env.package.names import REFERENCE
 from elt_env.runtime.masking import masking, remember
-
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def post(url: str, content: Mapping[str, Any], variables: Mapping[str, str], use
 
     from elt_env.index.http_client import open_client, refused
 
-    names = [found["name"] for found in _VARIABLE.finditer(url)]
+    names = [found["name"] for found in REFERENCE.finditer(url)]
     for name in names:
         if not variables.get(name):
             raise PolicyError(
@@ -63,7 +61,7 @@ def post(url: str, content: Mapping[str, Any], variables: Mapping[str, str], use
             )
     remember(*(variables[name] for name in names))
     mask = masking([variables[name] for name in names])
-    address = _VARIABLE.sub(lambda found: variables[found["name"]], url)
+    address = REFERENCE.sub(lambda found: variables[found["name"]], url)
     try:
         # The URL is the credential, and a redirect is no delivery.
         with open_client(silence=use.silence) as client:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from elt_env.conda import CondaTool
+from elt_env.errors import IndexUnreachableError
+from elt_env.index.project_page import ProjectPage
+from elt_env.lock.diff_facts import one_line
 from elt_env.lock.directs import locked_directs
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.negotiate import Agreement
 from elt_env.lock.page_files import files_of
 from elt_env.lock.places import declared_places
 from elt_env.lock.request import LockRequest
-from elt_env.lock.requires_python import with_requires_python
 from elt_env.lock.satisfaction import requirement_lines
 from elt_env.lock.sources import require_sources
 from elt_env.lockfile.document import Bound, HeldBack, Lock, Package
@@ -23,6 +28,7 @@ from elt_env.runtime.files import sha256_of
 
 if TYPE_CHECKING:
     from elt_env.index.download import Downloads
+    from elt_env.index.package_index import PackageIndex
 
 
 def assemble(question: LockRequest, agreement: Agreement, tools: LockTools, say: Say) -> Lock:
@@ -38,7 +44,7 @@ def assemble(question: LockRequest, agreement: Agreement, tools: LockTools, say:
     others = tuple(each for each in mine if each.name not in named)
     files = files_of(others, agreement.request, agreement.pages, tools.resolver, say)
     found = (*directs, *(_hashed(each, tools.files.downloads) for each in files))
-    pip = with_requires_python(found, question.previous, agreement.pages, tools.package_index, say)
+    pip = _with_requires_python(found, question.previous, agreement.pages, tools.package_index, say)
     lock = Lock(
         target=question.target,
         spec_digest=question.spec.digest,
@@ -132,3 +138,49 @@ def _needed_by_pip(agreement: Agreement) -> tuple[Package, ...]:
                 ),
             )
     return tuple(packages.values())
+
+
+def _with_requires_python(
+    packages: tuple[Package, ...],
+    previous: Lock | None,
+    pages: Mapping[str, ProjectPage],
+    package_index: PackageIndex,
+    say: Say,
+) -> tuple[Package, ...]:
+    """Return pip's packages with the Pythons they are for.
+
+    What the previous lock says of the same file is taken from there, the rest from the pages of
+    the indexes. Where an index does not answer, it stays unknown, and that is said: nothing that
+    is installed depends on it.
+
+    Args:
+        packages: pip's packages.
+        previous: the lock before.
+        pages: those that were read already, by name.
+        package_index: whose pages are asked.
+        say: given what is not known.
+    """
+    known = {each.sha256: each.requires_python for each in previous.pip} if previous else {}
+    asked = {
+        each.name: each.index
+        for each in packages
+        if each.index and not known.get(each.sha256) and each.name not in pages
+    }
+    try:
+        pages = {**pages, **(package_index.look(asked).pages if asked else {})}
+    except IndexUnreachableError as error:
+        say(
+            f"which Pythons the packages are for is not known: {one_line(error.problem)}",
+            logging.WARNING,
+        )
+    return tuple(
+        replace(each, requires_python=known.get(each.sha256) or _said(each, pages.get(each.name)))
+        for each in packages
+    )
+
+
+def _said(package: Package, page: ProjectPage | None) -> str | None:
+    for file in page.of(str(Version(package.version))) if page else ():
+        if file.file_name == package.archive_name:
+            return file.requires_python
+    return None

@@ -15,7 +15,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from elt_env.lockfile.document import BuiltFrom, CondaDetail, Lock, Package
-from elt_env.package.names import normalize
+from elt_env.package.names import VARIABLE, normalize
 from elt_env.package.target import ENVIRONMENT, PYTHON
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -31,7 +31,6 @@ _CONDA_FILE = re.compile(r"[A-Za-z0-9_.+!~-]+\.(conda|tar\.bz2)")
 _PIP_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # PEP 503, normalized
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9_.-]+")
 _ANY_VERSION = re.compile(r"[A-Za-z0-9_.+!~*-]*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz", ".tar")
 _SCHEMES = ("http", "https", "file")
 _SOURCES = (*_SCHEMES, "ssh", "git")
@@ -52,7 +51,7 @@ def _faults(lock: Lock) -> Iterator[str]:
     for url in (*lock.channels, *lock.indexes):
         yield from (f"the place {_shown(url)} {why}" for why in _url_faults(url, _SCHEMES))
     for name, value in lock.variables:
-        yield from _unless(_VARIABLE.fullmatch(name), f"the variable {_shown(name)}")
+        yield from _unless(VARIABLE.fullmatch(name), f"the variable {_shown(name)}")
         yield from _unless("\0" not in value, f"the value of the variable {_shown(name)}")
     said = [(each.name, str(each)) for each in lock.negotiated]
     said += [(each.name, str(each)) for each in lock.held_back]

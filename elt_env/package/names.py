@@ -1,8 +1,16 @@
-"""Names of packages and distributions, made comparable."""
+"""Names: of packages and distributions, made comparable, and of environment variables."""
 
 from __future__ import annotations
 
+import re
+
 from packaging.utils import canonicalize_name
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""The name of an environment variable that any shell can set."""
+
+REFERENCE = re.compile(rf"\$\{{(?P<name>{VARIABLE.pattern})\}}")
+"""What stands for the value of a variable in a setting, as in `${SLACK_TOKEN}`."""
 
 Distribution = str
 """A distribution's normalized name, as in `python-dateutil`

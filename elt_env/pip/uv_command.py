@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -118,3 +118,22 @@ def besides_proxy(host: str) -> dict[str, str]:
     known = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
     both = ",".join([*filter(None, [known]), host])
     return {"NO_PROXY": both, "no_proxy": both}
+
+
+def format_options(
+    *,
+    wheels_only: bool,
+    allow: Iterable[str],
+    only_binary: Iterable[str] = (),
+    no_binary: Iterable[str] = (),
+) -> list[str]:
+    """Return the options for wheels only, with `allow` as the distributions built from an sdist.
+
+    `only_binary` and `no_binary` are names that a person gave; see PipOptions.
+    """
+    sdists = [*allow, *no_binary] if wheels_only else [*no_binary]
+    wheels = [":all:"] if wheels_only else [*only_binary]
+    return [
+        *(part for name in wheels for part in ("--only-binary", name)),
+        *(part for name in dict.fromkeys(sdists) for part in ("--no-binary", name)),
+    ]

@@ -24,13 +24,12 @@ from elt_env.pip import uv_errors
 from elt_env.pip.archived import files_in, forged, forget_notes, listed, wheel_name
 from elt_env.pip.begun import Begun
 from elt_env.pip.direct_wheels import BuildRequest
-from elt_env.pip.formats import format_options
 from elt_env.pip.locked_file import locked_file
 from elt_env.pip.pip_tool import Pip
 from elt_env.pip.port import InstallRequest, Resolved, ResolveRequest
 from elt_env.pip.shelf_server import serving
 from elt_env.pip.uv_answers import pin_lines, read_annotated
-from elt_env.pip.uv_command import besides_proxy, run_uv, write_config
+from elt_env.pip.uv_command import besides_proxy, format_options, run_uv, write_config
 from elt_env.runtime.files import write_atomically, writing
 from elt_env.runtime.input_files import read_stored, read_stored_text
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from elt_env.package.names import VARIABLE
 from elt_env.project.durations import Duration
 
 IN_IMAGE = "_in_image"
@@ -28,7 +29,6 @@ PLACES = ("project", "profiles", "state")
 
 _JOBS = ("build", "relock", "health", "promote", "rollback")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _check_name(text: str) -> str:
@@ -45,7 +45,7 @@ def _check_name(text: str) -> str:
 
 
 def _variable(text: str) -> str:
-    if _VARIABLE.fullmatch(text) is None:
+    if VARIABLE.fullmatch(text) is None:
         raise ValueError(f"'{text}' is not the name of a variable; the value is not written here")
     return text
 

@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
 )
 
+from elt_env.package.names import REFERENCE
 from elt_env.package.platform import PLATFORMS
 from elt_env.package.target import ENVIRONMENT, PYTHON
 from elt_env.project.durations import Duration
@@ -86,7 +87,7 @@ def _platform_name(text: str) -> str:
 
 def _key_place(text: str) -> str:
     # What is refused may be a key itself, so it is not shown.
-    if re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|(~|\.{1,2})?/.+", text) is None:
+    if not (REFERENCE.fullmatch(text) or re.fullmatch(r"(~|\.{1,2})?/.+", text)):
         raise ValueError("write the path of a file, as in './key' or '/run/key', or '${NAME}'")
     return text
 

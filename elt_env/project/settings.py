@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,6 @@ from elt_env.errors import PolicyError
 from elt_env.project.components import Component, merged, read_components
 from elt_env.project.own_checks import KINDS, PLACES
 from elt_env.project.policy import Policy
-from elt_env.project.policy_lines import line_of
 from elt_env.project.project import Project
 from elt_env.project.toml_file import parse_toml
 from elt_env.project.unlisted import read_unlisted, record_place, remembers
@@ -27,6 +27,9 @@ _PREFIX = "ELT_ENV_"
 _PROJECT = "ELT_ENV_PROJECT"
 _FILE = "pyproject.toml"
 _RECORDED = ("spec", "pythons")
+_TABLE = "tool.elt-env"
+_HEADER = re.compile(r"\s*\[(?P<name>[^\[\]]+)\]\s*(#|$)")
+_KEY = re.compile(r"(?P<name>[\w\s.\"'-]+?)\s*=")
 
 
 def open_project(start: Path | None = None, *, with_policy: bool = True) -> Project:
@@ -256,3 +259,34 @@ def _message(details: ErrorDetails) -> str:
     if details["type"] in ("dict_type", "model_type", "model_attributes_type"):
         return "it is not a table"
     return details["msg"].removeprefix("Value error, ")
+
+
+def line_of(key: str, text: str) -> int | None:
+    """Return the line in which a key is written, or else that of the table it would be in.
+
+    Args:
+        key: below `[tool.elt-env]`, as in `environments.elt.pythons`.
+        text: the content of a pyproject.toml.
+
+    Returns:
+        The first line is 1; None where even the table is not there.
+    """
+    wanted = _plain(f"{_TABLE}.{key}")
+    table, found, length = "", None, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        header, named = _HEADER.match(line), _KEY.match(line)
+        if header:
+            table = name = _plain(header["name"])
+        elif named:
+            name = f"{table}.{_plain(named['name'])}"
+        else:
+            continue
+        is_around = f"{wanted}.".startswith(f"{name}.") and name.startswith(_TABLE)
+        if is_around and len(name) > length:
+            found, length = number, len(name)
+    return found
+
+
+def _plain(name: str) -> str:
+    """Return a dotted key without quotes and blanks; the policy takes `_` for `-`."""
+    return re.sub(r"[\s\"']", "", name).replace("_", "-")

@@ -6,12 +6,12 @@ import re
 
 import yaml
 
+from elt_env.package.names import VARIABLE
 from elt_env.runtime.credentials import without_credentials
 from elt_env.runtime.limits import MOST_TEXT
 from elt_env.spec.faults import Fault
 from elt_env.spec.marked_yaml import line_of, pairs_of, scalar_of
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_WORD = re.compile(
     r"apikey|auth|credentials?|keys?|pass(phrase|wd|words?)?|pat|pwd|secrets?|tokens?"
 )
@@ -61,7 +61,7 @@ def read_variables(
 def _fault(
     name: str, line: int, value: yaml.Node, found: dict[str, tuple[str, int]], source: str
 ) -> Fault | None:
-    if not _NAME.fullmatch(name):
+    if not VARIABLE.fullmatch(name):
         problem, remedy = f"'{name}' cannot be a variable's name.", "Use letters, digits and '_'."
     elif not isinstance(value, yaml.ScalarNode):
         problem = f"the variable {name} is a list or a mapping, and one text is expected."

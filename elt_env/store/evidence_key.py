@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
 
 from elt_env.errors import PolicyError
+from elt_env.package.names import REFERENCE
 from elt_env.runtime.input_files import cause, read_bytes
 from elt_env.runtime.masking import remember
 
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _SHORTEST = 32  # bytes; RFC 2104, section 3, wants as many as the hash has
 _LARGEST = 1 << 16  # bytes
 _MAKE = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
@@ -32,7 +31,7 @@ def read_evidence_key(setting: str | None, root: Path, home: Path) -> bytes | No
     """
     if not setting:
         return None
-    variable = _VARIABLE.fullmatch(setting)
+    variable = REFERENCE.fullmatch(setting)
     key = _of_variable(variable["name"]) if variable else _of_file(setting, root, home)
     if len(key) < _SHORTEST:
         raise PolicyError(

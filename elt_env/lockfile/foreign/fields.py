@@ -130,7 +130,7 @@ def file_name_in(url: str) -> str:
     return _file_name(unquote(urlsplit(url).path.rpartition("/")[2]))
 
 
-def direct_at(url: str, name: str, sha256: str = "") -> DirectRequirement:
+def direct_at(url: str, name: str, sha256: str = "", subdirectory: str = "") -> DirectRequirement:
     """Return what a URL names: an archive, or a commit, in pip's form or in uv's.
 
     That of uv and pixi is `git+URL?rev=…&subdirectory=…#COMMIT`.
@@ -138,15 +138,13 @@ def direct_at(url: str, name: str, sha256: str = "") -> DirectRequirement:
     Raises:
         ValueError: it is neither, or the archive has no hash.
     """
-    if not url.startswith("git+"):
-        return parse_direct(url, name=name, sha256=sha256)
     address = urlsplit(url)
-    if not _COMMIT.fullmatch(address.fragment):
-        return parse_direct(url, name=name)
-    part = parse_qs(address.query).get("subdirectory", [""])[0]
-    bare = address._replace(query="", fragment="").geturl()
-    behind = f"#subdirectory={part}" if part else ""
-    return parse_direct(f"{bare}@{address.fragment}{behind}", name=name)
+    if url.startswith("git+") and _COMMIT.fullmatch(address.fragment):
+        subdirectory = parse_qs(address.query).get("subdirectory", [""])[0]
+        bare = address._replace(query="", fragment="").geturl()
+        url = f"{bare}@{address.fragment}"
+    part = f"#subdirectory={subdirectory}" if subdirectory else ""
+    return parse_direct(url + part, name=name, sha256=sha256)
 
 
 def package_at(

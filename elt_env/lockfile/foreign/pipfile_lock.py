@@ -13,11 +13,12 @@ from elt_env.lockfile.foreign.fields import (
     Name,
     Sha256,
     collected,
+    direct_at,
     load_object,
     require_version,
     validated,
 )
-from elt_env.spec.direct import DirectRequirement, parse_direct
+from elt_env.spec.direct import DirectRequirement
 
 _WHAT = "a Pipfile.lock"
 _MAIN, _DEVELOP = "default", "develop"
@@ -116,9 +117,6 @@ def _package(name: str, package: _Package, places: Mapping[str, str]) -> Foreign
 
 
 def _direct(name: str, package: _Package) -> DirectRequirement:
-    part = f"#subdirectory={package.subdirectory}" if package.subdirectory else ""
-    if package.git:
-        url = package.git.removeprefix("git+")
-        return parse_direct(f"git+{url}@{package.ref}{part}", name=name)
-    sha256 = package.hashes[0] if package.hashes else ""
-    return parse_direct(package.file + part, name=name, sha256=sha256)
+    git, sha256 = package.git.removeprefix("git+"), package.hashes[0] if package.hashes else ""
+    url = f"git+{git}@{package.ref}" if git else package.file
+    return direct_at(url, name, sha256, package.subdirectory)

@@ -25,12 +25,13 @@ from elt_env.lockfile.foreign.fields import (
     Sha256,
     Version,
     collected,
+    direct_at,
     load_table,
     require_version,
     validated,
 )
 from elt_env.package.names import normalize
-from elt_env.spec.direct import DirectRequirement, parse_direct
+from elt_env.spec.direct import DirectRequirement
 
 _WHAT = "a poetry.lock"
 _PLACES = ("directory", "file")
@@ -177,11 +178,9 @@ def _package(package: _Package) -> ForeignPackage:
 
 
 def _direct(package: _Package, place: _Source) -> DirectRequirement:
-    part = f"#subdirectory={place.subdirectory}" if place.subdirectory else ""
-    if place.type == "git":
-        return parse_direct(f"git+{place.url}@{place.commit}{part}", name=package.name)
+    url = f"git+{place.url}@{place.commit}" if place.type == "git" else place.url
     sha256 = package.files[0].hash if package.files else ""
-    return parse_direct(place.url + part, name=package.name, sha256=sha256)
+    return direct_at(url, package.name, sha256, place.subdirectory)
 
 
 def _groups(lock: _Lock) -> set[str]:

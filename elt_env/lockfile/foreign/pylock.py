@@ -23,6 +23,7 @@ from elt_env.lockfile.foreign.document import (
 )
 from elt_env.lockfile.foreign.fields import (
     collected,
+    direct_at,
     file_name_in,
     load_table,
     require_python,
@@ -30,7 +31,6 @@ from elt_env.lockfile.foreign.fields import (
     unusable,
 )
 from elt_env.package.names import normalize
-from elt_env.spec.direct import parse_direct
 
 _WHAT = "a pylock.toml"
 
@@ -94,17 +94,16 @@ def _package(package: Package) -> ForeignPackage:
     version = str(package.version or "")
     if package.vcs is not None:
         vcs = package.vcs
-        part = f"#subdirectory={vcs.subdirectory}" if vcs.subdirectory else ""
-        url = f"{vcs.type}+{vcs.url or vcs.path}@{vcs.commit_id}{part}"
-        return ForeignPackage(name, version, direct=parse_direct(url, name=name))
+        url = f"{vcs.type}+{vcs.url or vcs.path}@{vcs.commit_id}"
+        direct = direct_at(url, name, subdirectory=vcs.subdirectory or "")
+        return ForeignPackage(name, version, direct=direct)
     if package.archive is not None:
         archive = package.archive
         if archive.url is None:
             message = f"it is the file {archive.path} of one machine"
             raise ValueError(message)
-        part = f"#subdirectory={archive.subdirectory}" if archive.subdirectory else ""
-        sha256 = _sha256(archive.hashes)
-        direct = parse_direct(archive.url + part, name=name, sha256=sha256)
+        sha256, part = _sha256(archive.hashes), archive.subdirectory or ""
+        direct = direct_at(archive.url, name, sha256, part)
         return ForeignPackage(name, version, direct=direct)
     if not version:
         message = "it has no version"

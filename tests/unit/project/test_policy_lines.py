@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elt_env.project.policy_lines import line_of
+from elt_env.project.settings import line_of
 
 _TEXT = """\
 [project]

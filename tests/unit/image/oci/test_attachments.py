@@ -66,13 +66,6 @@ def test_the_same_content_for_the_same_image_is_the_same_artifact(
     assert [each.digest for each in layout.images()] == [image.digest, second.digest]
 
 
-def test_another_kind_of_artifact_says_so(layout: Layout, image: Descriptor) -> None:
-    attached = attach(layout, image, b"x", name="elt-3.11.note", artifact_type="text/plain")
-    manifest = oci.parse_manifest(layout.read(attached))
-    assert manifest.artifact_type == "text/plain"
-    assert manifest.layers[0].media_type == "text/plain"
-
-
 def test_without_a_place_nothing_is_named(layout: Layout, image: Descriptor) -> None:
     blobs = layout.path / "blobs"
     blobs.rename(layout.path / "moved")
