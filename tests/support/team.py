@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,6 @@ import dagster as dg
 from tests.support.commands import REPOSITORY
 from tests.support.machine import Machine
 from tests.support.s3_server import S3Server, new_prefix
-from tests.support.servers import Server
 from tests.support.terminal import Terminal
 
 _PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -30,18 +29,18 @@ _VISIBLE = "visibility_timeout: 3600"
 
 @dataclass
 class Team:
-    """Machines that share a bucket, a PostgreSQL and a redis.
+    """Machines that share what their variables name: a bucket, a PostgreSQL and a redis.
 
     Attributes:
         terminal: what can be locked.
-        database: its server.
         variables: what every machine of the deployment is given.
+        instance_file: what every machine has for `dagster.yaml`.
         visible: seconds after which redis gives a step to another worker.
     """
 
     terminal: Terminal
-    database: Server
     variables: dict[str, str]
+    instance_file: Path = REPOSITORY / "deploy" / "dagster.yaml"
     visible: int = 1
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -52,7 +51,7 @@ class Team:
         if not root.exists():
             shutil.copytree(self.terminal.site.directory, checkout)
             home.mkdir()
-            shutil.copy(REPOSITORY / "deploy" / "dagster.yaml", home)
+            shutil.copy(self.instance_file, home / "dagster.yaml")
             celery = (REPOSITORY / "deploy" / "celery.yaml").read_text()
             assert _VISIBLE in celery
             short = celery.replace(_VISIBLE, f"visibility_timeout: {self.visible}")
@@ -103,31 +102,26 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait(30)
 
 
-@contextlib.contextmanager
-def team(
-    terminal: Terminal, s3: S3Server, database: tuple[str, Server], broker: str, executor: str
-) -> Iterator[Team]:
-    """Yield a team; what it has started is gone after the block."""
-    url, server = database
-    made = Team(
-        terminal,
-        server,
-        {
-            **s3.variables(),
-            "ELT_ENV_HOME": f"s3://elt/{new_prefix()}",
-            "ELT_ENV_IMAGE_BASE": "host",
-            "ELT_ENV_EXECUTOR": executor,
-            "ELT_ENV_PROJECT_NAME": "team",
-            "DAGSTER_PG_URL": url,
-            "DAGSTER_LOG_BUCKET": "elt",
-            "DAGSTER_CELERY_BROKER_URL": broker,
-            "DAGSTER_CELERY_BACKEND_URL": broker,
-        },
-    )
-    try:
-        yield made
-    finally:
-        made.close()
+def shared(s3: S3Server, database: str, broker: str, executor: str) -> dict[str, str]:
+    """Return the variables of a deployment.
+
+    Args:
+        s3: its store is a new prefix there.
+        database: the URL of a PostgreSQL.
+        broker: the URL of a redis, or "".
+        executor: of its runs.
+    """
+    return {
+        **s3.variables(),
+        "ELT_ENV_HOME": f"s3://elt/{new_prefix()}",
+        "ELT_ENV_IMAGE_BASE": "host",
+        "ELT_ENV_EXECUTOR": executor,
+        "ELT_ENV_PROJECT_NAME": "team",
+        "DAGSTER_PG_URL": database,
+        "DAGSTER_LOG_BUCKET": "elt",
+        "DAGSTER_CELERY_BROKER_URL": broker,
+        "DAGSTER_CELERY_BACKEND_URL": broker,
+    }
 
 
 def log_tail(machines: Sequence[Machine]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.support.channel import Channel
 from tests.support.index_server import IndexServer
 from tests.support.s3_server import S3Server
 from tests.support.servers import postgres, redis_server
-from tests.support.team import Team, end, log_tail, team
+from tests.support.team import Team, end, log_tail, shared
 from tests.support.terminal import make_terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
@@ -33,9 +34,9 @@ def celery(
 ) -> Iterator[Team]:
     terminal = make_terminal(tmp_path / "team", shared_python, index)
     with (
-        postgres() as database,
+        postgres() as (database, _),
         redis_server(tmp_path / "redis") as broker,
-        team(terminal, s3, database, broker, "celery") as made,
+        contextlib.closing(Team(terminal, shared(s3, database, broker, "celery"))) as made,
     ):
         for name, text in made.variables.items():
             monkeypatch.setenv(name, text)

@@ -22,8 +22,8 @@ from tests.support.index_server import IndexServer
 from tests.support.loopback import Reply
 from tests.support.registry_proxy import FaultProxy
 from tests.support.s3_server import SECRET, S3Server
-from tests.support.servers import PASSWORD, free_port, postgres
-from tests.support.team import Team, log_tail, team
+from tests.support.servers import PASSWORD, Server, free_port, postgres
+from tests.support.team import Team, log_tail, shared
 from tests.support.terminal import make_terminal
 from tests.support.web_ui import ask
 
@@ -48,17 +48,24 @@ def proxy(s3: S3Server) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
+def database() -> Iterator[tuple[str, Server]]:
+    with postgres() as made:
+        yield made
+
+
+@pytest.fixture
 def office(  # noqa: PLR0917  # fixtures
     shared_python: Channel,
     index: IndexServer,
     s3: S3Server,
+    database: tuple[str, Server],
     proxy: FaultProxy,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Team]:
     """A team whose runs are processes of one machine, with the bucket behind a proxy."""
     terminal = make_terminal(tmp_path / "team", shared_python, index)
-    with postgres() as database, team(terminal, s3, database, "", "in-process") as made:
+    with contextlib.closing(Team(terminal, shared(s3, database[0], "", "in-process"))) as made:
         made.variables |= s3.variables(proxy.host)
         for name, text in made.variables.items():
             monkeypatch.setenv(name, text)
@@ -108,7 +115,7 @@ def _end(instance: dg.DagsterInstance, run: str) -> str | None:
 
 
 def test_runs_go_through_postgresql_and_survive_what_happens_to_it_and_to_the_bucket(
-    office: Team, s3: S3Server, proxy: FaultProxy
+    office: Team, database: tuple[str, Server], s3: S3Server, proxy: FaultProxy
 ) -> None:
     machine = office.machine("office")
     with _serving(office) as url:
@@ -128,8 +135,8 @@ def test_runs_go_through_postgresql_and_survive_what_happens_to_it_and_to_the_bu
         shown = machine.show()
         assert shown["release"]["current"] == shown["lock"]["digest"]
         # PostgreSQL is started anew: what it knew is there, and the next run goes through it.
-        office.database.stop()
-        office.database.start()
+        database[1].stop()
+        database[1].start()
         seen = wait_for(lambda: _asked(url), "the webserver after the database")
         assert {"runId": run, "status": "SUCCESS"} in seen["runsOrError"]["results"]
         again = wait_for(lambda: _launch(url, python), "a run after the database")

@@ -19,7 +19,7 @@ from tests.support.documents import as_script, follow
 from tests.support.index_server import IndexServer
 from tests.support.s3_server import S3Server
 from tests.support.servers import postgres, redis_server
-from tests.support.team import team
+from tests.support.team import Team, shared
 from tests.support.terminal import make_terminal
 
 _LIMIT = 60.0
@@ -39,9 +39,9 @@ def test_the_page(shared_python: Channel, index: IndexServer, s3: S3Server, tmp_
     script = script.replace("3.11", terminal.python)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with (
-        postgres() as database,
+        postgres() as (database, _),
         redis_server(tmp_path / "redis") as broker,
-        team(terminal, s3, database, broker, "in-process") as made,
+        contextlib.closing(Team(terminal, shared(s3, database, broker, "in-process"))) as made,
     ):
         machine = made.machine("office")
         variables = machine.environment | {

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from elt_env.cli import main
 from elt_env.follow.reports import machine_id, read_reports
 from elt_env.store.bucket import BucketDocuments
 from tests.support.channel import Channel
+from tests.support.follower import Follower
 from tests.support.index_server import IndexServer
 from tests.support.isolation import clear_settings
 from tests.support.loopback import Reply, running
 from tests.support.registry_proxy import FaultProxy
-from tests.support.s3_server import SECRET, S3Server, new_prefix
+from tests.support.s3_server import S3Server, new_prefix
 from tests.support.terminal import LIMIT, Terminal, make_terminal
 
 pytestmark = pytest.mark.xdist_group("s3")
@@ -62,55 +61,6 @@ class Fleet:
         return str(shown["release"]["current"])
 
 
-@dataclass(frozen=True)
-class Follower:
-    """A machine that has an empty directory."""
-
-    fleet: Fleet
-    directory: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        person = self.directory.with_name(f"{self.directory.name}-person")
-        person.mkdir(parents=True, exist_ok=True)
-        variables = {each: v for each, v in os.environ.items() if not each.startswith("ELT_ENV_")}
-        own = {"HOME": str(person), "ELT_ENV_PROJECT": str(self.directory)}
-        return {
-            **variables,
-            **self.fleet.s3.variables(self.fleet.proxy.host),
-            **own,
-            "UV_CACHE_DIR": str(person / "uv"),
-        }
-
-    def typed(self, *arguments: str) -> Result:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        done = CliRunner().invoke(main, arguments, env=self.environment, prog_name="elt-env")
-        assert SECRET not in done.output
-        return done
-
-    def follow(self, *arguments: str) -> Result:
-        return self.typed("follow", self.fleet.target, "--from", self.fleet.url, *arguments)
-
-    def followed(self, *arguments: str) -> str:
-        """Follow, and return what was printed."""
-        done = self.follow(*arguments)
-        assert done.exit_code == 0, done.output
-        return done.output
-
-    @property
-    def home(self) -> Path:
-        return self.directory / ".elt_env"
-
-    def runs(self) -> str:
-        """Return the prefix that the entry point runs."""
-        program = self.home / "current" / self.fleet.target / "bin" / "python"
-        script = "import sys; print(sys.prefix)"
-        done = subprocess.run(
-            [program, "-c", script], capture_output=True, text=True, timeout=LIMIT, check=True
-        )
-        return done.stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def fleet(
     shared_python: Channel, s3: S3Server, tmp_path_factory: pytest.TempPathFactory
@@ -131,7 +81,8 @@ def fleet(
 
 @pytest.fixture
 def follower(fleet: Fleet, tmp_path: Path) -> Follower:
-    return Follower(fleet, tmp_path / "machine")
+    login = fleet.s3.variables(fleet.proxy.host)
+    return Follower(tmp_path / "machine", fleet.target, fleet.url, login)
 
 
 def test_an_empty_directory_comes_to_run_what_is_released(fleet: Fleet, follower: Follower) -> None:
