@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from elt_env.environment.build import ensure_prefix, require_lock
 from elt_env.errors import ProofError
 from elt_env.image.ensure import ensure_image
-from elt_env.image.pack import PackedImage, pack, require_no_venv
+from elt_env.image.interpreter import require_interpreter
+from elt_env.image.pack import PackedImage, pack
 from elt_env.lock.make import Locked
 from elt_env.lockfile.changes import count
 from elt_env.lockfile.document import Lock
@@ -117,7 +118,7 @@ class Pipeline:
 
         Raises: as `ensure_prefix`, `elt_env.image.pack.pack` and `Prover.results`.
         """
-        require_no_venv(lock)
+        require_interpreter(lock, self.tools.project, self.tools.store)
         ensure_prefix(lock, self.tools, self.say)
         packed = pack(
             lock, self.tools.project, self.tools.store, self.say, refresh_base=refresh_base

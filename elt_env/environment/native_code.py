@@ -43,11 +43,11 @@ class LoadReport:
     found: set[tuple[str, Path]] = field(default_factory=set)
 
 
-def native_code(prefix: Prefix) -> NativeCode:
-    """Return every program and shared library in a prefix, each file once."""
+def native_code(prefix: Prefix, *others: Path) -> NativeCode:
+    """Return every program and shared library in a prefix and in other directories, each once."""
     files: dict[Path, Elf] = {}
     damaged: dict[Path, str] = {}
-    for path in sorted(_candidates(prefix.path)):
+    for path in sorted(each for root in (prefix.path, *others) for each in _candidates(root)):
         try:
             elf = read_elf(path)
         except ValueError as error:

@@ -49,7 +49,7 @@ class LayerJob:
                 "place": self._place,
                 "compression": [self._compression, compressor_version(self._compression)],
                 "installer": installer,
-                "python": _identity(lock, _PYTHON),
+                "python": _interpreter(self._prefix),
                 "packages": [_identity(lock, each) for each in self.plan.owners],
                 "target": lock.target.name if _PYTHON in self.plan.owners else None,
                 "history": history(lock).decode() if self._holds(HISTORY) else None,
@@ -72,6 +72,13 @@ class LayerJob:
             f"{megabytes(layer.blob.size)} in {time.monotonic() - start:.1f} s"
         )
         return layer
+
+
+def _interpreter(prefix: Prefix) -> list[str | None]:
+    """Return what tells the interpreter from others: compiled modules are for it alone."""
+    if prefix.lock.interpreter:
+        return ["venv", prefix.interpreter_digest]
+    return _identity(prefix.lock, _PYTHON)
 
 
 def _identity(lock: Lock, owner: Owner) -> list[str | None]:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from elt_env.environment.build import require_prefix
 from elt_env.environment.licences import licences
-from elt_env.errors import InputError
+from elt_env.environment.prefix import Prefix
 from elt_env.image import bases
 from elt_env.image import spec as oci
 from elt_env.image.bases import Base
 from elt_env.image.config import image_config, manifest_annotations
 from elt_env.image.files import image_files
+from elt_env.image.interpreter import interpreter_layer, require_interpreter
 from elt_env.image.layering import plan_layers
 from elt_env.image.layers import LayerJob, megabytes, project_layer, write_all
 from elt_env.image.oci.attachments import attach, attached
@@ -76,28 +77,13 @@ def pack(
     return write_image(pack_layers(draft, project, store, say), project, store, say)
 
 
-def require_no_venv(lock: Lock) -> None:
-    """Return when an image can be made of a lock.
-
-    Raises:
-        InputError: its prefix is a venv.
-    """
-    if lock.interpreter is not None:
-        name = lock.target.name
-        raise InputError(
-            f"{name} is a venv of this machine's Python, which no image has: none is made of it.",
-            f"Build one with a Python of its own: elt-env export {name} --format dockerfile; or "
-            'take Python from conda: python = "conda".',
-        )
-
-
 def prepare_base(
     lock: Lock, project: Project, store: Store, say: Say, *, refresh: bool = False
 ) -> Draft:
     """Return an image that has only what the policy wants it to stand on; with `refresh`, anew.
 
     Raises:
-        InputError: the prefix is a venv.
+        InputError: the prefix is a venv of what no image can have.
         ToolError: the prefix is not built, or a tool that makes the base fails.
         PolicyError: the policy asks for a base that is none.
         NetworkError: where it comes from does not answer.
@@ -105,12 +91,13 @@ def prepare_base(
     """
     from elt_env.image.oci.registry import Registry  # slow to load
 
-    require_no_venv(lock)
+    require_interpreter(lock, project, store)
+    prefix = require_prefix(lock, store, "pack")
     images = ImageStore(store)
     limit = project.policy.tool_limit.total_seconds()
     base = bases.provide(
-        _wanted_base(project),
-        require_prefix(lock, store, "pack"),
+        _wanted_base(project, prefix),
+        prefix,
         images.layout,
         images.bases,
         compression=project.policy.image_compression,
@@ -124,8 +111,13 @@ def prepare_base(
     return Draft(lock, base, base.layers)
 
 
-def _wanted_base(project: Project) -> str:
-    """Return what the policy names; a path is relative to the project."""
+def _wanted_base(project: Project, prefix: Prefix) -> str:
+    """Return what the policy names; a path is relative to the project.
+
+    The system's own Python is in no base but Debian's.
+    """
+    if prefix.base and prefix.base.of_system:
+        return "debian"
     wanted = project.policy.image_base
     place = project.root / wanted.rpartition(":")[0]
     here = project.root / wanted
@@ -154,12 +146,14 @@ def pack_layers(draft: Draft, project: Project, store: Store, say: Say) -> Draft
         due = [job for job in jobs if known[job] is None]
         say(f"image: {len(jobs) - len(due)} of {len(jobs)} layers of packages are there")
         made = dict(zip(due, write_all(due, images, say), strict=True))
-        top, is_new = project_layer(project, images)
+        others = [project_layer(project, images)]
+        if prefix.base:
+            others.insert(0, interpreter_layer(prefix, prefix.base, project, images))
     mine = tuple(replace(known[job] or made[job], holds=job.plan.holds) for job in jobs)
     fresh = {each.blob.digest for each in made.values()}
-    if is_new:
-        fresh.add(top.blob.digest)
-    layers = (*draft.layers, *mine, top)
+    fresh |= {each.blob.digest for each, is_new in others if is_new}
+    *python, top = (each for each, _ in others)
+    layers = (*draft.layers, *python, *mine, top)
     reused = tuple(each.blob.digest for each in layers if each.blob.digest not in fresh)
     return replace(draft, layers=layers, reused=reused)
 
@@ -226,7 +220,8 @@ def attach_sbom(
 
     prefix = require_prefix(lock, store, "pack")
     tools = (*lock.tools, ("elt-env", version("elt-env")))
-    content = sbom.render(lock, licences(prefix), base_packages, tools)
+    copied = prefix.base.version if prefix.base and not prefix.base.of_system else ""
+    content = sbom.render(lock, licences(prefix), base_packages, tools, python=copied)
     artifact = attach(images.layout, manifest, content, name=name)
     write_atomically(path, content)
     return artifact

@@ -92,7 +92,7 @@ class Relocation:
             IntegrityError: the prefix stands in it in a way that cannot be replaced.
         """
         if name.endswith(".pyc"):
-            return None if self.concerns(data) else _unchecked(data)
+            return None if self.concerns(data) else unchecked(data)
         if data.startswith(b"#!"):
             data = self._script(data, anywhere=not name.startswith("bin/"))
         if not self.concerns(data):
@@ -129,7 +129,8 @@ class Relocation:
         return self._replaced(found[0]).ljust(len(found[0]), b"\0")
 
 
-def _unchecked(data: bytes) -> bytes:
+def unchecked(data: bytes) -> bytes:
+    """Return compiled code that Python takes without a look at its source (PEP 552)."""
     flags = data[_PYC_FLAGS]
     if flags == _CHECKED:
         return data[:4] + _UNCHECKED + data[8:]

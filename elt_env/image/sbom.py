@@ -34,11 +34,13 @@ def render(
     licences: Licences,
     base_packages: Sequence[str],
     tools: Iterable[tuple[str, str]],
+    *,
+    python: str = "",
 ) -> bytes:
     """Return the SBOM of a lock's environment, the same bytes for the same arguments.
 
-    It carries no time. Its serial number is a UUIDv5 of the lock's digest and the base's packages,
-    for no other content may carry it.
+    It carries no time. Its serial number is a UUIDv5 of the lock's digest and what is not of the
+    lock, for no other content may carry it.
 
     Args:
         lock: its packages are the components; the environment depends on those that a person
@@ -46,13 +48,16 @@ def render(
         licences: what is a valid SPDX expression becomes one, any other text a named licence.
         base_packages: the Debian packages that an image's base has, as in `libc6 2.36-9`.
         tools: names and versions of those that made the lock and the SBOM.
+        python: the version of an interpreter that no package brought, or "".
     """
     made_by = [Component(name=name, version=version) for name, version in tools]
     packages = {each: _component(each, licences) for each in lock.packages}
-    base = [_debian(each) for each in base_packages]
+    base = [*map(_python, filter(None, [python])), *map(_debian, base_packages)]
     root = _root(lock)
     bom = Bom(
-        serial_number=uuid.uuid5(_NAMESPACE, "\n".join((lock.digest, *base_packages))),
+        serial_number=uuid.uuid5(
+            _NAMESPACE, "\n".join((lock.digest, *filter(None, [python]), *base_packages))
+        ),
         metadata=BomMetaData(component=root, tools=ToolRepository(components=made_by)),
         components=[*packages.values(), *base],
         dependencies=[_needs(root, [*_direct(packages), *base]), *_graph(packages, base)],
@@ -110,6 +115,12 @@ def _purl(package: Package) -> PackageURL:
 def _licence(text: str) -> License | None:
     words = " ".join(text.split())
     return LicenseFactory().make_from_string(words) if words else None
+
+
+def _python(version: str) -> Component:
+    """Return CPython as nobody's package, by the definition of the type generic."""
+    purl = PackageURL("generic", name="python", version=version)
+    return Component(name="python", version=version, purl=purl, bom_ref=purl.to_string())
 
 
 def _debian(package: str) -> Component:

@@ -168,6 +168,11 @@ class EnvironmentPolicy(_Frozen):
         description="what becomes of files that several of pip's distributions bring with "
         "different content",
     )
+    image: bool | None = Field(
+        None,
+        description="whether Dagster makes an image of each lock, which the release then waits "
+        "for; by default it does, but of a venv only where `push` is set",
+    )
     push: str | None = Field(
         None,
         description="where a new image is pushed to, as `registry.example/team/elt`, by the start "
@@ -194,8 +199,9 @@ class EnvironmentPolicy(_Frozen):
 
     @property
     def has_image(self) -> bool:
-        """Whether images are made of it: of a venv none is, whose Python is the machine's."""
-        return self.python != "venv"
+        """Whether an image is made of each lock without being asked for."""
+        default = self.python != "venv" or self.push is not None
+        return default if self.image is None else self.image
 
 
 class SharedPolicy(_Frozen):
@@ -390,7 +396,7 @@ class Policy(SharedPolicy):
             raise ValueError("; ".join(doubts))
         pushed = [name for name, each in value.items() if each.push and not each.has_image]
         if pushed:
-            raise ValueError(f"'{pushed[0]}' has 'push', and no image is made of a venv")
+            raise ValueError(f"'{pushed[0]}' has 'push', and image = false")
         default = {"python": info.data.get("python")}
         return {
             name: each if each.python else each.model_copy(update=default)

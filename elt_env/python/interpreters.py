@@ -177,6 +177,12 @@ def for_venvs(named: Sequence[Path] = ()) -> tuple[Interpreter, ...]:
     return (*first, *list_interpreters(for_venv=True)[0])
 
 
+def copying_fault(executable: Path) -> str:
+    """Return why an interpreter cannot live at another place, or "" where a copy of it can."""
+    probed = _probe(executable, for_venv=False)
+    return probed.reason if isinstance(probed, Refused) else ""
+
+
 def _candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the executables to look at: files, each once, symbolic links resolved."""
     seen: dict[Path, None] = {}

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from elt_env.errors import ToolError
 from elt_env.machine.process import end_of, run
@@ -20,6 +20,7 @@ from elt_env.runtime.input_files import read_stored_text
 
 CONFIG = "pyvenv.cfg"
 _IDENTITY = "base-identity"
+_SYSTEM = Path("/usr")
 _UV_LOCK = ".lock"  # which uv would make whenever it looks at a venv
 
 
@@ -50,16 +51,26 @@ class VenvBase:
         return _identity_of(self.executable, self.libraries)
 
     @property
+    def prefix(self) -> Path:
+        """The directory of its installation."""
+        return self.executable.parent.parent
+
+    @property
+    def of_system(self) -> bool:
+        """Whether it belongs to the operating system, which spreads its files over /usr."""
+        return self.prefix == _SYSTEM
+
+    @property
     def library(self) -> Path:
         """The directory of its standard library."""
-        root = self.executable.parent.parent
+        root = self.prefix
         places = (root / name / f"python{self._minor}" for name in ("lib", "lib64"))
         return next((each.resolve() for each in places if (each / "os.py").is_file()), root)
 
     @property
     def libraries(self) -> tuple[Path, ...]:
         """The shared library that its program needs, where it needs one."""
-        root = self.executable.parent.parent
+        root = self.prefix
         names = (f"lib*/libpython{self._minor}.so*", f"lib*/*/libpython{self._minor}.so*")
         return tuple(sorted({each.resolve() for name in names for each in root.glob(name)}))
 
@@ -83,27 +94,26 @@ def make_venv(base: Interpreter, place: Path, limit: float) -> None:
             f"Install a complete Python, as uv python install {base.minor} does, or name another "
             "one with 'interpreters'.",
         )
-    _write_config(place, base)
+    identity = VenvBase(base.executable, base.version, "").identity_now
+    text = render_config(base.executable, base.version) + f"{_IDENTITY} = {identity}\n"
+    write_atomically(place / CONFIG, text)
     write_atomically(place / _UV_LOCK, "")
 
 
-def _write_config(place: Path, base: Interpreter) -> None:
-    """Write the `pyvenv.cfg` of a venv: what `python -m venv` writes, and the interpreter's hash.
+def render_config(executable: PurePath, version: str) -> str:
+    """Return the `pyvenv.cfg` that `python -m venv` writes, but for the command, which has places.
 
-    The command is left out, since it names the place of the venv.
-
-    Raises:
-        StorageError: it cannot be written.
+    Args:
+        executable: of the interpreter, `bin/python3.N` of its installation.
+        version: of the interpreter, as in `3.11.7`.
     """
     lines = {
-        "home": base.executable.parent,
+        "home": executable.parent,
         "include-system-site-packages": "false",
-        "version": base.version,
-        "executable": base.executable,
-        _IDENTITY: VenvBase(base.executable, base.version, "").identity_now,
+        "version": version,
+        "executable": executable,
     }
-    text = "".join(f"{key} = {value}\n" for key, value in lines.items())
-    write_atomically(place / CONFIG, text)
+    return "".join(f"{key} = {value}\n" for key, value in lines.items())
 
 
 def read_base(place: Path) -> VenvBase | None:

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from elt_env.conda.host_channel import elf
@@ -93,6 +94,15 @@ def entries(interpreter: Interpreter, *, compiled: bool = True) -> Iterator[Entr
             elif _holds_prefix(path):
                 content = with_placeholder(content, interpreter.spellings)
             yield Entry(path, content, executable=_is_executable(source))
+
+
+def relocated_files(interpreter: Interpreter, place: str) -> Iterator[Entry]:
+    """Yield the files of an interpreter that lives at `place`, as `entries` has them.
+
+    Raises: as `entries`.
+    """
+    for each in entries(interpreter):
+        yield replace(each, content=each.content.replace(PLACEHOLDER.encode(), place.encode()))
 
 
 def with_placeholder(content: bytes, spellings: tuple[str, ...]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from elt_env.image.bases.shared import SharedBases
 from elt_env.image.oci.layer import Compression, compressor_version
 from elt_env.image.oci.layout import Layout
 from elt_env.image.reference import Reference
-from elt_env.machine.environment_variables import clean_environment
 from elt_env.machine.process import Say
 from elt_env.package.canonical import digest_of, short
 from elt_env.project.cache_home import CacheHome
@@ -96,7 +94,7 @@ class _Desk:
     caches: CacheHome | None
 
     def auto(self) -> Base:
-        if shutil.which(debian.PROGRAM, path=clean_environment()["PATH"]) is None:
+        if not debian.is_installed():
             self.request.say(f"base: {debian.PROGRAM} is not installed; taking {_OWN}")
             return self.host()
         try:
@@ -130,8 +128,9 @@ class _Desk:
         return made
 
     def host(self) -> Base:
-        asked = [self.prefix.lock.digest, str(self.prefix.path)]
-        return self._recall("host", asked, lambda: make_host(self.prefix, self.request))
+        prefix = self.prefix
+        asked = [prefix.lock.digest, str(prefix.path), prefix.interpreter_digest]
+        return self._recall("host", asked, lambda: make_host(prefix, self.request))
 
     def of_layout(self, path: Path, name: str) -> Base:
         image = find_image(path, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import re
+import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,11 @@ def connection_settings() -> str:
     settings = run(["apt-config", "dump", "--format", '%F "%v";%n', *_OPTIONS], limit=_LIMIT).stdout
     logins = f'Dir::Etc::netrc "{APT}/auth.conf";\nDir::Etc::netrcparts "{APT}/auth.conf.d";\n'
     return settings + logins
+
+
+def is_installed() -> bool:
+    """Whether the program that makes such a root is there."""
+    return shutil.which(PROGRAM, path=clean_environment()["PATH"]) is not None
 
 
 def codename() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from elt_env.environment.elf import is_elf, read_elf
@@ -13,7 +13,8 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import ToolError
 from elt_env.machine.process import run
 from elt_env.machine.system_libraries import SystemLibraries, system_libraries
-from elt_env.package.canonical import short
+from elt_env.package.canonical import digest_of, short
+from elt_env.python.bytecode import is_cached
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored_text
 
@@ -51,10 +52,19 @@ def _names(path: str) -> tuple[str, ...]:
 
 
 def needed_of_system(prefix: Prefix, system: SystemLibraries) -> frozenset[str]:
-    """Return the names of the libraries that the prefix's files load from outside the prefix."""
-    loading = load_all(native_code(prefix), prefix, system)
-    root = Path(os.path.realpath(prefix.path))
-    return frozenset(name for name, path in loading.found if not path.is_relative_to(root))
+    """Return the names of the libraries that the prefix's files load from outside the prefix.
+
+    An interpreter that the prefix is a venv of counts as part of it, but for the system's own.
+    """
+    own, modules = [prefix.path], []
+    if prefix.base and not prefix.base.of_system:
+        own.append(prefix.base.prefix)
+        modules.append(prefix.base.library / "lib-dynload")
+    loading = load_all(native_code(prefix, *modules), prefix, system)
+    roots = [Path(os.path.realpath(each)) for each in own]
+    return frozenset(
+        name for name, path in loading.found if not any(map(path.is_relative_to, roots))
+    )
 
 
 def system_places(name: str, system: SystemLibraries, shape: tuple[str, int]) -> list[Path]:
@@ -64,14 +74,16 @@ def system_places(name: str, system: SystemLibraries, shape: tuple[str, int]) ->
 
 
 def needed_packages(prefix: Prefix, cache: Path, *, anew: bool) -> tuple[str, ...]:
-    """Return the names of dpkg's packages that the libraries outside the prefix come from.
+    """Return the names of dpkg's packages that what is needed outside the prefix comes from.
 
-    They are looked for once for a lock, and again where `anew` says so.
+    That are libraries, and the interpreter of a venv of the system's own. They are looked for once
+    for a lock and its interpreter, and again where `anew` says so.
 
     Raises:
         StorageError: `cache` is not writable.
     """
-    path = cache / f"needs-{short(prefix.lock.digest)}.json"
+    made_of = digest_of([prefix.lock.digest, prefix.interpreter_digest])
+    path = cache / f"needs-{short(made_of)}.json"
     known = None if anew else _known(path)
     if known is not None:
         return known
@@ -83,9 +95,16 @@ def needed_packages(prefix: Prefix, cache: Path, *, anew: bool) -> tuple[str, ..
         for name in names
         for each in system_places(name, system, shape)
     ]
+    if prefix.base and prefix.base.of_system:
+        files += [prefix.base.executable, *_modules(prefix.base.library)]
     packages = tuple(each.partition(" ")[0] for each in packages_of(files))
     write_atomically(path, json.dumps(packages) + "\n")
     return packages
+
+
+def _modules(library: Path) -> Iterator[Path]:
+    """Yield the files of a standard library, but for what is derived from them."""
+    return (each for each in library.rglob("*.*") if each.is_file() and not is_cached(str(each)))
 
 
 def _known(path: Path) -> tuple[str, ...] | None:

@@ -75,8 +75,9 @@ def host_traces(
 ) -> tuple[Trace, ...]:
     """Return the places of this machine that an image must not tell of.
 
-    The prefix, the store, the project, the user's home, and the Python that runs this. What has a
-    single name, as /root, or belongs to every system, as /usr/local, would be found in any image.
+    The prefix and what it is a venv of, the store, the project, the user's home, and the Python
+    that runs this. What has a single name, as /root, or belongs to every system, as /usr/local,
+    would be found in any image.
 
     `inside` are directories that the image has itself.
     """
@@ -87,6 +88,7 @@ def host_traces(
         "the project": project.root,
         "the user's home": Path.home(),
         "this project's Python": Path(sys.base_prefix),
+        **({"the interpreter": prefix.base.prefix} if prefix.base else {}),
     }
     own = set(map(Path, inside))
     found = {

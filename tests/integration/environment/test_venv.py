@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -17,10 +15,9 @@ from elt_env.defs.project import asset_definitions
 from elt_env.defs.resources import EltProject
 from elt_env.environment.build import ensure_prefix, require_prefix
 from elt_env.environment.prefix import Prefix
-from elt_env.errors import CondaUnsatisfiableError, InputError, PolicyError, SpecError, ToolError
+from elt_env.errors import CondaUnsatisfiableError, PolicyError, SpecError, ToolError
 from elt_env.lock.adopt import adopt
 from elt_env.lock.make import lock
-from elt_env.lockfile.document import Lock
 from elt_env.lockfile.export import FORMATS
 from elt_env.lockfile.foreign.read import open_lock_files
 from elt_env.machine.platform import target_here
@@ -30,14 +27,13 @@ from elt_env.proof.checks.inputs import check_inputs
 from elt_env.python.interpreters import find_interpreter
 from elt_env.python.venv_base import CONFIG
 from elt_env.report.show import show
-from elt_env.tools import Tools, open_tools
+from elt_env.tools import open_tools
 from tests.support.index_server import IndexServer
-from tests.support.locking import LONG_AGO, PYTHON, Scene, target_of
-from tests.support.project import make_project, toolbox_of
+from tests.support.locking import PYTHON, Scene, target_of
 from tests.support.proving import prove
 from tests.support.said import Said
 from tests.support.sample import run_in, silent
-from tests.support.wheels import make_wheel
+from tests.support.venvs import locked, offer_tool, open_venv
 
 
 @pytest.fixture
@@ -54,38 +50,7 @@ def own_base(tmp_path: Path) -> Path:
 @pytest.fixture
 def offered(index: IndexServer, tmp_path: Path) -> IndexServer:
     """An index with `tool` and what it needs."""
-    program = {"tool/__init__.py": "def main():\n    import sys\n    print(sys.prefix)\n"}
-    for name, requires, files in (("tool", ["part"], program), ("part", [], None)):
-        points = {"tool": "tool:main"} if files else None
-        wheel = make_wheel(
-            tmp_path / "wheels", name, "1.0", requires=requires, files=files, entry_points=points
-        )
-        index.add(wheel, uploaded=LONG_AGO)
-    return index
-
-
-def open_venv(
-    root: Path,
-    index: IndexServer,
-    *,
-    conda: Sequence[str] = (),
-    **environment: Any,
-) -> Tools:
-    own = {"python": "venv", **environment}
-    channels = ["https://conda.example.invalid/forge"]  # which nobody asks
-    project = make_project(
-        root / "project",
-        channels=channels,
-        index=index.url,
-        conda=conda,
-        pip=["tool"],
-        environment=own,
-    )
-    return toolbox_of(project)
-
-
-def locked(toolbox: Tools) -> Lock:
-    return lock(target_of(toolbox), toolbox, silent).lock
+    return offer_tool(index, tmp_path / "wheels")
 
 
 def test_pip_owns_everything_and_the_lock_has_no_conda_half(
@@ -232,15 +197,6 @@ def test_a_process_that_runs_from_it_is_seen(offered: IndexServer, tmp_path: Pat
     assert seen == {prefix}
 
 
-def test_no_image_is_made_and_nothing_is_begun(offered: IndexServer, tmp_path: Path) -> None:
-    toolbox = open_venv(tmp_path, offered)
-    found = locked(toolbox)
-    with pytest.raises(InputError, match="which no image has") as caught:
-        Pipeline(target=found.target, tools=toolbox, say=silent).pack(found)
-    assert "--format dockerfile" in caught.value.remedy
-    assert not toolbox.store.prefix_path(found).exists()
-
-
 def test_a_hashed_file_of_a_team_becomes_its_lock(offered: IndexServer, tmp_path: Path) -> None:
     toolbox = open_venv(tmp_path, offered)
     first = locked(toolbox)
@@ -269,7 +225,7 @@ def test_what_other_tools_get_of_it(offered: IndexServer, tmp_path: Path) -> Non
     ]
 
 
-def test_in_dagster_it_has_no_image_and_its_release_follows_the_environment(
+def test_in_dagster_it_has_no_image_unasked_and_its_release_follows_the_environment(
     offered: IndexServer, tmp_path: Path
 ) -> None:
     project = open_venv(tmp_path, offered).project

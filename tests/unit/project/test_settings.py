@@ -349,6 +349,23 @@ def test_where_python_comes_from_is_the_projects_word_unless_an_environment_says
     assert [each.python for each in policy.environments.values()] == ["venv", "conda"]
 
 
-def test_no_image_of_a_venv_can_be_pushed(root: Path) -> None:
-    text = f'[tool.elt-env]\n{_ELT}python = "venv"\npush = "registry.example/elt"\n'
-    assert "'elt' has 'push', and no image is made of a venv" in _refused(root, text).problem
+@pytest.mark.parametrize(
+    ("keys", "made"),
+    [
+        ("", True),
+        ("image = false", False),
+        ('python = "venv"', False),
+        ('python = "venv"\nimage = true', True),
+        ('python = "venv"\npush = "registry.example/elt"', True),
+    ],
+)
+def test_images_are_made_of_what_has_a_python_of_its_own_or_as_is_said(
+    keys: str, *, made: bool, root: Path
+) -> None:
+    (root / "pyproject.toml").write_text(f"[tool.elt-env]\n{_ELT}{keys}\n")
+    assert open_project(root).environment("elt").has_image is made
+
+
+def test_what_is_never_made_cannot_be_pushed(root: Path) -> None:
+    text = f'[tool.elt-env]\n{_ELT}image = false\npush = "registry.example/elt"\n'
+    assert "'elt' has 'push', and image = false" in _refused(root, text).problem
