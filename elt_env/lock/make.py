@@ -189,11 +189,6 @@ def _require_platform(target: Target, project: Project) -> None:
             f"{', '.join(listed)}.",
             f"Add it: platforms = [{wanted}] in [tool.elt-env.environments.{target.environment}].",
         )
-    if target.is_foreign and project.spec(target.environment).venv:
-        raise PolicyError(
-            f'{target} has no interpreter: python = "venv" takes one of this machine.',
-            'Take Python from conda: python = "conda"; or lock it on a machine of that platform.',
-        )
 
 
 def _require_locked(names: Iterable[str], lock: Lock) -> None:

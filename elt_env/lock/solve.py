@@ -103,7 +103,10 @@ def solve(question: LockRequest, tools: LockTools, say: Say) -> CondaAnswer:
         read_ahead(question.previous, tools.package_index)
     if question.spec.venv:
         python = solve_with(question, "remote", tools, say)
-        say(f"venv: {question.target} gets Python {python.python} of this machine")
+        whose = "of this machine"
+        if question.target.is_foreign:
+            whose = f"as if it were here; there, any {question.target.python} will do"
+        say(f"venv: {question.target} gets Python {python.python} {whose}")
         return python
     if not question.spec.channels:
         taken = tools.channels
