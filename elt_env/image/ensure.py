@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from elt_env.environment.build import ensure_prefix
 from elt_env.environment.prefix_tools import PrefixTools
-from elt_env.errors import RegistryError
+from elt_env.errors import NetworkError
 from elt_env.image.pack import attach_sbom, pack
 from elt_env.image.push import pull_candidate
 from elt_env.image.record import ImageRecord, own_name
@@ -29,7 +29,7 @@ def ensure_image(lock: Lock, tools: PrefixTools, say: Say) -> None:
     ensure_prefix(lock, tools, say)
     try:
         pulled = pull_candidate(lock, image, tools.project, tools.store, say)
-    except RegistryError as error:
+    except NetworkError as error:
         say(f"image: {error.problem}")
         pulled = False
     if pulled:

@@ -8,7 +8,6 @@ import hashlib
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol, cast
@@ -91,9 +90,8 @@ def layer_content(layout: Layout, layer: Layer) -> Iterator[tarfile.TarFile]:
     """
     path = layout.blob_path(layer.blob.digest)
     try:
-        # Decompressing and hashing release the GIL, so a thread beside does them for nothing.
-        with open_file(path) as file, ThreadPoolExecutor(1) as pool:
-            stream = _Ahead(_decompressed(layer.blob, file), pool, f"The layer {path}")
+        with open_file(path) as file:
+            stream = _Hashed(_decompressed(layer.blob, file), f"The layer {path}")
             with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as tar:
                 yield tar
             found = stream.drain()
@@ -135,48 +133,25 @@ def _decompressed(blob: Descriptor, file: IO[bytes]) -> _Readable:
     return _FORMS[blob.media_type](file)
 
 
-class _Ahead:
-    """A stream that is read one piece ahead in a thread, and hashed there."""
+class _Hashed:
+    """A stream that is hashed while it is read."""
 
-    def __init__(self, source: _Readable, pool: ThreadPoolExecutor, name: str) -> None:
+    def __init__(self, source: _Readable, name: str) -> None:
         self._source = source
-        self._pool = pool
         self._name = name
         self._hash = hashlib.sha256()
-        self._piece = b""
-        self._place = 0
-        self._next: Future[bytes] = pool.submit(self._load)
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer at the end."""
-        parts = [self._taken(size)]
-        left = size - len(parts[0])
-        while left and self._advance():
-            parts.append(self._taken(left))
-            left -= len(parts[-1])
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        try:
+            data = self._source.read(size)
+        except (zstandard.ZstdError, zlib.error, EOFError, OSError) as error:
+            raise IntegrityError(f"{self._name} is damaged: {error}.", _AGAIN) from error
+        self._hash.update(data)
+        return data
 
     def drain(self) -> str:
         """Read what is left; return the digest of the whole."""
-        while self._advance():
+        while self.read(_PIECE):
             pass
         return "sha256:" + self._hash.hexdigest()
-
-    def _taken(self, size: int) -> bytes:
-        taken = self._piece[self._place : self._place + size]
-        self._place += len(taken)
-        return taken
-
-    def _advance(self) -> bool:
-        try:
-            self._piece, self._place = self._next.result(), 0
-        except (zstandard.ZstdError, zlib.error, EOFError, OSError) as error:
-            raise IntegrityError(f"{self._name} is damaged: {error}.", _AGAIN) from error
-        if self._piece:
-            self._next = self._pool.submit(self._load)
-        return bool(self._piece)
-
-    def _load(self) -> bytes:
-        data = self._source.read(_PIECE)
-        self._hash.update(data)
-        return data

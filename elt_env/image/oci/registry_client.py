@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
-import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,10 +24,9 @@ from elt_env.image.oci.registry_errors import (
     read_said,
     refusal,
     unreachable,
-    untrusted,
 )
 from elt_env.image.reference import Reference, host_name, is_loopback
-from elt_env.index.http_client import open_client, retry_after, tls_error, wait
+from elt_env.index.http_client import open_client, refused, retry_after, tls_error, wait
 from elt_env.machine.process import Say
 from elt_env.runtime.cancelling import go_on
 
@@ -214,7 +212,8 @@ class RegistryClient:
 
         Raises:
             PassingError: also in the block, the connection broke, or the answer was 429 or 5xx.
-            RegistryError: the registry is not trusted, or refuses who asks.
+            RegistryError: the registry refuses who asks.
+            CertificateError, ProxyError: it is not trusted, or a proxy refuses.
         """
         may_renew = True
         for _ in range(_REDIRECTS + 2):
@@ -342,15 +341,16 @@ class RegistryClient:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        """Turn what httpx raises into PassingError, or RegistryError for a bad certificate."""
+        """Turn what httpx raises into PassingError, or NetworkError for who stands in the way."""
         try:
             yield
         except httpx.TimeoutException as error:
             raise PassingError("no answer in time") from error
         except httpx.TransportError as error:
+            stopped = refused(error, str(error.request.url))
+            if stopped:
+                raise stopped from error
             tls = tls_error(error)
-            if isinstance(tls, ssl.SSLCertVerificationError):
-                raise untrusted(self._reference.registry, tls.verify_message) from error
             cause = self._authorizer.mask(str(error)) or type(error).__name__
             may_be_plain = self._is_private(self._origin.copy_with(scheme="http"))
             if tls and tls.reason in _NOT_TLS and may_be_plain:
@@ -376,6 +376,7 @@ def connected(
 
     Raises:
         RegistryError: it cannot be reached, or refuses who asks.
+        CertificateError, ProxyError: it, or what is in between, is not trusted or refuses.
         TimeLimitError: it takes too long.
     """
     with open_client() as http:

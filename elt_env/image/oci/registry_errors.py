@@ -121,15 +121,6 @@ def unreachable(host: str, cause: str) -> RegistryError:
     )
 
 
-def untrusted(host: str, cause: str) -> RegistryError:
-    """Return the error for a certificate that does not prove who the registry is."""
-    return RegistryError(
-        f"The certificate of {host} is not trusted: {cause}.",
-        "Add its authority to the system's certificates, or set SSL_CERT_FILE to a file that "
-        f"holds it, {_AGAIN}",
-    )
-
-
 def nonsense(where: str, what: str) -> RegistryError:
     """Return the error for an answer that no registry gives."""
     return RegistryError(

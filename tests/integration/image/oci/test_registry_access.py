@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.errors import RegistryError
+from elt_env.errors import CertificateError, RegistryError
 from elt_env.image.oci.layout import Layout
 from elt_env.image.oci.registry import Registry
 from elt_env.image.reference import Reference
@@ -211,7 +211,7 @@ def test_the_certificate_has_to_be_trusted(
     reference = Reference(encrypted_registry, "team/elt")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
 
-    with pytest.raises(RegistryError, match=r"certificate of .* is not trusted: self.signed") as no:
+    with pytest.raises(CertificateError, match=r"certificate of .* it is signed by itself") as no:
         REGISTRY.push(manifest, layout, reference, ["one"], said)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
     pushed = REGISTRY.push(manifest, layout, reference, ["one"], said)
