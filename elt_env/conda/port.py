@@ -171,12 +171,6 @@ class CondaTool(Protocol):
         ...
 
     def releases(
-        self, channels: tuple[str, ...], name: str, platform: str
-    ) -> tuple[ChannelRelease, ...]:
-        """Return every build of one package, as `all_releases`."""
-        ...
-
-    def all_releases(
         self, channels: tuple[str, ...], names: tuple[str, ...], platform: str
     ) -> dict[str, tuple[ChannelRelease, ...]]:
         """Return every build of packages for a platform or for `noarch`, newest version first.
@@ -194,14 +188,14 @@ class CondaTool(Protocol):
     def names(self, channels: tuple[str, ...], platform: str) -> tuple[str, ...]:
         """Return the names of all packages on channels, sorted.
 
-        Raises: as `all_releases`.
+        Raises: as `releases`.
         """
         ...
 
     def offered(self, request: SolveRequest) -> Offered:
         """Return what the request could bring; its `constraints` and `keep` are not used.
 
-        Raises: as `all_releases`.
+        Raises: as `releases`.
         """
         ...
 

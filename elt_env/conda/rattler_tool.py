@@ -169,12 +169,6 @@ class Rattler:
         return self._channels((channel,))
 
     def releases(
-        self, channels: tuple[str, ...], name: str, platform: str
-    ) -> tuple[ChannelRelease, ...]:
-        """Return every build of one package; see CondaTool."""
-        return self.all_releases(channels, (name,), platform)[name]
-
-    def all_releases(
         self, channels: tuple[str, ...], names: tuple[str, ...], platform: str
     ) -> dict[str, tuple[ChannelRelease, ...]]:
         """Return every build of packages; see CondaTool."""

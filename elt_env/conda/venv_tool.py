@@ -103,12 +103,6 @@ class Venv:
         return tuple(map(machine_python, versions))
 
     def releases(
-        self, channels: tuple[str, ...], name: str, platform: str
-    ) -> tuple[ChannelRelease, ...]:
-        """Return the Pythons of this machine; see CondaTool."""
-        return self.all_releases(channels, (name,), platform)[name]
-
-    def all_releases(
         self, channels: tuple[str, ...], names: tuple[str, ...], platform: str
     ) -> dict[str, tuple[ChannelRelease, ...]]:
         """Return the Pythons of this machine; see CondaTool."""

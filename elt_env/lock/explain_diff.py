@@ -188,7 +188,7 @@ def _conda_versions(
     names = tuple(each.name for each in changes if each.manager == "conda" and each.level)
     if not names:
         return {}
-    found = conda.all_releases(new.channels, names, new.target.platform)
+    found = conda.releases(new.channels, names, new.target.platform)
     return {("conda", name): [each.version for each in found.get(name, ())] for name in names}
 
 

@@ -159,7 +159,7 @@ def _on_offer(spec: Spec, tools: LockTools) -> set[str]:
     """Return the Python minors of the channels, or of this machine where these are replaced."""
     channels = tools.channels.of(spec)
     try:
-        releases = tools.conda.releases(channels, "python", this_platform())
+        releases = tools.conda.releases(channels, ("python",), this_platform())["python"]
     except ChannelUnreachableError:
         if tools.project.policy.channel_fallback == "none":
             raise

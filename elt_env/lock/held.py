@@ -114,7 +114,7 @@ def _host(lock: Lock, spec: Spec, rules: Rules, package_index: PackageIndex) -> 
 
 def _conda(lock: Lock, spec: Spec, rules: Rules, conda: CondaTool) -> Iterator[Held]:
     names = tuple(each.name for each in lock.conda if normalize(each.name) not in rules.not_held)
-    offered = conda.all_releases(lock.channels, names, lock.target.platform)
+    offered = conda.releases(lock.channels, names, lock.target.platform)
     limits = _Limits(lock, spec, conda.matches)
     for name, releases in offered.items():
         package = lock.package("conda", name)

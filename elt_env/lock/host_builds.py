@@ -35,7 +35,7 @@ def builds_elsewhere(
         return None
     names = tuple(each.name for each in asked)
     try:
-        offered = conda.all_releases((host_channel.url,), names, platform)
+        offered = conda.releases((host_channel.url,), names, platform)
     except NetworkError:  # nothing was put into it yet
         offered = {}
     missing = [each for each in asked if not _is_offered(each, offered.get(each.name, ()))]

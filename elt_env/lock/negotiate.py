@@ -108,7 +108,7 @@ def _pythons(question: LockRequest, first: CondaAnswer, conda: CondaTool) -> tup
     """Return the full versions of the target's Python that conda has, its own choice first."""
     if first.source == "host":
         return (first.python,)
-    found = conda.releases(first.channels, "python", question.target.platform)
+    found = conda.releases(first.channels, ("python",), question.target.platform)["python"]
     minor = f"{question.target.python}."
     others = [each.version for each in found if f"{each.version}.".startswith(minor)]
     return tuple(dict.fromkeys([first.python, *others]))

@@ -105,7 +105,7 @@ def _offer(target: Target, watcher: Watcher) -> _Offer:
 def _find(channels: tuple[str, ...], target: Target, watcher: Watcher) -> _Offer:
     tools = watcher.tools
     try:
-        builds = tools.conda.releases(channels, "python", target.platform)
+        builds = tools.conda.releases(channels, ("python",), target.platform)["python"]
     except ChannelUnreachableError as error:
         if tools.project.policy.channel_fallback == "none":
             raise

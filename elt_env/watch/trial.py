@@ -110,7 +110,7 @@ def pythons_to_examine(environment: str, tools: LockTools, say: Say) -> tuple[st
 
 def _newest_of_channels(environment: str, tools: LockTools) -> set[str]:
     channels = tools.channels.of(tools.project.spec(environment))
-    releases = tools.conda.releases(channels, "python", this_platform())
+    releases = tools.conda.releases(channels, ("python",), this_platform())["python"]
     final = [one for each in releases if not (one := Version(each.version)).is_prerelease]
     newest = max(final, default=None)
     return {f"{newest.major}.{newest.minor}"} if newest else set()

@@ -35,16 +35,16 @@ def test_every_build_newest_version_first(packages: Channel, conda: Rattler) -> 
             packages.root, "lib", "1.10", build=f"h{number}", build_number=number, timestamp=OLD
         )
     packages.index()
-    found = conda.releases((packages.url,), "lib", PLATFORM)
+    found = conda.releases((packages.url,), ("lib",), PLATFORM)["lib"]
     told = [(each.version, each.build_number) for each in found]
     assert told == [("2.0", 0), ("1.10", 1), ("1.10", 0), ("1.0", 0)]
     assert [each.released_at for each in found] == [YOUNG, OLD, OLD, OLD]
-    (app,) = conda.releases((packages.url,), "app", PLATFORM)
+    (app,) = conda.releases((packages.url,), ("app",), PLATFORM)["app"]
     assert (app.name, app.depends) == ("app", ("python", "lib"))
 
 
 def test_many_names_at_once(packages: Channel, conda: Rattler) -> None:
-    found = conda.all_releases((packages.url,), ("python", "nothing", "lib"), PLATFORM)
+    found = conda.releases((packages.url,), ("python", "nothing", "lib"), PLATFORM)
     assert [each.version for each in found["python"]] == ["3.12.1", "3.11.5"]
     assert len(found["lib"]) == 2
     assert found["nothing"] == ()
@@ -53,7 +53,7 @@ def test_many_names_at_once(packages: Channel, conda: Rattler) -> None:
 def test_a_build_without_a_date(packages: Channel, conda: Rattler) -> None:
     make_conda_package(packages.root, "undated", "1.0")
     packages.index()
-    (found,) = conda.releases((packages.url,), "undated", PLATFORM)
+    (found,) = conda.releases((packages.url,), ("undated",), PLATFORM)["undated"]
     assert found.released_at is None
 
 
@@ -64,16 +64,16 @@ def test_the_first_channel_that_has_a_package_tells(
     make_conda_package(other.root, "lib", "9.0", timestamp=OLD)
     make_conda_package(other.root, "extra", "1.0", timestamp=OLD)
     other.index()
-    found = conda.all_releases((packages.url, other.url), ("lib", "extra"), PLATFORM)
+    found = conda.releases((packages.url, other.url), ("lib", "extra"), PLATFORM)
     assert [each.version for each in found["lib"]] == ["2.0", "1.0"]
     assert [each.version for each in found["extra"]] == ["1.0"]
 
 
 def test_news_are_seen_at_once(packages: Channel, conda: Rattler) -> None:
-    conda.releases((packages.url,), "lib", PLATFORM)
+    conda.releases((packages.url,), ("lib",), PLATFORM)
     make_conda_distribution(packages.root, "lib", "3.0", timestamp=YOUNG)
     packages.index()
-    assert conda.releases((packages.url,), "lib", PLATFORM)[0].version == "3.0"
+    assert conda.releases((packages.url,), ("lib",), PLATFORM)["lib"][0].version == "3.0"
 
 
 @pytest.mark.parametrize("fault", ["404", "500", "nonsense"])
@@ -83,15 +83,15 @@ def test_a_channel_that_cannot_be_read_is_an_error(
     with running(ChannelServer(packages.root)) as server:
         server.fault = fault
         with pytest.raises(NetworkError, match="conda channel") as caught:
-            conda.releases((server.url,), "lib", PLATFORM)
+            conda.releases((server.url,), ("lib",), PLATFORM)
         assert server.url in caught.value.problem
         server.fault = None
-        assert len(conda.releases((server.url,), "lib", PLATFORM)) == 2
+        assert len(conda.releases((server.url,), ("lib",), PLATFORM)["lib"]) == 2
 
 
 def test_a_channel_where_nobody_answers(conda: Rattler) -> None:
     with pytest.raises(ChannelUnreachableError, match="cannot be reached"):
-        conda.releases((dead_url(),), "lib", PLATFORM)
+        conda.releases((dead_url(),), ("lib",), PLATFORM)
 
 
 def test_what_is_not_held_may_be_young(packages: Channel, conda: Rattler) -> None:
