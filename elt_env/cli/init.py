@@ -27,10 +27,10 @@ from elt_env.start.look import DirectoryContent, files_of, look, write
 def init(directory: Path, yes: bool, name: str | None, pythons: tuple[str, ...]) -> None:  # noqa: FBT001  # click's
     """Make DIRECTORY a project that has an environment.
 
-    By default it is this one. The environment is that of its environment.yml. Where there is none,
-    one is written, of what the dependencies in pyproject.toml or requirements.txt, dbt_project.yml
-    and meltano.yml ask for. The policy is added to pyproject.toml. A file that is there is never
-    replaced.
+    By default it is this one. The environment is that of its environment.yml, pixi.toml or Pipfile.
+    Where there is none, an environment.yml is written, of what the dependencies in pyproject.toml,
+    requirements.txt or setup.py, dbt_project.yml and meltano.yml ask for.
+    The policy is added to pyproject.toml. A file that is there is never replaced.
 
     \b
     Examples:
@@ -84,6 +84,8 @@ def _report(found: DirectoryContent, files: dict[Path, str], start: Start) -> No
     """Say what was written, and print what to type next."""
     if found.made_of and not found.spec and found.root / start.spec in files:
         tell(f"{start.spec} asks for what stands in {', '.join(found.made_of)}")
+    for each in found.left_out:
+        tell(f"{each.place}: {each.problem} {each.remedy}")
     for path in files:
         tell(f"wrote {path}")
     if not files:

@@ -19,14 +19,21 @@ from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import cause, read_text
 from elt_env.spec.conda_bounds import admits_minor
 from elt_env.spec.document import parse_spec
+from elt_env.spec.faults import Fault
 from elt_env.spec.file import read_spec
-from elt_env.spec.foreign.pyproject import project_requirements, python_bound
+from elt_env.spec.foreign.pyproject import (
+    groups_left_out,
+    project_requirements,
+    python_bound,
+)
+from elt_env.spec.foreign.setup_py import SETUP_FILE
+from elt_env.spec.foreign.setup_py import asked_of as asked_of_setup
 from elt_env.spec.foreign.told import Listed
 from elt_env.spec.marked_yaml import compose
 from elt_env.start.files import TOOLS, WORKSPACE, DbtProject, Start, policy_text, spec_text
 
 _PROJECT, _WORKSPACE = "pyproject.toml", "workspace.yaml"
-_SPECS = ("environment.yml", "environment.yaml")
+_SPECS = ("environment.yml", "environment.yaml", "pixi.toml", "Pipfile")
 _REQUIREMENTS = ("requirements.in", "requirements.txt")
 _PYTHONS = ("3.12", "3.11", "3.13", "3.10", "3.14")
 """The minors that tools of the field support, the best supported first."""
@@ -48,6 +55,7 @@ class DirectoryContent:
         requirements: what pip is asked for; empty when nothing says so, or the spec does.
         made_of: the files that say so.
         dbt: the dbt project that lies in it, or None.
+        left_out: what these files say beside it.
     """
 
     root: Path
@@ -58,6 +66,7 @@ class DirectoryContent:
     requirements: tuple[str, ...] = ()
     made_of: tuple[str, ...] = ()
     dbt: DbtProject | None = None
+    left_out: tuple[Fault, ...] = ()
 
     def pythons(self) -> tuple[str, ...]:
         """Return the Python minors that are admitted: those of this machine first.
@@ -90,17 +99,20 @@ def look(root: Path) -> DirectoryContent:
     listed = (
         None if policy is None else tuple(_at(project, "tool", "elt-env", "environments") or ())
     )
-    spec = next((each for each in _SPECS if (root / each).is_file()), "")
+    specs = (*_SPECS, *([_PROJECT] if _at(project, "tool", "pixi") else []))
+    spec = next((each for each in specs if (root / each).is_file()), "")
     dbt = _dbt_project(root)
     if spec:
         read = read_spec(root, spec)
         name = environment_name(read.name, (root / spec).absolute())
         return DirectoryContent(root, listed, spec, name, read.python, made_of=(spec,), dbt=dbt)
     text = _text(root / _PROJECT)
-    asked, made_of = _requirements(root, project_requirements(text, _PROJECT)[0], dbt)
+    found, left_out = project_requirements(text, _PROJECT)
+    asked, made_of, more = _requirements(root, found, dbt)
+    left_out = (*groups_left_out(text, _PROJECT), *left_out, *more)
     name = environment_name("", (root / _SPECS[0]).absolute())
     bound = python_bound(text, _PROJECT)
-    return DirectoryContent(root, listed, "", name, bound, asked, made_of, dbt)
+    return DirectoryContent(root, listed, "", name, bound, asked, made_of, dbt, left_out)
 
 
 def files_of(
@@ -159,8 +171,8 @@ def _with_policy(path: Path, table: str) -> str:
 
 def _requirements(
     root: Path, listed: Iterable[Listed], dbt: DbtProject | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what pip is asked for, and the files that say so.
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Fault, ...]]:
+    """Return what pip is asked for, the files that say so, and what of these is left out.
 
     Args:
         root: the directory.
@@ -171,12 +183,16 @@ def _requirements(
     names = {canonicalize_name(each[0]) for each in found if each}
     made_of = [_PROJECT] if names else []
     made_of = made_of or [each for each in _REQUIREMENTS if (root / each).is_file()][:1]
-    asked = [f"-r {each}" for each in made_of]
+    asked, left_out = [f"-r {each}" for each in made_of], tuple[Fault, ...]()
+    if not made_of and (root / SETUP_FILE).is_file():
+        told, left_out = asked_of_setup(_text(root / SETUP_FILE), SETUP_FILE)
+        asked, made_of = [each for each, _ in told.pip], [SETUP_FILE]
+        names = {canonicalize_name(each[0]) for each in map(_REQUIREMENT_NAME.match, asked) if each}
     for each, file in _tools_of(root, dbt):
         if made_of != ["requirements.txt"] and each not in names:
             asked.append(each)
             made_of.append(file)
-    return tuple(asked), tuple(dict.fromkeys(made_of))
+    return tuple(asked), tuple(dict.fromkeys(made_of)), left_out
 
 
 def _tools_of(root: Path, dbt: DbtProject | None) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from elt_env.cli import main
 from elt_env.definitions import project_definitions
 from elt_env.errors import InputError, PolicyError, SpecError
 from elt_env.project.settings import open_project
+from elt_env.spec.file import read_spec
 
 _SPEC = "name: Mine\ndependencies:\n  - python=3.11\n  - pip:\n      - dbt-duckdb\n"
 _DBT = "name: Jaffle Shop\nprofile: jaffle\nvars:\n  schema: \"{{ env_var('SCHEMA') }}\"\n"
@@ -194,3 +195,43 @@ def test_at_a_terminal_three_questions_are_asked(tmp_path: Path) -> None:
     project = open_project(tmp_path)
     assert project.policy.environments["mine"].pythons == ("3.11", "3.12")
     assert project.spec("mine").pip == ("dagster", "dbt-sqlite")
+
+
+def test_a_code_location_with_a_setup_py_is_asked_what_it_lists(tmp_path: Path) -> None:
+    listed = "setup(install_requires=['dagster', 'dbt-duckdb<1.9'], extras_require={'dev': []})"
+    tmp_path.joinpath("setup.py").write_text(listed)
+    done = _init(tmp_path, "--yes", "--name", "elt")
+    assert done.exit_code == 0, done.output
+    assert "environment.yml asks for what stands in setup.py" in done.output
+    assert "setup.py, line 1: 'extras_require' is left out." in done.output
+    spec = read_spec(tmp_path, "environment.yml")
+    assert spec.pip == ("dagster", "dbt-duckdb<1.9")
+
+
+def test_groups_that_are_left_out_are_said(tmp_path: Path) -> None:
+    asked = (
+        "[project]\nname = 'it'\ndependencies = []\n[tool.uv]\ndev-dependencies = ['dbt-core']\n"
+    )
+    tmp_path.joinpath("pyproject.toml").write_text(asked)
+    done = _init(tmp_path, "--yes", "--name", "elt")
+    assert "pyproject.toml, line 5: 'dev-dependencies' is left out." in done.output
+
+
+_FOREIGN = {
+    "Pipfile": "[packages]\ndbt-duckdb = '*'\n[requires]\npython_version = '3.11'\n",
+    "pixi.toml": "[workspace]\nname = 'elt'\nchannels = ['conda-forge']\n"
+    "[dependencies]\npython = '3.11.*'\n[pypi-dependencies]\ndbt-duckdb = '*'\n",
+    "pyproject.toml": "[project]\nname = 'elt'\nrequires-python = '==3.11.*'\n"
+    "dependencies = ['dbt-duckdb']\n[tool.pixi.workspace]\nchannels = ['conda-forge']\n",
+}
+
+
+@pytest.mark.parametrize("name", _FOREIGN)
+def test_a_file_of_another_tool_is_the_spec(tmp_path: Path, name: str) -> None:
+    tmp_path.joinpath(name).write_text(_FOREIGN[name])
+    done = _init(tmp_path, "--yes", "--name", "elt")
+    assert done.exit_code == 0, done.output
+    environment = open_project(tmp_path).policy.environments["elt"]
+    assert (environment.spec, environment.pythons) == (name, ("3.11",))
+    assert not tmp_path.joinpath("environment.yml").exists()
+    assert read_spec(tmp_path, name).pip == ("dbt-duckdb",)

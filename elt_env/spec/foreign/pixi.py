@@ -78,11 +78,13 @@ def _features(file: TomlFile, table: dict[str, Any]) -> dict[str, dict[str, Any]
 
 def _groups(file: TomlFile, features: Iterable[str]) -> Iterator[Listed]:
     """Yield what the extras and groups of a project ask for that are features by their name."""
-    groups = file.table("dependency-groups")
+    named_so = {
+        *file.table("dependency-groups"),
+        *file.table("project", "optional-dependencies"),
+    }
     for each in features:
-        yield from file.texts("project", "optional-dependencies", each)
         try:
-            yield from listed_group(file, each) if each in groups else ()
+            yield from listed_group(file, each) if each in named_so else ()
         except WrittenError as error:
             file.wrong(each, f"{error.problem}.", error.remedy)
 

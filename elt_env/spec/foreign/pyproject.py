@@ -64,12 +64,8 @@ def asked_of(file: TomlFile) -> Asked:
     Raises:
         SpecError: it asks for nothing.
     """
-    file.skip(("optional-dependencies",), file.table("project"), _GROUPS)
-    file.skip(("dependency-groups",), file.content, _GROUPS)
-    file.skip(("group", "extras", "dev-dependencies"), file.table(*_POETRY), _GROUPS)
+    _skip_groups(file)
     file.skip(("source",), file.table(*_POETRY), OWN_INDEX)
-    for tool in ("uv", "pdm"):
-        file.skip(("dev-dependencies",), file.table("tool", tool), _GROUPS)
     file.skip(_UV_INDEXES, file.table("tool", "uv"), OWN_INDEX)
     file.skip(_UV_RULES, file.table("tool", "uv"), _UV_RULE)
     conda, more = _conda_lock(file)
@@ -93,6 +89,25 @@ def asked_of(file: TomlFile) -> Asked:
         pip=pip,
         bounds=file.texts("tool", "uv", "constraint-dependencies"),
     )
+
+
+def _skip_groups(file: TomlFile) -> None:
+    file.skip(("optional-dependencies",), file.table("project"), _GROUPS)
+    file.skip(("dependency-groups",), file.content, _GROUPS)
+    file.skip(("group", "extras", "dev-dependencies"), file.table(*_POETRY), _GROUPS)
+    for tool in ("uv", "pdm"):
+        file.skip(("dev-dependencies",), file.table("tool", tool), _GROUPS)
+
+
+def groups_left_out(text: str, source: str) -> tuple[Fault, ...]:
+    """Return what tells of the extras and groups of a pyproject.toml.
+
+    Raises:
+        FaultsError: it is not TOML.
+    """
+    file = TomlFile(text, source)
+    _skip_groups(file)
+    return file.left_out
 
 
 def project_requirements(text: str, source: str) -> tuple[tuple[Listed, ...], tuple[Fault, ...]]:
@@ -138,17 +153,19 @@ def python_bound(text: str, source: str) -> str:
 
 
 def group_requirements(text: str, source: str, group: str) -> tuple[Listed, ...]:
-    """Return what a group in a pyproject.toml asks for: of PEP 735, or of Poetry.
+    """Return what a group in a pyproject.toml asks for, or an extra.
 
     Raises:
         FaultsError: it is not TOML, or a requirement of Poetry's is wrong.
         WrittenError: there is no such group, or it is wrong.
     """
     file = TomlFile(text, source)
-    groups = file.table("dependency-groups")
+    groups = _groups(file)
     if normalize(group) in map(normalize, groups):
         return listed_group(file, group)
     poetry = {normalize(name): each for name, each in file.table(*_POETRY, "group").items()}
+    if legacy := file.table(*_POETRY, "dev-dependencies"):
+        poetry.setdefault("dev", {"dependencies": legacy})
     if normalize(group) not in poetry:
         known = ", ".join(sorted({*groups, *poetry})) or "none"
         raise WrittenError(
@@ -161,15 +178,45 @@ def group_requirements(text: str, source: str, group: str) -> tuple[Listed, ...]
 
 
 def listed_group(file: TomlFile, group: str) -> tuple[Listed, ...]:
-    """Return what a group of PEP 735 asks for, each requirement with its line.
+    """Return what a group of PEP 735 or an extra asks for, each requirement with its line.
 
     Raises:
         WrittenError: it is wrong.
     """
-    groups = file.table("dependency-groups")
+    groups = _groups(file)
     written = {_written(each): each for listed in groups.values() for each in _texts(listed)}
     asked = _resolved(groups, group, file.source)
     return tuple((each, file.line_of(written.get(each, each))) for each in asked)
+
+
+def _groups(file: TomlFile) -> dict[str, Any]:
+    """Return extras, groups of PEP 735, and those that uv and PDM had before it, as groups."""
+    own = normalize(file.text("project", "name"))
+    extras = file.table("project", "optional-dependencies")
+    groups = {name: _without_own(listed, own) for name, listed in extras.items()}
+    pdm = file.at("tool", "pdm", "dev-dependencies")
+    groups |= pdm if isinstance(pdm, dict) else {}
+    groups |= file.table("dependency-groups")
+    uv = _texts(file.at("tool", "uv", "dev-dependencies"))
+    if uv:
+        dev = groups.get("dev")
+        groups["dev"] = [*(dev if isinstance(dev, list) else []), *uv]
+    return groups
+
+
+def _without_own(listed: object, own: str) -> list[object]:
+    """Return the items of an extra, with the extras that `own[extra]` names as groups."""
+    found: list[object] = []
+    for text in _texts(listed):
+        try:
+            asked = Requirement(text)
+        except InvalidRequirement:  # said where the group is resolved
+            asked = None
+        if asked is not None and own and normalize(asked.name) == own:
+            found += [{"include-group": each} for each in sorted(asked.extras)]
+        else:
+            found.append(text)
+    return found
 
 
 def _resolved(groups: Mapping[str, Any], group: str, source: str) -> tuple[str, ...]:

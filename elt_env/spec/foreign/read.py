@@ -1,19 +1,21 @@
 """Files of other tools that say what is asked for, each read by its format.
 
 They are `pyproject.toml` (PEP 621; the tables of Poetry, uv, conda-lock and pixi), `pixi.toml`,
-`Pipfile`, requirements files, and what `conda list --export` writes. What stands in groups, extras
-and features is left out, and told.
+`Pipfile`, `setup.py`, requirements files, and what `conda list --export` writes. What stands in
+groups, extras and features is left out, and told.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatch
 
 from elt_env.errors import SpecError
-from elt_env.spec.foreign import pipfile, pixi, pyproject
+from elt_env.spec.foreign import pipfile, pixi, pyproject, setup_py
+from elt_env.spec.foreign.setup_py import SETUP_FILE
 from elt_env.spec.foreign.told import Asked, Told, TomlFile
 
-_SPECS = ("pyproject.toml", "pixi.toml", "Pipfile", "*.txt", "*.in")
+_SPECS = ("pyproject.toml", "pixi.toml", "Pipfile", SETUP_FILE, "*.txt", "*.in")
 _PINNED = "requirements*.lock"  # of Rye: versions without hashes
 _CONDA_LIST = "conda create --name <env> --file <this file>"
 _LOCKS = ("*.lock", "*conda-lock*.y*ml", "pylock*.toml")
@@ -49,14 +51,17 @@ def tell(text: str, source: str) -> Told:
         return _listed(text).told(source)
     if base.endswith((".txt", ".in")) or is_pinned:
         return Asked(pip=((f"-r {base}", 0),)).told(source)
+    if base == SETUP_FILE:
+        asked, left_out = setup_py.asked_of(text, source)
+        return replace(asked.told(source), left_out=left_out)
     file = TomlFile(text, source)
     if base == "Pipfile":
-        return file.told(pipfile.asked_of(file))
-    if base == "pixi.toml":
-        return file.told(pixi.asked_of(file))
-    if file.at("tool", "pixi"):
-        return file.told(pixi.asked_of(file, "tool", "pixi"))
-    return file.told(pyproject.asked_of(file))
+        asked = pipfile.asked_of(file)
+    elif base == "pixi.toml" or file.at("tool", "pixi"):
+        asked = pixi.asked_of(file, *(() if base == "pixi.toml" else ("tool", "pixi")))
+    else:
+        asked = pyproject.asked_of(file)
+    return file.told(asked)
 
 
 def _listed(text: str) -> Asked:

@@ -285,3 +285,41 @@ def test_a_directory_without_a_project_is_said_to_be_none(tmp_path: Path) -> Non
     with pytest.raises(FaultsError, match=r"line 3: the file one/pyproject.toml cannot be") as told:
         _read(tmp_path, _POETRY + 'one = {path = "one"}\n')
     assert "setup.py" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("group", "pip"),
+    [
+        ("s3", ("boto3", "s3fs")),
+        ("all", ("boto3", "pandas", "s3fs")),
+        ("dev", ("pytest", "ruff")),
+        ("lint", ("mypy",)),
+    ],
+)
+def test_extras_and_older_groups_are_groups_too(
+    tmp_path: Path, group: str, pip: tuple[str, ...]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        """\
+[project]
+name = "Acme.ELT"
+[project.optional-dependencies]
+s3 = ["s3fs", "boto3"]
+all = ["acme-elt[s3]", "pandas"]
+[dependency-groups]
+dev = ["pytest"]
+[tool.uv]
+dev-dependencies = ["ruff"]
+[tool.pdm.dev-dependencies]
+lint = ["mypy"]
+"""
+    )
+    (tmp_path / "spec.in").write_text(f"--group {group}\n")
+    assert read_spec(tmp_path, "spec.in").pip == pip
+
+
+def test_the_older_group_of_poetry(tmp_path: Path) -> None:
+    table = '[tool.poetry.dev-dependencies]\npytest = "^8"\n'
+    (tmp_path / "pyproject.toml").write_text(_POETRY + table)
+    (tmp_path / "spec.in").write_text("--group dev\n")
+    assert read_spec(tmp_path, "spec.in").pip == ("pytest<9,>=8",)
