@@ -1,6 +1,7 @@
 """The warehouse: the history of all targets in one DuckDB file, and dbt's marts over it.
 
-It is a view of the store: the job `warehouse_refresh` makes all of it, from nothing or anew.
+It is a view of the store: the job `warehouse_refresh` loads what was written since the last time,
+and all where there is nothing, or where it is asked for: `ops.load_history.config.full: true`.
 """
 
 import json
@@ -19,17 +20,16 @@ from elt_env.defs.warehouse_tables import (
     IO_MANAGER,
     Tables,
     raw_key,
-    raw_metadata,
     raw_schemas,
+    shape,
 )
 from elt_env.environment.dbt import dbt_program, find_manifest
 from elt_env.errors import EltEnvError
-from elt_env.package.canonical import digest_of
 from elt_env.project.policy import Policy
 from elt_env.project.project import Project
-from elt_env.report.history import read_history
-from elt_env.report.history_rows import TABLES, history_rows
-from elt_env.report.warehouse import FILE_NAME, PROJECT, make_way, variables
+from elt_env.report.history import read_changes
+from elt_env.report.history_rows import TABLES
+from elt_env.report.warehouse import FILE_NAME, PROJECT, make_way, read_loaded, variables
 from elt_env.runtime.input_files import read_stored
 from elt_env.store.locks import Store
 
@@ -63,7 +63,7 @@ def warehouse_definitions(project: Project) -> dg.Definitions:
         JOB,
         dg.AssetSelection.groups(GROUP),
         tags=IDENTITY,
-        description="Load the whole history from the store; build and test the marts over it.",
+        description="Load what is new in the store's history; build and test the marts over it.",
     )
     made = _assets(project).map_asset_specs(
         func=lambda spec: spec.replace_attributes(owners=[*spec.owners, *owners(project.policy)])
@@ -147,9 +147,20 @@ def _broken(error: EltEnvError) -> dg.AssetsDefinition:
     return broken
 
 
+class LoadConfig(dg.Config):
+    """How the history is loaded.
+
+    Attributes:
+        full: whether all of it is, whatever is there.
+    """
+
+    full: bool = False
+
+
 def history_asset(project: Project, manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
-    """Return the assets `warehouse/raw/…`: every row of the store's history, loaded anew."""
+    """Return the assets `warehouse/raw/…`: every row of the store's history, each loaded once."""
     schemas = raw_schemas(manifest)
+    path = project.local_home / FILE_NAME
     specs = [
         dg.AssetSpec(
             raw_key(table),
@@ -167,26 +178,22 @@ def history_asset(project: Project, manifest: Mapping[str, Any]) -> dg.AssetsDef
     ]
 
     @dg.multi_asset(name="load_history", specs=specs, can_subset=True)
-    def load_history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-        """Read the store once, and load what was selected."""
+    def load_history(
+        context: dg.AssetExecutionContext, config: LoadConfig
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        """Read what was written to the store since the last time, and load what was selected."""
         with reporting(context):
-            make_way(project.local_home / FILE_NAME, context.log.warning)
-            rows = history_rows(
-                read_history(
-                    Store(project.local_home, documents=project.documents), context.log.warning
-                )
-            )
-        from elt_env.defs.warehouse_frames import data_frame  # slow to load
-
-        for table in TABLES:
-            key = raw_key(table)
-            if key in context.selected_asset_keys:
-                columns = schemas[table].columns
+            make_way(path, context.log.warning)
+            shapes = {table: shape(schemas[table].columns) for table in TABLES}
+            loaded = {} if config.full else read_loaded(path, shapes)
+            store = Store(project.local_home, documents=project.documents)
+            changes = read_changes(store, loaded, context.log.warning)
+        for table, change in changes.items():
+            if raw_key(table) in context.selected_asset_keys:
                 yield dg.MaterializeResult(
-                    asset_key=key,
-                    value=data_frame(rows[table], columns),
-                    metadata=raw_metadata(rows[table], columns),
-                    data_version=dg.DataVersion(digest_of(rows[table])),
+                    asset_key=raw_key(table),
+                    value=change,
+                    data_version=dg.DataVersion(change.version),
                 )
 
     return load_history

@@ -7,13 +7,14 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from elt_env.package.canonical import digest_of, short
 from elt_env.report.warehouse import MARTS, RAW, Answer
 
 GROUP = "warehouse"
 IO_MANAGER = "warehouse"
 """The key of the IO manager. It is not Dagster's default: other steps return what is no table."""
 
-_SHOWN_ROWS = 10
+SHOWN_ROWS = 10
 _WIDEST = 80
 _NUMBERS: Mapping[str, Mapping[str, str]] = {
     "package_freshness": {
@@ -78,6 +79,11 @@ def raw_schemas(manifest: Mapping[str, Any]) -> dict[str, RawTable]:
     }
 
 
+def shape(columns: dg.TableSchema) -> str:
+    """Return what tells the columns of a table from others."""
+    return short(digest_of([[each.name, each.type] for each in columns.columns]))
+
+
 class Tables(dg.ConfigurableIOManagerFactory[dg.IOManager]):
     """Stores DataFrames in the DuckDB file; what that takes is loaded when it is needed.
 
@@ -90,18 +96,16 @@ class Tables(dg.ConfigurableIOManagerFactory[dg.IOManager]):
     connection_config: dict[str, Any] = Field(default={})
 
     def create_io_manager(self, context: dg.InitResourceContext) -> dg.IOManager:
-        """Return the IO manager of dagster-duckdb-pandas, with tables of the declared types."""
-        from elt_env.defs.warehouse_frames import TypedTables
+        """Return the IO manager of dagster-duckdb-pandas, which changes what is to be changed."""
+        from elt_env.defs.warehouse_frames import ChangedTables
 
-        manager = TypedTables(database=self.database, schema=RAW)
+        manager = ChangedTables(database=self.database, schema=RAW)
         return manager.create_io_manager(context)
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MetadataValue:
     """Return the first rows as a table that the web UI shows."""
-    shown = [
-        [_cell(each) for each in row] for row, _ in zip(rows, range(_SHOWN_ROWS), strict=False)
-    ]
+    shown = [[_cell(each) for each in row] for row, _ in zip(rows, range(SHOWN_ROWS), strict=False)]
     lines = [list(columns), ["---"] * len(columns), *shown]
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
@@ -113,7 +117,7 @@ def mart_queries(model: str) -> dict[str, str]:
     listed = ", ".join(f'{sql} as "{name}"' for name, sql in numbers.items())
     return {
         f"{model} numbers": f"select {listed} from {table}",  # noqa: S608  # names of this module
-        f"{model} preview": f"from {table} order by all limit {_SHOWN_ROWS}",
+        f"{model} preview": f"from {table} order by all limit {SHOWN_ROWS}",
     }
 
 
@@ -127,13 +131,6 @@ def mart_metadata(model: str, answers: Mapping[str, Answer]) -> dict[str, Any]:
         if value is not None
     }
     return {**plotted, "preview": markdown_table(first.columns, first.rows)}
-
-
-def raw_metadata(rows: Sequence[Mapping[str, object]], columns: dg.TableSchema) -> dict[str, Any]:
-    """Return what to show of a table that was loaded."""
-    names = [each.name for each in columns.columns]
-    first = [[row[name] for name in names] for row in rows[:_SHOWN_ROWS]]
-    return {"dagster/row_count": len(rows), "preview": markdown_table(names, first)}
 
 
 def _cell(value: object) -> str:

@@ -8,6 +8,7 @@ one before died in between; so no release that was the current one is lost.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from elt_env.errors import BusyError, IntegrityError
@@ -62,10 +63,11 @@ class SharedPointer:
             raise self._lost(name, "cannot be read") from error
         return (self._parsed(name, found.content), found.tag) if found else None
 
-    def history(self, name: str) -> tuple[Release, ...]:
+    def history(self, name: str, only: Collection[int] | None = None) -> tuple[Release, ...]:
         """Return every release of the target, the oldest first and the current one last.
 
-        Their numbers have no gaps, so that none is missed that a list leaves out.
+        Their numbers have no gaps, so that none is missed that a list leaves out. With `only`, no
+        others than those of these numbers are read.
 
         Raises:
             IntegrityError: a record cannot be read.
@@ -73,9 +75,12 @@ class SharedPointer:
         current = self.release(name)
         if current is None:
             return ()
+        numbers = range(1, current.number + 1)
+        wanted = numbers if only is None else [each for each in numbers if each in only]
+        before = [each for each in wanted if each != current.number]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            before = pool.map(lambda each: self._record(name, each), range(1, current.number))
-            return (*before, current)
+            records = pool.map(lambda each: self._record(name, each), before)
+            return (*records, *([current] if current.number in wanted else ()))
 
     def previous(self, name: str) -> Release | None:
         """Return the newest release whose lock is not the current one's; None without.

@@ -29,6 +29,7 @@ from elt_env.errors import IntegrityError
 from elt_env.release.record import Release
 from elt_env.release.record_file import (
     NUMBER,
+    RECORDS,
     checked,
     numbers,
     record_key,
@@ -106,16 +107,40 @@ class ReleaseStore:
         earlier = (self._read(name, each) for each in before)
         return next((each for each in earlier if each.digest != current.digest), None)
 
-    def history(self, name: str) -> tuple[Release, ...]:
+    def history(self, name: str, only: Collection[int] | None = None) -> tuple[Release, ...]:
         """Return every release of the target, the oldest first and the current one last.
+
+        With `only`, no others than those of these numbers are read.
 
         Raises:
             IntegrityError: a record cannot be read.
         """
         if self._shared:
-            return self._shared.history(name)
+            return self._shared.history(name, only)
         last = self._current_number(name)
-        return tuple(self._read(name, each) for each in self._numbers(name) if each <= last)
+        numbers = [each for each in self._numbers(name) if only is None or each in only]
+        return tuple(self._read(name, each) for each in numbers if each <= last)
+
+    def tags(self, name: str) -> dict[int, str]:
+        """Return a tag of each release of the history, by its number: another one once it is.
+
+        "" where that cannot be told.
+
+        Raises:
+            IntegrityError: the pointer cannot be read.
+        """
+        records = self._documents.tags(f"{RECORDS}/{name}")
+        if self._shared:
+            current = self._shared.release(name)
+            numbers = range(1, current.number + 1) if current else range(0)
+            return {each: records.get(f"{each:06}.json", "") for each in numbers}
+        last, there = self._current_number(name), self._here.names(f"{_RELEASES}/{name}")
+        found = {}
+        for each in self._numbers(name):
+            tag = records.get(f"{each:06}.json")
+            if each <= last:  # a record that is damaged is read from the directory
+                found[each] = f"{tag}{'+' * (f'{each:06}' in there)}" if tag else ""
+        return found
 
     def targets(self) -> tuple[str, ...]:
         """Return the names of the targets that have releases, or a pointer to one, sorted."""

@@ -1,87 +1,101 @@
-"""The history of all targets as rows: the warehouse's tables."""
+"""The history of all targets as rows: the warehouse's tables, and what tells rows that are new."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from elt_env.lockfile.document import Lock
-from elt_env.proof.rows import Row, change_rows, evidence_rows, lock_row, moment_text, package_row
+from elt_env.package.target import Target
+from elt_env.proof.rows import Row, moment_text
 from elt_env.release.record import Release
-from elt_env.store.evidence import Evidence
 
 Role = Literal["current", "previous", "past", "candidate"]
+"""What a lock is to its target. A `candidate` was made beside the current lock, and neither checked
+nor released since."""
 
-TABLES = ("locks", "packages", "lock_changes", "evidence", "releases")
-"""The tables of the history: the kinds of its rows."""
+KEYS: Mapping[str, str] = {
+    "locks": "lock_digest",
+    "packages": "lock_digest",
+    "lock_changes": "lock_digest",
+    "evidence": "lock_digest",
+    "releases": "target || '/' || release_number",
+}
+"""The tables of the history, and of each what keys its rows, as SQL: they come and go by key."""
+
+TABLES = tuple(KEYS)
+
+
+class Mark(NamedTuple):
+    """What the rows of a key were made of.
+
+    Attributes:
+        tag: another one once that changes; "" where that cannot be told.
+        about: what has to be known of it without reading it again.
+    """
+
+    tag: str
+    about: str = ""
+
+
+Loaded = Mapping[str, Mapping[str, Mark]]
+"""By table and by key, of what the rows are that a warehouse has; what is not there is no table."""
 
 
 @dataclass(frozen=True)
+class Change:
+    """What a table lacks.
+
+    Attributes:
+        anew: whether nothing of it counts.
+        gone: the keys whose rows are to be removed.
+        marks: of the keys whose rows are new, or other ones, after that.
+        rows: these.
+        version: digest of what all rows of the table are of then.
+    """
+
+    anew: bool
+    gone: tuple[str, ...]
+    marks: Mapping[str, Mark]
+    rows: tuple[Row, ...]
+    version: str
+
+
+@dataclass(frozen=True, order=True)
 class KeptLock:
-    """A lock of the store.
+    """What orders a lock among others: its target, and when it was made, UTC."""
 
-    Attributes:
-        role: what it is to its target. A `candidate` was made beside the current lock, and neither
-            checked nor released since.
-        evidence: what is known of it.
-    """
+    target: Target
+    locked_at: str
+    digest: str
 
-    lock: Lock
-    role: Role
-    evidence: tuple[Evidence, ...]
-
-
-@dataclass(frozen=True)
-class History:
-    """All that the store knows, in one order however it was read.
-
-    Attributes:
-        locks: by target, then in the order they were made.
-        releases: by target, then in the order they became the release.
-    """
-
-    locks: tuple[KeptLock, ...]
-    releases: tuple[Release, ...]
-
-    def __post_init__(self) -> None:
-        """Put locks and releases into their one order."""
-        locks = sorted(self.locks, key=lambda each: _place(each.lock))
-        releases = sorted(self.releases, key=lambda each: (each.target, each.number))
-        object.__setattr__(self, "locks", tuple(locks))
-        object.__setattr__(self, "releases", tuple(releases))
+    @property
+    def about(self) -> str:
+        """All that but for the digest as a text."""
+        target = self.target
+        return f"{target.environment} {target.python} {target.platform} {self.locked_at}"
 
 
-def _place(lock: Lock) -> tuple[object, ...]:
-    return lock.target, lock.locked_at, lock.digest
+def kept_lock(lock: Lock) -> KeptLock:
+    """Return what orders a lock."""
+    return KeptLock(lock.target, moment_text(lock.locked_at) or "", lock.digest)
 
 
-def history_rows(history: History) -> Mapping[str, tuple[Row, ...]]:
-    """Return the rows of each of TABLES: equal histories give equal rows, in the same order."""
-    locks = history.locks
-    rows: dict[str, Iterable[Row]] = {
-        "locks": (lock_row(each.lock, each.role) for each in locks),
-        "packages": (package_row(one, each.lock) for each in locks for one in each.lock.packages),
-        "lock_changes": _changes(locks),
-        "evidence": (row for each in locks for row in evidence_rows(each.evidence, each.lock)),
-        "releases": (release_row(each) for each in history.releases),
-    }
-    return {table: tuple(_without_record(row) for row in rows[table]) for table in TABLES}
+def lock_about(about: str, digest: str) -> KeptLock:
+    """Return what orders the lock with that digest, from its text."""
+    environment, python, platform, moment = about.split(" ", 3)
+    return KeptLock(Target(environment, python, platform), moment, digest)
 
 
-def _changes(locks: tuple[KeptLock, ...]) -> Iterable[Row]:
-    """Yield what changed from lock to lock of each target; nobody took a candidate."""
-    taken = (each.lock for each in locks if each.role != "candidate")
-    for _, group in groupby(taken, key=lambda lock: lock.target):
-        before: Lock | None = None
-        for lock in group:
-            yield from change_rows(before, lock)
-            before = lock
-
-
-def _without_record(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name != "record"}
+def locks_before(locks: Iterable[KeptLock]) -> dict[str, str]:
+    """Return by its digest the digest of the lock before each of its target; "" for the first."""
+    found: dict[str, str] = {}
+    last: dict[Target, str] = {}
+    for each in sorted(locks):
+        found[each.digest] = last.get(each.target, "")
+        last[each.target] = each.digest
+    return found
 
 
 def release_row(release: Release) -> Row:

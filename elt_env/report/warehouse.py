@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from elt_env.errors import BusyError, IntegrityError
 from elt_env.machine.process import Say
+from elt_env.report.history_rows import Loaded, Mark
 from elt_env.runtime.files import writing
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ RAW = "raw"
 
 MARTS = "marts"
 """The schema of what dbt builds of them."""
+
+MARKS = "loaded.marks"
+"""The table of what the rows of each table were loaded from."""
 
 _PATIENCE = 60.0  # seconds
 _PAUSE = 0.5  # seconds
@@ -76,6 +80,31 @@ def look(path: Path, queries: Mapping[str, str], patience: float = _PATIENCE) ->
             return {name: _answer(connection, query) for name, query in queries.items()}
         except duckdb.Error as error:
             raise _unreadable(path, error) from error
+
+
+def read_loaded(path: Path, shapes: Mapping[str, str]) -> Loaded:
+    """Return what the file has of the history, of those tables whose columns are still the same.
+
+    Args:
+        path: of the file.
+        shapes: by table what tells its columns from others.
+
+    Raises: as `look`.
+    """
+    if not path.exists():
+        return {}
+    query = "select schema_name || '.' || table_name from duckdb_tables()"
+    there = {name for (name,) in look(path, {"tables": query})["tables"].rows}
+    found: dict[str, dict[str, Mark]] = {}
+    marks = look(path, {"marks": f"from {MARKS}"})["marks"].rows if MARKS in there else ()
+    for table, *row in marks:
+        key, tag, about = map(str, row)
+        found.setdefault(str(table), {})[key] = Mark(tag, about)
+    return {
+        table: {key: mark for key, mark in every.items() if key}
+        for table, every in found.items()
+        if f"{RAW}.{table}" in there and every.get("") == Mark(shapes.get(table, ""))
+    }
 
 
 def _answer(connection: DuckDBPyConnection, query: str) -> Answer:

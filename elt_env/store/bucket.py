@@ -119,6 +119,12 @@ class BucketDocuments:
             names |= set(counts.names if counts else ())
         return tuple(sorted(each for each in names if not each.startswith(".")))
 
+    def tags(self, folder: str) -> dict[str, str]:
+        """Return the ETags of all objects below a folder, as `Documents.tags`."""
+        with bucket_errors(self.place(folder)):
+            listed = [each for part in obstore.list(self.bucket, f"{folder}/") for each in part]
+        return {each["path"][len(folder) + 1 :]: each["e_tag"] or "" for each in listed}
+
     def folder(self, folder: str) -> Folder:
         """Return the documents of one writing of a folder, as `Documents.folder`."""
         counts = self._writing(folder)

@@ -86,6 +86,13 @@ class Documents(Protocol):
         """
         ...
 
+    def tags(self, folder: str) -> Mapping[str, str]:
+        """Return a tag of everything below a folder, hidden or not, by its key within the folder.
+
+        One that is written again gets another tag. None of them is read.
+        """
+        ...
+
     def folder(self, folder: str) -> Folder:
         """Return the documents of a folder as it is now.
 
@@ -155,7 +162,12 @@ def record_names(documents: Documents, folder: str) -> tuple[str, ...]:
         IntegrityError: the folder cannot be read.
     """
     names = documents.names(folder)
-    return tuple(sorted(each[: -len(_JSON)] for each in names if each.endswith(_JSON)))
+    return tuple(sorted(each[: -len(_JSON)] for each in names if is_record(each)))
+
+
+def is_record(key: str) -> bool:
+    """Tell whether a document is a JSON document, and no hidden one."""
+    return key.endswith(_JSON) and not key.rpartition("/")[2].startswith(".")
 
 
 def read_record(

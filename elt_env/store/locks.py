@@ -33,12 +33,12 @@ from pydantic import TypeAdapter, ValidationError
 from elt_env.errors import InputError, IntegrityError
 from elt_env.lockfile import lock_json
 from elt_env.lockfile.document import Lock
-from elt_env.package.canonical import short
+from elt_env.package.canonical import digest_of, short
 from elt_env.package.target import Target
 from elt_env.runtime.clock import Clock, utc_now
 from elt_env.runtime.input_files import cause
 from elt_env.runtime.limits import MOST_LOCK_BYTES
-from elt_env.store.documents import Documents, Folder, read_record, record_bytes
+from elt_env.store.documents import Documents, Folder, is_record, read_record, record_bytes
 from elt_env.store.evidence import Evidence
 from elt_env.store.evidence_records import EvidenceRecords, Key
 from elt_env.store.local import LocalDocuments
@@ -114,6 +114,21 @@ class Store:
     def lock_digests(self) -> tuple[str, ...]:
         """Return the digests of the locks that are kept, sorted."""
         return tuple(f"sha256:{each}" for each in self.documents.names(_LOCKS))
+
+    def lock_tags(self) -> dict[str, str]:
+        """Return a tag of each lock that is kept, by its digest: another one once a file is."""
+        found = _grouped(self.documents.tags(_LOCKS), _folder_name)
+        return {each: found.get(each.removeprefix("sha256:"), "") for each in self.lock_digests()}
+
+    def evidence_tags(self) -> dict[str, str]:
+        """Return a tag of the evidence on each lock, by the lock's digest: another one once it is.
+
+        Evidence takes its logs with it.
+        """
+        tags = self.documents.tags("evidence")
+        found = _grouped({k: tag for k, tag in tags.items() if is_record(k)}, "sha256:{}".format)
+        logs = _grouped(self.documents.tags("logs"), str)
+        return {key: f"{tag} {logs.get(short(key), '')}" for key, tag in found.items()}
 
     def write_lock(self, lock: Lock) -> str:
         """Keep the lock's files; return their directory, in which they appear all at once.
@@ -251,6 +266,20 @@ def log_key(digest: str, name: str) -> str:
 
 def _folder(digest: str) -> str:
     return f"{_LOCKS}/{digest.removeprefix('sha256:')}"
+
+
+def _folder_name(name: str) -> str:
+    """Return the name of the lock that a folder, maybe one of a single writing, is of."""
+    found = _LOCK_FOLDER.fullmatch(name)
+    return found[1] if found else name
+
+
+def _grouped(tags: Mapping[str, str], group: Callable[[str], str]) -> dict[str, str]:
+    """Return one tag for all that is in each folder, by what the folder's name stands for."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for key, tag in sorted(tags.items()):
+        found.setdefault(group(key.partition("/")[0]), []).append((key, tag))
+    return {name: short(digest_of(each)) for name, each in found.items()}
 
 
 def _pointer_key(target: Target) -> str:

@@ -16,8 +16,7 @@ import zstandard
 from click.testing import CliRunner
 
 from elt_env.cli import main
-from elt_env.report.history import read_history
-from elt_env.report.history_rows import history_rows
+from elt_env.report.history import read_changes
 from elt_env.runtime.masking import hidden, masking, remember
 from elt_env.store.locks import Store
 from tests.support.channel import Channel
@@ -289,6 +288,6 @@ def test_nothing_that_dagster_keeps_has_the_password(
         assert list(kept.glob(made)), f"{made} was not made, so this shows nothing of it"
     policy = terminal.site.directory / "pyproject.toml"
     _assert_nowhere(terminal.root, _SECRET, policy, *planted)
-    rows = history_rows(read_history(Store(terminal.site.home), silent))
-    assert all(rows.values())
+    rows = [each.rows for each in read_changes(Store(terminal.site.home), {}, silent).values()]
+    assert all(rows)
     assert _SECRET not in repr(rows)

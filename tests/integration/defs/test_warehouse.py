@@ -20,10 +20,11 @@ from elt_env.defs.warehouse_tables import mart_key, raw_key
 from elt_env.lockfile.document import Lock
 from elt_env.package.target import Target
 from elt_env.project.project import Project
+from elt_env.project.settings import open_project
 from elt_env.release.record import Action, Release
 from elt_env.release.store import ReleaseStore
-from elt_env.report.history import read_history
-from elt_env.report.history_rows import TABLES, history_rows
+from elt_env.report.history import read_changes
+from elt_env.report.history_rows import TABLES
 from elt_env.report.warehouse import FILE_NAME
 from elt_env.store.evidence import Evidence, Status
 from elt_env.store.locks import Store
@@ -174,9 +175,9 @@ def again(project: Project, first: Refreshed) -> Refreshed:
 
 def test_the_history_is_loaded_as_the_store_tells_it(project: Project, first: Refreshed) -> None:
     assert first.run.success, first.said
-    rows = history_rows(read_history(Store(project.local_home), print))
+    changes = read_changes(Store(project.local_home), {}, print)
     assert {table: len(first.content[f"raw.{table}"]) for table in TABLES} == {
-        table: len(each) for table, each in rows.items()
+        table: len(each.rows) for table, each in changes.items()
     }
     history = ReleaseStore(Store(project.local_home)).history("elt@3.11")
     query = "select release_number, lock_digest, action from raw.releases order by all"
@@ -263,6 +264,38 @@ def test_built_again_it_holds_the_same(first: Refreshed, again: Refreshed) -> No
     assert again.content.keys() == first.content.keys()
     for table, rows in first.content.items():
         assert again.content[table] == rows, table
+
+
+def test_what_is_new_is_loaded_beside_what_is_there(project: Project, tmp_path: Path) -> None:
+    place = tmp_path / "project"
+    shutil.copytree(project.root, place)
+    copy = open_project(place)
+    (copy.local_home / FILE_NAME).unlink(missing_ok=True)
+    assert sum(_load(copy).values()) > 20
+    assert sum(_load(copy).values()) == 0
+    store = Store(copy.local_home)
+    store.record(_SECOND.digest, _check("pip_check", "passed", 95))
+    store.set_current(_CANDIDATE.target, _CANDIDATE.digest, _after(96))
+    new = _load(copy)
+    # The candidate is compared with the lock before it, and three locks have another role.
+    assert new.pop("lock_changes") > 0
+    assert new == {"locks": 3, "packages": 0, "evidence": 2, "releases": 0}
+    bit_by_bit = _content(copy)
+    assert _load(copy, full=True)["packages"] == len(bit_by_bit["raw.packages"])
+    assert _content(copy) == bit_by_bit
+
+
+def _load(project: Project, **config: bool) -> dict[str, int]:
+    """Load the history, and return how many rows were loaded of each table."""
+    job = warehouse_definitions(project).resolve_job_def(JOB)
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = job.execute_in_process(
+            instance=instance,
+            asset_selection=[raw_key(each) for each in TABLES],
+            run_config={"ops": {"load_history": {"config": config}}},
+        )
+    found = Refreshed(run, {}, "")
+    return {each: _metadata(found, raw_key(each))["rows_loaded"] for each in TABLES}
 
 
 def test_a_file_that_is_no_database_is_kept_aside(project: Project, again: Refreshed) -> None:

@@ -72,6 +72,23 @@ def test_a_folder_has_documents_and_folders_by_name(documents: Documents) -> Non
     assert documents.names("locks") == ("a", "b")
 
 
+def test_a_document_that_is_written_again_has_another_tag(documents: Documents) -> None:
+    assert documents.tags("locks") == {}
+    documents.write("locks-of-others/x", "")
+    documents.write("locks/.hidden", "0")
+    documents.write_folder("locks/a", {"lock.json": "0"})
+    before = documents.tags("locks")
+    assert documents.tags("locks") == before
+    assert ".hidden" in before
+    documents.write("locks/.hidden", "1")
+    after = documents.tags("locks")
+    assert {each for each in after if after[each] != before[each]} == {".hidden"}
+    documents.write_folder("locks/a", {"lock.json": "1"})
+    assert after.items() - documents.tags("locks").items()
+    documents.delete("locks/.hidden")
+    assert documents.tags("locks").keys() == documents.tags("locks").keys() - {".hidden"}
+
+
 def test_a_place_names_the_key(documents: Documents) -> None:
     assert documents.place(_KEY).endswith(f"/{_KEY}")
 
