@@ -7,7 +7,7 @@ https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerDefSection, GNUVerNeedSection
+from elftools.elf.sections import Section
 
 from elt_env.runtime.input_files import open_file
 
 _MAGIC = b"\x7fELF"
+_TELLING = (DynamicSection, GNUVerDefSection, GNUVerNeedSection)
 _IS_WEAK = 2  # VER_FLG_WEAK: the loader does not insist on it
 _MACHINES = {
     "linux-64": ("EM_X86_64", 64),
@@ -91,7 +93,8 @@ def read_elf(path: Path) -> Elf:
 
 
 def _read(file: ELFFile, path: Path) -> Elf:
-    tags = list(_tags(file))
+    sections = [each for each in file.iter_sections() if isinstance(each, _TELLING)]
+    tags = list(_tags(sections))
     runpath = _paths(tags, "runpath")
     return Elf(
         path=path,
@@ -101,13 +104,13 @@ def _read(file: ELFFile, path: Path) -> Elf:
         needed=tuple(text for kind, text in tags if kind == "needed"),
         rpath=() if runpath else _paths(tags, "rpath"),
         runpath=runpath,
-        wants=tuple(_wants(file)),
-        offers=frozenset(_offers(file)),
+        wants=tuple(_wants(sections)),
+        offers=frozenset(_offers(sections)),
     )
 
 
-def _tags(file: ELFFile) -> Iterator[tuple[str, str]]:
-    for section in file.iter_sections():
+def _tags(sections: Sequence[Section]) -> Iterator[tuple[str, str]]:
+    for section in sections:
         if isinstance(section, DynamicSection):
             for tag in section.iter_tags():
                 kind = str(tag.entry.d_tag).removeprefix("DT_").lower()
@@ -119,8 +122,8 @@ def _paths(tags: list[tuple[str, str]], wanted: str) -> tuple[str, ...]:
     return tuple(each for kind, text in tags if kind == wanted for each in text.split(":") if each)
 
 
-def _wants(file: ELFFile) -> Iterator[tuple[str, str]]:
-    for section in file.iter_sections():
+def _wants(sections: Sequence[Section]) -> Iterator[tuple[str, str]]:
+    for section in sections:
         if isinstance(section, GNUVerNeedSection):
             for library, versions in section.iter_versions():
                 for each in versions:
@@ -128,8 +131,8 @@ def _wants(file: ELFFile) -> Iterator[tuple[str, str]]:
                         yield str(library.name), str(each.name)
 
 
-def _offers(file: ELFFile) -> Iterator[str]:
-    for section in file.iter_sections():
+def _offers(sections: Sequence[Section]) -> Iterator[str]:
+    for section in sections:
         if isinstance(section, GNUVerDefSection):
             for _, names in section.iter_versions():
                 yield str(next(iter(names)).name)

@@ -24,6 +24,9 @@ _INIT = "__init__.py"
 PATIENCE = 120.0
 """Seconds that the import of one module may take."""
 
+_TOGETHER = 4000
+"""Modules that one interpreter imports: a second one imports anew what they have in common."""
+
 OUT_OF_PATIENCE = "Timeout ("
 """What faulthandler writes when it ends the interpreter."""
 
@@ -135,14 +138,14 @@ def import_all(  # noqa: PLR0913  # limits of three kinds
         patience: seconds for one of them.
         below: submodules to import after them; one of a package that does not import has no result.
         enough: seconds after which none of these is begun; what is left has no result.
-        is_fault: whether it is worth it to try that one of these again.
+        is_fault: whether it is worth it to try that one again.
 
     Raises:
         TimeLimitError: together they took longer than `limit` seconds.
     """
     names = sorted(set(modules))
     submodules = sorted(set(below).difference(names))
-    workers = max(1, min(os.cpu_count() or 1, 4))
+    workers = min(os.cpu_count() or 1, 4, 1 + (len(names) + len(submodules)) // _TOGETHER)
     firsts, thens = _cut(names, workers), _cut([f"?{each}" for each in submodules], workers)
     parts = [[*first, *then] for first, then in zip_longest(firsts, thens, fillvalue=())]
     # Modules may write into the directory in which they are imported.
@@ -151,7 +154,7 @@ def import_all(  # noqa: PLR0913  # limits of three kinds
         probe = _Probe(prefix, place, time.monotonic() + limit, patience, workers, end)
         together = probe.attempt(parts)
         named = set(names)
-        tops = probe.settled([each for each in together if each.module in named])
+        tops = probe.settled([each for each in together if each.module in named], is_fault)
         broken = tuple(f"{each.module}." for each in tops if each.fault)
         rest = [each for each in together if each.module not in named]
         whole = [each for each in rest if not each.module.startswith(broken)]

@@ -5,6 +5,7 @@ runs it, in a directory of its own, with DAGSTER_HOME and
 
     SMOKE_CODE      the file with the definitions: dagster_code.py beside this one
     SMOKE_EXTRA     another such file: dagster_project.py beside this one; or ""
+    SMOKE_DBT       the directory of the dbt project that it builds, or ""
     SMOKE_FAMILY    modules of Dagster's libraries, by spaces
     SMOKE_STORAGE   libraries of storages, by spaces: dagster_postgres, dagster_mysql
     SMOKE_POSTGRES  the directory of PostgreSQL's programs, or ""
@@ -94,14 +95,14 @@ def _try_all(part: Callable[..., Any], stack: contextlib.ExitStack) -> None:
         webserver = _begin_webserver(server, stack)
     part("in process", lambda: _in_process(module, instance))
     answers = server and part("code server answers", lambda: server.answers(instance))
-    if answers:
-        part("daemon, schedule and multiprocess", lambda: _daemon(server, answers, instance, stack))
+    daemon = answers and part("daemon", lambda: _begin_daemon(server, answers, instance, stack))
+    extra = os.environ["SMOKE_EXTRA"]
+    if extra:  # while the others start
+        part("integrations", lambda: _integrations(Path(extra)))
+    if daemon:
+        part("schedule and multiprocess", lambda: _daemon(daemon, instance))
     if webserver:
         part("webserver", lambda: _webserver(webserver))
-    extra = os.environ["SMOKE_EXTRA"]
-    if extra:
-        # What a run tells an instance on a disk is known from above; here are many more events.
-        part("integrations", lambda: _in_process(_definitions(Path(extra)), None))
     programs = os.environ["SMOKE_POSTGRES"]
     for library in os.environ["SMOKE_STORAGE"].split():
         if programs and library == "dagster_postgres":
@@ -159,6 +160,27 @@ def _in_process(module: ModuleType, instance: Any) -> str:  # noqa: ANN401
     if not result.success or not made:
         raise Fault(f"the run made {len(made)} assets, and its success is {result.success}")
     return f"{len(made)} assets"
+
+
+def _integrations(code: Path) -> str:
+    project = os.environ["SMOKE_DBT"]
+    if project:
+        _parse(Path(project))
+    # What a run tells an instance on a disk is known from elsewhere; here are many more events.
+    return _in_process(_definitions(code), None)
+
+
+def _parse(project: Path) -> None:
+    """Let dbt write the manifest that dagster-dbt reads its assets from."""
+    from dbt.cli.main import dbtRunner
+
+    target = project / "target"
+    where = {"project-dir": project, "profiles-dir": project, "target-path": target}
+    options = [f"--{name}={path}" for name, path in where.items()]
+    options += [f"--log-path={target / 'logs'}", "--no-use-colors", "--no-version-check"]
+    result = dbtRunner().invoke(["parse", *options])
+    if not result.success:
+        raise Fault(f"dbt parse fails: {str(result.exception).strip()[-2000:]}")
 
 
 class _Server:
@@ -226,17 +248,19 @@ def _webserver(begun: "tuple[_Process, int]") -> str:
     return f"GraphQL answers as {answer['data']['version']}"
 
 
-def _daemon(
+def _begin_daemon(
     server: _Server,
     schedule: Any,  # noqa: ANN401
     instance: Any,  # noqa: ANN401
     stack: contextlib.ExitStack,
-) -> str:
+) -> "_Process":
+    _begin_schedule(schedule, instance)
+    return _Process("daemon", "dagster-daemon", "run", *server.options, stack=stack)
+
+
+def _daemon(process: "_Process", instance: Any) -> str:  # noqa: ANN401
     from dagster import DagsterRunStatus, RunsFilter
 
-    _begin_schedule(schedule, instance)
-    command = ("dagster-daemon", "run", *server.options)
-    process = _Process("daemon", *command, stack=stack)
     filters = RunsFilter(tags={"dagster/schedule_name": _SCHEDULE})
 
     def ended() -> bool:
@@ -252,12 +276,12 @@ def _daemon(
 
 
 def _begin_schedule(schedule: Any, instance: Any) -> None:  # noqa: ANN401
-    """Turn the schedule on as of two minutes ago, so that it is due; else it is within a minute."""
+    """Turn the schedule on as of a minute ago: due once now, or else within a minute."""
     from dagster._core.scheduler.instigation import ScheduleInstigatorData
 
     state = instance.start_schedule(schedule)
     with contextlib.suppress(Exception):
-        begun = ScheduleInstigatorData(schedule.cron_schedule, time.time() - 120)
+        begun = ScheduleInstigatorData(schedule.cron_schedule, time.time() - 60)
         instance.update_instigator_state(state.with_data(begun))
 
 

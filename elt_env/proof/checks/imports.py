@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 from elt_env.environment.modules import (
     ImportResult,
@@ -39,6 +40,9 @@ _UNTOUCHED = {
     "google-cloud-storage": ("google.cloud.storage",),
 }
 
+# What `imports` has seen of these, for `extra_imports` of the same run.
+_imported: WeakKeyDictionary[Prefix, dict[str, ImportResult]] = WeakKeyDictionary()
+
 
 def imports(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """The top-level modules of every distribution import, and all of those that were asked for.
@@ -62,15 +66,25 @@ def imports(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
         for module in submodules(distributions[name].files)
         if module not in tops
     }
+    extra = _untouched(prefix.lock)
+    asked = set(_asked_for(prefix.lock))
+
+    def is_fault(each: ImportResult) -> bool:
+        if each.module in tops:
+            owner = tops[each.module]
+            return owner in asked or judge.excuse(each, owner, below=False) is None
+        return judge.excuse(each, below.get(each.module, ""), below=True) is None
+
     found = import_all(
         tops,
         prefix,
         limit,
         say,
-        below=below,
+        below=below.keys() | extra.keys(),
         enough=min(_ENOUGH, limit / 2),
-        is_fault=lambda each: judge.excuse(each, below[each.module], below=True) is None,
+        is_fault=is_fault,
     )
+    _imported[prefix] = {each.module: each for each in found if each.module in extra}
     results = [each for each in found if each.module in tops]
     more = [each for each in found if each.module in below]
     broken = {each.module for each in results if each.fault}
@@ -83,17 +97,23 @@ def imports(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
 
 def extra_imports(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """What a run on DuckDB does not touch imports too: BigQuery's adapter and client."""
-    installed = prefix.lock.distributions
-    owner_of = {
-        module: name
-        for name, modules in _UNTOUCHED.items()
-        if name in installed
-        for module in modules
-    }
+    owner_of = _untouched(prefix.lock)
     if not owner_of:
         return Finding("passed", "nothing of BigQuery is in the lock")
-    results = import_all(owner_of, prefix, tools.project.policy.tool_limit.total_seconds(), say)
-    return _judge(results, owner_of, prefix, {})
+    known = {name: each for name, each in _imported.get(prefix, {}).items() if not each.fault}
+    rest = owner_of.keys() - known.keys()
+    limit = tools.project.policy.tool_limit.total_seconds()
+    results = [*known.values(), *(import_all(rest, prefix, limit, say) if rest else ())]
+    return _judge(sorted(results, key=lambda each: each.module), owner_of, prefix, {})
+
+
+def _untouched(lock: Lock) -> dict[str, str]:
+    return {
+        module: name
+        for name, modules in _UNTOUCHED.items()
+        if name in lock.distributions
+        for module in modules
+    }
 
 
 def _asked_for(lock: Lock) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from elt_env.environment.elf import shape_of_platform
-from elt_env.environment.native_code import NativeCode, load_all, native_code
+from elt_env.environment.native_code import LoadReport, NativeCode, load_all, native_code
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.prefix_owners import owners, shown
 from elt_env.machine.process import Say
@@ -22,6 +24,21 @@ from elt_env.runtime.input_files import read_stored_text
 _EXTENSION = re.compile(r"(?P<stem>[^.]+)\.(?P<abi>(?:cpython|pypy|graalpy)[^.]*|abi3)\.so")
 
 
+_reading = threading.Lock()
+
+
+def _loaded(prefix: Prefix) -> tuple[NativeCode, LoadReport]:
+    """Return the native code and what comes of loading it: read once for both checks of a run."""
+    with _reading:
+        return _read(prefix)
+
+
+@lru_cache(maxsize=1)
+def _read(prefix: Prefix) -> tuple[NativeCode, LoadReport]:
+    code = native_code(prefix)
+    return code, load_all(code, prefix, system_libraries())
+
+
 def binary_abi(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """All native code is made for this interpreter, this platform and this machine's libraries.
 
@@ -30,17 +47,19 @@ def binary_abi(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     that the loader finds defines every symbol version asked of it, glibc's and libstdc++'s too.
     """
     del tools
-    code = native_code(prefix)
-    owner_of = owners(prefix)
-    found = load_all(code, prefix, system_libraries())
-    faults = [f"{shown(p, prefix, owner_of)} {why}" for p, why in sorted(code.damaged.items())]
-    faults += [f"{shown(p, prefix, owner_of)} {why}" for p, why in _misshapen(code, prefix)]
-    faults += [f"{shown(p, prefix, owner_of)} {why}" for p, why in _misfits(code, prefix)]
-    faults += _untagged(prefix)
-    faults += [
-        f"{shown(path, prefix, owner_of)} needs {version}, which {library} does not have"
-        for path, library, version in sorted(found.refused)
+    code, found = _loaded(prefix)
+    bad = [
+        *sorted(code.damaged.items()),
+        *_misshapen(code, prefix),
+        *_misfits(code, prefix),
+        *(
+            (path, f"needs {version}, which {library} does not have")
+            for path, library, version in sorted(found.refused)
+        ),
     ]
+    owner_of = owners(prefix) if bad else {}
+    faults = [f"{shown(path, prefix, owner_of)} {why}" for path, why in bad]
+    faults += _untagged(prefix)
     for each in faults:
         say(f"binary_abi: {each}")
     return judge(faults, f"{len(code.files)} native files fit", log=_table(code, prefix))
@@ -106,9 +125,9 @@ def native_libraries(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     that is nowhere on its way is excused when the same package brings it: it loads that first.
     """
     del tools
-    code = native_code(prefix)
-    owner_of = owners(prefix)
-    missing = sorted(load_all(code, prefix, system_libraries()).missing)
+    code, loaded = _loaded(prefix)
+    missing = sorted(loaded.missing)
+    owner_of = owners(prefix) if missing or code.damaged else {}
     brought = {(owner_of.get(each.path), each.soname) for each in code.files}
     excused = [each for each in missing if (owner_of.get(each[0]), each[1]) in brought]
     faults = [

@@ -17,13 +17,7 @@ from elt_env.machine.scratch import scratch_directory
 from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.smoke import Bench, Needs, broken_off, conduct, tried_parts
-from elt_env.proof.checks.smoke_dbt import (
-    PROJECT,
-    check_counts,
-    dbt_options,
-    dbt_variables,
-    error_of,
-)
+from elt_env.proof.checks.smoke_dbt import PROJECT, check_counts, dbt_variables
 from elt_env.proof.checks.smoke_meltano import LOADED
 from elt_env.proof.rows import to_json_lines
 from elt_env.runtime.files import write_atomically
@@ -69,8 +63,6 @@ def dagster_smoke(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
 def _check(bench: Bench) -> Finding:
     parts = _parts_of_project(bench.lock)
     variables = _variables(bench, parts)
-    if "dbt" in parts:
-        _parse(bench, Path(variables["SMOKE_DBT"]), variables)
     done = _run_parts(bench, variables)
     shown, faults, log = tried_parts(done)
     if done.returncode or not shown:
@@ -164,17 +156,6 @@ def _run_parts(bench: Bench, variables: Mapping[str, str]) -> Completed:
     for line in done.stdout.splitlines():
         bench.say(f"dagster: {line}")
     return done
-
-
-def _parse(bench: Bench, project: Path, variables: Mapping[str, str]) -> None:
-    """Write the manifest that dagster-dbt reads its assets from."""
-    options = dbt_options(project, project / "target")
-    done = bench.run("dbt", "parse", *options, variables=variables)
-    if done.returncode:
-        raise ProofError(
-            f"dbt parse ended with exit code {done.returncode}:\n{error_of(done)}",
-            "Correct what dbt names in dbt_project/.",
-        )
 
 
 def _report(path: Path, packages: int) -> str:
