@@ -102,7 +102,7 @@ def _changes_metadata(report: DiffReport | None) -> Metadata:
         "change_count": dg.MetadataValue.int(len(report.changes)),
         "downgrades": dg.MetadataValue.int(report.downgrades),
         "majors": dg.MetadataValue.int(report.majors),
-        "held_back": _waiting_table(report.held_back),
+        "cooling_down": _waiting_table(report.held_back),
     }
 
 

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from elt_env.errors import TimeLimitError, UnsatisfiableError
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.joint_choice import Choice
-from elt_env.lock.minimal import minimal
+from elt_env.lock.minimal import minimal, repairs
 from elt_env.lock.problems import Problems
 from elt_env.lock.settle import allowed, settled
 from elt_env.machine.process import unheard
@@ -195,15 +195,23 @@ def ways(problems: Problems, core: Sequence[Unit], wanted: Sequence[Unit] = ()) 
         core: those that cannot hold together.
         wanted: what holds in any case; what asks for the same name is not left out.
     """
-    for count in (1, 2):
-        found = False
-        for some in itertools.combinations(core, count):
-            way = _way(problems, some, wanted)
-            if way is not None:
-                found = True
-                yield way
-        if found:
-            return
+    yield from repairs(
+        core,
+        lambda some: _way(problems, some, wanted),
+        lambda some: _next_conflict(problems, some, wanted),
+    )
+
+
+def _next_conflict(
+    problems: Problems, some: Sequence[Unit], wanted: Sequence[Unit]
+) -> tuple[Unit, ...]:
+    """Return a smallest conflict of what is left without some requirements, beside these."""
+    kept = [each for each in wanted if each not in some]
+    left = [each for each in units_of(problems[0]) if each not in some]
+    if failure(problems, (*left, *kept)) is None:
+        return ()
+    core = smallest_conflict(problems, kept, left)
+    return tuple(each for each in core if each not in kept)
 
 
 def _way(problems: Problems, some: tuple[Unit, ...], wanted: Sequence[Unit]) -> Way | None:

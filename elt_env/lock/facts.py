@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from elt_env.errors import Fact
@@ -73,11 +73,11 @@ def _is_part(fact: Fact, others: list[Fact]) -> bool:
 
 
 def _newness(which: str) -> Version:
-    """Return the version that a fact is about, a high one where it is about several."""
-    exact = which.removeprefix("==")
+    """Return the newest version that a fact may be about, a high one where nothing says which."""
     try:
-        return Version(exact)
-    except InvalidVersion:
+        bounds = [each for each in SpecifierSet(which) if each.operator in ("==", "<=", "<")]
+        return min((Version(each.version) for each in bounds), default=Version("9999"))
+    except (InvalidSpecifier, InvalidVersion):
         return Version("9999")
 
 

@@ -1,11 +1,19 @@
-"""A smallest part of a whole that already has a property: QuickXplain (Junker, 2004)."""
+"""A smallest part of a whole that fails, and the fewest items without which none does.
+
+QuickXplain (Junker, 2004) and the hitting-set tree (Reiter, 1987).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
+_Key = TypeVar("_Key", bound=Hashable)
+_Found = TypeVar("_Found")
+
+_DEEP = 6  # items that are left out together
+_WIDE = 3  # sets of one size whose next conflict is looked for, which is what takes long
 
 
 def minimal(items: Sequence[_Item], fails: Callable[[Sequence[_Item]], bool]) -> list[_Item]:
@@ -37,3 +45,31 @@ def _smaller(
     of_second = _smaller(known + first, second, fails, known_changed=bool(first))
     of_first = _smaller(known + of_second, first, fails, known_changed=bool(of_second))
     return of_first + of_second
+
+
+def repairs(
+    conflict: Sequence[_Key],
+    without: Callable[[tuple[_Key, ...]], _Found | None],
+    next_conflict: Callable[[tuple[_Key, ...]], Sequence[_Key]],
+) -> Iterator[_Found]:
+    """Yield what is possible without the fewest items; nothing where over six have to go.
+
+    Args:
+        conflict: a smallest set of items that fail together.
+        without: what is possible without these items, or None.
+        next_conflict: a smallest set that fails where these are left out.
+    """
+    level: list[tuple[_Key, ...]] = [(each,) for each in conflict]
+    for _ in range(_DEEP):
+        failed, found = [], False
+        for some in level:
+            possible = without(some)
+            if possible is None:
+                failed.append(some)
+            else:
+                found = True
+                yield possible
+        if found:
+            return
+        longer = ((*some, each) for some in failed[:_WIDE] for each in next_conflict(some))
+        level = list({frozenset(each): each for each in longer}.values())

@@ -169,7 +169,7 @@ class WhyNot:
             )
         head = f"{self.asked} cannot be had"
         ways = [_way(each) for each in self.relaxations][:_WAYS]
-        none = ["no one or two of them left out make it possible"] if self.units else []
+        none = ["no way was found to have it with less of the spec"] if self.units else []
         return (
             f"{head} with these requirements of the spec:" if self.units else f"{head} at all",
             *_few(self.units, _LINES),

@@ -29,7 +29,8 @@ _HELP = {
     "release_timestamp_seconds": "When the release became that, in seconds since 1970.",
     "lock_timestamp_seconds": "When the current lock was made, in seconds since 1970.",
     "lock_released": "1 where the current lock is the release, else 0.",
-    "held_back_packages": "Packages of which a newer version waits for its cool-down.",
+    "held_back_packages": "Packages asked for that are older than their newest version.",
+    "cooling_down_packages": "Packages of which a newer version waits for its cool-down.",
     "failed_checks": "Checks whose newest result on the current lock is a failure.",
     "followers": "Machines that follow, by what they reported last.",
     "followers_behind": "Machines that follow and do not run the release.",
@@ -61,7 +62,7 @@ def project_samples(project: Project) -> Iterator[Sample]:
 def _target_samples(target: Target, project: Project, store: Store) -> Iterator[Sample]:
     label = ("target", target.name)
     try:
-        summary, held_back = show(target, store), len(standing_of(target, project, store).newer)
+        summary, cooling_down = show(target, store), len(standing_of(target, project, store).newer)
     except StorageError:
         raise
     except EltEnvError:
@@ -69,10 +70,10 @@ def _target_samples(target: Target, project: Project, store: Store) -> Iterator[
         return
     yield Sample("readable", 1, (label,))
     reports = read_reports(target.name, store.documents)
-    yield from samples(summary, held_back, reports)
+    yield from samples(summary, cooling_down, reports)
 
 
-def samples(summary: Summary, held_back: int, reports: Sequence[Report]) -> Iterator[Sample]:
+def samples(summary: Summary, cooling_down: int, reports: Sequence[Report]) -> Iterator[Sample]:
     """Yield the values of one target whose records can be read."""
     label = (("target", summary.target.name),)
     lock, release = summary.lock, summary.release
@@ -83,7 +84,8 @@ def samples(summary: Summary, held_back: int, reports: Sequence[Report]) -> Iter
         released = release is not None and release.digest == lock.digest
         yield Sample("lock_timestamp_seconds", lock.locked_at.timestamp(), label)
         yield Sample("lock_released", released, label)
-        yield Sample("held_back_packages", held_back, label)
+        yield Sample("held_back_packages", len(lock.held_back), label)
+        yield Sample("cooling_down_packages", cooling_down, label)
         yield Sample("failed_checks", sum(each.failed for each in summary.evidence), label)
     for state in _STATES:
         count = sum(each.state == state for each in reports)

@@ -76,6 +76,17 @@ def test_several_lines_on_one_package_are_shown_as_they_stand(scene: Scene) -> N
     assert remedy == f"Loosen 'conda: a>=1.5 and a <3' or leave out 'conda: b' in {_SPEC}."
 
 
+def test_the_remedy_is_enough_where_several_things_cannot_hold_together(scene: Scene) -> None:
+    for name, needy in (("a", "x"), ("b", "y"), ("c", "z")):
+        scene.offer_both(name, "1.0", "2.0")
+        _pip(scene, needy, "1.0", f"{name}<2")
+    conda, pip = ["a>=2", "b>=2", "c>=2"], ["x", "y", "z"]
+    lines, remedy = _explained(scene, conda, pip)
+    assert lines[:2] == ["conda: a >=2", "pip: x"]
+    assert remedy == f"Loosen 'conda: a >=2' and 'conda: b >=2' and 'conda: c >=2' in {_SPEC}."
+    assert scene.lock(conda=["a", "b", "c"], pip=pip)
+
+
 def test_what_the_index_lacks_is_told_also_where_only_the_resolver_knows_the_index(
     scene: Scene,
 ) -> None:

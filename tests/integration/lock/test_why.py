@@ -58,6 +58,19 @@ def test_a_bound_of_the_spec_is_loosened_before_it_is_left_out(scene: Scene) -> 
     assert found.relaxations[0].changes == ("click 8.0 → 9.0",)
 
 
+def test_all_that_stand_in_the_way_each_by_itself_are_named(scene: Scene) -> None:
+    _fill(scene)
+    for name in ("one", "two", "three"):
+        scene.offer_pip(name, "1.0", requires=["click<9"])
+    toolbox = scene.toolbox(conda=["pandas"], pip=["dbt", "one", "two", "three", "click"])
+    scene.lock_with(toolbox)
+    found = why_not(target_of(toolbox), "click>=9", toolbox, print)
+    assert len(found.units) == 1
+    (relaxation,) = found.relaxations
+    assert sorted(relaxation.dropped) == ["pip: one", "pip: three", "pip: two"]
+    assert relaxation.changes == ("click 8.0 → 9.0",)
+
+
 def test_what_is_possible_is_shown_with_what_would_change(scene: Scene) -> None:
     _fill(scene)
     toolbox = scene.toolbox(conda=["pandas"], pip=["dbt", "click"])

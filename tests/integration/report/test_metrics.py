@@ -59,6 +59,7 @@ def test_they_say_what_the_store_says(toolbox: Tools) -> None:
     assert found[("lock_timestamp_seconds", "")] == _LOCK.locked_at.timestamp()
     assert found[("failed_checks", "")] == 1
     assert found[("held_back_packages", "")] == 0
+    assert found[("cooling_down_packages", "")] == 0
     assert found[("followers", "runs")] == 2
     assert found[("followers", "failed")] == 1
     assert found[("followers_behind", "")] == 1

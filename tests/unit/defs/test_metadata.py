@@ -85,7 +85,7 @@ def test_a_relock_shows_its_changes_as_words_as_json_and_as_numbers(tmp_path: Pa
     assert content["counts"]["downgraded"] == 1
     for name in ("change_count", "downgrades", "majors"):
         assert shown[name] == dg.MetadataValue.int(1)
-    held = shown["held_back"]
+    held = shown["cooling_down"]
     assert isinstance(held, dg.TableMetadataValue)
     [row] = [each.data for each in held.records]
     assert (row["package"], row["eligible"]) == ("alpha", "2026-05-07T03:02:01+00:00")
