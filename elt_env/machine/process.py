@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -75,7 +74,7 @@ _Mask = Callable[[str], str]
 _TICK = 0.05  # seconds between two looks at the clock and at the program
 _PATIENCE = 10.0  # seconds that a person's command has to end when this process is told to
 # Ends a group once its stdin closes, which happens when whoever holds the other end is gone.
-_GUARD = "import os, signal, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), signal.SIGKILL)"
+_GUARD = ("/bin/sh", "-c", 'read -r line; kill -s KILL -- "-$0"')
 
 
 @dataclass(frozen=True)
@@ -272,7 +271,7 @@ def _guarded(leader: int) -> Iterator[None]:
 
     PR_SET_PDEATHSIG would need code between fork and exec, which is not safe beside threads.
     """
-    command = [sys.executable, "-I", "-S", "-c", _GUARD, str(leader)]
+    command = [*_GUARD, str(leader)]
     with _starting(command, None):
         guard = subprocess.Popen(
             command,
