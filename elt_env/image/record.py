@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from elt_env.image.spec import Descriptor, Layer
 from elt_env.package.canonical import short
@@ -16,6 +17,12 @@ class FileState:
 
     modified: int
     inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileState:
+        """Return the state of the file at a path now."""
+        found = path.stat()
+        return cls(found.st_mtime_ns, found.st_ino)
 
 
 @dataclass(frozen=True)

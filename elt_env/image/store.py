@@ -183,8 +183,7 @@ class ImageStore:
         return self._home / "layers" / f"{key.removeprefix('sha256:')}.json"
 
     def _seen(self, blob: Descriptor) -> FileState:
-        found = self.layout.blob_path(blob.digest).stat()
-        return FileState(found.st_mtime_ns, found.st_ino)
+        return FileState.of(self.layout.blob_path(blob.digest))
 
     @contextlib.contextmanager
     def sole_packer(self, lock_digest: str, limit: float) -> Iterator[None]:

@@ -23,8 +23,7 @@ from typing import Protocol
 from elt_env.errors import TimeLimitError, ToolError
 from elt_env.machine.environment_variables import clean_environment
 from elt_env.machine.process_group import end_group, has_exited
-from elt_env.machine.process_output import OutputTeller
-from elt_env.machine.process_pipes import Pipes
+from elt_env.machine.process_pipes import OutputTeller, Pipes
 from elt_env.runtime.cancelling import go_on
 from elt_env.runtime.masking import masking
 

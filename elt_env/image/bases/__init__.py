@@ -10,11 +10,18 @@ from elt_env.environment.prefix import Prefix
 from elt_env.errors import NetworkError, PolicyError, ToolError
 from elt_env.image.bases import debian
 from elt_env.image.bases.archive import find_image, from_layout, from_tar, split_layout
-from elt_env.image.bases.base import FORMAT, Base, BaseRecords, BuiltBase, Kind, Request
+from elt_env.image.bases.base import (
+    FORMAT,
+    Base,
+    BaseRecords,
+    BuiltBase,
+    Kind,
+    Request,
+    SharedBases,
+)
 from elt_env.image.bases.host import make_host
 from elt_env.image.bases.images import Pull, from_registry, reference_in
 from elt_env.image.bases.needs import needed_packages
-from elt_env.image.bases.shared import SharedBases
 from elt_env.image.oci.layer import Compression, compressor_version
 from elt_env.image.oci.layout import Layout
 from elt_env.image.reference import Reference

@@ -1,7 +1,9 @@
-"""The base of an image, and its record from one image to the next."""
+"""The base of an image, and its record from one image and one project to the next."""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,18 +11,21 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from elt_env.errors import IntegrityError, StorageError
 from elt_env.image.oci.layer import Compression
 from elt_env.image.oci.layout import Layout
 from elt_env.image.record import FileState
 from elt_env.image.spec import Descriptor, Layer
 from elt_env.machine.process import Say
 from elt_env.package.canonical import digest_of, short
+from elt_env.project.cache_home import CacheHome, sealed, unsealed
 from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored
 from elt_env.store.last_use import mark_used
 
 _WAIT = "Wait for it or end it, then run the same command; or raise tool-limit."
+_AGE = 7 * 86400.0  # seconds; a project that begins has the updates of the system until then
 FORMAT = 1
 """Version of how bases are made; a change of their bytes raises it."""
 
@@ -123,7 +128,7 @@ class BaseRecords:
         mark_used(path)
         try:
             kept = _kept.validate_json(read_stored(path))
-            same = all(_seen(Path(each)) == seen for each, seen in kept.sources.items())
+            same = all(FileState.of(Path(each)) == seen for each, seen in kept.sources.items())
         except (OSError, ValidationError):
             return None
         if not same or not all(map(self._layout.has, _blobs(kept.base))):
@@ -139,12 +144,12 @@ class BaseRecords:
         kept = _Kept(
             base,
             self._seen(base),
-            {str(each): _seen(each) for each in sorted(sources)},
+            {str(each): FileState.of(each) for each in sorted(sources)},
         )
         write_atomically(path, _kept.dump_json(kept, indent=1) + b"\n")
 
     def _seen(self, base: Base) -> tuple[FileState, ...]:
-        return tuple(_seen(self._layout.blob_path(each.digest)) for each in _blobs(base))
+        return tuple(FileState.of(self._layout.blob_path(each.digest)) for each in _blobs(base))
 
 
 def blobs_of_record(path: Path) -> set[str]:
@@ -160,6 +165,55 @@ def _blobs(base: Base) -> tuple[Descriptor, ...]:
     return tuple(each.blob for each in base.layers)
 
 
-def _seen(path: Path) -> FileState:
-    found = path.stat()
-    return FileState(found.st_mtime_ns, found.st_ino)
+@dataclass(frozen=True)
+class _Shared:
+    """A base, and when it was made, in seconds since the epoch."""
+
+    base: Base
+    at: float
+
+
+_shared: TypeAdapter[_Shared] = TypeAdapter(_Shared)
+
+
+class SharedBases:
+    """The bases that the projects of a user share: a layout, and a record for each question.
+
+    A record is signed, and names its blobs by their digest.
+    """
+
+    def __init__(self, caches: CacheHome) -> None:
+        self._caches = caches
+        self._layout = Layout(caches.path / "bases")
+
+    def take(self, name: str, layout: Layout) -> Base | None:
+        """Return a base of the last days, its blobs copied into `layout`; None: there is none.
+
+        Raises:
+            StorageError: the disk of the layout is full or not writable.
+        """
+        path = self._layout.path / name
+        mark_used(path)
+        try:
+            data = unsealed(name, read_stored(path), self._caches.secret())
+            kept = _shared.validate_json(data or b"")
+        except (OSError, ValidationError):
+            return None
+        if not 0 <= time.time() - kept.at < _AGE:
+            return None
+        for each in kept.base.layers:
+            mark_used(self._layout.blob_path(each.blob.digest))
+            with contextlib.suppress(IntegrityError):
+                layout.take(self._layout, each.blob)
+        whole = all(layout.intact(each.blob) for each in kept.base.layers)
+        return kept.base if whole else None
+
+    def keep(self, name: str, base: Base, layout: Layout) -> None:
+        """Let other projects have a base; where that is not possible, they make their own."""
+        secret = self._caches.secret()
+        data = _shared.dump_json(_Shared(base, time.time()))
+        with contextlib.suppress(IntegrityError, StorageError):
+            for each in base.layers:
+                self._layout.take(layout, each.blob)
+            if secret:
+                write_atomically(self._layout.path / name, sealed(name, data, secret))

@@ -20,7 +20,7 @@ import pytest
 
 import elt_env
 from elt_env.errors import TimeLimitError, ToolError
-from elt_env.machine import process_output
+from elt_env.machine import process_pipes
 from elt_env.machine.process import Completed, clean_environment, run, run_interactive
 from tests.support.said import Said
 
@@ -101,7 +101,7 @@ def test_a_line_is_told_while_the_program_still_runs(tmp_path: Path, stream: int
 
 
 def test_a_silent_program_gives_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_output, "_QUIET", 0.1)
+    monkeypatch.setattr(process_pipes, "_QUIET", 0.1)
     told = Said()
     run(["/bin/sleep", "2"], limit=LONG, say=told)
     assert told[:2] == ["... still running: sleep (0 s)"] * 2

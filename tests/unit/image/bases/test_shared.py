@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.image.bases.base import Base
-from elt_env.image.bases.shared import SharedBases
+from elt_env.image.bases.base import Base, SharedBases
 from elt_env.image.oci.layout import Layout
 from elt_env.project.cache_home import CacheHome, sealed
 from tests.support.bases import damage, make_layer
