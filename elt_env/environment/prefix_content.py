@@ -16,6 +16,7 @@ from elt_env.errors import IntegrityError, ProofError
 from elt_env.python.bytecode import is_cached
 from elt_env.runtime.file_hashes import HashOf
 from elt_env.runtime.files import sha256_of
+from elt_env.runtime.texts import first_of
 
 _NAMED = 10
 
@@ -169,5 +170,4 @@ def unfit(prefix: Prefix, faults: Iterable[str]) -> ProofError:
 
 def listed(faults: Sequence[str]) -> str:
     """Return the first of `faults`, and how many more there are."""
-    more = f"\n  and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-    return "\n  ".join(faults[:_NAMED]) + more
+    return first_of(faults, _NAMED, "\n  ")

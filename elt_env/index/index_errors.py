@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from elt_env.errors import IndexUnreachableError
+from elt_env.runtime.texts import first_of
 
 _NAMED = 3
 _REMEDY = "Check the network and the index, then run it again."
@@ -63,6 +64,4 @@ def refuse_empty(asked: Mapping[str, str], gone: Iterable[str]) -> None:
 
 def _some(names: Iterable[str]) -> str:
     """Return a few names, and how many more there are."""
-    listed = sorted(names)
-    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-    return ", ".join(f"'{each}'" for each in listed[:_NAMED]) + more
+    return first_of([f"'{each}'" for each in sorted(names)], _NAMED)

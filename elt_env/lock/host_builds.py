@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from elt_env.conda import ChannelRelease, CondaTool
 from elt_env.errors import ChannelUnreachableError, NetworkError
+from elt_env.runtime.texts import first_of
 from elt_env.spec.conda_spec import CondaSpec
 from elt_env.spec.document import Spec
 
@@ -41,11 +42,10 @@ def builds_elsewhere(
     missing = [each for each in asked if not _is_offered(each, offered.get(each.name, ()))]
     if not missing:
         return None
-    shown = ", ".join(map(str, missing[:_SHOWN]))
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     return ChannelUnreachableError(
         f"{spec.source} asks for builds that exist only on its channels, which do not answer: "
-        f"{shown}{more}. The host channel makes packages of its own." + (cause and f"\n{cause}"),
+        f"{first_of(missing, _SHOWN)}. The host channel makes packages of its own."
+        + (cause and f"\n{cause}"),
         "Make the channels reachable, or ask for versions alone, with: conda env export "
         f"--no-builds; or with: sed -i -E 's/^( *- [^=]+=[^=]+)=[^=]+$/\\1/' {spec.source}",
     )

@@ -32,6 +32,7 @@ from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.project.policy import Policy
 from elt_env.project.project import Project
+from elt_env.runtime.texts import first_of
 from elt_env.store.locks import Store
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _on_several(packages: list[Package], lock: Lock, tools: LockTools, say: Say)
     """
     indexes = [f"{each} is on {', '.join(at)}" for each, at in _homes(packages, lock, tools, say)]
     channels = [
-        f"{_few(names)} {'is' if len(names) == 1 else 'are'} on {', '.join(at)}"
+        f"{first_of(names, _NAMED)} {'is' if len(names) == 1 else 'are'} on {', '.join(at)}"
         for at, names in _channel_homes(
             packages, lock, tools.conda, tools.project.policy, say
         ).items()
@@ -230,11 +231,6 @@ def _on_several(packages: list[Package], lock: Lock, tools: LockTools, say: Say)
     for each in notes:
         say(each, logging.WARNING)
     return tuple(notes)
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _channel_homes(
@@ -313,5 +309,4 @@ def _having(
 
 
 def _listed(lines: list[str]) -> str:
-    more = f"\n  and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
-    return "\n  ".join(lines[:_NAMED]) + more
+    return first_of(lines, _NAMED, "\n  ")

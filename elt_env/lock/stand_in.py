@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from elt_env.errors import ChannelUnreachableError, PackageNotFoundError, UnsatisfiableError
 from elt_env.machine.process import unheard
 from elt_env.pip import Resolver, ResolveRequest
+from elt_env.runtime.texts import first_of
 from elt_env.spec.conda_bounds import to_pep440
 from elt_env.spec.document import Spec
 
@@ -53,7 +53,7 @@ def no_stand_in(
     python = python_lack(spec, request.python)
     if not kinds[_ABSENT] and not cause and not python:
         return None
-    lines = [f"{what}: {_shown(names)}" for what, names in kinds.items() if names]
+    lines = [f"{what}: {first_of(names, _MOST)}" for what, names in kinds.items() if names]
     lines = [*([python] if python else []), *lines] or [cause]
     return ChannelUnreachableError(
         f"The host channel cannot stand in for the channels of {spec.source}; it is made of "
@@ -82,8 +82,3 @@ def _verdict(request: ResolveRequest, resolver: Resolver) -> str:
         named = Requirement(requirement).name in error.problem  # not what it requires
         return _ABSENT if is_absent and named else _UNFIT
     return ""
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-    return ", ".join(names[:_MOST]) + more

@@ -13,6 +13,7 @@ from elt_env.lockfile.document import SCHEMA, Lock
 from elt_env.lockfile.lock_faults import faults
 from elt_env.package.canonical import digest_of
 from elt_env.runtime.limits import load_json
+from elt_env.runtime.texts import first_of
 
 FILE_NAME = "lock.json"
 
@@ -57,8 +58,7 @@ def parse(text: str, source: str, remedy: str) -> Lock:
         raise IntegrityError(problem, remedy)
     wrong = faults(lock)
     if wrong:
-        more = f"\n  and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-        listed = "\n  ".join(wrong[:_NAMED]) + more
+        listed = first_of(wrong, _NAMED, "\n  ")
         raise IntegrityError(f"{source} is no lock that this project makes:\n  {listed}", remedy)
     return lock
 

@@ -15,6 +15,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
 from elt_env.release.store import ReleaseStore
+from elt_env.runtime.texts import first_of
 from elt_env.store.locks import Store
 
 
@@ -102,10 +103,9 @@ def require_whole(lock: Lock, damages: tuple[Damage, ...]) -> None:
     faults = [each for each in damages if each.is_fault]
     if not faults:
         return
-    shown = "\n".join(f"  {each}" for each in faults[:_SHOWN])
-    more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    shown = first_of(faults, _SHOWN, "\n  ")
     raise IntegrityError(
-        f"{lock.target.name} with the lock {lock.digest} is not as it was made:\n{shown}{more}",
+        f"{lock.target.name} with the lock {lock.digest} is not as it was made:\n  {shown}",
         f"Mend it: elt-env verify {lock.target.name} --repair",
     )
 

@@ -11,6 +11,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.package.canonical import digest_of, short
 from elt_env.package.target import Target
 from elt_env.release.record import Release
+from elt_env.runtime.texts import first_of
 
 _SHOWN = 3
 _HEAD = (
@@ -110,8 +111,7 @@ def _held(newer: tuple[Waiting, ...]) -> str:
         return ""
     soonest = sorted(newer, key=lambda each: (each.eligible_at, each.name))
     listed = [f"{each.name} {each.newer} from {each.eligible_at:%Y-%m-%d}" for each in soonest]
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return f"in cool-down: {', '.join(listed[:_SHOWN])}{more}"
+    return f"in cool-down: {first_of(listed, _SHOWN)}"
 
 
 def _age(now: datetime, moment: datetime) -> str:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from elt_env.lock.releases import News
 from elt_env.lockfile.changes import Change
 from elt_env.package.canonical import digest_of
+from elt_env.runtime.texts import first_of
 
 CURSOR_VERSION = 1
 Holder = Literal["current", "released"]
@@ -238,9 +239,7 @@ def trigger_text(changes: Sequence[Change], sight: Sight) -> str:
 
 def listed(texts: Iterable[str], separator: str = ", ") -> str:
     """Return texts as one, the first few of them and how many there are more."""
-    every = list(texts)
-    shown = separator.join(every[:_LISTED])
-    return f"{shown} and {len(every) - _LISTED} more" if len(every) > _LISTED else shown
+    return first_of([*texts], _LISTED, separator)
 
 
 def shortened(text: str) -> str:

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from elt_env.errors import InputError
 from elt_env.lockfile.foreign.document import ForeignFile, ForeignPackage, Wanted
 from elt_env.runtime.limits import MOST_DEPTH, load_json, load_toml
+from elt_env.runtime.texts import first_of
 from elt_env.spec.direct import DirectRequirement, parse_direct
 
 _Model = TypeVar("_Model")
@@ -302,11 +303,9 @@ def require_python(bound: SpecifierSet | None, wanted: Wanted, source: str) -> N
 
 def unusable(source: str, *wrong: str, what: str = "") -> InputError:
     """Return the error for a file with faults, all of them in one message."""
-    more = [f"and {len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else []
-    listed = "\n  ".join((*wrong[:_NAMED], *more))
     kind = f" as {what}" if what else ""
     between = " " if len(wrong) == 1 else "\n  "
     return InputError(
-        f"{source} cannot be used{kind}:{between}{listed}",
+        f"{source} cannot be used{kind}:{between}{first_of(wrong, _NAMED, between)}",
         "Let its tool write it anew, and adopt that.",
     )

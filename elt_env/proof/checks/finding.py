@@ -9,6 +9,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.environment.scratch_dir import ScratchDir
 from elt_env.machine.process import Say
 from elt_env.proof.checks.check_tools import CheckTools
+from elt_env.runtime.texts import first_of
 from elt_env.store.evidence import Status, Table
 
 _NAMED = 5
@@ -37,8 +38,7 @@ Check = Callable[[Prefix, CheckTools, Say], Finding]
 
 def first(lines: Sequence[str], most: int = _NAMED) -> str:
     """Return the first few of many lines, and how many more there are."""
-    more = f"\nand {len(lines) - most} more" if len(lines) > most else ""
-    return "\n".join(lines[:most]) + more
+    return first_of(lines, most, "\n")
 
 
 def concluded(finding: Finding, said: Sequence[str], place: ScratchDir) -> Finding:

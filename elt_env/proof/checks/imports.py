@@ -19,6 +19,7 @@ from elt_env.machine.process import Say
 from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, first
 from elt_env.proof.import_faults import NOTHING, Excuse, ImportFault, Surroundings, excuse, is_in
+from elt_env.runtime.texts import first_of
 from elt_env.spec.extras import needed_always, needed_by_extras
 from elt_env.store.evidence import Status, Table
 
@@ -238,8 +239,7 @@ def _left_out(excused: Mapping[str, Excuse]) -> Iterator[str]:
     wanted = sorted({each.wants for each in others if each.wants})
     number = sum(bool(each.wants) for each in others)
     if wanted:
-        more = f" and {len(wanted) - _NAMED} more" if len(wanted) > _NAMED else ""
-        names = ", ".join(wanted[:_NAMED]) + more
+        names = first_of(wanted, _NAMED)
         does = "does" if number == 1 else "do"
         yield f"{number} {does} not, for want of what nothing locked requires: {names}"
     if len(others) > number:
