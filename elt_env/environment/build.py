@@ -12,6 +12,7 @@ from elt_env.environment.activation_record import keep_activation, link_scripts
 from elt_env.environment.bytecode_cache import BytecodeCache
 from elt_env.environment.conda_meta import close_to_conda
 from elt_env.environment.damage import Damage
+from elt_env.environment.earlier_prefix import link_earlier, note_sealed
 from elt_env.environment.file_list import compare, keep_list, kept_list, list_path
 from elt_env.environment.prefix import Prefix, Stage
 from elt_env.environment.prefix_bytecode import compile_prefix
@@ -125,10 +126,13 @@ def ensure_prefix(lock: Lock, tools: PrefixTools, say: Say) -> BuildResult:
     return advance(lock, Stage.READY, tools, say)
 
 
-def advance(lock: Lock, goal: Stage, tools: PrefixTools, say: Say) -> BuildResult:
+def advance(
+    lock: Lock, goal: Stage, tools: PrefixTools, say: Say, *, anew: bool = False
+) -> BuildResult:
     """Bring the lock's prefix to at least the stage `goal`, whatever state it was left in.
 
-    A complete stage is built upon, whoever reached it; what was interrupted is wiped first.
+    A complete stage is built upon, whoever reached it; what was interrupted is wiped first. Where
+    another prefix of the lock was sealed before, it is made of that one, unless `anew`.
 
     Raises:
         IntegrityError: the lock is of another platform, an archive has another hash, or the
@@ -148,6 +152,8 @@ def advance(lock: Lock, goal: Stage, tools: PrefixTools, say: Say) -> BuildResul
             if prefix.path.exists():
                 say(f"prefix: {_why_again(prefix)}, building it again")
             prefix.wipe()
+            if not anew and link_earlier(prefix, tools, say):
+                return BuildResult(prefix.path, ("link_earlier_prefix",))
         due = [stage for stage in _STEPS if reached < stage <= goal]
         for stage in due:
             with prefix.reaching(stage):
@@ -205,8 +211,10 @@ def _seal_prefix(prefix: Prefix, tools: PrefixTools, say: Say) -> None:
     complete(prefix, tools, say, hash_of)
     say("bytecode: compiling the modules, so that no tool does")
     cache = BytecodeCache(tools.project.caches, hash_of)
-    compile_prefix(prefix, cache, tools.project.policy.tool_limit.total_seconds(), say)
+    limit = tools.project.policy.tool_limit.total_seconds()
+    groups = compile_prefix(prefix, cache, limit, say)
     keep_list(prefix.path, hash_of)
+    note_sealed(prefix, groups, tools)
     say(f"prefix: {prefix.path} is sealed")
 
 

@@ -91,7 +91,7 @@ class BytecodeCache:
         if index is None:
             return None
         mark_used(entry)
-        targets = [_compiled(source, level, prefix) for source in index]
+        targets = [compiled_path(source, level, prefix) for source in index]
         for each in {os.path.dirname(target) for target in targets}:
             os.makedirs(each, exist_ok=True)
         for number, (target, wanted) in enumerate(zip(targets, index.values(), strict=True)):
@@ -124,7 +124,7 @@ class BytecodeCache:
             index = {}
             for number, source in enumerate(sources):
                 kept = os.path.join(new, str(number))
-                _give(_compiled(source, level, prefix), kept)
+                _give(compiled_path(source, level, prefix), kept)
                 index[source] = self._state(kept)
             data = json.dumps(index).encode()
             if None not in index.values():
@@ -145,7 +145,8 @@ def _index_of(entry: Path, secret: bytes) -> _Index | None:
     return {source: (mode, sha256) for source, (mode, sha256) in json.loads(data).items()}
 
 
-def _compiled(source: str, level: int, prefix: Prefix) -> str:
+def compiled_path(source: str, level: int, prefix: Prefix) -> str:
+    """Return where the bytecode of a source of a prefix is."""
     tag = f"{prefix.bytecode_tag}.opt-{level}" if level else prefix.bytecode_tag
     return os.path.join(prefix.path, bytecode_path(source, tag))
 

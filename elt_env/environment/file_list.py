@@ -4,6 +4,7 @@
 # ruff: noqa: PTH115, PTH118
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from elt_env.environment.damage import Damage, compare_attributes, compare_lists
 from elt_env.environment.prefix import MARKER
 from elt_env.python.bytecode import is_cached
 from elt_env.runtime.file_hashes import HashOf
-from elt_env.runtime.files import sha256_of, write_atomically
+from elt_env.runtime.files import sha256_of, sha256_of_open, write_atomically
 from elt_env.runtime.input_files import read_stored
 
 _ATTRIBUTES = ("user.", "security.capability", "system.posix_acl_")
@@ -54,7 +55,7 @@ def list_prefix(prefix: Path, hash_of: HashOf = sha256_of) -> SealedFiles:
     root, paths = os.fspath(prefix), _paths(prefix)
     files = [each for each in paths if not each.endswith("/")]
     # Before anything is read: a file that changes meanwhile then has other stats than these.
-    stats = {path: _stats(os.lstat(os.path.join(root, path))) for path in files}
+    stats = {path: stats_of(os.lstat(os.path.join(root, path))) for path in files}
     directories = _directories(root, paths)
     return SealedFiles(
         _files(root, files, hash_of=hash_of), stats, directories, _attributes(root, paths)
@@ -136,12 +137,18 @@ def _attributes(root: str, paths: Sequence[str]) -> Listed:
     return {path: json.dumps(each) for path, each in listed.items() if each}
 
 
-def attributes(path: str) -> dict[str, str]:
-    """Return the extended attributes of a file or directory by name, in hex; none of a link."""
+def attributes(path: str | int) -> dict[str, str]:
+    """Return the extended attributes of a file or directory by name, in hex; none of a link.
+
+    It may be a descriptor of what is open.
+    """
     try:
-        names = os.listxattr(path, follow_symlinks=False)
+        names = os.listxattr(path, follow_symlinks=isinstance(path, int))
         wanted = [each for each in names if each.startswith(_ATTRIBUTES)]
-        return {each: os.getxattr(path, each, follow_symlinks=False).hex() for each in wanted}
+        return {
+            each: os.getxattr(path, each, follow_symlinks=isinstance(path, int)).hex()
+            for each in wanted
+        }
     except (OSError, AttributeError):  # the file system, or the platform, has none
         return {}
 
@@ -162,17 +169,33 @@ def keep_list(prefix: Path, hash_of: HashOf = sha256_of) -> None:
     Raises:
         StorageError: the disk is full or not writable.
     """
-    content = vars(list_prefix(prefix, hash_of))
-    write_atomically(list_path(prefix), json.dumps(content, indent=0) + "\n")
+    write_list(prefix, list_prefix(prefix, hash_of))
+
+
+def write_list(prefix: Path, listed: SealedFiles) -> None:
+    """Keep a list of a prefix.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    write_atomically(list_path(prefix), json.dumps(vars(listed)) + "\n")
 
 
 def kept_list(prefix: Path) -> SealedFiles | None:
     """Return the list that was kept for a prefix; None when it is gone or damaged."""
     try:
-        content = json.loads(read_stored(list_path(prefix)))
+        return parse_list(read_stored(list_path(prefix)))
+    except OSError:
+        return None
+
+
+def parse_list(data: bytes) -> SealedFiles | None:
+    """Return a list that was kept; None when it is damaged."""
+    try:
+        content = json.loads(data)
         files, stats = dict(content["files"]), dict(content["stats"])
         others = [dict(content[each]) for each in _NOTED if each in content]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
     sealed = (
         SealedFiles(files, stats, *others)
@@ -226,18 +249,42 @@ def _walk(root: str, below: str = "") -> Iterator[str]:
                 yield path
 
 
-def _described(
-    path: str, hash_of: HashOf, listed: str | None = None, stats: str | None = None
-) -> str:
+def _described(path: str, hash_of: HashOf, listed: str | None, stats: str | None) -> str:
     """Return what a path is; with the hash that was listed where it has the same stats."""
     found = os.lstat(path)
+    if listed and stats == stats_of(found) and stat.S_ISREG(found.st_mode):
+        return f"{stat.S_IMODE(found.st_mode):o} {listed.partition(' ')[2]}"
+    return described(path, found, hash_of)
+
+
+def described(path: str, found: os.stat_result, hash_of: HashOf = sha256_of) -> str:
+    """Return what the file or link at a path is, as in `Listed`; `found` is its own status."""
     if stat.S_ISLNK(found.st_mode):
         return f"-> {os.readlink(path)}"
-    mode = f"{stat.S_IMODE(found.st_mode):o}"
-    if listed and stats == _stats(found) and not listed.startswith("-> "):
-        return f"{mode} {listed.partition(' ')[2]}"
-    return f"{mode} {hash_of(path)}"
+    return f"{stat.S_IMODE(found.st_mode):o} {hash_of(path)}"
 
 
-def _stats(found: os.stat_result) -> str:
+def read_once(path: str) -> tuple[str, str, dict[str, str]]:
+    """Return what a file or link is, its stats, and its attributes, with few calls of the system.
+
+    Raises:
+        OSError: it cannot be read, or is something else.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        found = os.lstat(path)
+        return described(path, found), stats_of(found), {}
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no file", path)
+        content = sha256_of_open(handle, found.st_size)
+        return f"{stat.S_IMODE(found.st_mode):o} {content}", stats_of(found), attributes(handle)
+    finally:
+        os.close(handle)
+
+
+def stats_of(found: os.stat_result) -> str:
+    """Return the size, the time of the last change (ns) and the inode of a file."""
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"

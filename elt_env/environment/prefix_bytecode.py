@@ -39,8 +39,10 @@ def compile_prefix(
     say: Say,
     *,
     only: Collection[str] | None = None,
-) -> None:
+) -> dict[int, list[list[str]]]:
     """Compile every module of a prefix but those whose bytecode a conda package brings.
+
+    Returned are their sources by level of optimization, those together that are compiled together.
 
     That of conda's stays where it is as the package brings it and the interpreter takes it. It does
     not where linking wrote the prefix into the source, where the source has another time than the
@@ -71,6 +73,7 @@ def compile_prefix(
             say(f"bytecode: {number} modules of {len(wanted)} packages are compiled{note}")
     with writing(prefix.path):
         _record([each for path, each in brought.items() if path not in kept], prefix)
+    return modules
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def second_prefix(lock: Lock, tools: PrefixTools, say: Say) -> Iterator[Prefix]:
             *(tools.project, _Elsewhere(place), tools.conda, tools.linker),
             *(tools.host_channel, tools.installer, tools.files),
         )
-        second = Prefix(advance(lock, Stage.INSTALLED, again, say).path, lock)
+        second = Prefix(advance(lock, Stage.INSTALLED, again, say, anew=True).path, lock)
         complete(second, again, say)
         yield second
 

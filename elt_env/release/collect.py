@@ -46,6 +46,7 @@ _HALF_WRITTEN = re.compile(r"\.collected-.+|\..+[.-][a-z0-9_]{8}")
 _TREES = ("work", "cache/uv", "cache/pip")
 _ENTRIES: tuple[tuple[What, str, tuple[str, ...]], ...] = (
     ("bytecode", "of packages", ("bytecode/[!.]*/", "bytecode/*")),
+    ("notes", "of sealed prefixes", ("sealed/[!.]*",)),
     ("layers", "of bases that projects share", ("bases/[!.]*", "bases/blobs/sha256/*")),
 )
 # What saves time and costs little to make again. Unpacked packages share their files with prefixes,
@@ -54,7 +55,7 @@ _LASTING: tuple[tuple[What, str, tuple[str, ...]], ...] = (
     ("conda packages", "unpacked", ("conda/pkgs/[!.]*/",)),
     ("pages", "of indexes and channels", ("pages/[!.]*", "pages/metadata/*", "conda/repodata/*")),
 )
-_OF_CACHE = ("bases", "bytecode", "conda", "pages", "wheels")
+_OF_CACHE = ("bases", "bytecode", "conda", "pages", "sealed", "wheels")
 
 
 def collect(

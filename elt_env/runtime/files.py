@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from elt_env.errors import StorageError
-from elt_env.runtime.input_files import open_file
+from elt_env.runtime.input_files import open_handle
 from elt_env.runtime.limits import MOST_ARCHIVE_BYTES
 
 _CHUNK = 1 << 20
@@ -100,15 +100,25 @@ def sha256_of(path: str | Path) -> str:
     Raises:
         OSError: it cannot be read, or is no file.
     """
-    digest = hashlib.sha256()
-    with open_file(path) as file:
-        handle = file.fileno()
-        size = os.fstat(handle).st_size
-        if size > MOST_ARCHIVE_BYTES:
-            return ""
-        # No larger a buffer than the file needs: most of them are small, and there are many.
-        while chunk := os.read(handle, min(size + 1, _CHUNK)):
-            digest.update(chunk)
+    handle = open_handle(path)
+    try:
+        return sha256_of_open(handle, os.fstat(handle).st_size)
+    finally:
+        os.close(handle)
+
+
+def sha256_of_open(handle: int, size: int) -> str:
+    """Return the sha256 of a file of `size` bytes that is open; see `sha256_of`."""
+    if size > MOST_ARCHIVE_BYTES:
+        return ""
+    digest, taken = hashlib.sha256(), 0
+    # No larger a buffer than the file needs: most of them are small, and there are many.
+    most = min(size + 1, _CHUNK)
+    while chunk := os.read(handle, most):
+        digest.update(chunk)
+        taken += len(chunk)
+        if taken >= size and len(chunk) < most:  # there is no more, and nothing is read for it
+            break
     return digest.hexdigest()
 
 

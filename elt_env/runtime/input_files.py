@@ -24,7 +24,16 @@ _KINDS = {
 
 
 def open_file(path: str | Path) -> BufferedReader:
-    """Open a file of any size to read it; of `/dev/null`, people's name for "none", nothing comes.
+    """Open a file of any size to read it; see `open_handle`.
+
+    Raises:
+        OSError: as `open_handle`.
+    """
+    return open(open_handle(path), "rb")  # a descriptor, for the caller to close
+
+
+def open_handle(path: str | Path) -> int:
+    """Return a descriptor to read a file; of `/dev/null`, people's name for "none", nothing comes.
 
     It never waits for a writer, whatever `path` is.
 
@@ -39,7 +48,7 @@ def open_file(path: str | Path) -> BufferedReader:
         raise
     state = os.fstat(handle)
     if stat.S_ISREG(state.st_mode) or _is_null(state):
-        return open(handle, "rb")  # noqa: PTH123  # a descriptor, for the caller to close
+        return handle
     os.close(handle)
     raise _no_file(state.st_mode, path)
 

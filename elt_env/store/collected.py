@@ -13,6 +13,7 @@ What = Literal[
     "archives",
     "conda packages",
     "bytecode",
+    "notes",
     "pages",
     "leftover",
 ]

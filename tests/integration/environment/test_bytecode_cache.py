@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.environment.build import changed_since_sealed, ensure_prefix
+from elt_env.environment.build import advance, changed_since_sealed, ensure_prefix
 from elt_env.environment.bytecode_cache import BytecodeCache
 from elt_env.environment.damage import Damage
 from elt_env.environment.file_list import list_prefix
-from elt_env.environment.prefix import Prefix
+from elt_env.environment.prefix import Prefix, Stage
 from elt_env.environment.prefix_bytecode import compile_prefix
 from elt_env.lockfile.document import Lock
 from elt_env.project.cache_home import CacheHome, sealed
@@ -91,7 +91,8 @@ def test_another_prefix_of_the_lock_gets_the_same_from_the_cache(
     toolbox = shared_sample.toolbox(built.path.parents[2])
     said: list[str] = []
     elsewhere = replace(toolbox, store=Store(tmp_path / "another"))
-    other = ensure_prefix(built.lock, elsewhere, lambda line, *_: said.append(line)).path
+    say = lambda line, *_: said.append(line)  # noqa: E731
+    other = advance(built.lock, Stage.READY, elsewhere, say, anew=True).path
 
     before, every = _compiled_before(said)
     wanted, found = _bytecode(built.path), _bytecode(other)
