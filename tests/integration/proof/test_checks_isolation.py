@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,52 +55,28 @@ def test_a_hostile_caller_changes_nothing(
     assert "none foreign" in found.detail
 
 
-def test_pythonpath_of_the_caller_is_named(
-    prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leak(monkeypatch, "PYTHONPATH")
-
-    found = look(prefix, toolbox)
-
-    assert found.status == "failed"
-    assert "modules, which is outside the prefix" in found.detail
-    assert "the caller's PYTHONPATH reached the tool" in found.detail
-
-
-def test_a_library_path_of_the_caller_is_named(
-    prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leak(monkeypatch, "LD_LIBRARY_PATH")
-
-    found = look(prefix, toolbox)
-
-    assert found.status == "failed"
-    assert "caller's LD_LIBRARY_PATH" in found.detail or "libpython" in found.detail
-
-
-def test_a_program_first_on_path_is_named(
-    prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leak(monkeypatch, "PATH")
-
-    found = look(prefix, toolbox)
-
-    assert found.status == "failed"
-    assert "'alpha' is found at" in found.detail
-    assert "before the prefix's own" in found.detail
-
-
-@pytest.mark.parametrize("variable", ["PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET"])
-def test_any_other_variable_is_named(
-    variable: str, prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("PYTHONPATH", "(?s)modules, which is outside the prefix.*PYTHONPATH reached the tool"),
+        # Without its library or its standard library, the interpreter may not even start.
+        ("LD_LIBRARY_PATH", "caller's LD_LIBRARY_PATH|libpython"),
+        ("PATH", "'alpha' is found at .* before the prefix's own"),
+        ("PYTHONHOME", "caller's PYTHONHOME reached|does not start"),
+        ("VIRTUAL_ENV", "caller's VIRTUAL_ENV reached"),
+        ("CONDA_PREFIX", "caller's CONDA_PREFIX reached"),
+        ("PIP_TARGET", "caller's PIP_TARGET reached"),
+    ],
+)
+def test_what_the_caller_has_set_is_named(
+    variable: str, told: str, prefix: Prefix, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leak(monkeypatch, variable)
 
     found = look(prefix, toolbox)
 
     assert found.status == "failed"
-    # Without its standard library, the interpreter does not even start.
-    assert f"caller's {variable} reached" in found.detail or "does not start" in found.detail
+    assert re.search(told, found.detail)
 
 
 def test_the_user_site_is_named(
