@@ -27,6 +27,11 @@ class EltEnvError(Exception):
         self.problem = problem.rstrip()
         self.remedy = remedy.rstrip()
 
+    @property
+    def headline(self) -> str:
+        """The first line of the problem."""
+        return self.problem.partition("\n")[0]
+
     def __str__(self) -> str:
         return f"{self.problem}\n  -> {self.remedy}"
 

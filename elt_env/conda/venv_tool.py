@@ -15,6 +15,7 @@ from elt_env.errors import CondaUnsatisfiableError, InputError
 from elt_env.lockfile.document import Package, machine_python
 from elt_env.lockfile.foreign.document import ForeignArchive
 from elt_env.machine.process import Say, unheard
+from elt_env.package.target import minor_of
 from elt_env.python.interpreters import find_for_venv, for_venvs
 from elt_env.python.venv_base import make_venv
 from elt_env.spec.conda_spec import CondaSpec
@@ -173,7 +174,7 @@ class Venv:
             StorageError: the disk is full or not writable.
         """
         del requested
-        minor = ".".join(packages[0].version.split(".")[:2])
+        minor = minor_of(packages[0].version)
         base = find_for_venv(minor, self._named)
         say(f"venv: of {base.executable}, Python {base.version}")
         make_venv(base, prefix, self._limit)

@@ -45,7 +45,7 @@ from elt_env.lockfile.foreign.read import LockFile
 from elt_env.lockfile.lock_faults import faults
 from elt_env.machine.process import Say
 from elt_env.package.names import normalize
-from elt_env.package.target import Target
+from elt_env.package.target import Target, minor_of
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.project import Project
 from elt_env.project.unlisted import remember
@@ -232,7 +232,7 @@ class _Adoption:
         found = self.tools.conda.described(tuple(dict.fromkeys(archives)), self.say)
         packages = with_required_by(found)
         minor = next((each.version for each in packages if each.name == "python"), "")
-        if ".".join(minor.split(".")[:2]) != self.target.python:
+        if minor_of(minor) != self.target.python:
             sources = " and ".join(half.source for half in halves)
             raise InputError(
                 f"{sources} has {f'Python {minor}' if minor else 'no Python'}, and the lock is to "

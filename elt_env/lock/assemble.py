@@ -12,7 +12,6 @@ from packaging.version import Version
 from elt_env.conda import CondaTool
 from elt_env.errors import IndexUnreachableError
 from elt_env.index.project_page import ProjectPage
-from elt_env.lock.diff_facts import one_line
 from elt_env.lock.directs import locked_directs
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.negotiate import Agreement
@@ -25,6 +24,7 @@ from elt_env.lockfile.document import Bound, HeldBack, Lock, Package
 from elt_env.machine.process import Say
 from elt_env.pip import Resolver
 from elt_env.runtime.files import sha256_of
+from elt_env.runtime.texts import one_line
 
 if TYPE_CHECKING:
     from elt_env.index.download import Downloads

@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from elt_env.index.project_page import ProjectPage
 from elt_env.lockfile.changes import is_older
 
-_LONGEST = 200  # characters of a reason or an address that are of use to a reader
+_LONGEST = 200  # characters of an address
 
 # https://packaging.python.org/en/latest/specifications/well-known-project-urls/ lists the first
 # four as one, the comprehensive changelog, and release notes as curated.
@@ -55,12 +55,6 @@ def _parsed(version: str) -> Version | None:
 
 def _order(one: str, other: str) -> int:
     return is_older(other, one) - is_older(one, other)
-
-
-def one_line(text: str) -> str:
-    """Return a text that anybody may have written as one short line of printable characters."""
-    words = " ".join(text.split())
-    return "".join(each for each in words if each.isprintable())[:_LONGEST]
 
 
 def changelog(project_urls: Iterable[str]) -> str | None:

@@ -15,7 +15,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.environment.startup import new_startup, startup_in_archives
 from elt_env.errors import EltEnvError, NetworkError, StorageError, ToolError
 from elt_env.index.project_page import ProjectPage
-from elt_env.lock.diff_facts import changelog, offered_versions, one_line, skipped
+from elt_env.lock.diff_facts import changelog, offered_versions, skipped
 from elt_env.lock.diff_report import (
     DiffReport,
     ExplainedChange,
@@ -33,6 +33,7 @@ from elt_env.lockfile.changes import Change, compare
 from elt_env.lockfile.document import Lock, Manager, Package
 from elt_env.machine.indexes import Indexes
 from elt_env.machine.process import Say
+from elt_env.runtime.texts import one_line
 from elt_env.store.locks import Store
 
 if TYPE_CHECKING:

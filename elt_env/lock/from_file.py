@@ -197,9 +197,7 @@ def _lock_first(
             locked = lock(target, tools, say)
         except UnsatisfiableError as error:
             if project is not candidates[-1]:
-                say(
-                    f"{target.name} cannot be had: {error.problem.splitlines()[0]}", logging.WARNING
-                )
+                say(f"{target.name} cannot be had: {error.headline}", logging.WARNING)
             refused = refused or error
             continue
         remember(project.documents, name, known)

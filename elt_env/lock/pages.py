@@ -138,7 +138,7 @@ class Pages:
             self._unknown |= asked.keys()
             self._say(
                 "which versions there are, and for which Pythons, is not known, so that "
-                f"the newest may not be found: {error.problem.splitlines()[0]}",
+                f"the newest may not be found: {error.headline}",
                 logging.WARNING,
             )
             return {}

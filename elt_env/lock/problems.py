@@ -67,7 +67,7 @@ def host_problem(question: LockRequest, tools: LockTools, say: Say) -> JointProb
     except ToolError as error:
         python = f"{question.target.python}.0"
         say(
-            f"{error.problem.splitlines()[0]} What follows is about Python {python}.",
+            f"{error.headline} What follows is about Python {python}.",
             logging.WARNING,
         )
     return JointProblem(question, python, tools, say, None, asked)

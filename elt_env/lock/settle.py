@@ -51,7 +51,7 @@ def settled(problem: JointProblem, choice: Choice, say: Say) -> CondaAnswer | No
         try:
             packages = solve_within(problem, limits, say)
         except CondaUnsatisfiableError as error:
-            say(f"negotiation: conda refuses a choice: {error.problem.splitlines()[0]}")
+            say(f"negotiation: conda refuses a choice: {error.headline}")
             continue
         found = clashes(problem, packages, choice)
         if learn_clashes(problem, found):

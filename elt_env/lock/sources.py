@@ -261,7 +261,7 @@ def _names_on(
     except NetworkError as error:
         if policy.index_policy == "strict":
             raise
-        first = error.problem.splitlines()[0]
+        first = error.headline
         say(
             f"whether another channel has names that are taken is not known: {first}",
             logging.WARNING,
@@ -302,7 +302,7 @@ def _having(
     except NetworkError as error:
         if policy.index_policy == "strict":
             raise
-        first = error.problem.splitlines()[0]
+        first = error.headline
         say(
             f"whether another index has names that are taken is not known: {first}", logging.WARNING
         )

@@ -273,7 +273,7 @@ def _problems(question: LockRequest, tools: LockTools, say: Say) -> Iterator[Joi
         if tools.project.policy.channel_fallback == "none":
             raise
         say(
-            f"{error.problem.splitlines()[0]}; taking the HOST CHANNEL in its place",
+            f"{error.headline}; taking the HOST CHANNEL in its place",
             logging.WARNING,
         )
         if not all(is_distribution(each.name) for each in question.spec.conda):

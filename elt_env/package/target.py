@@ -22,6 +22,11 @@ _TARGET = re.compile(
 )
 
 
+def minor_of(version: str) -> str:
+    """Return the minor of a Python version, as in `3.11.7` -> `3.11`."""
+    return ".".join(version.split(".")[:2])
+
+
 @dataclass(frozen=True, order=True)
 class Target:
     """An environment at one Python minor on one platform, written `elt@3.11`.

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 
 from elt_env.errors import ToolError
 from elt_env.machine.process import end_of, run
+from elt_env.package.target import minor_of
 from elt_env.python.interpreters import Interpreter
 from elt_env.runtime.files import sha256_of, write_atomically
 from elt_env.runtime.input_files import read_stored_text
@@ -76,7 +77,7 @@ class VenvBase:
 
     @property
     def _minor(self) -> str:
-        return ".".join(self.version.split(".")[:2])
+        return minor_of(self.version)
 
 
 def make_venv(base: Interpreter, place: Path, limit: float) -> None:

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def one_line(text: str, most: int = 200) -> str:
+    """Return a text that anybody may have written as one short line of printable characters."""
+    words = " ".join(text.split())
+    return "".join(each for each in words if each.isprintable())[:most]
+
+
 def first_of(items: Sequence[object], most: int, between: str = ", ") -> str:
     """Return the first of many items, and how many more there are.
 

@@ -17,6 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from elt_env.package.names import normalize
 from elt_env.package.platform import platform_of
+from elt_env.package.target import minor_of
 from elt_env.spec.faults import WrittenError
 
 _EXTRA = re.compile(r'\bextra\s*==\s*"([^"]*)"')
@@ -33,7 +34,7 @@ def applies(requirement: Requirement, python: str, extras: Iterable[str] = ()) -
     machine = {name: str(value) for name, value in default_environment().items()}
     platform = platform_of(python)
     machine |= platform.markers if platform else {}
-    minor = ".".join(python.split(".")[:2])
+    minor = minor_of(python)
     asked = {**machine, "python_version": minor, "python_full_version": str(python)}
     return any(marker.evaluate({**asked, "extra": each}) for each in ("", *extras))
 

@@ -10,7 +10,7 @@ from elt_env.errors import ChannelUnreachableError
 from elt_env.machine.platform import target_here
 from elt_env.package.canonical import digest_of
 from elt_env.package.names import normalize
-from elt_env.package.target import Target
+from elt_env.package.target import Target, minor_of
 from elt_env.project.project import Project
 from elt_env.python.interpreters import list_interpreters
 from elt_env.runtime.clock import Clock
@@ -71,7 +71,7 @@ def look_at_minors(
     for each in new_minors(
         tracked, offer.pythons, _rules(environment, offer, tools.project, tools.store.now)
     ):
-        minor = ".".join(each.version.split(".")[:2])
+        minor = minor_of(each.version)
         name = f"{environment}@{minor}"
         fingerprint = digest_of([name, each.version])
         if not each.usable:

@@ -179,7 +179,7 @@ def _without_interpreter(
 ) -> Look:
     """Return what can be said of a Python that cannot be had here: about pip's half alone."""
     python = f"{question.target.python}.0"
-    reason = error.problem.partition("\n")[0]
+    reason = error.headline
     missing = Blocker("interpreter missing", (f"python {question.target.python}",), reason)
     say(f"readiness: {error.problem}", logging.WARNING)
     say(f"readiness: asking pip's half alone about Python {python}")

@@ -9,6 +9,7 @@ import httpx
 
 from elt_env.errors import InputError, RegistryError
 from elt_env.runtime.limits import load_json
+from elt_env.runtime.texts import one_line
 
 _SHOWN = 300
 _AGAIN = "then run the same command again; what was sent is not sent twice."
@@ -55,9 +56,7 @@ def read_said(status: int, body: bytes, mask: Callable[[str], str]) -> RegistryA
         words = "; ".join(str(each.get("message") or each.get("code")) for each in errors)
     except (ValueError, KeyError, TypeError, AttributeError):
         return RegistryAnswer(status, (), "")
-    line = " ".join(mask(words).split())
-    printable = "".join(each for each in line if each.isprintable())
-    return RegistryAnswer(status, codes, printable[:_SHOWN])
+    return RegistryAnswer(status, codes, one_line(mask(words), _SHOWN))
 
 
 def refusal(

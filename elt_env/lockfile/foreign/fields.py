@@ -17,6 +17,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from elt_env.errors import InputError
 from elt_env.lockfile.foreign.document import ForeignFile, ForeignPackage, Wanted
+from elt_env.package.target import minor_of
 from elt_env.runtime.limits import MOST_DEPTH, load_json, load_toml
 from elt_env.runtime.texts import first_of
 from elt_env.spec.direct import DirectRequirement, parse_direct
@@ -294,7 +295,7 @@ def require_python(bound: SpecifierSet | None, wanted: Wanted, source: str) -> N
         InputError: it is for others.
     """
     if bound is not None and not bound.contains(wanted.python, prereleases=True):
-        minor = ".".join(wanted.python.split(".")[:2])
+        minor = minor_of(wanted.python)
         raise InputError(
             f"{source} is for Python {bound}, and not for {wanted.python}.",
             f"Name a Python that it is for, in place of the {minor} behind the @ of --as.",

@@ -31,6 +31,7 @@ from elt_env.lockfile.foreign.fields import (
     unusable,
 )
 from elt_env.package.names import normalize
+from elt_env.package.target import minor_of
 
 _WHAT = "a pylock.toml"
 
@@ -77,7 +78,7 @@ def _select(lock: Pylock, source: str, wanted: Wanted) -> ForeignLock:
 def _is_wanted(package: Package, lock: Pylock, wanted: Wanted) -> bool:
     if package.marker is None:
         return True
-    minor = ".".join(wanted.python.split(".")[:2])
+    minor = minor_of(wanted.python)
     groups = frozenset({*(lock.default_groups or ()), *wanted.groups})
     environment: dict[str, Any] = {
         **default_environment(),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from elt_env.index.project_page import IndexFile, ProjectPage
-from elt_env.lock.diff_facts import changelog, offered_versions, one_line, skipped
+from elt_env.lock.diff_facts import changelog, offered_versions, skipped
 from elt_env.lockfile.changes import is_older
 from tests.support.locks import INDEX, versions
 
@@ -103,15 +103,3 @@ def test_the_comprehensive_changelog_comes_before_release_notes() -> None:
 )
 def test_what_is_no_link_to_follow_is_no_changelog(fields: list[str]) -> None:
     assert changelog(fields) is None
-
-
-@given(st.text())
-def test_a_reason_is_one_printable_line(text: str) -> None:
-    line = one_line(text)
-    assert line.isprintable()
-    assert len(line) <= 200
-    assert "".join(line.split()) in "".join(filter(str.isprintable, "".join(text.split())))
-
-
-def test_a_reason_keeps_its_words() -> None:
-    assert one_line("Broken\n  wheel:\tsee \x1b[31m#12") == "Broken wheel: see [31m#12"
