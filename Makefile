@@ -54,7 +54,7 @@ ui: setup ## the web UI on http://127.0.0.1:3000 (PORT=8080 for another)
 	@$(DAGSTER) dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
 bench: .venv/.ready ## all that has a budget, beside what else there is, on what is built
-	@$(BIN)/python -m benchmarks.run && $(BIN)/python -m benchmarks.growth --plots docs/plots
+	@$(BIN)/python -m benchmarks.run --json docs/plots/figures.json --plots docs/plots && $(BIN)/python -m benchmarks.growth --plots docs/plots
 
 bench-check: .venv/.ready ## the same, and fail where a budget is not met
 	@$(BIN)/python -m benchmarks.run --check

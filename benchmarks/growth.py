@@ -9,8 +9,6 @@ started programs included, each the least of its rounds: what else a machine doe
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +18,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmarks.pack import built, positive, print_line
+from benchmarks.plots import new_plot, save
+from benchmarks.side_by_side import processor_seconds
+from benchmarks.subject import built, positive, print_line
 from elt_env.environment.build import ensure_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import EltEnvError
@@ -38,7 +38,6 @@ _PYTHONS = '["3.10", "3.11", "3.12"]'
 _RELEASES = (1, 1000, 5000)
 _PARTS = (2, 6, 1000)  # requested packages of pip's half, from the first on
 _SPEC = "name: env\nchannels: [conda-forge]\ndependencies: [python, pip]\n"
-_SCRIPT = re.compile(rb"<script.*?</script>", re.DOTALL)
 
 Work = Callable[[], None]
 
@@ -87,19 +86,14 @@ def measure_all(
         taken: dict[int, list[float]] = {size: [] for size in series.sizes}
         for _ in range(rounds):
             for size, work in series.sizes.items():
-                before = _processor_seconds()
+                before = processor_seconds()
                 work()
-                taken[size].append(_processor_seconds() - before)
+                taken[size].append(processor_seconds() - before)
         least = {size: min(seconds) for size, seconds in taken.items()}
         found.setdefault(series.of, {})[series.name] = least
         told = ", ".join(f"{seconds:.2f} s with {size:,}" for size, seconds in least.items())
         say(f"{series.name}: {told} {series.of}")
     return found
-
-
-def _processor_seconds() -> float:
-    found = os.times()
-    return found.user + found.system + found.children_user + found.children_system
 
 
 def draw(found: Mapping[str, Mapping[str, Mapping[int, float]]], directory: Path) -> None:
@@ -108,35 +102,25 @@ def draw(found: Mapping[str, Mapping[str, Mapping[int, float]]], directory: Path
     Raises:
         StorageError: it cannot be written.
     """
-    import pygal
-    from pygal.style import CleanStyle
-
-    # It adds one without `find_spec`, of which Python warns at each later import.
-    sys.meta_path[:] = [each for each in sys.meta_path if hasattr(each, "find_spec")]
     for of, lines in found.items():
-        plot = pygal.XY(
-            js=(),
-            no_prefix=True,
-            width=640,
-            height=360,
+        highest = max(max(each.values()) for each in lines.values())
+        plot = new_plot(
+            "XY",
             include_x_axis=True,
-            legend_at_bottom=True,
             x_title=of,
             y_title="seconds of the processor",
-            range=(0, max(max(each.values()) for each in lines.values()) * 1.1),
-            style=CleanStyle(font_family="sans-serif"),
+            range=(0, highest * 1.1),
         )
         for name, seconds in lines.items():
             plot.add(name, sorted(seconds.items()))
-        # What a page would do with a plot is another in every run, and nobody's here.
-        write_atomically(directory / f"{of}.svg", _SCRIPT.sub(b"", plot.render()))
+        save(plot, directory / f"{of}.svg")
 
 
 def _series(prefix: Prefix, tools: Tools, place: Path) -> tuple[Series, ...]:
     name = prefix.lock.target.name
-    many = {each: _project_of(each, place / f"environments-{each}") for each in _ENVIRONMENTS}
+    many = {each: project_of(each, place / f"environments-{each}") for each in _ENVIRONMENTS}
     old = {
-        each: _project_with(each, prefix.lock, tools, place / f"releases-{each}")
+        each: project_with(each, prefix.lock, tools, place / f"releases-{each}")
         for each in _RELEASES
     }
     locks = {len(each.packages): each for each in _smaller_locks(prefix.lock)}
@@ -170,7 +154,7 @@ def _program(place: Path, arguments: Sequence[str]) -> Work:
     return work
 
 
-def _project_of(number: int, place: Path) -> Path:
+def project_of(number: int, place: Path) -> Path:
     """Return a project with so many environments, each for three Pythons."""
     lines = ["[tool.elt-env]", 'home = ".elt_env"', "warehouse = false"]
     for each in range(number):
@@ -182,7 +166,7 @@ def _project_of(number: int, place: Path) -> Path:
     return place
 
 
-def _project_with(number: int, lock: Lock, tools: Tools, place: Path) -> Path:
+def project_with(number: int, lock: Lock, tools: Tools, place: Path) -> Path:
     """Return a project whose store has a lock, and that many releases of others before it."""
     root, home = tools.project.root, place / ".elt_env"
     place.mkdir()

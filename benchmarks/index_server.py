@@ -1,9 +1,10 @@
 """An index of 1,000 projects on this machine, in a process of its own, which counts what it sends.
 
-    python -m benchmarks.index_server
+    python -m benchmarks.index_server DIRECTORY
 
-It prints its port, and ends with its standard input. Each project has a page as one of PyPI that
-was released every month for some years; who has it is not sent it again (RFC 9110, section 13).
+It serves the directory at `/files`, prints its port, and ends with its standard input. Each project
+has a page as one of PyPI that was released every month for some years; who has it is not sent it
+again (RFC 9110, section 13).
 What was sent, headers included, is told at `/sent`.
 """
 
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 PROJECTS = 1000
 VERSIONS = 30
@@ -37,9 +39,9 @@ def file_name(number: int, version: int, ending: str = _ENDINGS[0]) -> str:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """Yield the server's URL while it serves; projects are below `/simple`."""
-    command = [sys.executable, "-m", "benchmarks.index_server"]
+def serving(directory: Path) -> Iterator[str]:
+    """Yield the server's URL while it serves; projects are below `/simple`, files in `/files`."""
+    command = [sys.executable, "-m", "benchmarks.index_server", str(directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:  # noqa: S603
         assert server.stdout is not None  # noqa: S101  # it was asked for
         try:
@@ -67,7 +69,8 @@ def _page(number: int) -> bytes:
 
 
 class _Index:
-    def __init__(self) -> None:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._pages = {f"/simple/{project(n)}/": _page(n) for n in range(PROJECTS)}
         self._sent = 0
 
@@ -89,6 +92,9 @@ class _Index:
 
     def _answer(self, path: str, head: str) -> bytes:
         body = str(self._sent).encode() if path == "/sent" else self._pages.get(path)
+        file = self._directory / path.rpartition("/")[2]
+        if path.startswith("/files/") and file.is_file():
+            body = file.read_bytes()
         if body is None:
             return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
         tag = f'ETag: "{hashlib.sha256(body).hexdigest()[:16]}"\r\n'
@@ -99,4 +105,4 @@ class _Index:
 
 
 if __name__ == "__main__":
-    asyncio.run(_Index().serve())
+    asyncio.run(_Index(Path(sys.argv[1])).serve())

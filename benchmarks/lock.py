@@ -1,92 +1,90 @@
-"""How long it takes to lock, side by side with one resolve of the same requirements by pip's side.
-
-    python -m benchmarks.lock [PROJECT] [--target elt@3.11] [--rounds 3]
-
-Both ask for everything anew, in turns, with warm caches, and each is told by its fastest round. The
-floor is one `uv pip compile` of the requirements of both halves, which knows nothing of conda. What
-is current in the project stays so.
-"""
+"""The lock of both halves, beside one resolve of the same requirements by each resolver."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.pack import positive, print_line
-from benchmarks.side_by_side import Contender, measure, table
+from benchmarks.side_by_side import Contender, program
 from elt_env.environment.build import require_lock
-from elt_env.errors import EltEnvError
 from elt_env.lock.candidate import find_candidate
 from elt_env.lock.joint import common_request
+from elt_env.lock.make import lock
 from elt_env.lock.request import ask
 from elt_env.lock.solve import as_requirement
-from elt_env.machine.process import Say, unheard
-from elt_env.package.platform import this_platform
-from elt_env.package.target import Target, parse_target
-from elt_env.project.settings import open_project
-from elt_env.tools import Tools, open_tools
+from elt_env.lockfile import conda_lock
+from elt_env.machine.process import unheard
+from elt_env.package.target import Target
+from elt_env.tools import Tools
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print a table, and return the exit code."""
-    parser = argparse.ArgumentParser("python -m benchmarks.lock", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("project", nargs="?", type=Path, default=Path.cwd())
-    parser.add_argument("--target", default="elt@3.11", help="one that is locked")
-    parser.add_argument("--rounds", type=positive, default=3)
-    options = parser.parse_args(arguments)
-    try:
-        tools = open_tools(open_project(options.project), options.target.partition("@")[0])
-        target = parse_target(options.target, this_platform())
-        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-            report(target, tools, options.rounds, Path(scratch), print_line)
-    except EltEnvError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
-
-
-def report(target: Target, tools: Tools, rounds: int, scratch: Path, say: Say) -> None:
-    """Say how long each contender takes.
-
-    Raises:
-        InputError: the target is not locked.
-    """
-    locked = require_lock(target, tools.store)
-    results = measure(contenders(target, tools), rounds, scratch, say)
-    say(f"{target}: {len(locked.conda)} conda and {len(locked.pip)} pip packages")
-    for line in table(results):
-        say(line)
+FLOOR, UPGRADED, KEPT = "uv pip compile", "lock, all may be upgraded", "lock, unchanged"
+_PEERS = {"pip": "pip", "pip-tools": "pip-compile", "poetry": "poetry"}
 
 
 def contenders(target: Target, tools: Tools) -> tuple[Contender, ...]:
-    """Return the floor and this project's lock of both halves."""
+    """Return the floor, which knows nothing of conda, this project's lock, and peers."""
+    peers = (
+        Contender(f"lock, {name}", _resolve(target, tools, name), needs=(needs,))
+        for name, needs in _PEERS.items()
+    )
     return (
-        Contender("floor: one uv pip compile", lambda _: _compile(target, tools)),
-        Contender("elt-env, all may be upgraded", lambda _: _lock(target, tools)),
+        Contender(FLOOR, _resolve(target, tools, "uv")),
+        Contender(UPGRADED, lambda _: _find(target, tools)),
+        Contender(KEPT, lambda _: _keep(target, tools)),
+        *peers,
+        Contender("conda create --dry-run", _solve(target, tools), needs=("conda",)),
     )
 
 
-def _compile(target: Target, tools: Tools) -> int:
-    locked = require_lock(target, tools.store)
-    question = ask(target, tools.project.spec(target.environment), tools.policy, tools.store.now)
-    conda = map(as_requirement, question.spec.conda)
-    request = common_request(question, locked.python.version, tools.policy)
-    asked = (*question.pip, *conda)
-    bounds = question.spec.constraints
-    request = replace(request, requirements=asked, bounds=bounds, fresh=True)
-    tools.resolver.resolve(request, unheard)
-    return 0
+def _resolve(target: Target, tools: Tools, name: str) -> Callable[[Path], int]:
+    def work(_place: Path) -> int:
+        found, resolver = (
+            require_lock(target, tools.store),
+            tools.resolver_named(name, tools.indexes),
+        )
+        question = ask(
+            target, tools.project.spec(target.environment), tools.policy, tools.store.now
+        )
+        conda = map(as_requirement, question.spec.conda)
+        request = common_request(question, found.python.version, tools.policy)
+        asked, bounds = (*question.pip, *conda), question.spec.constraints
+        request = replace(request, requirements=asked, bounds=bounds, fresh=True)
+        resolver.resolve(request, unheard)
+        return 0
+
+    return work
 
 
-def _lock(target: Target, tools: Tools) -> int:
+def _find(target: Target, tools: Tools) -> int:
     find_candidate(target, tools, unheard, upgrade=None)
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _keep(target: Target, tools: Tools) -> int:
+    lock(target, tools, unheard)
+    return 0
+
+
+def _solve(target: Target, tools: Tools) -> Callable[[Path], int]:
+    def work(place: Path) -> int:
+        found = require_lock(target, tools.store)
+        channels = [part for each in found.channels for part in ("-c", each)]
+        wanted = [f"{each.name}={each.version}" for each in found.conda if each.requested]
+        command = ["conda", "create", "--dry-run", "-y", "-q", "--override-channels", *channels]
+        return program([*command, "-p", place / "nowhere", *wanted], place)(place)
+
+    return work
+
+
+def link_with_conda(target: Target, tools: Tools) -> Callable[[Path], int]:
+    """Return the work of conda itself: it makes a prefix of conda's half of the lock."""
+
+    def work(place: Path) -> int:
+        explicit = place / "explicit.txt"
+        explicit.write_text(conda_lock.render(require_lock(target, tools.store)), encoding="utf-8")
+        return program(
+            ["conda", "create", "-y", "-q", "-p", place / "conda", "--file", explicit], place
+        )(place)
+
+    return work

@@ -1,9 +1,10 @@
-"""All that has a budget, measured in one run: a table, JSON, and what falls short.
+"""All that has a budget, measured in one run beside its peers: a table, JSON and plots.
 
     python -m benchmarks.run [PROJECT] [--target elt@3.11] [--rounds 5] [--only build] [--json FILE]
 
 What is compared takes turns on the same inputs, and is told by its median and its spread. A budget
-is a ratio to the floor of its group, or seconds beyond it. Peers that are not installed are named.
+is a ratio to something else of the run, or seconds beyond it. Peers that are not here are named.
+It measures what is built and released: run `make run` first.
 """
 
 from __future__ import annotations
@@ -11,62 +12,98 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any
+from typing import Any, Literal
 
-from benchmarks import lock as locking
-from benchmarks.pack import Ours, built, peers, positive, print_line
-from benchmarks.side_by_side import Contender, Result, extent, measure
-from elt_env.environment.build import ensure_prefix
-from elt_env.environment.prefix import Prefix
+from benchmarks.groups import GROUPS, Group
+from benchmarks.plots import bars
+from benchmarks.side_by_side import Result, extent, measure
+from benchmarks.subject import built, positive, print_line
 from elt_env.errors import EltEnvError
-from elt_env.machine.process import Say, unheard
+from elt_env.machine.process import Say
 from elt_env.runtime.files import write_atomically
-from elt_env.store.locks import Store
-from elt_env.tools import Tools
 
-_LIMIT = 3600.0  # seconds for one program
+Unit = Literal["cpu", "wall", "size"]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a contender may take.
+    """What may be taken.
 
     Attributes:
-        of: the contender.
+        what: the row of the table of budgets.
+        of: the contenders whose medians are added up.
+        most: how many times the floor's median; without a floor, or `beyond` it, how much.
         floor: what it is compared with.
-        most: how many times the floor's median, or with `beyond` how many seconds more.
+        unit: seconds of the processor, of the clock, or bytes.
     """
 
-    of: str
-    floor: str
+    what: str
+    of: tuple[str, ...]
     most: float
+    floor: str = ""
+    unit: Unit = "cpu"
     beyond: bool = False
 
-    def figure(self, medians: Mapping[str, float]) -> float:
-        """Return what was measured, in the unit of `most`."""
-        taken, floor = medians[self.of], medians[self.floor]
-        return taken - floor if self.beyond else taken / floor
+    def figure(self, results: Mapping[str, Result]) -> float | None:
+        """Return what was measured, in the unit of `most`; None where something of it was not."""
+        if not results.keys() >= {*self.of, *filter(None, [self.floor])}:
+            return None
+        taken = sum(results[each].median(self.unit) for each in self.of)
+        floor = results[self.floor].median(self.unit) if self.floor else 0.0
+        return taken / floor if self.floor and not self.beyond else taken - floor
 
-    def told(self, figure: float) -> str:
+    def told(self, figure: float | None) -> str:
         """Return the figure and the budget in a line."""
-        unit = "s beyond" if self.beyond else "times"
+        if figure is None:
+            return f"{'not measured':<12} {self.what}"
         state = "ok" if figure <= self.most else "FALLS SHORT"
-        return f"{state:<12} {figure:6.2f} of {self.most:.2f} {unit} {self.floor}: {self.of}"
+        relation = f" {'beyond' if self.beyond else 'times'} {self.floor}" if self.floor else ""
+        return f"{state:<12} {self.what}: {figure:,.2f} of {self.most:,.2f} {self.unit}{relation}"
 
 
-@dataclass(frozen=True)
-class Group:
-    """What is compared on the same input."""
+def _commands(*budgets: tuple[str, str, float]) -> tuple[Budget, ...]:
+    return tuple(Budget(of, (of,), most, floor, beyond=True) for of, floor, most in budgets)
 
-    contenders: tuple[Contender, ...]
-    budgets: tuple[Budget, ...]
+
+_RELEASE = ("lock, all may be upgraded", "prefix, one changed", "image, one changed")
+_NOTHING_NEW = "elt_build, nothing new"
+BUDGETS = (
+    Budget("joint lock", ("lock, all may be upgraded",), 0.5, "uv pip compile", "wall"),
+    Budget("joint lock", ("lock, all may be upgraded",), 2.0, "uv pip compile"),
+    Budget("unchanged lock", ("lock, unchanged",), 0.3),
+    Budget("build, warm caches", ("prefix, warm caches",), 3.0, "cp -al"),
+    Budget("build, one package changed", ("prefix, one changed",), 4.0, "cp -al"),
+    Budget("build, cold caches", ("prefix, cold caches",), 1.2, "uv pip install, cold caches"),
+    Budget("tenth nearly equal environment on disk", ("tenth prefix",), 0.05, "prefix", "size"),
+    Budget("image, anew", ("image, anew",), 1.8, "read and sha256 every file"),
+    Budget("image, one changed", ("image, one changed",), 0.3, "read and sha256 every file"),
+    Budget(
+        "image, nothing changed", ("image, nothing changed",), 0.1, "read and sha256 every file"
+    ),
+    # Half of what it was when this was written, 41 and 27 s, in the time to import dagster then.
+    Budget("all checks on a prefix", ("checks of a prefix",), 29, "import dagster", "wall"),
+    Budget("all checks on an image", ("checks of an image",), 19, "import dagster", "wall"),
+    Budget("one package seen → released", (*_RELEASE, _NOTHING_NEW), 30),
+    *_commands(
+        (_NOTHING_NEW, "a Dagster job of nothing", 0.7),
+        ("elt-env --help", "python", 0.15),
+        ("elt-env show", "python", 0.3),
+        ("elt-env run -- true", "python", 0.2),
+        ("100 starts of the launcher", "100 starts of the tool", 0.3),
+        ("load the definitions", "import dagster", 0.4),
+    ),
+    Budget("100 environments", ("definitions of 100",), 2.0, "definitions of 1"),
+    Budget("sensor, 1,000 packages, nothing new", ("sensor",), 3.0, unit="wall"),
+    Budget("sensor, bytes received", ("sensor",), 1e6, unit="size"),
+    Budget("show of 5,000 releases", ("show, 5,000 releases",), 1.5, "show, 1 release"),
+    Budget("warehouse, one more release", ("one more of 5,000",), 0.2, "loading 5,000 releases"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,10 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         prefix, tools = built(options.project, options.target)
-        with tempfile.TemporaryDirectory(dir=tools.store.local_home, prefix=".bench-") as scratch:
-            report = measure_all(
-                _groups(prefix, tools, options.only), options.rounds, Path(scratch), print_line
-            )
+        with ExitStack() as stack:
+            place = tempfile.TemporaryDirectory(dir=tools.store.local_home, prefix=".bench-")
+            scratch = Path(stack.enter_context(place))
+            groups = {n: GROUPS[n](prefix, tools, scratch, stack) for n in options.only or GROUPS}
+            report = measure_all(groups, BUDGETS, options.rounds, scratch, print_line)
     except EltEnvError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -85,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about = {"target": str(prefix.lock.target), "files": count, "bytes": size}
     if options.json:
         write_atomically(options.json, json.dumps(about | report, indent=2) + "\n")
+    for name in groups if options.plots else ():
+        bars(name, report["groups"][name], options.plots / f"{name}.svg")
     return int(options.check and not all(each["met"] for each in report["budgets"]))
 
 
@@ -94,100 +134,48 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("project", nargs="?", type=Path, default=Path.cwd())
     parser.add_argument("--target", help="by default the first of the policy that is built")
     parser.add_argument("--rounds", type=positive, default=5)
-    parser.add_argument("--only", action="append", choices=sorted(_GROUPS), help="these groups")
+    parser.add_argument("--only", action="append", choices=sorted(GROUPS), help="these groups")
     parser.add_argument("--json", type=Path, help="where the figures are written as well")
+    parser.add_argument("--plots", type=Path, help="the directory for a plot of each group (SVG)")
     parser.add_argument("--check", action="store_true", help="fail where a budget is not met")
     return parser.parse_args(arguments)
 
 
 def measure_all(
-    groups: Mapping[str, Group], rounds: int, scratch: Path, say: Say
+    groups: Mapping[str, Group],
+    budgets: Sequence[Budget],
+    rounds: int,
+    scratch: Path,
+    say: Say,
 ) -> dict[str, Any]:
-    """Return the figures of every group and of its budgets, which `say` hears as a table."""
-    figures, budgets = {}, []
+    """Return the figures of every group and of the budgets, which `say` hears as a table."""
+    figures: dict[str, dict[str, Any]] = {}
+    every: dict[str, Result] = {}
     for name, group in groups.items():
-        results = measure(group.contenders, rounds, scratch, say)
-        medians = {each.name: median(each.seconds) for each in results}
-        figures[name] = {each.name: _figures(each) for each in results}
-        say(f"\n{name}: seconds, median of {rounds} ({os.cpu_count()} cores)")
+        results = measure(group.contenders, min(rounds, group.most_rounds), scratch, say)
+        figures[name] = {each.name: asdict(each) for each in results}
+        every |= {each.name: each for each in results}
+        say(f"\n{name}: median and spread, seconds and those of {os.cpu_count()} processors; MB")
         for each in results:
-            spread = max(each.seconds) - min(each.seconds)
-            say(f"  {medians[each.name]:8.2f} ± {spread / 2:.2f}  {each.name}")
-        for budget in group.budgets:
-            found = budget.figure(medians)
-            say(f"  {budget.told(found)}")
-            budgets.append({**vars(budget), "figure": found, "met": found <= budget.most})
+            say(f"  {_line(each)}")
         say("")
-    return {"cores": os.cpu_count(), "groups": figures, "budgets": budgets}
+    found = [(each, each.figure(every)) for each in budgets]
+    for budget, figure in found:
+        if figure is not None or every.keys() & {*budget.of}:
+            say(budget.told(figure))
+    told = [
+        asdict(each) | {"figure": figure, "met": figure <= each.most}
+        for each, figure in found
+        if figure is not None
+    ]
+    return {"cores": os.cpu_count(), "groups": figures, "budgets": told}
 
 
-def _figures(result: Result) -> dict[str, Any]:
-    return {"seconds": result.seconds, "median": median(result.seconds), "bytes": result.size}
-
-
-def _groups(prefix: Prefix, tools: Tools, only: Sequence[str] | None) -> dict[str, Group]:
-    return {name: _GROUPS[name](prefix, tools) for name in only or _GROUPS}
-
-
-def _commands(prefix: Prefix, tools: Tools) -> Group:
-    """Return the start of commands, beside that of Python and of Dagster."""
-    target = prefix.lock.target.name
-    root = tools.project.root
-    python = [sys.executable, "-W", "ignore"]
-    lines = {
-        "python": [*python, "-c", "pass"],
-        "elt-env --help": [*python, "-m", "elt_env", "--help"],
-        f"elt-env show {target}": [*python, "-m", "elt_env", "show", target],
-        f"elt-env run {target} -- true": [*python, "-m", "elt_env", "run", target, "--", "true"],
-        "import dagster": [*python, "-c", "import dagster"],
-        "load the definitions": [*python, "-c", "import elt_env.definitions"],
-    }
-    _, help_, show, run, dagster, definitions = lines
-    budgets = ((help_, "python", 0.15), (show, "python", 0.3), (run, "python", 0.2))
-    return Group(
-        tuple(Contender(name, _program(line, root)) for name, line in lines.items()),
-        tuple(Budget(*each, beyond=True) for each in (*budgets, (definitions, dagster, 0.4))),
-    )
-
-
-def _program(command: Sequence[str], directory: Path) -> Callable[[Path], int]:
-    def work(_place: Path) -> int:
-        # Not with this project's own runner, which looks for the end now and then.
-        subprocess.run(command, cwd=directory, capture_output=True, timeout=_LIMIT, check=True)  # noqa: S603
-        return 0
-
-    return work
-
-
-def _build(prefix: Prefix, tools: Tools) -> Group:
-    """Return a build of the prefix in another place, beside the links that it takes at least."""
-
-    def link(place: Path) -> int:
-        return _program(["cp", "-al", str(prefix.path), str(place / "linked")], place)(place)
-
-    def build(place: Path) -> int:
-        ensure_prefix(prefix.lock, replace(tools, store=Store(place / "store")), unheard)
-        return 0
-
-    floor, ours = "cp -al", "elt-env, another prefix"
-    return Group((Contender(floor, link), Contender(ours, build)), (Budget(ours, floor, 3.0),))
-
-
-def _pack(prefix: Prefix, tools: Tools) -> Group:
-    floor, *others = peers(prefix.path)
-    anew, again = Ours(prefix, tools, unheard).contenders
-    return Group(
-        (floor, *others, anew, again),
-        (Budget(anew.name, floor.name, 1.8), Budget(again.name, floor.name, 0.1)),
-    )
-
-
-def _lock(prefix: Prefix, tools: Tools) -> Group:
-    floor, ours = locking.contenders(prefix.lock.target, tools)
-    return Group((floor, ours), (Budget(ours.name, floor.name, 0.5),))
-
-
-_GROUPS = {"commands": _commands, "build": _build, "pack": _pack, "lock": _lock}
+def _line(result: Result) -> str:
+    told = []
+    for unit, values in (("wall", result.wall), ("cpu", result.cpu)):
+        told.append(f"{result.median(unit):8.2f} ± {(max(values) - min(values)) / 2:.2f}")
+    return f"{' '.join(told)} {result.median('size') / 1e6:8.1f}  {result.name}"
 
 
 if __name__ == "__main__":

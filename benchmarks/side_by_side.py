@@ -1,16 +1,22 @@
-"""Measures several ways to do the same thing in one run, in turns, and tells them as a table."""
+"""Measures several ways to do the same thing in one run, in turns."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
+from elt_env.errors import ToolError
 from elt_env.machine.process import Say
 from elt_env.runtime.files import remove_tree
+
+LIMIT = 3600.0  # seconds for one program
 
 
 def _nothing(_place: Path) -> None:
@@ -41,17 +47,23 @@ class Contender:
 
 @dataclass
 class Result:
-    """The seconds of each round of a contender, and the bytes of its last."""
+    """What the rounds of a contender took: seconds, those of processors, and bytes made."""
 
     name: str
-    seconds: list[float] = field(default_factory=list)
-    size: int = 0
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    size: list[float] = field(default_factory=list)
+
+    def median(self, unit: str) -> float:
+        """Return the median of one of them."""
+        values: list[float] = getattr(self, unit)
+        return median(values)
 
 
 def measure(
     contenders: Sequence[Contender], rounds: int, scratch: Path, say: Say
 ) -> tuple[Result, ...]:
-    """Return what the rounds took; those that cannot be measured are said and left out.
+    """Return what the rounds took; what cannot be measured, or fails, is said and left out.
 
     In a round the contenders come one after the other, so that whatever else the machine does
     meets all of them. `scratch` is empty again after each round.
@@ -60,39 +72,57 @@ def measure(
     for each in contenders:
         if each.missing:
             say(f"not measured: {each.name}, for want of {', '.join(each.missing)}")
-    results = tuple(Result(each.name) for each in able)
+    results = {each.name: Result(each.name) for each in able}
     for number in range(1, rounds + 1):
         place = scratch / f"round-{number}"
         place.mkdir()
         try:
-            for contender, result in zip(able, results, strict=True):
-                _measure_once(contender, result, place)
-                say(f"round {number}: {result.seconds[-1]:7.2f} s  {result.name}")
+            for contender in [each for each in able if each.name in results]:
+                result = results[contender.name]
+                try:
+                    _measure_once(contender, result, place)
+                except (subprocess.SubprocessError, ToolError) as error:
+                    say(f"not measured: {contender.name}, which failed: {_why(error)}")
+                    del results[contender.name]
+                    continue
+                told = f"{result.wall[-1]:7.2f} s, {result.cpu[-1]:7.2f} of CPU"
+                say(f"round {number}: {told}  {result.name}")
         finally:
             remove_tree(place)
-    return results
+    return tuple(results.values())
+
+
+def _why(error: Exception) -> str:
+    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
+    return said.decode(errors="replace")[-500:] if said else str(error)
 
 
 def _measure_once(contender: Contender, result: Result, place: Path) -> None:
     contender.prepare(place)
     os.sync()  # what the others wrote is not this one's to wait for
-    start = time.perf_counter()
-    result.size = contender.work(place)
-    result.seconds.append(time.perf_counter() - start)
+    start, before = time.perf_counter(), processor_seconds()
+    result.size.append(contender.work(place))
+    result.wall.append(time.perf_counter() - start)
+    result.cpu.append(processor_seconds() - before)
 
 
-def table(results: Sequence[Result]) -> Iterator[str]:
-    """Yield the lines of a table of the fastest rounds, with their ratios to the first result."""
-    width = max(len(each.name) for each in results)
-    yield f"{'':{width}}  {'seconds':>8}  {'slowest':>8}  {'MB':>8}  {'ratio':>6}"
-    floor = min(results[0].seconds)
-    for each in results:
-        best = min(each.seconds)
-        size = f"{each.size / 1e6:,.1f}" if each.size else "-"
-        yield (
-            f"{each.name:{width}}  {best:8.2f}  {max(each.seconds):8.2f}  {size:>8}  "
-            f"{best / floor:6.2f}"
-        )
+def processor_seconds() -> float:
+    """Return the seconds of this process, and of those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def program(command: Sequence[str | Path], directory: Path) -> Callable[[Path], int]:
+    """Return the work of running a program in a directory.
+
+    Not with this project's own runner, which looks for the end now and then.
+    """
+
+    def work(_place: Path) -> int:
+        subprocess.run(command, cwd=directory, capture_output=True, timeout=LIMIT, check=True)  # noqa: S603
+        return 0
+
+    return work
 
 
 def extent(path: Path) -> tuple[int, int]:

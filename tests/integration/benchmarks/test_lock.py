@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import lock
+from benchmarks.side_by_side import measure
 from tests.support.locking import Scene
+from tests.support.said import Said
 
 
-def test_a_lock_and_a_resolve_are_in_the_table_and_the_lock_stays(
-    scene: Scene, capsys: pytest.CaptureFixture[str]
+def test_a_lock_and_a_resolve_are_measured_and_the_lock_stays(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.offer_both("six", "1.16")
     scene.offer_pip("alpha", "1.0", requires=["six"])
     locked = scene.lock(conda=["six"], pip=["alpha"])
     scene.offer_pip("alpha", "2.0")
-    place = str(scene.root / "project")
-    assert lock.main([place, "--rounds", "1"]) == 0
-    rows = capsys.readouterr().out.splitlines()
-    assert [each.partition("  ")[0] for each in rows[-2:]] == [
-        "floor: one uv pip compile",
-        "elt-env, all may be upgraded",
-    ]
     toolbox = scene.toolbox(conda=["six"], pip=["alpha"])
-    assert toolbox.store.current_lock(locked.lock.target) == locked.lock
-    assert lock.main([place, "--target", "elt@3.12"]) == 2
-    assert "elt@3.12" in capsys.readouterr().err
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    said, target = Said(), locked.lock.target
+    found = measure(lock.contenders(target, toolbox), 1, tmp_path, said)
+    assert [each.name for each in found][:3] == [lock.FLOOR, lock.UPGRADED, lock.KEPT]
+    assert "not measured: lock, poetry, for want of poetry" in said
+    assert toolbox.store.current_lock(target) == locked.lock

@@ -1,4 +1,4 @@
-"""The benchmark of packing, on a small prefix."""
+"""The benchmark of prefixes and images, on a small prefix."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import pack
+from benchmarks.run import main
 from elt_env.environment.build import ensure_prefix
 from elt_env.lockfile.document import Lock
 from tests.support.sample import Sample, silent
 
-_OURS = ("elt-env, nothing to reuse", "elt-env, nothing changed")
 
-
-def test_every_packer_that_is_here_is_in_the_table(
+def test_prefixes_and_images_are_made_beside_those_of_others(
     sample: Sample,
     sample_lock: Lock,
     tmp_path: Path,
@@ -33,17 +32,20 @@ def test_every_packer_that_is_here_is_in_the_table(
     home = toolbox.store.local_home
     before = sorted(home.iterdir())
     here = shutil.which
-    monkeypatch.setattr(shutil, "which", lambda name: None if name == "buildah" else here(name))
+    monkeypatch.setattr(
+        shutil, "which", lambda name, **more: None if name == "buildah" else here(name, **more)
+    )
 
-    assert pack.main([str(tmp_path / "project"), "--rounds", "1"]) == 0
+    figures = tmp_path / "figures.json"
+    place = str(tmp_path / "project")
+    assert main([place, "--rounds", "1", "--only", "build", "--json", str(figures)]) == 0
 
     output = capsys.readouterr().out
-    assert "not measured: buildah from, copy, commit, for want of buildah" in output
-    rows = output[output.index(str(sample_lock.target)) :].splitlines()[2:]
-    names = ("floor: read and sha256 every file", "tar | zstd -T2 -3", *_OURS)
-    assert [each[: each.index("  ")] for each in rows] == list(names)
-    fresh, unchanged = (each.split()[-2] for each in rows[-2:])
-    assert fresh == unchanged
+    assert "not measured: buildah, for want of buildah" in output
+    for name in (pack.FLOOR, "tar | zstd -T2 -3", pack.ANEW, pack.CHANGED, "prefix, one changed"):
+        assert f"  {name}\n" in output
+    assert "image, nothing changed: " in output
+    assert figures.exists()
     assert sorted(home.iterdir()) == before
 
 
@@ -51,5 +53,5 @@ def test_without_a_built_prefix_the_remedy_is_said(
     sample: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sample.toolbox(tmp_path / "project")
-    assert pack.main([str(tmp_path / "project")]) == 2
+    assert main([str(tmp_path / "project")]) == 2
     assert f"no built prefix of elt@{sample.python}" in capsys.readouterr().err

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks.side_by_side import Contender, Result, extent, measure, table
+from benchmarks.side_by_side import Contender, extent, measure
 from tests.support.said import Said
 from tests.support.sample import silent
 
@@ -23,9 +24,9 @@ def test_contenders_take_turns_in_one_directory_a_round(tmp_path: Path) -> None:
     ]
     results = measure(contenders, 2, tmp_path, silent)
     assert seen == [("first", []), ("second", ["first"])] * 2
-    assert [(each.name, len(each.seconds), each.size) for each in results] == [
-        ("first", 2, 5),
-        ("second", 2, 5),
+    assert [(each.name, len(each.wall), each.size) for each in results] == [
+        ("first", 2, [5, 5]),
+        ("second", 2, [5, 5]),
     ]
     assert not list(tmp_path.iterdir())
 
@@ -42,7 +43,7 @@ def test_what_prepares_is_not_measured(tmp_path: Path, monkeypatch: pytest.Monke
         spend(100)
 
     (result,) = measure([Contender("it", lambda _: spend(2), prepare)], 1, tmp_path, silent)
-    assert result.seconds == [2.0]
+    assert result.wall == [2.0]
 
 
 def test_without_its_program_a_contender_is_said_and_left_out(tmp_path: Path) -> None:
@@ -56,6 +57,21 @@ def test_without_its_program_a_contender_is_said_and_left_out(tmp_path: Path) ->
     assert told[0] == "not measured: elsewhere, for want of no-such-program"
 
 
+def test_a_program_that_fails_is_said_and_left_out(tmp_path: Path) -> None:
+    told = Said()
+
+    def fail(_: Path) -> int:
+        raise subprocess.CalledProcessError(3, "it", stderr=b"because\n")
+
+    results = measure(
+        [Contender("fails", fail), Contender("goes on", lambda _: 1)], 2, tmp_path, told
+    )
+    assert [(each.name, each.size) for each in results] == [("goes on", [1, 1])]
+    assert [each for each in told if "because" in each] == [
+        "not measured: fails, which failed: because\n"
+    ]
+
+
 def test_a_contender_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def fail(place: Path) -> int:
         (place / "half").write_bytes(b"")
@@ -64,16 +80,6 @@ def test_a_contender_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="it broke"):
         measure([Contender("it", fail)], 1, tmp_path, silent)
     assert not list(tmp_path.iterdir())
-
-
-def test_the_fastest_rounds_are_compared_with_the_first_contender() -> None:
-    results = [Result("floor", [2.5, 2.0]), Result("packer", [3.0, 3.5], 1_250_000)]
-    heading, *rows = table(results)
-    assert heading.split() == ["seconds", "slowest", "MB", "ratio"]
-    assert [each.split() for each in rows] == [
-        ["floor", "2.00", "2.50", "-", "1.00"],
-        ["packer", "3.00", "3.50", "1.2", "1.50"],
-    ]
 
 
 def test_the_extent_of_a_directory_is_that_of_its_regular_files(tmp_path: Path) -> None:
