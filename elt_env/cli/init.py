@@ -16,6 +16,8 @@ from elt_env.report.summary import next_lines, web_ui
 from elt_env.start.files import TOOLS, Start
 from elt_env.start.look import DirectoryContent, files_of, look, write
 
+_LOCKS = ("uv.lock", "poetry.lock", "Pipfile.lock")
+
 
 @click.command()
 @click.argument("directory", default=".", type=click.Path(path_type=Path))
@@ -93,15 +95,18 @@ def _report(found: DirectoryContent, files: dict[Path, str], start: Start) -> No
     if found.root / "workspace.yaml" not in files and _loads_nothing(found.root):
         tell("workspace.yaml is yours; to see the environments in the web UI, add to load_from:")
         tell("  - python_module: {module_name: elt_env.definitions, location_name: elt_env}")
-    click.echo("\n" + next_lines(_next(found.root, start.name)))
+    click.echo("\n" + next_lines(_next(found.root, start)))
 
 
-def _next(root: Path, name: str) -> list[tuple[str, str]]:
+def _next(root: Path, start: Start) -> list[tuple[str, str]]:
     command, rows = own_command(sys.argv[0]), []
     if root.resolve() != Path.cwd():
         command = command if command == "elt-env" else str(Path(command).absolute())
         rows.append((f"cd {shlex.quote(str(root))}", "the project"))
-    rows.append((f"{command} build {name}", "lock, install, prove and release it"))
+    for each in (one for one in _LOCKS if (root / one).is_file()):
+        target = "@".join((start.name, *start.pythons[:1]))
+        rows.append((f"{command} adopt {each} --as {target}", "start from what it locks by now"))
+    rows.append((f"{command} build {start.name}", "lock, install, prove and release it"))
     return [*rows, (web_ui(command), "the same in the web UI")]
 
 

@@ -103,10 +103,10 @@ def solve(question: LockRequest, tools: LockTools, say: Say) -> CondaAnswer:
         read_ahead(question.previous, tools.package_index)
     if question.spec.venv:
         python = solve_with(question, "remote", tools, say)
-        whose = "of this machine"
+        here = f"Python {python.python} of this machine"
         if question.target.is_foreign:
-            whose = f"as if it were here; there, any {question.target.python} will do"
-        say(f"venv: {question.target} gets Python {python.python} {whose}")
+            here = f"its own Python {question.target.python}, resolved for as {python.python}"
+        say(f"venv: {question.target} gets {here}")
         return python
     if not question.spec.channels:
         taken = tools.channels

@@ -16,6 +16,7 @@ from elt_env.project.settings import open_project
 from elt_env.store.locks import read_lock_directory
 from tests.support.commands import REPOSITORY, Site, make_site
 from tests.support.installed_tools import installed_tool
+from tests.support.real_conda import installed_conda
 
 _EXAMPLES = REPOSITORY / "environments" / "examples"
 _NAMES = sorted(each.name for each in _EXAMPLES.iterdir() if each.is_dir())
@@ -27,12 +28,16 @@ print(json.dumps({each.metadata["Name"]: each.version for each in metadata.distr
 """
 
 
+_REAL_CONDA = " by conda"  # an example that is told to have the real conda do conda's part
+
+
 @dataclass(frozen=True)
 class Example:
     """A copy of an example's directory, in which `elt-env` is typed."""
 
     name: str
     site: Site
+    conda: str = "rattler"
 
     def type(self, *arguments: str) -> str:
         """Run `elt-env`, and return what it printed and said."""
@@ -47,11 +52,18 @@ class Example:
         return self.site.show(_TARGET)
 
 
-@pytest.fixture(params=_NAMES)
+@pytest.fixture(params=[*_NAMES, *(f"{e}{_REAL_CONDA}" for e in _NAMES if e.startswith("conda"))])
 def example(request: pytest.FixtureRequest, tmp_path: Path) -> Example:
+    name = request.param.removesuffix(_REAL_CONDA)
     project = tmp_path / "project"
-    shutil.copytree(_EXAMPLES / request.param, project)
-    return Example(request.param, make_site(tmp_path / "site", project))
+    shutil.copytree(_EXAMPLES / name, project)
+    site = make_site(tmp_path / "site", project)
+    if name == request.param:
+        return Example(name, site)
+    program = installed_conda(tmp_path / "conda").program()
+    with (project / "pyproject.toml").open("a") as policy:
+        policy.write(f"conda = {json.dumps(str(program))}\n")
+    return Example(name, site, "conda")
 
 
 @pytest.mark.registry
@@ -62,7 +74,9 @@ def test_an_example_is_locked_built_and_proven_and_a_second_run_does_nothing(
 ) -> None:
     example.type("lock", "app")
     lock = read_lock_directory(Path(example.show()["lock"]["path"]), None)
-    assert (lock.interpreter is not None) is example.name.startswith("venv-")
+    is_venv = example.name.startswith("venv-")
+    assert (lock.interpreter is not None) is is_venv
+    assert ("venv" if is_venv else example.conda) in dict(lock.tools)
     example.type("build", "app")
 
     built = example.show()

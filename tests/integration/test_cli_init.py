@@ -111,6 +111,20 @@ def test_a_profile_of_this_machine_names_the_adapter_alone(
     assert not project.policy.environments["project"].checks
 
 
+@pytest.mark.parametrize("name", ["uv.lock", "poetry.lock", "Pipfile.lock"])
+def test_where_another_tool_has_locked_its_lock_is_the_next_thing_to_take(
+    name: str, tmp_path: Path
+) -> None:
+    tmp_path.joinpath("requirements.txt").write_text("six\n")
+    tmp_path.joinpath(name).write_text("")
+    done = _init(tmp_path, "--yes", "--name", "elt", "--python", "3.11")
+    after = done.output.partition("Next:")[2]
+    assert f"adopt {name} --as elt@3.11" in after
+    assert after.index(" adopt ") < after.index(" build ")
+    tmp_path.joinpath(name).unlink()
+    assert " adopt " not in _init(tmp_path).output
+
+
 def test_requirements_are_read_where_they_stand(tmp_path: Path) -> None:
     tmp_path.joinpath("requirements.txt").write_text("dagster==1.13.1\nsix\n")
     assert _init(tmp_path, "--yes", "--name", "elt").exit_code == 0

@@ -249,6 +249,29 @@ def test_in_dagster_it_has_no_image_unasked_and_its_release_follows_the_environm
     assert (project.local_home / "current" / f"elt@{PYTHON}" / "bin" / "tool").exists()
 
 
+@pytest.mark.slow
+def test_in_dagster_it_has_an_image_where_the_policy_says_so(
+    offered: IndexServer, tmp_path: Path
+) -> None:
+    tools = open_venv(tmp_path, offered, image=True)
+    project = tools.project
+    policy = project.environment("elt")
+    definitions = dg.Definitions.merge(
+        asset_definitions("elt", policy, project.root),
+        environment_jobs("elt", policy),
+        dg.Definitions(resources={"project": EltProject(directory=str(project.root))}),
+    )
+    release = definitions.resolve_asset_graph().get(dg.AssetKey(["elt", "release"]))
+    assert release.parent_keys == {dg.AssetKey(["elt", "image"])}
+
+    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
+        job = definitions.resolve_job_def("elt_build")
+        result = job.execute_in_process(instance=instance, partition_key=PYTHON)
+    assert result.success
+    shown = show(target_of(tools), tools.store).to_text()
+    assert "image_runs passed" in shown
+
+
 def test_the_python_of_the_operating_system_will_do(offered: IndexServer, tmp_path: Path) -> None:
     system = Path(f"/usr/bin/python{PYTHON}")
     if not system.exists():
