@@ -92,7 +92,7 @@ def test_each_platform_gets_what_uv_says_of_it(
         command += ["--no-header", "--only-binary", ":all:", "--python-version", interpreter]
         command += ["--python-platform", _UV[platform], "--index-url", offered.url, "--no-cache"]
         done = subprocess.run(
-            command, input="tool\n", capture_output=True, text=True, check=True, timeout=60
+            command, input="tool\n", capture_output=True, text=True, check=True, timeout=6000
         )
         assert {each.name: each.version for each in made.pip} == versions(done.stdout), platform
         assert not made.conda
