@@ -194,6 +194,13 @@ def _install_error(output: str) -> EltEnvError:
             f"Meltano cannot install {names}: the package index does not answer.\n{cause}",
             "Check the network and the index of the pip or uv settings, then run it again.",
         )
+    if "Meltano Hub" in output:
+        return IndexUnreachableError(
+            f"Meltano cannot install {names}: Meltano Hub does not answer, which knows the plugins "
+            f"without a pip_url.\n{cause}",
+            "Where it answers, run 'meltano lock' in the project: its directory plugins/ is copied "
+            "as well. Or write namespace, pip_url and executable of each into meltano.yml.",
+        )
     mismatch = _MISMATCH.search(cause)
     if mismatch:
         return ToolError(
@@ -203,7 +210,7 @@ def _install_error(output: str) -> EltEnvError:
         )
     return ToolError(
         f"Meltano cannot install {names}:\n{cause}",
-        "Correct its pip_url in meltano/meltano.yml, or its pins in meltano/requirements.",
+        "Correct its pip_url in meltano.yml, or its pins in the files that this names.",
     )
 
 

@@ -60,11 +60,20 @@ def _words(text: str) -> str:
     return text
 
 
+def _inside(text: str) -> str:
+    if text.startswith("/") or ".." in text.split("/"):
+        message = "it leads out of the project; name a directory in it"
+        raise ValueError(message)
+    return text
+
+
 CheckName = Annotated[str, AfterValidator(_check_name)]
 Words = Annotated[str, AfterValidator(_words)]
 """Words as a shell splits them; nothing is expanded."""
 Variable = Annotated[str, AfterValidator(_variable)]
 Place = Annotated[str, Field(min_length=1)]
+Inside = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+"""A path that does not lead out of where it begins."""
 
 
 class _OwnCheck(BaseModel):
@@ -88,6 +97,18 @@ class _OwnCheck(BaseModel):
         default=True, description="whether nothing is released while it does not hold"
     )
     in_image: bool = Field(default=False, description="whether it runs in the image as well")
+
+    directory: Inside | None = Field(
+        None,
+        description="directory in `project` in which the tool is started, where the project reads "
+        "what lies beside it; by default `project` itself",
+    )
+
+    @model_validator(mode="after")
+    def _of_a_project(self) -> _OwnCheck:
+        if self.directory and not getattr(self, "project", None):
+            raise ValueError("'directory' lies in 'project', which is not named")
+        return self
 
     @property
     def words(self) -> tuple[str, ...]:

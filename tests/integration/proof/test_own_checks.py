@@ -167,6 +167,55 @@ def test_dagster_lists_what_a_project_defines(root: Path, tools_lock: Lock, team
     assert ("job", "nightly", "valid", "") in found.table.rows
 
 
+def test_a_location_reads_what_lies_beside_it(root: Path, tools_lock: Lock, team: Path) -> None:
+    reading = (
+        "\nfrom pathlib import Path\n(Path.cwd() / '../shop_dbt/dbt_project.yml').read_text()\n"
+    )
+    files = {f"location/{name}": text for name, text in _DAGSTER.items()}
+    # What dagster-dbt asks before it makes a manifest.
+    reading += "import os\nassert os.environ['DAGSTER_IS_DEV_CLI']\n"
+    files["location/src/shop/definitions.py"] += reading
+    project = write(team / "repository", {**files, "shop_dbt/dbt_project.yml": "name: shop\n"})
+    found = run_one(root, tools_lock, kind="dagster", project=str(project), directory="location")
+    assert (found.status, found.counts["assets"]) == ("passed", 1), found.detail
+    found = run_one(root, tools_lock, kind="dagster", project=str(project / "location"))
+    assert found.status == "failed"
+    assert "It reads ../shop_dbt/dbt_project.yml, which lies outside" in found.detail
+    found = run_one(root, tools_lock, kind="dagster", project=str(project), directory="no")
+    assert found.status == "not_run"
+    assert "is run in no, and" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        (
+            "workspace.yaml",
+            "load_from: [{grpc_server: {host: a, port: 1}}]\n",
+            "names servers (grpc_server)",
+        ),
+        (
+            "dg.toml",
+            '[[workspace.projects]]\npath = "shop"\n',
+            "a workspace of dg, with the projects shop",
+        ),
+        (
+            "pyproject.toml",
+            '[[tool.dg.workspace.projects]]\npath = "shop"\n',
+            "a workspace of dg, with the projects shop",
+        ),
+    ],
+)
+def test_a_workspace_of_others_names_no_code(  # noqa: PLR0917  # fixtures, and what is tried
+    root: Path, tools_lock: Lock, team: Path, name: str, text: str, problem: str
+) -> None:
+    project = write(team / "workspace", {name: text})
+    found = run_one(root, tools_lock, kind="dagster", project=str(project))
+    assert found.status == "failed"
+    assert problem in found.detail
+    assert "Write a check for each" in found.detail
+
+
 @pytest.mark.slow
 def test_dagster_shows_why_a_location_does_not_load(
     root: Path, tools_lock: Lock, team: Path

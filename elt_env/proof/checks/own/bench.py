@@ -24,6 +24,7 @@ from elt_env.project.settings import own_place
 from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, concluded
 from elt_env.proof.checks.image_subject import ImageUnderTest, seen_in_image
+from elt_env.proof.checks.own.advice import advice
 from elt_env.proof.checks.own.runners import Start, changed, in_image, in_prefix, snapshot
 from elt_env.runtime.masking import masking, spellings
 from elt_env.store.evidence import Table
@@ -39,7 +40,8 @@ class OwnBench:
 
     Attributes:
         name: the check's.
-        project: the copy of its project, or an empty directory.
+        copy: the copy of its project, or an empty directory.
+        project: where its tools are started: that, or a directory in it.
         place: the directory of this run, in which the copy lies.
         variables: those that are handed on.
         say: tells a person, and the log.
@@ -51,6 +53,7 @@ class OwnBench:
 
     name: str
     check: OwnCheck
+    copy: Path
     project: Path
     place: ScratchDir
     prefix: Prefix
@@ -113,9 +116,7 @@ class OwnBench:
         root = self.tools.project.root
         source = own_place(root, written)
         project = own_place(root, self.check.places["project"])
-        inside = (
-            self.project / source.relative_to(project) if source.is_relative_to(project) else None
-        )
+        inside = self.copy / source.relative_to(project) if source.is_relative_to(project) else None
         if inside is not None and inside.is_dir():
             return inside
         return files_of(self.check, key, written, self.tools.project).copy_to(self.place.path / key)
@@ -182,7 +183,7 @@ def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
         telling(mask(line), level)
 
     with scratch_dir(tools.project.local_home, prefix.lock.digest) as place:
-        project = _copied(check, tools.project, place)
+        copy = _copied(check, tools.project, place)
         logins = completed(tools.files.indexes).secrets if check.kind == "meltano" else ()
         secrets = (*spellings(variables.values()), *logins)
         seen = str if sandbox is None else seen_in_image(prefix, tools.project.policy, place)
@@ -190,11 +191,12 @@ def conduct(  # noqa: PLR0913  # the three of every check, and which one it is
             start = in_prefix(prefix, place, tell, secrets)
         else:
             start = in_image(sandbox, place, tell, secrets, seen, variables)
+        where = _start_in(copy, name, check, prefix.lock)
         bench = OwnBench(
-            *(name, check, project, place, prefix, tools, variables, tell, until, start, seen),
+            *(name, check, copy, where, place, prefix, tools, variables, tell, until, start, seen),
             sandbox=sandbox,
         )
-        finding = _guarded(bench, kind.body)
+        finding = _advised(bench, _guarded(bench, kind.body))
         # Where a secret was handed on, a file may hold it.
         place.kept = finding.status == "failed" and not variables
     return _masked(concluded(finding, said, place), mask)
@@ -247,6 +249,32 @@ def _copied(check: OwnCheck, project: Project, place: ScratchDir) -> Path:
     source = own_place(project.root, written)
     copy = place.path / "project" / (source.name or "project")
     return files_of(check, "project", written, project).copy_to(copy)
+
+
+def _start_in(copy: Path, name: str, check: OwnCheck, lock: Lock) -> Path:
+    """Return where the tools are started.
+
+    Raises:
+        ToolError: there is no such directory.
+    """
+    place = copy / (check.directory or ".")
+    if not place.is_dir():
+        raise ToolError(
+            f"The check '{name}' is run in {check.directory}, and {check.places['project']} has no "
+            "such directory.",
+            f"Correct `directory` in {table_of(name, lock)}.",
+        )
+    return place
+
+
+def _advised(bench: OwnBench, finding: Finding) -> Finding:
+    """Return a failure with what mends it, where that shows."""
+    if finding.status != "failed":
+        return finding
+    copy = Path(bench.seen(str(bench.copy)))
+    table = table_of(bench.name, bench.lock)
+    told = advice(finding.detail, copy, bench.check.environment, table)
+    return replace(finding, detail="\n  -> ".join((finding.detail, *told)))
 
 
 def _guarded(bench: OwnBench, body: Callable[[OwnBench], Finding]) -> Finding:

@@ -8,13 +8,18 @@ import re
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from elt_env import probes
+from elt_env.errors import ProofError
 from elt_env.machine.process import Completed
 from elt_env.project.own_checks import DagsterCheck
 from elt_env.proof.checks.finding import Finding
-from elt_env.proof.checks.own.bench import OwnBench, last_words
+from elt_env.proof.checks.own.bench import OwnBench, last_words, table_of
 from elt_env.runtime.files import write_atomically, writing
 from elt_env.runtime.input_files import read_stored_text
 from elt_env.store.evidence import Table
@@ -38,11 +43,14 @@ def validate_dagster(bench: OwnBench) -> Finding:
 
     Raises:
         ToolError: the prefix has no Dagster.
+        ProofError: the project names no code location that can be loaded.
         TimeLimitError: it was still running at the limit.
     """
     check = bench.check
     if not isinstance(check, DagsterCheck):
         raise TypeError(check)
+    if not check.module and not check.file:
+        _require_locations(bench.project, table_of(bench.name, bench.lock))
     home = bench.place.directory("dagster")
     write_atomically(home / "dagster.yaml", _INSTANCE)
     location = _location(check, bench.project)
@@ -72,6 +80,42 @@ def _location(check: DagsterCheck, project: Path) -> list[str]:
         return []  # Dagster says what it misses
 
 
+def _require_locations(project: Path, table: str) -> None:
+    """Return when a directory is no workspace of servers or of other projects.
+
+    Raises:
+        ProofError: it is one; these are named.
+    """
+    listed = _read(project / "workspace.yaml", yaml.safe_load).get("load_from")
+    if isinstance(listed, list) and listed:
+        servers = [each for each in listed if isinstance(each, dict) and "grpc_server" in each]
+        if len(servers) == len(listed):
+            raise ProofError(
+                "Its workspace.yaml names servers (grpc_server), and not what these load.",
+                f"Write a check for each code location, with its project and module: {table}",
+            )
+    own = _read(project / "pyproject.toml", tomllib.loads)
+    tools = own.get("tool") if isinstance(own.get("tool"), dict) else {}
+    for told in (_read(project / "dg.toml", tomllib.loads), (tools or {}).get("dg")):
+        workspace = told.get("workspace") if isinstance(told, dict) else None
+        projects = workspace.get("projects") if isinstance(workspace, dict) else None
+        if isinstance(projects, list) and projects:
+            paths = [str(each.get("path")) for each in projects if isinstance(each, dict)]
+            raise ProofError(
+                f"It is a workspace of dg, with the projects {', '.join(paths)}.",
+                f'Write a check for each of them, as in: directory = "{paths[0]}" in {table}',
+            )
+
+
+def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """Return the mapping that a file holds, {} where it holds none: its tool says why."""
+    try:
+        found = parse(read_stored_text(path))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _run(bench: OwnBench, *command: str | Path) -> Completed:
     # Dagster puts the working directory on the path for a file or a module; not for src/.
     path = [str(each) for each in (bench.project, bench.project / "src") if each.is_dir()]
@@ -80,6 +124,9 @@ def _run(bench: OwnBench, *command: str | Path) -> Completed:
         variables={
             "DAGSTER_HOME": str(bench.place.path / "dagster"),
             "DAGSTER_DISABLE_TELEMETRY": "yes",
+            # `prepare_if_dev` of dagster-dbt makes the manifest under `dagster dev` alone, and no
+            # repository holds it.
+            "DAGSTER_IS_DEV_CLI": "1",
             "NO_COLOR": "1",
             "PYTHONPATH": ":".join(path),
             "PYTHONWARNINGS": "ignore",
