@@ -17,7 +17,7 @@ from elt_env.conda.records import as_utc, dated, to_package
 from elt_env.conda.virtual import virtual_packages
 from elt_env.lockfile.document import Package
 from elt_env.package.cooldown import is_too_young
-from elt_env.package.names import normalize
+from elt_env.package.names import named_in, normalize
 from elt_env.project.policy import ChannelPriority
 from elt_env.spec.conda_spec import CondaSpec
 
@@ -238,13 +238,6 @@ def fitting(specs: Iterable[CondaSpec]) -> Callable[[rattler.RepoDataRecord], bo
     return lambda record: all(
         each.matches(record) for each in wanted.get(record.name.normalized, ())
     )
-
-
-def named_in(requirement: str) -> str:
-    """Return the package's name in a requirement, as in `numpy >=1.2,<2 py311_*`."""
-    text = requirement.rpartition("::")[2].strip()
-    end = next((n for n, each in enumerate(text) if each in " =<>!~[;"), len(text))
-    return text[:end].lower()
 
 
 def _order(record: rattler.RepoDataRecord) -> tuple[Any, ...]:

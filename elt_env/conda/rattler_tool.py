@@ -26,7 +26,7 @@ from elt_env.conda.carried import CarriedStore, carried_by, contents_of
 from elt_env.conda.channels import ChannelNames, channel_of, may_be_from, rattler_alias
 from elt_env.conda.described import Describing
 from elt_env.conda.distributions import ARCHIVE_ERRORS
-from elt_env.conda.offered import OfferedBuilds, bare_record, named_in, offered
+from elt_env.conda.offered import OfferedBuilds, bare_record, offered
 from elt_env.conda.package_cache import is_as_archived, unpacked
 from elt_env.conda.port import Carried, ChannelRelease, Offered, SolveRequest
 from elt_env.conda.progress import LinkProgress
@@ -47,6 +47,7 @@ from elt_env.lockfile.document import Package
 from elt_env.lockfile.foreign.document import ForeignArchive
 from elt_env.machine.logins import Logins
 from elt_env.machine.process import Say, unheard
+from elt_env.package.names import named_in
 from elt_env.runtime.credentials import (
     WHERE_CREDENTIALS_BELONG,
     channel_carries_credentials,

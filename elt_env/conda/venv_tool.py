@@ -9,12 +9,13 @@ from pathlib import Path
 
 import rattler
 
-from elt_env.conda.offered import bare_record, named_in
+from elt_env.conda.offered import bare_record
 from elt_env.conda.port import Carried, ChannelRelease, LeftOut, SolveRequest
 from elt_env.errors import CondaUnsatisfiableError, InputError
 from elt_env.lockfile.document import Package, machine_python
 from elt_env.lockfile.foreign.document import ForeignArchive
 from elt_env.machine.process import Say, unheard
+from elt_env.package.names import named_in
 from elt_env.package.target import minor_of
 from elt_env.python.interpreters import find_for_venv, for_venvs
 from elt_env.python.venv_base import make_venv

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from elt_env.lock.conda_half import constrains, named_in
+from elt_env.lock.conda_half import constrains
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.joint_choice import Choice
 from elt_env.lock.learned import Clash
 from elt_env.lockfile.document import Package
+from elt_env.package.names import named_in
 
 
 def clashes(problem: JointProblem, packages: Iterable[Package], choice: Choice) -> list[Clash]:

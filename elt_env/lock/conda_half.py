@@ -7,15 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from elt_env.conda import Offered
 from elt_env.lockfile.document import Package
+from elt_env.package.names import named_in
 
 _PYTHONS = ("python", "python_abi")
-
-
-def named_in(requirement: str) -> str:
-    """Return the package's name in a requirement of repodata, as in `numpy >=1.2,<2 py311_*`."""
-    text = requirement.rpartition("::")[2].strip()
-    end = next((n for n, each in enumerate(text) if each in " =<>!~[;"), len(text))
-    return text[:end].lower()
 
 
 class CondaHalf:

@@ -10,13 +10,12 @@ from packaging.version import Version
 
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.best_answer import Contender, Places, steps
-from elt_env.lock.conda_half import named_in
 from elt_env.lock.joint import JointProblem, all_news
 from elt_env.lock.joint_choice import Choice
 from elt_env.lock.joint_shelf import JointShelf
 from elt_env.lock.releases import News, excluded_by_python
 from elt_env.lock.solve import as_requirement
-from elt_env.package.names import normalize
+from elt_env.package.names import named_in, normalize
 from elt_env.spec.markers import applies
 
 

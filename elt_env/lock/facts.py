@@ -15,9 +15,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from elt_env.errors import Fact
-from elt_env.lock.conda_half import constrains, depends, named_in
+from elt_env.lock.conda_half import constrains, depends
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.joint_shelf import is_own, needs_in
+from elt_env.package.names import named_in
 from elt_env.spec.markers import bound_of, python_bound
 
 _MOST = 7  # versions of one distribution whose metadata are read

@@ -24,9 +24,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from elt_env.conda import Carried
-from elt_env.lock.conda_half import CondaHalf, constrains, depends, named_in
+from elt_env.lock.conda_half import CondaHalf, constrains, depends
 from elt_env.lockfile.document import Package
-from elt_env.package.names import normalize
+from elt_env.package.names import named_in, normalize
 
 _CONDA, _ROOM, _NEED, _ANY = "elt-conda-", "elt-room-", "elt-need-", "elt-any-"
 _OWN = re.compile(r"elt-(?:conda|room|need|any)-(?P<rest>.*)")

@@ -15,11 +15,11 @@ from packaging.version import InvalidVersion
 
 from elt_env.conda import LeftOut, Offered
 from elt_env.errors import NetworkError
-from elt_env.lock.conda_half import depends, named_in
+from elt_env.lock.conda_half import depends
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.releases import News
 from elt_env.lockfile.document import Package
-from elt_env.package.names import normalize
+from elt_env.package.names import named_in, normalize
 from elt_env.spec.conda_bounds import admits_minor
 
 Kind = Literal["absent", "wheel", "version", "python", "held"]

@@ -9,12 +9,12 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from elt_env.lock.clashes import is_barred
-from elt_env.lock.conda_half import constrains, depends, named_in
+from elt_env.lock.conda_half import constrains, depends
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.joint_choice import Choice
 from elt_env.lock.joint_shelf import Stub, needs_in
 from elt_env.lock.solve import as_requirement
-from elt_env.package.names import normalize
+from elt_env.package.names import named_in, normalize
 from elt_env.spec.markers import applies
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.requirements import Requirement
 
 from elt_env.errors import ChannelUnreachableError, PolicyError, UnsatisfiableError
-from elt_env.lock.conda_half import named_in
 from elt_env.lock.conflict import explanation_of
 from elt_env.lock.core import (
     Unit,
@@ -35,7 +34,7 @@ from elt_env.lock.stand_in import is_distribution
 from elt_env.lockfile.changes import is_older
 from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import Say
-from elt_env.package.names import normalize
+from elt_env.package.names import named_in, normalize
 from elt_env.package.target import Target
 from elt_env.python.wheel_metadata import read_wheel_metadata
 from elt_env.spec.conda_bounds import from_pep440

@@ -20,3 +20,10 @@ Distribution = str
 def normalize(name: str) -> Distribution:
     """Return the normalized form of a distribution's name: lower case, runs of `-_.` as `-`."""
     return str(canonicalize_name(name))
+
+
+def named_in(requirement: str) -> str:
+    """Return the package's name in a requirement of conda's, as in `numpy >=1.2,<2 py311_*`."""
+    text = requirement.rpartition("::")[2].strip()
+    end = next((n for n, each in enumerate(text) if each in " =<>!~[;"), len(text))
+    return text[:end].lower()
