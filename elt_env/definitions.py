@@ -5,19 +5,21 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-import dagster as dg
-
-from elt_env.defs.console import short_console
-from elt_env.defs.jobs import policy_executor
-from elt_env.defs.project import shared_definitions
-from elt_env.defs.resources import EltProject
-from elt_env.defs.sensors.walk import WATCHING
-from elt_env.defs.unloaded import remember_listener, telling_what_is_not_loaded
-from elt_env.defs.warehouse import warehouse_definitions
-from elt_env.project.components import defs_folder
-from elt_env.project.project import Project
-from elt_env.project.settings import open_project
 from elt_env.runtime.collection import without_collection
+
+with without_collection():
+    import dagster as dg
+
+    from elt_env.defs.console import short_console
+    from elt_env.defs.jobs import policy_executor
+    from elt_env.defs.project import shared_definitions
+    from elt_env.defs.resources import EltProject
+    from elt_env.defs.sensors.walk import WATCHING
+    from elt_env.defs.unloaded import remember_listener, telling_what_is_not_loaded
+    from elt_env.defs.warehouse import warehouse_definitions
+    from elt_env.project.components import defs_folder
+    from elt_env.project.project import Project
+    from elt_env.project.settings import open_project
 
 
 def project_definitions(project: Project) -> dg.Definitions:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from elt_env.environment.build import require_lock
 from elt_env.errors import InputError, ToolError
 from elt_env.image import spec as oci
 from elt_env.image.oci.layout import Layout
-from elt_env.image.oci.registry import PushResult, Registry
 from elt_env.image.record import ImageRecord, image_name
 from elt_env.image.reference import Reference, parse_reference
 from elt_env.image.spec import Descriptor
@@ -21,6 +21,9 @@ from elt_env.package.target import Target
 from elt_env.project.policy import EnvironmentPolicy, Policy
 from elt_env.project.project import Project
 from elt_env.store.locks import Store
+
+if TYPE_CHECKING:
+    from elt_env.image.oci.registry import PushResult, Registry
 
 _ATTACHED = (".sbom",)
 
@@ -174,6 +177,8 @@ def _push_packed(  # noqa: PLR0913, PLR0917  # what, from where, to where, under
 
 
 def _registry(policy: Policy) -> Registry:
+    from elt_env.image.oci.registry import Registry  # slow to load, and many push nowhere
+
     return Registry(insecure=policy.insecure_registries, limit=policy.tool_limit.total_seconds())
 
 

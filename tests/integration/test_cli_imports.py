@@ -100,4 +100,4 @@ def test_to_keep_a_lock_takes_no_client_of_a_server(project: Path) -> None:
 def test_to_load_the_definitions_takes_neither_a_database_nor_a_solver(project: Path) -> None:
     loaded = _loaded("import elt_env.definitions", project)
     assert "dagster" in loaded
-    assert loaded & {"pandas", "rattler", "sqlalchemy"} == set()
+    assert loaded & {"httpx", "pandas", "rattler", "sqlalchemy"} == set()

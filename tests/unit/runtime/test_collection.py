@@ -21,3 +21,13 @@ def test_it_is_afterwards_as_it_was_whatever_happens(*, enabled: bool) -> None:
         assert gc.isenabled() is enabled
     finally:
         (gc.enable if before else gc.disable)()
+
+
+def test_what_was_made_in_it_is_searched_no_more() -> None:
+    try:
+        with without_collection():
+            made = [[]]  # type: ignore[var-annotated]
+        assert not any(each is made for each in gc.get_objects())
+    finally:
+        gc.unfreeze()
+    assert any(each is made for each in gc.get_objects())
