@@ -16,8 +16,6 @@ and with the variables that the dbt project reads.
 import json
 import os
 from collections.abc import Iterator
-from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +78,6 @@ def _of_pandas() -> "tuple[list[AssetsDefinition], dict[str, Any]]":
 def _of_dbt() -> "tuple[list[AssetsDefinition], dict[str, Any]]":
     """Return the assets and resources that dagster-dbt is for."""
     from dagster_dbt import DbtCliResource, dbt_assets
-    from packaging.version import Version
-
-    class Dbt(DbtCliResource):
-        """It does not start dbt once more for its version."""
-
-        @cached_property
-        def _cli_version(self) -> Version:
-            return Version(metadata.version("dbt-core"))
 
     project = Path(os.environ["SMOKE_DBT"])
 
@@ -98,7 +88,7 @@ def _of_dbt() -> "tuple[list[AssetsDefinition], dict[str, Any]]":
         command = ["build", "--exclude-resource-type", "unit_test"]
         yield from dbt.cli(command, context=context).stream()
 
-    tool = Dbt(
+    tool = DbtCliResource(
         project_dir=os.fspath(project),
         profiles_dir=os.fspath(project),
         dbt_executable=os.environ["SMOKE_DBT_TOOL"],
