@@ -59,13 +59,14 @@ def facts_of(problem: JointProblem, text: str) -> tuple[Fact, ...]:
 
 
 def _is_part(fact: Fact, others: list[Fact]) -> bool:
-    """Tell whether another fact says the same of that version and of more."""
-    exact = fact.which.removeprefix("==")
+    """Tell whether another fact says the same of that version, or those from it on, and of more."""
+    exact = fact.which.removeprefix("==").removeprefix(">=")
     alike = [
         each.which
         for each in others
         if replace(each, needy="", which="") == replace(fact, needy="", which="")
         and each.which != fact.which
+        and ("==" in fact.which or not set("<=") & set(each.which.removeprefix(">=")))
     ]
     try:
         return bool(Version(exact)) and any(not each or _covers(each, exact) for each in alike)

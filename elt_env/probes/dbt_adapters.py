@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 _SERVER = {"host": "127.0.0.1", "user": "smoke", "password": "smoke", "schema": "smoke"}
+# What many adapters have as optional fields, and cannot do without.
+_USUAL = {**_SERVER, "username": "smoke", "database": "smoke", "port": 1}
 _HERE = Path.cwd()
 _PROFILES: "dict[str, list[dict[str, Any]]]" = {
     # Of several, the first is taken that the adapter has the libraries for.
@@ -159,7 +161,7 @@ def _imports(node: ast.AST, *, is_tried: bool = False) -> Iterator["tuple[str, b
 def _profile(kind: str, credentials: Any) -> "tuple[dict[str, Any] | None, str]":  # noqa: ANN401
     """Return the first profile that the adapter's credentials take, and why others are refused."""
     refused = ""
-    for each in _PROFILES.get(kind) or [_derived(credentials)]:
+    for each in _PROFILES.get(kind) or [_derived(credentials, _USUAL), _derived(credentials, {})]:
         content = {**each, "type": kind, "threads": 1}
         try:
             values = credentials.translate_aliases(dict(each))
@@ -172,14 +174,16 @@ def _profile(kind: str, credentials: Any) -> "tuple[dict[str, Any] | None, str]"
     return None, refused
 
 
-def _derived(credentials: Any) -> "dict[str, Any]":  # noqa: ANN401
-    """Return a profile of the fields that must be there."""
+def _derived(credentials: Any, usual: "dict[str, Any]") -> "dict[str, Any]":  # noqa: ANN401
+    """Return a profile of the fields that must be there, and of the usual ones that there are."""
     values: dict[str, Any] = {}
     missing = dataclasses.MISSING
     for each in dataclasses.fields(credentials):
         is_number = "int" in str(each.type)
         if each.init and each.default is missing and each.default_factory is missing:
             values[each.name] = 1 if is_number else "smoke"
+        elif each.init and each.name in usual:
+            values[each.name] = usual[each.name]
     return values
 
 

@@ -16,12 +16,15 @@ from elt_env.store.evidence import Evidence
 def ways_to_accept(failed: Sequence[Evidence], policy: EnvironmentPolicy, lock: Lock) -> list[str]:
     """Return a sentence about each check that keeps a release back, with the policy's key for it.
 
-    Checks on images have none: an image that does not hold is packed again.
+    Checks on images have none: an image that does not hold is packed again. What failed may be an
+    old version that others hold back: that comes first.
     """
     table = f"[tool.elt-env.environments.{lock.target.environment}]"
     named = [each for each in failed if each.failed and is_blocking(each.check, policy)]
     ways = [_own_way(each, policy, table) for each in named]
-    lines = [each for each in ways if each]
+    found = " ".join(each.detail for each in named)
+    old = [each for each in lock.held_back if f" {each.name} {each.version}" in f" {found} "]
+    lines = [*map(str, old), *(each for each in ways if each)]
     rest = [
         each.check
         for each, way in zip(named, ways, strict=True)

@@ -44,6 +44,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 @dataclass
 class Credentials(Base):
     server: str
+    user: str | None = None  # as some write what they cannot do without
     disable_transactions: bool = False
 
     @property
@@ -52,7 +53,7 @@ class Credentials(Base):
 
     @property
     def unique_field(self):
-        return self.server
+        return f"{self.server} {self.user.lower()}"
 
     def _connection_keys(self):
         return ("server",)

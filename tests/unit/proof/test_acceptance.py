@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from elt_env.lockfile.document import HeldBack
 from elt_env.project.own_checks import CommandCheck
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.proof.acceptance import to_mend, ways_to_accept
@@ -21,8 +22,16 @@ def policy(**more: Any) -> EnvironmentPolicy:
     return EnvironmentPolicy(spec="elt.yml", pythons=("3.11",), **more)
 
 
-def failed(check: str, **more: Any) -> Evidence:
-    return Evidence(check, "failed", MOMENT, 1.0, "no", **more)
+def failed(check: str, detail: str = "no", **more: Any) -> Evidence:
+    return Evidence(check, "failed", MOMENT, 1.0, detail, **more)
+
+
+def test_what_failed_and_is_old_is_said_to_be_held_back() -> None:
+    held = HeldBack("tool", "0.7", "0.26", "tool 0.26 needs rate, of which no index has a wheel")
+    lock = lock_of(python_package(), held_back=(held, HeldBack("other", "1.0", "2.0")))
+    first, *_ = ways_to_accept([failed("imports", "tool.cli of tool 0.7: no")], policy(), lock)
+    assert first == str(held)
+    assert "0.26" not in " ".join(ways_to_accept([failed("imports")], policy(), lock))
 
 
 def test_modules_are_allowed_by_name() -> None:
