@@ -26,6 +26,7 @@ from elt_env.spec.foreign.pyproject import (
     project_requirements,
     python_bound,
 )
+from elt_env.spec.foreign.read import is_conda_list
 from elt_env.spec.foreign.setup_py import SETUP_FILE
 from elt_env.spec.foreign.setup_py import asked_of as asked_of_setup
 from elt_env.spec.foreign.told import Listed
@@ -99,7 +100,8 @@ def look(root: Path) -> DirectoryContent:
     listed = (
         None if policy is None else tuple(_at(project, "tool", "elt-env", "environments") or ())
     )
-    specs = (*_SPECS, *([_PROJECT] if _at(project, "tool", "pixi") else []))
+    lists = (each for each in _REQUIREMENTS if is_conda_list(_text(root / each)))
+    specs = (*_SPECS, *([_PROJECT] if _at(project, "tool", "pixi") else []), *lists)
     spec = next((each for each in specs if (root / each).is_file()), "")
     dbt = _dbt_project(root)
     if spec:

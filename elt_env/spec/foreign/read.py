@@ -47,7 +47,7 @@ def tell(text: str, source: str) -> Told:
             f"{source} is a lock: what a tool chose, and not what was asked for.",
             f"Start from it as it is: elt-env adopt {source} --as NAME@3.11",
         )
-    if _CONDA_LIST in text:
+    if is_conda_list(text):
         return _listed(text).told(source)
     if base.endswith((".txt", ".in")) or is_pinned:
         return Asked(pip=((f"-r {base}", 0),)).told(source)
@@ -62,6 +62,11 @@ def tell(text: str, source: str) -> Told:
     else:
         asked = pyproject.asked_of(file)
     return file.told(asked)
+
+
+def is_conda_list(text: str) -> bool:
+    """Tell whether a list of packages is one that `conda list --export` wrote."""
+    return _CONDA_LIST in text
 
 
 def _listed(text: str) -> Asked:
