@@ -12,10 +12,13 @@ import click
 from elt_env.cli.lock import TARGET
 from elt_env.cli.progress import tell, teller
 from elt_env.errors import EltEnvError, PolicyError
-from elt_env.follow.follow import Check, entry_points
+from elt_env.follow.as_image import AsImage
+from elt_env.follow.as_prefix import AsPrefix
 from elt_env.follow.follow import follow as follow_release
+from elt_env.follow.form import Check, Form
 from elt_env.follow.machine import open_machine
 from elt_env.follow.reports import machine_id
+from elt_env.image.oci.engines import NAMES
 from elt_env.project.durations import parse_duration
 from elt_env.runtime.masking import hidden
 
@@ -32,6 +35,10 @@ _JITTER = 0.2  # of the interval, either way: machines that were started togethe
     show_default=True,
     help="What is proven here first.",
 )
+@click.option("--image", is_flag=True, help="Pull the image, instead of making the prefix.")
+@click.option(
+    "--load", "engine", type=click.Choice(NAMES), help="Let this engine have the image as well."
+)
 @click.option("--machine", metavar="NAME", default="", help="Report by it, not the system's id.")
 @click.option("--no-report", is_flag=True, help="Do not tell the store how it went.")
 @click.option("--watch", is_flag=True, help="Go on until it is told to end.")
@@ -43,6 +50,8 @@ def follow(  # noqa: PLR0913  # as many as it has options
     machine: str,
     interval: str,
     *,
+    image: bool,
+    engine: str | None,
     no_report: bool,
     watch: bool,
 ) -> None:
@@ -51,19 +60,23 @@ def follow(  # noqa: PLR0913  # as many as it has options
     The prefix is made from the lock, proven, and then the entry points move to it in one rename.
     What ran before goes on, and is removed when nothing runs in it. An empty directory is enough,
     and a login that may read the bucket; how it went is reported where the login may write.
+    With --image, a name in an OCI layout moves to the image; those from before stay until
+    'elt-env gc'.
 
     \b
     Examples:
       elt-env follow elt@3.11 --from s3://bucket/prefix
       elt-env follow elt@3.11 --from s3://bucket/prefix --watch --interval "5 minutes"
+      elt-env follow elt@3.11 --from s3://bucket/prefix --image --load podman
     """
     seconds = _seconds(interval)
+    form: Form = AsImage(check, engine or "") if image or engine else AsPrefix(check)
     follower = open_machine(name, place, machine_id(machine), reports=not no_report)
 
     def once() -> None:
-        now = follow_release(follower, teller(), check=check)
+        now = follow_release(follower, teller(), form)
         if now.moved or not watch:
-            click.echo(f"{follower.target.name} {now.position.digest} {entry_points(follower)}")
+            click.echo(f"{follower.target.name} {now.position.digest} {form.place(follower)}")
 
     if watch:
         _go_on(once, seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elt_env.errors import InputError, PolicyError
+from elt_env.errors import EltEnvError, InputError, IntegrityError, PolicyError
 from elt_env.lockfile.document import Lock
 from elt_env.package.platform import this_platform
 from elt_env.package.target import Target, parse_target
@@ -14,6 +14,7 @@ from elt_env.project.project import Project
 from elt_env.project.settings import open_project
 from elt_env.project.store_url import bucket_url, directory_of, open_bucket_documents
 from elt_env.project.unlisted import remember
+from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store
 from elt_env.tools import Tools, open_tools
@@ -42,6 +43,27 @@ class Machine:
     def own(self) -> Store:
         """The store of this machine."""
         return self.tools.store
+
+    def released(self) -> int:
+        """Return the number of the release whose entry points this machine has; 0 for none."""
+        try:
+            current = ReleaseStore(self.own).current(self.target.name)
+        except EltEnvError:
+            return 0
+        return current.number if current else 0
+
+    def fetched(self, release: Release) -> Lock:
+        """Return the lock of a release, kept on this machine.
+
+        Raises:
+            IntegrityError: it is gone, was changed by hand, or is of another target or platform.
+        """
+        try:
+            return self.own.read_lock(release.digest, self.target)
+        except IntegrityError:
+            lock = self.source.read_manifest(release.digest, self.target)
+            self.own.write_lock(lock)
+            return lock
 
     def for_lock(self, lock: Lock) -> Machine:
         """Return the same with what builds a lock, whatever its Python is of: conda, or a venv."""

@@ -115,10 +115,37 @@ def pull_candidate(
     environment = project.environment(lock.target.environment)
     if environment.push is None:
         return False
-    reference = _destination(lock.target, environment, None).at(image.digest)
-    _registry(project.policy).pull(reference, ImageStore(store).layout, say)
-    say(f"image: {reference} is here")
+    layout = ImageStore(store).layout
+    repository = repository_of(lock.target, environment)
+    pull_release(repository, image.digest, project.policy, layout, say)
     return True
+
+
+def repository_of(target: Target, environment: EnvironmentPolicy) -> str:
+    """Return the repository that the policy pushes images to, as in `registry.example/team/elt`.
+
+    "" where it pushes none.
+
+    Raises:
+        InputError: it is no reference, or names a digest.
+    """
+    if environment.push is None:
+        return ""
+    reference = _destination(target, environment, None)
+    return f"{reference.registry}/{reference.repository}"
+
+
+def pull_release(
+    repository: str, image: str, policy: Policy, layout: Layout, say: Say
+) -> Descriptor:
+    """Have the image with that digest in a layout, without a name; return its manifest.
+
+    Raises: as `Registry.pull`.
+    """
+    reference = parse_reference(repository).at(image)
+    found = _registry(policy).pull(reference, layout, say)
+    say(f"image: {reference} is here")
+    return found
 
 
 def push_release(

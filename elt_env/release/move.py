@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from elt_env.environment.build import require_as_sealed
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import IntegrityError
-from elt_env.image.push import push_release
+from elt_env.image.push import push_release, repository_of
 from elt_env.machine.process import Say
 from elt_env.package.canonical import short
 from elt_env.package.target import Target
@@ -70,6 +70,7 @@ class Mover:
         rollout: tuple[int, ...] = (),
     ) -> Release:
         """Write the release of a prefix, which is not yet the one of the target."""
+        environment = self.project.environment(self.target.environment)
         release = Release(
             number=number_after(self.before),
             target=self.target.name,
@@ -81,6 +82,7 @@ class Mover:
             by=by,
             evidence=evidence,
             rollout=rollout if self.before else (),
+            repository=repository_of(self.target, environment) if image else "",
         )
         self.releases.prepare(release, prefix.path)
         self.say(f"{self.name}: release {release.number} of {self.target.name} is prepared")

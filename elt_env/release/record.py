@@ -29,6 +29,7 @@ class Release:
         evidence: the required checks, and what each had said when it moved.
         rollout: percent of the machines that follow, in each wave and all before it; () for all at
             once.
+        repository: where its image was pushed to, as in `registry.example/team/elt`; or "".
     """
 
     number: int
@@ -41,6 +42,7 @@ class Release:
     by: str
     evidence: Mapping[str, Status] = field(default_factory=dict, hash=False)
     rollout: tuple[int, ...] = ()
+    repository: str = ""
 
 
 def number_after(release: Release | None) -> int:

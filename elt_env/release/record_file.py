@@ -35,7 +35,7 @@ def numbers(names: Iterable[str]) -> list[int]:
 
 def unused_fields(release: Release) -> set[str]:
     """Return what a record leaves out: what no release had when the first ones were written."""
-    return set() if release.rollout else {"rollout"}
+    return {each for each in ("rollout", "repository") if not getattr(release, each)}
 
 
 def with_checksum(release: Release) -> bytes:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.follow.as_prefix import AsPrefix
 from elt_env.follow.follow import follow
 from elt_env.follow.machine import Machine
 from elt_env.follow.reports import read_reports
@@ -84,7 +85,7 @@ class Crowd:
         """Let each follower look once."""
         self.proxy.asked.clear()
         received, sent, start = self.proxy.received, self.proxy.sent, time.monotonic()
-        once = partial(follow, say=silent, check="none")
+        once = partial(follow, say=silent, form=AsPrefix("none"))
         with ThreadPoolExecutor(self.at_once) as pool:
             moved = sum(each.moved for each in pool.map(once, self.machines))
         seconds, requests = time.monotonic() - start, len(self.proxy.asked)

@@ -1,9 +1,10 @@
 """Moves releases in processes of their own, which kill themselves before a chosen step.
 
 Run as a program it takes the project's directory. It reads lines of a verb, `promote`, `rollback`,
-`bundle` (into `made.tar`), `unbundle` (`given.tar`) or `follow` (the store `source`), and a number;
-for each it does that in a child, which is killed before the change of that number that it makes to
-the disk, counted from 1; and answers `killed`, or the child's exit code where there are fewer.
+`bundle` (into `made.tar`), `unbundle` (`given.tar`), `follow` or `follow-image` (the store
+`source`), and a number; for each it does that in a child, which is killed before the change of that
+number that it makes to the disk, counted from 1; and answers `killed`, or the child's exit code
+where there are fewer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from pathlib import Path
 from elt_env.bundle.pack import pack_bundle
 from elt_env.bundle.unpack import unpack_bundle
 from elt_env.errors import EltEnvError
+from elt_env.follow.as_image import AsImage
+from elt_env.follow.as_prefix import AsPrefix
 from elt_env.follow.follow import follow
 from elt_env.follow.machine import Machine
 from elt_env.machine.platform import target_here
@@ -101,13 +104,13 @@ def _writes(arguments: tuple[object, ...]) -> bool:
 def _move(project: str, verb: str, change: int) -> int:
     toolbox = toolbox_of(open_project(Path(project)))
     target = target_here(ENVIRONMENT, toolbox.environment.pythons[0])
+    machine = Machine(target, Store(Path(project, "source")), toolbox, "0" * 16)
     moves: dict[str, Callable[[], object]] = {
         "promote": lambda: promote(target, toolbox, _print, trigger="a reason", by="a test"),
         "rollback": lambda: roll_back(target, toolbox, _print, trigger="a reason", by="a test"),
         "bundle": lambda: pack_bundle(target, toolbox, Path(project, "made.tar"), _print),
-        "follow": lambda: follow(
-            Machine(target, Store(Path(project, "source")), toolbox, "0" * 16), _print, check="none"
-        ),
+        "follow": lambda: follow(machine, _print, AsPrefix("none")),
+        "follow-image": lambda: follow(machine, _print, AsImage("none")),
         "unbundle": lambda: unpack_bundle(
             Path(project, "given.tar"), open_project(Path(project)), open_tools, _print
         ),

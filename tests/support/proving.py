@@ -8,6 +8,7 @@ from typing import Any
 
 from elt_env.environment.file_list import keep_list
 from elt_env.environment.prefix import Prefix, Stage
+from elt_env.image.config import LOCK_DIGEST
 from elt_env.image.oci.layout import Layout
 from elt_env.image.record import ImageRecord
 from elt_env.image.store import ImageStore
@@ -86,13 +87,21 @@ def pretend_proven(
 
 
 def pretend_packed(
-    lock: Lock, toolbox: Tools, *, seed: int = 1, proven: bool = True
+    lock: Lock,
+    toolbox: Tools,
+    *,
+    seed: int = 1,
+    proven: bool = True,
+    labelled: Lock | None = None,
 ) -> ImageRecord:
-    """Let the lock have a small image, and evidence that it works."""
+    """Let the lock have a small image, and evidence that it works.
+
+    Its label names the lock, or `labelled`.
+    """
     images = ImageStore(toolbox.store)
     name = f"{lock.target.environment}-{lock.target.python}"
     layer = random_layer(images.layout, 2_000, seed)
-    manifest = make_image(images.layout, [layer], name)
+    manifest = make_image(images.layout, [layer], name, {LOCK_DIGEST: (labelled or lock).digest})
     record = ImageRecord(name, manifest, "a base", (), (layer,), (), MOMENT)
     images.record(record, lock.digest)
     if proven:

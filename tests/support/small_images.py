@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from elt_env.image import spec as oci
 from elt_env.image.oci.layer import LayerWriter, write_layer
@@ -22,13 +23,19 @@ def random_layer(layout: Layout, size: int, seed: int) -> Layer:
     return write_layer(layout, "gzip", f"file {seed}", fill)
 
 
-def make_image(layout: Layout, layers: Sequence[Layer], name: str = "sample") -> Descriptor:
+def make_image(
+    layout: Layout,
+    layers: Sequence[Layer],
+    name: str = "sample",
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> Descriptor:
     """Write an image of those layers; return its manifest."""
     config = ImageConfig(
         "amd64",
         "1980-01-01T00:00:00Z",
         diff_ids=tuple(each.diff_id for each in layers),
         holds=tuple(each.holds for each in layers),
+        labels=labels,
     )
     manifest = Manifest(
         layout.add(config.to_bytes(), oci.CONFIG), tuple(each.blob for each in layers)

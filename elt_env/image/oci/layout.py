@@ -124,6 +124,19 @@ class Layout:
         with open_file(path) as file, self.new_blob() as copy:
             shutil.copyfileobj(file, copy)
 
+    def copy(self, theirs: Layout, manifest: Descriptor) -> Descriptor:
+        """Copy an image of another layout, without its name; return its manifest.
+
+        Raises: as `take`; IntegrityError also where it is no image.
+        """
+        try:
+            image = oci.parse_manifest(theirs.read(manifest))
+        except ValueError as error:
+            raise IntegrityError(f"{manifest.digest} in {theirs.path}: {error}.", _AGAIN) from error
+        for each in (*image.layers, image.config, manifest):
+            self.take(theirs, each)
+        return manifest
+
     def add(self, data: bytes, media_type: str) -> Descriptor:
         """Keep bytes as a blob; return its descriptor.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from elt_env.errors import InputError, IntegrityError
+from elt_env.follow.as_prefix import AsPrefix
 from elt_env.follow.follow import follow
 from elt_env.follow.machine import Machine
 from elt_env.lockfile.document import Lock
@@ -77,7 +78,7 @@ def test_killed_at_each_change_of_the_first_run_the_next_one_goes_on(
 def test_killed_at_each_change_of_a_move_the_next_run_goes_on(
     machine: Machine, source: Tools, tmp_path: Path
 ) -> None:
-    follow(machine, silent, check="none")
+    follow(machine, silent, AsPrefix("none"))
     change, before, after = 1, _OLD, _NEW
     moved_early = []
     with mover(tmp_path / "follower") as moves:
@@ -99,12 +100,12 @@ def test_killed_at_each_change_of_a_move_the_next_run_goes_on(
 
 def test_a_store_that_was_set_back_is_refused(machine: Machine, source: Tools) -> None:
     release(_NEW, source)
-    follow(machine, silent, check="none")
+    follow(machine, silent, AsPrefix("none"))
     pointer = machine.source.local_home / "current" / _TARGET.name
     pointer.unlink()
     pointer.symlink_to(f"../releases/{_TARGET.name}/000001")
     with pytest.raises(IntegrityError, match="set back"):
-        follow(machine, silent, check="none")
+        follow(machine, silent, AsPrefix("none"))
     assert runs(machine) == _NEW.digest
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from elt_env.environment.build import ensure_prefix
-from elt_env.follow.follow import entry_points, follow
+from elt_env.follow.as_prefix import AsPrefix
+from elt_env.follow.follow import follow
 from elt_env.follow.machine import open_machine
 from elt_env.lock.make import lock
 from elt_env.project.settings import open_project
@@ -53,7 +54,7 @@ def test_a_venv_is_made_as_its_lock_says(
         followed = follow(machine, silent)
     assert not followed.moved
     done = subprocess.run(
-        [entry_points(machine) / "tool"],
+        [Path(AsPrefix().place(machine)) / "tool"],
         capture_output=True,
         text=True,
         timeout=_LIMIT,

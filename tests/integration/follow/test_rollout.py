@@ -11,7 +11,9 @@ import pytest
 from elt_env.defs.resources import EltProject
 from elt_env.defs.rollouts import rollout_definitions
 from elt_env.errors import ProofError
-from elt_env.follow.follow import Check, follow
+from elt_env.follow.as_prefix import AsPrefix
+from elt_env.follow.follow import follow
+from elt_env.follow.form import Check
 from elt_env.follow.machine import Machine
 from elt_env.follow.reports import read_reports
 from elt_env.follow.rollout import advance, progress
@@ -68,7 +70,7 @@ def fleet(tmp_path: Path) -> Fleet:
 
 def runs(machine: Machine, check: Check = "none") -> str:
     """Follow, and return what is run then."""
-    return follow(machine, silent, check=check).position.digest
+    return follow(machine, silent, AsPrefix(check)).position.digest
 
 
 def test_each_wave_waits_for_those_before(fleet: Fleet) -> None:
@@ -102,7 +104,7 @@ def test_one_failure_leads_all_back(fleet: Fleet) -> None:
     with pytest.raises(
         ProofError, match="does not hold on this machine"
     ):  # it is no real environment
-        follow(first, silent, check="quick")
+        follow(first, silent)
     assert runs(last) == _OLD.digest
     assert fleet.advance().endswith("all at once")
     assert fleet.current == _OLD.digest
