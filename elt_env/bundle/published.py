@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from elt_env.bundle.pack import write_bundle
@@ -12,7 +12,6 @@ from elt_env.bundle.unpack import keep_archives_of
 from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
-from elt_env.package.target import Target
 from elt_env.runtime.files import writing
 from elt_env.store.locks import Store
 
@@ -35,18 +34,6 @@ def publish_bundle(lock: Lock, tools: PrefixTools, say: Say) -> str:
         say(f"bundle: writing {path.stat().st_size >> 20} MiB to {place}")
         documents.write_file(key, path)
     return place
-
-
-def remove_bundles(store: Store, target: Target, kept: Collection[str]) -> None:
-    """Remove the bundles of a target in a store, but for those of the locks with these digests.
-
-    Raises:
-        StorageError: one cannot be removed.
-    """
-    names, folder = {_name(each) for each in kept}, f"{_FOLDER}/{target.name}"
-    for each in store.documents.names(folder):
-        if each not in names:
-            store.documents.delete(f"{folder}/{each}")
 
 
 def take_bundle(lock: Lock, source: Store, tools: PrefixTools, say: Say) -> bool:

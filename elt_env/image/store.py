@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,12 +26,13 @@ from elt_env.lockfile.document import Lock
 from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored
-from elt_env.store.documents import read_record, record_names, write_record
+from elt_env.store.documents import Documents, read_record, record_names, write_record
 from elt_env.store.last_use import mark_used
 from elt_env.store.local import LocalDocuments
 from elt_env.store.locks import Store
 
 _IMAGES = "images"
+_RECORDING = 120.0  # seconds
 _WAIT = "Wait for it or end it, then run the same command; or raise busy-limit."
 _record: TypeAdapter[ImageRecord] = TypeAdapter(ImageRecord)
 _layer: TypeAdapter[PackedLayer] = TypeAdapter(PackedLayer)
@@ -68,7 +70,8 @@ class ImageStore:
             StorageError: the disk is full or not writable.
         """
         key = _record_key(lock_digest)
-        write_record(self._documents, key, _record, image)
+        with sole_recorder(self._documents) if self._shared else contextlib.nullcontext():
+            write_record(self._documents, key, _record, image)
         if self._shared:
             write_record(self._here, key, _record, image)
 
@@ -101,8 +104,14 @@ class ImageStore:
         """
         if use:
             mark_used(self._record_path(lock_digest))
+        found = self._read(self._documents, lock_digest)
+        # A machine has its own where that of all was collected.
+        return self._read(self._here, lock_digest) if found is None and self._shared else found
+
+    @staticmethod
+    def _read(documents: Documents, lock_digest: str) -> ImageRecord | None:
         return read_record(
-            self._documents,
+            documents,
             _record_key(lock_digest),
             _record,
             "{} does not say which image was packed.",
@@ -195,6 +204,18 @@ class ImageStore:
         path = self._record_path(lock_digest).with_suffix(".lock")
         with file_lock(path, limit, "packing this image", _WAIT):
             yield
+
+
+def sole_recorder(documents: Documents) -> AbstractContextManager[None]:
+    """Let one machine at a time write or remove records of images, which others share.
+
+    A bucket removes without a condition: what was just written anew would go as well.
+
+    Raises:
+        BusyError: another one does so for long.
+    """
+    doing, remedy = "writing which images were packed", "Run the same command again."
+    return documents.lease(f"{_IMAGES}/records", _RECORDING, doing, remedy)
 
 
 def _record_key(lock_digest: str) -> str:

@@ -28,6 +28,7 @@ from elt_env.package.canonical import short
 from elt_env.package.target import Target
 from elt_env.project.policy import Policy
 from elt_env.project.project import Project
+from elt_env.release.collect_documents import collect_documents
 from elt_env.release.record import to_keep
 from elt_env.release.store import ReleaseStore
 from elt_env.runtime.files import remove, remove_tree
@@ -82,6 +83,7 @@ def collect(
         for each in chain(
             _prefixes(home, wanted, moment, passed),
             images.collect(),
+            collect_documents(store, digests, grace.total_seconds(), dry_run=dry_run),
             _archives(project, store, wanted, moment, dry_run=dry_run),
             _entries(project, store, moment, passed),
             _leftovers(home, moment, dry_run=dry_run),

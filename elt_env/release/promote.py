@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elt_env.bundle.published import publish_bundle, remove_bundles
+from elt_env.bundle.published import publish_bundle
 from elt_env.environment.build import require_as_sealed, require_lock, require_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.prefix_tools import PrefixTools
@@ -13,7 +13,7 @@ from elt_env.package.target import Target
 from elt_env.proof.proof import Proof, examine, require_proven
 from elt_env.release.locations import require_loadable
 from elt_env.release.move import Mover, MoveResult, moving
-from elt_env.release.record import Release, to_keep, withdrawn
+from elt_env.release.record import Release, withdrawn
 
 
 def promote(  # noqa: PLR0913  # target, tools and listener, and what the history tells
@@ -85,9 +85,6 @@ def _moved(  # noqa: PLR0913  # what is released, and what the history tells
     if push_release(lock, release.image, project, store, mover.say):
         require_as_sealed(prefix)
     mover.switch(release)
-    if environment.publish_bundle:
-        kept = to_keep((*mover.history, release), project.policy.keep_releases)
-        remove_bundles(store, lock.target, kept)
     return release
 
 

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,12 +31,14 @@ from elt_env.runtime.files import writing
 from elt_env.runtime.limits import MOST_STORED_BYTES
 from elt_env.store.bucket_client import bucket_errors
 from elt_env.store.bucket_lease import bucket_lease
-from elt_env.store.documents import Folder, Tagged
+from elt_env.store.documents import Aged, Folder, Tagged
 
 if TYPE_CHECKING:
     from obstore import GetOptions
 
 _FOLDER = ".folder"
+_CLOCK = ".clock"
+_PLACE = re.compile(r"(.*/)\.([^/]+)-[0-9a-f]{12}")  # of a writing: the folder's, hidden
 _MARK = "elt-env-put"  # metadata of an object
 _TRIES = 6
 _PART = 8 << 20  # bytes
@@ -189,6 +192,27 @@ class BucketDocuments:
         """Remove an object, as `Documents.delete`."""
         with bucket_errors(self.place(key), writing=True), contextlib.suppress(FileNotFoundError):
             obstore.delete(self.bucket, key)
+
+    def aged(self, folder: str, age: float) -> tuple[Aged, ...]:
+        """Return the objects below a folder by the time of each, as `Documents.aged`.
+
+        What the bucket's clock says is the time of an object that is put now.
+        """
+        with bucket_errors(self.place(folder), writing=True):
+            obstore.put(self.bucket, _CLOCK, b"")
+            moment = obstore.head(self.bucket, _CLOCK)["last_modified"] - timedelta(seconds=age)
+            listed = [each for page in obstore.list(self.bucket, folder) for each in page]
+        old = {each["path"]: each["size"] for each in listed if each["last_modified"] <= moment}
+        return tuple(Aged(key, size, self._is_unseen(key)) for key, size in sorted(old.items()))
+
+    def _is_unseen(self, key: str) -> bool:
+        """Tell whether an object is of a writing of a folder that does not count."""
+        place = key.rpartition("/")[0]
+        found = _PLACE.fullmatch(place)
+        with contextlib.suppress(IntegrityError):  # nobody knows which writing counts
+            counts = self._writing("".join(found.groups())) if found else None
+            return found is not None and (counts is None or not place.endswith(counts.place))
+        return False
 
     def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
         """Put an object if it is still what was seen, as `Documents.swap`."""

@@ -8,6 +8,8 @@ from typing import Literal
 What = Literal[
     "prefix",
     "image",
+    "bundles",
+    "records",
     "unpacked image",
     "layers",
     "archives",

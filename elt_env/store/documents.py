@@ -32,6 +32,20 @@ class Tagged:
     tag: str
 
 
+@dataclass(frozen=True)
+class Aged:
+    """A document that nobody wrote lately.
+
+    Attributes:
+        size: in bytes.
+        unseen: whether nobody will read it, since its writer was killed.
+    """
+
+    key: str
+    size: int
+    unseen: bool = False
+
+
 class Folder(Protocol):
     """The documents of a folder by name, all of one writing where it was written as a whole."""
 
@@ -128,6 +142,13 @@ class Documents(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove a document, if it is there."""
+        ...
+
+    def aged(self, folder: str, age: float) -> tuple[Aged, ...]:
+        """Return the documents at any depth below a folder that were written `age` seconds ago.
+
+        Or before then, by the clock of where they lie, which is no machine's to set.
+        """
         ...
 
     def swap(self, key: str, old: bytes | None, new: bytes) -> bool:

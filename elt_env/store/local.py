@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import write_atomically, writing, writing_atomically
 from elt_env.runtime.input_files import cause, read_bytes
 from elt_env.runtime.limits import MOST_STORED_BYTES
-from elt_env.store.documents import Tagged
+from elt_env.store.documents import Aged, Tagged
 
 _LIMIT = 30.0  # seconds; who swaps writes one small file
 _AGAIN = "Run the same command again."
@@ -113,6 +114,18 @@ class LocalDocuments:
         path = self.directory / key
         with writing(path):
             path.unlink(missing_ok=True)
+
+    def aged(self, folder: str, age: float) -> tuple[Aged, ...]:
+        """Return the files below a directory by the time of each, as `Documents.aged`."""
+        place, moment = self.directory / folder, time.time() - age
+        found = []
+        for path in sorted(each for each in place.glob("**/[!.]*") if each.is_file()):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                if status.st_mtime <= moment:
+                    key = path.relative_to(self.directory).as_posix()
+                    found.append(Aged(key, status.st_size))
+        return tuple(found)
 
     def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
         """Compare and write while nobody else does, as `Documents.swap`."""

@@ -281,3 +281,30 @@ def test_a_large_file_is_written_and_read(documents: Documents, tmp_path: Path, 
     documents.read_file("bundles/one.tar", copy)
     assert copy.read_bytes() == source.read_bytes()
     assert documents.names("bundles") == ("one.tar",)
+
+
+def test_what_nobody_wrote_lately_is_told_by_the_clock_of_the_store(documents: Documents) -> None:
+    for key in ("bundles/elt@3.11/one.tar", "bundles/two.tar", "other/three.tar"):
+        documents.write(key, "12345")
+    assert documents.aged("bundles", 60.0) == ()
+    found = documents.aged("bundles", -60.0)
+    assert [(each.key, each.size, each.unseen) for each in found] == [
+        ("bundles/elt@3.11/one.tar", 5, False),
+        ("bundles/two.tar", 5, False),
+    ]
+    assert documents.aged("bundle", -60.0) == ()
+
+
+def test_what_a_killed_writer_of_a_folder_left_is_unseen(documents: Documents) -> None:
+    documents.write_folder("locks/a", {"lock.json": "whole"})
+    if documents.directory is not None:
+        assert not [each for each in documents.aged("locks", -60.0) if each.unseen]
+        return
+    left = [f"locks/.{name}-0123456789ab/lock.json" for name in ("a", "b")]
+    for key in left:
+        documents.write(key, "half")
+    found = documents.aged("locks", -60.0)
+    assert [each.key for each in found if each.unseen] == left
+    assert len(found) == len(left) + 2  # what counts, and what says so
+    documents.write("locks/a/.folder", "changed by hand")
+    assert [each.key for each in documents.aged("locks", -60.0) if each.unseen] == left[1:]
