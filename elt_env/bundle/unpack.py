@@ -78,7 +78,7 @@ def unpack_bundle(
     """
     with _opened(path) as file:
         reader = ArchiveReader(file, path)
-        _require_signed(reader.listing, path, signers or _signers(project), say)
+        _require_signed(reader.listing, path, signers or project.bundle_signers, say)
         checked = _check(reader, path, say)
         place = find_place(checked.lock, checked.spec, checked.files, project, open_tools, say)
         store = place.tools.store
@@ -93,11 +93,6 @@ def unpack_bundle(
     return checked.lock
 
 
-def _signers(project: Project) -> Path | None:
-    named = project.policy.bundle_signers
-    return project.root / named if named else None
-
-
 def _require_signed(listing: Listing, path: Path, signers: Path | None, say: Say) -> None:
     if signers:
         say(f"bundle: signed by {require_signature(listing, path, signers)}")
@@ -109,10 +104,13 @@ def keep_archives_of(lock: Lock, path: Path, tools: PrefixTools, say: Say) -> No
     """Put the archives of a bundle, which is that of the lock, where a build looks for them.
 
     Raises:
-        IntegrityError: it is not as it was written, or of another lock; nothing was changed then.
+        IntegrityError: it is not as it was written, of another lock, or not signed by one of the
+            policy's `bundle-signers`; nothing was changed then.
     """
     with _opened(path) as file:
-        checked = _check(ArchiveReader(file, path), path, say)
+        reader = ArchiveReader(file, path)
+        _require_signed(reader.listing, path, tools.project.bundle_signers, say)
+        checked = _check(reader, path, say)
         if checked.lock.digest != lock.digest:
             raise IntegrityError(
                 f"{path} is the bundle of the lock {checked.lock.digest}, not of {lock.digest}.",

@@ -41,14 +41,15 @@ def bundle(name: str, output: str | None, key: str | None, *, to_store: bool) ->
       elt-env bundle elt@3.11 --to-store
     """
     target, tools = open_target(name)
-    if to_store and not output and not key:
-        click.echo(publish_bundle(require_lock(target, tools.store), tools, teller()))
+    signer = Path(key) if key else None
+    if to_store and not output:
+        click.echo(publish_bundle(require_lock(target, tools.store), tools, teller(), signer))
         return
     if not output or to_store:
-        raise click.UsageError("Give '-o FILE', or '--to-store' alone.")
+        raise click.UsageError("Give '-o FILE' or '--to-store'.")
     path, say = Path(output), teller()
     require_new(path)
-    listing = pack_bundle(target, tools, path, say, key=Path(key) if key else None)
+    listing = pack_bundle(target, tools, path, say, key=signer)
     say(f"bundle: {len(listing.entries)} files, {path.stat().st_size >> 20} MiB")
     click.echo(f"{sha256_of(path)}  {output}")
     tell("\n" + next_lines([(f"elt-env unbundle {path.name}", "there, in a project's directory")]))

@@ -224,6 +224,11 @@ class SharedPolicy(_Frozen):
         None,
         description="file of those who may sign a bundle; without their signature none is used",
     )
+    bundle_key: str | None = Field(
+        None,
+        description="file of the OpenSSH key that bundles in the store are signed with: a private "
+        "one, or a public one whose private half an agent has",
+    )
     project_name: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",

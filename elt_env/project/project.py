@@ -94,6 +94,19 @@ class Project:
         return find_cache_home(self.policy.cache_home, self.root, self.local_home)
 
     @property
+    def bundle_signers(self) -> Path | None:
+        """The file of those who may sign a bundle; None where the policy names none."""
+        return self._file(self.policy.bundle_signers)
+
+    @property
+    def bundle_key(self) -> Path | None:
+        """The file of the key that bundles in the store are signed with, if there is one."""
+        return self._file(self.policy.bundle_key)
+
+    def _file(self, named: str | None) -> Path | None:
+        return self.root / Path(named).expanduser() if named else None
+
+    @property
     def _home(self) -> Path:
         return self._usable(_Place("home", directory_of(self.policy.home)))
 
