@@ -9,7 +9,8 @@ keeps its store when it is moved:
   that the store was last used with.
 
 A bucket is used from many machines, where checkouts of one project lie anywhere: there the same
-pyproject.toml is enough without a name.
+pyproject.toml is enough without a name. These machines have one platform, since the pointers to a
+target's lock and its release lead to a lock, which is of one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from elt_env.errors import EltEnvError, PolicyError
+from elt_env.package.platform import this_platform
 from elt_env.runtime.input_files import read_stored
 from elt_env.store.documents import Documents, read_record, record_bytes, write_record
 
@@ -49,12 +51,14 @@ class Owner:
         store: the store's directory, as it was when this was recorded.
         name: what its policy calls it; None where that gives it no name.
         policy: the hex sha256 of its pyproject.toml; None without one.
+        platform: of the machines that use it; None where that was not noted yet.
     """
 
     project: str
     store: str
     name: str | None
     policy: str | None
+    platform: str | None = None
 
     @property
     def label(self) -> str:
@@ -87,13 +91,14 @@ class StoreOwner:
         """Return when the store is this project's, or nobody's yet; the record is kept up to date.
 
         Raises:
-            PolicyError: it is another project's.
+            PolicyError: it is another project's, or a bucket of machines of another platform.
             IntegrityError: the record cannot be read.
         """
         recorded = self._recorded()
         if recorded is None:
             return
         self._require_own(recorded)
+        self._require_platform(recorded)
         if self._is_outdated(recorded):
             # Nobody who only reads is kept from it by a store that cannot be written.
             with contextlib.suppress(EltEnvError):
@@ -125,7 +130,8 @@ class StoreOwner:
     @property
     def _own(self) -> Owner:
         """This project, as it is recorded."""
-        return Owner(str(self.root), self._home, self.name, _policy_digest(self.root))
+        digest = _policy_digest(self.root)
+        return Owner(str(self.root), self._home, self.name, digest, this_platform())
 
     def _recorded(self) -> Owner | None:
         return read_record(
@@ -138,7 +144,7 @@ class StoreOwner:
 
     def _is_outdated(self, recorded: Owner) -> bool:
         by_name = self.name is not None and self.name == recorded.name
-        return not by_name and recorded != self._own
+        return recorded.platform is None or (not by_name and recorded != self._own)
 
     def _require_own(self, recorded: Owner) -> None:
         if self.name and recorded.name:
@@ -150,6 +156,17 @@ class StoreOwner:
             own = own or self._was_moved(recorded)
         if not own:
             raise self._refusal(recorded)
+
+    def _require_platform(self, recorded: Owner) -> None:
+        here, there = this_platform(), recorded.platform
+        if self.documents.directory is None and there not in (None, here):
+            raise PolicyError(
+                f"The store {self._home} is of machines of {there}, and this one is {here}: what "
+                "is locked and released there is of one platform.",
+                f"Give the machines of {here} a store of their own, as in home = "
+                f'"{self._home}-{here}"; or lock for {here} on a machine of {there}: '
+                "'platforms' in the policy.",
+            )
 
     def _is_at_its_place(self, recorded: Owner, home: Path) -> bool:
         """Tell whether the recorded project is where this one is, be its store moved or copied."""

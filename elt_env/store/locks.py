@@ -327,9 +327,11 @@ def _read_manifest(folder: Folder, target: Target | None) -> Lock:
         raise IntegrityError(f"The lock {place} cannot be read: {cause(error)}.", remedy) from error
     lock = lock_json.parse(text, place, remedy)
     if target is not None and lock.target != target:
+        alike = lock.target.short == target.short
         raise IntegrityError(
             f"{place} is a lock of {lock.target}; {target} is wanted.",
-            f"Use a lock of {target}, or make one with: elt-env lock {target.name}",
+            f"Use a lock of {target}, or make one with: elt-env lock {target.name}"
+            + ("; machines of two platforms have a store each" if alike else ""),
         )
     return lock
 
