@@ -118,7 +118,6 @@ def _build(prefix: Prefix, tools: Tools, scratch: Path, stack: ExitStack) -> Gro
     return Group(
         (
             Contender("cp -al", program_in("cp", "-al", prefix.path, "linked")),
-            Contender("cp -a", program_in("cp", "-a", prefix.path, "copied")),
             Contender("prefix, warm caches", build),
             Contender("prefix, one changed", changing.build, changing.prepare),
             *packers(prefix.path),

@@ -29,7 +29,7 @@ class Warehouse:
     Args:
         project: whose store has the history.
         described: the project whose dbt project says which columns there are.
-        like: a lock of which the store gets others, with a package of another version.
+        like: a lock of which the store gets others, with a package of another hash.
     """
 
     def __init__(self, project: Path, described: Path, like: Lock) -> None:
@@ -45,7 +45,7 @@ class Warehouse:
 
         *others, last = like.packages
         for number in range(_LOCKS):
-            other = replace(last, version=f"0.{number}")
+            other = replace(last, sha256=f"{number:064x}")
             Store(self._home).write_lock(replace(like, packages=(*others, other)))
 
     def forget(self) -> None:

@@ -38,11 +38,13 @@ def test_prefixes_and_images_are_made_beside_those_of_others(
 
     figures = tmp_path / "figures.json"
     place = str(tmp_path / "project")
-    assert main([place, "--rounds", "1", "--only", "build", "--json", str(figures)]) == 0
+    groups = ("--only=build", "--only=cold", "--only=disk", "--only=watch")
+    assert main([place, "--rounds=1", *groups, "--json", str(figures)]) == 0
 
     output = capsys.readouterr().out
     assert "not measured: buildah, for want of buildah" in output
-    for name in (pack.FLOOR, "tar | zstd -T2 -3", pack.ANEW, pack.CHANGED, "prefix, one changed"):
+    names = (pack.FLOOR, "tar | zstd -T2 -3", pack.ANEW, pack.CHANGED, "prefix, one changed")
+    for name in (*names, "uv pip install, cold caches", "tenth prefix", "sensor"):
         assert f"  {name}\n" in output
     assert "image, nothing changed: " in output
     assert figures.exists()
