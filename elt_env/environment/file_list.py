@@ -53,20 +53,21 @@ def list_path(prefix: Path) -> Path:
 def list_prefix(prefix: Path, hash_of: HashOf = sha256_of) -> SealedFiles:
     """Return what every file, link and directory below `prefix` is now, but for its marker."""
     root, paths = os.fspath(prefix), _paths(prefix)
-    files = [each for each in paths if not each.endswith("/")]
-    # Before anything is read: a file that changes meanwhile then has other stats than these.
-    stats = {path: stats_of(os.lstat(os.path.join(root, path))) for path in files}
-    directories = _directories(root, paths)
-    return SealedFiles(
-        _files(root, files, hash_of=hash_of), stats, directories, _attributes(root, paths)
-    )
+    files, stats = {}, {}
+    for path in paths:
+        if not path.endswith("/"):
+            place = os.path.join(root, path)
+            # Before it is read: a file that changes meanwhile then has other stats than these.
+            found = os.lstat(place)
+            stats[path] = stats_of(found)
+            files[path] = described(place, found, hash_of)
+    return SealedFiles(files, stats, _directories(root, paths), _attributes(root, paths))
 
 
 def _files(
     root: str,
     paths: Sequence[str],
     sealed: SealedFiles | None = None,
-    hash_of: HashOf = sha256_of,
 ) -> Listed:
     """Return what the files among paths are; what looks as it did when it was sealed is not read.
 
@@ -76,7 +77,7 @@ def _files(
     """
     files, stats = (sealed.files, sealed.stats) if sealed else ({}, {})
     return {
-        path: _described(os.path.join(root, path), hash_of, files.get(path), stats.get(path))
+        path: _described(os.path.join(root, path), files.get(path), stats.get(path))
         for path in paths
         if not path.endswith("/")
     }
@@ -249,12 +250,12 @@ def _walk(root: str, below: str = "") -> Iterator[str]:
                 yield path
 
 
-def _described(path: str, hash_of: HashOf, listed: str | None, stats: str | None) -> str:
+def _described(path: str, listed: str | None, stats: str | None) -> str:
     """Return what a path is; with the hash that was listed where it has the same stats."""
     found = os.lstat(path)
     if listed and stats == stats_of(found) and stat.S_ISREG(found.st_mode):
         return f"{stat.S_IMODE(found.st_mode):o} {listed.partition(' ')[2]}"
-    return described(path, found, hash_of)
+    return described(path, found)
 
 
 def described(path: str, found: os.stat_result, hash_of: HashOf = sha256_of) -> str:

@@ -3,6 +3,8 @@
 https://packaging.python.org/en/latest/specifications/recording-installed-packages/
 """
 
+# Paths are strings here: there are tens of thousands of files.
+# ruff: noqa: PTH113, PTH118
 from __future__ import annotations
 
 import ast
@@ -81,7 +83,7 @@ def installed_files(prefix: Prefix) -> InstalledFiles:
         place = os.path.relpath(path, prefix.path)
         hashes = _hashes(by)
         found = _found(path) if hashes else None
-        if not path.is_file():
+        if not os.path.isfile(path):
             changed.append(f"{place} of {names} is gone")
         elif hashes and found not in hashes:
             changed.append(f"{place} of {names} was changed")
@@ -99,9 +101,9 @@ def recorded_files(prefix: Prefix, hash_of: HashOf = sha256_of) -> tuple[Recorde
     )
 
 
-def _brought(prefix: Prefix) -> dict[Path, _Brought]:
+def _brought(prefix: Prefix) -> dict[str, _Brought]:
     mine = {each.name for each in prefix.lock.pip}
-    brought: dict[Path, _Brought] = {}
+    brought: dict[str, _Brought] = {}
     for each in prefix.distributions():
         for path, wanted in _recorded(prefix.site_packages, each) if each.name in mine else ():
             brought.setdefault(path, []).append((each, wanted))
@@ -112,8 +114,8 @@ def _hashes(by: _Brought) -> set[str]:
     return {each for _, each in by if each is not None}
 
 
-def _found(path: Path, hash_of: HashOf = sha256_of) -> str | None:
-    return recorded_hash(path, hash_of) if path.is_file() else None
+def _found(path: str, hash_of: HashOf = sha256_of) -> str | None:
+    return recorded_hash(path, hash_of) if os.path.isfile(path) else None
 
 
 def _judged(place: str, by: _Brought, found: str | None) -> RecordedFile:
@@ -130,22 +132,21 @@ def _judged(place: str, by: _Brought, found: str | None) -> RecordedFile:
     )
 
 
-def _without_namespaces(file: RecordedFile, path: Path, by: _Brought) -> RecordedFile:
+def _without_namespaces(file: RecordedFile, path: str, by: _Brought) -> RecordedFile:
     """Let a file not matter that declares a namespace, as each that it replaced did by convention.
 
     https://packaging.python.org/en/latest/guides/packaging-namespace-packages/
     """
-    is_one = file.matters and path.name == _INIT and declares_namespace(path)
+    is_one = file.matters and path.endswith(f"/{_INIT}") and declares_namespace(Path(path))
     sizes = (_size(owner, path) for owner, wanted in by if wanted is not None)
     return replace(file, matters=not all(each <= _LONGEST for each in sizes)) if is_one else file
 
 
-def _size(owner: Distribution, path: Path) -> int:
+def _size(owner: Distribution, path: str) -> int:
     """Return the size of a file in bytes, as RECORD has it; more than any where it has none."""
-    for each in owner.installed.files or ():
-        if each.name == path.name and Path(os.path.normpath(owner.info.parent / each)) == path:
-            return _LONGEST + 1 if each.size is None else each.size
-    return _LONGEST + 1
+    site = os.fspath(owner.info.parent)
+    sizes = (size for each, _, size in owner.rows if _joined(site, each) == path)
+    return int(next(sizes, "") or _LONGEST + 1)
 
 
 def declares_namespace(path: Path) -> bool:
@@ -175,20 +176,22 @@ def _is_of_namespace(statement: ast.stmt) -> bool:
     return False
 
 
-def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[Path, str | None]]:
+def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[str, str | None]]:
     """Yield the files of a distribution and their sha256, where it is recorded.
 
     Bytecode is left out where it is derived from a module: it may be written anew.
     """
-    for file in owner.installed.files or ():
-        if is_cached(str(file)):
-            continue
-        is_sha256 = file.hash is not None and file.hash.mode == "sha256"
-        wanted = file.hash.value if is_sha256 and file.hash is not None else None
-        yield Path(os.path.normpath(site / file)), wanted
+    for file, stated, _ in owner.rows:
+        if not is_cached(file):
+            algorithm, _, value = stated.partition("=")
+            yield _joined(os.fspath(site), file), value if algorithm == "sha256" else None
 
 
-def recorded_hash(path: Path, hash_of: HashOf = sha256_of) -> str:
+def _joined(site: str, path: str) -> str:
+    return os.path.normpath(os.path.join(site, path))
+
+
+def recorded_hash(path: str | Path, hash_of: HashOf = sha256_of) -> str:
     """Return the sha256 of a file's content as RECORD writes it."""
     digest = bytes.fromhex(hash_of(path))
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import importlib.metadata
 import json
 import os
@@ -69,7 +70,19 @@ class Distribution:
     @property
     def files(self) -> tuple[str, ...]:
         """The paths of its files, relative to site-packages, as it recorded them."""
-        return tuple(map(str, self.installed.files or ()))
+        return tuple(path for path, _, _ in self.rows)
+
+    @property
+    def rows(self) -> tuple[tuple[str, str, str], ...]:
+        """Its files: the path, the hash as in `sha256=…`, and the size, "" where it states none.
+
+        Also those that are gone, which importlib.metadata leaves out since Python 3.12.
+        """
+        text = self.installed.read_text("RECORD")
+        if not text:
+            return tuple((str(each), "", "") for each in self.installed.files or ())
+        rows = ((*row, "", "") for row in csv.reader(text.splitlines()) if row)
+        return tuple((path, stated, size) for path, stated, size, *_ in rows)
 
     @property
     def installed(self) -> importlib.metadata.Distribution:

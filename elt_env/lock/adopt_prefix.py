@@ -208,11 +208,11 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
 def _other_files(package: Package, prefix: Prefix, downloads: Downloads) -> Sequence[str]:
     """Return the files that a wheel has recorded otherwise than what was installed."""
     installed = {
-        str(file): file.hash.value
+        path: stated.partition("=")[2]
         for each in prefix.distributions()
         if each.name == package.name
-        for file in each.installed.files or ()
-        if file.hash is not None
+        for path, stated, _ in each.rows
+        if stated
     }
     with open_wheel(downloads.fetch(package.url, package.sha256)) as wheel:
         text = wheel.archive.read(f"{wheel.dist_info}/RECORD").decode()

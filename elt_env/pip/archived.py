@@ -26,7 +26,7 @@ from elt_env.package.names import normalize
 from elt_env.pip.port import InstallRequest
 from elt_env.python.bytecode import is_cached
 from elt_env.python.first_line import written_by_uv
-from elt_env.runtime.files import write_atomically, writing
+from elt_env.runtime.files import writing
 from elt_env.runtime.input_files import read_content, read_stored_text
 
 # What an installer writes of its own, and signatures of RECORD, which no longer hold then.
@@ -103,8 +103,11 @@ def forget_notes(request: InstallRequest) -> None:
         record = note.with_name("RECORD")
         lines = read_stored_text(record).splitlines(keepends=True)
         mine = f"{note.parent.name}/{_NOTE},"
-        write_atomically(record, "".join(each for each in lines if not each.startswith(mine)))
-        with writing(note):
+        with writing(record):
+            # Not the file itself, which a cache may share; nothing of a prefix is on the disk yet.
+            record.unlink()
+            record.write_text("".join(each for each in lines if not each.startswith(mine)))
+            record.chmod(0o644)
             note.unlink()
 
 

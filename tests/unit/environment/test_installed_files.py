@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from elt_env.environment.installed_files import declares_namespace
+from elt_env.environment.prefix import Distribution
 
 _EITHER = """\
 try:
@@ -42,3 +43,18 @@ def test_a_module_that_declares_a_namespace(text: str, tmp_path: Path, *, declar
     path = tmp_path / "__init__.py"
     path.write_text(text)
     assert declares_namespace(path) is declares
+
+
+def test_a_distribution_tells_what_it_recorded_whether_it_is_there_or_not(tmp_path: Path) -> None:
+    info = tmp_path / "a-1.dist-info"
+    info.mkdir()
+    (info / "RECORD").write_text('gone.py,sha256=abc,3\n"a,b.py",,\na-1.dist-info/RECORD\n')
+    found = Distribution("a", "1", info)
+    assert found.rows == (
+        ("gone.py", "sha256=abc", "3"),
+        ("a,b.py", "", ""),
+        ("a-1.dist-info/RECORD", "", ""),
+    )
+    assert found.files == ("gone.py", "a,b.py", "a-1.dist-info/RECORD")
+    (info / "RECORD").unlink()
+    assert found.files == ()
