@@ -44,7 +44,10 @@ __all__ = [
 
 _AT_ONCE = 2
 # These begin first, so that none of them is left alone at the end.
-_LONG = ("dagster_smoke", "reproducible", "solver_differences", "console_scripts", "imports")
+_LONG = (
+    *("dagster_smoke", "reproducible", "solver_differences", "console_scripts", "imports"),
+    *("meltano_smoke", "dbt_smoke", "image_runs"),
+)
 
 
 def prefix_prover(lock: Lock, tools: CheckTools, say: Say, *, again: bool = False) -> Prover:
