@@ -46,6 +46,7 @@ class ImportResult:
         fault: the exception in one line; None when it imported.
         missing: the module that the import did not find, where that is why it failed.
         hidden: whether the standard library has a module of the name that is above it.
+        program: whether it wants what whoever runs it gives: a variable, arguments, more names.
     """
 
     module: str
@@ -53,6 +54,7 @@ class ImportResult:
     seconds: float
     missing: str | None = None
     hidden: bool = False
+    program: bool = False
 
 
 def modules_by_distribution(prefix: Prefix) -> dict[str, tuple[str, ...]]:

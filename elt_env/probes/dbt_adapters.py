@@ -179,11 +179,12 @@ def _derived(credentials: Any, usual: "dict[str, Any]") -> "dict[str, Any]":  # 
     values: dict[str, Any] = {}
     missing = dataclasses.MISSING
     for each in dataclasses.fields(credentials):
-        is_number = "int" in str(each.type)
+        is_number = any(word in str(each.type) for word in ("int", "Port"))
         if each.init and each.default is missing and each.default_factory is missing:
             values[each.name] = 1 if is_number else "smoke"
         elif each.init and each.name in usual:
-            values[each.name] = usual[each.name]
+            value = usual[each.name]
+            values[each.name] = value if is_number else str(value)
     return values
 
 

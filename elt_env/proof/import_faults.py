@@ -19,7 +19,10 @@ _NOT_IN = re.compile(
 _NO_MODULE = "dynamic module does not define module export function"
 # How a module says to people and type checkers for which platform it is.
 _PLATFORM = re.compile(r"^AssertionError: assert (sys\.platform|os\.name)\b")
-_PROGRAM = re.compile(r"^(SystemExit:|FileNotFoundError: .*No such file or directory: '(?!/))")
+_PROGRAM = re.compile(
+    r"^(SystemExit:|FileNotFoundError: .*No such file or directory: '(?!/)"
+    r"|AttributeError: module 'alembic\.context' has no attribute)"  # Alembic runs its env.py
+)
 _TO_INSTALL = re.compile(
     r"\bpip install\b|\bnot installed\b|^\w+: Install '|\binstall additional dependencies\b"
     r"|\brequires the '?[\w.-]+'? (?:module|package)\b|^\w+: Required package"
@@ -36,6 +39,7 @@ class ImportFault:
         below: whether it is below the top-level module of its distribution, so that the
             distribution may do without it.
         hidden: whether the standard library has a module of the name that is above it.
+        program: whether it wants what whoever runs it gives: a variable, arguments, more names.
     """
 
     module: str
@@ -43,6 +47,7 @@ class ImportFault:
     missing: str | None = None
     below: bool = False
     hidden: bool = False
+    program: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -
         return Excuse(f"wants {lacked}, which its own distribution lacks")
     if _NO_MODULE in fault.text:
         return Excuse("is a library and no module")
-    if _PROGRAM.search(fault.text):
+    if fault.program or _PROGRAM.search(fault.text):
         return Excuse("is a program")
     return (
         Excuse("wants what is to be installed with it") if _TO_INSTALL.search(fault.text) else None

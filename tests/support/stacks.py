@@ -97,6 +97,7 @@ _REFUSED = {"dagster-postgres": "No module named 'psycopg'"}
 _ADAPTERS = (
     *("duckdb", "postgres", "snowflake", "bigquery", "redshift"),
     *("databricks", "trino", "clickhouse", "sqlite", "spark"),
+    *("athena", "oracle", "sqlserver", "teradata"),
 )
 _INTEGRATIONS = (
     *("aws", "gcp", "postgres", "k8s", "celery", "dask"),
@@ -112,7 +113,12 @@ STACKS = {
         Stack("meltano", ("meltano",)),
         Stack("meltano-sqlalchemy", ("meltano", "sqlalchemy>=2")),
         Stack("dlt", ("dlt[duckdb]",)),
+        Stack("dagster-dlt", ("dagster", "dagster-webserver", "dagster-dlt", "dlt[duckdb]")),
         Stack("sqlmesh", ("sqlmesh",)),
+        Stack("sqlfluff", ("sqlfluff", "sqlfluff-templater-dbt", "dbt-duckdb")),
+        Stack("ibis", ("ibis-framework[duckdb]", "streamlit")),
+        Stack("jupyter", ("jupyterlab", "jupysql", "duckdb")),
+        Stack("kedro", ("kedro", "kedro-datasets")),
         Stack("prefect-dbt", ("prefect-dbt",)),
         Stack("great-expectations", ("great-expectations",)),
         Stack("soda-core", ("soda-core",)),

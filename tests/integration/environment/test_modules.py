@@ -82,6 +82,32 @@ def test_what_the_standard_library_hides_is_told(prefix: Prefix) -> None:
     assert results[0].fault == "ModuleNotFoundError: No module named 'json.own'"
 
 
+def test_what_wants_something_of_whoever_runs_it_is_told(prefix: Prefix) -> None:
+    parsing = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--model')\n"
+    programs = {
+        "wants_a_variable": "import os\npath = os.environ['MODEL_PATH']\n",
+        "wants_one_deep": "import wants_a_variable\n",
+        "is_a_notebook": "pip_install()\n",
+        "parses": f"import os\n{parsing}os.stat(p.parse_args().model)\n",
+    }
+    faulty = {
+        "wants_a_key": "{}['MODEL_PATH']\n",
+        "calls_a_name": "from is_a_notebook_too import *\npip_install()\n",
+        "is_a_notebook_too": "",
+        "wants_an_attribute": "import os\nos.nothing\n",
+        "parses_late": f"import os\ndef main():\n p.parse_args()\nos.stat(None)\n{parsing}",
+        "imports": "from os import nothing\n",
+        "imports_a_notebook": "import is_a_notebook\n",
+    }
+    write(prefix, programs | faulty)
+    results = import_all([*programs, *faulty], prefix, _LIMIT, silent)
+    assert {each.module for each in results if each.program} == set(programs)
+    assert {each.module for each in results if each.fault} == {
+        *programs,
+        *faulty.keys() - {"is_a_notebook_too"},
+    }
+
+
 def faults(prefix: Prefix, *modules: str, patience: float = 2.0) -> dict[str, str | None]:
     results = import_all(modules, prefix, _LIMIT, silent, patience)
     return {each.module: each.fault for each in results}

@@ -30,6 +30,15 @@ def test_what_the_standard_library_hides_is_no_fault() -> None:
     assert found.reason == "is hidden by test of the standard library"
 
 
+def test_what_only_runs_as_a_program_is_no_fault_below() -> None:
+    text = "KeyError: 'MODEL_PATH'"
+    found = excuse(ImportFault("tool.app", text, below=True, program=True), _AROUND)
+    assert found is not None
+    assert found.reason == "is a program"
+    assert excuse(ImportFault("tool", text, program=True), _AROUND) is None
+    assert why("AttributeError: module 'alembic.context' has no attribute 'config'")
+
+
 @pytest.mark.parametrize("below", [True, False])
 @pytest.mark.parametrize(
     ("missing", "reason"),
