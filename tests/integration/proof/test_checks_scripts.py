@@ -118,6 +118,28 @@ def test_extra_imports_of_what_is_there(sample: Sample, tmp_path: Path) -> None:
     assert found.detail.startswith("google.cloud.bigquery.dbapi of google-cloud-bigquery 1.0: ")
 
 
+def test_extra_imports_takes_what_imports_has_seen_in_that_run_alone(
+    sample: Sample, tmp_path: Path
+) -> None:
+    seen = tmp_path / "imported"
+    files = {
+        "google/cloud/bigquery/__init__.py": "",
+        "google/cloud/bigquery/dbapi/__init__.py": f"open({str(seen)!r}, 'a').write('once ')",
+    }
+    sample.offer_pip("google-cloud-bigquery", files)
+    lock = sample.lock(pip=["google-cloud-bigquery"])
+    prefix = Prefix(sample.build(tmp_path, lock).path, lock)
+    toolbox = sample.toolbox(tmp_path)
+    prover = stage.prefix_prover(lock, toolbox, silent, again=True)
+
+    assert prover.attempt("imports").status == "passed"
+    assert prover.attempt("extra_imports").detail == "2 modules import"
+    assert seen.read_text() == "once "
+
+    replace(prefix.site_packages / "google/cloud/bigquery/dbapi/__init__.py", b"import absentee")
+    assert look(prefix, toolbox, "extra_imports").status == "failed"
+
+
 def test_extra_imports_of_what_is_not_there(prefix: Prefix, toolbox: Tools) -> None:
     assert look(prefix, toolbox, "extra_imports").status == "passed"
 
