@@ -30,7 +30,8 @@ from tests.support.web_ui import ask
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
 _BUSY = Reply(503, b"<Error><Code>SlowDown</Code><Message>Reduce your rate.</Message></Error>")
-_AWAY = 60.0  # seconds
+_AWAY, _MOMENT = 60.0, 3.0  # seconds
+_MANY = 100_000  # requests
 _LAUNCH = """
 mutation Launch($selector: JobOrPipelineSelector!, $tags: [ExecutionTag!]) {
   launchRun(executionParams: {selector: $selector, executionMetadata: {tags: $tags}}) {
@@ -123,10 +124,14 @@ def test_runs_go_through_postgresql_and_survive_what_happens_to_it_and_to_the_bu
         run = wait_for(lambda: _launch(url, python), "a run")
         with office.instance() as instance:
             wait_for(lambda: instance.get_run_step_stats(run), "the begin of a step")
-            # The bucket is away for a minute: the run waits, and goes on.
+            # The bucket is away for a minute, and PostgreSQL for a moment: the run goes on.
             back = time.monotonic() + _AWAY
             proxy.only = lambda _: time.monotonic() < back
-            proxy.faults.extend([_BUSY] * 100_000)
+            proxy.faults.extend([_BUSY] * _MANY)
+            wait_for(lambda: len(proxy.faults) < _MANY, "a step that waits for the bucket")
+            database[1].stop()
+            time.sleep(_MOMENT)
+            database[1].start()
             assert wait_for(lambda: _end(instance, run), "the end of the run") == "SUCCESS", (
                 log_tail([machine])
             )
