@@ -13,6 +13,7 @@ import importlib
 import importlib.metadata
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -21,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 _SERVER = {"host": "127.0.0.1", "user": "smoke", "password": "smoke", "schema": "smoke"}
-# What many adapters have as optional fields, and cannot do without.
-_USUAL = {**_SERVER, "username": "smoke", "database": "smoke", "port": 1}
+_USUAL = (*_SERVER, "username", "database", "port")
 _HERE = Path.cwd()
 _PROFILES: "dict[str, list[dict[str, Any]]]" = {
     # Of several, the first is taken that the adapter has the libraries for.
@@ -60,6 +60,8 @@ _PROFILES: "dict[str, list[dict[str, Any]]]" = {
     ],
 }
 _FOR_REAL = {"sqlite"}
+# Of the standard library on other platforms (https://docs.python.org/3/library/windows.html).
+_ELSEWHERE = ("_scproxy", "_winapi", "_winreg", "msvcrt", "nt", "winreg", "winsound")
 
 
 class Fault(Exception):  # noqa: N818  # it is told, not handled
@@ -124,9 +126,10 @@ def _import_clients(kind: str) -> "tuple[list[str], list[str]]":
         try:
             importlib.import_module(name)
         except Exception as error:
-            if not is_tried and not _is_absent(error, brought):
+            is_elsewhere = getattr(error, "name", None) in _ELSEWHERE
+            if not (is_tried or is_elsewhere or _is_absent(error, brought)):
                 raise Fault(f"it imports {name}: {_in_a_line(error)}") from error
-            missing.append(name)
+            missing += [] if is_elsewhere else [name]
     own = ("dbt", "dbt_common")
     absent = {name.partition(".")[0] for name in missing}
     libraries = {name.partition(".")[0] for name in found} - absent
@@ -161,12 +164,13 @@ def _imports(node: ast.AST, *, is_tried: bool = False) -> Iterator["tuple[str, b
 def _profile(kind: str, credentials: Any) -> "tuple[dict[str, Any] | None, str]":  # noqa: ANN401
     """Return the first profile that the adapter's credentials take, and why others are refused."""
     refused = ""
-    for each in _PROFILES.get(kind) or [_derived(credentials, _USUAL), _derived(credentials, {})]:
+    derived = (_derived(credentials, names) for names in (_USUAL, None, ()))
+    for each in _PROFILES.get(kind) or derived:
         content = {**each, "type": kind, "threads": 1}
         try:
             values = credentials.translate_aliases(dict(each))
             credentials.validate(values)
-            credentials.from_dict(values)
+            credentials.from_dict(values).hashed_unique_field()
         except Exception as error:  # noqa: BLE001  # each adapter has its own
             refused = refused or _in_a_line(error, 2)
         else:
@@ -174,17 +178,24 @@ def _profile(kind: str, credentials: Any) -> "tuple[dict[str, Any] | None, str]"
     return None, refused
 
 
-def _derived(credentials: Any, usual: "dict[str, Any]") -> "dict[str, Any]":  # noqa: ANN401
-    """Return a profile of the fields that must be there, and of the usual ones that there are."""
+def _derived(credentials: Any, names: "Collection[str] | None") -> "dict[str, Any]":  # noqa: ANN401
+    """Return a profile of the fields that must be there, and of others; None for all without value.
+
+    Many adapters have as optional fields what they cannot do without.
+    """
     values: dict[str, Any] = {}
     missing = dataclasses.MISSING
     for each in dataclasses.fields(credentials):
-        is_number = any(word in str(each.type) for word in ("int", "Port"))
-        if each.init and each.default is missing and each.default_factory is missing:
-            values[each.name] = 1 if is_number else "smoke"
-        elif each.init and each.name in usual:
-            value = usual[each.name]
-            values[each.name] = value if is_number else str(value)
+        kind = str(each.type)
+        if each.default is missing and each.default_factory is missing:
+            is_wanted = True
+        elif names is None:
+            is_wanted = each.default is None and not re.search("(?i)bool|list|dict|tuple", kind)
+        else:
+            is_wanted = each.name in names
+        if each.init and is_wanted:
+            number = re.search("int|Port", kind)
+            values[each.name] = 1 if number else _SERVER.get(each.name, "smoke")
     return values
 
 

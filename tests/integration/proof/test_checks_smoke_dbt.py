@@ -44,7 +44,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 @dataclass
 class Credentials(Base):
     server: str
-    user: str | None = None  # as some write what they cannot do without
+    cloud_host: str | None = None  # as some write what they cannot do without
     disable_transactions: bool = False
 
     @property
@@ -53,7 +53,7 @@ class Credentials(Base):
 
     @property
     def unique_field(self):
-        return f"{self.server} {self.user.lower()}"
+        return self.cloud_host
 
     def _connection_keys(self):
         return ("server",)
@@ -64,7 +64,10 @@ class Manager(DuckDBConnectionManager):
 
     @classmethod
     def open(cls, connection):
-        import {client}
+        if True:
+            import {client}
+        else:
+            import msvcrt
         raise AssertionError("nobody is to connect")
 """
 _INCLUDE = "from pathlib import Path\n\nPACKAGE_PATH = str(Path(__file__).parent)\n"
