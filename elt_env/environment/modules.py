@@ -46,7 +46,7 @@ class ImportResult:
         fault: the exception in one line; None when it imported.
         missing: the module that the import did not find, where that is why it failed.
         hidden: whether the standard library has a module of the name that is above it.
-        program: whether it wants what whoever runs it gives: a variable, arguments, more names.
+        apart: why it is nothing to import, as `is a program`; "" where it may be.
     """
 
     module: str
@@ -54,7 +54,7 @@ class ImportResult:
     seconds: float
     missing: str | None = None
     hidden: bool = False
-    program: bool = False
+    apart: str = ""
 
 
 def modules_by_distribution(prefix: Prefix) -> dict[str, tuple[str, ...]]:

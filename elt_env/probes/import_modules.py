@@ -32,7 +32,7 @@ def main() -> None:
     deadline = moment[0] if moment else float("inf")
     sys.argv = ["import_modules"]
     warnings.simplefilter("ignore")
-    broken: "dict[str, tuple[str | None, str | None, bool]]" = {}  # noqa: UP037  # any Python runs it
+    broken: "dict[str, tuple[str | None, str | None, str]]" = {}  # noqa: UP037  # any Python runs it
     left = 0
     for line in names:
         name = line.lstrip("?")
@@ -45,13 +45,13 @@ def main() -> None:
         faulthandler.dump_traceback_later(patience, exit=True, file=2)
         start = time.perf_counter()
         top = name.partition(".")[0]
-        fault, missing, program = (name != line and broken.get(top)) or _import(name)
+        fault, missing, apart = (name != line and broken.get(top)) or _import(name)
         if fault and top not in sys.modules:
-            broken[top] = fault, missing, program
+            broken[top] = fault, missing, apart
         seconds = round(time.perf_counter() - start, 3)
         answer = {"module": name, "fault": fault, "seconds": seconds, "missing": missing}
         answer["hidden"] = bool(fault) and _is_hidden(name)
-        answer["program"] = program
+        answer["apart"] = apart
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
     faulthandler.cancel_dump_traceback_later()
@@ -62,8 +62,8 @@ def main() -> None:
     os._exit(0)
 
 
-def _import(name: str) -> "tuple[str | None, str | None, bool]":
-    """Import one; return the exception in one line, the module that it wants, and `_is_program`."""
+def _import(name: str) -> "tuple[str | None, str | None, str]":
+    """Import one; return the exception in one line, the module that it wants, and `_apart`."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             module, _, attribute = name.partition(":")
@@ -73,35 +73,45 @@ def _import(name: str) -> "tuple[str | None, str | None, bool]":
     except BaseException as error:  # noqa: BLE001  # a module may raise anything, SystemExit too
         text = str(error).strip().split("\n")[0] or _line(error)
         told = "%s: %s" % (type(error).__name__, text)  # noqa: UP031  # any Python runs it
-        return told, _missing(error), _is_program(error, name.partition(":")[0])
-    return None, None, False
+        return told, _missing(error), _apart(error, name.partition(":")[0])
+    return None, None, ""
 
 
-def _is_program(error: BaseException, name: str) -> bool:
-    """Tell whether a module wants what whoever runs it gives: a variable, arguments, more names.
+def _apart(error: BaseException, name: str) -> str:
+    """Return why a module is nothing to import, as `is a program`; "" where it may be.
 
-    The names are those of a notebook, of which no import brings any.
+    A program wants what whoever runs it gives: a variable, arguments, the names of a notebook, of
+    which no import brings any. What is no more says so whatever is installed.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    if not frames or isinstance(error, ImportError):
-        return False
-    last = frames[-1]
+    last = frames[-1] if frames else None
+    if last is None:
+        return ""
     if isinstance(error, KeyError):
-        return last.name == "__getitem__" and last.filename in (os.__file__, "<frozen os>")
+        of_variables = last.name == "__getitem__" and last.filename in (os.__file__, "<frozen os>")
+        return "is a program" if of_variables else ""
     tops = [each.filename for each in frames if each.name == "<module>"]
     if not tops or not tops[-1].endswith("%s%s.py" % (os.sep, name.rpartition(".")[2])):  # noqa: UP031
-        return False
+        return ""
     try:
         with open(tops[-1], "rb") as file:  # noqa: PTH123  # open to any Python
             tree = ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
-        return False
+        return ""
+    is_own = last.filename == tops[-1]
+    if is_own and any(isinstance(n, ast.Raise) and n.lineno == last.lineno for n in tree.body):
+        return "is no more"
+    return "is a program" if _is_program(error, tree, is_own) else ""
+
+
+def _is_program(error: BaseException, tree: ast.Module, is_own: bool) -> bool:  # noqa: FBT001
     if isinstance(error, NameError):
         stars = (a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names)
-        return last.filename == tops[-1] and "*" not in stars
+        return is_own and "*" not in stars
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     once = (n for each in tree.body if not isinstance(each, functions) for n in ast.walk(each))
-    return any(isinstance(n, ast.Attribute) and n.attr == "parse_args" for n in once)
+    parses = any(isinstance(n, ast.Attribute) and n.attr == "parse_args" for n in once)
+    return parses and not isinstance(error, ImportError)
 
 
 def _is_hidden(name: str) -> bool:

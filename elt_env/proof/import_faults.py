@@ -16,7 +16,10 @@ _NOT_FOUND = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _NOT_IN = re.compile(
     r"cannot import name '(?P<name>\w+)' from (partially initialized module )?'(?P<module>[\w.]+)'"
 )
-_NO_MODULE = "dynamic module does not define module export function"
+_NO_MODULE = re.compile(
+    r"dynamic module does not define module export function"
+    r"|/lib[^/]*\.so: cannot allocate memory in static TLS block"  # it is to be loaded at the start
+)
 # How a module says to people and type checkers for which platform it is.
 _PLATFORM = re.compile(r"^AssertionError: assert (sys\.platform|os\.name)\b")
 _PROGRAM = re.compile(
@@ -26,6 +29,7 @@ _PROGRAM = re.compile(
 _TO_INSTALL = re.compile(
     r"\bpip install\b|\bnot installed\b|^\w+: Install '|\binstall additional dependencies\b"
     r"|\brequires the '?[\w.-]+'? (?:module|package)\b|^\w+: Required package"
+    r"|\brequires [`'\"]?[\w.-]+[`'\"]? to be installed\b"
 )
 
 
@@ -39,7 +43,7 @@ class ImportFault:
         below: whether it is below the top-level module of its distribution, so that the
             distribution may do without it.
         hidden: whether the standard library has a module of the name that is above it.
-        program: whether it wants what whoever runs it gives: a variable, arguments, more names.
+        apart: why it is nothing to import, as `is a program`; "" where it may be.
     """
 
     module: str
@@ -47,7 +51,7 @@ class ImportFault:
     missing: str | None = None
     below: bool = False
     hidden: bool = False
-    program: bool = False
+    apart: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,11 @@ def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -
     if source and any(is_in(source, each) for each in around.own):
         lacked = f"{source}{f'.{wanted}' if not_in else ''}"
         return Excuse(f"wants {lacked}, which its own distribution lacks")
-    if _NO_MODULE in fault.text:
+    if _NO_MODULE.search(fault.text):
         return Excuse("is a library and no module")
-    if fault.program or _PROGRAM.search(fault.text):
-        return Excuse("is a program")
+    apart = fault.apart or ("is a program" if _PROGRAM.search(fault.text) else "")
+    if apart:
+        return Excuse(apart)
     return (
         Excuse("wants what is to be installed with it") if _TO_INSTALL.search(fault.text) else None
     )

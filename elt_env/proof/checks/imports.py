@@ -180,7 +180,7 @@ class _Judge:
             required=needed_always(requires, self.prefix.lock.python.version),
         )
         text, missing = result.fault or "", result.missing
-        fault = ImportFault(result.module, text, missing, below, result.hidden, result.program)
+        fault = ImportFault(result.module, text, missing, below, result.hidden, result.apart)
         return self._allowed(result.module) or excuse(fault, around)
 
     def _allowed(self, module: str) -> Excuse | None:

@@ -90,7 +90,12 @@ def test_what_wants_something_of_whoever_runs_it_is_told(prefix: Prefix) -> None
         "is_a_notebook": "pip_install()\n",
         "parses": f"import os\n{parsing}os.stat(p.parse_args().model)\n",
     }
+    gone = {
+        "has_moved": "'''It was here.'''\nraise ImportError('it has moved')\n",
+        "is_deprecated": "raise DeprecationWarning('use another')\n",
+    }
     faulty = {
+        "is_too_old": "import os\nif os.name:\n raise ImportError('it wants a newer os')\n",
         "wants_a_key": "{}['MODEL_PATH']\n",
         "calls_a_name": "from is_a_notebook_too import *\npip_install()\n",
         "is_a_notebook_too": "",
@@ -99,13 +104,15 @@ def test_what_wants_something_of_whoever_runs_it_is_told(prefix: Prefix) -> None
         "imports": "from os import nothing\n",
         "imports_a_notebook": "import is_a_notebook\n",
     }
-    write(prefix, programs | faulty)
-    results = import_all([*programs, *faulty], prefix, _LIMIT, silent)
-    assert {each.module for each in results if each.program} == set(programs)
-    assert {each.module for each in results if each.fault} == {
-        *programs,
-        *faulty.keys() - {"is_a_notebook_too"},
+    every = programs | gone | faulty
+    write(prefix, every)
+    results = import_all(every, prefix, _LIMIT, silent)
+    assert {each.module: each.apart for each in results if each.apart} == {
+        **dict.fromkeys(programs, "is a program"),
+        **dict.fromkeys(gone, "is no more"),
     }
+    imported = {each.module for each in results if not each.fault}
+    assert imported == {"is_a_notebook_too"}
 
 
 def faults(prefix: Prefix, *modules: str, patience: float = 2.0) -> dict[str, str | None]:

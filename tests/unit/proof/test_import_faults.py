@@ -32,11 +32,15 @@ def test_what_the_standard_library_hides_is_no_fault() -> None:
 
 def test_what_only_runs_as_a_program_is_no_fault_below() -> None:
     text = "KeyError: 'MODEL_PATH'"
-    found = excuse(ImportFault("tool.app", text, below=True, program=True), _AROUND)
+    found = excuse(ImportFault("tool.app", text, below=True, apart="is a program"), _AROUND)
     assert found is not None
     assert found.reason == "is a program"
-    assert excuse(ImportFault("tool", text, program=True), _AROUND) is None
+    assert excuse(ImportFault("tool", text, apart="is a program"), _AROUND) is None
     assert why("AttributeError: module 'alembic.context' has no attribute 'config'")
+    assert why("ModuleNotFoundError: `tool.stats` requires `scipy` to be installed.")
+    library = "/site-packages/tool/libjemalloc.so: cannot allocate memory in static TLS block"
+    assert why(f"ImportError: {library}") == "is a library and no module"
+    assert why(f"ImportError: {library.replace('libje', 'je')}") is None
 
 
 @pytest.mark.parametrize("below", [True, False])
