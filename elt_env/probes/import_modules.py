@@ -91,7 +91,8 @@ def _apart(error: BaseException, name: str) -> str:
         of_variables = last.name == "__getitem__" and last.filename in (os.__file__, "<frozen os>")
         return "is a program" if of_variables else ""
     tops = [each.filename for each in frames if each.name == "<module>"]
-    if not tops or not tops[-1].endswith("%s%s.py" % (os.sep, name.rpartition(".")[2])):  # noqa: UP031
+    end = os.sep + name.rpartition(".")[2]
+    if not tops or not tops[-1].endswith((end + ".py", end + os.sep + "__init__.py")):
         return ""
     try:
         with open(tops[-1], "rb") as file:  # noqa: PTH123  # open to any Python
@@ -99,7 +100,8 @@ def _apart(error: BaseException, name: str) -> str:
     except (OSError, SyntaxError, ValueError):
         return ""
     is_own = last.filename == tops[-1]
-    if is_own and any(isinstance(n, ast.Raise) and n.lineno == last.lineno for n in tree.body):
+    raised = (n for n in tree.body if isinstance(n, ast.Raise))
+    if is_own and any(n.lineno <= (last.lineno or 0) <= (n.end_lineno or 0) for n in raised):
         return "is no more"
     return "is a program" if _is_program(error, tree, is_own) else ""
 

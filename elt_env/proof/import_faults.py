@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from elt_env.package.names import normalize
 from elt_env.spec.extras import is_removed, missing_distribution, missing_package
 
+_DEEP = 3  # parts of a module's name that lies in a namespace
 NOTHING = "which nothing here requires"
 # Of the standard library on other platforms (https://docs.python.org/3/library/windows.html).
 _ELSEWHERE = ("_scproxy", "_winapi", "_winreg", "msvcrt", "nt", "winreg", "winsound")
@@ -107,6 +108,7 @@ def excuse(fault: ImportFault, around: Surroundings) -> Excuse | None:
         return Excuse(f"is hidden by {_top(fault.module)} of the standard library")
     found = fault.missing or _not_found(fault.text)
     name = missing_distribution(_as_text(found) if found else fault.text, around.extras)
+    name = name or (_in_a_namespace(found, around) if found else None)
     if name is not None:
         return Excuse(f"wants {name}, of an extra", name)
     if found and _is_undeclared(found, around):
@@ -115,6 +117,18 @@ def excuse(fault: ImportFault, around: Surroundings) -> Excuse | None:
         is_stub = _top(found) == "grpc" and fault.module.endswith("_grpc")
         return Excuse(f"wants {wants}, {NOTHING}", wants, not around.extras and not is_stub)
     return _excuse_below(fault, found, around) if fault.below else None
+
+
+def _in_a_namespace(module: str, around: Surroundings) -> str | None:
+    """Return the distribution of an extra whose name has a module's, as those of Airflow's have.
+
+    So is `airflow.providers.cncf` of `apache-airflow-providers-cncf-kubernetes`.
+    """
+    parts = module.split(".")
+    name = f"-{normalize('-'.join(parts))}-"
+    if len(parts) < _DEEP or any(name in f"-{each}-" for each in around.required):
+        return None
+    return next((each for each in sorted(around.extras) if name in f"-{each}-"), None)
 
 
 def _is_undeclared(module: str, around: Surroundings) -> bool:

@@ -97,7 +97,7 @@ _REFUSED = {"dagster-postgres": "No module named 'psycopg'"}
 _ADAPTERS = (
     *("duckdb", "postgres", "snowflake", "bigquery", "redshift"),
     *("databricks", "trino", "clickhouse", "sqlite", "spark"),
-    *("athena", "oracle", "sqlserver", "teradata"),
+    *("athena", "oracle", "sqlserver"),
 )
 _INTEGRATIONS = (
     *("aws", "gcp", "postgres", "k8s", "celery", "dask"),
@@ -119,6 +119,10 @@ STACKS = {
         Stack("ibis", ("ibis-framework[duckdb]", "streamlit")),
         Stack("jupyter", ("jupyterlab", "jupysql", "duckdb")),
         Stack("kedro", ("kedro", "kedro-datasets")),
+        Stack("mlflow", ("mlflow",)),
+        Stack("dask", ("dask[complete]", "distributed")),
+        Stack("ray", ("ray[data]",)),
+        Stack("cosmos", ("apache-airflow", "astronomer-cosmos", "dbt-postgres")),
         Stack("prefect-dbt", ("prefect-dbt",)),
         Stack("great-expectations", ("great-expectations",)),
         Stack("soda-core", ("soda-core",)),

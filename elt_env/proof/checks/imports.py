@@ -19,6 +19,7 @@ from elt_env.machine.process import Say
 from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, first
 from elt_env.proof.import_faults import NOTHING, Excuse, ImportFault, Surroundings, excuse, is_in
+from elt_env.proof.optional_modules import is_optional
 from elt_env.runtime.texts import first_of
 from elt_env.spec.extras import needed_always, needed_by_extras
 from elt_env.store.evidence import Status, Table
@@ -181,7 +182,14 @@ class _Judge:
         )
         text, missing = result.fault or "", result.missing
         fault = ImportFault(result.module, text, missing, below, result.hidden, result.apart)
-        return self._allowed(result.module) or excuse(fault, around)
+        found = self._allowed(result.module) or excuse(fault, around)
+        if found is None and below and missing and self._is_optional(result.module, owner):
+            return Excuse(f"wants {missing}, which {owner} does without here", missing)
+        return found
+
+    def _is_optional(self, module: str, owner: str) -> bool:
+        own = (each for each in self.prefix.distributions() if each.name == owner)
+        return any(is_optional(module, each.files, self.prefix.site_packages) for each in own)
 
     def _allowed(self, module: str) -> Excuse | None:
         return _ALLOWED if any(is_in(module, each) for each in self.allowed) else None

@@ -92,7 +92,8 @@ def test_what_wants_something_of_whoever_runs_it_is_told(prefix: Prefix) -> None
     }
     gone = {
         "has_moved": "'''It was here.'''\nraise ImportError('it has moved')\n",
-        "is_deprecated": "raise DeprecationWarning('use another')\n",
+        "is_deprecated": "raise DeprecationWarning(\n 'use another'\n)\n",
+        "old/__init__": "raise RuntimeError('it is gone')\n",
     }
     faulty = {
         "is_too_old": "import os\nif os.name:\n raise ImportError('it wants a newer os')\n",
@@ -105,11 +106,13 @@ def test_what_wants_something_of_whoever_runs_it_is_told(prefix: Prefix) -> None
         "imports_a_notebook": "import is_a_notebook\n",
     }
     every = programs | gone | faulty
+    (prefix.site_packages / "old").mkdir()
     write(prefix, every)
-    results = import_all(every, prefix, _LIMIT, silent)
+    names = [each.removesuffix("/__init__") for each in every]
+    results = import_all(names, prefix, _LIMIT, silent)
     assert {each.module: each.apart for each in results if each.apart} == {
         **dict.fromkeys(programs, "is a program"),
-        **dict.fromkeys(gone, "is no more"),
+        **dict.fromkeys(["old", *gone.keys() - {"old/__init__"}], "is no more"),
     }
     imported = {each.module for each in results if not each.fault}
     assert imported == {"is_a_notebook_too"}

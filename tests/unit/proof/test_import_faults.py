@@ -30,6 +30,25 @@ def test_what_the_standard_library_hides_is_no_fault() -> None:
     assert found.reason == "is hidden by test of the standard library"
 
 
+def test_what_lies_in_a_namespace_is_of_the_extra_whose_name_has_it() -> None:
+    around = replace(
+        _AROUND,
+        brought=("airflow",),
+        extras=("apache-airflow-providers-cncf-kubernetes",),
+        required=("apache-airflow-providers-http",),
+    )
+
+    def wants(module: str) -> str | None:
+        fault = ImportFault("tool.part", _NOT_FOUND.format(module), below=True)
+        found = excuse(fault, around)
+        return found.wants if found else None
+
+    assert wants("airflow.providers.cncf") == "apache-airflow-providers-cncf-kubernetes"
+    assert wants("airflow.providers.http") is None  # it is required, so it is to be there
+    assert wants("airflow.providers.cnc") is None
+    assert wants("airflow.www") is None
+
+
 def test_what_only_runs_as_a_program_is_no_fault_below() -> None:
     text = "KeyError: 'MODEL_PATH'"
     found = excuse(ImportFault("tool.app", text, below=True, apart="is a program"), _AROUND)
