@@ -80,7 +80,10 @@ def export(name: str, form: str, output: str | None) -> None:
         _write(Path(place), files, say)
     else:
         click.echo(files[""], nl=False)
-    say(f"export: {form} does not carry {chosen.lost}")
+    lost = (
+        chosen.lost.replace("conda's half", "the interpreter") if lock.interpreter else chosen.lost
+    )
+    say(f"export: {form} does not carry {lost}")
     if lock.variables and form not in ("environment", "dockerfile", "devcontainer"):
         say("export: nor does it carry the variables of the spec")
     if lock.channel_source == "host" and chosen.conda:

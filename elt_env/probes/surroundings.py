@@ -27,6 +27,7 @@ def main() -> None:
     patience = float(sys.argv[1])
     sys.argv = ["surroundings"]
     start = frozenset(sys.path)
+    putters: "dict[str, str]" = {}  # noqa: UP037  # any Python runs it
     for name in sys.stdin.read().split():
         answers.write(name + "\n")
         answers.flush()
@@ -34,8 +35,10 @@ def main() -> None:
         faulthandler.dump_traceback_later(patience, exit=True, file=2)
         with contextlib.suppress(BaseException):  # other checks tell of what does not import
             importlib.import_module(name)
+        for each in set(sys.path) - start:
+            putters.setdefault(each, name)
     faulthandler.cancel_dump_traceback_later()
-    answers.write(json.dumps(_surroundings(start)) + "\n")
+    answers.write(json.dumps({**_surroundings(start), "putters": putters}) + "\n")
     answers.flush()
     # Threads that a module started must not keep the interpreter.
     os._exit(0)

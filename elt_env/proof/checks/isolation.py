@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,7 @@ class Surroundings:
     Attributes:
         fault: why it did not tell, in a line; everything else is empty then.
         path: its sys.path, without what the modules appended while they were imported.
+        putters: of what imports added to it, the module whose import did that first.
         modules: the files of the modules that were imported.
         mapped: the shared objects in its memory.
         variables: its environment.
@@ -109,6 +110,7 @@ class Surroundings:
     modules: tuple[str, ...] = ()
     mapped: tuple[str, ...] = ()
     variables: Mapping[str, str] | None = None
+    putters: Mapping[str, str] = field(default_factory=dict)
 
 
 def tool_variables(prefix: Prefix, caller: Caller) -> dict[str, str]:
@@ -219,7 +221,9 @@ def _started_elsewhere(seen: Surroundings, prefix: Prefix, caller: Caller) -> It
             yield f"sys.{name} is {place}, not in the prefix"
     for place in seen.path:
         if not own.has(place):
-            yield f"sys.path has {place}, which is outside the prefix"
+            putter = seen.putters.get(place)
+            by = f": the import of {putter} puts it there" if putter else ""
+            yield f"sys.path has {place}, which is outside the prefix{by}"
     if seen.user_site:
         yield "the user's site-packages is on: PYTHONNOUSERSITE is not set"
     for name, value in sorted((seen.variables or {}).items()):
