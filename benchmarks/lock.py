@@ -82,7 +82,9 @@ def link_with_conda(target: Target, tools: Tools) -> Callable[[Path], int]:
 
     def work(place: Path) -> int:
         explicit = place / "explicit.txt"
-        explicit.write_text(conda_lock.render(require_lock(target, tools.store)), encoding="utf-8")
+        text = conda_lock.render(require_lock(target, tools.store))
+        urls = (line.partition("#sha256:")[0] for line in text.splitlines())  # conda < 24.9
+        explicit.write_text("\n".join(urls) + "\n", encoding="utf-8")
         return program(
             ["conda", "create", "-y", "-q", "-p", place / "conda", "--file", explicit], place
         )(place)
