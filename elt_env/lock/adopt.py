@@ -198,7 +198,7 @@ class _Adoption:
         return ask(self.target, spec, policy, store.now, previous=previous, reasons=reasons)
 
     def _tell_groups(self, halves: Sequence[ForeignLock]) -> None:
-        """Say which groups of the files are left out.
+        """Say which groups of the files are left out, and which files have nothing else.
 
         Raises:
             InputError: one that is wanted is in no file.
@@ -211,6 +211,9 @@ class _Adoption:
                 f"Name one of these: {', '.join(sorted(known)) or 'there is none'}",
             )
         for half in halves:
+            if not (half.pip or half.conda):
+                nothing = f"{half.source} has no packages for {self.target}"
+                self.say(f"adopt: {nothing}", logging.WARNING)
             left = [each for each in half.groups if each not in self.groups]
             if left:
                 self.say(f"adopt: {half.source} has more: --group {', --group '.join(left)}")

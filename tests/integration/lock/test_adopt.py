@@ -249,6 +249,15 @@ def test_pips_half_alone_gets_a_python_that_is_solved(filled: Scene) -> None:
     assert "no file has a conda half; it is solved" in filled.told
 
 
+def test_a_file_without_packages_is_said(filled: Scene) -> None:
+    path = filled.root / "pylock.toml"
+    path.write_text('lock-version = "1.0"\ncreated-by = "a tool"\npackages = []\n')
+    project = _elsewhere(filled, channels=[filled.channel.url])
+    found = adopt(open_lock_files([path]), _TARGET, project, open_tools, filled.said)
+    assert f"{path} has no packages for {_TARGET}" in filled.told
+    assert not found.locked.lock.pip
+
+
 def test_what_does_not_fit_the_spec_is_said_and_nothing_is_written(filled: Scene) -> None:
     made = lock_example(filled).lock
     files = _exported(made, filled.root, "explicit", "requirements")
