@@ -16,10 +16,15 @@ import faulthandler
 import importlib
 import json
 import os
+import re
 import sys
 import time
 import traceback
 import warnings
+
+_GONE = re.compile(
+    r"\b(?:moved|removed|renamed|replaced|deprecated|no longer|gone)\b", re.IGNORECASE
+)
 
 
 def main() -> None:
@@ -80,39 +85,46 @@ def _import(name: str) -> "tuple[str | None, str | None, str]":
 def _apart(error: BaseException, name: str) -> str:
     """Return why a module is nothing to import, as `is a program`; "" where it may be.
 
-    A program wants what whoever runs it gives: a variable, arguments, the names of a notebook, of
-    which no import brings any. What is no more says so whatever is installed.
+    A program wants a variable or arguments of whoever runs it, a template names to put in. What is
+    no more says so whatever is installed.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    last = frames[-1] if frames else None
-    if last is None:
-        return ""
-    if isinstance(error, KeyError):
+    if frames and isinstance(error, KeyError):
+        last = frames[-1]
         of_variables = last.name == "__getitem__" and last.filename in (os.__file__, "<frozen os>")
         return "is a program" if of_variables else ""
-    tops = [each.filename for each in frames if each.name == "<module>"]
+    tops = [each for each in frames if each.name == "<module>"]
     end = os.sep + name.rpartition(".")[2]
-    if not tops or not tops[-1].endswith((end + ".py", end + os.sep + "__init__.py")):
+    if not tops or not tops[-1].filename.endswith((end + ".py", end + os.sep + "__init__.py")):
         return ""
     try:
-        with open(tops[-1], "rb") as file:  # noqa: PTH123  # open to any Python
+        with open(tops[-1].filename, "rb") as file:  # noqa: PTH123  # open to any Python
             tree = ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
         return ""
-    is_own = last.filename == tops[-1]
+    said = _said_by(error, tops[-1], tree) if tops[-1] is frames[-1] else ""
+    return "is a program" if not said and _is_program(error, tree) else said
+
+
+def _said_by(error: BaseException, line: traceback.FrameSummary, tree: ast.Module) -> str:
+    """Return what the line of a module that raised an exception says that the module is."""
     raised = (n for n in tree.body if isinstance(n, ast.Raise))
-    if is_own and any(n.lineno <= (last.lineno or 0) <= (n.end_lineno or 0) for n in raised):
-        return "is no more"
-    return "is a program" if _is_program(error, tree, is_own) else ""
+    if any(n.lineno <= (line.lineno or 0) <= (n.end_lineno or 0) for n in raised):
+        return "is no more" if _GONE.search(str(error)) else ""
+    return "is a template" if isinstance(error, NameError) and "{{" in (line.line or "") else ""
 
 
-def _is_program(error: BaseException, tree: ast.Module, is_own: bool) -> bool:  # noqa: FBT001
-    if isinstance(error, NameError):
-        stars = (a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names)
-        return is_own and "*" not in stars
+def _is_program(error: BaseException, tree: ast.Module) -> bool:
+    """Tell whether a module reads arguments when it is imported, and fails over something else."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    once = (n for each in tree.body if not isinstance(each, functions) for n in ast.walk(each))
-    parses = any(isinstance(n, ast.Attribute) and n.attr == "parse_args" for n in once)
+    once = (
+        inner
+        for each in tree.body
+        if not isinstance(each, functions)
+        and not (isinstance(each, ast.If) and "__name__" in ast.dump(each.test))
+        for inner in ast.walk(each)
+    )
+    parses = any(isinstance(each, ast.Attribute) and each.attr == "parse_args" for each in once)
     return parses and not isinstance(error, ImportError)
 
 

@@ -13,8 +13,8 @@ import pytest
 from elt_env.defs import resources
 from elt_env.defs.assets import environment_assets
 from elt_env.environment.build import ensure_prefix
-from elt_env.image import push
 from elt_env.image import spec as oci
+from elt_env.image.oci import registry as registries
 from elt_env.image.oci.registry import Registry
 from elt_env.image.store import ImageStore
 from elt_env.lockfile.document import Lock
@@ -44,7 +44,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def proxy(registry: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
     """The registry as the project knows it; nobody waits long before asking it again."""
-    monkeypatch.setattr(push, "Registry", partial(Registry, backoff=0.01))
+    monkeypatch.setattr(registries, "Registry", partial(Registry, backoff=0.01))
     monkeypatch.setattr(resources, "_RETRY_SECONDS", 0)
     with FaultProxy(registry) as made:
         yield made

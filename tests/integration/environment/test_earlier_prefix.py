@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,13 @@ from tests.support.sample import Sample
 
 _MADE = "link_earlier_prefix"
 _CODE = 32  # bytes before what a note says
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short place: one of over 100 bytes is not linked."""
+    with tempfile.TemporaryDirectory(prefix="elt-env-") as name:
+        yield Path(name).resolve()
 
 
 @pytest.fixture

@@ -87,35 +87,36 @@ def test_what_wants_something_of_whoever_runs_it_is_told(prefix: Prefix) -> None
     programs = {
         "wants_a_variable": "import os\npath = os.environ['MODEL_PATH']\n",
         "wants_one_deep": "import wants_a_variable\n",
-        "is_a_notebook": "pip_install()\n",
         "parses": f"import os\n{parsing}os.stat(p.parse_args().model)\n",
     }
     gone = {
         "has_moved": "'''It was here.'''\nraise ImportError('it has moved')\n",
-        "is_deprecated": "raise DeprecationWarning(\n 'use another'\n)\n",
+        "is_old": "raise DeprecationWarning(\n 'it is no longer used'\n)\n",
         "old/__init__": "raise RuntimeError('it is gone')\n",
     }
     faulty = {
         "is_too_old": "import os\nif os.name:\n raise ImportError('it wants a newer os')\n",
         "wants_a_key": "{}['MODEL_PATH']\n",
-        "calls_a_name": "from is_a_notebook_too import *\npip_install()\n",
-        "is_a_notebook_too": "",
+        "breaks": "raise RuntimeError('broken')\n",
+        "calls_a_name": "pip_install()\n",
         "wants_an_attribute": "import os\nos.nothing\n",
         "parses_late": f"import os\ndef main():\n p.parse_args()\nos.stat(None)\n{parsing}",
+        "parses_as_main": "import os\nif __name__ == '__main__':\n p.parse_args()\nos.stat(None)\n",
         "imports": "from os import nothing\n",
-        "imports_a_notebook": "import is_a_notebook\n",
+        "imports_a_template": "import is_a_template\n",
     }
-    every = programs | gone | faulty
+    template = {"is_a_template": "import os\n{{pip_install}}\n"}
+    every = programs | gone | faulty | template
     (prefix.site_packages / "old").mkdir()
     write(prefix, every)
     names = [each.removesuffix("/__init__") for each in every]
     results = import_all(names, prefix, _LIMIT, silent)
     assert {each.module: each.apart for each in results if each.apart} == {
         **dict.fromkeys(programs, "is a program"),
+        "is_a_template": "is a template",
         **dict.fromkeys(["old", *gone.keys() - {"old/__init__"}], "is no more"),
     }
-    imported = {each.module for each in results if not each.fault}
-    assert imported == {"is_a_notebook_too"}
+    assert all(each.fault for each in results)
 
 
 def faults(prefix: Prefix, *modules: str, patience: float = 2.0) -> dict[str, str | None]:

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from elt_env.errors import InputError, RegistryError, ToolError
-from elt_env.image import push as module
 from elt_env.image import spec as oci
+from elt_env.image.oci import registry as registries
 from elt_env.image.oci.attachments import attach
 from elt_env.image.oci.registry import Registry
 from elt_env.image.push import push_image
@@ -127,7 +127,7 @@ def test_no_image_yet(lock: Lock, toolbox: Tools) -> None:
 def test_an_unreachable_registry_leaves_the_image_as_it_is(
     lock: Lock, toolbox: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "Registry", partial(Registry, backoff=0.01))
+    monkeypatch.setattr(registries, "Registry", partial(Registry, backoff=0.01))
     manifest = _pack(toolbox, lock)
     host = dead_url().split("/")[2]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from elt_env.proof.checks.own.advice import advice
 
-_COPY = Path("/work/1/project/location")
+_COPY = Path("/store/1/project/location")
 
 
 def _advised(text: str, *handed_on: str) -> list[str]:
@@ -20,12 +20,12 @@ def _advised(text: str, *handed_on: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "beside"),
     [
-        ("project_dir /work/1/project/shop_dbt does not exist.", "../shop_dbt"),
+        ("project_dir /store/1/project/shop_dbt does not exist.", "../shop_dbt"),
         (
-            'Cannot open file "/work/1/project/location/./../data/f1.duckdb": No such',
+            'Cannot open file "/store/1/project/location/./../data/f1.duckdb": No such',
             "../data/f1.duckdb",
         ),
-        ("in /work/1/project/location/a.py: no /work/1/project/location2", "../location2"),
+        ("in /store/1/project/location/a.py: no /store/1/project/location2", "../location2"),
     ],
 )
 def test_what_lies_beside_the_copy_is_told(text: str, beside: str) -> None:
@@ -51,8 +51,8 @@ def test_a_variable_that_is_missing_is_told(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "File /work/1/project/location/models/a.sql is wrong",
-        "/work/1/project/location/b/../a.sql, /work/1/project",
+        "File /store/1/project/location/models/a.sql is wrong",
+        "/store/1/project/location/b/../a.sql, /store/1/project",
         "KeyError: 'orders'",
         "KeyError: 5",
     ],
@@ -63,4 +63,4 @@ def test_nothing_else_is(text: str) -> None:
 
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
-    assert isinstance(_advised(f"/work/1/project/{text}"), list)
+    assert isinstance(_advised(f"/store/1/project/{text}"), list)
