@@ -180,7 +180,8 @@ def _parse(project: Path) -> None:
     options += [f"--log-path={target / 'logs'}", "--no-use-colors", "--no-version-check"]
     result = dbtRunner().invoke(["parse", *options])
     if not result.success:
-        raise Fault(f"dbt parse fails: {str(result.exception).strip()[-2000:]}")
+        why = str(result.exception).strip()[-2000:]
+        raise Fault(f"dbt parse fails; correct what dbt names in dbt_project/: {why}")
 
 
 class _Server:

@@ -219,7 +219,9 @@ def test_a_run_whose_process_is_killed_ends_and_is_told_and_made_up_for(
         ids = {each.run_id for each in lost}
         wait_for(lambda: ids <= {each["run"] for each in _blocked(chat)}, "both notices")
     told = {each["run"]: each for each in _blocked(chat)}
-    assert len(told) == len(_blocked(chat))
+    # The code server may be killed between telling of the first one and noting that it was told.
+    assert [each["run"] for each in _blocked(chat)].count(lost[1].run_id) == 1
+    assert len(_blocked(chat)) <= len(told) + 1
     for run in lost:
         assert told[run.run_id]["target"] == _TARGET
         assert f"the run {run.run_id[:8]} of elt_build was lost: " in told[run.run_id]["detail"]
