@@ -1,4 +1,4 @@
-"""What a machine runs a release as: a prefix, or an image."""
+"""The forms in which a machine runs a release: a prefix, or an image."""
 
 from __future__ import annotations
 

@@ -150,7 +150,9 @@ class _Reader:
     def _roles(self, locks: Mapping[str, KeptLock], taken: Iterable[str]) -> dict[str, Role]:
         pointers = self._pointers({each.target for each in locks.values()})
         past = set(taken)
-        return {n: _role(n, pointers.get(each.target), n in past) for n, each in locks.items()}
+        return {
+            n: _role(n, pointers.get(each.target), taken=n in past) for n, each in locks.items()
+        }
 
     def _pointers(self, targets: Iterable[Target]) -> dict[Target, Pointer]:
         found = {}
@@ -166,7 +168,7 @@ class _Reader:
         return found
 
 
-def _role(digest: str, pointer: Pointer | None, taken: bool) -> Role:  # noqa: FBT001
+def _role(digest: str, pointer: Pointer | None, *, taken: bool) -> Role:
     if pointer is not None and digest == pointer.current:
         return "current"
     if pointer is not None and digest == pointer.previous:

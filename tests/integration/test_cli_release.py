@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.support.chat import chatting
 from tests.support.index_server import IndexServer
 from tests.support.isolation import clear_settings
 from tests.support.loopback import running
-from tests.support.terminal import LIMIT, Terminal, make_terminal
+from tests.support.terminal import Terminal, make_terminal, running_prefix
 
 pytestmark = pytest.mark.xdist_group("cli_release")
 
@@ -79,13 +78,9 @@ def released(terminal: Terminal) -> str:
     last = history(terminal)[-1]
     assert (shown["current"], shown["promoted_at"]) == (last["digest"], last["at"])
     assert (shown["number"], shown["action"]) == (last["number"], last["action"])
-    program = Path(shown["entry_points"]) / "python"
-    script = "import sys; print(sys.prefix)"
-    done = subprocess.run(
-        [program, "-c", script], capture_output=True, text=True, timeout=LIMIT, check=True
-    )
+    prefix = running_prefix(Path(shown["entry_points"]))
     digest: str = shown["current"]
-    assert digest.removeprefix("sha256:").startswith(done.stdout.strip().rpartition("-")[2])
+    assert digest.removeprefix("sha256:").startswith(prefix.rpartition("-")[2])
     return digest
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from elt_env.cli import main
 from tests.support.s3_server import SECRET
-from tests.support.terminal import LIMIT, Terminal
+from tests.support.terminal import Terminal, running_prefix
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,4 @@ class Machine:
 
     def runs(self) -> str:
         """Return the prefix that this machine's entry point runs."""
-        program = self.home / "current" / self.target / "bin" / "python"
-        script = "import sys; print(sys.prefix)"
-        done = subprocess.run(
-            [program, "-c", script], capture_output=True, text=True, timeout=LIMIT, check=True
-        )
-        return done.stdout.strip()
+        return running_prefix(self.home / "current" / self.target / "bin")

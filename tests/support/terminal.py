@@ -141,3 +141,16 @@ def make_terminal(
         entry_points={"tool": "tool:main"},
     )
     return made
+
+
+def running_prefix(entry_points: Path) -> str:
+    """Return the prefix that the entry points in a directory run."""
+    script = "import sys; print(sys.prefix)"
+    done = subprocess.run(
+        [entry_points / "python", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=True,
+    )
+    return done.stdout.strip()

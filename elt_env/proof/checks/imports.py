@@ -13,7 +13,7 @@ from elt_env.environment.modules import (
     modules_by_distribution,
     submodules,
 )
-from elt_env.environment.prefix import Prefix
+from elt_env.environment.prefix import Distribution, Prefix
 from elt_env.lockfile.document import Lock, owned_distributions
 from elt_env.machine.process import Say
 from elt_env.proof.checks.check_tools import CheckTools
@@ -143,8 +143,12 @@ class _Judge:
         return {module for modules in self.owners.values() for module in modules}
 
     @cached_property
+    def _distributions(self) -> dict[str, Distribution]:
+        return {each.name: each for each in self.prefix.distributions()}
+
+    @cached_property
     def _requires(self) -> dict[str, list[str]]:
-        return {each.name: each.installed.requires or [] for each in self.prefix.distributions()}
+        return {name: each.installed.requires or [] for name, each in self._distributions.items()}
 
     def excuses(
         self, results: Sequence[ImportResult], owner_of: Mapping[str, str], *, below: bool = False
@@ -188,8 +192,8 @@ class _Judge:
         return found
 
     def _is_optional(self, module: str, owner: str) -> bool:
-        own = (each for each in self.prefix.distributions() if each.name == owner)
-        return any(is_optional(module, each.files, self.prefix.site_packages) for each in own)
+        own = self._distributions.get(owner)
+        return own is not None and is_optional(module, own.files, self.prefix.site_packages)
 
     def _allowed(self, module: str) -> Excuse | None:
         return _ALLOWED if any(is_in(module, each) for each in self.allowed) else None
