@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from pathlib import Path
 
@@ -59,9 +60,10 @@ def _is_empty(folder: Path) -> bool:
     return {each.name for each in folder.iterdir()} <= {"__init__.py", "__pycache__"}
 
 
+begun = time.time()
 with warnings.catch_warnings(), without_collection(), telling_what_is_not_loaded(WATCHING):
     # Dagster's own news about previews is for whoever changes this, not for those who launch a job.
     warnings.simplefilter("ignore", dg.PreviewWarning)
     project = open_project()
     defs = project_definitions(project)
-remember_listener(project.policy)
+remember_listener(project.policy, begun)

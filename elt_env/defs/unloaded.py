@@ -66,21 +66,32 @@ def telling_what_is_not_loaded(watching: Collection[str]) -> Iterator[None]:
         path = _record()
         listener = _read(path) if path else None
         if path and listener and told not in listener.told:
+            _write(path, replace(listener, told=told))  # first, for those who tick meanwhile
             _tell(told, listener, watching)
-            _write(path, replace(listener, told=told))
         raise
 
 
-def remember_listener(policy: Policy) -> None:
+def remember_listener(policy: Policy, begun: float) -> None:
     """Keep who is to be told where the policy cannot be read any more.
 
-    Nothing is kept without DAGSTER_HOME, or where its directory cannot be written.
+    Nothing is kept without DAGSTER_HOME, or where its directory cannot be written. What another
+    process told since then stays told.
+
+    Args:
+        policy: as it was read.
+        begun: when that was, in seconds since the epoch.
     """
     path = _record()
     if path is None or not policy.environments:
         return
     name, first = next(iter(policy.environments.items()))
-    listener = Listener(f"{name}@{first.pythons[0]}", policy.notify_webhook, policy.notify_on)
+    at, told = told_without_tick()
+    listener = Listener(
+        f"{name}@{first.pythons[0]}",
+        policy.notify_webhook,
+        policy.notify_on,
+        told if at >= begun else "",
+    )
     if _read(path) != listener:
         _write(path, listener)
 

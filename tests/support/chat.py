@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -18,6 +18,7 @@ class Chat:
         taken: what was posted.
         status: what it answers with.
         answer: the body of that.
+        on_taken: called with each notice that was taken, before it is answered.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,7 @@ class Chat:
         self.taken: list[dict[str, Any]] = []
         self.status = 200
         self.answer = b""
+        self.on_taken: Callable[[], None] = lambda: None
         chat = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,6 +34,7 @@ class Chat:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 chat.paths.append(self.path)
                 chat.taken.append(json.loads(body))
+                chat.on_taken()
                 self.send_response(chat.status)
                 self.end_headers()
                 self.wfile.write(chat.answer)

@@ -126,16 +126,16 @@ class Walk:
 
     def _notify(self) -> None:
         """Tell the webhook of trouble that is new, each kind once, whatever it is about."""
-        found = {n: each.told for n, each in self._outcomes.items() if each.look == "trouble"}
-        lines = [f"{name}: {told}" for name, told in found.items()]
         names: dict[str, list[str]] = {}
+        for name, each in self._outcomes.items():
+            if each.look == "trouble":
+                names.setdefault(each.told, []).append(name)
         instance, otherwise = self._context.instance, told_without_tick()
-        for line in not_told_before(lines, self._name, WATCHING, instance, otherwise):
-            name, _, told = line.partition(": ")
-            if not claims.claim(("told", told), self._name):
-                names.setdefault(told, []).append(name)
-        remember_told(names)
-        for told, (first, *others) in names.items():
+        lines = not_told_before(names, self._name, WATCHING, instance, otherwise)
+        new = [each for each in lines if not claims.claim(("told", each), self._name)]
+        remember_told(new)
+        for told in new:
+            first, *others = names[told]
             detail = f"{told} (so are {', '.join(others)})" if others else told
             deliver(self._notice(first, detail), self._policy, leveled(self._context.log))
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from elt_env.defs.unloaded import (
+    remember_listener,
+    telling_what_is_not_loaded,
+    told_without_tick,
+)
 from elt_env.errors import PolicyError
+from elt_env.project.settings import open_project
 from tests.support.chat import Chat, chatting
 from tests.support.locking import Scene
 from tests.support.terminal import LIMIT
@@ -109,3 +116,49 @@ def test_what_a_tick_tells_is_not_told_again_before_it_has_ended(
         assert "at line 1, column" in load()
     (told,) = chat.taken
     assert told["trigger"] == PYPI
+
+
+def test_what_was_told_by_who_loaded_them_is_not_told_again_by_a_tick(
+    policy: Path, load: Callable[[], str], chat: Chat, scene: Scene
+) -> None:
+    project = scene.toolbox(policy={"notify-webhook": chat.url}).project
+    assert not load()
+    with dg.DagsterInstance.ephemeral() as instance:
+        watched = Watched(scene, instance, project, {})
+        definitions = watched.definitions
+        policy.write_text("[tool.elt-env\n")
+        assert "at line 1, column" in load()
+        for sensor in (SPEC, PYPI):
+            with pytest.raises(dg.Failure, match="at line 1, column"):
+                watched.tick(sensor, definitions)
+    (told,) = chat.taken
+    assert told["trigger"] == "definitions"
+
+
+def test_what_was_told_while_they_were_loaded_stays_told(
+    policy: Path, load: Callable[[], str], chat: Chat
+) -> None:
+    assert not load()
+    begun = time.time()
+    read_well = open_project().policy
+    for _ in range(2):
+        with pytest.raises(PolicyError), telling_what_is_not_loaded(()):  # as another process does
+            policy.write_text("[tool.elt-env\n")
+            open_project()
+        remember_listener(read_well, begun)
+    assert len(chat.taken) == 1
+    remember_listener(read_well, time.time())  # it was well again since
+    with pytest.raises(PolicyError), telling_what_is_not_loaded(()):
+        open_project()
+    assert len(chat.taken) == 2
+
+
+def test_what_a_tick_meets_while_it_is_told_of_is_not_told_again(
+    policy: Path, load: Callable[[], str], chat: Chat
+) -> None:
+    assert not load()
+    known: list[str] = []
+    chat.on_taken = lambda: known.append(told_without_tick()[1])
+    policy.write_text("[tool.elt-env\n")
+    load()
+    assert "at line 1, column" in known[0]
