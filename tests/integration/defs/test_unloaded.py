@@ -142,8 +142,8 @@ def test_what_was_told_while_they_were_loaded_stays_told(
     begun = time.time()
     read_well = open_project().policy
     for _ in range(2):
+        policy.write_text("[tool.elt-env\n")
         with pytest.raises(PolicyError), telling_what_is_not_loaded(()):  # as another process does
-            policy.write_text("[tool.elt-env\n")
             open_project()
         remember_listener(read_well, begun)
     assert len(chat.taken) == 1
