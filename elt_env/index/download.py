@@ -56,7 +56,7 @@ class Downloads:
     ) -> None:
         self.kept = KeptFiles(root)
         self.own = KeptFiles(own or root)
-        self._logins = Logins(indexes)
+        self._indexes = indexes
         self._limit = limit
         self._connecting = threading.Lock()
         self._client: httpx.Client | None = None
@@ -82,8 +82,8 @@ class Downloads:
     def _connection(self) -> contextlib.AbstractContextManager[httpx.Client]:
         with self._connecting:
             if not self._users:
-                return open_client(self._logins)
-            self._client = self._client or open_client(self._logins)
+                return open_client(Logins(self._indexes))
+            self._client = self._client or open_client(Logins(self._indexes))
             return contextlib.nullcontext(self._client)
 
     def fetch(self, url: str, sha256: str, say: Say = unheard) -> Path:
@@ -155,7 +155,7 @@ class Downloads:
             return
         patiently(
             lambda: self._get(url, part),
-            logins=self._logins,
+            logins=Logins(self._indexes),
             tries=_ATTEMPTS,
             limit=self._limit,
             say=say,

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -62,7 +62,7 @@ class Login:
 
 
 class Logins:
-    """Finds the login for a URL.
+    """Finds the login for a URL; the files that have them are read once.
 
     Args:
         indexes: whose credentials go to their own origins (RFC 6454).
@@ -92,7 +92,7 @@ class Logins:
         return None
 
     def _of_conda(self, url: str) -> Login | None:
-        for entry in _matching(read_auth_file(self._environ), url):
+        for entry in _matching(self._auth_file, url):
             if not isinstance(entry, dict):
                 continue
             basic = entry.get("BasicHTTP")
@@ -106,15 +106,21 @@ class Logins:
 
     def _of_netrc(self, url: str) -> Login | None:
         host = urlsplit(url).hostname
-        if not host:
-            return None
+        found = self._netrc.authenticators(host) if host and self._netrc else None
+        return Login(found[0], found[2] or "") if found else None
+
+    @cached_property
+    def _auth_file(self) -> Mapping[str, object]:
+        return read_auth_file(self._environ)
+
+    @cached_property
+    def _netrc(self) -> netrc.netrc | None:
         named = self._environ.get("NETRC")
         try:
             read_bytes(Path(named or Path("~/.netrc").expanduser()))  # not for long, whatever it is
-            found = netrc.netrc(named).authenticators(host)
+            return netrc.netrc(named)
         except (OSError, UnicodeDecodeError, RuntimeError, netrc.NetrcParseError):
             return None
-        return Login(found[0], found[2] or "") if found else None
 
 
 def completed(indexes: Indexes) -> Indexes:
