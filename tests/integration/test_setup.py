@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +273,18 @@ def test_make_sets_up_once_and_brings_up_to_date(clone: Clone) -> None:
     assert (clone.directory / ".dagster" / "calls").read_text() == "called\n"
 
 
+def test_where_pip_cannot_be_unpacked_it_is_installed(clone: Clone, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import sysconfig\nknown = sysconfig.get_config_var\n"
+        "sysconfig.get_config_var = lambda n: '/nowhere' if n == 'WHEEL_PKG_DIR' else known(n)\n"
+    )
+    done = replace(clone, variables={**clone.variables, "PYTHONPATH": str(site)}).make("setup")
+    assert done.returncode == 0, done.stderr
+    assert clone.version() == "1.0"
+
+
 def test_a_project_that_was_moved_is_set_up_anew(clone: Clone) -> None:
     assert clone.make("setup").returncode == 0
     moved = replace(clone, directory=clone.directory.rename(clone.directory.with_name("moved")))
@@ -321,6 +335,13 @@ def test_what_is_not_what_was_locked_is_not_installed(clone: Clone) -> None:
     requirements.write_text(good)
     assert clone.make("setup").returncode == 0
     assert clone.version() == "1.0"
+
+
+def test_what_set_up_compiles_is_there() -> None:
+    loaded = runpy.run_path(str(REPOSITORY / "bootstrap.py"))["LOADED"]
+    names = [each for names in loaded for each in names.split(", ")]
+    here = [each for each in names if sys.version_info < (3, 14) or not each.startswith("dbt")]
+    assert [each for each in here if find_spec(each) is None] == []
 
 
 # The Dagster instance
