@@ -106,7 +106,7 @@ def _dagster(prefix: Prefix, tools: Tools, scratch: Path, _: ExitStack) -> Group
 
 
 def _build(prefix: Prefix, tools: Tools, scratch: Path, stack: ExitStack) -> Group:
-    """Return prefixes and images: the same again, and with one package changed; and their peers."""
+    """Return prefixes: the same again, and with one package changed; and their peer."""
     wheels = scratch / "wheels"
     wheels.mkdir()
     changing = _Changing(prefix.lock, tools, wheels, stack.enter_context(serving(wheels)))
@@ -114,16 +114,27 @@ def _build(prefix: Prefix, tools: Tools, scratch: Path, stack: ExitStack) -> Gro
     def build(place: Path) -> int:
         return _made(prefix.lock, replace(tools, store=Store(place / "store")))
 
-    images = Images(prefix, tools, lambda place: (changing.lock, Store(place / "changed")))
     return Group(
         (
             Contender("cp -al", program_in("cp", "-al", prefix.path, "linked")),
             Contender("prefix, warm caches", build),
             Contender("prefix, one changed", changing.build, changing.prepare),
-            *packers(prefix.path),
-            *images.contenders,
         )
     )
+
+
+def _image(prefix: Prefix, tools: Tools, scratch: Path, stack: ExitStack) -> Group:
+    """Return images: anew, the same again, and with one package changed; and their peers."""
+    wheels = scratch / "wheels-of-images"
+    wheels.mkdir()
+    changing = _Changing(prefix.lock, tools, wheels, stack.enter_context(serving(wheels)))
+
+    def change(place: Path) -> tuple[Lock, Store]:
+        changing.prepare(place)
+        changing.build(place)
+        return changing.lock, Store(place / "changed")
+
+    return Group((*packers(prefix.path), *Images(prefix, tools, change).contenders))
 
 
 def program_in(*command: str | Path) -> Callable[[Path], int]:
@@ -301,6 +312,7 @@ GROUPS: dict[str, Make] = {
     "dagster": _dagster,
     "lock": _lock,
     "build": _build,
+    "image": _image,
     "disk": _disk,
     "cold": _cold,
     "watch": _watch,

@@ -64,8 +64,8 @@ class Images:
 
     Args:
         prefix: what is packed.
-        changed: returns in a round the lock of the prefix that has one package changed, and the
-            store in which it is.
+        changed: builds in a round the prefix that has one package changed, and returns its lock
+            and the store in which it is.
     """
 
     def __init__(
@@ -73,7 +73,8 @@ class Images:
     ) -> None:
         self._lock = prefix.lock
         self._tools = tools
-        self._changed = changed
+        self._change = changed
+        self._changed: tuple[Lock, Store] | None = None
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -81,7 +82,7 @@ class Images:
         return (
             Contender(ANEW, self._pack, self._prepare),
             Contender(UNCHANGED, self._pack),
-            Contender(CHANGED, self._pack_changed),
+            Contender(CHANGED, self._pack_changed, self._prepare_changed),
         )
 
     def _prepare(self, place: Path) -> None:
@@ -96,8 +97,12 @@ class Images:
     def _pack(self, place: Path) -> int:
         return self._packed(self._lock, place, self._tools.store)
 
+    def _prepare_changed(self, place: Path) -> None:
+        self._changed = self._change(place)
+
     def _pack_changed(self, place: Path) -> int:
-        return self._packed(*self._changed(place)[:1], place, self._changed(place)[1])
+        lock, store = self._changed or (self._lock, self._tools.store)
+        return self._packed(lock, place, store)
 
     def _packed(self, lock: Lock, place: Path, prefixes: Store) -> int:
         store = _Scratch(place / _HOME, prefixes)

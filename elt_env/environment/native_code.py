@@ -68,10 +68,15 @@ def _candidates(root: Path) -> Iterator[Path]:
             path = place / name
             if path.is_symlink():
                 continue
-            is_library = name.endswith(".so") or ".so." in name
-            is_empty = is_library and path.stat().st_size == 0
-            if is_empty or ((is_library or os.access(path, os.X_OK)) and is_elf(path)):
+            by_name = is_library(name)
+            is_empty = by_name and path.stat().st_size == 0
+            if is_empty or ((by_name or os.access(path, os.X_OK)) and is_elf(path)):
                 yield path
+
+
+def is_library(name: str) -> bool:
+    """Tell whether a file is a shared library by its name, as in `libz.so.1`."""
+    return name.endswith(".so") or ".so." in name
 
 
 def load_all(code: NativeCode, prefix: Prefix, system: SystemLibraries) -> LoadReport:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from elt_env.environment.elf import is_elf, read_elf
-from elt_env.environment.native_code import load_all, native_code
+from elt_env.environment.file_list import kept_list, list_prefix
+from elt_env.environment.native_code import is_library, load_all, native_code
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import ToolError
 from elt_env.machine.process import run
@@ -77,16 +78,53 @@ def needed_packages(prefix: Prefix, cache: Path, *, anew: bool) -> tuple[str, ..
     """Return the names of dpkg's packages that what is needed outside the prefix comes from.
 
     That are libraries, and the interpreter of a venv of the system's own. They are looked for once
-    for a lock and its interpreter, and again where `anew` says so.
+    for the same native files and interpreter, and again where `anew` says so.
 
     Raises:
         StorageError: `cache` is not writable.
     """
-    made_of = digest_of([prefix.lock.digest, prefix.interpreter_digest])
-    path = cache / f"needs-{short(made_of)}.json"
-    known = None if anew else _known(path)
+    of_lock = _place(cache, [prefix.lock.digest, prefix.interpreter_digest])
+    known = None if anew else _known(of_lock)
     if known is not None:
         return known
+    of_files = _place(cache, [_native_files(prefix), prefix.interpreter_digest])
+    packages = None if anew else _known(of_files)
+    if packages is None:
+        packages = _look_for_needs(prefix)
+    for path in (of_files, of_lock):
+        write_atomically(path, json.dumps(packages) + "\n")
+    return packages
+
+
+def _place(cache: Path, made_of: Sequence[object]) -> Path:
+    return cache / f"needs-{short(digest_of(made_of))}.json"
+
+
+def _native_files(prefix: Prefix) -> list[list[str]]:
+    """Return path and hash of what the dynamic loader may meet, as it was when it was sealed.
+
+    What was written for the prefix has the hash that it has in its package, in every prefix.
+    """
+    entries = (
+        each
+        for _, record in prefix.conda_records()
+        for each in record.get("paths_data", {}).get("paths", ())
+    )
+    own = {each["_path"]: each.get("sha256") for each in entries if "prefix_placeholder" in each}
+    listed = kept_list(prefix.path) or list_prefix(prefix.path)
+    return [
+        [path, own.get(path) or what.partition(" ")[2]]
+        for path, what in sorted(listed.files.items())
+        if is_library(path) or (_is_executable(what) and is_elf(prefix.path / path))
+    ]
+
+
+def _is_executable(listed: str) -> bool:
+    mode = listed.partition(" ")[0]
+    return mode.isdigit() and int(mode, 8) & 0o111 != 0
+
+
+def _look_for_needs(prefix: Prefix) -> tuple[str, ...]:
     system = system_libraries()
     shape = read_elf(prefix.python).shape
     names = needed_of_system(prefix, system)
@@ -97,9 +135,7 @@ def needed_packages(prefix: Prefix, cache: Path, *, anew: bool) -> tuple[str, ..
     ]
     if prefix.base and prefix.base.of_system:
         files += [prefix.base.executable, *_modules(prefix.base.library)]
-    packages = tuple(each.partition(" ")[0] for each in packages_of(files))
-    write_atomically(path, json.dumps(packages) + "\n")
-    return packages
+    return tuple(each.partition(" ")[0] for each in packages_of(files))
 
 
 def _modules(library: Path) -> Iterator[Path]:
