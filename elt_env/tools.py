@@ -15,9 +15,10 @@ from elt_env.store.evidence_key import read_evidence_key
 from elt_env.store.locks import Store
 
 if TYPE_CHECKING:
-    from elt_env.conda import CondaTool
+    from elt_env.conda import Linker, Solver
     from elt_env.conda.channels import Channels
     from elt_env.conda.host_channel import HostChannel
+    from elt_env.conda.venv_tool import Venv
     from elt_env.environment.locked_files import PipFiles
     from elt_env.index.download import Downloads
     from elt_env.index.package_index import PackageIndex
@@ -73,26 +74,26 @@ class Tools:
             return find_indexes(self.policy)
 
     @property
-    def conda(self) -> CondaTool:
-        """What solves and links the conda half."""
-        return self._venv if self.environment.python == "venv" else self._program
+    def conda(self) -> Solver:
+        """What reads channels and solves the conda half."""
+        return self._venv if self.environment.python == "venv" else self._conda_tools[0]
 
-    def linker(self, lock: Lock) -> CondaTool:
+    def linker(self, lock: Lock) -> Linker:
         """Return what links the conda half of a lock, or makes its venv, as the lock has it.
 
         The policy may say something else by now.
         """
-        return self._venv if lock.interpreter else self._program
+        return self._venv if lock.interpreter else self._conda_tools[1]
 
     @cached_property
-    def _program(self) -> CondaTool:
-        from elt_env.conda.program_tool import conda_tool
+    def _conda_tools(self) -> tuple[Solver, Linker]:
+        from elt_env.conda.program_tool import conda_tools
 
         cache = self.project.caches.path / "conda"
-        return conda_tool(self.environment.conda, cache, self.channels.names, self._limit)
+        return conda_tools(self.environment.conda, cache, self.channels.names, self._limit)
 
     @cached_property
-    def _venv(self) -> CondaTool:
+    def _venv(self) -> Venv:
         from elt_env.conda.venv_tool import Venv
 
         return Venv(self.environment.interpreters, self.project.root, self._limit)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from elt_env.conda import CondaTool
+from elt_env.conda import Solver
 from elt_env.environment.prefix_tools import PrefixTools
 from elt_env.errors import InputError, PolicyError
 from elt_env.lock.satisfaction import unsatisfied
@@ -153,7 +153,7 @@ def read_carried(spec: str, files: Mapping[str, bytes]) -> Spec:
         return read_spec(place, spec)
 
 
-def _require_satisfied(lock: Lock, spec: Spec, project: Project, conda: CondaTool) -> None:
+def _require_satisfied(lock: Lock, spec: Spec, project: Project, conda: Solver) -> None:
     reasons = unsatisfied(lock, spec, project.policy, conda.matches)
     if reasons:
         raise InputError(

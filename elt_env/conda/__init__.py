@@ -1,12 +1,23 @@
-"""Conda: what a tool of it is asked. The tools are loaded where one is chosen."""
+"""Conda: what tools of it are asked. The tools are loaded where they are chosen."""
 
-from elt_env.conda.port import Carried, ChannelRelease, CondaTool, LeftOut, Offered, SolveRequest
+from elt_env.conda.port import (
+    Carried,
+    ChannelReader,
+    ChannelRelease,
+    LeftOut,
+    Linker,
+    Offered,
+    Solver,
+    SolveRequest,
+)
 
 __all__ = [
     "Carried",
+    "ChannelReader",
     "ChannelRelease",
-    "CondaTool",
     "LeftOut",
+    "Linker",
     "Offered",
     "SolveRequest",
+    "Solver",
 ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import rattler
 
+from elt_env.conda import rattler_errors
 from elt_env.conda.distributions import (
+    ARCHIVE_ERRORS,
     METADATA_FILES,
     distributions_in,
     listed_hashes,
@@ -18,6 +20,7 @@ from elt_env.conda.distributions import (
     open_archive,
 )
 from elt_env.conda.port import Carried
+from elt_env.conda.rattler_loop import finish
 from elt_env.lockfile.document import Package
 from elt_env.runtime.files import write_atomically, writing
 from elt_env.runtime.input_files import read_stored
@@ -87,6 +90,21 @@ async def contents_of(
         return await listed_hashes(await open_archive(package.url, client))
 
     return await _of_each(packages, read)
+
+
+def read_archives(
+    packages: Sequence[Package], work: Coroutine[Any, Any, _Result], limit: float
+) -> _Result:
+    """Return what is read of archives within so many seconds.
+
+    Raises:
+        NetworkError: one cannot be had or read.
+        TimeLimitError: that took longer.
+    """
+    try:
+        return finish(work, "conda archive look-up", limit)
+    except ARCHIVE_ERRORS as error:
+        raise rattler_errors.unreadable(error, [each.url for each in packages]) from error
 
 
 async def _of_each(

@@ -131,14 +131,8 @@ class Offered(Protocol):
         ...
 
 
-class CondaTool(Protocol):
-    """Solves and links the conda half."""
-
-    name: str
-
-    def version(self) -> str:
-        """Return the tool's version."""
-        ...
+class ChannelReader(Protocol):
+    """Reads what channels offer, and what their archives hold."""
 
     def channel_urls(self, channels: Iterable[str]) -> tuple[str, ...]:
         """Return the URLs that channels stand for, in their order and without credentials.
@@ -153,20 +147,6 @@ class CondaTool(Protocol):
 
         Raises:
             CertificateError, ProxyError: one of them stands between here and a channel.
-        """
-        ...
-
-    def solve(self, request: SolveRequest, say: Say = unheard) -> tuple[Package, ...]:
-        """Return the solution, sorted by name, each package with the distributions it owns.
-
-        A channel that asks for it is asked again later, of which `say` hears.
-
-        Raises:
-            CertificateError, ProxyError: one of them stands between here and a channel.
-            CondaUnsatisfiableError: there is none; the solver's explanation is in the problem.
-            PackageNotFoundError: no channel has a package of some name that was asked for.
-            ChannelUnreachableError: a channel does not answer.
-            NetworkError: a channel answers with something that is not repodata.
         """
         ...
 
@@ -226,6 +206,30 @@ class CondaTool(Protocol):
         """
         ...
 
+
+class Solver(ChannelReader, Protocol):
+    """Answers which conda packages fit together, of what it reads of their channels."""
+
+    name: str
+
+    def version(self) -> str:
+        """Return the tool's version."""
+        ...
+
+    def solve(self, request: SolveRequest, say: Say = unheard) -> tuple[Package, ...]:
+        """Return the solution, sorted by name, each package with the distributions it owns.
+
+        A channel that asks for it is asked again later, of which `say` hears.
+
+        Raises:
+            CertificateError, ProxyError: one of them stands between here and a channel.
+            CondaUnsatisfiableError: there is none; the solver's explanation is in the problem.
+            PackageNotFoundError: no channel has a package of some name that was asked for.
+            ChannelUnreachableError: a channel does not answer.
+            NetworkError: a channel answers with something that is not repodata.
+        """
+        ...
+
     def matches(self, spec: CondaSpec, package: Package) -> bool:
         """Tell whether a conda package satisfies a conda requirement."""
         ...
@@ -233,6 +237,10 @@ class CondaTool(Protocol):
     def admits(self, requirement: str, version: str) -> bool:
         """Tell whether a requirement as repodata write it admits a version without a build."""
         ...
+
+
+class Linker(Protocol):
+    """Makes a prefix hold what is locked."""
 
     @property
     def kept(self) -> KeptFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from elt_env.errors import (
@@ -107,6 +108,12 @@ def archive(text: str, url: str) -> NetworkError:
         "Run it again; if it stays, the channel lists what it does not have: tell its owner, and "
         "ask for another version in the spec.",
     )
+
+
+def unreadable(error: Exception, urls: Sequence[str]) -> NetworkError:
+    """Return the error for one of several packages that cannot be looked into."""
+    about = next((each for each in urls if each in str(error)), urls[0])
+    return archive(str(error), about)
 
 
 def page(url: str) -> NetworkError:

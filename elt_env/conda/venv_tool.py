@@ -53,7 +53,7 @@ class _Pythons:
 
 
 class Venv:
-    """What brings Python where conda brings nothing; see CondaTool.
+    """What brings Python where conda brings nothing; see Solver and Linker.
 
     Args:
         named: paths of interpreters that go before all others, relative to `root`.
@@ -82,7 +82,7 @@ class Venv:
         return True
 
     def solve(self, request: SolveRequest, say: Say = unheard) -> tuple[Package, ...]:
-        """Return the Python of this machine that is asked for; see CondaTool.
+        """Return the Python of this machine that is asked for; see Solver.
 
         Raises:
             ToolError: this machine has none of that minor.
@@ -107,7 +107,7 @@ class Venv:
     def releases(
         self, channels: tuple[str, ...], names: tuple[str, ...], platform: str
     ) -> dict[str, tuple[ChannelRelease, ...]]:
-        """Return the Pythons of this machine; see CondaTool."""
+        """Return the Pythons of this machine; see Solver."""
         del channels, platform
         found = tuple(
             ChannelRelease(_PYTHON, each.version, each.build or "") for each in self._pythons()
@@ -115,25 +115,25 @@ class Venv:
         return {name: found if name == _PYTHON else () for name in names}
 
     def names(self, channels: tuple[str, ...], platform: str) -> tuple[str, ...]:
-        """Return the one name that there is; see CondaTool."""
+        """Return the one name that there is; see Solver."""
         del channels, platform
         return (_PYTHON,)
 
     def offered(self, request: SolveRequest) -> _Pythons:
-        """Return the Pythons of this machine; see CondaTool."""
+        """Return the Pythons of this machine; see Solver."""
         del request
         return _Pythons(self._pythons())
 
     def carried(self, packages: Sequence[Package]) -> tuple[tuple[Carried, ...], ...]:
-        """Return that no package carries a distribution; see CondaTool."""
+        """Return that no package carries a distribution; see Solver."""
         return tuple(() for _ in packages)
 
     def contents(self, packages: Sequence[Package]) -> tuple[Mapping[str, str], ...]:
-        """Return that packages have no archive; see CondaTool."""
+        """Return that packages have no archive; see Solver."""
         return tuple({} for _ in packages)
 
     def described(self, archives: Sequence[ForeignArchive], say: Say) -> tuple[Package, ...]:
-        """Refuse conda's archives; see CondaTool.
+        """Refuse conda's archives; see Solver.
 
         Raises:
             InputError: there are some.
@@ -148,20 +148,20 @@ class Venv:
         return ()
 
     def matches(self, spec: CondaSpec, package: Package) -> bool:
-        """Tell whether a Python satisfies a requirement; see CondaTool."""
+        """Tell whether a Python satisfies a requirement; see Solver."""
         return _matches(str(replace(spec, channel="", subdir="")), package)
 
     def admits(self, requirement: str, version: str) -> bool:
-        """Tell whether a requirement admits a version; see CondaTool."""
+        """Tell whether a requirement admits a version; see Solver."""
         return _matches(requirement, replace(machine_python(version), name=named_in(requirement)))
 
     @property
     def kept(self) -> KeptFiles:
-        """A place where no archive is; see CondaTool."""
+        """A place where no archive is; see Linker."""
         return KeptFiles(Path("/nonexistent"))
 
     def archives(self, packages: tuple[Package, ...], say: Say) -> tuple[Path, ...]:
-        """Return none; see CondaTool."""
+        """Return none; see Linker."""
         del packages, say
         return ()
 

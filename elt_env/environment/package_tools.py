@@ -9,7 +9,7 @@ from elt_env.project.project import Project
 from elt_env.store.locks import Store
 
 if TYPE_CHECKING:
-    from elt_env.conda import CondaTool
+    from elt_env.conda import Solver
     from elt_env.conda.host_channel import HostChannel
 
 
@@ -27,8 +27,8 @@ class PackageTools(Protocol):
         ...
 
     @property
-    def conda(self) -> CondaTool:
-        """The conda tool of the policy."""
+    def conda(self) -> Solver:
+        """What reads channels and solves the conda half, as the policy says."""
         ...
 
     @property

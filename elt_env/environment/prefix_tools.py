@@ -8,14 +8,14 @@ from elt_env.environment.package_tools import PackageTools
 from elt_env.lockfile.document import Lock
 
 if TYPE_CHECKING:
-    from elt_env.conda import CondaTool
+    from elt_env.conda import Linker
     from elt_env.pip import Installer
 
 
 class PrefixTools(PackageTools, Protocol):
     """What a prefix is built with."""
 
-    def linker(self, lock: Lock, /) -> CondaTool:
+    def linker(self, lock: Lock, /) -> Linker:
         """Return what links the conda half of a lock, or makes its venv, as the lock has it."""
         ...
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elt_env.conda import CondaTool
+from elt_env.conda import Linker, Solver
 from elt_env.environment.build import advance, complete
 from elt_env.environment.locked_files import PipFiles
 from elt_env.environment.prefix import Prefix, Stage
@@ -48,8 +48,8 @@ class _Tools:
 
     project: Project
     store: Store
-    conda: CondaTool
-    linker: Callable[[Lock], CondaTool]
+    conda: Solver
+    linker: Callable[[Lock], Linker]
     host_channel: HostChannel
     installer: Installer
     files: PipFiles

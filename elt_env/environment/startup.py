@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from elt_env.conda import CondaTool
+from elt_env.conda import ChannelReader
 from elt_env.environment.locked_files import PipFiles
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.startup_code import StartupChange, StartupFile, in_archive, startup_changes
@@ -29,7 +29,7 @@ def new_startup(old: Lock | None, new: Lock, store: Store) -> tuple[StartupChang
 
 
 def startup_in_archives(
-    old: Lock | None, new: Lock, conda: CondaTool, files: PipFiles, say: Say
+    old: Lock | None, new: Lock, conda: ChannelReader, files: PipFiles, say: Say
 ) -> tuple[StartupChange, ...]:
     """Return the same of a lock that is not built, as far as the lists in the archives tell.
 
@@ -50,7 +50,7 @@ def startup_in_archives(
 
 
 def _archived(
-    packages: Sequence[Package], lock: Lock, conda: CondaTool, files: PipFiles
+    packages: Sequence[Package], lock: Lock, conda: ChannelReader, files: PipFiles
 ) -> tuple[list[StartupFile], set[str]]:
     """Return what of packages runs at every start, and the names of those that do not tell."""
     from_conda = [each for each in packages if each.manager == "conda"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import yaml
 from packaging.requirements import Requirement
 
-from elt_env.conda import CondaTool
+from elt_env.conda import Solver
 from elt_env.errors import SpecError
 from elt_env.lock.adopt_needs import roots_of
 from elt_env.lock.satisfaction import unsatisfied
@@ -72,7 +72,7 @@ def pip_roots(
     return tuple(line for _, line in sorted({**asked, **urls}.items()))
 
 
-def shortcomings(lock: Lock, spec: Spec, policy: Policy, conda: CondaTool) -> Iterator[str]:
+def shortcomings(lock: Lock, spec: Spec, policy: Policy, conda: Solver) -> Iterator[str]:
     """Yield what of a spec and of the policy a lock does not satisfy, a sentence each."""
     # What the lock says of the spec is the spec's own word, and so every requirement is looked at.
     probe = Lock(**{**vars(lock), "spec_digest": _OTHER})

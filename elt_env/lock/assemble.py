@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from elt_env.conda import CondaTool
+from elt_env.conda import Solver
 from elt_env.errors import IndexUnreachableError
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.directs import locked_directs
@@ -66,7 +66,7 @@ def assemble(question: LockRequest, agreement: Agreement, tools: LockTools, say:
     return require_sources(lock, question, tools, say)
 
 
-def tool_versions(conda: CondaTool, resolver: Resolver) -> tuple[tuple[str, str], ...]:
+def tool_versions(conda: Solver, resolver: Resolver) -> tuple[tuple[str, str], ...]:
     """Return names and versions of the tools that make a lock, sorted."""
     return tuple(sorted((each.name, each.version()) for each in (conda, resolver)))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from elt_env.conda import CondaTool
+from elt_env.conda import ChannelReader
 from elt_env.environment.declared import installed_project_urls
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.startup import new_startup, startup_in_archives
@@ -159,7 +159,7 @@ def _ask(
     changes: Sequence[Change],
     asked: Mapping[str, str],
     new: Lock,
-    conda: CondaTool,
+    conda: ChannelReader,
     package_index: PackageIndex,
 ) -> _Facts:
     """Ask the indexes about these projects, and the channels about what changed."""
@@ -184,7 +184,7 @@ def _unanswered(who: str, what: str, error: EltEnvError) -> str:
 
 
 def _conda_versions(
-    changes: Sequence[Change], new: Lock, conda: CondaTool
+    changes: Sequence[Change], new: Lock, conda: ChannelReader
 ) -> dict[_Key, Sequence[str]]:
     names = tuple(each.name for each in changes if each.manager == "conda" and each.level)
     if not names:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from elt_env.conda import ChannelRelease, CondaTool
+from elt_env.conda import ChannelRelease, Solver
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.releases import Rules, news
@@ -112,7 +112,7 @@ def _host(lock: Lock, spec: Spec, rules: Rules, package_index: PackageIndex) -> 
     yield from _pip(wheels, replace(rules, requirements=requirements), looked.pages)
 
 
-def _conda(lock: Lock, spec: Spec, rules: Rules, conda: CondaTool) -> Iterator[Held]:
+def _conda(lock: Lock, spec: Spec, rules: Rules, conda: Solver) -> Iterator[Held]:
     names = tuple(each.name for each in lock.conda if normalize(each.name) not in rules.not_held)
     offered = conda.releases(lock.channels, names, lock.target.platform)
     limits = _Limits(lock, spec, conda.matches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from elt_env.conda import ChannelRelease, CondaTool
+from elt_env.conda import ChannelReader, ChannelRelease
 from elt_env.errors import ChannelUnreachableError, NetworkError
 from elt_env.runtime.texts import first_of
 from elt_env.spec.conda_spec import CondaSpec
@@ -18,7 +18,7 @@ _SHOWN = 6
 
 
 def builds_elsewhere(
-    spec: Spec, platform: str, conda: CondaTool, host_channel: HostChannel, *, cause: str = ""
+    spec: Spec, platform: str, conda: ChannelReader, host_channel: HostChannel, *, cause: str = ""
 ) -> ChannelUnreachableError | None:
     """Return the error that names the builds that the host channel has not; None when it has all.
 

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from elt_env.conda import CondaTool
+from elt_env.conda import ChannelReader
 from elt_env.errors import TimeLimitError, UnsatisfiableError
 from elt_env.index.project_page import ProjectPage
 from elt_env.lock.best_answer import BestSearch, Clause
@@ -104,7 +104,7 @@ def resolve_request(question: LockRequest, answer: CondaAnswer, policy: Policy) 
     )
 
 
-def _pythons(question: LockRequest, first: CondaAnswer, conda: CondaTool) -> tuple[str, ...]:
+def _pythons(question: LockRequest, first: CondaAnswer, conda: ChannelReader) -> tuple[str, ...]:
     """Return the full versions of the target's Python that conda has, its own choice first."""
     if first.source == "host":
         return (first.python,)

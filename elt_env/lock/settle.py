@@ -69,7 +69,7 @@ def solve_within(
 ) -> tuple[Package, ...]:
     """Return conda's solution within further constraints.
 
-    Raises: as `CondaTool.solve`.
+    Raises: as `Solver.solve`.
     """
     request = replace(problem.asked, constraints=(*problem.asked.constraints, *limits))
     return with_required_by(problem.tools.conda.solve(request, say))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from elt_env.conda import CondaTool, SolveRequest
+from elt_env.conda import ChannelReader, SolveRequest
 from elt_env.conda.channels import Channels
 from elt_env.errors import (
     ChannelUnreachableError,
@@ -205,7 +205,7 @@ def _asked(spec: Spec, source: ChannelSource) -> tuple[CondaSpec, ...]:
     return tuple(replace(each, channel="", subdir="") for each in specs)
 
 
-def remote_channels(spec: Spec, channels: Channels, conda: CondaTool) -> tuple[str, ...]:
+def remote_channels(spec: Spec, channels: Channels, conda: ChannelReader) -> tuple[str, ...]:
     """Return the URLs of the spec's channels, and after them of those that requirements name.
 
     So does conda with what `channel::name` asks for.

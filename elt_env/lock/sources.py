@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
-from elt_env.conda import CondaTool
+from elt_env.conda import ChannelReader
 from elt_env.conda.channels import may_be_from
 from elt_env.errors import IntegrityError, NetworkError, SourceError
 from elt_env.lock.lock_tools import LockTools
@@ -234,7 +234,7 @@ def _on_several(packages: list[Package], lock: Lock, tools: LockTools, say: Say)
 
 
 def _channel_homes(
-    packages: list[Package], lock: Lock, conda: CondaTool, policy: Policy, say: Say
+    packages: list[Package], lock: Lock, conda: ChannelReader, policy: Policy, say: Say
 ) -> dict[tuple[str, ...], list[str]]:
     """Return the names that several channels have: by these, the one they are from first."""
     mine = {each.name: source_of(each) for each in packages if each.manager == "conda"}
@@ -254,7 +254,7 @@ def _channel_homes(
 
 
 def _names_on(
-    channel: str, lock: Lock, conda: CondaTool, policy: Policy, say: Say
+    channel: str, lock: Lock, conda: ChannelReader, policy: Policy, say: Say
 ) -> frozenset[str] | None:
     try:
         return frozenset(conda.names((channel,), lock.target.platform))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.conda.rattler_link import RattlerLinker
 from elt_env.conda.rattler_tool import Rattler
 from elt_env.index.download import Downloads
 from elt_env.index.package_index import PackageIndex
@@ -62,11 +63,12 @@ class Downloading:
         return conda.solve(request(self.channel.url, "lib", "python=3.11"))
 
     def link(self) -> object:
-        conda = Rattler(self._root / "other", None, _LIMIT)
-        known = conda.solve(request(self._local(), "lib", "python=3.11"))
+        cache = self._root / "other"
+        asked = request(self._local(), "lib", "python=3.11")
+        known = Rattler(cache, None, _LIMIT).solve(asked)
         local, served = self._local(), self.channel.url
         moved = tuple(replace(each, url=each.url.replace(local, served)) for each in known)
-        conda.link(moved, self._root / "linked", (), print)
+        RattlerLinker(cache, _LIMIT).link(moved, self._root / "linked", (), print)
         return None
 
     def _local(self) -> str:

@@ -22,6 +22,7 @@ import elt_env
 from elt_env.conda import SolveRequest
 from elt_env.conda.host_channel import HostChannel
 from elt_env.conda.host_channel.python_package import entries
+from elt_env.conda.rattler_link import RattlerLinker
 from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import StorageError
 from elt_env.index.download import Downloads
@@ -105,11 +106,11 @@ def link(host: HostChannel, interpreter: Interpreter, tmp_path: Path) -> Link:
 
     def solve_and_link(prefix: Path, *names: str) -> Path:
         host.index(_silent)
-        conda = Rattler(tmp_path / "conda-cache", None, _LIMIT)
+        cache = tmp_path / "conda-cache"
         python = f"python {interpreter.minor}.*"
         specs = tuple(parse_conda_spec(each) for each in (python, *names))
-        packages = conda.solve(SolveRequest((host.url,), specs, _SUBDIR))
-        conda.link(packages, prefix, ("python", *names), _silent)
+        packages = Rattler(cache, None, _LIMIT).solve(SolveRequest((host.url,), specs, _SUBDIR))
+        RattlerLinker(cache, _LIMIT).link(packages, prefix, ("python", *names), _silent)
         return prefix
 
     return solve_and_link

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda import SolveRequest
+from elt_env.conda import Solver, SolveRequest
 from elt_env.conda.channels import ChannelNames, channel_of
 from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import UnsatisfiableError
@@ -72,7 +72,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _ours(
-    conda: Rattler, channels: list[str], specs: list[str], priority: ChannelPriority
+    conda: Solver, channels: list[str], specs: list[str], priority: ChannelPriority
 ) -> list[list[str]] | None:
     wanted = tuple(parse_conda_spec(each) for each in specs)
     named = [each.channel for each in wanted if each.channel]

@@ -10,7 +10,7 @@ import pytest
 import rattler
 
 from elt_env.conda import SolveRequest
-from elt_env.conda.program_tool import ProgramTool, conda_tool
+from elt_env.conda.program_tool import ProgramLinker, ProgramSolver, conda_tools
 from elt_env.conda.programs import Program, find_program
 from elt_env.conda.rattler_tool import Rattler
 from elt_env.conda.records import to_record
@@ -47,14 +47,14 @@ def _program(path: Path, text: str) -> Path:
     return path
 
 
-def _tool(program: Path, tmp_path: Path, limit: float = _LIMIT) -> ProgramTool:
-    return ProgramTool(Program(program, limit), tmp_path / "cache", None, _LIMIT)
+def _tool(program: Path, tmp_path: Path, limit: float = _LIMIT) -> ProgramSolver:
+    return ProgramSolver(Program(program, limit), tmp_path / "cache", None, _LIMIT)
 
 
 def test_a_program_is_found_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = _program(tmp_path / "bin" / "mamba", "echo 2.0.5")
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    found = conda_tool("mamba", tmp_path, None, _LIMIT)
+    found, _ = conda_tools("mamba", tmp_path, None, _LIMIT)
     assert (found.name, found.version()) == ("mamba", "2.0.5")
 
 
@@ -232,9 +232,10 @@ def test_no_script_of_a_package_is_run(packages: Channel, real: RealConda, tmp_p
     script = {"bin/.scripted-post-link.sh": "#!/bin/sh\ntouch $PREFIX/was-run\n"}
     make_conda_package(packages.root, "scripted", "1.0", files=script)
     packages.index()
-    tool, said = _tool(real.program(), tmp_path), Said()
-    found = tool.solve(request(packages.url, "scripted"))
-    tool.link(found, tmp_path / "prefix", ("scripted",), said)
+    found = _tool(real.program(), tmp_path).solve(request(packages.url, "scripted"))
+    linker = ProgramLinker(Program(real.program(), _LIMIT), tmp_path / "cache", _LIMIT)
+    said = Said()
+    linker.link(found, tmp_path / "prefix", ("scripted",), said)
     assert not (tmp_path / "prefix/was-run").exists()
     assert (tmp_path / "prefix/bin/.scripted-post-link.sh").exists()
     assert "conda: rattler links, since conda would run the scripts of scripted" in said

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.conda.rattler_tool import Rattler
+from elt_env.conda import Solver
 from elt_env.errors import (
     CondaUnsatisfiableError,
     PackageNotFoundError,
@@ -27,7 +27,7 @@ _LIMIT = 120.0
 _CUT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-def test_what_a_solution_tells(packages: Channel, server: ChannelServer, conda: Rattler) -> None:
+def test_what_a_solution_tells(packages: Channel, server: ChannelServer, conda: Solver) -> None:
     app, lib, dateutil, python = conda.solve(
         request(server.url, "python=3.11", "app", "pydateutil")
     )
@@ -44,7 +44,7 @@ def test_what_a_solution_tells(packages: Channel, server: ChannelServer, conda: 
 
 
 def test_a_directory_and_a_server_give_the_same(
-    packages: Channel, server: ChannelServer, conda: Rattler
+    packages: Channel, server: ChannelServer, conda: Solver
 ) -> None:
     local, remote = (
         conda.solve(request(url, "python=3.11", "app")) for url in (packages.url, server.url)
@@ -52,14 +52,14 @@ def test_a_directory_and_a_server_give_the_same(
     assert [replace(each, url="") for each in local] == [replace(each, url="") for each in remote]
 
 
-def test_constraints_bind_only_what_is_there(packages: Channel, conda: Rattler) -> None:
+def test_constraints_bind_only_what_is_there(packages: Channel, conda: Solver) -> None:
     constraints = (CondaSpec("lib", "<2"), CondaSpec("pydateutil", "<1"))
     found = conda.solve(request(packages.url, "python=3.11", "app", constraints=constraints))
     assert versions(found) == {"app": "1.0", "lib": "1.0", "python": "3.11.5"}
 
 
 def test_what_is_to_be_kept_stays_where_nothing_forbids_it(
-    packages: Channel, conda: Rattler
+    packages: Channel, conda: Solver
 ) -> None:
     old = conda.solve(
         request(packages.url, "python=3.11", "app", constraints=(CondaSpec("lib", "<2"),))
@@ -79,7 +79,7 @@ def test_what_is_to_be_kept_stays_where_nothing_forbids_it(
     ],
 )
 def test_a_package_too_young_is_not_chosen(
-    packages: Channel, server: ChannelServer, conda: Rattler, cut: datetime
+    packages: Channel, server: ChannelServer, conda: Solver, cut: datetime
 ) -> None:
     make_conda_distribution(packages.root, "undated", "1.0")
     packages.index()
@@ -90,27 +90,27 @@ def test_a_package_too_young_is_not_chosen(
 
 @pytest.mark.parametrize("not_held", [(), ("app",)])
 def test_what_came_at_the_moment_of_the_cut_off_is_too_young(
-    packages: Channel, conda: Rattler, not_held: tuple[str, ...]
+    packages: Channel, conda: Solver, not_held: tuple[str, ...]
 ) -> None:
     for cut, version in ((YOUNG, "1.0"), (YOUNG + timedelta(milliseconds=1), "2.0")):
         asked = request(packages.url, "app", exclude_newer=cut, not_held=not_held)
         assert versions(conda.solve(asked))["lib"] == version
 
 
-def test_all_that_fits_is_too_young(packages: Channel, conda: Rattler) -> None:
+def test_all_that_fits_is_too_young(packages: Channel, conda: Solver) -> None:
     with pytest.raises(CondaUnsatisfiableError, match="lib >=2") as caught:
         conda.solve(request(packages.url, "python=3.11", "lib>=2", exclude_newer=_CUT))
     assert "cooldown" in caught.value.remedy
 
 
-def test_a_channel_indexed_anew_is_read_anew(packages: Channel, conda: Rattler) -> None:
+def test_a_channel_indexed_anew_is_read_anew(packages: Channel, conda: Solver) -> None:
     conda.solve(request(packages.url, "lib"))
     make_conda_distribution(packages.root, "lib", "3.0")
     packages.index()
     assert versions(conda.solve(request(packages.url, "lib")))["lib"] == "3.0"
 
 
-def test_no_solution(packages: Channel, conda: Rattler) -> None:
+def test_no_solution(packages: Channel, conda: Solver) -> None:
     make_conda_distribution(packages.root, "old", "1.0", depends=["python", "lib <2"])
     packages.index()
     with pytest.raises(CondaUnsatisfiableError, match=r"python =3\.11, lib >=2, old") as caught:
@@ -120,24 +120,24 @@ def test_no_solution(packages: Channel, conda: Rattler) -> None:
     assert caught.value.exit_code == 3
 
 
-def test_no_version_of_it(packages: Channel, conda: Rattler) -> None:
+def test_no_version_of_it(packages: Channel, conda: Solver) -> None:
     with pytest.raises(CondaUnsatisfiableError, match="No candidates were found for lib >=7"):
         conda.solve(request(packages.url, "python=3.11", "lib>=7"))
 
 
-def test_a_package_that_is_not_there(packages: Channel, conda: Rattler) -> None:
+def test_a_package_that_is_not_there(packages: Channel, conda: Solver) -> None:
     with pytest.raises(PackageNotFoundError, match=rf"'nope' on .*{packages.url}") as caught:
         conda.solve(request(packages.url, "python=3.11", "nope"))
     assert "Correct the name" in caught.value.remedy
 
 
-def test_matches(packages: Channel, conda: Rattler) -> None:
+def test_matches(packages: Channel, conda: Solver) -> None:
     lib, _ = conda.solve(request(packages.url, "python=3.11", "lib=1"))
     for text, expected in {"lib": True, "lib>=1,<2": True, "lib=2": False, "app": False}.items():
         assert conda.matches(parse_conda_spec(text), lib) is expected
 
 
-# py-rattler can crash the interpreter when it exits, after all work is done; see `Rattler._run`.
+# py-rattler can crash the interpreter when it exits, after all work is done; see `rattler_loop`.
 _SOLVE = """
     import sys
     from pathlib import Path
@@ -191,7 +191,7 @@ def _channel_of(root: Path, builds: dict[str, tuple[str, ...]]) -> Channel:
 
 @pytest.mark.slow
 def test_packages_that_need_each_other_and_cannot_be_had_are_told_in_bounded_memory(
-    tmp_path: Path, conda: Rattler
+    tmp_path: Path, conda: Solver
 ) -> None:
     channel = _channel_of(tmp_path, _ENDLESS)
     with pytest.raises(CondaUnsatisfiableError) as caught:
@@ -200,7 +200,7 @@ def test_packages_that_need_each_other_and_cannot_be_had_are_told_in_bounded_mem
 
 
 def test_what_is_wrong_with_packages_that_need_each_other_is_explained(
-    tmp_path: Path, conda: Rattler
+    tmp_path: Path, conda: Solver
 ) -> None:
     channel = _channel_of(tmp_path, _SHORT)
     with pytest.raises(CondaUnsatisfiableError, match="c >=2, for which no candidates were found"):
@@ -209,14 +209,14 @@ def test_what_is_wrong_with_packages_that_need_each_other_is_explained(
         conda.solve(request(channel.url, "a", "zzz"))
 
 
-def test_packages_that_need_each_other_can_be_had(tmp_path: Path, conda: Rattler) -> None:
+def test_packages_that_need_each_other_can_be_had(tmp_path: Path, conda: Solver) -> None:
     channel = _channel_of(tmp_path, {**_SHORT, "c 2": ("b",)})
     found = conda.solve(request(channel.url, f"{channel.url}::a", "c >1"))
     assert found == conda.solve(request(channel.url, "a", "c >1"))
     assert versions(found) == {"a": "1", "b": "1", "c": "2"}
 
 
-def test_what_one_channel_alone_cannot_have_is_explained(tmp_path: Path, conda: Rattler) -> None:
+def test_what_one_channel_alone_cannot_have_is_explained(tmp_path: Path, conda: Solver) -> None:
     first = _channel_of(tmp_path / "first", {"a 2": ("b",), "b 1": ("a", "a <2")})
     other = _channel_of(tmp_path / "other", {"a 1": ("b",)})
     asked = replace(request(first.url, f"{first.url}::a"), channels=(first.url, other.url))

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import rattler
 
+from elt_env.conda import Linker, Solver
 from elt_env.conda.channels import ChannelNames, find_channels
 from elt_env.conda.rattler_client import open_client
+from elt_env.conda.rattler_link import RattlerLinker
 from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import (
     ChannelUnreachableError,
@@ -35,18 +37,18 @@ _LIMIT = 120.0
 _POLICY = Policy(environments={"elt": EnvironmentPolicy(spec="elt.yml", pythons=("3.11",))})
 
 
-def test_a_requirement_that_rattler_cannot_read(packages: Channel, conda: Rattler) -> None:
+def test_a_requirement_that_rattler_cannot_read(packages: Channel, conda: Solver) -> None:
     with pytest.raises(SpecError, match="not valid"):
         conda.solve(replace(request(packages.url), specs=(CondaSpec("lib", ">=1.0.0.*.1"),)))
 
 
-def test_something_that_cannot_be_a_channel(conda: Rattler) -> None:
+def test_something_that_cannot_be_a_channel(conda: Solver) -> None:
     with pytest.raises(SpecError, match=r"'ht!tp://' is not a channel"):
         conda.channel_urls(["ht!tp://"])
 
 
 @pytest.mark.parametrize("channel", ["https://me:hunter22@host.invalid/c", "t/hunter22/c"])
-def test_a_credential_in_a_channel_gets_no_further(conda: Rattler, channel: str) -> None:
+def test_a_credential_in_a_channel_gets_no_further(conda: Solver, channel: str) -> None:
     with pytest.raises(SpecError, match="carries a credential") as caught:
         conda.solve(request(channel, "lib"))
     assert "hunter22" not in str(caught.value)
@@ -73,7 +75,7 @@ def test_a_channel_with_a_fault(
     *,
     packages: Channel,
     server: ChannelServer,
-    conda: Rattler,
+    conda: Solver,
     fault: Fault,
     error: type[EltEnvError],
     words: str,
@@ -88,7 +90,7 @@ def test_a_channel_with_a_fault(
 
 
 def test_repodata_that_are_not_json_are_not_taken_for_an_unreachable_channel(
-    packages: Channel, server: ChannelServer, conda: Rattler
+    packages: Channel, server: ChannelServer, conda: Solver
 ) -> None:
     # An error in column 500 is no HTTP status 500.
     for repodata in packages.root.glob("*/repodata.json"):
@@ -98,7 +100,7 @@ def test_repodata_that_are_not_json_are_not_taken_for_an_unreachable_channel(
     assert type(caught.value) is NetworkError
 
 
-def test_a_channel_where_nobody_answers_is_named(packages: Channel, conda: Rattler) -> None:
+def test_a_channel_where_nobody_answers_is_named(packages: Channel, conda: Solver) -> None:
     dead = dead_url()
     wanted = replace(request(packages.url, "lib"), channels=(packages.url, dead))
     with pytest.raises(ChannelUnreachableError, match=f"channel {dead} cannot") as caught:
@@ -126,7 +128,11 @@ class _PrivateServer(ChannelServer):
 
 
 def test_a_private_channel(
-    packages: Channel, conda: Rattler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packages: Channel,
+    conda: Solver,
+    linker: Linker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     login = {"BasicHTTP": {"username": "reader", "password": "open-sesame"}}
     with running(_PrivateServer(packages.root)) as server:
@@ -137,7 +143,7 @@ def test_a_private_channel(
         (tmp_path / "auth.json").write_text(json.dumps({"127.0.0.1": login}))
         monkeypatch.setenv("RATTLER_AUTH_FILE", str(tmp_path / "auth.json"))
         found = conda.solve(request(server.url, "lib=1", "python=3.11"))
-        conda.link(found, tmp_path / "prefix", (), print)
+        linker.link(found, tmp_path / "prefix", (), print)
     assert "open-sesame" not in repr(found)
     assert not [
         record
@@ -159,7 +165,7 @@ def test_credentials_in_condarc_are_used_and_go_nowhere(
         conda = Rattler(tmp_path / "cache", names, _LIMIT)
         assert conda.channel_urls(["channel"]) == (server.url,)
         found = conda.solve(request("channel", "lib=1", "python=3.11"))
-        conda.link(found, tmp_path / "prefix", (), print)
+        RattlerLinker(tmp_path / "cache", _LIMIT).link(found, tmp_path / "prefix", (), print)
     assert "open-sesame" not in repr(found)
     kept = [
         path
@@ -192,7 +198,7 @@ def test_who_is_killed_while_a_client_is_made_leaves_no_credentials(
 @pytest.mark.parametrize("served", [True, False])
 @pytest.mark.parametrize("damage", ["gone", "cut"])
 def test_a_package_that_is_listed_and_cannot_be_read(
-    packages: Channel, server: ChannelServer, conda: Rattler, damage: str, *, served: bool
+    packages: Channel, server: ChannelServer, conda: Solver, damage: str, *, served: bool
 ) -> None:
     archive = packages.root / "noarch" / "lib-2.0-0.conda"
     if damage == "gone":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from elt_env.conda.rattler_link import RattlerLinker
 from elt_env.conda.rattler_tool import Rattler
 from elt_env.errors import ChannelUnreachableError, IndexUnreachableError, NetworkError
 from elt_env.index import http_client
@@ -68,7 +69,7 @@ def test_archives_that_are_linked(
     found = conda.solve(request(server.url, "lib", "python=3.11"))
     server.busy[".conda"], server.retry_after = 9, _in_seconds(60)
     heard = Said()
-    conda.link(found, tmp_path / "prefix", (), heard)
+    RattlerLinker(tmp_path / "cache", 120.0).link(found, tmp_path / "prefix", (), heard)
     assert len(list((tmp_path / "prefix" / "conda-meta").glob("*.json"))) == len(found)
     # Where the server has time again when it is asked how long, the wait is a short one of our own.
     first, *others = waits
