@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 
 from elt_env.bundle.published import take_bundle
 from elt_env.environment.build import ensure_prefix, require_as_sealed
+from elt_env.environment.collecting import remove_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import IntegrityError, NetworkError
 from elt_env.follow.form import Check, Position, require_passed
 from elt_env.follow.machine import Machine
-from elt_env.follow.superseded import collect_superseded
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import Say
+from elt_env.machine.users import in_use
+from elt_env.package.canonical import short
 from elt_env.proof.checks import CHECKS
 from elt_env.proof.prove import prefix_prover
 from elt_env.release.record import Release
 from elt_env.release.store import ReleaseStore
 from elt_env.release.verify import require_whole, verify_prefix
+from elt_env.store.locks import Store
 
 QUICK = ("pip_check", "mixed_managers", "native_libraries", "binary_abi")
 """The checks of another machine that take few seconds: what its own libraries may break."""
+
+_GRACE = 60.0  # seconds, for what was just about to start
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class AsPrefix:
 
     def tidy(self, digest: str, machine: Machine, say: Say) -> None:
         """Remove what ran before, when nothing runs in it."""
-        collect_superseded(machine.own, digest, machine.target.name, say)
+        _collect_superseded(machine.own, digest, machine.target.name, say)
 
     def place(self, machine: Machine) -> str:
         """Return the directory with the programs of what this machine runs."""
@@ -104,3 +110,27 @@ def _switch(machine: Machine, release: Release, prefix: Prefix, say: Say) -> Non
             releases.prepare(release, prefix.path)
             releases.switch(release)
     say(f"follow: {name} is now {release.digest}, release {release.number}")
+
+
+def _collect_superseded(store: Store, digest: str, name: str, say: Say) -> None:
+    """Remove the prefixes of a target in which nothing runs, but for that of one lock.
+
+    Raises:
+        StorageError: one cannot be removed.
+    """
+    kept = f"{name}-{short(digest)}"
+    prefixes = sorted((store.local_home / "prefixes").glob(f"{name}-*"))
+    there = [each for each in prefixes if each.name != kept]
+    if not there:
+        return
+    busy = in_use(there)
+    for path in there:
+        size = None if path in busy else remove_prefix(path, time.time() - _GRACE, dry_run=False)
+        if size is not None:
+            say(f"follow: {path.name} is removed, in which nothing runs any more: {size >> 20} MiB")
+        elif path in busy:
+            say(f"follow: {path.name} stays, since a process runs in it")
+    releases = ReleaseStore(store)
+    digests = {each.digest for each in releases.history(name)}
+    left = {each.name for each in there if each.exists()} | {kept}
+    releases.drop_launchers(name, {each for each in digests if f"{name}-{short(each)}" in left})

@@ -50,7 +50,8 @@ from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.project import Project
 from elt_env.project.unlisted import remember
 from elt_env.runtime.files import write_atomically
-from elt_env.spec.document import Spec, parse_spec
+from elt_env.spec.document import Spec
+from elt_env.spec.environment_yml import parse_spec
 from elt_env.spec.foreign.read import is_foreign
 
 _SYSTEMS = ("linux-", "osx-", "win-")

@@ -147,7 +147,7 @@ def _tell_other_places(lock: Lock, tools: LockTools, say: Say) -> None:
     known = [(lock.channels, channels)] if lock.channel_source == "remote" else []
     default = tools.files.indexes.default
     if default is not None and not (
-        tools.project.policy.index or spec.index_url or tools.files.indexes.extra
+        tools.project.policy.index or spec.pip_options.index_url or tools.files.indexes.extra
     ):
         known.append((lock.indexes, (default.url,)))
     for before, now in known:

@@ -36,14 +36,15 @@ def _declared(spec: Spec, policy: Policy) -> Iterator[tuple[str, str]]:
         yield "python", "venv"
     else:
         yield from _of_conda(spec, policy)
-    for main in (policy.index, spec.index_url):
+    asked = spec.pip_options
+    for main in (policy.index, asked.index_url):
         if main:
             yield "index", bare(main)
-    for url in (*policy.extra_indexes, *spec.extra_index_urls):
+    for url in (*policy.extra_indexes, *asked.extra_index_urls):
         yield "extra-index", bare(url)
     if policy.wheelhouse:
         yield "find-links", bare(policy.wheelhouse)
-    for url in spec.find_links:
+    for url in asked.find_links:
         yield "find-links", bare(url)
 
 
@@ -104,8 +105,9 @@ def _unknown_index(lock: Lock, spec: Spec, policy: Policy) -> Iterator[str]:
     """Yield the packages whose index is none of those that the policy names."""
     if not policy.index:
         return
-    listed = (policy.index, spec.index_url, *policy.extra_indexes, *spec.extra_index_urls)
-    known = {bare(each) for each in (*listed, *spec.find_links) if each}
+    asked = spec.pip_options
+    listed = (policy.index, asked.index_url, *policy.extra_indexes, *asked.extra_index_urls)
+    known = {bare(each) for each in (*listed, *asked.find_links) if each}
     for each in lock.pip:
         if each.index is not None and bare(each.index) not in known:
             yield f"pip: {each.name} is locked from {each.index}, which is no longer an index"

@@ -19,6 +19,7 @@ from elt_env.project.project import Project
 from elt_env.project.settings import policy_sources
 from elt_env.runtime.credentials import without_credentials
 from elt_env.spec.document import Spec
+from elt_env.spec.pip_options import PipOptions
 
 _DEFAULT = "default"
 _ELSEWHERE = (
@@ -116,19 +117,19 @@ def _of_conda(
 def _indexes(project: Project, spec: Spec | None, own: Mapping[str, str]) -> Iterator[Setting]:
     policy = project.policy
     in_spec = str(project.root / spec.source) if spec else ""
+    asked = spec.pip_options if spec else PipOptions()
     named = named_index()
     if policy.index:
         yield Setting("index", policy.index, own.get("index", _DEFAULT))
-    elif spec and spec.index_url:
-        yield Setting("index", spec.index_url, in_spec)
+    elif asked.index_url:
+        yield Setting("index", asked.index_url, in_spec)
     elif named:
         yield Setting("index", *named)
     else:
         yield Setting("index", None, "default of the resolver")
     extra = [("extra-indexes", policy.extra_indexes, own.get("extra_indexes", _DEFAULT))]
-    if spec:
-        extra += [("extra-index-url", spec.extra_index_urls, in_spec)]
-        extra += [("find-links", spec.find_links, in_spec)]
+    extra += [("extra-index-url", asked.extra_index_urls, in_spec)]
+    extra += [("find-links", asked.find_links, in_spec)]
     for name, urls, source in extra:
         if urls or name == "extra-indexes":
             yield Setting(name, list(urls), source)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from elt_env.errors import SpecError
 from elt_env.runtime.input_files import cause, read_bytes
-from elt_env.spec.document import Spec, parse_spec
+from elt_env.spec.document import Spec
+from elt_env.spec.environment_yml import parse_spec
 from elt_env.spec.faults import FaultsError
 from elt_env.spec.foreign.read import is_foreign, tell
 from elt_env.spec.foreign.told import bounds_file

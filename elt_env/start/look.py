@@ -18,7 +18,7 @@ from elt_env.python.interpreters import list_interpreters
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import cause, read_text
 from elt_env.spec.conda_bounds import admits_minor
-from elt_env.spec.document import parse_spec
+from elt_env.spec.environment_yml import parse_spec
 from elt_env.spec.faults import Fault
 from elt_env.spec.file import read_spec
 from elt_env.spec.foreign.pyproject import (

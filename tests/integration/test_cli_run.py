@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from elt_env.errors import SpecError
-from elt_env.spec.document import parse_spec
+from elt_env.spec.environment_yml import parse_spec
 from tests.support.channel import Channel, ChannelServer
 from tests.support.index_server import IndexServer
 from tests.support.isolation import clear_settings

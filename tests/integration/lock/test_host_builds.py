@@ -9,7 +9,7 @@ import pytest
 
 from elt_env.errors import ChannelUnreachableError, CondaUnsatisfiableError
 from elt_env.python.interpreters import find_interpreter
-from elt_env.spec.document import parse_spec
+from elt_env.spec.environment_yml import parse_spec
 from tests.support.index_server import dead_url
 from tests.support.locking import PYTHON, Scene, versions_of
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from elt_env.lock.places import bare, changed_places, declared_places
 from elt_env.lockfile.document import Lock
 from elt_env.project.policy import EnvironmentPolicy, Policy
-from elt_env.spec.document import Spec, parse_spec
+from elt_env.spec.document import Spec
+from elt_env.spec.environment_yml import parse_spec
 from tests.support.locks import conda_package, lock_of, pip_package, python_package
 
 _INDEX = "https://index.example.invalid/simple"

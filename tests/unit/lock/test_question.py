@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from elt_env.lock.request import LockRequest
-from elt_env.spec.document import parse_spec
+from elt_env.spec.environment_yml import parse_spec
 from tests.support.locks import MOMENT, TARGET, conda_package, lock_of, pip_package
 
 _SPEC = parse_spec("channels: [forge]\ndependencies: [python]\n", "elt.yml")

@@ -15,7 +15,8 @@ from elt_env.conda.rattler_tool import Rattler
 from elt_env.lock.satisfaction import requirement_lines, unsatisfied
 from elt_env.lockfile.document import WHEEL_BUILD_NUMBER, ChannelSource, Lock
 from elt_env.project.policy import EnvironmentPolicy, Policy
-from elt_env.spec.document import Spec, parse_spec
+from elt_env.spec.document import Spec
+from elt_env.spec.environment_yml import parse_spec
 from tests.support.locks import (
     conda_package,
     lock_of,

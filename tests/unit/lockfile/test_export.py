@@ -11,7 +11,7 @@ from elt_env.lockfile.document import Lock
 from elt_env.lockfile.export import FORMATS
 from elt_env.lockfile.foreign import conda_lock, pixi_lock
 from elt_env.lockfile.foreign.document import Wanted
-from elt_env.spec.document import parse_spec
+from elt_env.spec.environment_yml import parse_spec
 from tests.support.locks import conda_package, lock_of, locks, owning, pip_package
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_env.spec.document import Spec, parse_spec
+from elt_env.spec.document import Spec
+from elt_env.spec.environment_yml import parse_spec
 from elt_env.spec.faults import FaultsError
 from elt_env.spec.file import read_spec
 from elt_env.spec.merge import merge
@@ -47,7 +48,7 @@ def test_both_count() -> None:
     assert spec.pip == ("dbt-duckdb<2,>=1.8", "httpx")
     assert spec.variables == (("A", "1"), ("B", "2"))
     assert spec.pip_options.pre
-    assert spec.extra_index_urls == ("https://one.example/simple",)
+    assert spec.pip_options.extra_index_urls == ("https://one.example/simple",)
 
 
 def test_all_contradictions_are_said_at_once() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_env.spec.document import parse_spec
+from elt_env.spec.environment_yml import parse_spec
 from elt_env.spec.selectors import excluding_selector
 
 _NAMES = {"linux": True, "linux64": True, "unix": True, "win": False, "osx": False, "arm64": False}

@@ -14,7 +14,8 @@ from packaging.requirements import Requirement
 
 from elt_env.errors import SpecError
 from elt_env.spec.conda_spec import CondaSpec
-from elt_env.spec.document import Spec, parse_spec
+from elt_env.spec.document import Spec
+from elt_env.spec.environment_yml import parse_spec
 from elt_env.spec.faults import FaultsError
 from tests.support.locks import names, versions
 

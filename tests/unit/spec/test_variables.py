@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from elt_env.errors import SpecError
-from elt_env.spec.document import Spec, parse_spec
+from elt_env.spec.document import Spec
+from elt_env.spec.environment_yml import parse_spec
 from elt_env.spec.variables import is_secret
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_env.spec.document import parse_spec
+from elt_env.spec.environment_yml import parse_spec
 from elt_env.start.files import TOOLS, DbtProject, Start, policy_text, spec_text
 
 if sys.version_info >= (3, 11):
