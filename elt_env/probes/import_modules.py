@@ -14,12 +14,14 @@ import ast
 import contextlib
 import faulthandler
 import importlib
+import importlib.util
 import json
 import os
 import re
 import sys
 import time
 import traceback
+import types
 import warnings
 
 _GONE = re.compile(
@@ -88,6 +90,9 @@ def _apart(error: BaseException, name: str) -> str:
     A program wants a variable or arguments of whoever runs it, a template names to put in. What is
     no more says so whatever is installed.
     """
+    lacked = _lacked(error)
+    if lacked:
+        return "wants %s to be imported before it" % lacked  # noqa: UP031  # any Python runs it
     frames = traceback.extract_tb(error.__traceback__)
     if frames and isinstance(error, KeyError):
         last = frames[-1]
@@ -104,6 +109,18 @@ def _apart(error: BaseException, name: str) -> str:
         return ""
     said = _said_by(error, tops[-1], tree) if tops[-1] is frames[-1] else ""
     return "is a program" if not said and _is_program(error, tree) else said
+
+
+def _lacked(error: BaseException) -> str:
+    """Return the submodule that nobody imported and that was taken for an attribute, or ""."""
+    above = getattr(error, "obj", None)  # of an AttributeError, since Python 3.10
+    if not isinstance(error, AttributeError) or not isinstance(above, types.ModuleType):
+        return ""
+    name = above.__name__ + "." + str(error.name)
+    try:
+        return name if importlib.util.find_spec(name) else ""
+    except (ImportError, ValueError):
+        return ""
 
 
 def _said_by(error: BaseException, line: traceback.FrameSummary, tree: ast.Module) -> str:

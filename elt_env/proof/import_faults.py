@@ -17,18 +17,28 @@ _NOT_FOUND = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _NOT_IN = re.compile(
     r"cannot import name '(?P<name>\w+)' from (partially initialized module )?'(?P<module>[\w.]+)'"
 )
+# Of a namespace (PEP 420), which has no file: what is not there is a module.
+_NOT_IN_NAMESPACE = re.compile(
+    r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)' \(unknown location\)"
+)
 _NO_MODULE = re.compile(
     r"dynamic module does not define module export function"
     r"|/lib[^/]*\.so: cannot allocate memory in static TLS block"  # it is to be loaded at the start
 )
 # How a module says to people and type checkers for which platform it is.
 _PLATFORM = re.compile(r"^AssertionError: assert (sys\.platform|os\.name)\b")
+# What the machine may have or not, as a driver of the operating system.
+_OF_THE_MACHINE = re.compile(
+    r"cannot open shared object file|version [`'][\w.]+' not found \(required by"
+)
+_BEFORE = re.compile(r"^wants (?P<module>[\w.]+) to be imported before it$")
 _PROGRAM = re.compile(
     r"^(SystemExit:|FileNotFoundError: .*No such file or directory: '(?!/)"
     r"|AttributeError: module 'alembic\.context' has no attribute)"  # Alembic runs its env.py
 )
 _TO_INSTALL = re.compile(
-    r"\bpip install\b|\bnot installed\b|^\w+: Install '|\binstall additional dependencies\b"
+    r"\bpip install\b|\b[Pp]lease install\b|\bnot installed\b"
+    r"|^\w+: Install '|\binstall additional dependencies\b"
     r"|\brequires the '?[\w.-]+'? (?:module|package)\b|^\w+: Required package"
     r"|\brequires [`'\"]?[\w.-]+[`'\"]? to be installed\b"
 )
@@ -53,6 +63,17 @@ class ImportFault:
     below: bool = False
     hidden: bool = False
     apart: str = ""
+
+    @property
+    def wants_before(self) -> str:
+        """The submodule that it takes for an attribute of what is above, or ""."""
+        found = _BEFORE.match(self.apart)
+        return found["module"] if found else ""
+
+    @property
+    def wants_of_machine(self) -> bool:
+        """Whether a library of the operating system is missing, or another than it was made for."""
+        return _OF_THE_MACHINE.search(self.text) is not None
 
 
 @dataclass(frozen=True)
@@ -139,29 +160,41 @@ def _is_undeclared(module: str, around: Surroundings) -> bool:
 
 def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -> Excuse | None:
     not_in = _NOT_IN.search(fault.text)
-    wanted = _top(found) if found else (not_in["name"] if not_in else "")
+    wanted = not_in["name"] if not_in else (_top(found) if found else "")
     if wanted in _ELSEWHERE or _PLATFORM.search(fault.text):
         what = f"wants {wanted}, of" if wanted else "is for"
         return Excuse(f"{what} another platform", wanted)
     if is_removed(wanted):
         return Excuse(f"wants {wanted}, which newer Pythons do not have")
-    source = found or (not_in["module"] if not_in else None)
+    source = not_in["module"] if not_in else found
     if source and any(is_in(source, each) for each in around.own):
         lacked = f"{source}{f'.{wanted}' if not_in else ''}"
         return Excuse(f"wants {lacked}, which its own distribution lacks")
     if _NO_MODULE.search(fault.text):
         return Excuse("is a library and no module")
-    apart = fault.apart or ("is a program" if _PROGRAM.search(fault.text) else "")
-    if apart:
-        return Excuse(apart)
-    return (
-        Excuse("wants what is to be installed with it") if _TO_INSTALL.search(fault.text) else None
-    )
+    apart = "" if fault.wants_before else fault.apart  # its own distribution tells of that
+    if not apart and _PROGRAM.search(fault.text):
+        apart = "is a program"
+    if not apart and _TO_INSTALL.search(fault.text):
+        apart = "wants what is to be installed with it"
+    return Excuse(apart) if apart else None
+
+
+def hint(text: str) -> str:
+    """Return what helps against a failed import, as the end of a sentence; "" if nobody knows."""
+    if _top(_not_found(text) or "") == "pkg_resources":
+        return "; setuptools 82 and newer do not have it: ask for setuptools<82"
+    return ""
 
 
 def _not_found(text: str) -> str | None:
     found = _NOT_FOUND.search(text)
-    return found["module"] if found else None
+    if found:
+        return found["module"]
+    found = _NOT_IN_NAMESPACE.search(text)
+    if found is None or found["name"] in _ELSEWHERE:
+        return None
+    return f"{found['module']}.{found['name']}"
 
 
 def _as_text(module: str) -> str:

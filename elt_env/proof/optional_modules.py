@@ -1,10 +1,11 @@
-"""Modules that their own distribution imports under a condition only."""
+"""How the modules of a distribution import each other: always, under a condition, after another."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from elt_env.runtime.input_files import read_content
@@ -12,29 +13,59 @@ from elt_env.runtime.input_files import read_content
 _CONDITIONS = (ast.If, ast.Try, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def is_optional(module: str, files: Iterable[str], site_packages: Path) -> bool:
-    """Tell whether other modules import one, and all of them where it can be, or in a function.
+@dataclass(frozen=True)
+class OwnImports:
+    """What the modules of one distribution import.
 
-    So does a distribution with modules for several versions of another one.
-
-    Args:
-        module: its dotted name.
-        files: those of its distribution, relative to site-packages.
+    Attributes:
+        files: those of the distribution, relative to site-packages.
         site_packages: where they are.
     """
-    last = module.rpartition(".")[2].encode()
-    found: list[bool] = []
-    for path in (PurePosixPath(each) for each in files if each.endswith(".py")):
-        with contextlib.suppress(OSError, SyntaxError, ValueError):
-            source = read_content(site_packages / path)
-            if last in source:
-                package = ".".join(path.parent.parts)
-                found += [
-                    each
-                    for name, each in _imports(ast.parse(source), package, under=False)
-                    if name == module
-                ]
-    return bool(found) and all(found)
+
+    files: Collection[str]
+    site_packages: Path
+
+    def is_optional(self, module: str, failed: Collection[str] = ()) -> bool:
+        """Tell whether other modules import one, and all of them where it can be, or in a function.
+
+        So does a distribution with modules for several versions of another one, or with one in C
+        that another in Python stands in for.
+
+        Args:
+            module: its dotted name.
+            failed: modules that did not import; one that is optional itself may need it always.
+        """
+        return self._is_optional(module, {*failed}, {module})
+
+    def _is_optional(self, module: str, failed: set[str], seen: set[str]) -> bool:
+        found = [
+            under or (importer in failed and self._is_optional(importer, failed, {*seen, importer}))
+            for importer, names in self._importers(module)
+            for name, under in names
+            if name == module and importer not in seen
+        ]
+        return bool(found) and all(found)
+
+    def comes_after(self, module: str, other: str) -> bool:
+        """Tell whether other modules import one, and each of them imports a further one as well."""
+        found = [
+            any(f"{name}.".startswith(f"{other}.") for name, _ in names)
+            for _, names in self._importers(module)
+            if any(name == module for name, _ in names)
+        ]
+        return bool(found) and all(found)
+
+    def _importers(self, module: str) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
+        """Yield modules whose source has the name of one, and what each of them imports."""
+        last = module.rpartition(".")[2].encode()
+        for path in (PurePosixPath(each) for each in self.files if each.endswith(".py")):
+            with contextlib.suppress(OSError, SyntaxError, ValueError):
+                source = read_content(self.site_packages / path)
+                if last in source:
+                    package = ".".join(path.parent.parts)
+                    names = _imports(ast.parse(source), package, under=False)
+                    importer = package if path.stem == "__init__" else f"{package}.{path.stem}"
+                    yield importer.lstrip("."), [*names]
 
 
 def _imports(node: ast.AST, package: str, *, under: bool) -> Iterator[tuple[str, bool]]:

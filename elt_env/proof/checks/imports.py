@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -18,8 +18,16 @@ from elt_env.lockfile.document import Lock, owned_distributions
 from elt_env.machine.process import Say
 from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, first
-from elt_env.proof.import_faults import NOTHING, Excuse, ImportFault, Surroundings, excuse, is_in
-from elt_env.proof.optional_modules import is_optional
+from elt_env.proof.import_faults import (
+    NOTHING,
+    Excuse,
+    ImportFault,
+    Surroundings,
+    excuse,
+    hint,
+    is_in,
+)
+from elt_env.proof.optional_modules import OwnImports
 from elt_env.runtime.texts import first_of
 from elt_env.spec.extras import needed_always, needed_by_extras
 from elt_env.store.evidence import Status, Table
@@ -154,8 +162,9 @@ class _Judge:
         self, results: Sequence[ImportResult], owner_of: Mapping[str, str], *, below: bool = False
     ) -> dict[str, Excuse]:
         """Return the modules that may fail, each with why."""
+        failed = {each.module for each in results if each.fault}
         tried = {
-            each.module: self.excuse(each, owner_of[each.module], below=below)
+            each.module: self.excuse(each, owner_of[each.module], failed, below=below)
             for each in results
             if each.fault
         }
@@ -173,8 +182,10 @@ class _Judge:
                     found = {each: why for each, why in found.items() if each not in modules}
         return found
 
-    def excuse(self, result: ImportResult, owner: str, *, below: bool) -> Excuse | None:
-        """Return why a module of a distribution may fail; None where it may not."""
+    def excuse(
+        self, result: ImportResult, owner: str, failed: Collection[str] = (), *, below: bool
+    ) -> Excuse | None:
+        """Return why a module of a distribution may fail, as others did; None where it may not."""
         requires = self._requires.get(owner, [])
         locked = set(self.prefix.lock.distributions)
         extras = needed_by_extras(requires)
@@ -187,16 +198,26 @@ class _Judge:
         text, missing = result.fault or "", result.missing
         fault = ImportFault(result.module, text, missing, below, result.hidden, result.apart)
         found = self._allowed(result.module) or excuse(fault, around)
-        if found is None and below and missing and self._is_optional(result.module, owner):
-            return Excuse(f"wants {missing}, which {owner} does without here", missing)
-        return found
-
-    def _is_optional(self, module: str, owner: str) -> bool:
         own = self._distributions.get(owner)
-        return own is not None and is_optional(module, own.files, self.prefix.site_packages)
+        if found or not below or own is None:
+            return found
+        return _excuse_by(OwnImports(own.files, self.prefix.site_packages), fault, failed, owner)
 
     def _allowed(self, module: str) -> Excuse | None:
         return _ALLOWED if any(is_in(module, each) for each in self.allowed) else None
+
+
+def _excuse_by(
+    imports: OwnImports, fault: ImportFault, failed: Collection[str], owner: str
+) -> Excuse | None:
+    """Return why a module may fail by what the others of its distribution do with it."""
+    before = fault.wants_before
+    if before:
+        return Excuse(fault.apart) if imports.comes_after(fault.module, before) else None
+    wants = fault.missing or ("a library of the machine" if fault.wants_of_machine else "")
+    if wants and imports.is_optional(fault.module, failed):
+        return Excuse(f"wants {wants}, which {owner} does without here", wants)
+    return None
 
 
 def _judge(
@@ -214,7 +235,7 @@ def _judge(
     rows = tuple((each.module, owner_of[each.module], each.fault or "") for each in bad)
     lines = [
         f"{each.module} of {owner_of[each.module]} "
-        f"{versions.get(owner_of[each.module], '')}: {each.fault}"
+        f"{versions.get(owner_of[each.module], '')}: {each.fault}{hint(each.fault or '')}"
         for each in bad
     ]
     log = "\n".join(

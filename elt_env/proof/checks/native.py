@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from elt_env.environment.elf import shape_of_platform
+from elt_env.environment.elf import Elf, shape_of_platform
 from elt_env.environment.native_code import LoadReport, NativeCode, load_all, native_code
 from elt_env.environment.prefix import Prefix
 from elt_env.environment.prefix_owners import owners, shown
@@ -17,26 +18,77 @@ from elt_env.machine.process import Say
 from elt_env.machine.system_libraries import system_libraries
 from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, judge
+from elt_env.proof.optional_modules import OwnImports
 from elt_env.python.wheel_tags import tags_of, wheel_tags
 from elt_env.runtime.input_files import read_stored_text
 
 # The name of an extension module says for which interpreter: PEP 3149; `.abi3` since PEP 384.
+_PLAIN = re.compile(r"[^.]+\.so")
 _EXTENSION = re.compile(r"(?P<stem>[^.]+)\.(?P<abi>(?:cpython|pypy|graalpy)[^.]*|abi3)\.so")
 
 
 _reading = threading.Lock()
 
 
-def _loaded(prefix: Prefix) -> tuple[NativeCode, LoadReport]:
-    """Return the native code and what comes of loading it: read once for both checks of a run."""
+@dataclass(frozen=True)
+class _Loaded:
+    """The native code of a prefix.
+
+    Attributes:
+        code: all of it, but for the others.
+        report: what comes of loading it.
+        others: files for other machines, beside which their package has one for this.
+    """
+
+    code: NativeCode
+    report: LoadReport
+    others: tuple[Elf, ...]
+
+
+def _loaded(prefix: Prefix) -> _Loaded:
+    """Return what is read once for both checks of a run."""
     with _reading:
         return _read(prefix)
 
 
 @lru_cache(maxsize=1)
-def _read(prefix: Prefix) -> tuple[NativeCode, LoadReport]:
-    code = native_code(prefix)
-    return code, load_all(code, prefix, system_libraries())
+def _read(prefix: Prefix) -> _Loaded:
+    found = native_code(prefix)
+    others = _for_others(found, prefix)
+    files = tuple(each for each in found.files if each not in others)
+    code = replace(found, files=files)
+    return _Loaded(code, load_all(code, prefix, system_libraries()), others)
+
+
+def _for_others(code: NativeCode, prefix: Prefix) -> tuple[Elf, ...]:
+    """Return the files for other machines that a package has beside one of its own for this.
+
+    It picks one of them by its name when it runs: Python imports none of them as a module, and
+    nothing of this machine is linked with one.
+    """
+    wanted = shape_of_platform(prefix.lock.target.platform)
+    strange = [each for each in code.files if wanted and each.shape != wanted]
+    if not strange:
+        return ()
+    owner_of = owners(prefix)
+    mine = [each for each in code.files if each.shape == wanted]
+    linked = {name for each in mine for name in each.needed}
+    picked = {owner_of.get(each.path) for each in mine if not _is_module(each.path)} - {None}
+    return tuple(
+        each
+        for each in strange
+        if not _is_module(each.path)
+        and linked.isdisjoint({each.soname, each.path.name})
+        and owner_of.get(each.path) in picked
+    )
+
+
+def _is_module(path: Path) -> bool:
+    """Tell whether Python may import a file: by its name, in a package or beside them."""
+    name = path.name
+    if name.startswith("lib") or not (_EXTENSION.fullmatch(name) or _PLAIN.fullmatch(name)):
+        return False
+    return path.parent.name == "site-packages" or (path.parent / "__init__.py").exists()
 
 
 def binary_abi(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
@@ -47,7 +99,8 @@ def binary_abi(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     that the loader finds defines every symbol version asked of it, glibc's and libstdc++'s too.
     """
     del tools
-    code, found = _loaded(prefix)
+    loaded = _loaded(prefix)
+    code, found = loaded.code, loaded.report
     bad = [
         *sorted(code.damaged.items()),
         *_misshapen(code, prefix),
@@ -62,7 +115,8 @@ def binary_abi(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     faults += _untagged(prefix)
     for each in faults:
         say(f"binary_abi: {each}")
-    return judge(faults, f"{len(code.files)} native files fit", log=_table(code, prefix))
+    others = f"; {len(loaded.others)} more for other machines" if loaded.others else ""
+    return judge(faults, f"{len(code.files)} native files fit{others}", log=_table(code, prefix))
 
 
 def _misshapen(code: NativeCode, prefix: Prefix) -> Iterator[tuple[Path, str]]:
@@ -122,11 +176,15 @@ def native_libraries(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     """Every shared library that native code needs is found: in the prefix, or the system's.
 
     Looked for as the dynamic loader does, from the interpreter or the program that loads it. One
-    that is nowhere on its way is excused when the same package brings it: it loads that first.
+    that is nowhere on its way is excused when the same package brings it: it loads that first; and
+    where an extension module wants it that its own distribution does without, when the machine has
+    not got it.
     """
     del tools
-    code, loaded = _loaded(prefix)
-    missing = sorted(loaded.missing)
+    loaded = _loaded(prefix)
+    code = loaded.code
+    optional = _optional(loaded.report.missing, prefix)
+    missing = sorted(loaded.report.missing - optional)
     owner_of = owners(prefix) if missing or code.damaged else {}
     brought = {(owner_of.get(each.path), each.soname) for each in code.files}
     excused = [each for each in missing if (owner_of.get(each[0]), each[1]) in brought]
@@ -138,12 +196,44 @@ def native_libraries(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
     faults += [f"{shown(p, prefix, owner_of)} {why}" for p, why in sorted(code.damaged.items())]
     for each in faults:
         say(f"native_libraries: {each}")
-    return judge(faults, _found(code, excused), log=_table(code, prefix))
+    return judge(faults, _found(code, excused, optional), log=_table(code, prefix))
 
 
-def _found(code: NativeCode, excused: Sequence[tuple[Path, str]]) -> str:
+def _optional(missing: Collection[tuple[Path, str]], prefix: Prefix) -> set[tuple[Path, str]]:
+    """Return what is missing that a package did not bring and that it does without."""
+    site = Path(os.path.realpath(prefix.site_packages))
+    wanted = {path.relative_to(site).as_posix() for path, _ in missing if path.is_relative_to(site)}
+    found: set[tuple[Path, str]] = set()
+    for each in prefix.distributions() if wanted else ():
+        files = each.files
+        if wanted.isdisjoint(files):
+            continue
+        brought = {PurePosixPath(file).name for file in files}
+        own = OwnImports(files, site)
+        found |= {
+            (path, name)
+            for path, name in missing
+            if path.is_relative_to(site)
+            and path.relative_to(site).as_posix() in files
+            and name not in brought
+            and own.is_optional(_module(path.relative_to(site)))
+        }
+    return found
+
+
+def _module(path: Path) -> str:
+    return ".".join((*path.parent.parts, path.name.split(".")[0]))
+
+
+def _found(
+    code: NativeCode,
+    excused: Sequence[tuple[Path, str]],
+    optional: Collection[tuple[Path, str]],
+) -> str:
     names = sorted({name for _, name in excused})
     note = f"; loaded first by their own package: {', '.join(names)}" if names else ""
+    without = sorted({name for _, name in optional})
+    note += f"; done without: {', '.join(without)}" if without else ""
     return f"{len(code.files)} native files find {_count(code)} libraries{note}"
 
 

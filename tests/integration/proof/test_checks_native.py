@@ -134,6 +134,48 @@ def test_native_code_of_another_machine_is_named(prefix: Prefix, toolbox: Tools)
     assert f"speed/{file.name} of speed 1.0 is for AARCH64 with 64 bits" in found.detail
 
 
+def test_what_a_package_has_for_other_machines_is_no_fault(
+    prefix: Prefix, toolbox: Tools, tmp_path: Path
+) -> None:
+    # As teradatasql has teradatasql.so, teradatasql.arm.so and more, and picks one.
+    elf = an_extension(prefix.library)
+    place = prefix.site_packages / "speed.libs"
+    (place / "drive.so").write_bytes(elf)
+    strange = for_another_machine(patched(elf, tmp_path / "w.so", "--add-needed", "libstrange.so"))
+    (place / "drive.arm.so").write_bytes(strange)
+    record = prefix.site_packages / "speed-1.0.dist-info" / "RECORD"
+    rows = "speed.libs/drive.so,,\nspeed.libs/drive.arm.so,,\n"
+    replace(record, record.read_bytes() + rows.encode())
+
+    for name in ("binary_abi", "native_libraries"):
+        found = look(name, prefix, toolbox)
+        assert found.status == "passed", found.detail
+    assert "; 1 more for other machines" in look("binary_abi", prefix, toolbox).detail
+
+    # What something of this machine is linked with is one, whatever it is called.
+    replace(place / "libfast.so", for_another_machine((place / "libfast.so").read_bytes()))
+    assert "libfast.so of speed 1.0 is for AARCH64" in look("binary_abi", prefix, toolbox).detail
+
+
+def test_a_library_of_the_machine_that_a_package_does_without_is_no_fault(
+    prefix: Prefix, toolbox: Tools, tmp_path: Path
+) -> None:
+    # As numba has tbbpool and omppool.
+    file = extension(prefix)
+    replace(file, patched(file.read_bytes(), tmp_path / "w.so", "--add-needed", "libtbb.so.99"))
+    assert "needs libtbb.so.99" in look("native_libraries", prefix, toolbox).detail
+
+    code = "try:\n    from speed import math\nexcept ImportError:\n    math = None\n"
+    replace(prefix.site_packages / "speed" / "__init__.py", code.encode())
+    found = look("native_libraries", prefix, toolbox)
+    assert found.status == "passed", found.detail
+    assert "done without: libtbb.so.99" in found.detail
+
+    # What it brought and has lost is one.
+    (prefix.site_packages / "speed.libs" / "libfast.so").unlink()
+    assert "needs libfast.so" in look("native_libraries", prefix, toolbox).detail
+
+
 def test_a_glibc_that_is_too_old_is_named(prefix: Prefix, toolbox: Tools) -> None:
     file = extension(prefix)
     replace(file, wanting_a_future_glibc(file.read_bytes()))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from elt_env.proof.import_faults import ImportFault, Surroundings, excuse
+from elt_env.proof.import_faults import ImportFault, Surroundings, excuse, hint
 
 _AROUND = Surroundings(
     own=("tool",),
@@ -81,6 +81,23 @@ def test_a_module_that_is_not_there(missing: str, reason: str | None, *, below: 
     assert why("SomeError: no.", missing=missing, below=below) == reason
 
 
+def test_a_name_that_a_namespace_lacks_is_a_module_that_is_not_there() -> None:
+    text = "ImportError: cannot import name '{}' from 'google' (unknown location)"
+    assert (
+        why(text.format("dataplex_v1")) == "wants google.dataplex_v1, which nothing here requires"
+    )
+    assert why(text.format("api_core")) is None
+    known = replace(_AROUND, brought=("tool", "google.api_core"), extras=("google-dataplex",))
+    found = excuse(ImportFault("tool.part", text.format("dataplex"), below=True), known)
+    assert found is not None
+    assert found.wants == "google-dataplex"
+
+
+def test_what_helps_is_told_where_it_is_known() -> None:
+    assert "setuptools<82" in hint(_NOT_FOUND.format("pkg_resources"))
+    assert not hint(_NOT_FOUND.format("resources"))
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -113,6 +130,10 @@ def test_a_module_that_is_not_there(missing: str, reason: str | None, *, below: 
         ),
         ("ImportError: Install 'tool[gcp]' to use it", "wants what is to be installed with it"),
         ("ExtraError: execute `pip install tool[x]`", "wants what is to be installed with it"),
+        (
+            "ImportError: Please install langchain v0.3.25 (or later).",
+            "wants what is to be installed with it",
+        ),
         (
             "ModuleNotFoundError: tool.x requires the 'hypothesis' module",
             "wants what is to be installed with it",
