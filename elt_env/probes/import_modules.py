@@ -18,6 +18,7 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import sys
 import time
 import traceback
@@ -80,7 +81,8 @@ def _import(name: str) -> "tuple[str | None, str | None, str]":
     except BaseException as error:  # noqa: BLE001  # a module may raise anything, SystemExit too
         text = str(error).strip().split("\n")[0] or _line(error)
         told = "%s: %s" % (type(error).__name__, text)  # noqa: UP031  # any Python runs it
-        return told, _missing(error), _apart(error, name.partition(":")[0])
+        apart = _wanted(error) or _apart(error, name.partition(":")[0])
+        return told, _missing(error), apart
     return None, None, ""
 
 
@@ -90,9 +92,6 @@ def _apart(error: BaseException, name: str) -> str:
     A program wants a variable or arguments of whoever runs it, a template names to put in. What is
     no more says so whatever is installed.
     """
-    lacked = _lacked(error)
-    if lacked:
-        return "wants %s to be imported before it" % lacked  # noqa: UP031  # any Python runs it
     frames = traceback.extract_tb(error.__traceback__)
     if frames and isinstance(error, KeyError):
         last = frames[-1]
@@ -107,8 +106,21 @@ def _apart(error: BaseException, name: str) -> str:
             tree = ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
         return ""
+    if any(
+        isinstance(each, ast.Raise) and "ImportError" in ast.dump(each) for each in tree.body[1:]
+    ):
+        return "is nothing to import, as it says"
     said = _said_by(error, tops[-1], tree) if tops[-1] is frames[-1] else ""
     return "is a program" if not said and _is_program(error, tree) else said
+
+
+def _wanted(error: BaseException) -> str:
+    """Return what a module wants that is no distribution, as `wants the network`; or ""."""
+    lacked = _lacked(error)
+    if lacked:
+        return "wants %s to be imported before it" % lacked  # noqa: UP031  # any Python runs it
+    offline = any(isinstance(each, (ConnectionError, socket.gaierror)) for each in _chain(error))
+    return "wants the network" if offline else ""
 
 
 def _lacked(error: BaseException) -> str:
@@ -160,13 +172,19 @@ def _line(error: BaseException) -> str:
     return frames[-1].line or "" if frames else ""
 
 
-def _missing(error: "BaseException | None") -> "str | None":
+def _missing(error: BaseException) -> "str | None":
     """Return what was not found, in words of its own or of whoever caught it; None if nothing."""
-    for _ in range(20):  # a chain may be a ring
-        if error is None or isinstance(error, ModuleNotFoundError):
-            break
+    found = (each for each in _chain(error) if isinstance(each, ModuleNotFoundError))
+    return next((each.name for each in found), None)
+
+
+def _chain(error: "BaseException | None") -> "list[BaseException]":
+    """Return an exception, and those that led to it."""
+    chain: "list[BaseException]" = []  # noqa: UP037  # any Python runs it
+    while error is not None and len(chain) < 20:  # noqa: PLR2004  # it may be a ring
+        chain.append(error)
         error = error.__cause__ or error.__context__
-    return error.name if isinstance(error, ModuleNotFoundError) else None
+    return chain
 
 
 if __name__ == "__main__":

@@ -254,11 +254,19 @@ def test_what_lies_below_what_was_asked_for_imports_too(sample: Sample, tmp_path
             "tool/sub/broken.py": "raise RuntimeError('broken')\n",
             "tool/sub/newer.py": "match = 1 2\n",
             "tool/versions.py": "from library import gone\n",
+            "tool/online.py": (
+                "import socket\ntry:\n    socket.create_connection(('127.0.0.1', 1))\n"
+                "except OSError as error:\n    raise ValueError('no host') from error\n"
+            ),
+            "tool/tables.py": "x, y = 1.0\nraise ImportError('not to be imported')\n",
+            "tool/after.py": "import library\nlibrary.other\n",
+            "tool/first.py": "import library.other\nfrom . import after\n",
         },
         requires=["library", 'far-db; extra == "far"'],
     )
     # Nobody asked for this one, so nobody may ever look below it.
-    sample.offer_pip("library", {"library/__init__.py": "", "library/part.py": "1 / 0\n"})
+    files = {"library/__init__.py": "", "library/part.py": "1 / 0\n", "library/other.py": ""}
+    sample.offer_pip("library", files)
     lock = sample.lock(pip=["tool"])
     ensure_prefix(lock, sample.toolbox(tmp_path), silent)
 
@@ -278,6 +286,9 @@ def test_what_lies_below_what_was_asked_for_imports_too(sample: Sample, tmp_path
     told = log(toolbox_of_all, lenient.log)
     assert "No module named 'absentee'; it wants absentee, which nothing here requires" in told
     assert "get it; it wants far-db, of an extra" in told
+    assert "no host; it wants the network" in told
+    assert "it is nothing to import, as it says" in told
+    assert "it wants library.other to be imported before it" in told
 
 
 def test_what_a_newer_protobuf_generated_is_told(sample: Sample, tmp_path: Path) -> None:
