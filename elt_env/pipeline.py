@@ -5,14 +5,18 @@ Commands, the steps of Dagster's assets and readiness go it here; the work is do
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from elt_env.environment.build import ensure_prefix, require_lock
 from elt_env.errors import ProofError
 from elt_env.image.ensure import ensure_image
 from elt_env.image.interpreter import require_interpreter
-from elt_env.image.pack import PackedImage, pack
+from elt_env.image.pack import PackedImage, pack, prepare_base
+from elt_env.image.store import ImageStore
 from elt_env.lock.make import Locked
 from elt_env.lockfile.changes import count
 from elt_env.lockfile.document import Lock
@@ -28,6 +32,7 @@ from elt_env.release.notice import Outcome
 from elt_env.release.notify import notify
 from elt_env.release.promote import promote
 from elt_env.release.roll_back import roll_back
+from elt_env.runtime.cancelling import meanwhile
 from elt_env.store.evidence import Evidence
 
 
@@ -82,6 +87,17 @@ class Pipeline:
         """
         ensure_prefix(lock, self.tools, self.say)
         return prefix_prover(lock, self.tools, self.say, again=again).results(names)
+
+    def preparing_base(self, lock: Lock) -> AbstractContextManager[None]:
+        """Return a block meanwhile what a lock's image stands on is made, unless one was packed.
+
+        It is kept for whoever packs the image, who is also told why it could not be made. No image
+        is made or named.
+        """
+        tools = self.tools
+        if ImageStore(tools.store).image(lock.digest, use=False):
+            return contextlib.nullcontext()
+        return meanwhile(partial(prepare_base, lock, tools.project, tools.store, self.say))
 
     def have_image(self, lock: Lock) -> None:
         """Return when what was made of a lock by another worker is here: its prefix, its image.

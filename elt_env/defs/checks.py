@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import dagster as dg
@@ -10,7 +11,7 @@ import dagster as dg
 from elt_env.defs.levels import leveled
 from elt_env.defs.metadata import evidence_metadata
 from elt_env.defs.names import group_name, python_partitions
-from elt_env.defs.resources import EltProject, reporting, work, work_of
+from elt_env.defs.resources import EltProject, Work, reporting, work, work_of
 from elt_env.defs.run_tags import AGAIN
 from elt_env.environment import build
 from elt_env.errors import InputError, ToolError
@@ -89,11 +90,19 @@ def checks_op(
                     at.have_image(lock)
                 else:
                     build.ensure_prefix(lock, at.tools, at.say)
-                yield from _results(context, lock, at.tools, make_prover)
+                with at.preparing_base(lock) if _packs_next(context, at) else nullcontext():
+                    yield from _results(context, lock, at.tools, make_prover)
         else:
             yield from _results_of_all_built(context, project, environment, make_prover)
 
     return checks
+
+
+def _packs_next(context: dg.AssetCheckExecutionContext, at: Work) -> bool:
+    """Tell whether this run makes the image after these checks, on this machine."""
+    image = dg.AssetKey([at.target.environment, "image"])
+    selected = context.job_def.asset_layer.selected_asset_keys
+    return image in selected and at.tools.project.policy.executor != "celery"
 
 
 def _results(

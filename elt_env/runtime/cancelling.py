@@ -35,6 +35,27 @@ def go_on() -> None:
         raise CancelledError("this was given up, since the run failed or was cancelled")
 
 
+@contextlib.contextmanager
+def meanwhile(act: Callable[[], object]) -> Iterator[None]:
+    """Run the block and, in a thread, `act`; afterwards both have ended.
+
+    What fails in the block, or interrupts it, ends `act` too. What `act` raises, nobody hears of.
+    """
+    given_up = threading.Event()
+
+    def attempt() -> None:
+        with ended_by(given_up):
+            act()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(attempt)
+        try:
+            yield
+        except BaseException:
+            given_up.set()
+            raise
+
+
 def side_by_side(
     act: Callable[[_Item], _Result], items: Iterable[_Item], at_once: int, *, wait: bool = True
 ) -> list[_Result]:

@@ -62,6 +62,7 @@ def small(tmp_path: Path, index: IndexServer, python_channel: Channel) -> Small:
 def test_a_run_builds_and_proves_and_the_next_one_keeps(small: Small) -> None:
     first = small.site.execute("elt_build", "3.11")
     assert first.returncode == 0, first.stderr[-4000:]
+    assert re.search(r"__prove - image: on ", first.stderr)  # while the checks ran
     content = small.site.show(TARGET)
     assert content["prefix"]["ready"]
     status = {each["check"]: each["status"] for each in content["evidence"]}
@@ -76,6 +77,7 @@ def test_a_run_builds_and_proves_and_the_next_one_keeps(small: Small) -> None:
     again = small.site.execute("elt_build", "3.11")
     assert again.returncode == 0, again.stderr[-4000:]
     assert "lock: kept" in again.stderr
+    assert not re.search(r"__prove - image: on ", again.stderr)
     assert small.index.requests.total() == asked
     after = small.site.show(TARGET)
     assert {**after, "evidence": _held(after)} == {**content, "evidence": _held(content)}
@@ -114,7 +116,8 @@ def test_a_failing_check_fails_the_run_and_names_the_culprit(small: Small) -> No
     assert "tool of tool 2.0: ImportError: libfoo.so.1 is missing" in evidence["imports"]["detail"]
     last = done.stderr[done.stderr.rindex("imports failed: ") :]
     assert "tool of tool 2.0: ImportError: libfoo.so.1 is missing" in last
-    assert small.site.show(TARGET)["release"] is None
+    shown = small.site.show(TARGET)
+    assert (shown["release"], shown["image"]) == (None, None)
     # The others ran beside it and have said what they saw.
     assert evidence["pip_check"]["status"] == evidence["binary_abi"]["status"] == "passed"
     assert not evidence.keys() & set(NOT_BLOCKING)
