@@ -13,6 +13,7 @@ runs it, in a directory of its own, with DAGSTER_HOME and
 """
 
 import contextlib
+import gc
 import importlib
 import importlib.util
 import json
@@ -55,6 +56,7 @@ class Fault(Exception):  # noqa: N818  # it is told, not handled
 
 def main() -> None:
     """Try the parts one after another; what one needs of another goes on where that works."""
+    gc.disable()  # what libraries load stays: to search it takes a part of the time
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # others may print
 

@@ -13,6 +13,7 @@ says of how many modules nothing is known.
 import ast
 import contextlib
 import faulthandler
+import gc
 import importlib
 import importlib.util
 import json
@@ -32,6 +33,7 @@ _GONE = re.compile(
 
 def main() -> None:
     """Import every module named on stdin."""
+    gc.disable()  # what is imported stays: to search it is a quarter of the time
     names = sys.stdin.read().split()
     # Modules may print through the descriptor itself; keep one of our own for the answers.
     answers = os.fdopen(os.dup(1), "w")

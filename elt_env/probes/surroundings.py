@@ -11,6 +11,7 @@ It takes the place of nothing, and a module that came from there is told.
 
 import contextlib
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -20,6 +21,7 @@ import warnings
 
 def main() -> None:
     """Import, then tell."""
+    gc.disable()  # what is imported stays: to search it is a quarter of the time
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     del sys.path[0]  # this program's own directory
