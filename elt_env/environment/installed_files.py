@@ -23,6 +23,7 @@ from elt_env.runtime.files import sha256_of
 from elt_env.runtime.input_files import read_stored
 
 _EMPTY = base64.urlsafe_b64encode(hashlib.sha256(b"").digest()).rstrip(b"=").decode()
+_HEX = re.compile(r"[0-9a-fA-F]{64}")
 _FOR_PEOPLE = re.compile(
     r"(^|/)(tests?/.*|((LICEN[CS]E|README|CHANGELOG|CHANGES|NOTICE|AUTHORS)[^/]*)|[^/]+\.(md|rst))$",
     re.IGNORECASE,
@@ -184,7 +185,15 @@ def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[str, str | None
     for file, stated, _ in owner.rows:
         if not is_cached(file):
             algorithm, _, value = stated.partition("=")
-            yield _joined(os.fspath(site), file), value if algorithm == "sha256" else None
+            is_known = algorithm.lower() == "sha256" and value
+            yield _joined(os.fspath(site), file), _encoded(value) if is_known else None
+
+
+def _encoded(stated: str) -> str:
+    """Return a sha256 as RECORD is to write it; some build backends write it in hex, or padded."""
+    if _HEX.fullmatch(stated):
+        return _as_record(bytes.fromhex(stated))
+    return stated.rstrip("=")
 
 
 def _joined(site: str, path: str) -> str:
@@ -193,5 +202,8 @@ def _joined(site: str, path: str) -> str:
 
 def recorded_hash(path: str | Path, hash_of: HashOf = sha256_of) -> str:
     """Return the sha256 of a file's content as RECORD writes it."""
-    digest = bytes.fromhex(hash_of(path))
+    return _as_record(bytes.fromhex(hash_of(path)))
+
+
+def _as_record(digest: bytes) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -108,7 +108,7 @@ def _place(file: RecordedFile, unpacked: Path, prefix: Prefix) -> None:
     if not source.is_file() or recorded_hash(source) != file.wanted:
         raise IntegrityError(
             f"{file.winner} does not bring {file.path} as it recorded it.",
-            f"Make a new lock: elt-env relock {prefix.lock.target.name}",
+            f"Ask for another version of {file.winner}; this wheel does not hold what it records.",
         )
     write_atomically(path, read_content(source))
     path.chmod(source.stat().st_mode & 0o777)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import stat
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tests.support.native import replace
 from tests.support.proving import prove
 from tests.support.said import Said
 from tests.support.sample import Sample, silent
+from tests.support.wheels import make_wheel
 
 _SHARED = "family/__init__.py"
 
@@ -72,6 +75,38 @@ def test_whoever_was_installed_last(
     assert files.changed == ()
     assert [(each.winner, each.settled) for each in files.shared] == [("member-a", True)] * 2
     assert len([line for line in said if line.startswith("files: as")]) == (last == "member-b")
+
+
+@pytest.mark.parametrize("way", ["hex", "padded"])
+def test_a_hash_that_is_written_in_another_way_counts(
+    way: str, sample: Sample, tmp_path: Path
+) -> None:
+    # As dbt-core-interface 1.1.7 writes it in hex, which no installer minds.
+    def written(row: str) -> str:
+        path, _, hashed = row.partition(",sha256=")
+        value, _, size = hashed.partition(",")
+        if not value:
+            return row
+        other = base64.urlsafe_b64decode(f"{value}=").hex() if way == "hex" else f"{value}="
+        return f"{path},sha256={other},{size}"
+
+    wheel = make_wheel(tmp_path / "wheels", "written", "1.0")
+    with zipfile.ZipFile(wheel) as archive:
+        content = {each: archive.read(each) for each in archive.namelist()}
+    rows = content["written-1.0.dist-info/RECORD"].decode().splitlines()
+    content["written-1.0.dist-info/RECORD"] = "\n".join([*map(written, rows), ""]).encode()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    sample.index.add(wheel)
+    lock = sample.lock(pip=["written"])
+
+    prefix = Prefix(sample.build(tmp_path, lock).path, lock)
+
+    assert installed_files(prefix).changed == ()
+    replace(prefix.site_packages / "written" / "__init__.py", b"changed = True\n")
+    (line,) = installed_files(prefix).changed
+    assert "written/__init__.py of written 1.0 was changed" in line
 
 
 def test_a_build_with_shared_files_can_be_repeated(
