@@ -103,6 +103,14 @@ _INTEGRATIONS = (
     *("aws", "gcp", "postgres", "k8s", "celery", "dask"),
     *("snowflake", "pandas", "polars", "slack"),
 )
+_MANY = tuple(
+    f"dagster-{each}"
+    for each in (
+        *("airbyte", "fivetran", "duckdb-polars", "deltalake-polars", "msteams", "pandera"),
+        *("ssh", "docker", "datadog", "prometheus", "tableau", "looker", "powerbi", "sigma"),
+        "github",
+    )
+)
 STACKS = {
     each.name: each
     for each in (
@@ -135,6 +143,26 @@ STACKS = {
             ),
         ),
         Stack("frames", (), conda=("pandas", "pyarrow", "polars")),
+        Stack(
+            "lakes",
+            (
+                *("pyiceberg[duckdb,pyarrow,sql-sqlite]", "deltalake", "daft", "lancedb"),
+                *("polars[all]", "s3fs", "gcsfs", "adlfs"),
+            ),
+        ),
+        Stack("datahub", ("acryl-datahub[dbt,snowflake,bigquery]",)),
+        Stack("airbyte", ("airbyte",)),
+        Stack("orchestrators", ("prefect", "luigi", "flytekit", "temporalio", "celery[redis]")),
+        Stack("geo", ("geopandas", "rasterio", "shapely", "pyproj", "fiona")),
+        Stack(
+            "fastapi",
+            (
+                *("fastapi[standard]", "sqlmodel", "alembic", "gunicorn", "uvloop"),
+                *("celery", "redis"),
+            ),
+        ),
+        Stack("dagster-many", ("dagster", "dagster-webserver", "dagstermill", *_MANY)),
+        Stack("ydata", ("ydata-profiling",), refused="ask for setuptools<82"),
     )
 }
 """The stacks, by name."""
