@@ -1,7 +1,7 @@
 """The files of a prefix that go into an image, and their owners.
 
 What a package recorded goes in, its compiled modules, and conda's record of it; what a tool wrote
-into the prefix later does not.
+into the prefix later does not. What each file was when the prefix was sealed, its list tells.
 """
 
 from __future__ import annotations
@@ -10,10 +10,17 @@ import csv
 import io
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 from elt_env.environment.conda_meta import FROZEN, HISTORY
+from elt_env.environment.file_list import (
+    SealedFiles,
+    described,
+    kept_list,
+    list_prefix,
+    stats_of,
+)
 from elt_env.environment.prefix import Distribution, Prefix
 from elt_env.errors import IntegrityError
 from elt_env.image.layering import Owner
@@ -32,7 +39,7 @@ class PackageFiles:
 
     Attributes:
         names: paths below the prefix, with `/`.
-        stats: what the file system said about each of them; links are not followed.
+        sealed: by path what each of them was, and its stats, as in `SealedFiles`.
         record: the path of the list that the package manager keeps: RECORD, or conda-meta's.
         lost: paths that another package recorded as well and that go with that one.
         placed: paths of files that were written for the prefix; compiled, they would be others.
@@ -42,7 +49,7 @@ class PackageFiles:
     owner: Owner
     record: str
     names: list[str] = field(default_factory=list)
-    stats: dict[str, os.stat_result] = field(default_factory=dict)
+    sealed: dict[str, tuple[str, str]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     placed: frozenset[str] = frozenset()
     size: int = 0
@@ -58,7 +65,7 @@ def image_files(prefix: Prefix) -> dict[Owner, PackageFiles]:
     """
     found: dict[Owner, PackageFiles] = {}
     taken: set[str] = set()
-    root = str(prefix.path)
+    listed = kept_list(prefix.path) or list_prefix(prefix.path)
     for package in [*_of_conda(prefix), *_of_pip(prefix)]:
         found[package.owner] = package
         mine = sorted(set(package.names))
@@ -67,23 +74,23 @@ def image_files(prefix: Prefix) -> dict[Owner, PackageFiles]:
         taken.update(package.names)
     for package in found.values():
         sources = [each for each in package.names if each not in package.placed]
-        package.names += _compiled(prefix, sources, taken)
-        package.stats = {each: _stat(f"{root}/{each}") for each in package.names}
-        package.size = sum(_counted(name, each.st_size) for name, each in package.stats.items())
-    _add_history(prefix, found)
+        package.names += sorted(_compiled(prefix, sources, listed.files) - taken)
+        package.sealed = {each: _sealed(each, listed, prefix) for each in package.names}
+        package.size = sum(_counted(name, stats) for name, (_, stats) in package.sealed.items())
+    if (prefix.path / HISTORY).is_file():
+        _add_history(_sealed(HISTORY, listed, prefix), found)
     return found
 
 
-def _add_history(prefix: Prefix, found: dict[Owner, PackageFiles]) -> None:
+def _add_history(sealed: tuple[str, str], found: dict[Owner, PackageFiles]) -> None:
     """Let what conda keeps of all its packages go with the smallest of them.
 
     It changes with each of them, and would take a large one along: Python's layer changes least.
     """
-    if (prefix.path / HISTORY).is_file():
-        conda = [each for each in found.values() if each.owner.manager == "conda"]
-        least = min(conda, key=lambda each: (each.owner == _PYTHON, each.size, each.owner))
-        least.names.append(HISTORY)
-        least.stats[HISTORY] = _stat(f"{prefix.path}/{HISTORY}")
+    conda = [each for each in found.values() if each.owner.manager == "conda"]
+    least = min(conda, key=lambda each: (each.owner == _PYTHON, each.size, each.owner))
+    least.names.append(HISTORY)
+    least.sealed[HISTORY] = sealed
 
 
 def gone(path: str) -> IntegrityError:
@@ -94,14 +101,20 @@ def gone(path: str) -> IntegrityError:
     )
 
 
-def _stat(path: str) -> os.stat_result:
+def _sealed(name: str, listed: SealedFiles, prefix: Prefix) -> tuple[str, str]:
+    """Return what a file was when it was sealed; what it is where a link leads to it."""
+    if name in listed.files:
+        return listed.files[name], listed.stats[name]
+    path = f"{prefix.path}/{name}"
     try:
-        return os.lstat(path)
+        found = os.lstat(path)
+        return described(path, found), stats_of(found)
     except FileNotFoundError as error:
         raise gone(path) from error
 
 
-def _counted(name: str, size: int) -> int:
+def _counted(name: str, stats: str) -> int:
+    size = int(stats.partition(" ")[0])
     return 0 if size < _SMALL and name.startswith(("bin/", "conda-meta/")) else size
 
 
@@ -146,25 +159,10 @@ def _placed(site: str, path: str) -> str:
     return f"{site}/{path}" if plain else posixpath.normpath(posixpath.join(site, path))
 
 
-def _compiled(prefix: Prefix, names: list[str], taken: set[str]) -> list[str]:
+def _compiled(prefix: Prefix, names: list[str], there: Container[str]) -> set[str]:
     """Return the compiled modules that are there for those of `names` that are modules."""
-    tag = prefix.bytecode_tag
-    found = []
-    for directory, modules in _modules(names).items():
-        place = posixpath.join(directory, "__pycache__")
-        try:
-            there = {each.name for each in os.scandir(prefix.path / place)}
-        except FileNotFoundError:
-            continue
-        files = [f"{module}.{tag}.pyc" for module in modules]
-        found += [posixpath.join(place, each) for each in files if each in there]
-    return sorted(set(found) - taken)
-
-
-def _modules(names: list[str]) -> dict[str, list[str]]:
-    modules: dict[str, list[str]] = {}
-    for name in names:
-        if name.endswith(".py") and not name.startswith("bin/"):
-            directory, file = posixpath.split(name)
-            modules.setdefault(directory, []).append(file.removesuffix(".py"))
-    return modules
+    ending = f".{prefix.bytecode_tag}.pyc"
+    modules = (each for each in names if each.endswith(".py") and not each.startswith("bin/"))
+    places = (each.removesuffix(".py").rpartition("/") for each in modules)
+    found = (f"{above}{slash}__pycache__/{name}{ending}" for above, slash, name in places)
+    return {each for each in found if each in there}

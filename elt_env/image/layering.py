@@ -21,6 +21,9 @@ LARGE = 16 * 1024 * 1024
 _SHARES = 8  # layers that pip's other packages are spread over, by name
 _MOST = 60  # packages with a layer of their own; runtimes stop at 127 layers in all
 
+LAYERING = (FAMILIES, LARGE, _SHARES, _MOST)
+"""What decides which package goes where; another rule of `plan_layers` adds to it."""
+
 
 @dataclass(frozen=True, order=True)
 class Owner:

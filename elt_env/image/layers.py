@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from elt_env.environment.conda_meta import HISTORY
+from elt_env.environment.file_list import list_path
 from elt_env.environment.prefix import Prefix
 from elt_env.image import source as image_source
 from elt_env.image.files import PackageFiles
-from elt_env.image.layering import LayerPlan, Owner
+from elt_env.image.layering import LAYERING, LayerPlan, Owner
 from elt_env.image.oci.layer import LayerWriter, compressor_version, write_layer
 from elt_env.image.packing import FORMAT, Packer, history
 from elt_env.image.spec import Layer
@@ -20,6 +21,7 @@ from elt_env.machine.process import Say
 from elt_env.package.canonical import digest_of
 from elt_env.project.project import Project
 from elt_env.runtime.cancelling import side_by_side
+from elt_env.runtime.files import sha256_of
 
 _AT_ONCE = 2
 _PYTHON = Owner("conda", "python")
@@ -37,19 +39,14 @@ class LayerJob:
         self._prefix = prefix
         self._place = project.policy.image_path
         self._compression = project.policy.image_compression
-        self.key = self._key(project.environment(prefix.lock.target.environment).installer)
+        self.key = self._key(project)
 
-    def _key(self, installer: str) -> str:
+    def _key(self, project: Project) -> str:
         """Return a digest of all that the content of the layer depends on."""
         lock = self._prefix.lock
         return digest_of(
             {
-                "format": FORMAT,
-                "platform": lock.target.platform,
-                "place": self._place,
-                "compression": [self._compression, compressor_version(self._compression)],
-                "installer": installer,
-                "python": _interpreter(self._prefix),
+                **_made_with(self._prefix, project),
                 "packages": [_identity(lock, each) for each in self.plan.owners],
                 "target": lock.target.name if _PYTHON in self.plan.owners else None,
                 "history": history(lock).decode() if self._holds(HISTORY) else None,
@@ -58,7 +55,7 @@ class LayerJob:
         )
 
     def _holds(self, name: str) -> bool:
-        return any(name in each.stats for each in self.files)
+        return any(name in each.sealed for each in self.files)
 
     def write(self, images: ImageStore, say: Say) -> Layer:
         """Write the layer and remember it."""
@@ -72,6 +69,34 @@ class LayerJob:
             f"{megabytes(layer.blob.size)} in {time.monotonic() - start:.1f} s"
         )
         return layer
+
+
+def _made_with(prefix: Prefix, project: Project) -> dict[str, object]:
+    """Return what every layer of packages depends on, whichever these are."""
+    compression = project.policy.image_compression
+    return {
+        "format": FORMAT,
+        "platform": prefix.lock.target.platform,
+        "place": project.policy.image_path,
+        "compression": [compression, compressor_version(compression)],
+        "installer": project.environment(prefix.lock.target.environment).installer,
+        "python": _interpreter(prefix),
+    }
+
+
+def prefix_question(prefix: Prefix, project: Project) -> str:
+    """Return a digest of all that the layers of a prefix depend on; "" without its list of files.
+
+    Whatever its files are, they are those of the list.
+
+    Raises:
+        PolicyError: SOURCE_DATE_EPOCH is not a number of seconds.
+    """
+    lock, listed = prefix.lock, list_path(prefix.path)
+    if not listed.is_file():
+        return ""
+    how = [_made_with(prefix, project), LAYERING, history(lock).decode()]
+    return digest_of([lock.digest, sha256_of(listed), how])
 
 
 def _interpreter(prefix: Prefix) -> list[str | None]:

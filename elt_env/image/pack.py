@@ -16,7 +16,13 @@ from elt_env.image.config import image_config, manifest_annotations
 from elt_env.image.files import image_files
 from elt_env.image.interpreter import interpreter_layer, require_interpreter
 from elt_env.image.layering import plan_layers
-from elt_env.image.layers import LayerJob, megabytes, project_layer, write_all
+from elt_env.image.layers import (
+    LayerJob,
+    megabytes,
+    prefix_question,
+    project_layer,
+    write_all,
+)
 from elt_env.image.oci.attachments import attach, attached
 from elt_env.image.oci.layout import file_fault
 from elt_env.image.packing import FORMAT
@@ -133,29 +139,41 @@ def pack_layers(draft: Draft, project: Project, store: Store, say: Say) -> Draft
         IntegrityError: a file is gone or cannot live at another path.
         BusyError, StorageError: the next call takes it up again.
     """
-    lock = draft.lock
-    prefix = require_prefix(lock, store, "pack")
+    prefix = require_prefix(draft.lock, store, "pack")
     images = ImageStore(store)
-    files = image_files(prefix)
-    plans = plan_layers({owner: each.size for owner, each in files.items()})
-    jobs = [
-        LayerJob(plan, [files[each] for each in plan.owners], prefix, project) for plan in plans
-    ]
-    with images.sole_packer(lock.digest, project.policy.busy_limit.total_seconds()):
-        known = {job: images.known_layer(job.key) for job in jobs}
-        due = [job for job in jobs if known[job] is None]
-        say(f"image: {len(jobs) - len(due)} of {len(jobs)} layers of packages are there")
-        made = dict(zip(due, write_all(due, images, say), strict=True))
+    with images.sole_packer(draft.lock.digest, project.policy.busy_limit.total_seconds()):
+        mine, fresh = _package_layers(prefix, project, images, say)
         others = [project_layer(project, images)]
         if prefix.base:
             others.insert(0, interpreter_layer(prefix, prefix.base, project, images))
-    mine = tuple(replace(known[job] or made[job], holds=job.plan.holds) for job in jobs)
-    fresh = {each.blob.digest for each in made.values()}
     fresh |= {each.blob.digest for each, is_new in others if is_new}
     *python, top = (each for each, _ in others)
     layers = (*draft.layers, *python, *mine, top)
     reused = tuple(each.blob.digest for each in layers if each.blob.digest not in fresh)
     return replace(draft, layers=layers, reused=reused)
+
+
+def _package_layers(
+    prefix: Prefix, project: Project, images: ImageStore, say: Say
+) -> tuple[tuple[Layer, ...], set[str]]:
+    """Return the layers of packages, and the digests of those that were written now."""
+    lock, question = prefix.lock, prefix_question(prefix, project)
+    there = images.known_layers(lock.digest, question) if question else None
+    if there is not None:
+        say(f"image: {len(there)} of {len(there)} layers of packages are there")
+        return there, set()
+    files = image_files(prefix)
+    plans = plan_layers({owner: each.size for owner, each in files.items()})
+    jobs = [
+        LayerJob(plan, [files[each] for each in plan.owners], prefix, project) for plan in plans
+    ]
+    known = {job: images.known_layer(job.key) for job in jobs}
+    due = [job for job in jobs if known[job] is None]
+    say(f"image: {len(jobs) - len(due)} of {len(jobs)} layers of packages are there")
+    made = dict(zip(due, write_all(due, images, say), strict=True))
+    images.keep_layers(lock.digest, question, {job.key: job.plan.holds for job in jobs})
+    mine = tuple(replace(known[job] or made[job], holds=job.plan.holds) for job in jobs)
+    return mine, {each.blob.digest for each in made.values()}
 
 
 def write_image(draft: Draft, project: Project, store: Store, say: Say) -> PackedImage:

@@ -10,13 +10,13 @@ import io
 import json
 import os
 import re
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from elt_env.environment import conda_history
 from elt_env.environment.conda_meta import HISTORY
+from elt_env.environment.file_list import stats_of
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import IntegrityError, PolicyError
 from elt_env.image import spec as oci
@@ -40,6 +40,7 @@ _VOLATILE = (
     "requested_specs",
 )  # fmt: skip
 _ELF = b"\x7fELF"
+_LINK = "-> "
 _ENV = re.compile(rb"\A#! ?/usr/bin/env (?P<python>python[0-9.]*)[ \t]*\n")
 _PYC_FLAGS = slice(4, 8)
 _CHECKED, _UNCHECKED = b"\x03\0\0\0", b"\x01\0\0\0"
@@ -140,16 +141,23 @@ def unchecked(data: bytes) -> bytes:
     return data
 
 
-def _read(path: str, size: int) -> bytes:
-    """Return a file of `size` bytes; with as few calls as can be, for there are so many files."""
+def _read(path: str, size: int) -> tuple[bytes, str]:
+    """Return a file of `size` bytes and its stats; in few calls, for there are so many files."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        data = os.read(handle, size + 1)
+        return os.read(handle, size + 1), stats_of(os.fstat(handle))
     finally:
         os.close(handle)
-    if len(data) != size:
-        raise EOFError(f"{path} has {len(data)} bytes, not {size}")
-    return data
+
+
+def _link_target(path: str) -> str:
+    """Return the target of a symbolic link; "" where something else has taken its place."""
+    try:
+        return os.readlink(path)  # noqa: PTH115  # as in _read
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return ""
 
 
 def history(lock: Lock) -> bytes:
@@ -171,6 +179,7 @@ class Packer:
             PolicyError: `place` does not fit, or SOURCE_DATE_EPOCH is no number of seconds.
         """
         self._prefix = str(prefix.path)
+        self._target = prefix.lock.target.name
         self._history = history(prefix.lock)
         self._placed: set[str] = set()
         self._site = prefix.site_packages.relative_to(prefix.path)
@@ -182,43 +191,67 @@ class Packer:
         """Add the files of packages in the order of their names.
 
         Raises:
-            IntegrityError: a file is gone, or cannot live at another path.
+            IntegrityError: a file is gone, was changed, or cannot live at another path.
             CancelledError: it was given up.
         """
         records = {each.record: each for each in packages}
         self._placed = {name for each in packages for name in each.placed}
-        stats = {name: found for each in packages for name, found in each.stats.items()}
-        for name, found in sorted(stats.items()):
+        every = {name: sealed for each in packages for name, sealed in each.sealed.items()}
+        for name, (what, stats) in sorted(every.items()):
             go_on()
             try:
-                self._add(name, found, layer, records.get(name))
-            except (FileNotFoundError, EOFError) as error:
-                raise gone(f"{self._prefix}/{name}") from error
+                self._add(name, what, stats, layer, records.get(name))
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError, EOFError) as error:
+                if not is_cached(name):  # Python makes it anew
+                    raise gone(f"{self._prefix}/{name}") from error
 
     def _add(
-        self, name: str, found: os.stat_result, layer: LayerWriter, package: PackageFiles | None
+        self, name: str, what: str, stats: str, layer: LayerWriter, package: PackageFiles | None
     ) -> None:
-        path = f"{self._prefix}/{name}"
         inside = f"{self._root}/{name}"
-        mode = 0o755 if found.st_mode & 0o111 else 0o644
-        if stat.S_ISLNK(found.st_mode):
-            target = os.readlink(path)  # noqa: PTH115  # as in _read
+        if what.startswith(_LINK):
+            target = _link_target(f"{self._prefix}/{name}")
+            self._require_as_sealed(name, what, f"{_LINK}{target}")
             layer.symlink(inside, self._relocation.link(target))
-        elif name == HISTORY:
+            return
+        mode = 0o755 if int(what.partition(" ")[0], 8) & 0o111 else 0o644
+        if name == HISTORY:
             layer.file(inside, self._history, mode)
         elif package is not None:
-            layer.file(inside, self._record(package, _read(path, found.st_size)), mode)
-        elif found.st_size > _WHOLE:
-            self._add_large(path, inside, found.st_size, mode, layer)
+            layer.file(inside, self._record(package, self._sealed(name, what, stats)), mode)
+        elif (size := int(stats.partition(" ")[0])) > _WHOLE:
+            self._add_large(name, what, size, mode, layer)
         else:
-            data = self._content(name, _read(path, found.st_size))
+            data = self._content(name, self._sealed(name, what, stats))
             if data is not None:
                 layer.file(inside, data, mode)
 
-    def _add_large(self, path: str, inside: str, size: int, mode: int, layer: LayerWriter) -> None:
+    def _sealed(self, name: str, what: str, stats: str) -> bytes:
+        """Return the content of a file, which is hashed where it looks unlike when it was sealed.
+
+        Bytecode that Python wrote anew is derived, and no damage, as in `file_list.compare`.
+        """
+        path = f"{self._prefix}/{name}"
+        data, found = _read(path, int(stats.partition(" ")[0]))
+        if found == stats:
+            return data
+        data = read_content(Path(path))
+        if not is_cached(name) or found.rpartition(" ")[2] == stats.rpartition(" ")[2]:
+            self._require_as_sealed(name, what, hashlib.sha256(data).hexdigest())
+        return data
+
+    def _require_as_sealed(self, name: str, what: str, found: str) -> None:
+        if found not in {what, what.partition(" ")[2]}:
+            raise IntegrityError(
+                f"{self._prefix}/{name} is not what it was when the prefix was sealed.",
+                f"Mend the prefix, then pack it again: elt-env verify {self._target} --repair",
+            )
+
+    def _add_large(self, name: str, what: str, size: int, mode: int, layer: LayerWriter) -> None:
         """Add a file that is too large for memory, and so has to stay as it is."""
+        path = f"{self._prefix}/{name}"
         with open_file(Path(path)) as file:
-            last = b""
+            last, content = b"", hashlib.sha256()
             while data := file.read(1 << 24):
                 if self._relocation.concerns(last + data):
                     raise IntegrityError(
@@ -226,8 +259,10 @@ class Packer:
                         "Leave the package out of the spec.",
                     )
                 last = data[-_OVERLAP:]
+                content.update(data)
+            self._require_as_sealed(name, what, content.hexdigest())
             file.seek(0)
-            layer.copy(inside, file, size, mode)
+            layer.copy(f"{self._root}/{name}", file, size, mode)
 
     def _record(self, package: PackageFiles, data: bytes) -> bytes:
         if package.owner.manager == "conda":

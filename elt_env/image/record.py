@@ -40,6 +40,19 @@ class PackedLayer:
 
 
 @dataclass(frozen=True)
+class PrefixLayers:
+    """The layers of the packages of a prefix, and the question that they answer.
+
+    Attributes:
+        question: digest of all that they depend on, the list of the prefix's files included.
+        layers: from the lowest, what each holds, by its own key.
+    """
+
+    question: str
+    layers: dict[str, str]
+
+
+@dataclass(frozen=True)
 class ImageRecord:
     """The image that was packed last for a lock.
 

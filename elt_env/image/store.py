@@ -3,7 +3,8 @@
 Below `home`:
 
     oci/                   the layout; its images share their blobs
-    images/<digest>.json   the image of the lock with that digest; .cdx.json is its SBOM
+    images/<digest>.json   the image of the lock with that digest; .cdx.json is its SBOM, and
+                           .layers.json names the layers of its packages, below
     layers/<key>.json      the layer that answers a question, to be used again
     bases/                 what the bases keep
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from elt_env.errors import IntegrityError, ToolError
 from elt_env.image.oci.attachments import attach
 from elt_env.image.oci.layout import Layout, file_fault
-from elt_env.image.record import FileState, ImageRecord, PackedLayer, sbom_name
+from elt_env.image.record import FileState, ImageRecord, PackedLayer, PrefixLayers, sbom_name
 from elt_env.image.spec import Descriptor, Layer
 from elt_env.lockfile.document import Lock
 from elt_env.runtime.file_lock import file_lock
@@ -36,6 +38,7 @@ _RECORDING = 120.0  # seconds
 _WAIT = "Wait for it or end it, then run the same command; or raise busy-limit."
 _record: TypeAdapter[ImageRecord] = TypeAdapter(ImageRecord)
 _layer: TypeAdapter[PackedLayer] = TypeAdapter(PackedLayer)
+_layers: TypeAdapter[PrefixLayers] = TypeAdapter(PrefixLayers)
 
 
 class ImageStore:
@@ -139,7 +142,8 @@ class ImageStore:
     def record_files(self, lock_digest: str) -> tuple[Path, ...]:
         """Return the files that are kept of a lock's image beside its blobs, the record first."""
         path = self._record_path(lock_digest)
-        return (path, self.sbom_path(lock_digest), path.with_suffix(".lock"))
+        beside = (path.with_suffix(each) for each in (".layers.json", ".lock"))
+        return (path, self.sbom_path(lock_digest), *beside)
 
     def remembered_layers(self) -> tuple[tuple[Path, str], ...]:
         """Return the files that remember layers, with the digests of their blobs."""
@@ -187,6 +191,32 @@ class ImageStore:
             return None
         self.keep_layer(key, packed.layer)
         return packed.layer
+
+    def keep_layers(self, lock_digest: str, question: str, layers: dict[str, str]) -> None:
+        """Remember that the layers with those keys, and what each holds, answer `question`.
+
+        Raises:
+            StorageError: the disk is full or not writable.
+        """
+        answer = _layers.dump_json(PrefixLayers(question, layers)) + b"\n"
+        write_atomically(self._layers_path(lock_digest), answer)
+
+    def known_layers(self, lock_digest: str, question: str) -> tuple[Layer, ...] | None:
+        """Return the layers that answer `question`, as of `known_layer`; None where one is not."""
+        try:
+            kept = _layers.validate_json(read_stored(self._layers_path(lock_digest)))
+        except (OSError, ValidationError):
+            return None
+        found = []
+        for key, holds in kept.layers.items() if kept.question == question else ():
+            layer = self.known_layer(key)
+            if layer is None:
+                return None
+            found.append(replace(layer, holds=holds))
+        return tuple(found) or None
+
+    def _layers_path(self, lock_digest: str) -> Path:
+        return self._record_path(lock_digest).with_suffix(".layers.json")
 
     def _layer_path(self, key: str) -> Path:
         return self._home / "layers" / f"{key.removeprefix('sha256:')}.json"

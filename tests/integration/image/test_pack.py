@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import signal
 import threading
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from elt_env.environment.build import ensure_prefix
+from elt_env.environment.file_list import list_path
 from elt_env.environment.prefix import Prefix
 from elt_env.errors import IntegrityError, StorageError, ToolError
 from elt_env.image import spec as oci
@@ -253,6 +256,109 @@ def test_a_file_that_is_gone_is_named_and_nothing_is_left(
     with pytest.raises(IntegrityError, match="alpha"):
         pack(sample_lock, toolbox.project, toolbox.store, silent)
     assert_nothing_is_named(toolbox)
+
+
+def _edit_in_place(path: Path) -> None:
+    with path.open("r+b") as file:
+        last = file.seek(-1, 2)
+        byte = file.read(1)
+        file.seek(last)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def _replace(path: Path) -> None:
+    path.unlink()
+    path.write_bytes(b"# replaced")
+
+
+def _lead_elsewhere(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("alpha")
+
+
+def _make_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "fault"),
+    [
+        ("{site}/alpha/__init__.py", _edit_in_place, "not what it was"),
+        ("{site}/alpha/__init__.py", _replace, "not what it was"),
+        ("{site}/alpha/__init__.py", _make_directory, "is gone"),
+        ("{site}/alpha-1.0.dist-info/RECORD", _edit_in_place, "not what it was"),
+        ("{site}/alpha/__pycache__/__init__.{tag}.pyc", _edit_in_place, "not what it was"),
+        ("bin/alpha", _replace, "not what it was"),
+        ("bin/python3", _lead_elsewhere, "not what it was"),
+        ("bin/python3", _replace, "not what it was"),
+    ],
+)
+def test_what_was_changed_since_it_was_sealed_gets_into_no_image(  # noqa: PLR0917
+    name: str,
+    change: Callable[[Path], None],
+    fault: str,
+    sample: Sample,
+    sample_lock: Lock,
+    tmp_path: Path,
+    base: str,
+) -> None:
+    toolbox = sample.toolbox(tmp_path, image_base=base)
+    ensure_prefix(sample_lock, toolbox, silent)
+    prefix = Prefix(toolbox.store.prefix_path(sample_lock), sample_lock)
+    site = prefix.site_packages.relative_to(prefix.path)
+    path = prefix.path / name.format(site=site, tag=prefix.bytecode_tag)
+    assert path.is_file()
+    change(path)
+
+    with pytest.raises(IntegrityError, match=fault) as caught:
+        pack(sample_lock, toolbox.project, toolbox.store, silent)
+    assert str(path) in caught.value.problem
+    assert_nothing_is_named(toolbox)
+
+
+@pytest.mark.parametrize("change", [Path.unlink, _replace])
+def test_bytecode_that_is_gone_or_that_python_wrote_anew_is_no_damage(
+    change: Callable[[Path], None], sample: Sample, sample_lock: Lock, tmp_path: Path, base: str
+) -> None:
+    toolbox = sample.toolbox(tmp_path, image_base=base)
+    ensure_prefix(sample_lock, toolbox, silent)
+    prefix = Prefix(toolbox.store.prefix_path(sample_lock), sample_lock)
+    change(prefix.site_packages / f"alpha/__pycache__/__init__.{prefix.bytecode_tag}.pyc")
+
+    assert pack(sample_lock, toolbox.project, toolbox.store, silent).image.layers
+
+
+def test_what_looks_changed_and_is_not_is_packed(
+    sample: Sample, sample_lock: Lock, tmp_path: Path, base: str
+) -> None:
+    wanted = packed(sample, sample_lock, tmp_path / "one", base).image.digest
+    toolbox = sample.toolbox(tmp_path / "two", image_base=base)
+    prefix = ensure_prefix(sample_lock, toolbox, silent).path
+    for path in (prefix / "lib").rglob("alpha/*.py"):
+        os.utime(path)
+
+    assert pack(sample_lock, toolbox.project, toolbox.store, silent).image.digest == wanted
+
+
+def test_a_prefix_with_another_list_of_files_is_looked_at_again(
+    sample: Sample, sample_lock: Lock, tmp_path: Path, base: str
+) -> None:
+    first = packed(sample, sample_lock, tmp_path, base)
+    toolbox = sample.toolbox(tmp_path, image_base=base)
+    listed = list_path(toolbox.store.prefix_path(sample_lock))
+    remembered = ImageStore(toolbox.store).record_files(sample_lock.digest)[2]
+    before = remembered.read_bytes()
+    listed.write_text(f"{listed.read_text()} ")
+
+    again = pack(sample_lock, toolbox.project, toolbox.store, silent)
+    assert again.kept
+    assert again.image.digest == first.image.digest
+    after = remembered.read_bytes()
+    assert after != before
+    remembered.write_text("{}")
+    assert pack(sample_lock, toolbox.project, toolbox.store, silent).kept
+    assert remembered.read_bytes() == after
 
 
 def assert_nothing_is_named(toolbox: Tools) -> None:
