@@ -103,7 +103,7 @@ def scratch_dir(home: Path, digest: str) -> Iterator[ScratchDir]:
         place.path.mkdir(parents=True)
     try:
         yield place
-    except BaseException:
+    except BaseException:  # what was interrupted leaves its files for a look as well
         place.kept = True
         raise
     finally:

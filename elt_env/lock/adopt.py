@@ -109,14 +109,12 @@ def _including(project: Project, target: Target) -> Project:
 @contextlib.contextmanager
 def _spec_written(path: Path, text: str) -> Iterator[None]:
     """Write a spec that is not there yet, and take it away again when what follows fails."""
-    if text:
-        write_atomically(path, text)
-    try:
-        yield
-    except BaseException:
+    with contextlib.ExitStack() as undo:
         if text:
-            path.unlink(missing_ok=True)
-        raise
+            write_atomically(path, text)
+            undo.callback(path.unlink, missing_ok=True)
+        yield
+        undo.pop_all()
 
 
 @dataclass

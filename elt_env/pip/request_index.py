@@ -163,7 +163,7 @@ class RequestIndex:
                 text = self._text(name, version)
             except KeyError:
                 raise
-            except Exception as error:
+            except Exception as error:  # as in versions
                 self.failure = self.failure or error
                 raise KeyError(name) from error
             self._metadata[name, version] = metadata_under(text, self._request.python)
