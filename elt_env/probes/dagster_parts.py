@@ -17,8 +17,10 @@ import gc
 import importlib
 import importlib.util
 import json
+import multiprocessing
 import os
 import pwd
+import runpy
 import shutil
 import signal
 import socket
@@ -32,7 +34,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 _LIMIT = float(os.environ["SMOKE_LIMIT"])
 _PAUSE = 0.1
@@ -91,13 +93,15 @@ def _try_all(part: Callable[..., Any], stack: contextlib.ExitStack) -> None:
     instance = part("instance", lambda: stack.enter_context(_instance()))
     if module is None or instance is None:
         return
+    # All are forks of this process, which has not yet had a thread or a connection.
     server = part("code server", lambda: _Server(code, stack))
     webserver = None
     if server and "dagster_webserver" in family:
         webserver = _begin_webserver(server, stack)
+    due = server and _Tool("daemon", "dagster-daemon", "run", *server.options, stack=stack)
     part("in process", lambda: _in_process(module, instance))
     answers = server and part("code server answers", lambda: server.answers(instance))
-    daemon = answers and part("daemon", lambda: _begin_daemon(server, answers, instance, stack))
+    daemon = answers and part("daemon", lambda: _begin_daemon(due, answers, instance))
     extra = os.environ["SMOKE_EXTRA"]
     if extra:  # while the others start
         part("integrations", lambda: _integrations(Path(extra)))
@@ -193,7 +197,8 @@ class _Server:
         self.port = _free_port()
         where = ["--host", _HOST, "--port", str(self.port)]
         command = ("dagster", "api", "grpc", "-f", str(code), *where)
-        self._process = _Process("code server", *command, stack=stack)
+        self._process = _Tool("code server", *command, stack=stack)
+        self._process.begin()
 
     @property
     def options(self) -> list[str]:
@@ -221,7 +226,9 @@ class _Server:
 def _begin_webserver(server: _Server, stack: contextlib.ExitStack) -> "tuple[_Process, int]":
     port = _free_port()
     command = ("dagster-webserver", "-h", _HOST, "-p", str(port), *server.options)
-    return _Process("webserver", *command, stack=stack), port
+    webserver = _Tool("webserver", *command, stack=stack)
+    webserver.begin()
+    return webserver, port
 
 
 def _webserver(begun: "tuple[_Process, int]") -> str:
@@ -252,13 +259,13 @@ def _webserver(begun: "tuple[_Process, int]") -> str:
 
 
 def _begin_daemon(
-    server: _Server,
+    daemon: "_Tool",
     schedule: Any,  # noqa: ANN401
     instance: Any,  # noqa: ANN401
-    stack: contextlib.ExitStack,
 ) -> "_Process":
     _begin_schedule(schedule, instance)
-    return _Process("daemon", "dagster-daemon", "run", *server.options, stack=stack)
+    daemon.begin()
+    return daemon
 
 
 def _daemon(process: "_Process", instance: Any) -> str:  # noqa: ANN401
@@ -392,18 +399,14 @@ class _Process:
     ) -> None:
         self.name = name
         self._log = _HERE / f"{name.replace(' ', '-')}.log"
-        program = Path(command[0])
-        if not program.is_absolute():
-            program = Path(sys.executable).with_name(command[0])
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # the prefix's own
-                [program, *command[1:]],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                **options,
-            )
+            self._process = self._start(command, log, **options)
         stack.callback(self._end)
+
+    def _start(self, command: "tuple[str, ...]", log: "IO[bytes]", **options: Any) -> Any:  # noqa: ANN401
+        return subprocess.Popen(  # noqa: S603  # PostgreSQL's own
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **options
+        )
 
     @property
     def last_words(self) -> str:
@@ -446,6 +449,58 @@ class _Process:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+
+class _Tool(_Process):
+    """A program of the prefix, in a fork: what was imported here, it has.
+
+    It is as it would be started, but for the interpreter's own start. It waits until it is told to
+    begin.
+    """
+
+    def begin(self) -> None:
+        """Let it go."""
+        os.write(self._gate, b"!")
+
+    def _start(self, command: "tuple[str, ...]", log: "IO[bytes]", **_: object) -> "_Fork":
+        waits, self._gate = os.pipe()
+        return _Fork(_become, command, log, waits)
+
+
+class _Fork:
+    """What subprocess.Popen is for a program, for a fork of this process."""
+
+    def __init__(self, target: "Callable[..., None]", *arguments: object) -> None:
+        fork = multiprocessing.get_context("fork").Process(target=target, args=arguments)
+        fork.start()
+        self.terminate, self.kill = fork.terminate, fork.kill
+        self._fork = fork
+
+    def poll(self) -> "int | None":
+        return self._fork.exitcode
+
+    def wait(self, limit: "float | None" = None) -> int:
+        self._fork.join(limit)
+        code = self._fork.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired(self._fork.name, limit or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self._fork.pid or 0, number)
+
+
+def _become(command: "tuple[str, ...]", log: "IO[bytes]", waits: int) -> None:
+    """Run a program of the prefix in this process, when that is due."""
+    os.dup2(log.fileno(), 1)
+    os.dup2(log.fileno(), 2)
+    if not os.read(waits, 1):
+        return
+    gc.freeze()
+    gc.enable()
+    program = str(Path(sys.executable).with_name(command[0]))
+    sys.argv = [program, *command[1:]]
+    runpy.run_path(program, run_name="__main__")
 
 
 def _free_port() -> int:
