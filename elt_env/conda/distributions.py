@@ -67,8 +67,7 @@ async def listed_hashes(archive: PackageArchive) -> dict[str, str]:
         return {str(each["_path"]): str(each.get("sha256") or "") for each in entries}
     files = await archive.read_file("info/files")
     if files is None:
-        message = "it has neither info/paths.json nor info/files"
-        raise ValueError(message)
+        raise ValueError("it has neither info/paths.json nor info/files")
     return dict.fromkeys(files.decode().splitlines(), "")
 
 

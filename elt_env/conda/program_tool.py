@@ -56,8 +56,7 @@ class ProgramSolver(Rattler):
         found = super()._records(request, channels, say)
         asked = sorted({each.name for each in request.specs if not each.name.startswith("__")})
         with scratch_directory(self.name) as place:
-            offered = self._offered(request)
-            on_disk = RequestChannels(place / "channels", offered, request, found)
+            on_disk = RequestChannels(place / "channels", self.offered(request), request, found)
             try:
                 linked = self._program.solve(
                     asked,

@@ -25,7 +25,6 @@ from elt_env.lockfile.document import Package
 from elt_env.machine.logins import Logins
 from elt_env.machine.process import Say
 from elt_env.runtime.files import remove_abandoned, remove_tree, writing
-from elt_env.store.kept_files import KeptFiles
 from elt_env.store.last_use import mark_used
 
 _Result = TypeVar("_Result")
@@ -44,6 +43,7 @@ class RattlerLinker:
         self._cache = cache
         self._limit = limit
         self._archives = Archives(cache / "archives")
+        self.kept = self._archives.kept
 
     def link(
         self, packages: tuple[Package, ...], prefix: Path, requested: tuple[str, ...], say: Say
@@ -57,18 +57,12 @@ class RattlerLinker:
         work = partial(self._link, packages, prefix, requested, say)
         self._downloading(work, packages, prefix, say)
 
-    @property
-    def kept(self) -> KeptFiles:
-        """What is looked through before anything is downloaded; see Linker."""
-        return self._archives.kept
-
     def archives(self, packages: tuple[Package, ...], say: Say) -> tuple[Path, ...]:
         """Return the archive of each package; see Linker."""
-
-        async def get() -> list[Path]:
-            return await self._archives.get(packages, open_client(), say)
-
-        return tuple(self._downloading(get, packages, self._cache, say))
+        found = self._downloading(
+            lambda: self._archives.get(packages, open_client(), say), packages, self._cache, say
+        )
+        return tuple(found)
 
     def _downloading(
         self,

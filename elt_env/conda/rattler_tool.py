@@ -22,7 +22,7 @@ from elt_env.conda.channels import ChannelNames, channel_of, may_be_from, rattle
 from elt_env.conda.described import Describing
 from elt_env.conda.distributions import ARCHIVE_ERRORS
 from elt_env.conda.offered import OfferedBuilds, bare_record, offered
-from elt_env.conda.port import Carried, ChannelRelease, Offered, SolveRequest
+from elt_env.conda.port import Carried, ChannelRelease, SolveRequest
 from elt_env.conda.rattler_client import open_client
 from elt_env.conda.rattler_loop import TRIES, finish, patiently
 from elt_env.conda.rattler_solve import Search, paths_of_all
@@ -179,11 +179,9 @@ class Rattler:
             raise rattler_errors.channel(str(error), channels) from error
         return tuple(sorted({each.normalized for each in found}))
 
-    def offered(self, request: SolveRequest) -> Offered:
+    def offered(self, request: SolveRequest) -> OfferedBuilds:
         """Return what the request could bring; see Solver."""
-        return self._offered(request)
 
-    def _offered(self, request: SolveRequest) -> OfferedBuilds:
         async def read() -> OfferedBuilds:
             gateway = self._gateway(open_client())
             platforms = [rattler.Subdir(request.platform), rattler.Subdir("noarch")]

@@ -81,8 +81,7 @@ def to_record(package: Package) -> rattler.RepoDataRecord:
     """Return a conda package of a lock as rattler's record."""
     detail = package.conda
     if detail is None:
-        message = f"{package.name} is not a conda package"
-        raise ValueError(message)
+        raise ValueError(f"{package.name} is not a conda package")
     inner = rattler.PackageRecord(
         name=package.name,
         version=package.version,

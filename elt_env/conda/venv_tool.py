@@ -62,6 +62,7 @@ class Venv:
     """
 
     name = "venv"
+    kept = KeptFiles(Path("/nonexistent"))
 
     def __init__(self, named: Iterable[str], root: Path, limit: float) -> None:
         self._named = tuple(root / Path(each).expanduser() for each in named)
@@ -154,11 +155,6 @@ class Venv:
     def admits(self, requirement: str, version: str) -> bool:
         """Tell whether a requirement admits a version; see Solver."""
         return _matches(requirement, replace(machine_python(version), name=named_in(requirement)))
-
-    @property
-    def kept(self) -> KeptFiles:
-        """A place where no archive is; see Linker."""
-        return KeptFiles(Path("/nonexistent"))
 
     def archives(self, packages: tuple[Package, ...], say: Say) -> tuple[Path, ...]:
         """Return none; see Linker."""

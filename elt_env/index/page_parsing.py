@@ -61,13 +61,11 @@ def parse_page(body: bytes, content_type: str, url: str, name: str, index: str) 
         charset = header.get_content_charset("utf-8")
         entries = _html_entries(_decoded(body, charset), url)
     else:
-        message = f"its Content-Type is '{content_type}', neither JSON nor HTML"
-        raise ValueError(message)
+        raise ValueError(f"its Content-Type is '{content_type}', neither JSON nor HTML")
     found = (_file(each, url, name) for each in entries)
     files = tuple(each for each in found if each is not None)
     if not files and kind in _HTML:
-        message = f"it is an HTML page that lists no file of {name}"
-        raise ValueError(message)
+        raise ValueError(f"it is an HTML page that lists no file of {name}")
     return ProjectPage(name, index, files)
 
 
@@ -95,31 +93,25 @@ def _decoded(body: bytes, charset: str) -> str:
     try:
         return body.decode(charset, errors="replace")
     except LookupError as error:
-        message = f"nobody knows its charset '{charset}'"
-        raise ValueError(message) from error
+        raise ValueError(f"nobody knows its charset '{charset}'") from error
 
 
 def _json_entries(body: bytes, name: str) -> list[dict[str, object]]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        message = "it is not valid JSON, or cut off"
-        raise ValueError(message) from error
+        raise ValueError("it is not valid JSON, or cut off") from error
     if not isinstance(document, dict) or not isinstance(document.get("files"), list):
-        message = "its JSON is not that of a project page"
-        raise ValueError(message)  # noqa: TRY004  # for the caller the page is what is wrong
+        raise ValueError("its JSON is not that of a project page")  # noqa: TRY004  # for the caller the page is what is wrong
     meta = document.get("meta")
     version = str(meta.get("api-version", "")) if isinstance(meta, dict) else ""
     if version.partition(".")[0] != "1":
-        message = f"its API version is '{version}', and only 1 is understood"
-        raise ValueError(message)
+        raise ValueError(f"its API version is '{version}', and only 1 is understood")
     if normalize(str(document.get("name", ""))) != name:
-        message = f"it is about '{document.get('name')}'"
-        raise ValueError(message)
+        raise ValueError(f"it is about '{document.get('name')}'")
     entries = [each for each in document["files"] if isinstance(each, dict)]
     if len(entries) < len(document["files"]):
-        message = "its files are not all objects"
-        raise ValueError(message)
+        raise ValueError("its files are not all objects")
     return entries
 
 
@@ -130,11 +122,9 @@ def _html_entries(text: str, url: str) -> list[dict[str, object]]:
         page.feed(text)
         page.close()
     except AssertionError as error:  # what the parser says of a bad declaration
-        message = "it is not valid HTML"
-        raise ValueError(message) from error
+        raise ValueError("it is not valid HTML") from error
     if page.unclosed:
-        message = "it is cut off"
-        raise ValueError(message)
+        raise ValueError("it is cut off")
     base = urljoin(url, page.base) if page.base else ""
     return [_anchor_entry(each, base) for each in page.anchors]
 
@@ -190,8 +180,7 @@ def _joined(base: str, url: str) -> str | None:
 def _file(entry: Mapping[str, object], page_url: str, name: str) -> IndexFile | None:
     file_name, url = entry.get("filename"), entry.get("url")
     if not isinstance(file_name, str) or not isinstance(url, str):
-        message = "one of its files has no name or no URL"
-        raise ValueError(message)  # noqa: TRY004  # as above
+        raise ValueError("one of its files has no name or no URL")  # noqa: TRY004  # as above
     version = _version_in(file_name, name)
     absolute = _joined(page_url, url)
     if version is None or absolute is None:

@@ -302,8 +302,7 @@ def _chosen(
     allowed = {normalize(each) for each in policy.allow_sdist}
     if not wheels and (not sdists or (policy.wheels_only and package.name not in allowed)):
         kind = "it is there as an sdist only" if sdists else "no wheel of it"
-        message = f"{kind}, and none of its wheels fits Python {python} on this machine"
-        raise ValueError(message)
+        raise ValueError(f"{kind}, and none of its wheels fits Python {python} on this machine")
     name, version = canonicalize_name(package.name), Version(package.version)
     offered = LockedPackage(
         name=name,

@@ -159,8 +159,7 @@ def _direct(content: Mapping[str, Any], name: str) -> DirectRequirement:
     behind = f"#subdirectory={part}" if part else ""
     if "dir_info" in content:
         kind = "an editable install of" if content["dir_info"].get("editable") else "installed from"
-        message = f"it is {kind} the directory {url}"
-        raise ValueError(message)
+        raise ValueError(f"it is {kind} the directory {url}")
     if "vcs_info" in content:
         vcs = content["vcs_info"]
         return parse_direct(f"{vcs['vcs']}+{url}@{vcs['commit_id']}{behind}", name=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from elt_env.environment.package_tools import PackageTools
+from elt_env.environment.prefix_tools import PackageTools
 
 if TYPE_CHECKING:
     from elt_env.conda.channels import Channels

@@ -50,8 +50,7 @@ class Change:
         """The package as it is now; as it was, when it was removed."""
         package = self.new or self.old
         if package is None:
-            message = "a change has an old or a new package"
-            raise ValueError(message)
+            raise ValueError("a change has an old or a new package")
         return package
 
     @property

@@ -58,5 +58,4 @@ def parse_activation(content: Any) -> Activation:  # noqa: ANN401  # whatever JS
             tuple(content["omitted"]),
         )
     except (TypeError, KeyError, AttributeError) as error:
-        message = "it is no record of an activation"
-        raise ValueError(message) from error
+        raise ValueError("it is no record of an activation") from error

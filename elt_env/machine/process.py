@@ -68,7 +68,6 @@ def keeping(lines: list[str], say: Say) -> Say:
 
 
 _Command = Sequence[str | os.PathLike[str]]
-_Mask = Callable[[str], str]
 
 _TICK = 0.05  # seconds between two looks at the clock and at the program
 _PATIENCE = 10.0  # seconds that a person's command has to end when this process is told to

@@ -62,8 +62,7 @@ def _words(text: str) -> str:
 
 def _inside(text: str) -> str:
     if text.startswith("/") or ".." in text.split("/"):
-        message = "it leads out of the project; name a directory in it"
-        raise ValueError(message)
+        raise ValueError("it leads out of the project; name a directory in it")
     return text
 
 

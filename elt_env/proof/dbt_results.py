@@ -75,8 +75,7 @@ def parse(text: str) -> tuple[NodeResult, ...]:
             for each in json.loads(text)["results"]
         )
     except (KeyError, TypeError) as error:
-        message = "there are no results of nodes in it"
-        raise ValueError(message) from error
+        raise ValueError("there are no results of nodes in it") from error
 
 
 def to_table(results: tuple[NodeResult, ...]) -> Table:

@@ -12,7 +12,7 @@ from elt_env.spec.extras import is_removed, missing_distribution, missing_packag
 _DEEP = 3  # parts of a module's name that lies in a namespace
 NOTHING = "which nothing here requires"
 # Of the standard library on other platforms (https://docs.python.org/3/library/windows.html).
-_ELSEWHERE = ("_scproxy", "_winapi", "_winreg", "msvcrt", "nt", "winreg", "winsound")
+ELSEWHERE = ("_scproxy", "_winapi", "_winreg", "msvcrt", "nt", "winreg", "winsound")
 _NOT_FOUND = re.compile(r"No module named '(?P<module>[\w.]+)'")
 _NOT_IN = re.compile(
     r"cannot import name '(?P<name>\w+)' from (partially initialized module )?'(?P<module>[\w.]+)'"
@@ -161,7 +161,7 @@ def _is_undeclared(module: str, around: Surroundings) -> bool:
 def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -> Excuse | None:
     not_in = _NOT_IN.search(fault.text)
     wanted = not_in["name"] if not_in else (_top(found) if found else "")
-    if wanted in _ELSEWHERE or _PLATFORM.search(fault.text):
+    if wanted in ELSEWHERE or _PLATFORM.search(fault.text):
         what = f"wants {wanted}, of" if wanted else "is for"
         return Excuse(f"{what} another platform", wanted)
     if is_removed(wanted):
@@ -192,7 +192,7 @@ def _not_found(text: str) -> str | None:
     if found:
         return found["module"]
     found = _NOT_IN_NAMESPACE.search(text)
-    if found is None or found["name"] in _ELSEWHERE:
+    if found is None or found["name"] in ELSEWHERE:
         return None
     return f"{found['module']}.{found['name']}"
 

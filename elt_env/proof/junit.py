@@ -46,13 +46,11 @@ def parse(text: str) -> tuple[TestResult, ...]:
         ValueError: the text is not of that format.
     """
     if "<!DOCTYPE" in text[:1000] or "<!ENTITY" in text:
-        message = "pytest writes no document type"
-        raise ValueError(message)
+        raise ValueError("pytest writes no document type")
     try:
         root = ET.fromstring(text)  # noqa: S314  # no entities: see above
     except ET.ParseError as error:
-        message = f"it is no XML: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"it is no XML: {error}") from error
     return tuple(_result(each) for each in root.iter("testcase"))
 
 

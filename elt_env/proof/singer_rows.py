@@ -81,8 +81,7 @@ def parse_report(text: str) -> SingerRows:
             (received if each["kind"] == "loader" else extracted).update(each["passed"])
             loaded.update(each["loaded"])
         except (KeyError, TypeError) as error:
-            message = "it has a line that counts nothing"
-            raise ValueError(message) from error
+            raise ValueError("it has a line that counts nothing") from error
     return SingerRows(extracted, received, loaded or None)
 
 

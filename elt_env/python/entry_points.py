@@ -48,6 +48,5 @@ def parse_entry_points(text: str) -> tuple[EntryPoint, ...]:
 def _entry_point(name: str, reference: str) -> EntryPoint:
     found = _REFERENCE.fullmatch(reference.strip())
     if found is None or "/" in name:
-        message = f"'{name} = {reference}' is not a script's entry point"
-        raise ValueError(message)
+        raise ValueError(f"'{name} = {reference}' is not a script's entry point")
     return EntryPoint(name, found["module"], found["attribute"])

@@ -85,8 +85,7 @@ def _wheel(path: Path, archive: zipfile.ZipFile) -> Wheel:
     dist_info = _dist_info(files, name)
     metadata, _ = parse_email(_text(archive, f"{dist_info}/METADATA"))
     if normalize(metadata.get("name", "")) != name:
-        message = f"its metadata is of '{metadata.get('name', '')}'"
-        raise ValueError(message)
+        raise ValueError(f"its metadata is of '{metadata.get('name', '')}'")
     points = f"{dist_info}/entry_points.txt"
     declared = points in archive.namelist()
     return Wheel(
@@ -107,8 +106,7 @@ def _text(archive: zipfile.ZipFile, name: str) -> str:
     try:
         return archive.read(name).decode()
     except KeyError as error:
-        message = f"it has no {name}"
-        raise ValueError(message) from error
+        raise ValueError(f"it has no {name}") from error
 
 
 def _files(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, ...]:
@@ -116,14 +114,11 @@ def _files(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, ...]:
     names = [each.filename for each in files]
     for name in names:
         if name.startswith("/") or "\\" in name or ".." in PurePosixPath(name).parts:
-            message = f"'{name}' would be written outside of the prefix"
-            raise ValueError(message)
+            raise ValueError(f"'{name}' would be written outside of the prefix")
     if any(each.flag_bits & _ENCRYPTED for each in files):
-        message = "it is encrypted"
-        raise ValueError(message)
+        raise ValueError("it is encrypted")
     if len(set(names)) != len(names):
-        message = "it holds two files of one name"
-        raise ValueError(message)
+        raise ValueError("it holds two files of one name")
     return tuple(files)
 
 
@@ -141,6 +136,5 @@ def _dist_info(files: tuple[zipfile.ZipInfo, ...], name: str) -> str:
         and normalize(top.removesuffix(".dist-info").rpartition("-")[0]) == name
     ]
     if len(found) != 1:
-        message = f"it has {len(found)} directories {name}-*.dist-info, not one"
-        raise ValueError(message)
+        raise ValueError(f"it has {len(found)} directories {name}-*.dist-info, not one")
     return found[0]

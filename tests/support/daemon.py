@@ -75,8 +75,7 @@ def wait_for(what: Callable[[], _Found | None], meaning: str) -> _Found:
         if found:
             return found
         time.sleep(0.3)
-    message = f"{meaning} did not come within {_SECONDS:.0f} s"
-    raise AssertionError(message)
+    raise AssertionError(f"{meaning} did not come within {_SECONDS:.0f} s")
 
 
 def skip_reasons(instance: dg.DagsterInstance, sensor: str, since: float) -> list[str]:

@@ -266,8 +266,7 @@ def _read_metadata(file: Path) -> str:
     with tarfile.open(file) as sdist:
         content = sdist.extractfile(f"{file.name.removesuffix('.tar.gz')}/PKG-INFO")
         if content is None:
-            message = f"{file.name} has no PKG-INFO"
-            raise ValueError(message)
+            raise ValueError(f"{file.name} has no PKG-INFO")
         return content.read().decode()
 
 

@@ -196,8 +196,7 @@ class _Layout:
             return f"{self.site_packages}/{member}", False
         scheme, _, rest = member.removeprefix(f"{self._data}/").partition("/")
         if scheme not in self._schemes or not rest:
-            message = f"'{member}' has no place in an installation"
-            raise ValueError(message)
+            raise ValueError(f"'{member}' has no place in an installation")
         return posixpath.join(self._schemes[scheme], rest), scheme == "scripts"
 
     def installed(self, path: str) -> str:

@@ -74,8 +74,7 @@ def read(text: str, source: str) -> Select:
 
 def _require_known(package: _Package) -> None:
     if package.manager not in ("conda", "pip"):
-        message = f"its manager is '{package.manager}', neither conda nor pip"
-        raise ValueError(message)
+        raise ValueError(f"its manager is '{package.manager}', neither conda nor pip")
 
 
 def _select(lock: _Lock, source: str, wanted: Wanted) -> ForeignLock:

@@ -35,8 +35,7 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text):
-        message = "it is no name of a distribution"
-        raise ValueError(message)
+        raise ValueError("it is no name of a distribution")
     return str(canonicalize_name(text))
 
 
@@ -44,8 +43,7 @@ def _version(text: str) -> str:
     try:
         ParsedVersion(text)
     except InvalidVersion as error:
-        message = "it is no version"
-        raise ValueError(message) from error
+        raise ValueError("it is no version") from error
     return text
 
 
@@ -53,8 +51,7 @@ def _specifier(text: str) -> str:
     try:
         SpecifierSet(text)
     except InvalidSpecifier as error:
-        message = "it is no bound on versions"
-        raise ValueError(message) from error
+        raise ValueError("it is no bound on versions") from error
     return text
 
 
@@ -62,8 +59,7 @@ def _marker(text: str) -> str:
     try:
         marker = Marker(text) if text else None
     except InvalidMarker as error:
-        message = "it is no marker"
-        raise ValueError(message) from error
+        raise ValueError("it is no marker") from error
     if marker is not None:
         marker.evaluate({"extra": ""})  # ValueError where it compares what cannot be compared
     return str(marker or "")
@@ -72,15 +68,13 @@ def _marker(text: str) -> str:
 def _hash(text: str) -> str:
     found = _HASH.fullmatch(text)
     if not found:
-        message = "it is no sha256, which a lock needs"
-        raise ValueError(message)
+        raise ValueError("it is no sha256, which a lock needs")
     return found[1]
 
 
 def _file_name(text: str) -> str:
     if not _FILE.fullmatch(text):
-        message = "it is no name of a file"
-        raise ValueError(message)
+        raise ValueError("it is no name of a file")
     return text
 
 
@@ -91,8 +85,7 @@ def _digest(length: int) -> AfterValidator:
         if text in _NOTHING:
             return ""
         if not pattern.fullmatch(text):
-            message = f"it is no digest of {length} hexadecimal digits"
-            raise ValueError(message)
+            raise ValueError(f"it is no digest of {length} hexadecimal digits")
         return text
 
     return AfterValidator(check)
@@ -160,8 +153,7 @@ def package_at(
     if url.startswith("git+") or "sha256=" in url.partition("#")[2]:
         return ForeignPackage(name, version, extras=extras, direct=direct_at(url, name))
     if not sha256:
-        message = "it has no sha256"
-        raise ValueError(message)
+        raise ValueError("it has no sha256")
     bare = url.partition("#")[0]
     file = ForeignFile(file_name_in(bare), sha256, bare)
     return ForeignPackage(name, _version(version), (file,), extras=extras)
@@ -191,13 +183,11 @@ def _require_plain(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, yaml.CBaseLoader):
         if isinstance(event, yaml.AliasEvent):
-            message = "it has aliases, which no lock file has"
-            raise ValueError(message)  # noqa: TRY004  # for the caller the file is what is wrong
+            raise ValueError("it has aliases, which no lock file has")  # noqa: TRY004  # for the caller the file is what is wrong
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_DEPTH:
-            message = f"more than {MOST_DEPTH} values are nested in each other"
-            raise ValueError(message)
+            raise ValueError(f"more than {MOST_DEPTH} values are nested in each other")
 
 
 def load_table(text: str, source: str) -> dict[str, Any]:

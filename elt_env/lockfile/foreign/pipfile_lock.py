@@ -105,8 +105,7 @@ def _package(name: str, package: _Package, places: Mapping[str, str]) -> Foreign
     if package.git or package.file:
         return ForeignPackage(name, "", extras=extras, direct=_direct(name, package))
     if not package.version.startswith("==") or not package.hashes:
-        message = "it has no exact version with a hash"
-        raise ValueError(message)
+        raise ValueError("it has no exact version with a hash")
     return ForeignPackage(
         name,
         package.version.lstrip("="),

@@ -170,8 +170,7 @@ def _package(package: _Package) -> ForeignPackage:
         direct = _direct(package, place)
         return ForeignPackage(package.name, package.version, direct=direct)
     if not package.files:
-        message = "it has no files with a hash"
-        raise ValueError(message)
+        raise ValueError("it has no files with a hash")
     files = tuple(ForeignFile(each.file, each.hash) for each in package.files)
     index = place.url if place is not None and place.type == "legacy" else ""
     return ForeignPackage(package.name, package.version, files, index=index)

@@ -101,14 +101,12 @@ def _package(package: Package) -> ForeignPackage:
     if package.archive is not None:
         archive = package.archive
         if archive.url is None:
-            message = f"it is the file {archive.path} of one machine"
-            raise ValueError(message)
+            raise ValueError(f"it is the file {archive.path} of one machine")
         sha256, part = _sha256(archive.hashes), archive.subdirectory or ""
         direct = direct_at(archive.url, name, sha256, part)
         return ForeignPackage(name, version, direct=direct)
     if not version:
-        message = "it has no version"
-        raise ValueError(message)
+        raise ValueError("it has no version")
     files = (*(package.wheels or ()), *((package.sdist,) if package.sdist else ()))
     return ForeignPackage(name, version, tuple(map(_file, files)), index=str(package.index or ""))
 
@@ -121,6 +119,5 @@ def _file(file: PackageWheel | PackageSdist) -> ForeignFile:
 def _sha256(hashes: Any) -> str:  # noqa: ANN401  # a mapping by the name of the algorithm
     found = hashes.get("sha256")
     if not isinstance(found, str):
-        message = "it has no sha256"
-        raise ValueError(message)  # noqa: TRY004  # the file is what is wrong
+        raise ValueError("it has no sha256")  # noqa: TRY004  # the file is what is wrong
     return found

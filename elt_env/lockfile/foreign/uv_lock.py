@@ -195,11 +195,9 @@ def _package(found: tuple[_Package, tuple[str, ...]]) -> ForeignPackage:
         return ForeignPackage(package.name, package.version or "", direct=direct, extras=extras)
     index = package.source.get("registry", "")
     if "://" not in index:
-        message = f"it comes from {index or 'a file'}, a place of one machine"
-        raise ValueError(message)
+        raise ValueError(f"it comes from {index or 'a file'}, a place of one machine")
     if package.version is None:
-        message = "it has no version"
-        raise ValueError(message)
+        raise ValueError("it has no version")
     files = (*package.wheels, *([package.sdist] if package.sdist else []))
     return ForeignPackage(
         package.name, package.version, tuple(map(_file, files)), index=index, extras=extras
@@ -219,8 +217,7 @@ def _direct(package: _Package) -> DirectRequirement | None:
 
 def _file(file: _File) -> ForeignFile:
     if file.hash is None:
-        message = f"{file.url or file.path} has no sha256"
-        raise ValueError(message)
+        raise ValueError(f"{file.url or file.path} has no sha256")
     name = file_name_in(file.url or file.path)
     return ForeignFile(name, file.hash, file.url, file.size, file.uploaded)
 

@@ -20,6 +20,7 @@ from elt_env.proof.checks.finding import Finding, first
 from elt_env.proof.checks.smoke import Bench, Needs, broken_off, conduct, last_words, tried_parts
 from elt_env.proof.checks.smoke_meltano import LOADED, load
 from elt_env.proof.dbt_results import NodeResult
+from elt_env.proof.import_faults import ELSEWHERE
 from elt_env.proof.rows import to_json_lines
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored_text
@@ -97,7 +98,10 @@ def _adapter_types(prefix: Prefix) -> tuple[str, ...]:
 
 def _try_adapters(bench: Bench, types: Sequence[str]) -> Finding:
     project = bench.place.copy_of(_ADAPTER_PROJECT)
-    variables = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    variables = {
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "SMOKE_ELSEWHERE": " ".join(ELSEWHERE),
+    }
     done = bench.run_probe(_ADAPTERS, project, *types, variables=variables)
     shown, faults, log = tried_parts(done)
     if len(shown) < len(types):
