@@ -82,6 +82,8 @@ class UnsatisfiableError(EltEnvError):
     Attributes:
         facts: who needs what, as far as it explains that; empty where nobody knows.
         explanation: all that the tool said, however long.
+        sdist_only: normalized names of the distributions that are there as sdists, and of which no
+            wheel would do.
     """
 
     exit_code = 3
@@ -90,6 +92,7 @@ class UnsatisfiableError(EltEnvError):
         super().__init__(problem, remedy)
         self.facts = facts
         self.explanation = self.problem
+        self.sdist_only: tuple[str, ...] = ()
 
 
 class PlatformsError(EltEnvError):

@@ -83,16 +83,21 @@ def locked_as(name: str, python: str | None, called: str | None, say: Say) -> Lo
     if is_file(name):
         project = open_project(with_policy=False)
         found = lock_file(Path(name), project, open_tools, say, python=python, name=called)
-    elif python or called:
-        raise PolicyError(
-            f"--python and --name are for a file; '{name}' is a target.",
-            "Write the Python behind it, as in: elt-env build elt@3.11",
-        )
     else:
+        refuse_options(name, python, called)
         target, tools = open_target(name, foreign=True)
         found = LockedFile(target, tools, locking.lock(target, tools, say))
     _tell_others(found, say)
     return found
+
+
+def refuse_options(name: str, python: str | None, called: str | None) -> None:
+    """Return when a target was named without the options of a file."""
+    if python or called:
+        raise PolicyError(
+            f"--python and --name are for a file; '{name}' is a target.",
+            "Write the Python behind it, as in: elt-env build elt@3.11",
+        )
 
 
 def _tell_others(found: LockedFile[Tools], say: Say) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from elt_env.cli.lock import TARGET
+from elt_env.cli.lock import NAME, PYTHON, TARGET_OR_FILE, refuse_options
 from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
 from elt_env.environment.locked_files import newest_for_builds
 from elt_env.errors import InputError
+from elt_env.lock.from_file import Candidate, candidates_of, first_answer
 from elt_env.lock.wheelless import without_wheel
+from elt_env.lockfile.document import Package
+from elt_env.machine.indexes import wheelhouse_of
 from elt_env.machine.process import Say
 from elt_env.machine.scratch import scratch_directory
 from elt_env.package.canonical import digest_of
@@ -23,11 +26,12 @@ from elt_env.pip import ResolveRequest
 from elt_env.pip.direct_wheels import unpack_source
 from elt_env.pip.locked_build import BuildTools, WheelBuild
 from elt_env.pip.wheelhouse import Wheelhouse
+from elt_env.project.settings import open_project
+from elt_env.project.spec_paths import is_file, typed_for
 from elt_env.python.interpreters import find_for_venv
 from elt_env.runtime.files import sha256_of, writing
 from elt_env.tools import Tools, open_tools
 
-_DEFAULT = "wheelhouse"
 _SDISTS = (".tar.gz", ".zip")
 # What builds and tools leave in a project.
 _DERIVED = ("build", "dist", "target", "__pycache__", "*.egg-info", ".venv", "venv", ".elt_env")
@@ -42,14 +46,24 @@ class _Source:
 
 
 @click.command()
-@TARGET
+@TARGET_OR_FILE
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--to", "directory", metavar="DIR", help="Where to; else 'wheelhouse' of the policy.")
-def wheelhouse(name: str, sources: tuple[Path, ...], directory: str | None) -> None:
+@click.option(
+    "--to", "directory", metavar="DIR", help="Where to; else the policy's, or 'wheelhouse'."
+)
+@PYTHON
+@NAME
+def wheelhouse(
+    name: str,
+    sources: tuple[Path, ...],
+    directory: str | None,
+    python: str | None,
+    called: str | None,
+) -> None:
     """Build what has no wheel for TARGET, for its locks to take.
 
     SOURCE is the directory of a project of your own, an sdist, or a wheel, which is taken as it is.
-    Without any, it is what the spec needs and no index has a wheel of.
+    Without any, it is what the spec needs and no index has a wheel of. For a FILE, as for build.
 
     Each is built once, for the Python of TARGET, in a venv that holds its build requirements and
     nothing else. These are locked with their hashes, in wheelhouse.json. A wheel with native code
@@ -60,24 +74,40 @@ def wheelhouse(name: str, sources: tuple[Path, ...], directory: str | None) -> N
     \b
     Examples:
       elt-env wheelhouse elt@3.11
+      elt-env wheelhouse path/to/environment.yml
       elt-env wheelhouse elt@3.11 ./our-extension
       elt-env wheelhouse elt@3.11 dist/fast-1.0.tar.gz --to /srv/wheels
     """
-    target, tools = open_target(name)
     say = teller()
-    root = tools.project.root / Path(directory or tools.policy.wheelhouse or _DEFAULT)
-    house = Wheelhouse(root)
-    found = [*(_given(sources) if sources else _wheelless(target, tools, say))]
+    candidates = _candidates(name, python, called, say)
+    one, found = candidates[0], [*_given(sources)]
+    if not sources:
+        one, found = _wheelless(candidates, say)
+    target, tools = one.target, one.tools
     if not found:
         click.echo(f"Everything that {target.name} needs has a wheel.")
         return
+    place = wheelhouse_of(tools.policy, tools.project.root)
+    house = Wheelhouse(tools.project.root / directory if directory else place)
     for each in found:
         path = _have(each, target, tools, house, say)
         click.echo(f"{sha256_of(path)}  {path}")
-    if tools.policy.wheelhouse is None:
-        click.echo(
-            f'Let locks take from it: wheelhouse = "{directory or _DEFAULT}" in [tool.elt-env]'
-        )
+    if house.root == place:
+        typed = typed_for(target, tools.project.spec(target.environment), tools.project)
+        click.echo(f"Locks take from it: elt-env build {typed}")
+    elif tools.policy.wheelhouse is None:
+        click.echo(f'Let locks take from it: wheelhouse = "{directory}" in {tools.project.table}')
+
+
+def _candidates(
+    name: str, python: str | None, called: str | None, say: Say
+) -> tuple[Candidate[Tools], ...]:
+    """Return what a person named, a target or a file, with the Pythons to try."""
+    if is_file(name):
+        project = open_project(with_policy=False)
+        return candidates_of(Path(name), project, open_tools, say, python=python, name=called)
+    refuse_options(name, python, called)
+    return (Candidate(*open_target(name)),)
 
 
 def _given(sources: tuple[Path, ...]) -> Iterator[_Source]:
@@ -94,13 +124,19 @@ def _given(sources: tuple[Path, ...]) -> Iterator[_Source]:
             )
 
 
-def _wheelless(target: Target, tools: Tools, say: Say) -> Iterator[_Source]:
-    project = tools.project
-    policy = project.policy.model_copy(update={"wheels_only": False})
-    taking = open_tools(replace(project, policy=policy), target.environment)
-    for each in without_wheel(target, taking, say):
-        path = tools.downloads.fetch(each.url, each.sha256, say)
-        yield _Source(f"{each.name} {each.version}", path)
+def _wheelless(
+    candidates: tuple[Candidate[Tools], ...], say: Say
+) -> tuple[Candidate[Tools], list[_Source]]:
+    """Return the first candidate that can be locked with sdists, and these."""
+
+    def ask(each: Candidate[Tools]) -> tuple[Package, ...]:
+        return without_wheel(each.target, each.tools.project, open_tools, say)
+
+    one, sdists = first_answer(candidates, ask, say)
+    fetch = one.tools.downloads.fetch
+    return one, [
+        _Source(f"{each.name} {each.version}", fetch(each.url, each.sha256, say)) for each in sdists
+    ]
 
 
 def _have(source: _Source, target: Target, tools: Tools, house: Wheelhouse, say: Say) -> Path:

@@ -22,7 +22,14 @@ from elt_env.errors import (
 from elt_env.lock.core import Unit, allowing, failure, limited_to, smallest_conflict, units_of, ways
 from elt_env.lock.facts import facts_of, plain
 from elt_env.lock.joint import JointProblem
-from elt_env.lock.lacks import Lack, lack_of_conda, lack_of_owned, lack_of_pip, sentence
+from elt_env.lock.lacks import (
+    Lack,
+    lack_of_conda,
+    lack_of_owned,
+    lack_of_pip,
+    sentence,
+    ways_with_sdist,
+)
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.problems import OnDemand, Problems, host_problem, remote_problems
 from elt_env.lock.request import LockRequest
@@ -159,11 +166,21 @@ def explained(
             core, problems, problem = less, whole, whole[0]
     again = failure(problems, (*core, *pins)) if core else None
     if again is None:
-        return error
+        return _with_ways(problem, error)
     found = explanation_of(problem, core, again, pins)
     result = _kind(found)(_text(problem, found), _remedy(whole or problems, found), found.facts)
     result.explanation = again.explanation
+    names = dict.fromkeys(each.sdist_of for each in found.lacks if each.sdist_of)
+    result.sdist_only = tuple(names) or again.sdist_only
     return result
+
+
+def _with_ways(problem: JointProblem, error: UnsatisfiableError) -> UnsatisfiableError:
+    """Return an error whose remedy says as well what helps against a lack of wheels."""
+    if error.sdist_only:
+        helps = ways_with_sdist(problem, error.sdist_only[0])
+        error.remedy = sentence(["ask for a version with a wheel", *helps])
+    return error
 
 
 def _absent(problem: JointProblem, units: Sequence[Unit]) -> tuple[Unit, ...]:

@@ -17,7 +17,6 @@ from elt_env.machine.process import Say
 from elt_env.package.names import normalize
 from elt_env.pip.direct_wheels import DirectWheel
 from elt_env.pip.port import Resolved
-from elt_env.project.policy import Policy
 from elt_env.project.project import Project
 from elt_env.spec.direct import DirectRequirement, is_url
 from elt_env.spec.document import Spec
@@ -40,7 +39,7 @@ def require_usable(spec: Spec, project: Project, say: Say) -> None:
             f"{spec.source}: '--no-binary :all:' wants everything built from source.",
             "Name the packages that need it, as in '--no-binary NAME'.",
         )
-    _require_allowed(spec, project.policy)
+    _require_allowed(spec, project)
     if options.prefer_binary and not project.policy.wheels_only:
         raise SpecError(
             f"{spec.source}: '--prefer-binary' is not known to uv.",
@@ -48,12 +47,13 @@ def require_usable(spec: Spec, project: Project, say: Say) -> None:
         )
 
 
-def _require_allowed(spec: Spec, policy: Policy) -> None:
+def _require_allowed(spec: Spec, project: Project) -> None:
     """Return when the policy lets everything be built that the spec wants built."""
     built = [
         *((each.name, each.origin) for each in spec.directs if not each.is_wheel),
         *((name, f"--no-binary {name}") for name in spec.pip_options.no_binary),
     ]
+    policy = project.policy
     allowed = {normalize(each) for each in policy.allow_sdist}
     missing = dict(each for each in built if each[0] not in allowed)
     if policy.wheels_only and missing:
@@ -61,7 +61,7 @@ def _require_allowed(spec: Spec, policy: Policy) -> None:
         raise SpecError(
             f"{spec.source}: {', '.join(missing.values())} would be built from source, and the "
             "policy wants wheels only.",
-            f"Add to [tool.elt-env] in pyproject.toml: allow-sdist = {json.dumps(names)}",
+            f"Add to {project.table}: allow-sdist = {json.dumps(names)}",
         )
 
 

@@ -27,15 +27,28 @@ from elt_env.project.project import Project
 from elt_env.project.spec_paths import is_spec_of, listed_as, spec_at
 from elt_env.project.unlisted import relative_spec, remember
 from elt_env.python.interpreters import list_interpreters
-from elt_env.spec.conda_bounds import admits_minor
+from elt_env.spec.conda_bounds import admits_minor, admitted_minors
 from elt_env.spec.document import Spec
 from elt_env.spec.file import read_spec
 
-_MINORS = tuple(f"3.{number}" for number in range(40))
 _TRIES = 3  # Pythons, where the file leaves it open
 
 
 AnyTools = TypeVar("AnyTools", bound=LockTools)
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Candidate(Generic[AnyTools]):
+    """What a file may become.
+
+    Attributes:
+        target: its environment, with one of the Pythons that suit it.
+        tools: of that environment.
+    """
+
+    target: Target
+    tools: AnyTools
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,36 @@ def lock_file(  # noqa: PLR0913  # one keyword for each part of a target
     """Lock the environment of a spec, and remember it in the store where no policy lists it.
 
     Args:
+        file: as for `candidates_of`, as is the rest.
+        project: whose policy and store are used.
+        open_tools: returns the tools of an environment of a project.
+        say: told of progress.
+        python: the Python minor.
+        name: what the environment is called.
+
+    Raises:
+        EltEnvError: as `candidates_of` and `elt_env.lock.make.lock`.
+    """
+    candidates = candidates_of(file, project, open_tools, say, python=python, name=name)
+    found, locked = first_answer(candidates, lambda each: lock(each.target, each.tools, say), say)
+    wanted, project = found.target.environment, found.tools.project
+    if wanted not in project.policy.environments:
+        remember(project.documents, wanted, project.unlisted[wanted])
+    return LockedFile(found.target, found.tools, locked)
+
+
+def candidates_of(  # noqa: PLR0913  # one keyword for each part of a target
+    file: Path,
+    project: Project,
+    open_tools: Callable[[Project, str], AnyTools],
+    say: Say,
+    *,
+    python: str | None = None,
+    name: str | None = None,
+) -> tuple[Candidate[AnyTools], ...]:
+    """Return what the environment of a spec may be, the preferred first.
+
+    Args:
         file: the spec, or the directory of an environment.yml.
         project: whose policy and store are used.
         open_tools: returns the tools of an environment of a project.
@@ -74,22 +117,25 @@ def lock_file(  # noqa: PLR0913  # one keyword for each part of a target
     Raises:
         SpecError: the file is missing or cannot be used, or excludes that Python.
         PolicyError: another environment has that name.
-        EltEnvError: as `elt_env.lock.make.lock`.
     """
     file = spec_at(file)
     listed = listed_as(file, project)
     if listed is not None and name in (None, listed):
-        tools = open_tools(project, listed)
         target = target_here(listed, python or project.environment(listed).pythons[0])
-        return LockedFile(target, tools, lock(target, tools, say))
+        return (Candidate(target, open_tools(project, listed)),)
     spec = read_spec(project.root, relative_spec(file, project.root))
     wanted = _name(name, spec, file)
     _require_free(wanted, file, project, say)
     pythons = _pythons(spec, wanted, project, open_tools, python)
     store = project.documents.place("")
     say(f"{spec.source} is not in a policy: it becomes {wanted}, in the store {store}")
-    candidates = [_including(project, wanted, spec, each) for each in pythons]
-    return _lock_first(candidates, wanted, open_tools, say)
+    return tuple(
+        Candidate(
+            target_here(wanted, each),
+            open_tools(_including(project, wanted, spec, each), wanted),
+        )
+        for each in pythons
+    )
 
 
 def _name(asked: str | None, spec: Spec, file: Path) -> str:
@@ -127,7 +173,7 @@ def _pythons(
     asked: str | None,
 ) -> tuple[str, ...]:
     """Return the Python minors to try, the preferred first."""
-    admitted = [each for each in _MINORS if admits_minor(spec.python, each)]
+    admitted = admitted_minors(spec.python)
     if asked is not None:
         if require_minor(asked) not in admitted:
             raise SpecError(
@@ -144,7 +190,7 @@ def _pythons(
     if before is not None and before.pythons[0] in admitted:
         return before.pythons[:1]
     if len(admitted) == 1:
-        return tuple(admitted)
+        return admitted
     tools = open_tools(_including(project, name, spec, admitted[-1]), name)
     offered = [each for each in _on_offer(spec, tools) if each in admitted]
     if not offered:
@@ -178,30 +224,24 @@ def _including(project: Project, name: str, spec: Spec, python: str) -> Project:
     return project.including(name, policy)
 
 
-def _lock_first(
-    candidates: Sequence[Project],
-    name: str,
-    open_tools: Callable[[Project, str], AnyTools],
+def first_answer(
+    candidates: Sequence[Candidate[AnyTools]],
+    ask: Callable[[Candidate[AnyTools]], Answer],
     say: Say,
-) -> LockedFile[AnyTools]:
-    """Lock for the first Python that has an answer; what the first had against it is raised.
+) -> tuple[Candidate[AnyTools], Answer]:
+    """Return the first candidate for which there is an answer, and that answer.
 
-    Each of the projects has the environment of that name with another Python first.
+    Raises:
+        UnsatisfiableError: there is none; it says what the first has against it.
     """
     refused: UnsatisfiableError | None = None
-    for project in candidates:
-        known = project.unlisted[name]
-        tools = open_tools(project, name)
-        target = target_here(name, known.pythons[0])
+    for each in candidates:
         try:
-            locked = lock(target, tools, say)
+            return each, ask(each)
         except UnsatisfiableError as error:
-            if project is not candidates[-1]:
-                say(f"{target.name} cannot be had: {error.headline}", logging.WARNING)
+            if each is not candidates[-1]:
+                say(f"{each.target.name} cannot be had: {error.headline}", logging.WARNING)
             refused = refused or error
-            continue
-        remember(project.documents, name, known)
-        return LockedFile(target, tools, locked)
     if refused is None:
-        raise ValueError(name)
+        raise ValueError(candidates)
     raise refused

@@ -20,6 +20,7 @@ from elt_env.lock.joint import JointProblem
 from elt_env.lock.releases import News
 from elt_env.lockfile.document import Package
 from elt_env.package.names import named_in, normalize
+from elt_env.project.spec_paths import typed_for
 from elt_env.spec.conda_bounds import admits_minor
 
 Kind = Literal["absent", "wheel", "version", "python", "held"]
@@ -38,11 +39,13 @@ class Lack:
         remedy: what helps; "" where only another requirement does.
         kind: no such name, no wheel that fits, no such version, for other Pythons only, or kept out
             by a rule or by this machine.
+        sdist_of: the distribution that is there as an sdist only; "" where it is not so.
     """
 
     text: str
     remedy: str = ""
     kind: Kind = "version"
+    sdist_of: str = ""
 
 
 def lack_of_conda(problem: JointProblem, requirement: str, *, direct: bool = False) -> Lack | None:
@@ -137,6 +140,17 @@ def _listed(minors: Sequence[str]) -> str:
             f"{minors[0]} or newer" if minors[-1] == _MINORS[-1] else f"{minors[0]} to {minors[-1]}"
         )
     return " or ".join(minors)
+
+
+def ways_with_sdist(problem: JointProblem, name: str) -> tuple[str, str]:
+    """Return what helps where a distribution is there as an sdist only."""
+    question, project = problem.question, problem.tools.project
+    allow = f'set allow-sdist = ["{name}"] in {project.table}'
+    typed = typed_for(question.target, question.spec, project)
+    build = f"build its wheel once: elt-env wheelhouse {typed}"
+    # The name of a file is taken with the full stop of a sentence that it ends.
+    listed = question.target.environment in project.policy.environments
+    return (allow, build) if listed else (build, allow)
 
 
 def sentence(ways: Sequence[str]) -> str:
@@ -252,10 +266,17 @@ def _lack_on_index(
         return Lack(f"no index has {name}{wanted}: there is {_some(versions)}")
     if _is_taken(problem, name, inside[0], wanted, direct=direct):
         return None
+    sdists = [each for each in inside if _is_sdist_only(problem, each)]
+    inside = [*sdists[:1], *(each for each in inside if each not in sdists[:1])]
     reasons = "; ".join(each.reason for each in inside[:2])
     kind: Kind = "wheel" if "has no wheel" in inside[0].reason else "held"
     others = judged if direct else ()
-    return Lack(f"{name} {reasons}", _remedy(problem, name, inside, others), kind)
+    remedy = _remedy(problem, name, inside, others)
+    return Lack(f"{name} {reasons}", remedy, kind, name if sdists else "")
+
+
+def _is_sdist_only(problem: JointProblem, news: News) -> bool:
+    return "has no wheel" in news.reason and problem.has_sdist(news.name, news.version)
 
 
 def _is_taken(
@@ -308,9 +329,8 @@ def _remedy(
         return f"Wait until {min(held):%Y-%m-%d}, or {_exception(name)}"
     other = next((each.version for each in judged if each.usable), "")
     ways = [f"ask for {name} {other}, which may be taken"] if other else []
-    if "has no wheel" in newest.reason and problem.has_sdist(name, newest.version):
-        ways.append(f'set allow-sdist = ["{name}"] in [tool.elt-env]')
-        ways.append(f"build its wheel once: elt-env wheelhouse {problem.question.target.name}")
+    if _is_sdist_only(problem, newest):
+        ways += ways_with_sdist(problem, name)
     elif "needs Python" in newest.reason:
         ways.append(
             f"use another Python, one that is {newest.reason.partition('needs Python ')[2]}"

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
+from elt_env.errors import UnsatisfiableError
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.make import resolve, solve_unless_kept
 from elt_env.lockfile.document import Package
 from elt_env.machine.process import Say
 from elt_env.package.target import Target
+from elt_env.project.project import Project
 
 
-def without_wheel(target: Target, tools: LockTools, say: Say) -> tuple[Package, ...]:
-    """Return the sdists of the lock that these tools make, whose policy takes some.
+def without_wheel(
+    target: Target, project: Project, open_tools: Callable[[Project, str], LockTools], say: Say
+) -> tuple[Package, ...]:
+    """Return the sdists of the lock that takes as few as it can; no lock is written.
 
-    No lock is written.
+    What is there as an sdist only is let in as a refusal names it, until there is an answer: what
+    has a wheel that would do is not taken as an sdist because that is newer.
+
+    Args:
+        target: what would be locked.
+        project: under whose policy.
+        open_tools: returns the tools of an environment of a project.
+        say: told of progress.
 
     Raises: as `elt_env.lock.make.lock`.
     """
-    lock = resolve(solve_unless_kept(target, tools, say, in_one_go=True), tools, say).lock
-    return tuple(e for e in lock.pip if e.built is None and not e.file_name.endswith(".whl"))
+    allowed = project.policy.allow_sdist
+    while True:  # each time with one more distribution
+        policy = project.policy.model_copy(update={"allow_sdist": allowed})
+        tools = open_tools(replace(project, policy=policy), target.environment)
+        try:
+            lock = resolve(solve_unless_kept(target, tools, say, in_one_go=True), tools, say).lock
+        except UnsatisfiableError as error:
+            more = [each for each in error.sdist_only if each not in allowed]
+            if not more:
+                raise
+            say(f"wheelhouse: there is no wheel of {', '.join(more)}")
+            allowed = (*allowed, *more)
+            continue
+        return tuple(e for e in lock.pip if e.built is None and not e.file_name.endswith(".whl"))

@@ -32,6 +32,8 @@ else:
 
 _SCHEMES = ("http", "https", "file")
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+WHEELHOUSE_RECORD = "wheelhouse.json"
+"""The file by which a directory is known as a wheelhouse."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,9 @@ def find_indexes(
     asked = options or PipOptions()
     extra = [parse_index(each, "extra-indexes") for each in policy.extra_indexes]
     extra += [_spec_index(each, variables) for each in asked.extra_index_urls]
-    here = policy.wheelhouse if policy.wheelhouse and (root / policy.wheelhouse).is_dir() else None
-    links = (*([here] if here else []), *asked.find_links)
+    house = wheelhouse_of(policy, root)
+    is_there = house.is_dir() if policy.wheelhouse else (house / WHEELHOUSE_RECORD).is_file()
+    links = (*([str(house)] if is_there else []), *asked.find_links)
     return Indexes(
         default=_main_index(policy, asked, variables),
         extra=tuple({each.url: each for each in reversed(extra)}.values())[::-1],
@@ -179,6 +182,11 @@ def find_indexes(
         no_index=asked.no_index and not (policy.index or policy.extra_indexes),
         notes=_overruled(policy, asked),
     )
+
+
+def wheelhouse_of(policy: Policy, root: Path) -> Path:
+    """Return the directory of a project's own wheels, which counts once it is there."""
+    return root / (policy.wheelhouse or "wheelhouse")
 
 
 def _main_index(policy: Policy, options: PipOptions, variables: Mapping[str, str]) -> Index | None:

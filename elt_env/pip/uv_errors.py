@@ -285,11 +285,13 @@ def _no_wheel(text: str, request: ResolveRequest, explanation: str) -> EltEnvErr
     if sdist is None or not request.wheels_only or len(text.splitlines()) > _HEAD:
         return None
     name = sdist["name"] or sdist["other"]
-    return NoWheelError(
+    found = NoWheelError(
         f"{name} has no wheel for this Python and platform, and the policy wants wheels only.\n"
         f"{explanation}",
         f'Ask for a version with a wheel, or set allow-sdist = ["{name}"] in [tool.elt-env].',
     )
+    found.sdist_only = (normalize(name),)
+    return found
 
 
 def _conflict(text: str, request: ResolveRequest, explanation: str) -> EltEnvError:

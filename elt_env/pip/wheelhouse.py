@@ -18,13 +18,13 @@ from typing import Any
 from packaging.utils import parse_wheel_filename
 
 from elt_env.errors import StorageError
+from elt_env.machine.indexes import WHEELHOUSE_RECORD
 from elt_env.package.names import normalize
 from elt_env.python.wheel_metadata import read_wheel_metadata
 from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import sha256_of, write_atomically, writing, writing_atomically
 from elt_env.runtime.input_files import read_text
 
-_RECORD = "wheelhouse.json"
 _PAGE = "<!DOCTYPE html>\n<html><body>\n{}</body></html>\n"
 _LIMIT = 60.0  # seconds that another one may take to write
 
@@ -55,25 +55,24 @@ class Wheelhouse:
         with file_lock(self.root / ".lock", _LIMIT, f"writing {self.root}", "Run it again."):
             with wheel.open("rb") as source, writing_atomically(path) as target:
                 shutil.copyfileobj(source, target)
+            record = {**self._record()}
             if key:
                 mine = {"wheel": path.name, "sha256": sha256_of(path), "origin": origin}
-                record = {
-                    **self._record(),
-                    key: {**mine, "requirements": requirements.splitlines()},
-                }
-                write_atomically(self.root / _RECORD, json.dumps(record, indent=1) + "\n")
+                record[key] = {**mine, "requirements": requirements.splitlines()}
+            write_atomically(self.root / WHEELHOUSE_RECORD, json.dumps(record, indent=1) + "\n")
             for name, content in self._pages():
                 write_atomically(self.root / "simple" / name, content)
         return path
 
     def _record(self) -> Mapping[str, Any]:
         try:
-            found = json.loads(read_text(self.root / _RECORD))
+            found = json.loads(read_text(self.root / WHEELHOUSE_RECORD))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
             raise StorageError(
-                f"{self.root / _RECORD} cannot be read: {error}.", "Remove it; all is built again."
+                f"{self.root / WHEELHOUSE_RECORD} cannot be read: {error}.",
+                "Remove it; all is built again.",
             ) from error
         return found if isinstance(found, dict) else {}
 

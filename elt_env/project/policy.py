@@ -279,7 +279,8 @@ class SharedPolicy(_Frozen):
         None,
         min_length=1,
         description="directory of wheels, relative to the project, that is asked beside the "
-        "indexes; `elt-env wheelhouse` puts there what has no wheel anywhere",
+        "indexes, by default `wheelhouse`; `elt-env wheelhouse` puts there what has no wheel "
+        "anywhere",
     )
     virtual_packages: dict[PlatformName, dict[VirtualPackage, VirtualVersion]] = Field(
         {},

@@ -189,6 +189,13 @@ class Project:
             )
         return next(iter(self.environments))
 
+    @property
+    def table(self) -> str:
+        """Where a person writes the keys of the policy."""
+        if self.policy.environments:
+            return "[tool.elt-env]"
+        return "[tool.elt-env] of the pyproject.toml that elt-env init writes"
+
     def target_name(self, name: str) -> str:
         """Return the target that an environment alone stands for; any other text as it is."""
         environment = self.environments.get(name)

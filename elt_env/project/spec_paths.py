@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from elt_env.errors import InputError
-from elt_env.package.target import names_target
+from elt_env.package.target import Target, environment_name, names_target
 from elt_env.project.policy import EnvironmentPolicy
 from elt_env.project.project import Project
+from elt_env.project.unlisted import relative_spec
+
+if TYPE_CHECKING:
+    from elt_env.spec.document import Spec
 
 
 def is_file(text: str) -> bool:
@@ -39,6 +45,24 @@ def environment_of(file: Path, project: Project) -> str:
             f"Build it first: elt-env build {file}",
         )
     return named
+
+
+def typed_for(target: Target, spec: Spec, project: Project) -> str:
+    """Return what a person types for a target: its name, or the file that no policy lists.
+
+    The file's Python and name are with it where another would be taken without them.
+    """
+    if target.environment in project.policy.environments:
+        return target.name
+    from elt_env.spec.conda_bounds import admitted_minors  # which most commands do not need
+
+    file = project.root / spec.source
+    words = [relative_spec(file, Path.cwd())]
+    if len(admitted_minors(spec.python)) > 1:
+        words += ["--python", target.python]
+    if target.environment != environment_name(spec.name, file):
+        words += ["--name", target.environment]
+    return shlex.join(words)
 
 
 def spec_at(path: Path) -> Path:

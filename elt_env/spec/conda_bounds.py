@@ -9,6 +9,7 @@ from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import Version
 
 _ANY = ("*", "=*")
+_MINORS = tuple(f"3.{number}" for number in range(40))
 _FUZZY = re.compile(r"=(?P<version>[^=].*)")
 _BELOW_FIRST_PRERELEASE = re.compile(r"<(?P<release>[0-9.!]*[0-9])\.?(?:a|dev)0")
 _TIGHTEST: dict[str, Callable[..., str]] = {"<": min, "<=": min, ">": max, ">=": max}
@@ -53,6 +54,11 @@ def admits_minor(version: str, minor: str) -> bool:
     bounds = [to_pep440(alternative) for alternative in version.split("|")]
     releases = [f"{minor}.{patch}" for patch in range(100)]
     return any(bound is None or any(map(bound.contains, releases)) for bound in bounds)
+
+
+def admitted_minors(version: str) -> tuple[str, ...]:
+    """Return the minors of Python 3 that a conda version bound admits, the oldest first."""
+    return tuple(each for each in _MINORS if admits_minor(version, each))
 
 
 def from_pep440(bound: SpecifierSet) -> str:

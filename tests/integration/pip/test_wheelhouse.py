@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from elt_env.cli import main
-from elt_env.errors import InputError, NoWheelError, ToolError
+from elt_env.errors import InputError, NoWheelError, ToolError, UnsatisfiableError
 from elt_env.lock.make import lock
+from elt_env.lockfile.document import Lock
+from elt_env.machine.platform import target_here
 from elt_env.pip.wheelhouse import Wheelhouse
+from elt_env.project.settings import open_project
 from elt_env.runtime.files import sha256_of
 from elt_env.tools import Tools
 from tests.support.index_server import IndexServer
@@ -84,7 +91,12 @@ def opened(root: Path, index: IndexServer) -> Tools:
 
 def type_wheelhouse(*arguments: str, code: int = 0) -> str:
     """Run the command, which ends with that exit code, and return all that it says."""
-    done = CliRunner().invoke(main, ["wheelhouse", "elt", *arguments])
+    return typed("wheelhouse", "elt", *arguments, code=code)
+
+
+def typed(*arguments: str, code: int = 0) -> str:
+    """Run `elt-env`, which ends with that exit code, and return all that it says."""
+    done = CliRunner().invoke(main, arguments)
     assert done.exit_code == code, done.output
     return done.output
 
@@ -166,3 +178,143 @@ def test_what_is_no_source_is_refused(root: Path) -> None:
     (root / "empty").mkdir()
     told = type_wheelhouse("empty", code=InputError.exit_code)
     assert "neither a pyproject.toml nor a setup.py" in told
+
+
+class Stranger:
+    """Somebody with files that no policy lists, in a directory with nothing else in it."""
+
+    def __init__(self, place: Path, index: IndexServer) -> None:
+        self.place, self.index = place, index
+
+    def write(self, *pip: str, file: str = "environment.yml", python: str = "python=3.11") -> None:
+        path = self.place / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        spec = {"name": "dbt-tools", "dependencies": [python, {"pip": list(pip)}]}
+        path.write_text(yaml.safe_dump(spec))
+
+    def offer_wheel(self, name: str, version: str, *requires: str) -> None:
+        wheel = make_wheel(self.place.parent, name, version, requires=requires)
+        self.index.add(wheel, uploaded=LONG_AGO)
+
+    def offer_sdist(self, name: str, version: str, *requires: str) -> None:
+        sdist = make_sdist(self.place.parent, name, version, requires=requires)
+        self.index.add(sdist, uploaded=LONG_AGO)
+
+    def lock(self, target: str = "dbt-tools@3.11") -> Lock:
+        tools = toolbox_of(open_project(), target.partition("@")[0])
+        found = tools.store.current_lock(target_here(*target.split("@")))
+        assert found is not None
+        return found
+
+    def built(self) -> set[str]:
+        return {each.name for each in self.place.glob("wheelhouse/*.whl")}
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, index: IndexServer, monkeypatch: pytest.MonkeyPatch) -> Stranger:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    monkeypatch.setenv("ELT_ENV_INDEX", index.url)
+    monkeypatch.setenv("ELT_ENV_PYTHON", "venv")
+    return Stranger(tmp_path / "empty", index)
+
+
+def remedy_in(told: str) -> Sequence[str]:
+    """Return the arguments of the command that a refusal tells to build wheels with."""
+    (found,) = re.findall(r"uild its wheel once: elt-env (wheelhouse .*?), or ", told)
+    return shlex.split(found)
+
+
+def test_what_a_file_without_policy_needs_is_built_by_the_command_that_is_told(
+    stranger: Stranger,
+) -> None:
+    stranger.offer_sdist("direct", "1.0")
+    stranger.offer_wheel("above", "1.0", "middle")
+    stranger.offer_wheel("middle", "1.0", "deep>=1")
+    stranger.offer_sdist("deep", "1.0", "dual")
+    stranger.offer_wheel("dual", "1.0")
+    stranger.offer_sdist("dual", "2.0")
+    stranger.write("direct", "above", "dual")
+    told = typed("lock", "environment.yml", code=UnsatisfiableError.exit_code)
+    assert "[tool.elt-env] of the pyproject.toml that elt-env init writes" in told
+    assert remedy_in(told) == ["wheelhouse", "environment.yml"]
+
+    told = typed(*remedy_in(told))
+    assert stranger.built() == {"direct-1.0-py3-none-any.whl", "deep-1.0-py3-none-any.whl"}
+    assert "Locks take from it: elt-env build environment.yml" in told
+    assert not (stranger.place / "pyproject.toml").exists()
+
+    typed("lock", "environment.yml")
+    locked = {each.name: each for each in stranger.lock().pip}
+    assert locked.keys() == {"direct", "above", "middle", "deep", "dual"}
+    house = (stranger.place / "wheelhouse").as_uri()
+    assert {name for name in locked if locked[name].url.startswith(house)} == {"direct", "deep"}
+    assert locked["dual"].version == "1.0"
+    assert "dbt-tools@3.11 needs has a wheel" in typed("wheelhouse", "environment.yml")
+
+
+def test_an_sdist_that_is_newer_than_a_wheel_is_no_reason_to_build(stranger: Stranger) -> None:
+    stranger.offer_wheel("dual", "1.0")
+    stranger.offer_sdist("dual", "2.0")
+    stranger.write("dual")
+    assert "Everything that dbt-tools@3.11 needs has a wheel." in typed("wheelhouse", ".")
+    assert not (stranger.place / "wheelhouse").exists()
+
+
+def test_the_only_version_that_may_be_taken_is_built_beside_wheels_of_others(
+    stranger: Stranger,
+) -> None:
+    stranger.offer_wheel("dual", "1.0")
+    stranger.offer_sdist("dual", "2.0")
+    stranger.offer_sdist("dual", "3.0rc1")
+    stranger.write("dual>=2")
+    told = typed("lock", "environment.yml", code=UnsatisfiableError.exit_code)
+    typed(*remedy_in(told))
+    assert stranger.built() == {"dual-2.0-py3-none-any.whl"}
+    typed("lock", "environment.yml")
+    assert [each.version for each in stranger.lock().pip] == ["2.0"]
+
+
+def test_the_command_names_the_file_its_python_and_its_name_as_they_were_typed(
+    stranger: Stranger,
+) -> None:
+    stranger.offer_sdist("direct", "1.0")
+    stranger.write("direct", file="my files/all.yml", python="python")
+    asked = ("my files/all.yml", "--python", "3.11", "--name", "own")
+    told = typed("lock", *asked, code=UnsatisfiableError.exit_code)
+    assert remedy_in(told) == ["wheelhouse", *asked]
+    assert f"elt-env build {shlex.join(asked)}" in typed(*remedy_in(told))
+    typed("lock", *asked)
+    (found,) = stranger.lock("own@3.11").pip
+    assert found.url.startswith(stranger.place.as_uri())
+
+
+def test_a_conflict_that_no_wheel_would_solve_is_told(stranger: Stranger) -> None:
+    stranger.offer_sdist("direct", "1.0")
+    stranger.offer_wheel("part", "1.0")
+    stranger.offer_wheel("above", "1.0", "part<1")
+    stranger.write("direct", "above")
+    told = typed("wheelhouse", "environment.yml", code=UnsatisfiableError.exit_code)
+    assert "no index has part<1" in told
+    assert not (stranger.place / "wheelhouse").exists()
+
+
+def test_a_lock_is_kept_where_a_wheelhouse_appears(stranger: Stranger) -> None:
+    stranger.offer_wheel("part", "1.0")
+    stranger.write("part")
+    typed("lock", "environment.yml")
+    wheel = make_wheel(stranger.place.parent, "part", "2.0")
+    typed("wheelhouse", "environment.yml", str(wheel))
+    assert " kept" in typed("lock", "environment.yml")
+    typed("relock", "dbt-tools")
+    assert [each.version for each in stranger.lock().pip] == ["2.0"]
+
+
+def test_a_directory_that_is_called_as_a_wheelhouse_is_not_taken_for_one(
+    stranger: Stranger,
+) -> None:
+    stranger.offer_wheel("part", "1.0")
+    make_wheel(stranger.place / "wheelhouse", "part", "2.0")
+    stranger.write("part")
+    typed("lock", "environment.yml")
+    assert [each.version for each in stranger.lock().pip] == ["1.0"]
