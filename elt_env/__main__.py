@@ -35,7 +35,10 @@ def main() -> None:
 
 
 def _run(*, is_heard: bool) -> None:
-    from elt_env.cli import main as command
+    from elt_env.runtime.collection import without_collection
+
+    with without_collection():
+        from elt_env.cli import main as command
 
     try:
         command(prog_name="elt-env", obj=_hear_again if is_heard else None)

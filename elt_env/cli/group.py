@@ -14,6 +14,7 @@ import click
 
 from elt_env.cli.progress import tell
 from elt_env.errors import EltEnvError, IntegrityError
+from elt_env.runtime.collection import without_collection
 from elt_env.runtime.input_files import cause
 from elt_env.runtime.masking import hidden
 
@@ -48,7 +49,8 @@ class Group(click.Group):
         if cmd_name not in self.commands_of:
             return None
         module, _, function = self.commands_of[cmd_name][0].partition(":")
-        command = getattr(import_module(f"elt_env.cli.{module}"), function)
+        with without_collection():
+            command = getattr(import_module(f"elt_env.cli.{module}"), function)
         if ctx.obj is not None:
             ctx.obj()
         return command if isinstance(command, click.Command) else None

@@ -57,7 +57,7 @@ class StepOutput(Generic[_T]):
             return found.value if found.run == _first_run(at) else None
         return None
 
-    @property
+    @functools.cached_property
     def _record(self) -> TypeAdapter[_Output[_T]]:
         return TypeAdapter(_Output[self.kind])  # type: ignore[name-defined]  # known when it runs
 

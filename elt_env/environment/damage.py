@@ -49,7 +49,7 @@ def compare_lists(listed: Mapping[str, str], found: Mapping[str, str]) -> tuple[
 
     Both are the `files` of a `elt_env.environment.file_list.SealedFiles`.
     """
-    paths = sorted(listed.keys() | found.keys())
+    paths = sorted({path for path, _ in listed.items() ^ found.items()})
     faults = ((path, _fault(listed.get(path), found.get(path))) for path in paths)
     return tuple(
         Damage("bytecode" if is_cached(path) else "prefix", path, fault)

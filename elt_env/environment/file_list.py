@@ -64,25 +64,6 @@ def list_prefix(prefix: Path, hash_of: HashOf = sha256_of) -> SealedFiles:
     return SealedFiles(files, stats, _directories(root, paths), _attributes(root, paths))
 
 
-def _files(
-    root: str,
-    paths: Sequence[str],
-    sealed: SealedFiles | None = None,
-) -> Listed:
-    """Return what the files among paths are; what looks as it did when it was sealed is not read.
-
-    A file whose size, time of the last change and inode are those of then counts as what it was.
-    What is not seen then is a change of a file's content after which its old time was set again,
-    and a disk that returns other bytes than it was given.
-    """
-    files, stats = (sealed.files, sealed.stats) if sealed else ({}, {})
-    return {
-        path: _described(os.path.join(root, path), files.get(path), stats.get(path))
-        for path in paths
-        if not path.endswith("/")
-    }
-
-
 def compare(prefix: Path, sealed: SealedFiles, *, quickly: bool = False) -> tuple[Damage, ...]:
     """Return what of a prefix is not what it was: files, directories, modes, extended attributes.
 
@@ -94,18 +75,74 @@ def compare(prefix: Path, sealed: SealedFiles, *, quickly: bool = False) -> tupl
         quickly: whether a file counts as what it was where its size, time of the last change and
             inode are those of then; else every file is read.
     """
-    root, paths = os.fspath(prefix), _paths(prefix)
-    files = compare_lists(sealed.files, _files(root, paths, sealed if quickly else None))
+    root = os.fspath(prefix)
+    now = _Now(root, sealed if quickly else SealedFiles({}, {}))
+    now.look(root)
+    files = compare_lists(sealed.files, now.files)
     found = tuple(
         replace(each, part="prefix") if _is_edited(each, root, sealed) else each for each in files
     )
     if sealed.directories is not None:
-        found += compare_lists(sealed.directories, _directories(root, paths))
+        found += compare_lists(sealed.directories, now.directories)
     if sealed.attributes is not None:
         gone = {each.path for each in found}
-        others = compare_attributes(sealed.attributes, _attributes(root, paths))
+        others = compare_attributes(sealed.attributes, now.attributes)
         found += tuple(each for each in others if each.path not in gone)
     return found
+
+
+class _Now:
+    """What is below a directory now; what looks as it did when it was sealed is not read.
+
+    A file whose size, time of the last change and inode are those that are `known` counts as what
+    it was. What is not seen then is a change of a file's content after which its old time was set
+    again, and a disk that returns other bytes than it was given.
+    """
+
+    def __init__(self, root: str, known: SealedFiles) -> None:
+        self._root, self._known = root, known
+        self.files: Listed = {}
+        self.directories: Listed = {}
+        self.attributes: Listed = {}
+
+    def look(self, place: str, below: str = "") -> None:
+        """Look at all that is in a directory: from there, which spares the system its path."""
+        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if below and not is_cached(f"{below}."):
+                self.directories[below] = f"{stat.S_IMODE(os.fstat(handle).st_mode):o} /"
+            with os.scandir(handle) as entries:
+                for entry in entries:
+                    self._look_at(f"{below}{entry.name}", entry)
+        finally:
+            os.close(handle)
+
+    def _look_at(self, path: str, entry: os.DirEntry[str]) -> None:
+        place = f"{self._root}/{path}"
+        if entry.is_dir(follow_symlinks=False):
+            path += "/"
+            self.look(place, path)
+        elif path == MARKER:
+            return
+        else:
+            self.files[path] = self._described(path, place, _stat(entry, place))
+        noted = attributes(place)
+        if noted:
+            self.attributes[path] = json.dumps(noted)
+
+    def _described(self, path: str, place: str, found: os.stat_result) -> str:
+        listed = self._known.files.get(path)
+        as_known = stat.S_ISREG(found.st_mode) and stats_of(found) == self._known.stats.get(path)
+        if listed and as_known:
+            return f"{stat.S_IMODE(found.st_mode):o} {listed.partition(' ')[2]}"
+        return described(place, found)
+
+
+def _stat(entry: os.DirEntry[str], place: str) -> os.stat_result:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except OSError:
+        return os.lstat(place)  # whose error names the whole path
 
 
 def _is_edited(each: Damage, root: str, sealed: SealedFiles) -> bool:
@@ -248,14 +285,6 @@ def _walk(root: str, below: str = "") -> Iterator[str]:
                 yield from _walk(root, f"{path}/")
             elif path != MARKER:
                 yield path
-
-
-def _described(path: str, listed: str | None, stats: str | None) -> str:
-    """Return what a path is; with the hash that was listed where it has the same stats."""
-    found = os.lstat(path)
-    if listed and stats == stats_of(found) and stat.S_ISREG(found.st_mode):
-        return f"{stat.S_IMODE(found.st_mode):o} {listed.partition(' ')[2]}"
-    return described(path, found)
 
 
 def described(path: str, found: os.stat_result, hash_of: HashOf = sha256_of) -> str:

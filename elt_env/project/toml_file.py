@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ from elt_env.errors import PolicyError
 from elt_env.runtime.limits import load_toml
 
 
-def parse_toml(text: str, path: Path) -> dict[str, Any]:
-    """Return what the text of such a file holds; `path` is for messages.
+@lru_cache(maxsize=4)  # a project's file is read for several things, and again in each step
+def parse_toml(text: str, path: Path) -> Mapping[str, Any]:
+    """Return what the text of such a file holds, to be read alone; `path` is for messages.
 
     Raises:
         PolicyError: it is not TOML, or nested too deeply.
