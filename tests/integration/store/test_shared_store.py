@@ -188,6 +188,8 @@ def test_a_bucket_that_refuses_says_so_without_the_secret(world: World) -> None:
 def test_a_run_of_dagster_takes_what_another_machine_made(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A build of Dagster's packs the image too, and what has one is another release.
+    world.one.ok("image", world.one.target)
     world.one.ok("build", world.one.target)
     before, proven = world.one.history(), held(world.one)
     worker = replace(world.two, caches=tmp_path / "worker")
