@@ -60,16 +60,35 @@ def repairs(
         next_conflict: a smallest set that fails where these are left out.
     """
     level: list[tuple[_Key, ...]] = [(each,) for each in conflict]
+    is_cut = False
     for _ in range(_DEEP):
-        failed, found = [], False
+        failed: list[tuple[_Key, ...]] = []
+        found: dict[frozenset[_Key], _Found] = {}
         for some in level:
             possible = without(some)
             if possible is None:
                 failed.append(some)
             else:
-                found = True
-                yield possible
+                # Where sets were passed by, a part of this one may do.
+                enough, what = _fewest(some, possible, without) if is_cut else (some, possible)
+                found[frozenset(enough)] = what
+        yield from found.values()
         if found:
             return
+        is_cut |= len(failed) > _WIDE
         longer = ((*some, each) for some in failed[:_WIDE] for each in next_conflict(some))
         level = list({frozenset(each): each for each in longer}.values())
+
+
+def _fewest(
+    some: tuple[_Key, ...],
+    possible: _Found,
+    without: Callable[[tuple[_Key, ...]], _Found | None],
+) -> tuple[tuple[_Key, ...], _Found]:
+    """Return what of some items all have to go, and what is possible without these."""
+    for back in some:
+        fewer = tuple(each for each in some if each != back)
+        more = without(fewer) if fewer else None
+        if more is not None:
+            return _fewest(fewer, more, without)
+    return some, possible

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from elt_env.lock.minimal import minimal, repairs
@@ -33,6 +33,7 @@ def test_nothing_is_needed_where_all_fails() -> None:
     assert minimal([1, 2], lambda _: True) == []
 
 
+@example([{5}, {3, 4}, {0, 1, 2, 3}])
 @given(st.lists(st.sets(st.integers(0, 11), min_size=1, max_size=4), min_size=1, max_size=5))
 def test_what_is_repaired_fails_no_more_and_all_that_is_left_out_has_to_go(
     conflicts: list[set[int]],
