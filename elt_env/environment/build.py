@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from elt_env.environment.activation_record import keep_activation, link_scripts
 from elt_env.environment.bytecode_cache import BytecodeCache
 from elt_env.environment.conda_meta import close_to_conda
 from elt_env.environment.damage import Damage
-from elt_env.environment.earlier_prefix import link_earlier, note_sealed
+from elt_env.environment.earlier_prefix import link_earlier
 from elt_env.environment.file_list import compare, keep_list, kept_list, list_path
+from elt_env.environment.pip_step import PIP_LOG, install_pip, logged
 from elt_env.environment.prefix import Prefix, Stage
 from elt_env.environment.prefix_bytecode import compile_prefix
 from elt_env.environment.prefix_content import (
@@ -23,15 +23,15 @@ from elt_env.environment.prefix_content import (
     unfit,
 )
 from elt_env.environment.prefix_tools import PrefixTools
-from elt_env.environment.recorded_files import install_request, settle_files
+from elt_env.environment.recorded_files import settle_files
+from elt_env.environment.sealed_note import note_sealed
 from elt_env.errors import IntegrityError, ToolError
 from elt_env.lockfile.document import Lock
-from elt_env.machine.process import Say, keeping
+from elt_env.machine.process import Say
 from elt_env.package.platform import this_platform
 from elt_env.package.target import Target
 from elt_env.runtime.file_hashes import FileHashes, HashOf
 from elt_env.runtime.files import sha256_of, write_atomically
-from elt_env.runtime.masking import hidden
 from elt_env.store.locks import Store, no_lock
 
 _EXTERNALLY_MANAGED = """[externally-managed]
@@ -132,7 +132,8 @@ def advance(
     """Bring the lock's prefix to at least the stage `goal`, whatever state it was left in.
 
     A complete stage is built upon, whoever reached it; what was interrupted is wiped first. Where
-    another prefix of the lock was sealed before, it is made of that one, unless `anew`.
+    another prefix of the lock, or one of the same conda packages, was sealed before, it is made of
+    that one, unless `anew`.
 
     Raises:
         IntegrityError: the lock is of another platform, an archive has another hash, or the
@@ -152,8 +153,9 @@ def advance(
             if prefix.path.exists():
                 say(f"prefix: {_why_again(prefix)}, building it again")
             prefix.wipe()
-            if not anew and link_earlier(prefix, tools, say):
-                return BuildResult(prefix.path, ("link_earlier_prefix",))
+            done = () if anew else link_earlier(prefix, tools, say)
+            if done:
+                return BuildResult(prefix.path, done)
         due = [stage for stage in _STEPS if reached < stage <= goal]
         for stage in due:
             with prefix.reaching(stage):
@@ -197,13 +199,11 @@ def _create_prefix(prefix: Prefix, tools: PrefixTools, say: Say) -> None:
 
 def _pip_install_once(prefix: Prefix, tools: PrefixTools, say: Say) -> None:
     lock = prefix.lock
-    with _logged(tools.store.log_path(lock.digest, "pip_install"), say) as told:
-        if not lock.pip:
+    with logged(tools.store.log_path(lock.digest, PIP_LOG), say) as told:
+        if lock.pip:
+            install_pip(prefix, lock.pip, tools, told)
+        else:
             told("pip: the lock has no pip packages")
-            return
-        told(f"pip: installing {len(lock.pip)} packages in one command, hashes required")
-        request = install_request(prefix, lock.pip, tools.files, told)
-        told("command: " + tools.installer.install(request, told))
 
 
 def _seal_prefix(prefix: Prefix, tools: PrefixTools, say: Say) -> None:
@@ -251,14 +251,3 @@ _STEPS: dict[Stage, Callable[[Prefix, PrefixTools, Say], None]] = {
     Stage.INSTALLED: _pip_install_once,
     Stage.READY: _seal_prefix,
 }
-
-
-@contextmanager
-def _logged(path: Path, say: Say) -> Iterator[Say]:
-    """Yield a `say` that also keeps every line; the log is written when the block ends."""
-    lines: list[str] = []
-
-    try:
-        yield keeping(lines, say)
-    finally:
-        write_atomically(path, "\n".join(map(hidden, lines)) + "\n")

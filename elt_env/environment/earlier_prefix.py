@@ -1,212 +1,173 @@
-"""A prefix made of one that was sealed before, of the same lock, of whose files each is read.
+"""A prefix made of one that was sealed before, of whose files each is read.
 
-A cache has a note of a sealed prefix: its place, the hash of its list of files, and which of them
-name the place; before it lies a code (HMAC, RFC 2104), whose key is kept outside of the caches. The
-next prefix of that lock gets links to all others, and each is held against the list, in full. What
-names the place is written anew. Where one thing is not as it was sealed, nothing is taken: the
+The next prefix of a lock gets links to all files of the one before, and each is held against its
+sealed list, in full. What names the place is written anew. A lock with the same conda packages, of
+whose pip packages some are others, gets what both have in the same way, and one pip command
+installs what is new. Where one thing is not as it was sealed, or is unusual, nothing is taken: the
 prefix is built of its packages.
 """
 
 # Paths are strings here: there are tens of thousands of files.
-# ruff: noqa: PTH101, PTH102, PTH118, PTH123
+# ruff: noqa: PTH101, PTH102, PTH123
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from elt_env.environment import file_list
+from elt_env.environment import conda_history, file_list
+from elt_env.environment.added_packages import Added, added_packages
 from elt_env.environment.bytecode_cache import BytecodeCache, compiled_path
-from elt_env.environment.file_list import SealedFiles
-from elt_env.environment.named_place import is_plain, moved, recorded
-from elt_env.environment.prefix import FORMAT, Prefix, Stage
+from elt_env.environment.conda_meta import HISTORY
+from elt_env.environment.file_list import Listed
+from elt_env.environment.kept_files import ACTIVATED, UnfitError, kept_files
+from elt_env.environment.named_place import moved, recorded
+from elt_env.environment.pip_step import PIP_LOG, install_pip, logged
+from elt_env.environment.prefix import Prefix, Stage
+from elt_env.environment.prefix_content import require_installed_is_locked, unfit
 from elt_env.environment.prefix_tools import PrefixTools
-from elt_env.errors import StorageError
+from elt_env.environment.sealed_note import (
+    Groups,
+    Note,
+    identity,
+    joined,
+    keep_note,
+    note_of,
+    noted,
+)
+from elt_env.errors import IntegrityError, ProofError, ToolError
 from elt_env.machine.process import Say
-from elt_env.package.canonical import digest_of
-from elt_env.project.cache_home import sealed, unsealed
-from elt_env.python.bytecode import is_cached
-from elt_env.python.compilation import COMPILER
 from elt_env.runtime.cancelling import side_by_side
-from elt_env.runtime.files import sha256_of, write_atomically
 from elt_env.runtime.input_files import read_content, read_stored
-from elt_env.store.last_use import mark_used
 
 _AT_ONCE = 500
 """Files that a thread links and reads before it looks whether somebody has interrupted."""
 
-Groups = Mapping[int, Sequence[Sequence[str]]]
-"""By level of optimization the sources that were compiled, of which some are compiled together."""
 
-
-class _UnfitError(Exception):
-    """Something of the earlier prefix is not as it was sealed, or has no form for another place."""
-
-
-@dataclass(frozen=True)
-class _Note:
-    """A prefix that was sealed.
-
-    Attributes:
-        place: its directory.
-        listed: the sha256 of its list of files.
-        naming: the files that name the place.
-        recording: those that state a hash of these, or of bytecode of these.
-        groups: the sources with which some of these were compiled, by level.
-    """
-
-    place: str
-    listed: str
-    naming: Sequence[str]
-    recording: Sequence[str]
-    groups: Mapping[str, Sequence[Sequence[str]]]
-
-
-def note_sealed(prefix: Prefix, groups: Groups, tools: PrefixTools) -> None:
-    """Note a prefix that was sealed just now, so that the next one of its lock is made of it.
-
-    Args:
-        prefix: the prefix.
-        groups: what was compiled for it.
-        tools: those it was built with.
-    """
-    listed = file_list.kept_list(prefix.path)
-    secret = tools.project.caches.secret()
-    if listed is None or listed.attributes or not secret or not _is_fit(prefix):
-        return
-    own = _own_contents(prefix, listed)
-    place = os.fsencode(prefix.path)
-    naming = [path for path, content in own.items() if place in content]
-    note = _Note(
-        str(prefix.path),
-        sha256_of(file_list.list_path(prefix.path)),
-        naming,
-        [path for path in own if path.startswith("conda-meta/") or path.endswith("/RECORD")],
-        {str(level): taking for level, found in groups.items() if (taking := _with(naming, found))},
-    )
-    path = _path(prefix, tools)
-    with contextlib.suppress(StorageError):  # the next one is built of its packages
-        write_atomically(path, sealed(path.name, json.dumps(asdict(note)).encode(), secret))
-
-
-def _with(paths: Sequence[str], groups: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """Return the groups that have one of the paths."""
-    return [each for each in groups if not set(paths).isdisjoint(each)]
-
-
-def _own_contents(prefix: Prefix, listed: SealedFiles) -> dict[str, bytes]:
-    """Return what is in the files that are not links to a cache, but for bytecode.
-
-    What is the same in every prefix, installers link; where they cannot, this is every file.
-    """
-    places = {
-        path: os.path.join(prefix.path, path)
-        for path, what in listed.files.items()
-        if not what.startswith("-> ") and not is_cached(path)
-    }
-    return {
-        path: read_content(Path(place))
-        for path, place in places.items()
-        if os.lstat(place).st_nlink == 1
-    }
-
-
-def link_earlier(prefix: Prefix, tools: PrefixTools, say: Say) -> bool:
-    """Make a prefix, which is not there, of one that was sealed; return whether there is one.
+def link_earlier(prefix: Prefix, tools: PrefixTools, say: Say) -> tuple[str, ...]:
+    """Make a prefix, which is not there, of one that was sealed; return the steps, () without one.
 
     Raises:
+        NetworkError: what is new cannot be fetched.
         StorageError: the disk is full or not writable.
     """
-    note = _noted(prefix, tools)
+    note = noted(prefix, tools)
     if note is None:
-        return False
+        return ()
     say(f"prefix: linking {note.place}, which was sealed before, each file of which is read")
     try:
         with prefix.reaching(Stage.READY):
-            cache = BytecodeCache(tools.project.caches)
-            limit = tools.project.policy.tool_limit.total_seconds()
-            _Making(note, prefix).make(cache, limit, say)
-    except (_UnfitError, OSError, ValueError) as error:
+            making = _Making(note, prefix, tools, say)
+            making.make()
+    except (UnfitError, OSError, ValueError, IntegrityError, ProofError, ToolError) as error:
         say(f"prefix: it is built of its packages: {error}")
         prefix.wipe()
-        return False
-    return True
-
-
-def _noted(prefix: Prefix, tools: PrefixTools) -> _Note | None:
-    """Return the note of an earlier prefix of the lock that is still there."""
-    path = _path(prefix, tools)
-    try:
-        data = unsealed(path.name, read_stored(path), tools.project.caches.secret())
-    except OSError:
-        return None
-    if data is None or not _is_fit(prefix):
-        return None
-    note = _Note(**json.loads(data))
-    mark_used(path)
-    return note if Prefix(Path(note.place), prefix.lock).ready else None
-
-
-def _is_fit(prefix: Prefix) -> bool:
-    """Tell whether the place is written as it is, and nothing outside is a part of the prefix."""
-    place = os.fsencode(prefix.path)
-    return prefix.lock.interpreter is None and os.path.realpath(place) == place and is_plain(place)
-
-
-def _path(prefix: Prefix, tools: PrefixTools) -> Path:
-    """Return where the note of a lock's prefix is: by all that decides what it holds."""
-    lock = prefix.lock
-    installer = tools.project.environment(lock.target.environment).installer
-    name = digest_of([lock.digest, FORMAT, installer, sha256_of(COMPILER)]).removeprefix("sha256:")
-    return tools.project.caches.path / "sealed" / name
+        return ()
+    return ("link_earlier_prefix", *(["pip_install_once"] if making.new else []))
 
 
 class _Making:
     """A prefix that is made of an earlier one.
 
+    Attributes:
+        new: pip's packages that the earlier one does not have.
+
     Raises:
-        _UnfitError, OSError, ValueError: something is not as it was sealed.
+        UnfitError, OSError, ValueError: something is not as it was sealed.
     """
 
-    def __init__(self, note: _Note, prefix: Prefix) -> None:
-        self._note = note
-        self._prefix = prefix
+    def __init__(self, note: Note, prefix: Prefix, tools: PrefixTools, say: Say) -> None:
+        self._note, self._prefix, self._tools, self._say = note, prefix, tools, say
+        self._cache = BytecodeCache(tools.project.caches)
+        self._limit = tools.project.policy.tool_limit.total_seconds()
         self._root = str(prefix.path)
         data = read_stored(file_list.list_path(Path(note.place)))
         listed = file_list.parse_list(data)
         if listed is None or hashlib.sha256(data).hexdigest() != note.listed:
-            raise _UnfitError("the list of its files was changed")
+            raise UnfitError("the list of its files was changed")
         self._listed = listed
-        self._files = dict(listed.files)
         self._stats: dict[str, str] = {}
         self._changed: dict[str, tuple[str, int]] = {}
+        wanted = {each.name: identity(each) for each in prefix.lock.pip}
+        self._gone = {name for name, what in note.packages.items() if wanted.get(name) != what}
+        self.new = [
+            each for each in prefix.lock.pip if note.packages.get(each.name) != wanted[each.name]
+        ]
 
-    def make(self, cache: BytecodeCache, limit: float, say: Say) -> None:
-        """Make it, with its list of files; what is to be compiled has `limit` seconds."""
-        groups = {int(level): each for level, each in self._note.groups.items()}
-        compiled = self._compiled(groups)
+    def make(self) -> None:
+        """Make it, with its list of files and a note of it."""
         own = {each: self._read(each) for each in (*self._note.naming, *self._note.recording)}
+        self._files = self._kept(own)
+        note = self._note.within(self._files)
+        groups = {int(level): each for level, each in note.groups.items()}
+        compiled = self._compiled(groups)
         self._make_directories()
-        written = own.keys() | compiled
-        linked = [path for path in self._listed.files if path not in written]
+        written = {*note.naming, *note.recording, *compiled}
+        linked = [path for path in self._files if path not in written]
         parts = [linked[start : start + _AT_ONCE] for start in range(0, len(linked), _AT_ONCE)]
         side_by_side(self._link, parts, os.cpu_count() or 1)
-        for path in self._note.naming:
+        for path in note.naming:
             own[path] = self._moved(own[path])
             self._write(path, own[path])
-        for level, each in groups.items():
-            cache.compile(each, level, self._prefix, limit, say)
+        self._compile(groups)
         for path in compiled:
             self._note_changed(path)
-        for path in self._note.recording:
+        own[HISTORY] = conda_history.render(self._prefix.lock, self._prefix.lock.locked_at).encode()
+        for path in note.recording:
             self._write(path, recorded(own[path], self._changed))
+        added = self._add() if self._gone or self.new else None
         self._set_modes()
         sealed_files = replace(self._listed, files=self._files, stats=self._stats)
         file_list.write_list(self._prefix.path, sealed_files)
+        if added is not None:
+            mine = note_of(self._prefix, added.files, added.groups)
+            keep_note(joined(note, mine), self._prefix, self._tools)
+
+    def _kept(self, own: Mapping[str, bytes]) -> Listed:
+        """Return what both have of the files of the earlier one."""
+        files = dict(self._listed.files)
+        if not self._gone and not self.new:
+            return files
+        if any(each.startswith(ACTIVATED) for each in files):
+            raise UnfitError("what activation sets may rest on its packages")
+        records = {each: own[each] for each in self._note.recording}
+        site = self._prefix.site_packages.relative_to(self._prefix.path).as_posix()
+        packages = {each: each not in self._gone for each in self._note.packages}
+        kept = kept_files(files.keys(), records, site, packages)
+        above = {f"{each}/" for each in _above(files)}
+        if not above >= (self._listed.directories or {}).keys():
+            raise UnfitError("it has directories without files")
+        left = {f"{each}/" for each in _above(kept)}
+        directories = {
+            path: mode for path, mode in (self._listed.directories or {}).items() if path in left
+        }
+        self._listed = replace(self._listed, directories=directories)
+        return {path: what for path, what in files.items() if path in kept}
+
+    def _add(self) -> Added:
+        """Install what the earlier one does not have, and verify the whole."""
+        prefix, lock = self._prefix, self._prefix.lock
+        with logged(self._tools.store.log_path(lock.digest, PIP_LOG), self._say) as told:
+            both = len(lock.pip) - len(self.new)
+            told(f"pip: {both} packages are linked from {self._note.place}, of the same files")
+            if self.new:
+                install_pip(prefix, self.new, self._tools, told, self._files.keys())
+        require_installed_is_locked(prefix)
+        faults = self._tools.installer.inconsistencies(prefix.path, self._say)
+        if faults:
+            raise unfit(prefix, faults)
+        added = added_packages(prefix, self.new, self._files.keys(), self._compile)
+        self._files = dict(sorted((self._files | added.files).items()))
+        self._stats |= added.stats
+        directories = added.directories | (self._listed.directories or {})
+        self._listed = replace(self._listed, directories=directories)
+        return added
+
+    def _compile(self, groups: Groups) -> None:
+        for level, each in groups.items():
+            self._cache.compile(each, level, self._prefix, self._limit, self._say)
 
     def _compiled(self, groups: Groups) -> set[str]:
         """Return the bytecode of sources, as far as there is some."""
@@ -226,7 +187,7 @@ class _Making:
         """Return the content of a file of the earlier prefix."""
         content = read_content(Path(self._note.place, path))
         if hashlib.sha256(content).hexdigest() != self._listed.files[path].partition(" ")[2]:
-            raise _UnfitError(f"{path} of {self._note.place} was changed")
+            raise UnfitError(f"{path} of {self._note.place} was changed")
         return content
 
     def _make_directories(self) -> None:
@@ -246,13 +207,13 @@ class _Making:
             os.link(f"{self._note.place}/{path}", place, follow_symlinks=False)
             what, self._stats[path], more = file_list.read_once(place)
             if more or what != self._files[path]:
-                raise _UnfitError(f"{path} of {self._note.place} was changed")
+                raise UnfitError(f"{path} of {self._note.place} was changed")
 
     def _moved(self, content: bytes) -> bytes:
         old, new = self._note.place, self._root
         found = moved(content, os.fsencode(old), os.fsencode(new))
         if found is None:
-            raise _UnfitError(f"{old} has programs that have no room for the path {new}")
+            raise UnfitError(f"{old} has programs that have no room for the path {new}")
         return found
 
     def _write(self, path: str, content: bytes) -> None:
@@ -267,3 +228,14 @@ class _Making:
         self._files[path], self._stats[path], _ = file_list.read_once(self._place(path))
         before, now = (each[path].partition(" ")[2] for each in (self._listed.files, self._files))
         self._changed[before] = now, int(self._stats[path].partition(" ")[0])
+
+
+def _above(paths: Iterable[str]) -> set[str]:
+    """Return every directory that one of the paths lies in, with those above it."""
+    found: set[str] = set()
+    for path in paths:
+        directory = path.rpartition("/")[0]
+        while directory and directory not in found:
+            found.add(directory)
+            directory = directory.rpartition("/")[0]
+    return found

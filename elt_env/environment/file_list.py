@@ -52,7 +52,7 @@ def list_path(prefix: Path) -> Path:
 
 def list_prefix(prefix: Path, hash_of: HashOf = sha256_of) -> SealedFiles:
     """Return what every file, link and directory below `prefix` is now, but for its marker."""
-    root, paths = os.fspath(prefix), _paths(prefix)
+    root, paths = os.fspath(prefix), paths_below(prefix)
     files, stats = {}, {}
     for path in paths:
         if not path.endswith("/"):
@@ -61,7 +61,7 @@ def list_prefix(prefix: Path, hash_of: HashOf = sha256_of) -> SealedFiles:
             found = os.lstat(place)
             stats[path] = stats_of(found)
             files[path] = described(place, found, hash_of)
-    return SealedFiles(files, stats, _directories(root, paths), _attributes(root, paths))
+    return SealedFiles(files, stats, directories_of(root, paths), _attributes(root, paths))
 
 
 def compare(prefix: Path, sealed: SealedFiles, *, quickly: bool = False) -> tuple[Damage, ...]:
@@ -157,7 +157,7 @@ def _is_edited(each: Damage, root: str, sealed: SealedFiles) -> bool:
     return inode == str(os.lstat(os.path.join(root, each.path)).st_ino)
 
 
-def _directories(root: str, paths: Sequence[str]) -> Listed:
+def directories_of(root: str, paths: Sequence[str]) -> Listed:
     """Return `755 /` of every directory but those of bytecode, which are derived."""
     return {
         path: f"{stat.S_IMODE(os.lstat(os.path.join(root, path)).st_mode):o} /"
@@ -271,7 +271,7 @@ def _varies(path: str) -> bool:
     return is_cached(path) or path.startswith("conda-meta/") or path.endswith(".dist-info/RECORD")
 
 
-def _paths(prefix: Path) -> list[str]:
+def paths_below(prefix: Path) -> list[str]:
     """Return the path below `prefix` of all but its marker, sorted; of a directory with a slash."""
     return sorted(_walk(os.fspath(prefix)))
 

@@ -163,14 +163,7 @@ class Prefix:
         return found is not None and self._is_at(found[1]) and found[1] != str(self.path)
 
     def _marked(self) -> tuple[Stage, str] | None:
-        """Return the stage and the place that the marker names, where it is this lock's."""
-        try:
-            content = json.loads(read_stored_text(self.path / MARKER))
-            stage, place = Stage[content["stage"]], str(content["place"])
-            mine = (content["digest"], content["format"]) == (self.lock.digest, FORMAT)
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return (stage, place) if mine else None
+        return marked(self.path, self.lock.digest)
 
     def _is_at(self, place: str) -> bool:
         """Tell whether a path leads to this directory, be it through links."""
@@ -278,6 +271,17 @@ class Prefix:
             mine = [_distribution(each) for each in infos]
             brought |= {e.info for e in mine if _is_egg(e) and _has_dist_info(e.name, mine)}
         return brought
+
+
+def marked(path: Path, digest: str) -> tuple[Stage, str] | None:
+    """Return the stage and the place that the marker of a prefix names, where it is of a lock."""
+    try:
+        content = json.loads(read_stored_text(path / MARKER))
+        stage, place = Stage[content["stage"]], str(content["place"])
+        same = (content["digest"], content["format"]) == (digest, FORMAT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (stage, place) if same else None
 
 
 def _is_egg(distribution: Distribution) -> bool:

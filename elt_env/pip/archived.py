@@ -49,12 +49,16 @@ if __name__ == "__main__":
 
 def files_in(prefix: Path) -> set[str]:
     """Return the path below `prefix` of every file and link."""
-    start = len(os.fspath(prefix)) + 1
-    return {
-        f"{directory}/{name}"[start:]
-        for directory, directories, names in os.walk(prefix)
-        for name in (*names, *(each for each in directories if _is_link(directory, each)))
-    }
+    return set(_files_below(os.fspath(prefix), ""))
+
+
+def _files_below(root: str, below: str) -> Iterator[str]:
+    with os.scandir(f"{root}/{below}") as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(root, f"{below}{entry.name}/")
+            else:
+                yield f"{below}{entry.name}"
 
 
 def forged(request: InstallRequest, before: Collection[str]) -> dict[str, list[str]]:
@@ -222,10 +226,6 @@ def _launchers(archive: zipfile.ZipFile, info: str) -> Iterator[tuple[str, bytes
 def wheel_name(wheel: Path) -> str:
     """Return the normalized name of the distribution in a wheel, by its file name."""
     return normalize(wheel.name.partition("-")[0])
-
-
-def _is_link(directory: str, name: str) -> bool:
-    return os.path.islink(f"{directory}/{name}")  # noqa: PTH114  # tens of thousands
 
 
 def _encoded(content: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from elt_env.environment.build import ensure_prefix
+from elt_env.environment.build import changed_since_sealed, ensure_prefix
 from elt_env.environment.prefix import Prefix
 from elt_env.lockfile.document import Lock
+from elt_env.runtime.files import remove
 from elt_env.tools import Tools
 from tests.support.builder import Builder
 from tests.support.sample import Sample, run_in, silent
@@ -27,6 +29,7 @@ _POINTS = [
     ("command:", signal.SIGINT),
     ("is sealed", signal.SIGKILL),
 ]
+_POINTS_OF_LINKING = ["was sealed before", "are linked from", "pip: installing", "command:"]
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,7 @@ def test_the_next_call_repairs_it_and_the_previous_prefix_works(  # noqa: PLR091
     toolbox = sample.toolbox(project)
     prefix = Prefix(toolbox.store.prefix_path(sample_lock), sample_lock)
     prefix.wipe()
+    remove(toolbox.project.caches.path / "sealed")  # it is not made of the previous one
     before = toolbox.store.prefix_path(previous)
 
     with building(sample, sample_lock, project, halt_after=point) as builder:
@@ -103,6 +107,23 @@ def test_the_next_call_repairs_it_and_the_previous_prefix_works(  # noqa: PLR091
     require_repaired(sample_lock, toolbox)
     assert ensure_prefix(previous, toolbox, silent).steps == ()
     assert run_in(before, "tally").stdout == f"tally in {before}\n"
+
+
+@pytest.mark.parametrize("point", _POINTS_OF_LINKING)
+def test_so_it_does_where_it_is_made_of_the_previous_one(
+    point: str, sample: Sample, sample_lock: Lock, previous: Lock
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="elt-env-") as name:  # a long place is not linked
+        root = Path(name).resolve()
+        toolbox = sample.toolbox(root)
+        before = Prefix(sample.build(root, previous).path, previous)
+        with building(sample, sample_lock, root, halt_after=point) as builder:
+            builder.wait_until_halted()
+            builder.end_with(signal.SIGKILL)
+            assert not builder.tools
+        assert not Prefix(toolbox.store.prefix_path(sample_lock), sample_lock).ready
+        require_repaired(sample_lock, toolbox)
+        assert changed_since_sealed(before) == ()
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.2])

@@ -165,13 +165,13 @@ def _lose_the_list(_: Tools, prefix: Prefix) -> None:
     list_path(prefix.path).unlink()
 
 
-_MODULE = "lib/*/site-packages/alpha/__init__.py"
-_BYTECODE = "lib/*/site-packages/alpha/__pycache__/__init__.*.pyc"
+_MODULE = "lib/*/site-packages/beta/__init__.py"
+_BYTECODE = "lib/*/site-packages/beta/__pycache__/__init__.*.pyc"
 _FAULTS: dict[str, Callable[[Tools, Prefix], None]] = {
     "module": _in(_MODULE, _edit),
     "bytecode": _in(_BYTECODE, _edit),
     "script": _in("bin/*", _edit),
-    "record": _in("lib/*/site-packages/alpha-*/RECORD", _edit),
+    "record": _in("lib/*/site-packages/beta-*/RECORD", _edit),
     "conda's record": _in("conda-meta/*.json", _edit),
     "gone": _in(_MODULE, Path.unlink),
     "mode": _in(_MODULE, _other_mode),
@@ -189,6 +189,27 @@ _FAULTS: dict[str, Callable[[Tools, Prefix], None]] = {
         )
     },
 }
+
+
+_IN_ITS_FILES = ("module", "bytecode", "script", "record", "conda's record", "mode", "attribute")
+
+
+@pytest.mark.parametrize("fault", [_FAULTS[each] for each in _IN_ITS_FILES], ids=_IN_ITS_FILES)
+def test_and_so_is_one_of_other_packages(
+    first: tuple[Tools, Prefix], sample_lock: Lock, fault: Callable[[Tools, Prefix], None]
+) -> None:
+    tools, one = first
+    lock = replace(
+        sample_lock, packages=tuple(e for e in sample_lock.packages if e.name != "alpha")
+    )
+    before = _same_everywhere(one)
+    fault(tools, one)
+
+    two, steps, _ = _prefix(lock, tools, "two")
+
+    assert _MADE not in steps
+    found = _same_everywhere(two)
+    assert found == {path: what for path, what in before.items() if path in found}
 
 
 @pytest.mark.parametrize("fault", _FAULTS.values(), ids=_FAULTS)
