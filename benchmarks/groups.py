@@ -33,7 +33,13 @@ from tests.support.wheels import make_wheel
 
 _PYTHON = [sys.executable, "-W", "ignore"]
 _STARTS = 100
-_TRIVIAL = "import dagster as dg\n@dg.op\ndef nothing(): pass\n@dg.job\ndef trivial(): nothing()\n"
+_TRIVIAL = """\
+import dagster as dg
+@dg.op
+def nothing(): pass
+@dg.job(executor_def=dg.in_process_executor)
+def trivial(): nothing()
+"""
 
 
 @dataclass(frozen=True)

@@ -108,11 +108,9 @@ def _apart(error: BaseException, name: str) -> str:
             tree = ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
         return ""
-    if any(
-        isinstance(each, ast.Raise) and "ImportError" in ast.dump(each) for each in tree.body[1:]
-    ):
-        return "is nothing to import, as it says"
     said = _said_by(error, tops[-1], tree) if tops[-1] is frames[-1] else ""
+    if not said and any(map(_refuses, tree.body[1:])):
+        return "is nothing to import, as it says"
     return "is a program" if not said and _is_program(error, tree) else said
 
 
@@ -143,6 +141,10 @@ def _said_by(error: BaseException, line: traceback.FrameSummary, tree: ast.Modul
     if any(n.lineno <= (line.lineno or 0) <= (n.end_lineno or 0) for n in raised):
         return "is no more" if _GONE.search(str(error)) else ""
     return "is a template" if isinstance(error, NameError) and "{{" in (line.line or "") else ""
+
+
+def _refuses(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Raise) and "ImportError" in ast.dump(statement)
 
 
 def _is_program(error: BaseException, tree: ast.Module) -> bool:

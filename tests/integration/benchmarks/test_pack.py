@@ -38,7 +38,7 @@ def test_prefixes_and_images_are_made_beside_those_of_others(
 
     figures = tmp_path / "figures.json"
     place = str(tmp_path / "project")
-    groups = ("--only=build", "--only=cold", "--only=disk", "--only=watch")
+    groups = ("--only=build", "--only=image", "--only=cold", "--only=disk", "--only=watch")
     assert main([place, "--rounds=1", *groups, "--json", str(figures)]) == 0
 
     output = capsys.readouterr().out
