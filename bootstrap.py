@@ -48,7 +48,7 @@ LOADED = (
     "dagster_webserver.cli, elt_env.cli.lock, elt_env.defs.warehouse, elt_env.defs.project",
     "rattler, httpx, cyclonedx.model, dbt.cli.main, dbt.adapters.duckdb",
 )
-"""What the programs in use load, of one each; what is compiled, a tenth of what is installed."""
+"""What the programs in use load, of one each; what is compiled, a fourth of what is installed."""
 
 WITH_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 
