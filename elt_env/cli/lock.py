@@ -11,7 +11,7 @@ from elt_env.cli.targets import open_target
 from elt_env.errors import PolicyError
 from elt_env.lock import make as locking
 from elt_env.lock.diff_render import body, headline
-from elt_env.lock.from_file import LockedFile, lock_file
+from elt_env.lock.from_file import Candidate, LockedFile, candidates_of, lock_file
 from elt_env.lock.platforms import lock_others
 from elt_env.machine.process import Say
 from elt_env.project.settings import open_project
@@ -81,14 +81,21 @@ def relock(name: str, packages: tuple[str, ...], accepted: tuple[str, ...]) -> N
 def locked_as(name: str, python: str | None, called: str | None, say: Say) -> LockedFile[Tools]:
     """Lock what a person named, a target or a file; others are told of a new lock."""
     if is_file(name):
-        project = open_project(with_policy=False)
-        found = lock_file(Path(name), project, open_tools, say, python=python, name=called)
+        found = lock_file(file_candidates(name, python, called, say), say)
     else:
         refuse_options(name, python, called)
         target, tools = open_target(name, foreign=True)
         found = LockedFile(target, tools, locking.lock(target, tools, say))
     _tell_others(found, say)
     return found
+
+
+def file_candidates(
+    name: str, python: str | None, called: str | None, say: Say
+) -> tuple[Candidate[Tools], ...]:
+    """Return what a file may become, with a policy or without."""
+    project = open_project(with_policy=False)
+    return candidates_of(Path(name), project, open_tools, say, python=python, name=called)
 
 
 def refuse_options(name: str, python: str | None, called: str | None) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from elt_env.cli.lock import NAME, PYTHON, TARGET_OR_FILE, refuse_options
+from elt_env.cli.lock import NAME, PYTHON, TARGET_OR_FILE, file_candidates, refuse_options
 from elt_env.cli.progress import teller
 from elt_env.cli.targets import open_target
 from elt_env.environment.locked_files import newest_for_builds
 from elt_env.errors import InputError
-from elt_env.lock.from_file import Candidate, candidates_of, first_answer
+from elt_env.lock.from_file import Candidate, first_answer
 from elt_env.lock.wheelless import without_wheel
 from elt_env.lockfile.document import Package
 from elt_env.machine.indexes import wheelhouse_of
@@ -26,7 +26,6 @@ from elt_env.pip import ResolveRequest
 from elt_env.pip.direct_wheels import unpack_source
 from elt_env.pip.locked_build import BuildTools, WheelBuild
 from elt_env.pip.wheelhouse import Wheelhouse
-from elt_env.project.settings import open_project
 from elt_env.project.spec_paths import is_file, typed_for
 from elt_env.python.interpreters import find_for_venv
 from elt_env.runtime.files import sha256_of, writing
@@ -104,8 +103,7 @@ def _candidates(
 ) -> tuple[Candidate[Tools], ...]:
     """Return what a person named, a target or a file, with the Pythons to try."""
     if is_file(name):
-        project = open_project(with_policy=False)
-        return candidates_of(Path(name), project, open_tools, say, python=python, name=called)
+        return file_candidates(name, python, called, say)
     refuse_options(name, python, called)
     return (Candidate(*open_target(name)),)
 

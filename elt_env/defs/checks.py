@@ -3,7 +3,6 @@
 import contextlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import dagster as dg
@@ -90,7 +89,11 @@ def checks_op(
                     at.have_image(lock)
                 else:
                     build.ensure_prefix(lock, at.tools, at.say)
-                with at.preparing_base(lock) if _packs_next(context, at) else nullcontext():
+                with (
+                    at.preparing_base(lock)
+                    if _packs_next(context, at)
+                    else contextlib.nullcontext()
+                ):
                     yield from _results(context, lock, at.tools, make_prover)
         else:
             yield from _results_of_all_built(context, project, environment, make_prover)

@@ -1,14 +1,14 @@
-"""What pip installed into a prefix besides what was in it."""
+"""The files that pip installed into a prefix besides those that were in it."""
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from elt_env.environment.file_list import Listed, directories_of, paths_below, read_once
+from elt_env.environment.installed_files import as_recorded, recorded_sha256
 from elt_env.environment.kept_files import ACTIVATED, UnfitError
 from elt_env.environment.prefix import Distribution, Prefix
 from elt_env.environment.sealed_note import Groups
@@ -99,11 +99,4 @@ def _require_recorded(new: Collection[str], stated: Collection[str], recorded: i
 
 def _is_stated(what: str, stated: str) -> bool:
     """Tell whether a file is what a RECORD states; it states nothing of itself."""
-    algorithm, _, value = stated.partition("=")
-    if not stated:
-        return True
-    return algorithm == "sha256" and what.partition(" ")[2] == _hex(value)
-
-
-def _hex(value: str) -> str:
-    return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
+    return not stated or recorded_sha256(stated) == as_recorded(what.partition(" ")[2])

@@ -184,16 +184,18 @@ def _recorded(site: Path, owner: Distribution) -> Iterator[tuple[str, str | None
     """
     for file, stated, _ in owner.rows:
         if not is_cached(file):
-            algorithm, _, value = stated.partition("=")
-            is_known = algorithm.lower() == "sha256" and value
-            yield _joined(os.fspath(site), file), _encoded(value) if is_known else None
+            yield _joined(os.fspath(site), file), recorded_sha256(stated)
 
 
-def _encoded(stated: str) -> str:
-    """Return a sha256 as RECORD is to write it; some build backends write it in hex, or padded."""
-    if _HEX.fullmatch(stated):
-        return _as_record(bytes.fromhex(stated))
-    return stated.rstrip("=")
+def recorded_sha256(stated: str) -> str | None:
+    """Return the sha256 of a row of RECORD, as in `sha256=…`, as it is to be written there.
+
+    Some build backends write it in hex, or padded. None stands for no hash, or another one.
+    """
+    algorithm, _, value = stated.partition("=")
+    if algorithm.lower() != "sha256" or not value:
+        return None
+    return as_recorded(value) if _HEX.fullmatch(value) else value.rstrip("=")
 
 
 def _joined(site: str, path: str) -> str:
@@ -202,8 +204,9 @@ def _joined(site: str, path: str) -> str:
 
 def recorded_hash(path: str | Path, hash_of: HashOf = sha256_of) -> str:
     """Return the sha256 of a file's content as RECORD writes it."""
-    return _as_record(bytes.fromhex(hash_of(path)))
+    return as_recorded(hash_of(path))
 
 
-def _as_record(digest: bytes) -> str:
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+def as_recorded(sha256: str) -> str:
+    """Return a sha256 in hex as RECORD writes it."""
+    return base64.urlsafe_b64encode(bytes.fromhex(sha256)).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""Which files of a sealed prefix another one has, of whose pip packages some are other ones.
+"""The files of a sealed prefix that another one has, of whose pip packages some are other ones.
 
 Each file is of a package that both have, or of one that is gone, and never of both: else the
 installers decided what is there, and decide again.

@@ -47,6 +47,7 @@ class ImportResult:
         missing: the module that the import did not find, where that is why it failed.
         hidden: whether the standard library has a module of the name that is above it.
         apart: why it is nothing to import, as `is a program`; "" where it may be.
+        before: the submodule, there and not imported, that it takes for an attribute; or "".
     """
 
     module: str
@@ -55,6 +56,7 @@ class ImportResult:
     missing: str | None = None
     hidden: bool = False
     apart: str = ""
+    before: str = ""
 
 
 def modules_by_distribution(prefix: Prefix) -> dict[str, tuple[str, ...]]:

@@ -64,29 +64,16 @@ class LockedFile(Generic[AnyTools]):
     locked: Locked
 
 
-def lock_file(  # noqa: PLR0913  # one keyword for each part of a target
-    file: Path,
-    project: Project,
-    open_tools: Callable[[Project, str], AnyTools],
-    say: Say,
-    *,
-    python: str | None = None,
-    name: str | None = None,
-) -> LockedFile[AnyTools]:
+def lock_file(candidates: Sequence[Candidate[AnyTools]], say: Say) -> LockedFile[AnyTools]:
     """Lock the environment of a spec, and remember it in the store where no policy lists it.
 
     Args:
-        file: as for `candidates_of`, as is the rest.
-        project: whose policy and store are used.
-        open_tools: returns the tools of an environment of a project.
+        candidates: what that may be, as of `candidates_of`.
         say: told of progress.
-        python: the Python minor.
-        name: what the environment is called.
 
     Raises:
-        EltEnvError: as `candidates_of` and `elt_env.lock.make.lock`.
+        EltEnvError: as `elt_env.lock.make.lock`.
     """
-    candidates = candidates_of(file, project, open_tools, say, python=python, name=name)
     found, locked = first_answer(candidates, lambda each: lock(each.target, each.tools, say), say)
     wanted, project = found.target.environment, found.tools.project
     if wanted not in project.policy.environments:

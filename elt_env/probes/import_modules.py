@@ -42,7 +42,7 @@ def main() -> None:
     deadline = moment[0] if moment else float("inf")
     sys.argv = ["import_modules"]
     warnings.simplefilter("ignore")
-    broken: "dict[str, tuple[str | None, str | None, str]]" = {}  # noqa: UP037  # any Python runs it
+    broken: "dict[str, dict[str, str | None]]" = {}  # noqa: UP037  # any Python runs it
     left = 0
     for line in names:
         name = line.lstrip("?")
@@ -55,13 +55,12 @@ def main() -> None:
         faulthandler.dump_traceback_later(patience, exit=True, file=2)
         start = time.perf_counter()
         top = name.partition(".")[0]
-        fault, missing, apart = (name != line and broken.get(top)) or _import(name)
-        if fault and top not in sys.modules:
-            broken[top] = fault, missing, apart
+        found = (name != line and broken.get(top)) or _import(name)
+        if found["fault"] and top not in sys.modules:
+            broken[top] = found
         seconds = round(time.perf_counter() - start, 3)
-        answer = {"module": name, "fault": fault, "seconds": seconds, "missing": missing}
-        answer["hidden"] = bool(fault) and _is_hidden(name)
-        answer["apart"] = apart
+        answer = dict(found, module=name, seconds=seconds)
+        answer["hidden"] = bool(found["fault"]) and _is_hidden(name)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
     faulthandler.cancel_dump_traceback_later()
@@ -72,8 +71,8 @@ def main() -> None:
     os._exit(0)
 
 
-def _import(name: str) -> "tuple[str | None, str | None, str]":
-    """Import one; return the exception in one line, the module that it wants, and `_apart`."""
+def _import(name: str) -> "dict[str, str | None]":
+    """Import one; return the exception in one line, and what there is to say of it."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             module, _, attribute = name.partition(":")
@@ -83,9 +82,10 @@ def _import(name: str) -> "tuple[str | None, str | None, str]":
     except BaseException as error:  # noqa: BLE001  # a module may raise anything, SystemExit too
         text = str(error).strip().split("\n")[0] or _line(error)
         told = "%s: %s" % (type(error).__name__, text)  # noqa: UP031  # any Python runs it
-        apart = _wanted(error) or _apart(error, name.partition(":")[0])
-        return told, _missing(error), apart
-    return None, None, ""
+        before = _lacked(error)
+        apart = "" if before else _apart(error, name.partition(":")[0])
+        return {"fault": told, "missing": _missing(error), "apart": apart, "before": before}
+    return {"fault": None}
 
 
 def _apart(error: BaseException, name: str) -> str:
@@ -94,6 +94,13 @@ def _apart(error: BaseException, name: str) -> str:
     A program wants a variable or arguments of whoever runs it, a template names to put in. What is
     no more says so whatever is installed.
     """
+    if any(isinstance(each, (ConnectionError, socket.gaierror)) for each in _chain(error)):
+        return "wants the network"
+    return _apart_by_source(error, name)
+
+
+def _apart_by_source(error: BaseException, name: str) -> str:
+    """Return the same as far as the source of the module tells."""
     frames = traceback.extract_tb(error.__traceback__)
     if frames and isinstance(error, KeyError):
         last = frames[-1]
@@ -112,15 +119,6 @@ def _apart(error: BaseException, name: str) -> str:
     if not said and any(map(_refuses, tree.body[1:])):
         return "is nothing to import, as it says"
     return "is a program" if not said and _is_program(error, tree) else said
-
-
-def _wanted(error: BaseException) -> str:
-    """Return what a module wants that is no distribution, as `wants the network`; or ""."""
-    lacked = _lacked(error)
-    if lacked:
-        return "wants %s to be imported before it" % lacked  # noqa: UP031  # any Python runs it
-    offline = any(isinstance(each, (ConnectionError, socket.gaierror)) for each in _chain(error))
-    return "wants the network" if offline else ""
 
 
 def _lacked(error: BaseException) -> str:

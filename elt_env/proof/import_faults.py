@@ -31,7 +31,6 @@ _PLATFORM = re.compile(r"^AssertionError: assert (sys\.platform|os\.name)\b")
 _OF_THE_MACHINE = re.compile(
     r"cannot open shared object file|version [`'][\w.]+' not found \(required by"
 )
-_BEFORE = re.compile(r"^wants (?P<module>[\w.]+) to be imported before it$")
 _PROGRAM = re.compile(
     r"^(SystemExit:|FileNotFoundError: .*No such file or directory: '(?!/)"
     r"|AttributeError: module 'alembic\.context' has no attribute)"  # Alembic runs its env.py
@@ -55,6 +54,7 @@ class ImportFault:
             distribution may do without it.
         hidden: whether the standard library has a module of the name that is above it.
         apart: why it is nothing to import, as `is a program`; "" where it may be.
+        before: the submodule, there and not imported, that it takes for an attribute; or "".
     """
 
     module: str
@@ -63,12 +63,7 @@ class ImportFault:
     below: bool = False
     hidden: bool = False
     apart: str = ""
-
-    @property
-    def wants_before(self) -> str:
-        """The submodule that it takes for an attribute of what is above, or ""."""
-        found = _BEFORE.match(self.apart)
-        return found["module"] if found else ""
+    before: str = ""
 
     @property
     def wants_of_machine(self) -> bool:
@@ -172,7 +167,7 @@ def _excuse_below(fault: ImportFault, found: str | None, around: Surroundings) -
         return Excuse(f"wants {lacked}, which its own distribution lacks")
     if _NO_MODULE.search(fault.text):
         return Excuse("is a library and no module")
-    apart = "" if fault.wants_before else fault.apart  # its own distribution tells of that
+    apart = fault.apart
     if not apart and _PROGRAM.search(fault.text):
         apart = "is a program"
     if not apart and _TO_INSTALL.search(fault.text):

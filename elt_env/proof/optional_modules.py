@@ -1,4 +1,4 @@
-"""How the modules of a distribution import each other: always, under a condition, after another."""
+"""The imports among the modules of a distribution: always, under a condition, after another."""
 
 from __future__ import annotations
 

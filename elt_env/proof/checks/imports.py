@@ -195,8 +195,15 @@ class _Judge:
             extras=extras - locked,
             required=needed_always(requires, self.prefix.lock.python.version),
         )
-        text, missing = result.fault or "", result.missing
-        fault = ImportFault(result.module, text, missing, below, result.hidden, result.apart)
+        fault = ImportFault(
+            result.module,
+            result.fault or "",
+            result.missing,
+            below,
+            result.hidden,
+            result.apart,
+            result.before,
+        )
         found = self._allowed(result.module) or excuse(fault, around)
         own = self._distributions.get(owner)
         if found or not below or own is None:
@@ -211,9 +218,9 @@ def _excuse_by(
     imports: OwnImports, fault: ImportFault, failed: Collection[str], owner: str
 ) -> Excuse | None:
     """Return why a module may fail by what the others of its distribution do with it."""
-    before = fault.wants_before
-    if before:
-        return Excuse(fault.apart) if imports.comes_after(fault.module, before) else None
+    if fault.before:
+        found = Excuse(f"wants {fault.before} to be imported before it")
+        return found if imports.comes_after(fault.module, fault.before) else None
     wants = fault.missing or ("a library of the machine" if fault.wants_of_machine else "")
     if wants and imports.is_optional(fault.module, failed):
         return Excuse(f"wants {wants}, which {owner} does without here", wants)

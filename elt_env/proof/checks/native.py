@@ -22,8 +22,8 @@ from elt_env.proof.optional_modules import OwnImports
 from elt_env.python.wheel_tags import tags_of, wheel_tags
 from elt_env.runtime.input_files import read_stored_text
 
-# The name of an extension module says for which interpreter: PEP 3149; `.abi3` since PEP 384.
 _PLAIN = re.compile(r"[^.]+\.so")
+# The name of an extension module says for which interpreter: PEP 3149; `.abi3` since PEP 384.
 _EXTENSION = re.compile(r"(?P<stem>[^.]+)\.(?P<abi>(?:cpython|pypy|graalpy)[^.]*|abi3)\.so")
 
 
@@ -201,27 +201,22 @@ def native_libraries(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
 
 def _optional(missing: Collection[tuple[Path, str]], prefix: Prefix) -> set[tuple[Path, str]]:
     """Return what is missing that a package did not bring and that it does without."""
-    site = Path(os.path.realpath(prefix.site_packages))
-    wanted = {path.relative_to(site).as_posix() for path, _ in missing if path.is_relative_to(site)}
+    site = os.path.realpath(prefix.site_packages)
+    places = {os.path.relpath(path, site): path for path, _ in missing}
     found: set[tuple[Path, str]] = set()
-    for each in prefix.distributions() if wanted else ():
+    for each in prefix.distributions() if places else ():
         files = each.files
-        if wanted.isdisjoint(files):
-            continue
-        brought = {PurePosixPath(file).name for file in files}
-        own = OwnImports(files, site)
-        found |= {
-            (path, name)
-            for path, name in missing
-            if path.is_relative_to(site)
-            and path.relative_to(site).as_posix() in files
-            and name not in brought
-            and own.is_optional(_module(path.relative_to(site)))
+        own = OwnImports(files, Path(site))
+        without = {
+            places[file] for file in files if file in places and own.is_optional(_module(file))
         }
+        brought = {PurePosixPath(file).name for file in files} if without else ()
+        found |= {(path, name) for path, name in missing if path in without and name not in brought}
     return found
 
 
-def _module(path: Path) -> str:
+def _module(file: str) -> str:
+    path = PurePosixPath(file)
     return ".".join((*path.parent.parts, path.name.split(".")[0]))
 
 
