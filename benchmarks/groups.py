@@ -14,6 +14,7 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from benchmarks import lock as locking
+from benchmarks.daemon import Watched
 from benchmarks.growth import project_of, project_with
 from benchmarks.history import Warehouse
 from benchmarks.index_server import serving
@@ -29,6 +30,8 @@ from elt_env.proof.prove import Prover, image_prover, prefix_prover
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store
 from elt_env.tools import Tools, open_tools
+from tests.support.index_server import IndexServer
+from tests.support.loopback import running
 from tests.support.wheels import make_wheel
 
 _PYTHON = [sys.executable, "-W", "ignore"]
@@ -297,6 +300,14 @@ def _watch(prefix: Prefix, _: Tools, scratch: Path, stack: ExitStack) -> Group:
     return Group((Contender("sensor", lambda _: sensor.tick()),))
 
 
+def _release(prefix: Prefix, tools: Tools, _: Path, stack: ExitStack) -> Group:
+    """Return a release of one package by a running daemon."""
+    index = stack.enter_context(running(IndexServer()))
+    watched = Watched(tools.project.root, prefix.lock.target, index)
+    released = Contender("release by the daemon", watched.release, watched.prepare)
+    return Group((released,), most_rounds=1)
+
+
 def _history(prefix: Prefix, tools: Tools, scratch: Path, _: ExitStack) -> Group:
     show = [*_PYTHON, "-m", "elt_env", "show", prefix.lock.target.name]
     old = {
@@ -323,5 +334,6 @@ GROUPS: dict[str, Make] = {
     "cold": _cold,
     "watch": _watch,
     "history": _history,
+    "release": _release,
     "checks": _checks,
 }

@@ -67,15 +67,15 @@ def code_servers(daemon_id: int) -> list[int]:
     return [int(each) for each in children if b"grpc" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
 
-def wait_for(what: Callable[[], _Found | None], meaning: str) -> _Found:
+def wait_for(what: Callable[[], _Found | None], meaning: str, seconds: float = _SECONDS) -> _Found:
     """Return what is found as soon as something is."""
-    end = time.monotonic() + _SECONDS
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = what()
         if found:
             return found
         time.sleep(0.3)
-    raise AssertionError(f"{meaning} did not come within {_SECONDS:.0f} s")
+    raise AssertionError(f"{meaning} did not come within {seconds:.0f} s")
 
 
 def skip_reasons(instance: dg.DagsterInstance, sensor: str, since: float) -> list[str]:

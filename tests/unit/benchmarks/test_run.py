@@ -15,10 +15,10 @@ _RESULTS = {"ours": Result("ours", cpu=[5.0]), "floor": Result("floor", cpu=[2.0
 @pytest.mark.parametrize(
     ("budget", "figure"),
     [
-        (Budget("it", ("ours",), 3.0, "floor"), 2.5),
-        (Budget("it", ("ours",), 0.2, "floor", beyond=True), 3.0),
+        (Budget("it", ("ours",), 3.0, ("floor",)), 2.5),
+        (Budget("it", ("ours",), 0.2, ("floor",), beyond=True), 3.0),
         (Budget("it", ("ours", "floor"), 9.0), 7.0),
-        (Budget("it", ("ours",), 3.0, "elsewhere"), None),
+        (Budget("it", ("ours",), 3.0, ("elsewhere",)), None),
     ],
 )
 def test_a_figure_is_a_ratio_or_what_is_beyond_the_floor(
@@ -30,7 +30,7 @@ def test_a_figure_is_a_ratio_or_what_is_beyond_the_floor(
 def test_the_report_has_every_round_and_says_what_falls_short(tmp_path: Path) -> None:
     said: list[str] = []
     names = ("floor", "ours")
-    budgets = [Budget("it", ("ours",), most, "floor", "size") for most in (2.0, 0.5)]
+    budgets = [Budget("it", ("ours",), most, ("floor",), "size") for most in (2.0, 0.5)]
     missing = Contender("theirs", lambda _: 0, needs=("no-such-program",))
     group = Group((*(Contender(each, lambda _: 7) for each in names), missing))
 
