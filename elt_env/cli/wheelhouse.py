@@ -93,7 +93,9 @@ def wheelhouse(
         click.echo(f"{sha256_of(path)}  {path}")
     if house.root == place:
         typed = typed_for(target, tools.project.spec(target.environment), tools.project)
-        click.echo(f"Locks take from it: elt-env build {typed}")
+        locked = tools.store.pointer(target) is not None
+        command = f"relock {target.name}" if locked else f"build {typed}"
+        click.echo(f"Locks take from it: elt-env {command}")
     elif tools.policy.wheelhouse is None:
         click.echo(f'Let locks take from it: wheelhouse = "{directory}" in {tools.project.table}')
 

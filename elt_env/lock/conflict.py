@@ -25,6 +25,7 @@ from elt_env.lock.joint import JointProblem
 from elt_env.lock.lacks import (
     Lack,
     lack_of_conda,
+    lack_of_newer_wheel,
     lack_of_owned,
     lack_of_pip,
     sentence,
@@ -100,12 +101,20 @@ def explanation_of(
         for each in facts
         if each.owner != "conda" or each.verb == "needs"
     ]
-    first = tuple(each for each in direct if each)
+    first = tuple(each for each in direct if each) or _newer_wheel(part, core)
     lacks = tuple(dict.fromkeys([*first, *(each for each in deep if each)]))
     telling = lacks if len(core) <= 1 else first
     remedies = dict.fromkeys(each.remedy for each in telling if each.remedy)
     remedy = " ".join([*remedies][: _REMEDIES if len(first) > 1 else 1])
     return Explanation(tuple(core), (*_asked(part, core), *facts), lacks, remedy)
+
+
+def _newer_wheel(problem: JointProblem, core: Sequence[Unit]) -> tuple[Lack, ...]:
+    """Return that a single requirement, which only old versions could meet, wants a wheel."""
+    asked = [Requirement(each.text) for each in core if each.pip]
+    alone = len(core) == len(asked) == 1 and not asked[0].url
+    found = lack_of_newer_wheel(problem, asked[0]) if alone else None
+    return (found,) if found else ()
 
 
 def _find_index(problem: JointProblem, core: Iterable[Unit]) -> None:

@@ -266,7 +266,7 @@ def _lack_on_index(
         return Lack(f"no index has {name}{wanted}: there is {_some(versions)}")
     if _is_taken(problem, name, inside[0], wanted, direct=direct):
         return None
-    sdists = [each for each in inside if _is_sdist_only(problem, each)]
+    sdists = [each for each in inside if is_sdist_only(problem, each)]
     inside = [*sdists[:1], *(each for each in inside if each not in sdists[:1])]
     reasons = "; ".join(each.reason for each in inside[:2])
     kind: Kind = "wheel" if "has no wheel" in inside[0].reason else "held"
@@ -275,7 +275,18 @@ def _lack_on_index(
     return Lack(f"{name} {reasons}", remedy, kind, name if sdists else "")
 
 
-def _is_sdist_only(problem: JointProblem, news: News) -> bool:
+def lack_of_newer_wheel(problem: JointProblem, requirement: Requirement) -> Lack | None:
+    """Return that the newest version is an sdist alone, where an older one could be taken."""
+    name = normalize(requirement.name)
+    inside = [each for each in problem.judged(name) if requirement.specifier.contains(each.version)]
+    if not inside or not is_sdist_only(problem, inside[0]):
+        return None
+    remedy = sentence(ways_with_sdist(problem, name))
+    return Lack(f"{name} {inside[0].reason}", remedy, "wheel", name)
+
+
+def is_sdist_only(problem: JointProblem, news: News) -> bool:
+    """Tell whether what was judged may not be taken for want of a wheel, and has an sdist."""
     return "has no wheel" in news.reason and problem.has_sdist(news.name, news.version)
 
 
@@ -329,7 +340,7 @@ def _remedy(
         return f"Wait until {min(held):%Y-%m-%d}, or {_exception(name)}"
     other = next((each.version for each in judged if each.usable), "")
     ways = [f"ask for {name} {other}, which may be taken"] if other else []
-    if _is_sdist_only(problem, newest):
+    if is_sdist_only(problem, newest):
         ways += ways_with_sdist(problem, name)
     elif "needs Python" in newest.reason:
         ways.append(

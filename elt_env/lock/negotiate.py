@@ -204,6 +204,7 @@ class _Negotiation:
                 self._version(choice, each.name),
                 each.steps[0].version,
                 reasons.reason(each.name, each.steps[0].version),
+                reasons.wheelless(each.name, each.steps[0].version),
             )
             for each in ladders
             if places[each.name]

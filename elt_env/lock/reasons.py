@@ -13,9 +13,12 @@ from elt_env.lock.conda_half import constrains, depends
 from elt_env.lock.joint import JointProblem
 from elt_env.lock.joint_choice import Choice
 from elt_env.lock.joint_shelf import Stub, needs_in
+from elt_env.lock.lacks import is_sdist_only
 from elt_env.lock.solve import as_requirement
 from elt_env.package.names import named_in, normalize
 from elt_env.spec.markers import applies
+
+_NO_VERSION = "of which no index has a usable version"
 
 
 class Reasons:
@@ -234,7 +237,8 @@ class Reasons:
             if other and not _has(each, other.version):
                 yield f"{name} {version} needs {bound}, which is {other.version}"
             if other is None and not self._can_be_had(each):
-                yield f"{name} {version} needs {bound}, of which no index has a usable version"
+                lack = "which has no wheel" if self._is_wheelless(each) else _NO_VERSION
+                yield f"{name} {version} needs {bound}, {lack}"
 
     def _can_be_had(self, requirement: Requirement) -> bool:
         """Tell whether conda offers, or the index has, a version that would do."""
@@ -242,6 +246,19 @@ class Reasons:
         offered = [each.version for each in self._shelf.stubs(name)]
         found = (*self._with_pre_releases(name), *offered)
         return any(_has(requirement, each) for each in found)
+
+    def wheelless(self, name: str, possible: str) -> tuple[str, ...]:
+        """Return what a version of a requested package needs of which there are sdists alone."""
+        versions = [each for each in self._with_pre_releases(name) if _public(each) == possible]
+        needs = self._problem.pages.needs((name, each) for each in versions)
+        wanted = self._counting(name, itertools.chain.from_iterable(needs.values()))
+        lacking = (e for e in wanted if e.name not in self._chosen and not self._can_be_had(e))
+        return tuple(sorted({each.name for each in lacking if self._is_wheelless(each)}))
+
+    def _is_wheelless(self, requirement: Requirement) -> bool:
+        judged = self._problem.judged(requirement.name)
+        inside = (each for each in judged if _has(requirement, each.version))
+        return any(is_sdist_only(self._problem, each) for each in inside)
 
     def _with_pre_releases(self, name: str) -> list[str]:
         """Return the versions on the index that may be taken, where need be of pre-releases."""

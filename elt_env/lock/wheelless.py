@@ -19,8 +19,9 @@ def without_wheel(
 ) -> tuple[Package, ...]:
     """Return the sdists of the lock that takes as few as it can; no lock is written.
 
-    What is there as an sdist only is let in as a refusal names it, until there is an answer: what
-    has a wheel that would do is not taken as an sdist because that is newer.
+    What is there as an sdist only is let in as a refusal names it, or as it holds back what was
+    asked for, until there is an answer: what has a wheel that would do is not taken as an sdist
+    because that is newer.
 
     Args:
         target: what would be locked.
@@ -35,12 +36,19 @@ def without_wheel(
         policy = project.policy.model_copy(update={"allow_sdist": allowed})
         tools = open_tools(replace(project, policy=policy), target.environment)
         try:
-            lock = resolve(solve_unless_kept(target, tools, say, in_one_go=True), tools, say).lock
+            found = solve_unless_kept(target, tools, say, upgrade=None, in_one_go=True)
+            lock = resolve(found, tools, say).lock
+            lacking = tuple(name for each in lock.held_back for name in each.wheelless)
         except UnsatisfiableError as error:
-            more = [each for each in error.sdist_only if each not in allowed]
-            if not more:
+            if {*error.sdist_only} <= {*allowed}:
                 raise
-            say(f"wheelhouse: there is no wheel of {', '.join(more)}")
-            allowed = (*allowed, *more)
-            continue
-        return tuple(e for e in lock.pip if e.built is None and not e.file_name.endswith(".whl"))
+            lock, lacking = None, error.sdist_only
+        more = [each for each in dict.fromkeys(lacking) if each not in allowed]
+        if lock and not more:
+            return tuple(e for e in lock.pip if e.built is None and _is_sdist(e.file_name))
+        say(f"wheelhouse: there is no wheel of {', '.join(more)}")
+        allowed = (*allowed, *more)
+
+
+def _is_sdist(file_name: str) -> bool:
+    return not file_name.endswith(".whl")

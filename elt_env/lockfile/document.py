@@ -156,12 +156,15 @@ class HeldBack:
         version: what is locked.
         possible: the newest that the spec's own requirement on it admits.
         reason: who needs what, as far as that was found out; "" where it was not.
+        wheelless: what that version needs of which there are sdists alone; known to whoever
+            resolves, and not kept.
     """
 
     name: str
     version: str
     possible: str
     reason: str = field(default="", compare=False)
+    wheelless: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         why = f": {self.reason}" if self.reason else ""

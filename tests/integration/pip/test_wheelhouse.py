@@ -289,6 +289,37 @@ def test_the_command_names_the_file_its_python_and_its_name_as_they_were_typed(
     assert found.url.startswith(stranger.place.as_uri())
 
 
+def test_what_holds_back_a_package_for_want_of_a_wheel_is_told_and_built(
+    stranger: Stranger,
+) -> None:
+    stranger.offer_wheel("tool", "0.7")
+    stranger.offer_wheel("tool", "0.26", "limit")
+    stranger.offer_sdist("limit", "2.2")
+    stranger.write("tool")
+    told = typed("lock", "environment.yml")
+    assert "tool 0.26 needs limit, which has no wheel" in told
+
+    told = typed("wheelhouse", "environment.yml")
+    assert stranger.built() == {"limit-2.2-py3-none-any.whl"}
+    assert "Locks take from it: elt-env relock dbt-tools@3.11" in told
+    typed("relock", "dbt-tools@3.11")
+    assert {each.name: each.version for each in stranger.lock().pip} == {
+        "tool": "0.26",
+        "limit": "2.2",
+    }
+
+
+def test_the_newest_version_is_built_where_only_an_old_one_has_a_wheel(stranger: Stranger) -> None:
+    stranger.offer_wheel("tool", "0.20", "old")
+    stranger.offer_sdist("old", "1.0")
+    stranger.offer_sdist("tool", "1.9")
+    stranger.write("tool")
+    told = typed("lock", "environment.yml", code=UnsatisfiableError.exit_code)
+    assert "tool 1.9 has no wheel" in told
+    typed(*remedy_in(told))
+    assert stranger.built() == {"tool-1.9-py3-none-any.whl"}
+
+
 def test_a_conflict_that_no_wheel_would_solve_is_told(stranger: Stranger) -> None:
     stranger.offer_sdist("direct", "1.0")
     stranger.offer_wheel("part", "1.0")
