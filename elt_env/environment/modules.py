@@ -34,6 +34,9 @@ OUT_OF_PATIENCE = "Timeout ("
 _APART = re.compile(
     r"(^|\.)(tests?|_?testing|test_\w*|\w+_tests?|conftest|__main__|_?vendor(ed)?|_vendored)(\.|$)"
 )
+# Sphinx runs it, at the place where documentation is built
+# (https://www.sphinx-doc.org/en/master/usage/configuration.html).
+_OF_SPHINX = re.compile(r"^docs?(\.\w+)*\.conf$")
 # Beside it lies an env.py, which Alembic runs and nobody imports.
 _OF_ALEMBIC = "script.py.mako"
 
@@ -68,7 +71,7 @@ def top_level_modules(files: Iterable[str]) -> tuple[str, ...]:
     """Return the modules to import for a distribution with these files (RECORD paths), sorted.
 
     A package counts once, by its own name; in a namespace (PEP 420) the first package below it
-    counts, by its dotted name.
+    counts, by its dotted name. What Sphinx is configured by is none.
     """
     paths = [PurePosixPath(each) for each in files]
     packages = {path.parent for path in paths if path.name == _INIT and path.parent.parts}
@@ -113,8 +116,11 @@ def _modules(paths: list[PurePosixPath], packages: set[PurePosixPath]) -> Iterat
         above = [each for each in reversed(path.parents) if each in packages]
         place = above[0] if above else path.parent / path.name.split(".")[0]
         named = all(part.isidentifier() for part in place.parts)
-        if path.suffix in {".py", ".so"} and named and place.name not in {"__init__", "__main__"}:
-            yield ".".join(place.parts)
+        module = ".".join(place.parts)
+        if path.suffix not in {".py", ".so"} or not named or _OF_SPHINX.search(module):
+            continue
+        if place.name not in {"__init__", "__main__"}:
+            yield module
 
 
 def import_all(  # noqa: PLR0913  # limits of three kinds

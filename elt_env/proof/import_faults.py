@@ -40,6 +40,8 @@ _TO_INSTALL = re.compile(
     r"|^\w+: Install '|\binstall additional dependencies\b"
     r"|\brequires the '?[\w.-]+'? (?:module|package)\b|^\w+: Required package"
     r"|\brequires [`'\"]?[\w.-]+[`'\"]? to be installed\b"
+    r"|\b(?:to|must|should) install an?\b"
+    r"|\binstallation (?:documentation|guide|instructions|page)\b"
 )
 
 

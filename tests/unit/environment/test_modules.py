@@ -29,6 +29,8 @@ from elt_env.environment.modules import submodules, top_level_modules
         (["__pycache__/six.cpython-311.pyc"], []),
         (["my-script.py", "pkg/not a module.py"], []),
         (["pkg/template/{{name}}.py"], []),
+        (["docs/conf.py", "docs/source/conf.py", "doc/conf.py", "conf.py"], ["conf"]),
+        (["docs/_static/x.py", "docs/__init__.py", "docs/conf.py"], ["docs"]),
         ([], []),
     ],
 )  # fmt: skip

@@ -135,6 +135,10 @@ def test_what_helps_is_told_where_it_is_known() -> None:
             "wants what is to be installed with it",
         ),
         (
+            "ImportError: Please refer to installation documentation page to install an engine",
+            "wants what is to be installed with it",
+        ),
+        (
             "ModuleNotFoundError: tool.x requires the 'hypothesis' module",
             "wants what is to be installed with it",
         ),
@@ -153,6 +157,7 @@ def test_only_below_the_top_a_module_may_be_something_else(text: str, reason: st
         "SyntaxError: invalid syntax (part.py, line 1)",
         "ImportError: cannot import name 'gone' from 'other' (/x/other/__init__.py)",
         "ImportError: /x/tool/_fast.so: undefined symbol: PyUnicode_New",
+        "ImportError: the C extensions failed, often due to how the package was installed",
         "ImportError: libpq.so.5: cannot open shared object file: No such file or directory",
         "VersionError: Detected incompatible Protobuf Gencode/Runtime versions when loading x",
         "AttributeError: module 'other' has no attribute 'x'",
