@@ -23,12 +23,16 @@ ifeq ($(origin PYTHON),environment)
 PYTHON := $(filter 3.%,$(PYTHON))
 endif
 
+# What a program loads is compiled once, whatever the user's shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Else the first Python of the policy that can be had here.
 PICK = PYTHON=$${PYTHON:-$$($(BIN)/elt-env pythons --pick $(ENVIRONMENT))} && [ -n "$$PYTHON" ]
 
 # The commands are in Dagster's support; that a newer spelling exists is no news for a user.
 DAGSTER = PYTHONWARNINGS=ignore:Function $(BIN)/dagster
-JOB = $(DAGSTER) job execute -m elt_env.definitions --config elt_env/defs/console.yaml \
+# The jobs of an environment need no warehouse, for which dbt has to parse its project first.
+JOB = ELT_ENV_WAREHOUSE=false $(DAGSTER) job execute -m elt_env.definitions --config elt_env/defs/console.yaml \
   --tags "{\"dagster/partition\": \"$$PYTHON\"}" -j $(subst -,_,$(ENVIRONMENT))
 
 # Nothing, as root.
@@ -66,13 +70,12 @@ chaos: .venv/.ready ## kill commands at random instants, and look at the release
 	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.chaos --kills $(KILLS) --seed $(SEED)
 
 load: .venv/.ready ## many environments in the web UI, which all relock at one minute (ENVIRONMENTS=20 AGAIN=--again)
-	@env -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m tests.support.load --environments $(ENVIRONMENTS) $(AGAIN)
+	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.load --environments $(ENVIRONMENTS) $(AGAIN)
 
 stacks: .venv/.ready ## build popular stacks and say which are released (STACKS="meltano dlt")
 	@env -u DAGSTER_HOME $(BIN)/python -m tests.support.stacks $(STACKS)
 
-# With bytecode: without, every command of a test compiles this project anew.
-PYTEST = env -u DAGSTER_HOME -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+PYTEST = env -u DAGSTER_HOME $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 test: .venv/.ready ## the tests that a person waits for
 	@$(PYTEST) -m "not slow"

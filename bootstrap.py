@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 import typing
-from concurrent import futures
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -43,14 +42,6 @@ beside = pathlib.Path(ensurepip.__file__).with_name("_bundled")
 zipfile.ZipFile(wheel).extractall(sysconfig.get_path("purelib"))
 """
 """Puts the pip of ensurepip into a virtual environment, which itself takes seconds to do so."""
-
-LOADED = (
-    "dagster_webserver.cli, elt_env.cli.lock, elt_env.defs.warehouse, elt_env.defs.project",
-    "rattler, httpx, cyclonedx.model, dbt.cli.main, dbt.adapters.duckdb",
-)
-"""What the programs in use load, of one each; what is compiled, a fourth of what is installed."""
-
-WITH_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 def main() -> None:
@@ -130,20 +121,8 @@ def make_venv() -> None:
         run(*sync, variables=variables)
     own = ("--offline", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(HERE))
     run(*uv, "install", "--python", PYTHON, *own)
-    compile_what_is_loaded()
     STAMP.write_text(f"{HERE}\n")
     tell(f".venv is ready, after {time.monotonic() - start:.0f} s")
-
-
-def compile_what_is_loaded() -> None:
-    """Let Python write the bytecode of what is in use, so that no program compiles it each time."""
-    tell("compiling the modules that are in use")
-
-    def load(names: str) -> bool:
-        return succeeds(PYTHON, "-W", "ignore", "-c", f"import {names}", variables=WITH_BYTECODE)
-
-    with futures.ThreadPoolExecutor() as pool:
-        list(pool.map(load, LOADED))
 
 
 def install_uv() -> None:
@@ -202,13 +181,7 @@ def make_instance() -> None:
         shutil.copyfile(str(INSTANCE), str(config))
     stamp = home / ".ready"
     if not stamp.exists():
-        run(
-            str(BIN / "dagster"),
-            "instance",
-            "info",
-            stdout=subprocess.DEVNULL,
-            variables=WITH_BYTECODE,
-        )
+        run(str(BIN / "dagster"), "instance", "info", stdout=subprocess.DEVNULL)
         stamp.touch()
 
 

@@ -77,7 +77,9 @@ def _parse(project: Path, cache: Path, variables: Mapping[str, object], limit: f
             [program, "parse", *where, *into, *given, *_QUIET],
             limit=limit,
             env=clean_environment(
-                path=[program.parent], extra={"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+                path=[program.parent],
+                # It is of this project's own packages, which keep their bytecode.
+                extra={"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "PYTHONDONTWRITEBYTECODE": ""},
             ),
             cwd=project,
             merge=True,

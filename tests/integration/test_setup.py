@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import runpy
 import shutil
 import signal
 import subprocess
@@ -15,7 +14,6 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from elt_env.project.settings import open_project
 from elt_env.python.interpreters import list_interpreters
 from tests.support.commands import REPOSITORY
 from tests.support.index_server import IndexServer
@@ -337,13 +336,6 @@ def test_what_is_not_what_was_locked_is_not_installed(clone: Clone) -> None:
     assert clone.version() == "1.0"
 
 
-def test_what_set_up_compiles_is_there() -> None:
-    loaded = runpy.run_path(str(REPOSITORY / "bootstrap.py"))["LOADED"]
-    names = [each for names in loaded for each in names.split(", ")]
-    here = [each for each in names if sys.version_info < (3, 14) or not each.startswith("dbt")]
-    assert [each for each in here if find_spec(each) is None] == []
-
-
 # The Dagster instance
 
 
@@ -390,6 +382,12 @@ class Recorder:
         file = self.directory / "calls"
         return [json.loads(each) for each in file.read_text().splitlines()] if file.exists() else []
 
+    @property
+    def given(self) -> dict[str, str]:
+        """The variables of the last call of dagster."""
+        variables: dict[str, str] = json.loads((self.directory / "given").read_text())
+        return variables
+
     def jobs(self) -> list[list[str]]:
         """The arguments of every call of dagster."""
         return [call[1:] for call in self.calls if call[0] == "dagster"]
@@ -405,6 +403,8 @@ if "pythons" in sys.argv:
     sys.stdout.write(os.environ.get("PICKED", ""))
     sys.exit("PICKED" not in os.environ)
 if name == "dagster":
+    with open({given!r}, "w") as file:
+        json.dump(dict(os.environ), file)
     sys.exit(int(os.environ.get("JOB_EXIT", "0")))
 """
 
@@ -416,7 +416,8 @@ def recorder(tmp_path: Path) -> Recorder:
     programs.mkdir(parents=True)
     for name in ("Makefile", "bootstrap.py", "pyproject.toml", "requirements.txt"):
         shutil.copy(REPOSITORY / name, directory)
-    text = RECORD.format(python=sys.executable, calls=str(directory / "calls"))
+    places = {each: str(directory / each) for each in ("calls", "given")}
+    text = RECORD.format(python=sys.executable, **places)
     for name in ("python", "dagster", "elt-env"):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
@@ -460,6 +461,24 @@ def test_what_is_built_can_be_chosen(
 ) -> None:
     assert recorder.make(*typed, **variables).returncode == 0
     assert recorder.jobs() == [expected]
+
+
+def test_a_job_of_an_environment_loads_no_warehouse_and_the_web_ui_does(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert recorder.make("run", PICKED="3.12").returncode == 0
+    added = {key: value for key, value in recorder.given.items() if key.startswith("ELT_ENV_")}
+    assert recorder.make("ui").returncode == 0
+    assert not any(key.startswith("ELT_ENV_") for key in recorder.given)
+    assert open_project(REPOSITORY).policy.warehouse
+    for key, value in added.items():
+        monkeypatch.setenv(key, value)
+    assert not open_project(REPOSITORY).policy.warehouse
+
+
+def test_what_a_program_loads_is_kept_compiled_whatever_the_shell_says(recorder: Recorder) -> None:
+    assert recorder.make("run", PICKED="3.12", PYTHONDONTWRITEBYTECODE="1").returncode == 0
+    assert "PYTHONDONTWRITEBYTECODE" not in recorder.given
 
 
 def test_without_a_python_no_job_is_started(recorder: Recorder) -> None:
