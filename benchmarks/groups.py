@@ -26,6 +26,7 @@ from elt_env.environment.prefix import Prefix
 from elt_env.lockfile import requirements
 from elt_env.lockfile.document import Lock, Package
 from elt_env.machine.process import unheard
+from elt_env.proof.checks.registry import build_checks
 from elt_env.proof.prove import Prover, image_prover, prefix_prover
 from elt_env.release.store import ReleaseStore
 from elt_env.store.locks import Store
@@ -278,12 +279,15 @@ def _with_uv_cache(place: Path, work: Callable[[], int]) -> int:
 
 
 def _checks(prefix: Prefix, tools: Tools, _: Path, __: ExitStack) -> Group:
-    def prove(make: Callable[..., Prover]) -> Callable[[Path], int]:
-        return lambda _: len(make(prefix.lock, tools, unheard, again=True).results())
+    """Return what a release waits for: the checks that a build ends with, and all on the image."""
+    names = build_checks(tools.project.environment(prefix.lock.target.environment))
+
+    def prove(make: Callable[..., Prover], *names: str) -> Callable[[Path], int]:
+        return lambda _: len(make(prefix.lock, tools, unheard, again=True).results(names or None))
 
     return Group(
         (
-            Contender("checks of a prefix", prove(prefix_prover)),
+            Contender("checks of a prefix", prove(prefix_prover, *names)),
             Contender("checks of an image", prove(image_prover)),
         ),
         most_rounds=3,
