@@ -6,6 +6,7 @@ runs it, in a directory of its own, with DAGSTER_HOME and
     SMOKE_CODE      the file with the definitions: dagster_code.py beside this one
     SMOKE_EXTRA     another such file: dagster_project.py beside this one; or ""
     SMOKE_DBT       the directory of the dbt project that it builds, or ""
+    SMOKE_DBT_TOOL  the launcher of dbt, which runs in forks: dbt_forks.py beside this one
     SMOKE_FAMILY    modules of Dagster's libraries, by spaces
     SMOKE_STORAGE   libraries of storages, by spaces: dagster_postgres, dagster_mysql
     SMOKE_POSTGRES  the directory of PostgreSQL's programs, or ""
@@ -94,6 +95,7 @@ def _try_all(part: Callable[..., Any], stack: contextlib.ExitStack) -> None:
     if module is None or instance is None:
         return
     # All are forks of this process, which has not yet had a thread or a connection.
+    forks = _dbt_forks(stack) if os.environ["SMOKE_DBT"] else None
     server = part("code server", lambda: _Server(code, stack))
     webserver = None
     if server and "dagster_webserver" in family:
@@ -104,7 +106,7 @@ def _try_all(part: Callable[..., Any], stack: contextlib.ExitStack) -> None:
     daemon = answers and part("daemon", lambda: _begin_daemon(due, answers, instance))
     extra = os.environ["SMOKE_EXTRA"]
     if extra:  # while the others start
-        part("integrations", lambda: _integrations(Path(extra)))
+        part("integrations", lambda: _integrations(Path(extra), forks))
     if daemon:
         part("schedule and multiprocess", lambda: _daemon(daemon, instance))
     if webserver:
@@ -132,13 +134,18 @@ def _family(names: list[str]) -> str:
 def _definitions(path: Path) -> ModuleType:
     import dagster
 
+    module = _load(path)
+    dagster.Definitions.validate_loadable(module.defs)
+    return module
+
+
+def _load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise Fault(f"{path} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
-    dagster.Definitions.validate_loadable(module.defs)
     return module
 
 
@@ -168,25 +175,30 @@ def _in_process(module: ModuleType, instance: Any) -> str:  # noqa: ANN401
     return f"{len(made)} assets"
 
 
-def _integrations(code: Path) -> str:
-    project = os.environ["SMOKE_DBT"]
-    if project:
-        _parse(Path(project))
+def _integrations(code: Path, dbt: "Callable[..., tuple[int, str]] | None") -> str:
+    if dbt:
+        _parse(Path(os.environ["SMOKE_DBT"]), dbt)
     # What a run tells an instance on a disk is known from elsewhere; here are many more events.
     return _in_process(_definitions(code), None)
 
 
-def _parse(project: Path) -> None:
-    """Let dbt write the manifest that dagster-dbt reads its assets from."""
-    from dbt.cli.main import dbtRunner
+def _dbt_forks(stack: contextlib.ExitStack) -> "Callable[..., tuple[int, str]]":
+    """Return what runs dbt, and runs it for dagster-dbt from now on."""
+    forks = _load(Path(__file__).with_name("dbt_forks.py"))
+    program = stack.enter_context(forks.dbt_forks(os.environ["SMOKE_DBT_TOOL"]))
+    os.environ["SMOKE_DBT_TOOL"] = str(program)
+    return lambda arguments: forks.run_dbt(program, arguments, _LIMIT)
 
+
+def _parse(project: Path, dbt: "Callable[..., tuple[int, str]]") -> None:
+    """Let dbt write the manifest that dagster-dbt reads its assets from."""
     target = project / "target"
     where = {"project-dir": project, "profiles-dir": project, "target-path": target}
     options = [f"--{name}={path}" for name, path in where.items()]
     options += [f"--log-path={target / 'logs'}", "--no-use-colors", "--no-version-check"]
-    result = dbtRunner().invoke(["parse", *options])
-    if not result.success:
-        why = str(result.exception).strip()[-2000:]
+    code, said = dbt(["parse", *options])
+    if code:
+        why = said.strip()[-2000:]
         raise Fault(f"dbt parse fails; correct what dbt names in dbt_project/: {why}")
 
 

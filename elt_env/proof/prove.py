@@ -43,10 +43,11 @@ __all__ = [
 ]
 
 _AT_ONCE = 2
-# These begin first, so that none of them is left alone at the end.
+# These begin first, so that none of them is left alone at the end; `dbt_smoke` takes the rows that
+# `meltano_smoke` has loaded.
 _LONG = (
-    *("dagster_smoke", "reproducible", "solver_differences", "console_scripts", "imports"),
-    *("meltano_smoke", "dbt_smoke", "image_runs"),
+    *("dagster_smoke", "reproducible", "solver_differences", "console_scripts"),
+    *("meltano_smoke", "dbt_smoke", "imports", "image_runs"),
 )
 
 

@@ -18,7 +18,7 @@ from elt_env.proof import dbt_results
 from elt_env.proof.checks.check_tools import CheckTools
 from elt_env.proof.checks.finding import Finding, first
 from elt_env.proof.checks.smoke import Bench, Needs, broken_off, conduct, last_words, tried_parts
-from elt_env.proof.checks.smoke_meltano import LOADED, load
+from elt_env.proof.checks.smoke_meltano import LOADED, load_once
 from elt_env.proof.dbt_results import NodeResult
 from elt_env.proof.import_faults import ELSEWHERE
 from elt_env.proof.rows import to_json_lines
@@ -75,10 +75,10 @@ def _build_rows(bench: Bench) -> Finding:
         rows = bench.place.directory("rows")
         write_atomically(rows / LOADED, to_json_lines(bench.rows()))
         return build(bench, rows)
-    loaded = load(bench)
+    loaded = load_once(bench)
     finding = build(bench, loaded.directory)
-    # load() returns only when what was extracted was loaded.
-    number = loaded.rows.total()
+    # It is there only when what was extracted was loaded.
+    number = loaded.number
     counts = {"extracted_rows": number, "loaded_rows": number, **finding.counts}
     return replace(finding, counts=counts)
 
