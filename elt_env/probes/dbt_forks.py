@@ -103,6 +103,8 @@ def _run(launcher: str, asked: "dict[str, object]", streams: "Sequence[int]") ->
         runpy.run_path(launcher, run_name="__main__")
     except SystemExit as end:
         code = end.code
+        if not isinstance(code, (int, type(None))):
+            print(code, file=sys.stderr)  # noqa: T201  # as the interpreter does
     except BaseException:  # noqa: BLE001  # as the interpreter does
         traceback.print_exc()
         code = 1

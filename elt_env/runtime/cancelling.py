@@ -11,13 +11,13 @@ from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_GIVEN_UP: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
+_GIVEN_UP: ContextVar[tuple[threading.Event, ...]] = ContextVar("given_up", default=())
 
 
 @contextlib.contextmanager
-def ended_by(event: threading.Event) -> Iterator[None]:
-    """Let what this thread does inside the block end once `event` is set."""
-    token = _GIVEN_UP.set(event)
+def ended_by(*events: threading.Event) -> Iterator[None]:
+    """Let what this thread does inside the block end once one of the events is set."""
+    token = _GIVEN_UP.set(events)
     try:
         yield
     finally:
@@ -30,8 +30,7 @@ def go_on() -> None:
     Raises:
         CancelledError: it was given up.
     """
-    event = _GIVEN_UP.get()
-    if event is not None and event.is_set():
+    if any(each.is_set() for each in _GIVEN_UP.get()):
         raise CancelledError("this was given up, since the run failed or was cancelled")
 
 
@@ -42,9 +41,10 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
     What fails in the block, or interrupts it, ends `act` too. What `act` raises, nobody hears of.
     """
     given_up = threading.Event()
+    above = _GIVEN_UP.get()
 
     def attempt() -> None:
-        with ended_by(given_up):
+        with ended_by(given_up, *above):
             act()
 
     with ThreadPoolExecutor(1) as pool:
@@ -64,9 +64,10 @@ def side_by_side(
     The first failure ends the others, and so does an interrupt; `wait` for them then.
     """
     given_up = threading.Event()
+    above = _GIVEN_UP.get()
 
     def attempt(item: _Item) -> _Result:
-        with ended_by(given_up):
+        with ended_by(given_up, *above):
             return act(item)
 
     pool = ThreadPoolExecutor(at_once)

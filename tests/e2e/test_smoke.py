@@ -127,6 +127,13 @@ def test_a_row_lost_in_the_load_is_caught(proof: Proof, loader: Path) -> None:
         assert "1 lost: packages certifi" in finding.detail
 
 
+def test_dbt_builds_once_over_what_meltano_smoke_has_loaded(proof: Proof, loader: Path) -> None:
+    assert proof.run(meltano_smoke).status == "passed"
+    loader.write_text("#!/bin/sh\nexit 7\n")
+    assert proof.run(dbt_smoke).status == "passed"
+    assert proof.run(dbt_smoke).status == "failed"
+
+
 def test_a_row_lost_in_the_tap_itself_is_caught(proof: Proof, extractor: Path) -> None:
     extractor.write_text(
         """#!/bin/sh\n"$(dirname "$0")/python" "$(dirname "$0")/real" "$@" | """

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import shutil
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from elt_env import probes
@@ -22,12 +26,15 @@ from elt_env.proof.checks.smoke import Bench, Needs, conduct, last_words
 from elt_env.proof.checks.smoke_meltano import LOADED
 from elt_env.proof.rows import to_json_lines
 from elt_env.proof.smoke_projects import smoke_project
+from elt_env.runtime.cancelling import go_on, side_by_side
 from elt_env.runtime.files import write_atomically, writing
 
 _ROWS = "rows"
 _PYTHON = "import sqlite3, ssl, sys; sys.exit(not sys.prefix.startswith('{place}'))"
 _PROGRAM = probes.DIRECTORY / "dagster_project.py"
 _INSTANCE = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+_TOOLS = ("dbt", "meltano", "dagster")
+_GLANCE = 0.1  # seconds
 _DBT = ("dbt-core", "dbt-duckdb")
 _DAGSTER = ("dagster", "dagster-dbt", "dagster-duckdb-pandas", *_DBT)
 
@@ -87,29 +94,66 @@ def _inside(bench: Bench, sandbox: Sandbox) -> _Inside:
 
 
 def _check(bench: _Inside) -> Finding:
-    place = bench.tools.project.policy.image_path
-    _require(bench, "python", "-c", _PYTHON.format(place=place))
-    said = [f"with {bench.sandbox.name}: python"]
-    missing = []
-    built = None
-    if _has(bench, *_DBT):
-        built = _build(bench)
-        if built.status == "failed":
-            return built
-        said.append(f"dbt build ({built.detail})")
-    else:
-        missing.append("dbt")
+    """Return what comes of the tools, which run beside each other; the first to fail ends it."""
+    _require(bench, "python", "-c", _PYTHON.format(place=bench.tools.project.policy.image_path))
+    rows = bench.place.directory(_ROWS)
+    write_atomically(rows / LOADED, to_json_lines(bench.rows()))
+    builds = _has(bench, *_DBT)
+    parsed = _Manifest(bench.place.path / "dbt-target" / "manifest.json")
+    tries: dict[str, Callable[[], object]] = {}
+    if builds:
+        tries["dbt"] = lambda: parsed.ended_by(partial(_build, bench))
     if _has(bench, "meltano"):
-        said.append(_require(bench, "meltano", "--version").stdout.strip())
-    else:
-        missing.append("meltano")
-    if built and _has(bench, *_DAGSTER):
-        _validate(bench)
-        said.append("dagster definitions validate")
-    else:
-        missing.append("dagster")
-    without = f"; not there: {', '.join(missing)}" if missing else ""
-    return replace(built or Finding("passed", ""), detail=", ".join(said) + without)
+        tries["meltano"] = partial(_require, bench, "meltano", "--version")
+    if builds and _has(bench, *_DAGSTER):
+        tries["dagster"] = lambda: _validate(bench, parsed.content())
+    said = dict(zip(tries, side_by_side(lambda each: each(), tries.values(), 3), strict=True))
+    return _told(bench, said)
+
+
+def _told(bench: _Inside, said: Mapping[str, object]) -> Finding:
+    built = said.get("dbt")
+    if not isinstance(built, Finding):
+        built = Finding("passed", "")
+    elif built.status == "failed":
+        return built
+    lines = [f"with {bench.sandbox.name}: python"]
+    lines += [f"dbt build ({built.detail})"] if "dbt" in said else []
+    version = said.get("meltano")
+    lines += [version.stdout.strip()] if isinstance(version, Completed) else []
+    lines += ["dagster definitions validate"] if "dagster" in said else []
+    missing = ", ".join(each for each in _TOOLS if each not in said)
+    return replace(built, detail=", ".join(lines) + (f"; not there: {missing}" if missing else ""))
+
+
+class _Manifest:
+    """The manifest that dbt writes when it has parsed, before it builds."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ended = threading.Event()
+
+    def ended_by(self, build: Callable[[], Finding]) -> Finding:
+        """Run the build after which there is nothing to wait for."""
+        try:
+            return build()
+        finally:
+            self._ended.set()
+
+    def content(self) -> bytes:
+        """Return it once it is whole; b"" where the build has ended without it."""
+        while not self._ended.wait(_GLANCE):
+            go_on()
+            if content := self._whole():
+                return content
+        return self._whole()
+
+    def _whole(self) -> bytes:
+        with contextlib.suppress(OSError, ValueError):
+            content = self._path.read_bytes()
+            json.loads(content)
+            return content
+        return b""
 
 
 def _has(bench: _Inside, *distributions: str) -> bool:
@@ -117,14 +161,14 @@ def _has(bench: _Inside, *distributions: str) -> bool:
 
 
 def _build(bench: _Inside) -> Finding:
-    rows = bench.place.directory(_ROWS)
-    write_atomically(rows / LOADED, to_json_lines(bench.rows()))
     # A relative path is the same inside, and outside where the rows are counted.
     return smoke_dbt.build(bench, Path(_ROWS))
 
 
-def _validate(bench: _Inside) -> None:
-    """Let Dagster validate the small project, over the manifest that `dbt build` left."""
+def _validate(bench: _Inside, manifest: bytes) -> None:
+    """Let Dagster validate the small project, over the manifest that dbt has written."""
+    if not manifest:
+        return  # the build says why
     place = bench.place
     project = place.path / smoke_dbt.PROJECT
     if not project.is_dir():
@@ -132,8 +176,7 @@ def _validate(bench: _Inside) -> None:
     home = place.directory("dagster")
     with writing(place.path):
         shutil.copy(_PROGRAM, place.path / _PROGRAM.name)
-        (project / "target").mkdir(exist_ok=True)
-        shutil.copy(place.path / "dbt-target" / "manifest.json", project / "target")
+    write_atomically(project / "target" / "manifest.json", manifest)
     write_atomically(home / "dagster.yaml", _INSTANCE)
     rows = place.path / _ROWS
     variables = smoke_dbt.dbt_variables(bench, rows) | {

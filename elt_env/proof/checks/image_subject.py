@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,11 +50,16 @@ def seen_in_image(prefix: Prefix, policy: Policy, place: ScratchDir) -> Callable
 
 
 def hand_over(place: Path, owner: tuple[int, int] | None) -> None:
-    """Let the image's user write to everything below a directory."""
+    """Let the image's user write to everything below a directory; what goes meanwhile is gone."""
     with writing(place):
         for directory, _, files in os.walk(place):
             for each in (Path(directory), *(Path(directory, name) for name in files)):
-                if owner is None and not each.is_symlink():
-                    each.chmod(0o777)  # an engine's user may be anyone here
-                elif owner is not None and os.geteuid() == 0:
-                    os.lchown(each, *owner)
+                with contextlib.suppress(FileNotFoundError):
+                    _hand_over(each, owner)
+
+
+def _hand_over(path: Path, owner: tuple[int, int] | None) -> None:
+    if owner is None and not path.is_symlink():
+        path.chmod(0o777)  # an engine's user may be anyone here
+    elif owner is not None and os.geteuid() == 0:
+        os.lchown(path, *owner)

@@ -62,6 +62,7 @@ def meltano_smoke(prefix: Prefix, tools: CheckTools, say: Say) -> Finding:
 
 
 def _check(bench: Bench) -> Finding:
+    _loaded.pop(bench.prefix, None)
     loaded = load(bench)
     _loaded[bench.prefix] = (read_stored_text(loaded.directory / LOADED), loaded)
     number = loaded.number  # the same on both sides, or load() would have raised
@@ -74,7 +75,7 @@ def load_once(bench: Bench) -> LoadedRows:
 
     Raises: as `load`.
     """
-    known = _loaded.get(bench.prefix)
+    known = _loaded.pop(bench.prefix, None)
     if known is None:
         return load(bench)
     text, loaded = known

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import CancelledError
 
 import pytest
 
-from elt_env.runtime.cancelling import go_on, meanwhile
+from elt_env.runtime.cancelling import ended_by, go_on, meanwhile, side_by_side
 
 
 def test_what_goes_on_meanwhile_has_ended_after_the_block() -> None:
@@ -50,3 +51,16 @@ def test_what_fails_meanwhile_fails_nothing_else() -> None:
 
     with meanwhile(act):
         pass
+
+
+def test_what_is_given_up_above_ends_what_goes_on_side_by_side() -> None:
+    above = threading.Event()
+
+    def act(item: int) -> int:
+        if item:
+            above.set()
+        go_on()
+        return item
+
+    with ended_by(above), pytest.raises(CancelledError):
+        side_by_side(act, [1], 1)
