@@ -30,6 +30,7 @@ from elt_env.runtime.input_files import read_stored
 _AT_ONCE = 8
 _EACH = 20.0
 LOOK_LIMIT = 60.0
+_JUST_NOW = 10.0  # seconds
 _ATTEMPTS = 3
 _LONGEST_PAUSE = 20.0
 _NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
@@ -79,14 +80,16 @@ class PackageIndex:
         """Begin to look at projects, while something else is done.
 
         A look that takes what is a while old waits for it. What cannot be had is asked for again
-        when it is needed; nothing is raised.
+        when it is needed; nothing is raised. What was looked at just now is left out.
         """
+        known = self._since(time.monotonic() - _JUST_NOW)
+        new = {name: index for name, index in asked.items() if (name, index) not in known}
 
         def work() -> None:
             with contextlib.suppress(EltEnvError):
-                self.look(asked, may_lack=True)
+                self.look(new, may_lack=True)
 
-        if asked and self._ahead is None:
+        if new and self._ahead is None:
             self._ahead = threading.Thread(target=work, daemon=True)
             self._ahead.start()
 

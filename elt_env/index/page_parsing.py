@@ -18,6 +18,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from packaging.version import InvalidVersion, Version
 
 from elt_env.index.project_page import IndexFile, ProjectPage
+from elt_env.package.canonical import digest_of
 from elt_env.package.names import normalize
 
 ACCEPT = (
@@ -62,11 +63,12 @@ def parse_page(body: bytes, content_type: str, url: str, name: str, index: str) 
         entries = _html_entries(_decoded(body, charset), url)
     else:
         raise ValueError(f"its Content-Type is '{content_type}', neither JSON nor HTML")
-    found = (_file(each, url, name) for each in entries)
+    found = [_file(each, url, name) for each in entries]
     files = tuple(each for each in found if each is not None)
+    rest = [each for each, file in zip(entries, found, strict=True) if file is None]
     if not files and kind in _HTML:
         raise ValueError(f"it is an HTML page that lists no file of {name}")
-    return ProjectPage(name, index, files)
+    return ProjectPage(name, index, files, digest_of(rest) if rest else "")
 
 
 def parse_links(body: bytes, content_type: str, url: str, name: str) -> tuple[IndexFile, ...]:

@@ -49,11 +49,13 @@ class ProjectPage:
         name: the project's normalized name.
         index: URL of the index, without credentials.
         files: in the order of the page.
+        others: a digest of what is said of files that are left out; "" where none is.
     """
 
     name: str
     index: str
     files: Sequence[IndexFile]
+    others: str = ""
 
     @property
     def versions(self) -> frozenset[str]:
@@ -73,14 +75,22 @@ class KeptFiles(Sequence[IndexFile]):
     """Files as lines that are read when they are looked at: most of a page no lock needs.
 
     Args:
-        lines: each a version in its normal form, a tab, and the rest.
+        text: a line each: a version in its normal form, a tab, and the rest.
         read: returns the file of a line's rest.
+        latest: when the last of them was uploaded; None where nothing tells.
     """
 
-    def __init__(self, lines: Sequence[bytes], read: Callable[[bytes], IndexFile]) -> None:
-        self._lines = lines
+    def __init__(
+        self, text: bytes, read: Callable[[bytes], IndexFile], latest: datetime | None = None
+    ) -> None:
+        self.text = text
+        self.latest = latest
         self._read = read
         self._files: tuple[IndexFile, ...] | None = None
+
+    @cached_property
+    def _lines(self) -> Sequence[bytes]:
+        return self.text.splitlines()
 
     @cached_property
     def versions(self) -> Mapping[str, Sequence[bytes]]:

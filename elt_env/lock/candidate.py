@@ -8,6 +8,7 @@ from elt_env.lock.assemble import assemble
 from elt_env.lock.conflict import solved
 from elt_env.lock.directs import prepare
 from elt_env.lock.lock_tools import LockTools
+from elt_env.lock.made_from import MadeFrom
 from elt_env.lock.make import Locked, examine
 from elt_env.lock.negotiate import agree
 from elt_env.lockfile.changes import Change, compare
@@ -42,8 +43,13 @@ def find_candidate(
     if isinstance(found, Locked):
         return None
     question = prepare(found, tools.project, tools.files, say)
+    made = MadeFrom(question, tools)
+    if made.is_same:
+        say("lock: nothing has changed of what the current lock was made from")
+        return None
     agreement = agree(question, solved(question, tools, say, in_one_go=True), tools, say)
     lock = assemble(question, agreement, tools, say)
+    made.remember(lock, agreement.pages)
     if question.previous is not None and question.previous.digest == lock.digest:
         return None
     tools.store.write_lock(lock)

@@ -15,6 +15,7 @@ from elt_env.lock.diff_report import DiffReport
 from elt_env.lock.directs import prepare
 from elt_env.lock.explain_diff import explain_relock
 from elt_env.lock.lock_tools import LockTools
+from elt_env.lock.made_from import MadeFrom
 from elt_env.lock.negotiate import agree
 from elt_env.lock.places import changed_places
 from elt_env.lock.plugin_locks import forget_plugin_lock, plugin_locks
@@ -60,6 +61,13 @@ class Solved:
 
     question: LockRequest
     answer: CondaAnswer
+
+
+@dataclass(frozen=True)
+class _SolvedHere(Solved):
+    """The same in the process that resolves it too, so that all is known that it is made from."""
+
+    made: MadeFrom
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,12 @@ def _keep(lock: Lock, reason: str, tools: LockTools, say: Say) -> Locked:
     _tell_other_places(lock, tools, say)
     path = tools.store.lock_directory(lock.digest)
     return Locked(lock, path, kept=True, reasons=(reason,))
+
+
+def _same(lock: Lock, reason: str, tools: LockTools, say: Say) -> Locked:
+    """Return the lock that came out once more, with what is held back by now."""
+    kept = _keep(lock, reason, tools, say)
+    return replace(kept, report=explain_relock(lock, lock, tools, say))
 
 
 def _tell_other_places(lock: Lock, tools: LockTools, say: Say) -> None:
@@ -239,7 +253,12 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
     if isinstance(found, Locked):
         return found
     question = prepare(found, tools.project, tools.files, say)
-    return Solved(question, solved(question, tools, say, in_one_go=in_one_go))
+    if not in_one_go:
+        return Solved(question, solved(question, tools, say))
+    made = MadeFrom(question, tools)
+    if question.previous is not None and made.is_same:
+        return _same(question.previous, "nothing that it was made from has changed", tools, say)
+    return _SolvedHere(question, solved(question, tools, say, in_one_go=True), made)
 
 
 def _let_plugins_move(
@@ -315,9 +334,11 @@ def resolve(found: Locked | Solved | Resolution, tools: LockTools, say: Say) -> 
     if not isinstance(found, Solved):
         return found
     refuse_both_sides(found.question.spec, found.answer)
+    made = found.made if isinstance(found, _SolvedHere) else MadeFrom(found.question, tools)
     agreement = agree(found.question, found.answer, tools, say)
     lock = assemble(found.question, agreement, tools, say)
     refuse_credentials(lock)
+    made.remember(lock, agreement.pages)
     return Resolution(found.question, lock)
 
 
@@ -349,8 +370,7 @@ def write(found: Locked | Resolution, tools: LockTools, say: Say) -> Locked:
     question, lock = found.question, found.lock
     before, current = question.previous, _satisfying(question, tools)
     if current is not None and current.digest == lock.digest:
-        same = _keep(current, "nothing newer within the rules", tools, say)
-        return replace(same, report=explain_relock(current, current, tools, say))
+        return _same(current, "nothing newer within the rules", tools, say)
     if current is not None and (before is None or before.digest != current.digest):
         return _keep(current, "it was made meanwhile and satisfies", tools, say)
     path = tools.store.write_lock(lock)

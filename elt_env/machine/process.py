@@ -106,6 +106,7 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
     input: str | None = None,  # noqa: A002  # subprocess calls it so
     grace: float = 5.0,
     merge: bool = False,
+    diary: str = "",
 ) -> Completed:
     """Run a program to its end; its exit code is left to the caller to judge.
 
@@ -125,6 +126,7 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
         input: text for its stdin, which is empty otherwise.
         grace: seconds between SIGTERM and SIGKILL.
         merge: whether stderr goes into stdout, in the order in which both are written.
+        diary: how lines begin that nobody is told of, if any do.
 
     Raises:
         ToolError: the program or `cwd` is missing, or the program cannot be started.
@@ -133,7 +135,7 @@ def run(  # noqa: PLR0913  # one keyword for each property of a run
     mask = masking(secrets)
     shown = tuple(mask(os.fspath(part)) for part in command)
     pipes = Pipes(input)
-    teller = OutputTeller(Path(shown[0]).name, say, mask)
+    teller = OutputTeller(Path(shown[0]).name, say, mask, diary.encode())
     started = time.monotonic()
     start = partial(_start, command, env, cwd, piped=input is not None, merge=merge)
     code, in_time = _attend(start, pipes, teller, started + limit, grace)

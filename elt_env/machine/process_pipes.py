@@ -139,12 +139,20 @@ class Pipes:
 
 
 class OutputTeller:
-    """Tells a person what a program prints, and that it lives while it prints nothing."""
+    """Tells a person what a program prints, and that it lives while it prints nothing.
+
+    Lines that begin with `diary` are as nothing, unless it is empty.
+    """
 
     def __init__(
-        self, name: str, say: Callable[[str], None] | None, mask: Callable[[str], str]
+        self,
+        name: str,
+        say: Callable[[str], None] | None,
+        mask: Callable[[str], str],
+        diary: bytes = b"",
     ) -> None:
         self._name = name
+        self._diary = diary
         self._say = say
         self._mask = mask
         self._recent: deque[bytes] = deque(maxlen=_RECENT_LINES)
@@ -166,6 +174,8 @@ class OutputTeller:
             self._say_now(f"... still running: {self._name} ({now - self._started:.0f} s)")
 
     def _take(self, line: bytes) -> None:
+        if self._diary and line.startswith(self._diary):
+            return
         self._recent.append(line)
         self._size += len(line) + 1
         if self._size <= _TOLD:

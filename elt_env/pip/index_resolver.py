@@ -105,6 +105,10 @@ class IndexResolver:
         self._limit = limit
         self._alone = alone
 
+    def asked_pages(self, since: float) -> None:  # noqa: ARG002  # as Resolver has it
+        """Return nothing: the tool does not tell."""
+        return
+
     def version(self) -> str:
         """Return the tool's version."""
         return self._chooser.version()

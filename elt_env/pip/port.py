@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -97,6 +97,14 @@ class Resolver(Protocol):
     """Answers which version of everything fits together."""
 
     name: str
+
+    def asked_pages(self, since: float) -> Mapping[tuple[str, str], bool] | None:
+        """Return the pages that were looked up since a moment: an index's URL and a name each.
+
+        With each whether the index was asked, rather than what was kept of its answers. None where
+        the tool does not tell which. `since` is one of `time.monotonic`.
+        """
+        ...
 
     def version(self) -> str:
         """Return the tool's version."""

@@ -18,6 +18,13 @@ _FILE = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])? @ (?P<url>file:\S+
 _VIA = re.compile(r"    # (?:via|  ) ?(?P<what>\S.*)")
 _FROM = re.compile(r"    # from (?P<index>\S+)")
 _ASKED = "-r requirements.in"
+DIARY = "DEBUG "
+"""How lines begin that tell what uv asks for, with `TELLING_PAGES`."""
+TELLING_PAGES = {"RUST_LOG": "uv_client::cached_client=debug"}
+"""The variable by which uv tells on stderr which pages and files it asks for, or has."""
+_LOOKED_UP = re.compile(
+    r"(?:Found (?P<how>\S+) response|No cache entry) for: (?P<index>\S+)/(?P<name>[^/\s]+)/"
+)
 
 
 def pin_lines(pins: Iterable[tuple[str, str]]) -> str:
@@ -42,6 +49,20 @@ def read_annotated(text: str, shelf: Shelf | None = None) -> tuple[Resolved, ...
             version = parse_wheel_filename(unquote(file["url"].rpartition("/")[2]))[1]
             found.append(_resolved(file["name"], str(version), vias, ""))
     return tuple(sorted(found, key=lambda each: each.name))
+
+
+def told_pages(stderr: str) -> tuple[dict[tuple[str, str], bool], str]:
+    """Return the pages that uv tells it looked up, and what else it says.
+
+    Pages are (index, name), with whether uv asked the index, rather than taking what it has.
+    """
+    lines = stderr.splitlines(keepends=True)
+    diary = [each.removeprefix(DIARY).rstrip() for each in lines if each.startswith(DIARY)]
+    pages: dict[tuple[str, str], bool] = {}
+    for each in filter(None, map(_LOOKED_UP.fullmatch, diary)):
+        page = parse_index(each["index"]).url, normalize(each["name"])
+        pages[page] = pages.get(page, False) or each["how"] != "fresh"
+    return pages, "".join(each for each in lines if not each.startswith(DIARY))
 
 
 def _entries(text: str) -> Iterator[tuple[str, list[str]]]:

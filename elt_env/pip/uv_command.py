@@ -17,6 +17,7 @@ from elt_env.machine.indexes import Indexes
 from elt_env.machine.logins import Logins, completed
 from elt_env.machine.process import Completed, Say, clean_environment, run
 from elt_env.pip.shelf_server import ServedShelf
+from elt_env.pip.uv_answers import DIARY
 from elt_env.runtime.files import write_atomically
 
 _FOREVER = "max-age=31536000, immutable"
@@ -71,6 +72,7 @@ def _run_once(  # noqa: PLR0913, PLR0917  # the parts of one command
         cwd=place,
         say=partial(_tell, say),
         secrets=indexes.secrets,
+        diary=DIARY,
     )
 
 

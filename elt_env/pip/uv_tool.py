@@ -6,7 +6,8 @@ import contextlib
 import importlib.metadata
 import logging
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from elt_env.pip.locked_file import locked_file
 from elt_env.pip.pip_tool import Pip
 from elt_env.pip.port import InstallRequest, Resolved, ResolveRequest
 from elt_env.pip.shelf_server import serving
-from elt_env.pip.uv_answers import pin_lines, read_annotated
+from elt_env.pip.uv_answers import TELLING_PAGES, pin_lines, read_annotated, told_pages
 from elt_env.pip.uv_command import besides_proxy, format_options, run_uv, write_config
 from elt_env.runtime.files import write_atomically, writing
 from elt_env.runtime.input_files import read_stored, read_stored_text
@@ -63,6 +64,17 @@ class Uv:
         self._limit = limit
         self._dateless: set[str] = set()
         self._begun: Begun | None = None
+        self._looked_up: list[tuple[float, Mapping[tuple[str, str], bool] | None]] = []
+
+    def asked_pages(self, since: float) -> Mapping[tuple[str, str], bool] | None:
+        """Return the pages that were looked up since a moment; see Resolver."""
+        found: dict[tuple[str, str], bool] = {}
+        for moment, pages in self._looked_up:
+            if moment >= since and pages is None:
+                return None  # one that was ended does not tell
+            if moment >= since and pages:
+                found |= {each: found.get(each, False) or asked for each, asked in pages.items()}
+        return found
 
     def version(self) -> str:
         """Return uv's version."""
@@ -338,17 +350,35 @@ class Uv:
         with serving(request.shelf) if request.shelf else contextlib.nullcontext() as shelf:
             config = write_config(place, self._indexes, fresh=request.fresh, shelf=shelf)
             command += ["--config-file", str(config)]
-            variables = besides_proxy(shelf.host) if shelf else {}
+            variables = TELLING_PAGES | (besides_proxy(shelf.host) if shelf else {})
             platform = platform_of(request.python)
             if platform and platform.is_mac:
                 variables["MACOSX_DEPLOYMENT_TARGET"] = ".".join(map(str, platform.system))
             limit = self._limit if request.limit is None else min(request.limit, self._limit)
-            return run_uv(
-                *(command, place, _without_answer(say)),
-                indexes=self._indexes,
-                limit=limit,
-                variables=variables,
-            )
+            with self._hearing(shelf.index if shelf else "") as heard:
+                done = run_uv(
+                    *(command, place, _without_answer(say)),
+                    indexes=self._indexes,
+                    limit=limit,
+                    variables=variables,
+                )
+                return heard(done)
+
+    @contextlib.contextmanager
+    def _hearing(self, shelf: str) -> Iterator[Callable[[Completed], Completed]]:
+        """Remember which pages a run looks up, those on a shelf aside; give it without these."""
+        moment, pages = time.monotonic(), None
+
+        def heard(done: Completed) -> Completed:
+            nonlocal pages
+            told, stderr = told_pages(done.stderr)
+            pages = {page: asked for page, asked in told.items() if page[0] != shelf}
+            return replace(done, stderr=stderr)
+
+        try:
+            yield heard
+        finally:
+            self._looked_up.append((moment, pages))
 
     def _date_options(self, request: ResolveRequest) -> list[str]:
         if request.exclude_newer is None:

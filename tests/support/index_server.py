@@ -87,6 +87,7 @@ class IndexServer(LoopbackServer):
         stumbles: what the next requests get in place of their answer, in turn.
         undated: names of files whose upload time is not told.
         validators: whether pages have an ETag, by which a client can ask whether they changed.
+        max_age: seconds for which a client may take a page from its cache, 0 where none is told.
         patience: seconds that the fault `slow` lets a client wait for each answer.
         credentials: the user name and password that the fault `refuse-auth` lets in.
         core_metadata: whether the metadata of wheels is served beside them (PEP 658).
@@ -99,6 +100,7 @@ class IndexServer(LoopbackServer):
         self.core_metadata = False
         self.undated: set[str] = set()
         self.validators = False
+        self.max_age = 0
         self.project_faults: dict[str, Fault] = {}
         self.stumbles: list[Reply] = []
         self._fault: Fault | None = None
@@ -175,6 +177,8 @@ class IndexServer(LoopbackServer):
         if fault == "half-body":
             return replace(page, body=page.body[: len(page.body) // 2])
         page = replace(page, cut=fault == "half-page")
+        if page.status == 200 and self.max_age:
+            page = replace(page, headers={"Cache-Control": f"max-age={self.max_age}"})
         return _unless_known(page, headers) if self.validators and page.status == 200 else page
 
     def _login(self) -> str:
@@ -242,8 +246,8 @@ def _unless_known(page: Reply, headers: Mapping[str, str]) -> Reply:
     """Return a page with its ETag, or 304 without it for who has it (RFC 9110, 13.1.2)."""
     etag = {"ETag": f'"{_sha256(page.body)[:16]}"'}
     if headers.get("if-none-match") == etag["ETag"]:
-        return Reply(304, headers=etag)
-    return replace(page, headers=etag)
+        return Reply(304, headers={**page.headers, **etag})
+    return replace(page, headers={**page.headers, **etag})
 
 
 def _project_list(names: list[str], *, as_json: bool) -> Reply:

@@ -82,6 +82,14 @@ def test_merged_output_stands_in_stdout_in_its_order() -> None:
     assert (done.stdout.split(), done.stderr) == (told, "")
 
 
+def test_a_diary_is_kept_and_nobody_is_told_of_it() -> None:
+    told = Said()
+    command = ["sh", "-c", "echo DEBUG a >&2; echo b >&2; echo DEBUG c >&2; echo no DEBUG >&2"]
+    done = run(command, limit=LONG, say=told, diary="DEBUG ")
+    assert told == ["b", "no DEBUG"]
+    assert done.stderr == "DEBUG a\nb\nDEBUG c\nno DEBUG\n"
+
+
 def test_a_signal_shows_as_a_negative_exit_code() -> None:
     assert run(["sh", "-c", "kill -9 $$"], limit=LONG).returncode == -signal.SIGKILL
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_env.index.page_cache import CachedPage, PageCache
+from elt_env.index.page_cache import CachedPage, PageCache, visible
 from elt_env.index.project_page import IndexFile, ProjectPage
 from tests.support.locks import INDEX, MOMENT
 
@@ -36,6 +38,50 @@ def test_a_page_without_validators_replaces_one_that_had_some(tmp_path: Path) ->
     cache.write(bare)
     assert cache.read("a", INDEX) == bare
     assert bare.conditions == {}
+
+
+_HOURS = st.integers(-2, 2).map(lambda hours: MOMENT + hours * timedelta(hours=1))
+_FILES = st.lists(
+    st.builds(
+        IndexFile,
+        st.sampled_from(["a-1.0.tar.gz", "a-2.0.tar.gz"]),
+        st.just("1.0"),
+        st.just("u"),
+        st.sampled_from([None, ">=3.9"]),
+        st.sampled_from([None, "", MOMENT.isoformat()]),
+        st.one_of(st.none(), _HOURS),
+        sha256=st.sampled_from(["0" * 64, "1" * 64]),
+    ),
+    max_size=2,
+)
+
+
+@given(one=_FILES, other=_FILES, limits=st.tuples(_HOURS, _HOURS))
+def test_what_is_visible_of_a_page_is_what_the_cool_down_lets_through(
+    one: list[IndexFile],
+    other: list[IndexFile],
+    limits: tuple[datetime, datetime],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    cache = PageCache(tmp_path_factory.getbasetemp() / "visible")
+    seen, digests = [], []
+    for files, limit in zip((one, other), limits, strict=True):
+        page = ProjectPage("a", INDEX, tuple(files))
+        cache.write(CachedPage(page, "", "", "d"))
+        kept = cache.read("a", INDEX)
+        assert kept is not None
+        seen.append([each for each in files if not each.uploaded or each.uploaded < limit])
+        digests.append(visible(page, limit))
+        assert visible(kept.page, limit) == digests[-1]
+    assert (digests[0] == digests[1]) == (seen[0] == seen[1])
+
+
+def test_what_is_left_out_of_a_page_is_visible_and_what_has_no_hash_never_the_same() -> None:
+    whole = replace(_PAGE, files=(replace(_FILE, sha256="0" * 64),))
+    assert visible(whole, None) == visible(whole, MOMENT + timedelta(seconds=1))
+    assert len({visible(whole, None), visible(replace(whole, others="x"), None), None}) == 3
+    assert visible(whole, MOMENT) == visible(replace(whole, files=()), None)
+    assert visible(_PAGE, None) is None
 
 
 @given(data=st.data())

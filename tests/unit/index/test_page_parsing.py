@@ -137,7 +137,10 @@ def test_the_version_of_a_file(name: str, version: str) -> None:
     ],
 )
 def test_what_no_installer_takes_is_left_out(name: str) -> None:
-    assert _parse(_page(_entry(name), _entry())).files == _parse(_page(_entry())).files
+    page, bare = _parse(_page(_entry(name), _entry())), _parse(_page(_entry()))
+    assert page.files == bare.files
+    assert page.others != bare.others == ""
+    assert page.others != _parse(_page(_entry(name, yanked=True), _entry())).others
 
 
 def test_an_index_may_have_no_file_left() -> None:

@@ -62,7 +62,8 @@ def test_of_a_kept_page_no_older_file_is_read() -> None:
         read.append(line.decode())
         return files[line.decode()]
 
-    page = ProjectPage("alpha", INDEX, KeptFiles([f"{n}\t{n}".encode() for n in files], parse))
+    text = "".join(f"{n}\t{n}\n" for n in files).encode()
+    page = ProjectPage("alpha", INDEX, KeptFiles(text, parse))
     locked = replace(_LOCKED, url=f"https://f.example.invalid/{files['1.0'].file_name}")
     assert [each.version for each in news(locked, page, _RULES)] == ["1.1"]
     assert yanked(locked, page) is None

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elt_env.pip.port import Resolved
-from elt_env.pip.uv_answers import read_annotated
+from elt_env.pip.uv_answers import read_annotated, told_pages
 from tests.support.locks import names, versions
 
 _INDEX = "https://index.example.invalid/simple"
@@ -74,3 +74,30 @@ def _written(package: Resolved) -> str:
 def test_every_answer_is_read_as_it_was_written(packages: list[Resolved]) -> None:
     text = "".join(map(_written, packages))
     assert read_annotated(text) == tuple(sorted(packages, key=lambda each: each.name))
+
+
+# As uv 0.13.8 writes it with RUST_LOG=uv_client::cached_client=debug.
+_DIARY = f"""\
+DEBUG No cache entry for: {_INDEX}/lost/
+DEBUG Found stale response for: {_INDEX}/alpha/
+DEBUG Sending revalidation request for: {_INDEX}/alpha/
+DEBUG Found modified response for: https://me:hunter22@other.example.invalid/simple/delta-two/
+DEBUG Found fresh response for: {_INDEX}/kept/
+DEBUG Found fresh response for: {_INDEX}/alpha/
+DEBUG Found fresh response for: https://f.example.invalid/alpha-2.0-py3-none-any.whl
+Resolved 3 packages in 12ms
+error: DEBUG is no level
+"""
+
+
+def test_a_diary_tells_the_pages_and_is_left_out() -> None:
+    other = "https://other.example.invalid/simple"
+    pages, rest = told_pages(_DIARY)
+    assert pages == {
+        (_INDEX, "lost"): True,
+        (_INDEX, "alpha"): True,
+        (_INDEX, "kept"): False,
+        (other, "delta-two"): True,
+    }
+    assert rest == "Resolved 3 packages in 12ms\nerror: DEBUG is no level\n"
+    assert told_pages(rest) == ({}, rest)
