@@ -162,9 +162,11 @@ class Tools:
     @cached_property
     def host_channel(self) -> HostChannel:
         """The conda channel that is made of this machine."""
-        from elt_env.conda.host_channel import FORMAT, HostChannel
+        from elt_env.conda.host_channel import FORMAT, HostChannel, KeptPackages
 
-        return HostChannel(self.project.local_home / "host-channel" / FORMAT)
+        caches = self.project.caches
+        kept = KeptPackages(caches) if caches.shared else None
+        return HostChannel(self.project.local_home / "host-channel" / FORMAT, kept)
 
     @cached_property
     def _uv(self) -> Uv:

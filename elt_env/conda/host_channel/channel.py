@@ -19,6 +19,7 @@ from rattler.index import index_fs
 
 from elt_env.conda.host_channel import python_package, wheel_package
 from elt_env.conda.host_channel.archive import RECIPE, Entry, PackageInfo, write_package
+from elt_env.conda.host_channel.kept import KeptPackages
 from elt_env.conda.host_channel.requirements import wanted_extras
 from elt_env.conda.rattler_loop import run_within
 from elt_env.errors import StorageError, TimeLimitError, ToolError
@@ -28,7 +29,7 @@ from elt_env.package.canonical import digest_of, short
 from elt_env.python.interpreters import Interpreter
 from elt_env.python.wheel import open_wheel
 from elt_env.runtime.file_lock import file_lock
-from elt_env.runtime.files import remove_tree, sync, write_atomically, writing
+from elt_env.runtime.files import remove_tree, sha256_of, sync, write_atomically, writing
 from elt_env.runtime.input_files import read_stored
 
 _LOCK_LIMIT = 600.0
@@ -48,10 +49,12 @@ class HostChannel:
 
     Args:
         root: the channel's directory; made when something is added.
+        kept: what other channels of this user were made of; None where none is shared.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kept: KeptPackages | None = None) -> None:
         self._root = root.absolute()
+        self._kept = kept
         self._workshop = self._root / ".making"
         self._platform = str(rattler.Subdir.current())
 
@@ -87,7 +90,12 @@ class HostChannel:
             abi = python_package.describe_abi(interpreter.minor)
             self._add(abi, lambda: (), say)
             info = python_package.describe(interpreter, self._platform)
-            return self._add(info, lambda: python_package.entries(interpreter), say)
+            return self._add(
+                info,
+                lambda: python_package.entries(interpreter),
+                say,
+                lambda: python_package.made_of(interpreter),
+            )
 
     def add_wheels(
         self, wheels: Sequence[Package], fetch: Callable[[Package], Path], minor: str, say: Say
@@ -157,7 +165,14 @@ class HostChannel:
                 about = wheel_package.describe_extra(opened, extra, minor, self._platform)
                 made.append(self._add(about, lambda: (), say))
             info = wheel_package.describe(opened, minor, self._platform, released_at)
-            made.append(self._add(info, lambda: wheel_package.entries(opened, info, minor), say))
+            made.append(
+                self._add(
+                    info,
+                    lambda: wheel_package.entries(opened, info, minor),
+                    say,
+                    lambda: [minor, sha256_of(wheel)],
+                )
+            )
         return made
 
     def index(self, say: Say) -> None:
@@ -204,21 +219,39 @@ class HostChannel:
                     say(f"remove {package}, which is damaged")
                     package.unlink()
 
-    def _add(self, info: PackageInfo, entries: Callable[[], Iterable[Entry]], say: Say) -> Path:
+    def _add(
+        self,
+        info: PackageInfo,
+        entries: Callable[[], Iterable[Entry]],
+        say: Say,
+        made_of: Callable[[], object] | None = None,
+    ) -> Path:
+        """Make a package where it is not there, of those that are kept where `made_of` tells."""
         package = self._root / info.subdir / f"{info.stem}.conda"
         if zipfile.is_zipfile(package):
             return package
-        say(f"pack {info.name} {info.version} as {info.subdir}/{package.name}")
+        of = digest_of([RECIPE, repr(info), made_of()]) if made_of and self._kept else ""
         try:
             with writing(self._root):
                 self._workshop.mkdir()
-                made = write_package(info, entries(), self._workshop)
+                made = self._taken(package.name, of, say)
+                if made is None:
+                    say(f"pack {info.name} {info.version} as {info.subdir}/{package.name}")
+                    made = write_package(info, entries(), self._workshop)
+                    if of and self._kept:
+                        self._kept.keep(made, of)
                 sync(made)
                 made.replace(package)
                 sync(package.parent)
         finally:
             remove_tree(self._workshop)
         return package
+
+    def _taken(self, name: str, made_of: str, say: Say) -> Path | None:
+        found = self._kept.take(name, made_of, self._workshop) if made_of and self._kept else None
+        if found:
+            say(f"take {name}, which was packed before")
+        return found
 
     def _subdirs(self) -> Iterable[Path]:
         return (self._root / "noarch", self._root / self._platform)

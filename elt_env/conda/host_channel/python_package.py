@@ -15,6 +15,7 @@ from elt_env.machine.scratch import scratch_directory
 from elt_env.package.canonical import digest_of, short
 from elt_env.python.compilation import compile_modules
 from elt_env.python.interpreters import Interpreter
+from elt_env.runtime.files import sha256_of
 
 _LEFT_OUT = {"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"}
 _NOT_COPIED = {"EXTERNALLY-MANAGED"}
@@ -94,6 +95,15 @@ def entries(interpreter: Interpreter, *, compiled: bool = True) -> Iterator[Entr
             elif _holds_prefix(path):
                 content = with_placeholder(content, interpreter.spellings)
             yield Entry(path, content, executable=_is_executable(source))
+
+
+def made_of(interpreter: Interpreter) -> object:
+    """Return what tells the content of an interpreter's package from any other."""
+    files = [
+        [path, source if isinstance(source, str) else [sha256_of(source), _is_executable(source)]]
+        for path, source in sorted(dict(_files(interpreter)).items())
+    ]
+    return [interpreter.identity, list(interpreter.spellings), files]
 
 
 def relocated_files(interpreter: Interpreter, place: str) -> Iterator[Entry]:

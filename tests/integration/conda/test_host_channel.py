@@ -20,7 +20,7 @@ import rattler
 
 import elt_env
 from elt_env.conda import SolveRequest
-from elt_env.conda.host_channel import HostChannel
+from elt_env.conda.host_channel import HostChannel, KeptPackages
 from elt_env.conda.host_channel.python_package import entries
 from elt_env.conda.rattler_link import RattlerLinker
 from elt_env.conda.rattler_tool import Rattler
@@ -31,6 +31,7 @@ from elt_env.machine.indexes import find_indexes
 from elt_env.machine.process import clean_environment, run
 from elt_env.pip import ResolveRequest
 from elt_env.pip.uv_tool import Uv
+from elt_env.project.cache_home import CacheHome
 from elt_env.project.policy import Policy
 from elt_env.python.interpreters import Interpreter, list_interpreters
 from elt_env.runtime.files import sha256_of
@@ -223,6 +224,32 @@ def test_the_same_interpreter_gives_the_same_package(
     assert _sha256(again) == _sha256(first)
 
 
+def test_another_channel_takes_the_interpreter_while_its_files_are_the_same(
+    interpreter: Interpreter, tmp_path: Path
+) -> None:
+    copy = tmp_path / "python"
+    left_out = shutil.ignore_patterns("site-packages", "test", "__pycache__")
+    shutil.copytree(interpreter.prefix, copy, symlinks=True, ignore=left_out)
+    executable = copy / interpreter.executable.relative_to(interpreter.prefix)
+    own = dataclasses.replace(interpreter, prefix=copy, executable=executable)
+    kept = KeptPackages(CacheHome(tmp_path / "cache", tmp_path / "key", shared=True))
+
+    def add(name: str) -> tuple[str, str]:
+        said = Said()
+        package = HostChannel(tmp_path / name, kept).add_interpreter(own, said)
+        return said[-1].partition(" ")[0], _sha256(package)
+
+    packed, taken = add("one"), add("two")
+    assert (packed[0], taken) == ("pack", ("take", packed[1]))
+    module = copy / f"lib/python{interpreter.minor}/abc.py"
+    times, content = module.stat(), module.read_bytes()
+    module.write_bytes(content[:-1] + b" ")
+    os.utime(module, ns=(times.st_atime_ns, times.st_mtime_ns))
+    changed = add("three")
+    assert changed[0] == "pack"
+    assert changed[1] != packed[1]
+
+
 def test_nothing_is_made_twice(host: HostChannel, interpreter: Interpreter) -> None:
     said = Said()
     package = host.add_interpreter(interpreter, said)
@@ -329,7 +356,7 @@ def test_two_processes_add_at_once(interpreter: Interpreter, tmp_path: Path) -> 
     root = tmp_path / "channel"
     script = f"""
 from pathlib import Path
-from elt_env.conda.host_channel import HostChannel
+from elt_env.conda.host_channel import HostChannel, KeptPackages
 from elt_env.python.interpreters import list_interpreters
 host = HostChannel(Path({str(root)!r}))
 chosen = {{str(each.prefix): each for each in list_interpreters()[0]}}
@@ -352,7 +379,7 @@ def test_a_killed_process_leaves_nothing_half_made(tmp_path: Path) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
-from elt_env.conda.host_channel import HostChannel
+from elt_env.conda.host_channel import HostChannel, KeptPackages
 os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
 HostChannel(Path({str(root)!r})).add_wheel(Path({str(wheel)!r}), "3.11", None, print)
 """
