@@ -7,9 +7,10 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -20,7 +21,7 @@ from elt_env.errors import EltEnvError
 from elt_env.index import http_client, index_errors
 from elt_env.index.core_metadata import offered_metadata
 from elt_env.index.http_client import REFUSED, open_client, pause, retry_after
-from elt_env.index.page_cache import CachedPage, PageCache
+from elt_env.index.page_cache import CachedPage, PageCache, visible
 from elt_env.index.page_parsing import ACCEPT, file_at, parse_links, parse_page
 from elt_env.index.project_page import IndexFile, ProjectPage
 from elt_env.machine.indexes import Indexes
@@ -131,6 +132,23 @@ class PackageIndex:
             requests=look.requests,
             received=look.received,
         )
+
+    def seen(
+        self, asked: Mapping[str, str], limit: datetime | None, *, free: Collection[str] = ()
+    ) -> Mapping[str, str | None]:
+        """Return a digest of what can be seen of each project's page under a cut-off.
+
+        "" where its index has no such project; None where a file could be another one and the page
+        the same. The cut-off does not concern the names that are `free`.
+
+        Raises: as `look`.
+        """
+        looked = self.look(asked, may_lack=True)
+        found = {
+            name: visible(page, None if name in free else limit)
+            for name, page in looked.pages.items()
+        }
+        return found | dict.fromkeys(looked.gone, "")
 
     def linked(self, name: str) -> tuple[IndexFile, ...]:
         """Return the files of a project in the directories and on the pages of archives.

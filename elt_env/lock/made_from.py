@@ -8,6 +8,7 @@ were only tried, and what could be seen of each before the resolver asked for it
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from elt_env.errors import ChannelUnreachableError, EltEnvError, StorageError
-from elt_env.index.page_cache import visible
 from elt_env.lock.assemble import tool_versions
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.request import LockRequest
@@ -26,10 +26,11 @@ from elt_env.lock.solve import comes_from_host, remote_channels, solve_with
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import unheard
 from elt_env.package.canonical import digest_of, short
+from elt_env.project.cache_home import sealed, unsealed
 from elt_env.python.interpreters import find_interpreter
 from elt_env.python.wheel_tags import wheel_tags
 from elt_env.runtime.files import write_atomically
-from elt_env.runtime.input_files import read_stored_text
+from elt_env.runtime.input_files import read_stored
 
 _SCHEMA = 1
 _Pages = Mapping[str, str | None]
@@ -60,7 +61,11 @@ class MadeFrom:
         if noted is None or previous is None or not _is_at_hand(previous):
             return False
         try:
-            self._before = self._look(noted, *previous.indexes)
+            self._before = self.tools.package_index.seen(
+                dict.fromkeys(noted, previous.indexes[0]),
+                self.question.exclude_newer,
+                free=self.question.not_held,
+            )
         except EltEnvError:
             return False  # whoever needs a page says why it cannot be had
         self._since = time.monotonic()
@@ -92,11 +97,11 @@ class MadeFrom:
         new = {name for (_, name), is_new in asked.items() if is_new} | ({*pages} - names)
         noted = {each: before.get(each) if each in new else None for each in {*names, *pages}}
         key = self._key(lock)
-        text = json.dumps({"of": digest_of([key, noted]), "pages": noted}, sort_keys=True)
-        try:
-            write_atomically(self._path(key), text)
-        except StorageError:
-            return
+        secret = self.tools.project.caches.secret()
+        if secret:
+            with contextlib.suppress(StorageError):
+                data = json.dumps(noted, sort_keys=True).encode()
+                write_atomically(self._path(key), sealed(key, data, secret))
 
     @property
     def _is_told(self) -> bool:
@@ -110,15 +115,6 @@ class MadeFrom:
             and not (indexes.links or indexes.extra)
         )
 
-    def _look(self, names: Iterable[str], index: str) -> _Pages:
-        looked = self.tools.package_index.look(dict.fromkeys(names, index), may_lack=True)
-        limit, free = self.question.exclude_newer, self.question.not_held
-        seen = {
-            name: visible(page, None if name in free else limit)
-            for name, page in looked.pages.items()
-        }
-        return seen | dict.fromkeys(looked.gone, "")
-
     def _is_cut_off(self) -> bool:
         """Tell whether the spec's channels still cannot be reached."""
         try:
@@ -130,18 +126,17 @@ class MadeFrom:
         return False
 
     def _read(self, lock: Lock) -> _Pages | None:
-        """Return what a note says; one that was changed or cut off is none."""
+        """Return what a note says; one that was not written here as it is, is none."""
         key = self._key(lock)
         try:
-            content = json.loads(read_stored_text(self._path(key)))
-            noted = dict(content["pages"])
-            is_whole = content["of"] == digest_of([key, noted])
-        except (OSError, ValueError, LookupError, TypeError, StorageError):
+            entry = read_stored(self._path(key))
+        except OSError:
             return None
-        return noted if is_whole and len(lock.indexes) == 1 else None
+        data = unsealed(key, entry, self.tools.project.caches.secret())
+        return json.loads(data) if data and len(lock.indexes) == 1 else None
 
     def _path(self, key: str) -> Path:
-        return self.tools.project.caches.path / "pages" / f"made-from-{short(key)}.json"
+        return self.tools.project.caches.path / "pages" / f"made-from-{short(key)}"
 
     def _key(self, lock: Lock) -> str:
         """Return a digest of a lock and of all but the pages that its making rests on."""

@@ -155,11 +155,11 @@ def test_what_a_person_asks_otherwise_is_resolved(proven: Scene) -> None:
 def test_a_note_that_cannot_be_read_is_none(proven: Scene) -> None:
     notes = [*(_toolbox(proven).project.caches.path / "pages").glob("made-from-*")]
     assert len(notes) == 1
-    content = json.loads(notes[0].read_text())
-    forged = content | {"pages": dict.fromkeys(content["pages"], "")}
-    short = content | {"pages": {"dbt": content["pages"]["dbt"]}}
-    for text in ("{", "[]", '{"of": "x", "pages": 3}', json.dumps(forged), json.dumps(short)):
-        notes[0].write_text(text)
+    entry = notes[0].read_bytes()
+    start = entry.rindex(b"{")
+    forged = json.dumps(json.loads(entry[start:]) | {"dbt": "another"}).encode()
+    for content in (b"", entry[:start], entry[:-1], b"{}", entry[:start] + forged):
+        notes[0].write_bytes(content)
         assert versions_of(_relock(proven)) == _LOCKED
         assert _RESOLVING in proven.told
 
