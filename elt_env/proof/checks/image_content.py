@@ -53,6 +53,7 @@ def image_content(image: ImageUnderTest, tools: CheckTools, say: Say) -> Finding
             say(f"image_content: layer {number} of {len(content.layers)}: {layer.holds}")
             with layer_content(image.layout, layer) as tar:
                 look.through(tar, f"layer {number}, {layer.holds}")
+            image.read.add((layer.blob.digest, layer.diff_id))
     except IntegrityError as error:
         return Finding("failed", error.problem)
     return _judged(look)

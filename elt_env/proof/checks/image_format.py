@@ -13,7 +13,7 @@ from elt_env.errors import EltEnvError, IntegrityError, ToolError
 from elt_env.image import spec as oci
 from elt_env.image.oci.layout import Layout
 from elt_env.image.oci.reader import LAYER_TYPES, Image, layer_content, read_image, single_image
-from elt_env.image.spec import Descriptor
+from elt_env.image.spec import Descriptor, Layer
 from elt_env.machine.process import Say, clean_environment, end_of, run
 from elt_env.project.project import Project
 from elt_env.proof.checks.check_tools import CheckTools
@@ -149,21 +149,29 @@ def _of_config(image: ImageUnderTest, content: Image) -> Iterator[str]:
         yield f"it has {len(content.layers)} layers; engines can stack {_MOST_LAYERS}"
 
 
-def _of_layers(image: ImageUnderTest, content: Image) -> Iterator[str]:
-    for layer in content.layers:
-        named = f"the layer {layer.blob.digest} ({layer.holds})"
-        if layer.blob.media_type not in LAYER_TYPES:
-            yield f"{named} is a {layer.blob.media_type}, which is no layer"
-        elif not image.layout.has(layer.blob):
-            yield f"{named} is not there, or not of {layer.blob.size} bytes"
-        elif not image.layout.intact(layer.blob):
-            yield f"{named} has another digest: it was changed"
-        else:
-            try:
-                with layer_content(image.layout, layer):
-                    pass
-            except IntegrityError as error:
-                yield error.problem
+def _of_layers(image: ImageUnderTest, content: Image) -> list[str]:
+    # From the end: `image_content` reads them from the beginning meanwhile.
+    found = [_layer_fault(image, each) for each in reversed(content.layers)]
+    return [each for each in reversed(found) if each]
+
+
+def _layer_fault(image: ImageUnderTest, layer: Layer) -> str:
+    """Return what is wrong with a layer; "" where nothing is."""
+    named = f"the layer {layer.blob.digest} ({layer.holds})"
+    if layer.blob.media_type not in LAYER_TYPES:
+        return f"{named} is a {layer.blob.media_type}, which is no layer"
+    if not image.layout.has(layer.blob):
+        return f"{named} is not there, or not of {layer.blob.size} bytes"
+    if not image.layout.intact(layer.blob):
+        return f"{named} has another digest: it was changed"
+    if (layer.blob.digest, layer.diff_id) in image.read:
+        return ""
+    try:
+        with layer_content(image.layout, layer):
+            pass
+    except IntegrityError as error:
+        return error.problem
+    return ""
 
 
 def _of_skopeo(image: ImageUnderTest, project: Project, skopeo: Skopeo, say: Say) -> Iterator[str]:

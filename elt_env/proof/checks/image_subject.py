@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from elt_env.environment.prefix import Prefix
@@ -29,11 +29,13 @@ class ImageUnderTest:
     Attributes:
         prefix: what it was packed from.
         manifest: what names it.
+        read: digest and diff_id of each layer that a check of this run has read whole.
     """
 
     prefix: Prefix
     manifest: Descriptor
     layout: Layout
+    read: set[tuple[str, str]] = field(default_factory=set, compare=False)
 
 
 ImageCheck = Callable[[ImageUnderTest, CheckTools, Say], Finding]

@@ -18,6 +18,7 @@ from elt_env.image.spec import Descriptor, Layer
 from elt_env.machine.process import unheard
 from elt_env.proof.checks.finding import Finding
 from elt_env.proof.checks.image import ImageUnderTest
+from elt_env.proof.checks.image_content import image_content
 from elt_env.proof.checks.image_format import image_format
 from tests.support.layouts import USERS, a_file, add_image, add_layer
 from tests.support.locks import lock_of
@@ -112,6 +113,24 @@ def test_a_corrupted_blob_is_named(look: Look, layout: Layout, layers: list[Laye
     )
     path.unlink()
     assert "is not there" in look(manifest).detail
+
+
+def test_what_was_read_in_this_run_is_named_where_it_was_damaged_since(
+    layout: Layout, layers: list[Layer], tmp_path: Path
+) -> None:
+    project = make_project(
+        tmp_path / "p", channels=["https://c.invalid"], index="https://i.invalid"
+    )
+    manifest = add_image(layout, layers)
+    subject = ImageUnderTest(Prefix(tmp_path, lock_of()), manifest, layout)
+    image_content(subject, toolbox_of(project), unheard)
+    assert len(subject.read) == len(layers)
+    path = layout.blob_path(layers[0].blob.digest)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[::-1])
+    found = image_format(subject, toolbox_of(project), unheard)
+    assert found.status == "failed"
+    assert "has another digest: it was changed" in found.detail
 
 
 def test_a_manifest_that_is_gone_is_named(look: Look, layout: Layout, layers: list[Layer]) -> None:
