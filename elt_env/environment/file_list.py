@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import stat
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -244,6 +245,9 @@ def parse_list(data: bytes) -> SealedFiles | None:
     return sealed if all(isinstance(each, str) for each in texts) else None
 
 
+_deriving = threading.Lock()
+
+
 def seal_of(prefix: Path) -> str | None:
     """Return the digest of what a prefix held when it was sealed; None without its list.
 
@@ -254,7 +258,8 @@ def seal_of(prefix: Path) -> str | None:
         found = list_path(prefix).stat()
     except OSError:
         return None
-    return _seal_of(prefix, found.st_mtime_ns, found.st_ino)
+    with _deriving:  # several checks ask at once
+        return _seal_of(prefix, found.st_mtime_ns, found.st_ino)
 
 
 @lru_cache(maxsize=8)
