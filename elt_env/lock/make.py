@@ -256,8 +256,9 @@ def solve_unless_kept(  # noqa: PLR0913  # one keyword for each way to steer it
     if not in_one_go:
         return Solved(question, solved(question, tools, say))
     made = MadeFrom(question, tools)
-    if question.previous is not None and made.is_same:
-        return _same(question.previous, "nothing that it was made from has changed", tools, say)
+    kept = _satisfying(question, tools) if made.is_same else None
+    if kept is not None:
+        return _same(kept, "nothing that it was made from has changed", tools, say)
     return _SolvedHere(question, solved(question, tools, say, in_one_go=True), made)
 
 

@@ -113,6 +113,15 @@ def test_what_changed_on_a_page_is_seen(
     assert _RESOLVING in proven.told
 
 
+def test_a_lock_that_names_other_places_is_made_anew(proven: Scene) -> None:
+    alias = {"channel-alias": dead_url()}
+    for policy in (alias, {}) * 3:
+        _relock(proven, **policy)
+        proven.said.clear()
+        assert proven.lock_with(_toolbox(proven, **policy)).kept
+        assert "a new one is needed" not in proven.told
+
+
 def test_what_the_cool_down_lets_through_by_now_is_seen(host_scene: Scene) -> None:
     host_scene.channel_url = dead_url()
     now = datetime.now(timezone.utc).replace(microsecond=0)
