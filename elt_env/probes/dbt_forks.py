@@ -1,8 +1,9 @@
 """Runs a prefix's dbt in forks of one interpreter that has imported it once.
 
 The launcher of dbt runs as it would be started, with its arguments, variables, directory and
-streams, but for the interpreter's own start and the imports, which are two seconds each time. A
-program stands in for it, for whoever starts dbt by a path; one runs at a time.
+streams, but for the interpreter's own start and the imports, which are two seconds each time, and
+without the search for garbage. A program stands in for it, for whoever starts dbt by a path; one
+runs at a time.
 """
 
 import contextlib
@@ -12,6 +13,8 @@ import json
 import os
 import runpy
 import shlex
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -52,8 +55,9 @@ def dbt_forks(launcher: str) -> "Iterator[Path]":
     try:
         yield _stand_in(place)
     finally:
-        os.kill(process, 9)
+        os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _stand_in(place: Path) -> Path:
@@ -73,7 +77,7 @@ def _serve(server: socket.socket, launcher: str) -> None:
     gc.freeze()
     while True:
         client, _ = server.accept()
-        with client:
+        with client, contextlib.suppress(OSError, ValueError):  # who asked is gone
             _answer(client, launcher)
 
 
@@ -82,12 +86,15 @@ def _answer(client: socket.socket, launcher: str) -> None:
     asked = json.loads(b"".join(iter(lambda: client.recv(65536), b"")))
     run = os.fork()
     if not run:
-        os._exit(_run(launcher, asked, streams))
+        code = 1
+        try:
+            code = _run(launcher, asked, streams)
+        finally:
+            os._exit(code)
     for each in streams:
         os.close(each)
     _, status = os.waitpid(run, 0)
-    with contextlib.suppress(OSError):  # who asked is gone
-        client.sendall(str(os.waitstatus_to_exitcode(status) & 255).encode())
+    client.sendall(str(os.waitstatus_to_exitcode(status) & 255).encode())
 
 
 def _run(launcher: str, asked: "dict[str, object]", streams: "Sequence[int]") -> int:

@@ -69,5 +69,6 @@ def test_a_launcher_in_a_fork(tmp_path: Path, ending: str, code: int, stderr: st
         ]
         assert returncode == code
         assert stderr in error
+    assert not [*tmp_path.glob("elt-env-dbt-*")]
     assert last == code
     assert "again" in said
