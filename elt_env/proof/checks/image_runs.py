@@ -117,6 +117,11 @@ def _told(bench: _Inside, said: Mapping[str, object]) -> Finding:
         built = Finding("passed", "")
     elif built.status == "failed":
         return built
+    if said.get("dagster") is False:
+        raise ProofError(
+            "In the image, dbt build passed and left no manifest.json for Dagster to validate.",
+            "Its full output is in the log; try it: elt-env run-image TARGET -- dbt build",
+        )
     lines = [f"with {bench.sandbox.name}: python"]
     lines += [f"dbt build ({built.detail})"] if "dbt" in said else []
     version = said.get("meltano")
@@ -165,10 +170,10 @@ def _build(bench: _Inside) -> Finding:
     return smoke_dbt.build(bench, Path(_ROWS))
 
 
-def _validate(bench: _Inside, manifest: bytes) -> None:
-    """Let Dagster validate the small project, over the manifest that dbt has written."""
+def _validate(bench: _Inside, manifest: bytes) -> bool:
+    """Let Dagster validate the small project; tell whether there was a manifest of dbt's for it."""
     if not manifest:
-        return  # the build says why
+        return False
     place = bench.place
     project = place.path / smoke_dbt.PROJECT
     if not project.is_dir():
@@ -191,6 +196,7 @@ def _validate(bench: _Inside, manifest: bytes) -> None:
     }
     program = place.path / _PROGRAM.name
     _require(bench, "dagster", "definitions", "validate", "-f", program, variables=variables)
+    return True
 
 
 def _require(
