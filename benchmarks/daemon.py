@@ -69,8 +69,7 @@ class Watched:
         self._publish(place)
         with daemon(site) as process:
             wait_for(lambda: self._number(site) > before, "the release", LIMIT)
-            # What it has started is ended by it, and counts as its own then.
-            os.kill(process.pid, signal.SIGTERM)
+            os.kill(process.pid, signal.SIGTERM)  # it ends what it has started
             process.wait(LIMIT)
         return 0
 
