@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from functools import partial
 from pathlib import Path
 
 from benchmarks.side_by_side import LIMIT
@@ -47,7 +46,8 @@ class Watched:
         Raises:
             ToolError: it is not released.
         """
-        site = self._site(place)
+        root = place / "watched"
+        self._site = site = make_site(root, root / "project")
         copy_project(self._project, site.directory)
         policy, spec = site.directory / "pyproject.toml", self._spec(site)
         head = "[tool.elt-env]\n"
@@ -64,7 +64,7 @@ class Watched:
 
     def release(self, place: Path) -> int:
         """Publish another version, and wait until a daemon has released it."""
-        site = self._site(place)
+        site = self._site
         before = self._number(site)
         self._publish(place)
         with daemon(site) as process:
@@ -72,12 +72,6 @@ class Watched:
             os.kill(process.pid, signal.SIGTERM)  # it ends what it has started
             process.wait(LIMIT)
         return 0
-
-    @staticmethod
-    def _site(place: Path) -> Site:
-        root = place / "watched"
-        made = partial(Site, root / "project", root / "home", root / "dagster")
-        return made() if root.exists() else make_site(root, root / "project")
 
     def _spec(self, site: Site) -> Path:
         return site.directory / "environments" / f"{self._target.environment}.yml"

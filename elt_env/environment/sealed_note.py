@@ -6,7 +6,6 @@ before it lies a code (HMAC, RFC 2104), whose key is kept outside of the caches.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import stat
@@ -18,14 +17,13 @@ from elt_env.environment import file_list
 from elt_env.environment.named_place import is_plain
 from elt_env.environment.prefix import FORMAT, Prefix, Stage, marked
 from elt_env.environment.prefix_tools import PrefixTools
-from elt_env.errors import StorageError
 from elt_env.lockfile.document import Package
 from elt_env.package.canonical import digest_of
-from elt_env.project.cache_home import sealed, unsealed
+from elt_env.project.cache_home import CacheHome
 from elt_env.python.bytecode import is_cached
 from elt_env.python.compilation import COMPILER
-from elt_env.runtime.files import sha256_of, write_atomically
-from elt_env.runtime.input_files import read_content, read_stored
+from elt_env.runtime.files import sha256_of
+from elt_env.runtime.input_files import read_content
 from elt_env.store.last_use import mark_used
 
 Groups = Mapping[int, Sequence[Sequence[str]]]
@@ -92,10 +90,8 @@ def note_sealed(prefix: Prefix, groups: Groups, tools: PrefixTools) -> None:
 
 def keep_note(note: Note, prefix: Prefix, tools: PrefixTools) -> None:
     """Keep the note of a prefix, where that is possible."""
-    path, secret = _path(prefix, tools), tools.project.caches.secret()
-    if secret and _is_fit(prefix):
-        with contextlib.suppress(StorageError):  # the next one is built of its packages
-            write_atomically(path, sealed(path.name, json.dumps(asdict(note)).encode(), secret))
+    if _is_fit(prefix):  # without one, the next is built of its packages
+        tools.project.caches.keep(_path(prefix, tools), json.dumps(asdict(note)).encode())
 
 
 def note_of(prefix: Prefix, files: Iterable[str], groups: Groups) -> Note:
@@ -142,13 +138,12 @@ def noted(prefix: Prefix, tools: PrefixTools) -> Note | None:
 
     It is of the same lock, else of the last one that has the same conda packages.
     """
-    secret = tools.project.caches.secret()
     if not _is_fit(prefix):
         return None
     mine = _path(prefix, tools)
     family = mine.name.partition("-")[0]
     for path in (mine, *sorted(mine.parent.glob(f"{family}-*"), key=_last_use, reverse=True)):
-        note = _read(path, secret)
+        note = _read(path, tools.project.caches)
         if note and marked(Path(note.place), note.digest) == (Stage.READY, note.place):
             mark_used(path)
             return note
@@ -162,11 +157,8 @@ def _last_use(path: Path) -> float:
         return 0.0
 
 
-def _read(path: Path, secret: bytes) -> Note | None:
-    try:
-        data = unsealed(path.name, read_stored(path), secret)
-    except OSError:
-        return None
+def _read(path: Path, caches: CacheHome) -> Note | None:
+    data = caches.read(path)
     return None if data is None else Note(**json.loads(data))
 
 

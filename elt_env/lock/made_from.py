@@ -1,4 +1,4 @@
-"""What a lock was made from: while all of that is as it was, making it anew gives the same lock.
+"""Notes of what locks were made from: while all of it is as it was, the same lock comes out again.
 
 Notes are of locks for which the host channel stood in. Of these all that is read, beside the files
 of the project and the tools of this machine, are pages of one package index, and the files behind
@@ -8,7 +8,6 @@ were only tried, and what could be seen of each before the resolver asked for it
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -18,19 +17,16 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from elt_env.errors import ChannelUnreachableError, EltEnvError, StorageError
+from elt_env.errors import ChannelUnreachableError, EltEnvError
 from elt_env.lock.assemble import tool_versions
 from elt_env.lock.lock_tools import LockTools
 from elt_env.lock.request import LockRequest
 from elt_env.lock.solve import comes_from_host, remote_channels, solve_with
 from elt_env.lockfile.document import Lock
 from elt_env.machine.process import unheard
-from elt_env.package.canonical import digest_of, short
-from elt_env.project.cache_home import sealed, unsealed
+from elt_env.package.canonical import digest_of
 from elt_env.python.interpreters import find_interpreter
 from elt_env.python.wheel_tags import wheel_tags
-from elt_env.runtime.files import write_atomically
-from elt_env.runtime.input_files import read_stored
 
 _SCHEMA = 1
 _Pages = Mapping[str, str | None]
@@ -96,12 +92,7 @@ class MadeFrom:
         before = self._before if previous and previous.digest == lock.digest else {}
         new = {name for (_, name), is_new in asked.items() if is_new} | ({*pages} - names)
         noted = {each: before.get(each) if each in new else None for each in {*names, *pages}}
-        key = self._key(lock)
-        secret = self.tools.project.caches.secret()
-        if secret:
-            with contextlib.suppress(StorageError):
-                data = json.dumps(noted, sort_keys=True).encode()
-                write_atomically(self._path(key), sealed(key, data, secret))
+        self.tools.project.caches.keep(self._path(lock), json.dumps(noted, sort_keys=True).encode())
 
     @property
     def _is_told(self) -> bool:
@@ -127,16 +118,12 @@ class MadeFrom:
 
     def _read(self, lock: Lock) -> _Pages | None:
         """Return what a note says; one that was not written here as it is, is none."""
-        key = self._key(lock)
-        try:
-            entry = read_stored(self._path(key))
-        except OSError:
-            return None
-        data = unsealed(key, entry, self.tools.project.caches.secret())
+        data = self.tools.project.caches.read(self._path(lock))
         return json.loads(data) if data and len(lock.indexes) == 1 else None
 
-    def _path(self, key: str) -> Path:
-        return self.tools.project.caches.path / "pages" / f"made-from-{short(key)}"
+    def _path(self, lock: Lock) -> Path:
+        key = self._key(lock).removeprefix("sha256:")
+        return self.tools.project.caches.path / "pages" / f"made-from-{key}"
 
     def _key(self, lock: Lock) -> str:
         """Return a digest of a lock and of all but the pages that its making rests on."""

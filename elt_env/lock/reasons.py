@@ -224,11 +224,18 @@ class Reasons:
         yield from self._unmet(stub.name, stub.version, others)
 
     def _of_releases(self, name: str, possible: str) -> Iterator[Iterator[str]]:
+        for version, needs in self._needs_of_releases(name, possible):
+            yield self._unmet(name, version, needs)
+
+    def _needs_of_releases(
+        self, name: str, possible: str
+    ) -> Iterator[tuple[str, list[Requirement]]]:
+        """Yield the releases of a version on the index, each with what it needs here."""
         judged = self._with_pre_releases(name)
         wanted = [(name, each) for each in judged if _public(each) == possible]
         found = self._problem.pages.needs(wanted)
         for each in wanted:
-            yield self._unmet(*each, self._counting(name, found.get(each, ())))
+            yield each[1], self._counting(name, found.get(each, ()))
 
     def _unmet(self, name: str, version: str, needs: Iterable[Requirement]) -> Iterator[str]:
         for each in needs:
@@ -249,9 +256,7 @@ class Reasons:
 
     def wheelless(self, name: str, possible: str) -> tuple[str, ...]:
         """Return what a version of a requested package needs of which there are sdists alone."""
-        versions = [each for each in self._with_pre_releases(name) if _public(each) == possible]
-        needs = self._problem.pages.needs((name, each) for each in versions)
-        wanted = self._counting(name, itertools.chain.from_iterable(needs.values()))
+        wanted = (each for _, needs in self._needs_of_releases(name, possible) for each in needs)
         lacking = (e for e in wanted if e.name not in self._chosen and not self._can_be_had(e))
         return tuple(sorted({each.name for each in lacking if self._is_wheelless(each)}))
 

@@ -175,30 +175,38 @@ def _in_process(module: ModuleType, instance: Any) -> str:  # noqa: ANN401
     return f"{len(made)} assets"
 
 
-def _integrations(code: Path, dbt: "Callable[..., tuple[int, str]] | None") -> str:
+def _integrations(code: Path, dbt: "Path | None") -> str:
     if dbt:
         _parse(Path(os.environ["SMOKE_DBT"]), dbt)
     # What a run tells an instance on a disk is known from elsewhere; here are many more events.
     return _in_process(_definitions(code), None)
 
 
-def _dbt_forks(stack: contextlib.ExitStack) -> "Callable[..., tuple[int, str]]":
-    """Return what runs dbt, and runs it for dagster-dbt from now on."""
+def _dbt_forks(stack: contextlib.ExitStack) -> Path:
+    """Return a program that runs dbt, and that runs it for dagster-dbt from now on."""
     forks = _load(Path(__file__).with_name("dbt_forks.py"))
-    program = stack.enter_context(forks.dbt_forks(os.environ["SMOKE_DBT_TOOL"]))
+    program: Path = stack.enter_context(forks.dbt_forks(os.environ["SMOKE_DBT_TOOL"]))
     os.environ["SMOKE_DBT_TOOL"] = str(program)
-    return lambda arguments: forks.run_dbt(program, arguments, _LIMIT)
+    return program
 
 
-def _parse(project: Path, dbt: "Callable[..., tuple[int, str]]") -> None:
+def _parse(project: Path, dbt: Path) -> None:
     """Let dbt write the manifest that dagster-dbt reads its assets from."""
     target = project / "target"
     where = {"project-dir": project, "profiles-dir": project, "target-path": target}
     options = [f"--{name}={path}" for name, path in where.items()]
     options += [f"--log-path={target / 'logs'}", "--no-use-colors", "--no-version-check"]
-    code, said = dbt(["parse", *options])
-    if code:
-        why = said.strip()[-2000:]
+    done = subprocess.run(  # noqa: S603  # it stands in for the prefix's own
+        [dbt, "parse", *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_LIMIT,
+        check=False,
+    )
+    if done.returncode:
+        why = done.stdout.strip()[-2000:]
         raise Fault(f"dbt parse fails; correct what dbt names in dbt_project/: {why}")
 
 

@@ -16,7 +16,6 @@ import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import traceback
@@ -118,17 +117,3 @@ def _run(launcher: str, asked: "dict[str, object]", streams: "Sequence[int]") ->
     sys.stdout.flush()
     sys.stderr.flush()
     return code if isinstance(code, int) else int(code is not None)
-
-
-def run_dbt(program: Path, arguments: "Sequence[str]", limit: float) -> "tuple[int, str]":
-    """Return how dbt ended, and what it printed."""
-    done = subprocess.run(  # noqa: S603  # the stand-in
-        [program, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=limit,
-        check=False,
-    )
-    return done.returncode, done.stdout

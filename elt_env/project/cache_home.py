@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -51,6 +52,20 @@ class CacheHome:
         except StorageError:
             return b""
         return secret
+
+    def read(self, entry: Path) -> bytes | None:
+        """Return the content of an entry; None where it was not kept here under its name."""
+        try:
+            return unsealed(entry.name, read_stored(entry), self.secret())
+        except OSError:
+            return None
+
+    def keep(self, entry: Path, data: bytes) -> None:
+        """Write an entry, where that is possible."""
+        secret = self.secret()
+        if secret:
+            with contextlib.suppress(StorageError):
+                write_atomically(entry, sealed(entry.name, data, secret))
 
 
 def find_cache_home(

@@ -7,9 +7,8 @@ import shutil
 from pathlib import Path
 
 from elt_env.errors import StorageError
-from elt_env.project.cache_home import CacheHome, sealed, unsealed
-from elt_env.runtime.files import sha256_of, write_atomically
-from elt_env.runtime.input_files import read_stored
+from elt_env.project.cache_home import CacheHome
+from elt_env.runtime.files import sha256_of
 from elt_env.store.kept_files import KeptFiles
 from elt_env.store.last_use import mark_used
 
@@ -34,8 +33,8 @@ class KeptPackages:
             folder: where to.
         """
         note = self._note(made_of)
+        sha256 = self._caches.read(note)
         try:
-            sha256 = unsealed(note.name, read_stored(note), self._caches.secret())
             mark_used(note)
             kept = self._files.find(name, sha256.decode()) if sha256 else None
             return shutil.copyfile(kept, folder / name) if kept else None
@@ -44,14 +43,13 @@ class KeptPackages:
 
     def keep(self, package: Path, made_of: str) -> None:
         """Let other projects have a package; where that is not possible, they pack their own."""
-        note, secret = self._note(made_of), self._caches.secret()
-        if not secret:
+        if not self._caches.secret():
             return
         with contextlib.suppress(StorageError):
             sha256 = sha256_of(package)
             with self._files.adding(package.name, sha256) as part:
                 shutil.copyfile(package, part)
-            write_atomically(note, sealed(note.name, sha256.encode(), secret))
+            self._caches.keep(self._note(made_of), sha256.encode())
 
     def _note(self, made_of: str) -> Path:
         return self._caches.path / "sealed" / f"packed-{made_of.removeprefix('sha256:')}"

@@ -18,7 +18,7 @@ from elt_env.image.record import FileState
 from elt_env.image.spec import Descriptor, Layer
 from elt_env.machine.process import Say
 from elt_env.package.canonical import digest_of, short
-from elt_env.project.cache_home import CacheHome, sealed, unsealed
+from elt_env.project.cache_home import CacheHome
 from elt_env.runtime.file_lock import file_lock
 from elt_env.runtime.files import write_atomically
 from elt_env.runtime.input_files import read_stored
@@ -195,9 +195,8 @@ class SharedBases:
         path = self._layout.path / name
         mark_used(path)
         try:
-            data = unsealed(name, read_stored(path), self._caches.secret())
-            kept = _shared.validate_json(data or b"")
-        except (OSError, ValidationError):
+            kept = _shared.validate_json(self._caches.read(path) or b"")
+        except ValidationError:
             return None
         if not 0 <= time.time() - kept.at < _AGE:
             return None
@@ -210,10 +209,8 @@ class SharedBases:
 
     def keep(self, name: str, base: Base, layout: Layout) -> None:
         """Let other projects have a base; where that is not possible, they make their own."""
-        secret = self._caches.secret()
         data = _shared.dump_json(_Shared(base, time.time()))
         with contextlib.suppress(IntegrityError, StorageError):
             for each in base.layers:
                 self._layout.take(layout, each.blob)
-            if secret:
-                write_atomically(self._layout.path / name, sealed(name, data, secret))
+            self._caches.keep(self._layout.path / name, data)

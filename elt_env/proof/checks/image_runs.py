@@ -96,8 +96,6 @@ def _inside(bench: Bench, sandbox: Sandbox) -> _Inside:
 def _check(bench: _Inside) -> Finding:
     """Return what comes of the tools, which run beside each other; the first to fail ends it."""
     _require(bench, "python", "-c", _PYTHON.format(place=bench.tools.project.policy.image_path))
-    rows = bench.place.directory(_ROWS)
-    write_atomically(rows / LOADED, to_json_lines(bench.rows()))
     builds = _has(bench, *_DBT)
     parsed = _Manifest(bench.place.path / "dbt-target" / "manifest.json")
     tries: dict[str, Callable[[], object]] = {}
@@ -166,6 +164,8 @@ def _has(bench: _Inside, *distributions: str) -> bool:
 
 
 def _build(bench: _Inside) -> Finding:
+    rows = bench.place.directory(_ROWS)
+    write_atomically(rows / LOADED, to_json_lines(bench.rows()))
     # A relative path is the same inside, and outside where the rows are counted.
     return smoke_dbt.build(bench, Path(_ROWS))
 
